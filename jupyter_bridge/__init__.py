@@ -1,0 +1,18 @@
+"""Jupyter Bridge: one door on a Jupyter server to everything that runs behind it.
+
+Only the hooks that Jupyter looks for live here. The extension itself is imported inside them, so
+that `jupyter_bridge.client` can be used where no Jupyter server is installed.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+__version__ = "0.1.0"
+
+
+def _jupyter_server_extension_points() -> list[dict[str, Any]]:
+    """Tell jupyter_server which application to load."""
+    from jupyter_bridge.app import BridgeApp
+
+    return [{"module": "jupyter_bridge", "app": BridgeApp}]
