@@ -1,7 +1,7 @@
 """Kernel messages as bytes: ZMQ frames and websocket frames, with the content left as it is.
 
-A Jupyter message travels as *parts*: header, parent_header, metadata, content (each JSON in UTF-8),
-then any binary buffers. Only the header is ever parsed here; everything else is passed on untouched.
+A Jupyter message travels as *parts*: header, parent_header, metadata, content (each JSON in
+UTF-8), then any binary buffers. Only headers are ever parsed here; all else is passed on untouched.
 
 **ZMQ** (jupyter-client.readthedocs.io, "Messaging in Jupyter"): any routing frames, the delimiter
 `<IDS|MSG>`, a hex HMAC over the four JSON parts, then the parts.
