@@ -46,7 +46,7 @@ class Answer:
 
 
 @dataclass
-class Closed(Exception):  # noqa: N818
+class Closed(Exception):
     """The server closed the websocket, after these last words."""
 
     code: int | None
