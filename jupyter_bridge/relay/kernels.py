@@ -24,7 +24,7 @@ from jupyter_bridge.relay.lastwords import LastWords
 # How often a starting kernel's process is looked at, seconds.
 ALIVE_PERIOD = 0.1
 # How long a start that is under way may hold up a shutdown, seconds.
-SETTLE_TIME = 30.0
+SETTLE_TIME = 10.0
 # How many of its stderr lines a kernel that failed is quoted with.
 QUOTE = 20
 

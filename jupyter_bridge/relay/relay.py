@@ -154,6 +154,11 @@ class Relay:
         if self.ended is not None:
             raise self.ended
 
+    async def settled(self, timeout: float) -> None:
+        """Wait until a start or restart that is under way is over, for so many seconds."""
+        if self._settling is not None:
+            await asyncio.wait({self._settling}, timeout=timeout)
+
     def _settle(self) -> None:
         if self._settling is not None:
             self._settling.cancel()

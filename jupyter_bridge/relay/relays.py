@@ -12,7 +12,14 @@ import msgspec
 
 from jupyter_bridge import observe
 from jupyter_bridge.problems import Timeout
-from jupyter_bridge.relay.kernels import ALIVE_PERIOD, KernelModel, Kernels, RelayModel, exit_code
+from jupyter_bridge.relay.kernels import (
+    ALIVE_PERIOD,
+    SETTLE_TIME,
+    KernelModel,
+    Kernels,
+    RelayModel,
+    exit_code,
+)
 from jupyter_bridge.relay.relay import Policy, Relay
 from jupyter_bridge.relay.upstreams import GatewayUpstream, ZmqUpstream
 from jupyter_bridge.seams import Upstream
@@ -168,6 +175,10 @@ class Relays:
         return kernel_id
 
     async def shutdown(self, kernel_id: str) -> None:
+        relay = self._relays.get(kernel_id)
+        if relay is not None:
+            # What the host restarts while it shuts it down would stay behind.
+            await relay.settled(SETTLE_TIME)
         await self.kernels.stop(kernel_id)
         await self._drop(kernel_id)
 
