@@ -206,6 +206,7 @@ class GatewayUpstream(Upstream):
             assert self._socket is not None
             frame = await self._socket.read_message()
             if frame is None:
+                self._socket.close()
                 if not await self._mend():
                     on_lost("the gateway closed the connection and does not take a new one")
                     return
