@@ -137,7 +137,7 @@ class SocketIO:
 
     def _background(self, work: Any, *arguments: Any, **options: Any) -> asyncio.Task[Any]:
         """The engine's way to start a task; here they are kept, and ended with the rest."""
-        task = asyncio.ensure_future(work(*arguments, **options))
+        task: asyncio.Task[Any] = asyncio.ensure_future(work(*arguments, **options))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
