@@ -1,4 +1,4 @@
-"""ZmqUpstream against a kernel made of bare sockets; the gateway's upstream stands in test_gateway."""
+"""ZmqUpstream against a kernel made of bare sockets; test_gateway has the gateway's."""
 
 from __future__ import annotations
 
