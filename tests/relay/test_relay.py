@@ -491,5 +491,5 @@ class Seats(RuleBasedStateMachine):
         self.loop.close()
 
 
-Seats.TestCase.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+Seats.TestCase.settings = settings(max_examples=40, stateful_step_count=30, deadline=None)
 TestSeats = Seats.TestCase
