@@ -222,7 +222,7 @@ class Execution:
             return
         kind = header.msg_type
         if kind in MESSAGES:
-            content = _content(parts)
+            content = kernel.parse_content(parts)
             change = self.outputs.apply(kind, content)
             if kind == "execute_result" and isinstance(content.get("execution_count"), int):
                 self._count = content["execution_count"]
@@ -231,9 +231,9 @@ class Execution:
                 if change.event == "update_display":
                     self._on_update(self, change.data)
         elif kind == "execute_input":
-            self._count = _content(parts).get("execution_count", self._count)
+            self._count = kernel.parse_content(parts).get("execution_count", self._count)
         elif kind == "status":
-            self._on_status(_content(parts).get("execution_state"))
+            self._on_status(kernel.parse_content(parts).get("execution_state"))
         if self._reply:
             self._end_if_complete()
 
@@ -248,9 +248,9 @@ class Execution:
 
     def on_reply(self, channel: str, header: kernel.Header, parts: list[bytes]) -> None:
         if channel == STDIN:
-            self._on_input_request(_content(parts), parts[0])
+            self._on_input_request(kernel.parse_content(parts), parts[0])
             return
-        self._reply = _content(parts)
+        self._reply = kernel.parse_content(parts)
         self._asked = None
         count = self._reply.get("execution_count")
         self._count = count if isinstance(count, int) else self._count
@@ -411,11 +411,3 @@ class Execution:
                 return
             if more is self._more:
                 await more.wait()
-
-
-def _content(parts: list[bytes]) -> dict[str, Any]:
-    try:
-        content = msgspec.json.decode(parts[3])
-    except msgspec.DecodeError:
-        return {}
-    return content if isinstance(content, dict) else {}

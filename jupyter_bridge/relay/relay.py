@@ -1,8 +1,8 @@
 """Relay: one kernel's open line, shared by all its clients.
 
 The kernel's messages come from an Upstream, in order, and go into a ring from which every seat
-takes at its own pace. A reply goes to whoever asked: the Relay keeps a table of the requests in
-flight by message id, and of the input requests that wait for an answer.
+takes at its own pace. A reply goes to whoever asked (`requests.py`). When a line is opened, and
+after a restart, a handshake makes sure that the kernel is heard (`handshake.py`).
 """
 
 from __future__ import annotations
@@ -14,39 +14,18 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 from weakref import WeakValueDictionary
 
-import msgspec
-
 from jupyter_bridge import observe
-from jupyter_bridge.problems import (
-    BadRequest,
-    Conflict,
-    Denied,
-    Gone,
-    Problem,
-    Timeout,
-    Unavailable,
-)
-from jupyter_bridge.relay.channels import CONTROL, IOPUB, SHELL, STDIN, Channels
+from jupyter_bridge.problems import BadRequest, Conflict, Gone, Problem, Unavailable
+from jupyter_bridge.relay.channels import IOPUB, STDIN, Channels
+from jupyter_bridge.relay.handshake import Handshake
+from jupyter_bridge.relay.policy import Policy
+from jupyter_bridge.relay.requests import Requester, Requests
 from jupyter_bridge.relay.ring import Ring
 from jupyter_bridge.seams import Upstream
 from jupyter_bridge.wire import kernel
 
-# Requests whose reply never came are forgotten, oldest first, beyond this many: far more than any
-# client has in flight, and a few MB at most.
-MAX_REQUESTS = 10_000
 # What clients may send while a line is being mended.
 MAX_HELD = 16 << 20
-# The first wait between two questions while a kernel gets ready, and the longest; seconds.
-NUDGE_FIRST, NUDGE_LAST = 0.02, 0.5
-# A busy kernel that answers nothing within this time is taken as it is, as the host does; seconds.
-BUSY_PATIENCE = 2.0
-
-
-class Requester(Protocol):
-    """Whoever sent a request: a client with seats, or an execution."""
-
-    def on_reply(self, channel: str, header: kernel.Header, parts: list[bytes]) -> None:
-        """A reply or an input request that belongs to it."""
 
 
 class Watcher(Protocol):
@@ -57,18 +36,6 @@ class Watcher(Protocol):
 
     def on_died(self, exit_code: int | None) -> None:
         """The kernel died or restarted; nothing more will come."""
-
-
-@dataclass(frozen=True)
-class Policy:
-    """What the host's kernel manager demands of every way to a kernel."""
-
-    allowed_message_types: frozenset[str] = frozenset()
-    allow_tracebacks: bool = True
-    traceback_replacement: str = ""
-
-    def allows(self, msg_type: str) -> bool:
-        return not self.allowed_message_types or msg_type in self.allowed_message_types
 
 
 @dataclass(eq=False)
@@ -124,17 +91,11 @@ class Relay:
         self._held_bytes = 0
         self._clients: WeakValueDictionary[object, Client] = WeakValueDictionary()
         self._seats: set[Channels] = set()
-        self._requests: dict[str, Requester] = {}
-        self._asking: dict[str, Requester] = {}
+        self._requests = Requests()
         self._watchers: dict[str, Watcher] = {}
-        self._nudges: set[str] = set()
-        self._heard_iopub = asyncio.Event()
-        self._heard_reply = asyncio.Event()
+        self._handshake = Handshake(session, self._put_through)
         self._settling: asyncio.Task[None] | None = None
         self._restarting = False
-        # The session of the kernel process that answered last, and the one that is on its way out.
-        self._process = ""
-        self._leaving = ""
         self._waking = False
 
     # -- the line ------------------------------------------------------------------------------
@@ -162,7 +123,9 @@ class Relay:
     def _settle(self) -> None:
         if self._settling is not None:
             self._settling.cancel()
-        task = self._settling = asyncio.create_task(self._handshake())
+        task = self._settling = asyncio.create_task(
+            self._handshake.run(self._is_working, self._deadline)
+        )
 
         def settled(done: asyncio.Task[None]) -> None:
             if self._settling is task:
@@ -174,50 +137,9 @@ class Relay:
 
         task.add_done_callback(settled)
 
-    async def _handshake(self) -> None:
-        """Ask for kernel_info until a reply and something on iopub have come.
-
-        The subscription to iopub takes effect some time after connecting; until then the kernel's
-        messages are lost. So a request is repeated until its status messages are heard, or the
-        welcome that newer kernels send to every new subscriber.
-        """
-        loop = asyncio.get_running_loop()
-        self._heard_iopub.clear()
-        self._heard_reply.clear()
-        self._nudges.clear()
-        start, pause = loop.time(), NUDGE_FIRST
-        heard = asyncio.create_task(self._hear())
-        try:
-            while True:
-                # After a restart the host may still think of what was running before.
-                busy = self._is_busy() and not self._restarting
-                for channel in (CONTROL,) if busy else (CONTROL, SHELL):
-                    self._nudge(channel)
-                await asyncio.wait({heard}, timeout=pause)
-                if heard.done():
-                    return
-                waited = loop.time() - start
-                if busy and waited > BUSY_PATIENCE:
-                    return
-                if waited > self._deadline:
-                    raise Timeout(
-                        f"Kernel {self.kernel_id} did not answer within {self._deadline:g} s.",
-                        kernel_id=self.kernel_id,
-                    )
-                pause = min(2 * pause, NUDGE_LAST)
-        finally:
-            heard.cancel()
-            await asyncio.wait({heard})
-
-    async def _hear(self) -> None:
-        await self._heard_iopub.wait()
-        await self._heard_reply.wait()
-
-    def _nudge(self, channel: str) -> None:
-        parts = kernel.build_message("kernel_info_request", {}, self.session)
-        self._nudges.add(kernel.parse_header(parts[0]).msg_id)
-        if self._upstream is not None:
-            self._upstream.send(channel, parts)
+    def _is_working(self) -> bool:
+        # After a restart the host may still think of what was running before.
+        return self._is_busy() and not self._restarting
 
     async def _reconnect(self) -> None:
         old, self._upstream = self._upstream, None
@@ -237,7 +159,7 @@ class Relay:
             return
         held, self._held, self._held_bytes = self._held, [], 0
         for channel, parts in held:
-            self._upstream.send(channel, parts)
+            self._put_through(channel, parts)
 
     async def close(self) -> None:
         """Close the line; seats that are still there are told that the server stops."""
@@ -262,8 +184,7 @@ class Relay:
 
     def _begin_restart(self, exit_code: int | None) -> None:
         self._restarting = True
-        # A kernel that answers for its clients' sessions cannot be told from its successor.
-        self._leaving = self._process if self._process != self.session else ""
+        self._handshake.expect_successor()
         self._fail_requests(exit_code)
 
     async def on_restarted(self, *, moved: bool) -> None:
@@ -299,7 +220,6 @@ class Relay:
 
     def _fail_requests(self, exit_code: int | None) -> None:
         self._requests.clear()
-        self._asking.clear()
         watchers, self._watchers = self._watchers, {}
         for watcher in watchers.values():
             watcher.on_died(exit_code)
@@ -363,11 +283,10 @@ class Relay:
             self._log.warning("Ignoring a %r message, which is not allowed.", header.msg_type)
             observe.REFUSED.labels("message-type").inc()
             return
-        if channel == STDIN:
-            if not self._may_answer(sender, header):
-                return
-        else:
-            self._register(sender, header)
+        if channel != STDIN:
+            self._requests.register(sender, header)
+        elif not self._requests.take_answer(sender, header):
+            return  # an answer that came too late: the kernel no longer waits
         self._put(channel, list(parts))
 
     def watch(self, watcher: Watcher, msg_id: str) -> None:
@@ -377,36 +296,10 @@ class Relay:
     def unwatch(self, msg_id: str) -> None:
         self._watchers.pop(msg_id, None)
 
-    def _register(self, sender: Requester, header: kernel.Header) -> None:
-        if header.msg_type == "input_reply":
-            raise BadRequest("An input_reply belongs on stdin.")
-        if not header.msg_id or not header.msg_type:
-            raise BadRequest("A message needs a msg_id and a msg_type in its header.")
-        if not header.msg_type.endswith("_request"):
-            return  # nothing will answer it; if something does, the session says whose it is
-        if self._requests.get(header.msg_id, sender) is not sender:
-            raise BadRequest(f"The msg_id {header.msg_id} is in use by somebody else's request.")
-        self._requests.pop(header.msg_id, None)
-        self._requests[header.msg_id] = sender
-        if len(self._requests) > MAX_REQUESTS:
-            self._requests.pop(next(iter(self._requests)))
-
-    def _may_answer(self, sender: Requester, header: kernel.Header) -> bool:
-        if header.msg_type != "input_reply":
-            raise BadRequest("Only an input_reply can be sent on stdin.")
-        for request, asked in self._asking.items():
-            if asked is sender:
-                del self._asking[request]
-                return True
-        observe.REFUSED.labels("input-reply").inc()
-        if self._asking:
-            raise Denied("Somebody else is asked for this input.")
-        return False  # an answer that came too late: the kernel no longer waits
-
     def _put(self, channel: str, parts: list[bytes]) -> None:
         size = sum(map(len, parts))
         if self._upstream is not None and not self._restarting:
-            self._upstream.send(channel, parts)
+            self._put_through(channel, parts)
         elif self._held_bytes + size > MAX_HELD:
             raise Unavailable("The kernel is on its way back; try again in a moment.")
         else:
@@ -414,6 +307,10 @@ class Relay:
             self._held_bytes += size
         observe.MESSAGES.labels(channel, "in").inc()
         observe.MESSAGE_BYTES.labels(channel, "in").inc(size)
+
+    def _put_through(self, channel: str, parts: list[bytes]) -> None:
+        if self._upstream is not None:
+            self._upstream.send(channel, parts)
 
     # -- from the kernel -----------------------------------------------------------------------
 
@@ -433,26 +330,25 @@ class Relay:
 
     def _on_iopub(self, channel: str, header: kernel.Header, parts: list[bytes]) -> None:
         kind = header.msg_type
-        if not self._restarting or header.session != self._leaving:
-            self._heard_iopub.set()
+        self._handshake.on_iopub(header)
         if kind == "iopub_welcome":
             return  # a greeting to each new subscriber, ours and other people's
         if kind == "error":
-            self._hide_errors(parts)
+            self.policy.hide_errors(parts)
         parent = ""
         if self._watchers or kind == "status":
             parent = kernel.parse_header(parts[1]).msg_id
-            if parent in self._nudges:
+            if self._handshake.asked(parent):
                 return
         self.ring.append(IOPUB, header, parts)
         watcher = self._watchers.get(parent)
         if watcher is not None:
             watcher.on_iopub(header, parts)
-        if kind == "shutdown_reply" and _content(parts).get("restart"):
+        if kind == "shutdown_reply" and kernel.parse_content(parts).get("restart"):
             self.on_restarting()
         elif kind == "status" and not self._restarting:
             # A gateway tells of its kernels' restarts and deaths this way.
-            state = _content(parts).get("execution_state")
+            state = kernel.parse_content(parts).get("execution_state")
             if state == "restarting":
                 self._begin_restart(None)
                 self._settle()
@@ -461,22 +357,19 @@ class Relay:
 
     def _on_reply(self, channel: str, header: kernel.Header, parts: list[bytes]) -> None:
         parent = kernel.parse_header(parts[1])
-        if parent.msg_id in self._nudges:
-            if not self._restarting or header.session != self._leaving:
-                self._process = header.session
-                self._heard_reply.set()
+        if self._handshake.asked(parent.msg_id):
+            self._handshake.on_reply(header)
             return
-        requester = self._requests.get(parent.msg_id) or self._by_session(parent.session)
+        requester = self._requests.find(parent.msg_id) or self._by_session(parent.session)
         if requester is None:
             self._log.debug("Nobody asked kernel %s for its %s", self.kernel_id, header.msg_type)
             observe.REFUSED.labels("unrouted").inc()
             return
         if channel == STDIN:
-            self._asking[parent.msg_id] = requester
+            self._requests.ask(parent.msg_id, requester)
         else:
-            self._requests.pop(parent.msg_id, None)
-            self._asking.pop(parent.msg_id, None)
-            self._hide_errors(parts)
+            self._requests.done(parent.msg_id)
+            self.policy.hide_errors(parts)
         requester.on_reply(channel, header, parts)
 
     def _by_session(self, session: str) -> Client | None:
@@ -484,11 +377,6 @@ class Relay:
             if session and client.session == session:
                 return client
         return None
-
-    def _hide_errors(self, parts: list[bytes]) -> None:
-        if not self.policy.allow_tracebacks and b'"ename"' in parts[3]:
-            content = _hidden(_content(parts), self.policy.traceback_replacement)
-            parts[3] = msgspec.json.encode(content)
 
     def _wake(self) -> None:
         if not self._waking:
@@ -500,27 +388,3 @@ class Relay:
         for seat in list(self._seats):
             seat.on_ready()
         self.batches.clear()
-
-
-def _content(parts: list[bytes]) -> dict[str, Any]:
-    try:
-        content = msgspec.json.decode(parts[3])
-    except msgspec.DecodeError:
-        return {}
-    return content if isinstance(content, dict) else {}
-
-
-def _hidden(value: Any, replacement: str) -> Any:
-    """`value` with every error in it (also those of user_expressions) made anonymous."""
-    if isinstance(value, list):
-        return [_hidden(item, replacement) for item in value]
-    if not isinstance(value, dict):
-        return value
-    if "ename" in value:
-        return {
-            **value,
-            "ename": "ExecutionError",
-            "evalue": "Execution error",
-            "traceback": [replacement],
-        }
-    return {name: _hidden(item, replacement) for name, item in value.items()}

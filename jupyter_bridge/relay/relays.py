@@ -20,7 +20,8 @@ from jupyter_bridge.relay.kernels import (
     RelayModel,
     exit_code,
 )
-from jupyter_bridge.relay.relay import Policy, Relay
+from jupyter_bridge.relay.policy import Policy
+from jupyter_bridge.relay.relay import Relay
 from jupyter_bridge.relay.upstreams import GatewayUpstream, ZmqUpstream
 from jupyter_bridge.seams import Upstream
 

@@ -67,6 +67,15 @@ def parse_header(part: bytes) -> Header:
         raise FrameError(f"the header is not a Jupyter message header: {error}") from error
 
 
+def parse_content(parts: Sequence[bytes]) -> dict[str, Any]:
+    """A message's content; an empty object where it is not one."""
+    try:
+        content = msgspec.json.decode(parts[3])
+    except msgspec.DecodeError:
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
 def build_message(
     msg_type: str, content: Any, session: str, parent: bytes = b"{}", msg_id: str | None = None
 ) -> list[bytes]:

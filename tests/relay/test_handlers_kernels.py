@@ -439,7 +439,7 @@ async def test_culling(servers: Callable[..., Server], connect: Callable[..., Br
     """The culler spares a kernel with a bridge client; one it takes ends seats and is gone."""
     bridge = connect(
         servers(
-            "--MappingKernelManager.cull_idle_timeout=1", "--MappingKernelManager.cull_interval=1"
+            "--MappingKernelManager.cull_idle_timeout=4", "--MappingKernelManager.cull_interval=1"
         )
     )
     kept = await bridge.spawn()

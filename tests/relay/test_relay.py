@@ -15,7 +15,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from jupyter_bridge.problems import BadRequest, Conflict, Denied, Gone, Problem, Timeout
 from jupyter_bridge.relay.channels import ALL, IOPUB, Channels, encode_default, encode_v1
-from jupyter_bridge.relay.relay import Policy, Relay
+from jupyter_bridge.relay.policy import Policy
+from jupyter_bridge.relay.relay import Relay
 from jupyter_bridge.relay.ring import Entry
 from jupyter_bridge.seams import Upstream
 from jupyter_bridge.wire import kernel, websocket
