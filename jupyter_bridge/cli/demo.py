@@ -1,4 +1,4 @@
-"""What `make run` starts: JupyterLab with the bridge on a free loopback port, and lines to paste."""
+"""What `make run` starts: JupyterLab with the bridge on a free loopback port, lines to paste."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ Lines to paste into another terminal:
 
   # stream the output as it comes
   curl -sN -H 'Authorization: token {token}' -H 'Accept: text/event-stream' \\
-    {url}bridge/execute/$K -d '{{"code": "import time\\nfor i in range(5): print(i); time.sleep(1)"}}'
+  {url}bridge/execute/$K -d '{{"code": "import time\\nfor i in range(3): print(i); time.sleep(1)"}}'
 
 Ctrl-C stops it.
 """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -71,19 +72,15 @@ def test_default_reads_the_host(extra: list[bytes]) -> None:
 def test_any_bytes_are_read_or_refused(frame: bytes) -> None:
     """No bytes crash the readers: they give a message or a FrameError."""
     for parse in (kernel.parse_v1, kernel.parse_default):
-        try:
+        with suppress(kernel.FrameError):
             parse(frame)
-        except kernel.FrameError as error:
-            assert str(error)
 
 
 @given(st.text(max_size=200))
 def test_any_text_is_read_or_refused(frame: str) -> None:
     """No text crashes the reader."""
-    try:
+    with suppress(kernel.FrameError):
         kernel.parse_default(frame)
-    except kernel.FrameError as error:
-        assert str(error)
 
 
 @given(json_parts, buffers)
@@ -102,7 +99,9 @@ def test_forged_signature_is_refused() -> None:
         kernel.Signer(b"secret").from_zmq(frames)
 
 
-@pytest.mark.parametrize("frames", [[], [b"topic"], [b"<IDS|MSG>", b""], [b"<IDS|MSG>", b"", b"{}"]])
+@pytest.mark.parametrize(
+    "frames", [[], [b"topic"], [b"<IDS|MSG>", b""], [b"<IDS|MSG>", b"", b"{}"]]
+)
 def test_short_zmq_message_is_refused(frames: list[bytes]) -> None:
     """A message without a delimiter or without its four parts raises."""
     with pytest.raises(kernel.FrameError):
