@@ -45,7 +45,7 @@ class Problem(Exception):
         return 4000 + self.status
 
     def to_json(self) -> dict[str, Any]:
-        """The reply body. `message` is what Jupyter clients show, `reason` what openBIS clients do."""
+        """The reply body; Jupyter clients show its `message`, openBIS clients its `reason`."""
         return {"error": self.code, "message": self.message, "reason": self.message, **self.details}
 
 

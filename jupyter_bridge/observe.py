@@ -1,0 +1,113 @@
+"""What an operator sees: Prometheus metrics, Jupyter events, and a log without secrets.
+
+The metrics stand on the host's `/metrics`; the events go to the host's event logger. Neither ever
+carries a secret, a command's text or a message's content.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from typing import Any
+
+from prometheus_client import Counter, Gauge, Histogram
+
+MESSAGES = Counter(
+    "jupyter_bridge_messages",
+    "Kernel messages relayed, by channel and direction (in: to the kernel, out: from it).",
+    ["channel", "direction"],
+)
+MESSAGE_BYTES = Counter(
+    "jupyter_bridge_message_bytes",
+    "Bytes of kernel messages relayed, by channel and direction.",
+    ["channel", "direction"],
+)
+CLIENTS = Gauge("jupyter_bridge_clients", "Seats on relayed kernels that are open now.")
+RELAYS = Gauge("jupyter_bridge_relays", "Kernels with an open relay.")
+RING_BYTES = Gauge("jupyter_bridge_ring_bytes", "Bytes held of what kernels said lately.")
+GAPS = Counter("jupyter_bridge_gaps", "Gaps told to clients that were too slow or away too long.")
+REFUSED = Counter(
+    "jupyter_bridge_refused",
+    "Messages that were not passed on, by reason: signature, malformed, unrouted, message-type, "
+    "input-reply.",
+    ["reason"],
+)
+EXECUTION_SECONDS = Histogram(
+    "jupyter_bridge_execution_seconds",
+    "Duration of executions asked for over HTTP, by how they ended.",
+    ["status"],
+    buckets=(0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100, 300, 1000, 3600),
+)
+
+_EVENTS = "https://events.jupyter.org/jupyter_bridge"
+
+
+def _schema(name: str, title: str, description: str, **properties: Any) -> dict[str, Any]:
+    return {
+        "$id": f"{_EVENTS}/{name}/v1",
+        "version": "1",
+        "title": title,
+        "description": description,
+        "personal-data": True,
+        "type": "object",
+        "required": list(properties),
+        "properties": properties,
+    }
+
+
+_WHO = {"type": "string", "description": "The user name, as the identity provider gives it."}
+_KERNEL = {"type": "string", "description": "The kernel's id in the host's kernel manager."}
+
+SCHEMAS = {
+    schema["$id"].split("/")[-2]: schema
+    for schema in [
+        _schema(
+            "kernel_spawn",
+            "Kernel spawned",
+            "Somebody spawned a kernel through the bridge.",
+            user=_WHO,
+            kernel_id=_KERNEL,
+            kernelspec={"type": "string", "description": "The name of its kernelspec."},
+        ),
+        _schema(
+            "kernel_shutdown",
+            "Kernel shut down",
+            "Somebody shut a kernel down through the bridge.",
+            user=_WHO,
+            kernel_id=_KERNEL,
+        ),
+    ]
+}
+
+
+class Events:
+    """The bridge's own events, emitted on the host's event logger (None: nowhere)."""
+
+    def __init__(self, logger: Any = None) -> None:
+        self._logger = logger
+        if logger is not None:
+            for schema in SCHEMAS.values():
+                if schema["$id"] not in logger.schemas:
+                    logger.register_event_schema(schema)
+
+    def emit(self, name: str, **data: str) -> None:
+        """Emit the event `name` (a key of SCHEMAS) with all its properties."""
+        if self._logger is not None:
+            self._logger.emit(schema_id=SCHEMAS[name]["$id"], data=data)
+
+
+_SECRETS = re.compile(
+    r"(v1\.token\.websocket\.jupyter\.org\.|[?&]token=|[Aa]uthorization['\"]?: ?['\"]?\w+ )"
+    r"[^\s,&'\"]+"
+)
+
+
+class Redact(logging.Filter):
+    """A log filter that blots out tokens, wherever in a message they stand."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        text = record.getMessage()
+        clean = _SECRETS.sub(r"\1[secret]", text)
+        if clean != text:
+            record.msg, record.args = clean, ()
+        return True

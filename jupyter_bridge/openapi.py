@@ -1,0 +1,155 @@
+"""openapi.json, made from the route table and the body types, so that it cannot lag behind them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from jupyter_bridge.problems import Problem
+from jupyter_bridge.web import NDJSON, SSE, BridgeSocket, Route, Verb
+
+_METHODS = ("get", "post", "put", "delete", "patch")
+
+
+class ProblemModel(msgspec.Struct):
+    """What every route answers when something expected goes wrong; details stand beside."""
+
+    error: str
+    message: str
+    reason: str
+
+
+def describe(routes: Sequence[Route], *, base: str, version: str) -> dict[str, Any]:
+    """The OpenAPI 3.1 document of `routes`, served below `base`."""
+    verbs = [
+        (route, method, spec)
+        for route in routes
+        for method in _METHODS
+        if isinstance(spec := getattr(getattr(route.handler, method, None), "verb", None), Verb)
+    ]
+    types: list[Any] = [ProblemModel]
+    for _, _, spec in verbs:
+        types += [t for t in (spec.body, spec.query, spec.reply) if t is not None]
+    schemas, components = msgspec.json.schema_components(
+        types, ref_template="#/components/schemas/{name}"
+    )
+    by_type = {_key(t): schema for t, schema in zip(types, schemas, strict=True)}
+    paths: dict[str, dict[str, Any]] = {}
+    for route, method, spec in verbs:
+        operation = _operation(route, method, spec, by_type)
+        paths.setdefault(route.path, {})[method] = operation
+    for route in routes:
+        if issubclass(route.handler, BridgeSocket):
+            paths.setdefault(route.path, {})["get"] = _handshake(route)
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Jupyter Bridge",
+            "version": version,
+            "description": "One door on a Jupyter server to everything that runs behind it.",
+        },
+        "servers": [{"url": base}],
+        "security": [{"token": []}, {"query": []}, {"cookie": []}],
+        "paths": paths,
+        "components": {
+            "schemas": components,
+            "securitySchemes": {
+                "token": {"type": "apiKey", "in": "header", "name": "Authorization"},
+                "query": {"type": "apiKey", "in": "query", "name": "token"},
+                "cookie": {"type": "apiKey", "in": "cookie", "name": "username-localhost"},
+            },
+        },
+    }
+
+
+def _key(kind: Any) -> str:
+    return repr(kind)
+
+
+def _operation(route: Route, method: str, spec: Verb, schemas: dict[str, Any]) -> dict[str, Any]:
+    operation: dict[str, Any] = {
+        "operationId": f"{route.handler.__name__.removesuffix('Handler')}.{method}",
+        "summary": spec.summary,
+        "parameters": [*_path_parameters(route), *_query_parameters(spec)],
+        "responses": {str(spec.status): _answer(spec, schemas), "default": _problem(schemas)},
+    }
+    if spec.streams:
+        operation["responses"]["202"] = {
+            "description": "Under way; Location names where to read on.",
+            "content": {"application/json": {"schema": schemas[_key(spec.reply)]}},
+        }
+    if spec.body is not None:
+        operation["requestBody"] = {
+            "required": _has_required(spec.body),
+            "content": {"application/json": {"schema": schemas[_key(spec.body)]}},
+        }
+    return operation
+
+
+def _answer(spec: Verb, schemas: dict[str, Any]) -> dict[str, Any]:
+    answer: dict[str, Any] = {"description": spec.summary}
+    if spec.reply is not None:
+        content: dict[str, Any] = {"application/json": {"schema": schemas[_key(spec.reply)]}}
+        if spec.streams:
+            content.update({kind: {"schema": {"type": "string"}} for kind in (SSE, NDJSON)})
+        answer["content"] = content
+    return answer
+
+
+def _problem(schemas: dict[str, Any]) -> dict[str, Any]:
+    codes = sorted(f"{p.status} {p.code}" for p in _tree(Problem) if p is not Problem)
+    return {
+        "description": "A Problem: " + ", ".join(codes),
+        "content": {"application/json": {"schema": schemas[_key(ProblemModel)]}},
+    }
+
+
+def _tree(kind: type[Problem]) -> list[type[Problem]]:
+    return [kind, *(p for child in kind.__subclasses__() for p in _tree(child))]
+
+
+def _path_parameters(route: Route) -> list[dict[str, Any]]:
+    return [
+        {"name": name, "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}
+        for name in re.findall(r"\{(\w+)\}", route.path)
+    ]
+
+
+def _query_parameters(spec: Verb) -> list[dict[str, Any]]:
+    return [] if spec.query is None else _parameters_of(spec.query)
+
+
+def _parameters_of(query: type) -> list[dict[str, Any]]:
+    schema = msgspec.json.schema(query)
+    definition = schema["$defs"][query.__name__]
+    return [
+        {
+            "name": name,
+            "in": "query",
+            "required": name in definition.get("required", []),
+            "schema": property_schema,
+        }
+        for name, property_schema in definition["properties"].items()
+    ]
+
+
+def _has_required(body: type) -> bool:
+    return any(field.required for field in msgspec.structs.fields(body))
+
+
+def _handshake(route: Route) -> dict[str, Any]:
+    query = getattr(route.handler, "query_type", None)
+    subprotocols = getattr(route.handler, "subprotocols", ())
+    spoken = f" Subprotocols: {', '.join(subprotocols)}, or none." if subprotocols else ""
+    return {
+        "operationId": f"{route.handler.__name__}.{route.path.split('/')[1]}",
+        "summary": f"A websocket: {(route.handler.__doc__ or '').strip().splitlines()[0]}{spoken}",
+        "parameters": [*_path_parameters(route), *(_parameters_of(query) if query else [])],
+        "responses": {
+            "101": {"description": "The websocket is open."},
+            "400": {"description": "This was no websocket handshake."},
+        },
+    }

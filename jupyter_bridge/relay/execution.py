@@ -1,0 +1,421 @@
+"""Execution: one run of code on a kernel, with its outputs, kept until it expires.
+
+An Execution is a requester on the kernel's Relay (it gets the reply and the input requests) and a
+watcher (it sees the iopub messages that follow from it). It is over when both the reply and the
+status `idle` have come, in whichever order, or when the kernel died. Reading it never consumes it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import datetime, timezone
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from jupyter_bridge import observe
+from jupyter_bridge.problems import BadRequest, Conflict, Denied, Problem
+from jupyter_bridge.relay.channels import SHELL, STDIN
+from jupyter_bridge.relay.relay import Relay
+from jupyter_bridge.wire import kernel
+from jupyter_bridge.wire.outputs import MESSAGES, Outputs
+
+# After an interrupt a kernel gets this long to come to an end before the answer is given, seconds.
+INTERRUPT_GRACE = 5.0
+# After the reply, `idle` is waited for this long since the last message; it is lost if the kernel's
+# own queue overflowed. An aborted request has no `idle` with some kernels. Seconds.
+IDLE_GRACE = 10.0
+ABORTED_GRACE = 1.0
+# What a stream can be resumed from. Outputs are kept besides, and bounded on their own. Bytes.
+EVENT_BYTES = 16 << 20
+
+
+class ExecuteBody(msgspec.Struct, forbid_unknown_fields=True):
+    """What to run, and how.
+
+    `inputs` answer the code's input requests in turn; when they run out the code is interrupted,
+    unless `allow_stdin` is true: then it waits for `POST …/input`. `timeout` is in seconds from
+    now; on a timeout the code is interrupted, or left running.
+    """
+
+    code: str
+    silent: bool = False
+    store_history: bool = True
+    allow_stdin: bool | None = None
+    inputs: list[str] = []
+    stop_on_error: bool = True
+    user_expressions: dict[str, str] = {}
+    timeout: Annotated[float, msgspec.Meta(gt=0)] | None = None
+    on_timeout: Literal["interrupt", "leave"] = "interrupt"
+
+    def check(self) -> None:
+        """Raise BadRequest where two fields contradict each other."""
+        if self.inputs and self.allow_stdin is False:
+            raise BadRequest(
+                "inputs: cannot be given while allow_stdin is false.", field="allow_stdin"
+            )
+
+
+class ErrorModel(msgspec.Struct):
+    """The exception that ended the code."""
+
+    ename: str
+    evalue: str
+    traceback: list[str]
+
+
+class InputModel(msgspec.Struct):
+    """What the code is asking for."""
+
+    prompt: str
+    password: bool
+
+
+class ExecutionModel(msgspec.Struct):
+    """An execution as the routes show it; `outputs` as nbformat 4 holds them.
+
+    `status` is `running` until it is one of ok, error, aborted, timeout, died.
+    """
+
+    execution: str
+    kernel: str
+    status: Literal["running", "ok", "error", "aborted", "timeout", "died"]
+    execution_count: int | None
+    outputs: list[dict[str, Any]]
+    user_expressions: dict[str, Any]
+    started: str
+    seconds: float
+    error: ErrorModel | UnsetType = UNSET
+    exit_code: int | UnsetType | None = UNSET
+    input_request: InputModel | UnsetType = UNSET
+    truncated: bool | UnsetType = UNSET
+
+
+class Step(msgspec.Struct):
+    """One event of an execution; `id` rises by one."""
+
+    id: int
+    event: str
+    data: Any
+    size: int
+
+
+class Execution:
+    """One run of code. `start` it once; then read `model`, iterate `events`, wait for `answered`.
+
+    `interrupt` interrupts the kernel; `on_end` is awaited when the code has ended, before anybody
+    is told (an ephemeral kernel is shut down there); `on_update` hears of displays that were
+    updated, which may stand in the outputs of earlier executions.
+    """
+
+    def __init__(
+        self,
+        relay: Relay,
+        body: ExecuteBody,
+        *,
+        interrupt: Callable[[], Awaitable[None]],
+        on_end: Callable[[Execution], Awaitable[None]],
+        on_update: Callable[[Execution, dict[str, Any]], None],
+    ) -> None:
+        self.id = uuid.uuid4().hex
+        self.kernel_id = relay.kernel_id
+        self.body = body
+        self.outputs = Outputs()
+        # Set when there is an answer to give: at the end, or at a timeout that leaves it running.
+        self.answered = asyncio.Event()
+        self.finished = asyncio.Event()
+        self._relay = relay
+        self._interrupt = interrupt
+        self._on_end = on_end
+        self._on_update = on_update
+        self._started = datetime.now(timezone.utc)
+        self._loop = asyncio.get_running_loop()
+        self._start = self._loop.time()
+        self._seconds: float | None = None
+        self._msg_id = uuid.uuid4().hex
+        self._status: str | None = None
+        self._count: int | None = None
+        self._reply: dict[str, Any] = {}
+        self._exit_code: int | None = None
+        self._idle = False
+        self._begun = False
+        self._interrupt_wanted = False
+        self._timed_out = False
+        self._ending = False
+        self._asked: tuple[InputModel, bytes] | None = None
+        self._inputs = deque(body.inputs)
+        self._timers: dict[str, asyncio.TimerHandle] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._steps: deque[Step] = deque()
+        self._step_bytes = 0
+        self._last_id = 0
+        self._more = asyncio.Event()
+
+    # -- asking --------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Send the request; Denied where the host does not allow it."""
+        body = self.body
+        if not self._relay.policy.allows("execute_request"):
+            raise Denied("This server does not allow execute_request.")
+        content = {
+            "code": body.code,
+            "silent": body.silent,
+            "store_history": body.store_history and not body.silent,
+            "user_expressions": body.user_expressions,
+            "allow_stdin": bool(body.allow_stdin or body.inputs),
+            "stop_on_error": body.stop_on_error,
+        }
+        parts = kernel.build_message(
+            "execute_request", content, self._relay.session, msg_id=self._msg_id
+        )
+        self._relay.watch(self, self._msg_id)
+        try:
+            self._relay.send(self, SHELL, parts)
+        except Problem:
+            self._relay.unwatch(self._msg_id)
+            raise
+        if body.timeout is not None:
+            self._set_timer("timeout", body.timeout, self._on_timeout)
+
+    def send_input(self, value: str) -> None:
+        """Answer the input request that waits; Conflict if none does."""
+        if self._asked is None:
+            raise Conflict("This execution is not waiting for input.", status=self.status)
+        if not self._relay.policy.allows("input_reply"):
+            raise Denied("This server does not allow input_reply.")
+        _, header = self._asked
+        self._asked = None
+        content = {"status": "ok", "value": value}
+        parts = kernel.build_message("input_reply", content, self._relay.session, header)
+        self._relay.send(self, STDIN, parts)
+
+    def cancel(self) -> None:
+        """Interrupt the code; if the kernel has not come to it yet, as soon as it does.
+
+        A kernel works on one request after the other, and an interrupt hits whichever is running:
+        that must not be somebody else's.
+        """
+        if self._status is not None or self._interrupt_wanted:
+            return
+        self._interrupt_wanted = True
+        if self._begun:
+            self._spawn(self._interrupt_now())
+
+    async def _interrupt_now(self) -> None:
+        try:
+            await self._interrupt()
+        except Problem:
+            # A kernel that cannot be interrupted is gone or going; its death ends the execution.
+            return
+        finally:
+            self._interrupt_wanted = False
+
+    # -- what the kernel says ------------------------------------------------------------------
+
+    def on_iopub(self, header: kernel.Header, parts: list[bytes]) -> None:
+        if self._ending:
+            return
+        kind = header.msg_type
+        if kind in MESSAGES:
+            content = _content(parts)
+            change = self.outputs.apply(kind, content)
+            if kind == "execute_result" and isinstance(content.get("execution_count"), int):
+                self._count = content["execution_count"]
+            if change is not None:
+                self._tell(change.event, change.data, len(parts[3]))
+                if change.event == "update_display":
+                    self._on_update(self, change.data)
+        elif kind == "execute_input":
+            self._count = _content(parts).get("execution_count", self._count)
+        elif kind == "status":
+            self._on_status(_content(parts).get("execution_state"))
+        if self._reply:
+            self._end_if_complete()
+
+    def _on_status(self, state: object) -> None:
+        self._tell("status", {"execution_state": state}, 0)
+        if state == "busy":
+            self._begun = True
+            if self._interrupt_wanted:
+                self._spawn(self._interrupt_now())
+        elif state == "idle":
+            self._idle = True
+
+    def on_reply(self, channel: str, header: kernel.Header, parts: list[bytes]) -> None:
+        if channel == STDIN:
+            self._on_input_request(_content(parts), parts[0])
+            return
+        self._reply = _content(parts)
+        self._asked = None
+        count = self._reply.get("execution_count")
+        self._count = count if isinstance(count, int) else self._count
+        self._end_if_complete()
+
+    def _on_input_request(self, content: dict[str, Any], header: bytes) -> None:
+        asked = InputModel(str(content.get("prompt", "")), bool(content.get("password", False)))
+        self._asked = (asked, header)
+        if self._inputs:
+            self.send_input(self._inputs.popleft())
+        elif self.body.allow_stdin:
+            self._tell("input_request", msgspec.to_builtins(asked), 0)
+        else:
+            self.cancel()  # nobody is going to answer
+
+    def _end_if_complete(self) -> None:
+        if self._idle:
+            self._end(self._outcome())
+        else:
+            aborted = self._reply.get("status") == "aborted"
+            grace = ABORTED_GRACE if aborted else IDLE_GRACE
+            self._set_timer("idle", grace, lambda: self._end(self._outcome()))
+
+    def _outcome(self) -> str:
+        if self._timed_out and self.body.on_timeout == "interrupt":
+            return "timeout"
+        status = self._reply.get("status")
+        return status if status in ("ok", "error", "aborted") else "error"
+
+    def on_died(self, exit_code: int | None) -> None:
+        self._exit_code = exit_code
+        self._end("died")
+
+    def _on_timeout(self) -> None:
+        self._timed_out = True
+        if self.body.on_timeout == "leave":
+            self._tell("done", self.model(), 0)
+            self.answered.set()
+        else:
+            self.cancel()
+            self._set_timer("grace", INTERRUPT_GRACE, lambda: self._end("timeout"))
+
+    # -- the end -------------------------------------------------------------------------------
+
+    def _end(self, status: str) -> None:
+        if self._ending:
+            return
+        self._ending = True
+        self._seconds = self._loop.time() - self._start
+        self._relay.unwatch(self._msg_id)
+        for timer in self._timers.values():
+            timer.cancel()
+        self._spawn(self._finish(status))
+
+    async def _finish(self, status: str) -> None:
+        try:
+            await self._on_end(self)
+        finally:
+            self._status = status
+            self._asked = None
+            observe.EXECUTION_SECONDS.labels(status).observe(self._seconds or 0)
+            self._tell("done", self.model(), 0)
+            self.finished.set()
+            self.answered.set()
+
+    async def close(self) -> None:
+        """Forget the execution; code that still runs is left to the kernel."""
+        self._relay.unwatch(self._msg_id)
+        for timer in self._timers.values():
+            timer.cancel()
+        tasks = [task for task in self._tasks if task is not asyncio.current_task()]
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
+
+    def _set_timer(self, name: str, seconds: float, call: Callable[[], None]) -> None:
+        if name in self._timers:
+            self._timers[name].cancel()
+        self._timers[name] = self._loop.call_later(seconds, call)
+
+    def _spawn(self, work: Any) -> None:
+        task: asyncio.Task[None] = self._loop.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    # -- reading -------------------------------------------------------------------------------
+
+    @property
+    def status(self) -> str:
+        if self._status is not None:
+            return self._status
+        return "timeout" if self._timed_out and self.answered.is_set() else "running"
+
+    @property
+    def size(self) -> int:
+        """Bytes held: outputs and events."""
+        return self.outputs.size + self._step_bytes
+
+    def model(self) -> ExecutionModel:
+        """The execution as it stands now."""
+        timed_out = self._timed_out and self.body.on_timeout == "leave" and not self._ending
+        seconds = self._seconds if self._seconds is not None else self._loop.time() - self._start
+        reply = self._reply
+        model = ExecutionModel(
+            execution=self.id,
+            kernel=self.kernel_id,
+            status="timeout" if timed_out else self.status,  # type: ignore[arg-type]
+            execution_count=self._count,
+            outputs=self.outputs.outputs,
+            user_expressions=reply.get("user_expressions") or {},
+            started=self._started.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            seconds=round(seconds, 6),
+        )
+        if reply.get("status") == "error":
+            model.error = ErrorModel(
+                str(reply.get("ename", "")),
+                str(reply.get("evalue", "")),
+                [str(line) for line in reply.get("traceback") or []],
+            )
+        if self._status == "died":
+            model.exit_code = self._exit_code
+        if self._asked is not None and self.body.allow_stdin:
+            model.input_request = self._asked[0]
+        if self.outputs.truncated:
+            model.truncated = True
+        return model
+
+    def _tell(self, event: str, data: Any, size: int) -> None:
+        self._last_id += 1
+        step = Step(self._last_id, event, data, size + 200)
+        self._steps.append(step)
+        self._step_bytes += step.size
+        while self._step_bytes > EVENT_BYTES and len(self._steps) > 1:
+            self._step_bytes -= self._steps.popleft().size
+        more, self._more = self._more, asyncio.Event()
+        more.set()
+
+    async def events(self, after: int = 0) -> AsyncIterator[tuple[int, str, Any]]:
+        """What happens, from the event behind `after` on, as (id, name, data), up to `done`.
+
+        Events that are no longer held are told as one event `gap` `{lost}`.
+        """
+        position = after
+        while True:
+            more = self._more
+            first = self._steps[0].id if self._steps else self._last_id + 1
+            if first > position + 1:
+                yield first - 1, "gap", {"lost": first - 1 - position}
+                position = first - 1
+            # A copy: while a reader is being written to, steps come and go.
+            for step in [s for s in self._steps if s.id > position]:
+                yield step.id, step.event, step.data
+                position = step.id
+                if step.event == "done":
+                    return
+            if self.finished.is_set() and position >= self._last_id:
+                return
+            if more is self._more:
+                await more.wait()
+
+
+def _content(parts: list[bytes]) -> dict[str, Any]:
+    try:
+        content = msgspec.json.decode(parts[3])
+    except msgspec.DecodeError:
+        return {}
+    return content if isinstance(content, dict) else {}

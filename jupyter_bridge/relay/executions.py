@@ -1,0 +1,132 @@
+"""Executions: the runs of code that are under way or can still be read."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from typing import Any
+
+from jupyter_bridge.problems import Conflict, Gone, NotFound, Problem
+from jupyter_bridge.relay.execution import ExecuteBody, Execution
+from jupyter_bridge.relay.relays import Relays
+
+# All results together, bytes; the oldest finished ones go first.
+TOTAL_BYTES = 256 << 20
+# How many expired ids are remembered, to answer 410 instead of 404.
+EXPIRED_IDS = 10_000
+
+
+class Executions:
+    """Start and find executions; each is kept `keep` seconds after its end."""
+
+    def __init__(self, relays: Relays, *, keep: float) -> None:
+        self.relays = relays
+        self._keep = keep
+        self._executions: dict[str, Execution] = {}
+        self._expired: OrderedDict[str, None] = OrderedDict()
+        # Idempotency: who asked what under which key, and the execution that came of it.
+        self._keys: dict[tuple[str, str, str], tuple[ExecuteBody, asyncio.Task[Execution]]] = {}
+        self._timers: dict[str, asyncio.TimerHandle] = {}
+
+    def get(self, execution_id: str) -> Execution:
+        if execution_id in self._expired:
+            raise Gone("This execution's result has expired.", execution=execution_id)
+        try:
+            return self._executions[execution_id]
+        except KeyError:
+            raise NotFound(
+                f"There is no execution {execution_id}.", execution=execution_id
+            ) from None
+
+    async def start(
+        self, user: str, where: str, body: ExecuteBody, *, ephemeral: bool, key: str | None = None
+    ) -> Execution:
+        """Run `body` on the kernel `where`, or, if `ephemeral`, on a new one of that kernelspec.
+
+        A second call of the same user with the same `key` gets the first call's execution.
+        """
+        body.check()
+        if key is None:
+            return await self._start(where, body, ephemeral)
+        name = (user, where, key)
+        known = self._keys.get(name)
+        if known is None:
+            starting = asyncio.create_task(self._start(where, body, ephemeral))
+            known = self._keys[name] = (body, starting)
+            starting.add_done_callback(lambda done: self._started(name, done))
+        elif known[0] != body:
+            raise Conflict("This Idempotency-Key was used for another request.", key=key)
+        return await asyncio.shield(known[1])
+
+    def _started(self, name: tuple[str, str, str], done: asyncio.Task[Execution]) -> None:
+        if done.cancelled() or done.exception() is not None:
+            self._keys.pop(name, None)  # nothing came of it: the key may be used again
+
+    async def _start(self, where: str, body: ExecuteBody, ephemeral: bool) -> Execution:
+        relays = self.relays
+        kernel_id = await relays.spawn(where) if ephemeral else where
+
+        async def end(execution: Execution) -> None:
+            relays.kernels.count_clients(kernel_id, -1)
+            if ephemeral:
+                await self._stop(kernel_id)
+            self._expire_later(execution)
+
+        try:
+            relay = await relays.get(kernel_id)
+            execution = Execution(
+                relay,
+                body,
+                interrupt=lambda: relays.kernels.interrupt(kernel_id),
+                on_end=end,
+                on_update=self._update_others,
+            )
+            execution.start()
+        except BaseException:
+            if ephemeral:
+                await self._stop(kernel_id)
+            raise
+        relays.kernels.count_clients(kernel_id, 1)
+        self._executions[execution.id] = execution
+        return execution
+
+    def _update_others(self, source: Execution, update: dict[str, Any]) -> None:
+        for execution in self._executions.values():
+            if execution is not source and execution.kernel_id == source.kernel_id:
+                execution.outputs.update_display(**update)
+
+    async def _stop(self, kernel_id: str) -> None:
+        try:
+            await self.relays.shutdown(kernel_id)
+        except Problem:
+            return  # it died by itself
+
+    def _expire_later(self, execution: Execution) -> None:
+        loop = asyncio.get_running_loop()
+        self._timers[execution.id] = loop.call_later(self._keep, self._expire, execution.id)
+        # Only what has ended is in _timers, oldest first: that is what may make room.
+        while self._timers and sum(e.size for e in self._executions.values()) > TOTAL_BYTES:
+            oldest = next(iter(self._timers))
+            if oldest == execution.id:
+                break
+            self._expire(oldest)
+
+    def _expire(self, execution_id: str) -> None:
+        self._timers.pop(execution_id).cancel()
+        del self._executions[execution_id]
+        for name, (_, task) in list(self._keys.items()):
+            if task.done() and not task.cancelled() and task.result().id == execution_id:
+                del self._keys[name]
+        self._expired[execution_id] = None
+        if len(self._expired) > EXPIRED_IDS:
+            self._expired.popitem(last=False)
+
+    async def close(self) -> None:
+        """Forget everything; code that still runs is left to its kernel."""
+        for timer in self._timers.values():
+            timer.cancel()
+        for _, starting in self._keys.values():
+            starting.cancel()
+        for execution in list(self._executions.values()):
+            await execution.close()
+        self._executions.clear()

@@ -1,0 +1,277 @@
+"""Kernels: the host's own kernel manager, with Problems for its errors.
+
+Nothing is started here that the host does not manage: a kernel spawned through the bridge is one
+of JupyterLab's kernels, and the other way round.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+from jupyter_client.kernelspec import NoSuchKernel
+from jupyter_core.utils import ensure_async
+from msgspec import UNSET, UnsetType
+from tornado.web import HTTPError
+
+from jupyter_bridge.problems import BadRequest, NotFound, Problem, StartFailed, Timeout
+from jupyter_bridge.relay.lastwords import LastWords
+
+# How often a starting kernel's process is looked at, seconds.
+ALIVE_PERIOD = 0.1
+# How many of its stderr lines a kernel that failed is quoted with.
+QUOTE = 20
+
+
+class RelayModel(msgspec.Struct):
+    """A relay as the routes show it: seats, and what its ring holds."""
+
+    clients: int = 0
+    first_seq: int = 1
+    last_seq: int = 0
+    bytes: int = 0
+
+
+class KernelModel(msgspec.Struct, kw_only=True):
+    """A kernel as the routes show it: the host's model, and `kernelId` for kernel-relay's clients.
+
+    `name` is the name it was spawned with, else its kernelspec's.
+    """
+
+    id: str
+    kernelId: str  # noqa: N815 - kernel-relay's spelling
+    name: str
+    kernelspec: str
+    execution_state: str | None
+    last_activity: str | None
+    connections: int
+    reason: str | UnsetType = UNSET
+    relay: RelayModel = msgspec.field(default_factory=RelayModel)
+
+
+class Kernels:
+    """The host's kernels: start, stop, look up.
+
+    `manager` and `specs` are the host's MultiKernelManager and KernelSpecManager. `remote` says
+    that the kernels run elsewhere (behind a gateway), where local paths mean nothing.
+    """
+
+    def __init__(
+        self, manager: Any, specs: Any, *, remote: bool = False, log: logging.Logger
+    ) -> None:
+        self.manager = manager
+        self.remote = remote
+        self._specs = specs
+        self._log = log
+        self._names: dict[str, str] = {}
+        self._words: dict[str, LastWords] = {}
+
+    def __contains__(self, kernel_id: str) -> bool:
+        return kernel_id in self.manager
+
+    def get(self, kernel_id: str) -> Any:
+        """The host's KernelManager of one kernel."""
+        if kernel_id not in self.manager:
+            raise NotFound(f"There is no kernel {kernel_id}.", kernel_id=kernel_id)
+        return self.manager.get_kernel(kernel_id)
+
+    # -- models --------------------------------------------------------------------------------
+
+    async def model(self, kernel_id: str) -> KernelModel:
+        self.get(kernel_id)
+        return self._to_model(await ensure_async(self.manager.kernel_model(kernel_id)))
+
+    async def list(self) -> list[KernelModel]:
+        models = await ensure_async(self.manager.list_kernels())
+        return [self._to_model(model) for model in models]
+
+    def _to_model(self, model: dict[str, Any]) -> KernelModel:
+        kernel_id = model["id"]
+        return KernelModel(
+            id=kernel_id,
+            kernelId=kernel_id,
+            name=self._names.get(kernel_id, model["name"]),
+            kernelspec=model["name"],
+            execution_state=model.get("execution_state"),
+            last_activity=model.get("last_activity"),
+            connections=model.get("connections", 0),
+            reason=model.get("reason") or UNSET,
+        )
+
+    # -- starting ------------------------------------------------------------------------------
+
+    async def start(
+        self,
+        kernelspec: str,
+        *,
+        cwd: str | None = None,
+        path: str | None = None,
+        env: dict[str, str] | None = None,
+        name: str | None = None,
+    ) -> str:
+        """Start a kernel and return its id; it may not answer yet.
+
+        `cwd` is a folder of the operating system, `path` one below the server's root as the
+        contents API names it; `env` is added to the server's own environment.
+        """
+        spec = await self._spec(kernelspec)
+        options: dict[str, Any] = {}
+        if env:
+            options["env"] = {**os.environ, **env}
+        if cwd is not None and path is not None:
+            raise BadRequest("Give cwd or path, not both.", field="cwd")
+        if cwd is not None:
+            options["cwd"] = self._checked_cwd(cwd)
+        if path is not None:
+            options["path"] = self._checked_path(path)
+        words = LastWords() if self._is_local(spec) else None
+        if words is not None:
+            options["stderr"] = words.write_end
+        try:
+            kernel_id: str = await ensure_async(
+                self.manager.start_kernel(kernel_name=kernelspec, **options)
+            )
+        except Exception as error:
+            if words is not None:
+                words.close()
+            raise _start_failed(kernelspec, error) from error
+        if words is not None:
+            self._words[kernel_id] = words
+        if name:
+            self._names[kernel_id] = name
+        return kernel_id
+
+    async def _spec(self, kernelspec: str) -> Any:
+        try:
+            return await ensure_async(self._specs.get_kernel_spec(kernelspec))
+        except (NoSuchKernel, KeyError) as error:
+            known = sorted(await ensure_async(self._specs.get_all_specs()))
+            raise NotFound(
+                f"There is no kernelspec {kernelspec!r}; there are {', '.join(known) or 'none'}.",
+                kernelspecs=known,
+            ) from error
+
+    def _checked_cwd(self, cwd: str) -> str:
+        if not self.remote and not os.path.isdir(cwd):
+            raise BadRequest(f"cwd: there is no folder {cwd}.", field="cwd")
+        return cwd
+
+    def _checked_path(self, path: str) -> str:
+        if ".." in path.split("/"):
+            raise BadRequest("path: may not leave the server's root.", field="path")
+        root = getattr(self.manager, "root_dir", None)
+        if not self.remote and root and not os.path.exists(os.path.join(root, path.strip("/"))):
+            raise BadRequest(f"path: there is no {path} on this server.", field="path")
+        return path
+
+    def _is_local(self, spec: Any) -> bool:
+        """Whether jupyter_client itself starts the process, and so takes a stderr for it."""
+        metadata = getattr(spec, "metadata", None) or {}
+        name = metadata.get("kernel_provisioner", {}).get("provisioner_name", "local-provisioner")
+        return not self.remote and name == "local-provisioner"
+
+    async def fail_if_dead(self, kernel_id: str, kernelspec: str) -> None:
+        """Raise StartFailed, and clean up, if a kernel that was just started is dead already."""
+        manager = self.get(kernel_id)
+        if await ensure_async(manager.is_alive()):
+            return
+        code = exit_code(manager)
+        words = self._words[kernel_id].lines()[-QUOTE:] if kernel_id in self._words else []
+        await self.stop(kernel_id, now=True)
+        last = next((line for line in reversed(words) if line.strip()), "")
+        raise StartFailed(
+            f"The kernel {kernelspec!r} ended as it started"
+            + (f", with exit code {code}" if code is not None else "")
+            + (f": {last}" if last else "."),
+            stderr=words,
+            exit_code=code,
+        )
+
+    # -- running -------------------------------------------------------------------------------
+
+    async def stop(self, kernel_id: str, *, now: bool = False) -> None:
+        self.get(kernel_id)
+        await _translated(self.manager.shutdown_kernel(kernel_id, now=now), "shut down")
+        self.forget(kernel_id)
+
+    async def interrupt(self, kernel_id: str) -> None:
+        self.get(kernel_id)
+        await _translated(self.manager.interrupt_kernel(kernel_id), "interrupt")
+
+    async def restart(self, kernel_id: str) -> None:
+        """Restart, and return when the kernel has answered the host."""
+        self.get(kernel_id)
+        answered = await _translated(self.manager.restart_kernel(kernel_id), "restart")
+        if asyncio.isfuture(answered):  # the host hands the waiting back to its caller
+            await _translated(answered, "restart")
+
+    def forget(self, kernel_id: str) -> None:
+        """Let go of what is kept about a kernel that is gone; twice is fine."""
+        self._names.pop(kernel_id, None)
+        words = self._words.pop(kernel_id, None)
+        if words is not None:
+            words.close()
+
+    def close(self) -> None:
+        for kernel_id in list(self._words):
+            self.forget(kernel_id)
+
+    # -- the host's hooks ----------------------------------------------------------------------
+
+    def is_busy(self, kernel_id: str) -> bool:
+        if kernel_id not in self.manager:
+            return False
+        return getattr(self.manager.get_kernel(kernel_id), "execution_state", None) == "busy"
+
+    def ports(self, kernel_id: str) -> object:
+        """Where the kernel listens; changes when it has moved."""
+        return getattr(self.manager.get_kernel(kernel_id), "ports", None)
+
+    def count_clients(self, kernel_id: str, change: int) -> None:
+        """Tell the host (and its culler) of one client more or less."""
+        notify = self.manager.notify_connect if change > 0 else self.manager.notify_disconnect
+        notify(kernel_id)
+
+    def watch(
+        self, kernel_id: str, on_restart: Callable[[], None], on_dead: Callable[[], None]
+    ) -> Callable[[], None]:
+        """Call back when the host restarts the kernel because it died, or gives it up."""
+        manager = self.get(kernel_id)
+        manager.add_restart_callback(on_restart, "restart")
+        manager.add_restart_callback(on_dead, "dead")
+
+        def stop() -> None:
+            manager.remove_restart_callback(on_restart, "restart")
+            manager.remove_restart_callback(on_dead, "dead")
+
+        return stop
+
+
+def exit_code(manager: Any) -> int | None:
+    """The exit code of a kernel's process that has ended (negative: the signal), if known."""
+    process = getattr(getattr(manager, "provisioner", None), "process", None)
+    code = process.poll() if process is not None else None
+    return code if isinstance(code, int) else None
+
+
+def _start_failed(kernelspec: str, error: Exception) -> Problem:
+    reason = error.log_message if isinstance(error, HTTPError) else str(error)
+    return StartFailed(f"The kernel {kernelspec!r} could not be started: {reason}", stderr=[])
+
+
+async def _translated(outcome: Any, what: str) -> Any:
+    """Await what the host does, and turn what it raises into a Problem."""
+    try:
+        return await ensure_async(outcome) if not asyncio.isfuture(outcome) else await outcome
+    except (TimeoutError, asyncio.TimeoutError) as error:
+        raise Timeout(f"The kernel did not {what} in time.") from error
+    except HTTPError as error:
+        if error.status_code == 404:
+            raise NotFound(str(error.log_message)) from error
+        raise StartFailed(f"The kernel did not {what}: {error.log_message}") from error
+    except RuntimeError as error:
+        raise StartFailed(f"The kernel did not {what}: {error}") from error

@@ -1,0 +1,499 @@
+"""Relay: one kernel's open line, shared by all its clients.
+
+The kernel's messages come from an Upstream, in order, and go into a ring from which every seat
+takes at its own pace. A reply goes to whoever asked: the Relay keeps a table of the requests in
+flight by message id, and of the input requests that wait for an answer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+from weakref import WeakValueDictionary
+
+import msgspec
+
+from jupyter_bridge import observe
+from jupyter_bridge.problems import (
+    BadRequest,
+    Conflict,
+    Denied,
+    Gone,
+    Problem,
+    Timeout,
+    Unavailable,
+)
+from jupyter_bridge.relay.channels import CONTROL, IOPUB, SHELL, STDIN, Channels
+from jupyter_bridge.relay.ring import Ring
+from jupyter_bridge.seams import Upstream
+from jupyter_bridge.wire import kernel
+
+# Requests whose reply never came are forgotten, oldest first, beyond this many: far more than any
+# client has in flight, and a few MB at most.
+MAX_REQUESTS = 10_000
+# What clients may send while a line is being mended.
+MAX_HELD = 16 << 20
+# The first wait between two questions while a kernel gets ready, and the longest; seconds.
+NUDGE_FIRST, NUDGE_LAST = 0.02, 0.5
+# A busy kernel that answers nothing within this time is taken as it is, as the host does; seconds.
+BUSY_PATIENCE = 2.0
+
+
+class Requester(Protocol):
+    """Whoever sent a request: a client with seats, or an execution."""
+
+    def on_reply(self, channel: str, header: kernel.Header, parts: list[bytes]) -> None:
+        """A reply or an input request that belongs to it."""
+
+
+class Watcher(Protocol):
+    """Whoever follows one request of its own on iopub, such as an execution."""
+
+    def on_iopub(self, header: kernel.Header, parts: list[bytes]) -> None:
+        """A message whose parent is that request."""
+
+    def on_died(self, exit_code: int | None) -> None:
+        """The kernel died or restarted; nothing more will come."""
+
+
+@dataclass(frozen=True)
+class Policy:
+    """What the host's kernel manager demands of every way to a kernel."""
+
+    allowed_message_types: frozenset[str] = frozenset()
+    allow_tracebacks: bool = True
+    traceback_replacement: str = ""
+
+    def allows(self, msg_type: str) -> bool:
+        return not self.allowed_message_types or msg_type in self.allowed_message_types
+
+
+@dataclass(eq=False)
+class Client:
+    """One client: a session id of one user, or one connection, over however many seats.
+
+    It lives as long as something refers to it: a seat, a request in flight, or a reply in the ring
+    that nobody fetched, so that a client who comes back is still the one who asked.
+    """
+
+    relay: Relay
+    session: str
+
+    def on_reply(self, channel: str, header: kernel.Header, parts: list[bytes]) -> None:
+        self.relay.ring.append(channel, header, parts, to=self)
+
+
+class Relay:
+    """One kernel's line. `open` it once, `join` it as a client, `close` it at the end.
+
+    `connect` makes a new, unopened Upstream: at the start, and whenever the kernel has moved.
+    `deadline` is how many seconds the kernel may take to answer, at the start and after a restart.
+    `is_busy` tells whether the kernel is working, so that it is not expected to answer at once.
+    """
+
+    def __init__(
+        self,
+        kernel_id: str,
+        connect: Callable[[], Upstream],
+        *,
+        session: str,
+        policy: Policy,
+        ring_bytes: int,
+        deadline: float,
+        log: logging.Logger,
+        is_busy: Callable[[], bool] = lambda: False,
+        on_seats: Callable[[int], None] = lambda change: None,
+    ) -> None:
+        self.kernel_id = kernel_id
+        self.session = session
+        self.policy = policy
+        self.ring = Ring(ring_bytes)
+        # Frames built in this tick, shared by the seats that stand at the same place.
+        self.batches: dict[Any, tuple[int, int, bytes]] = {}
+        self.ended: Problem | None = None
+        self._connect = connect
+        self._deadline = deadline
+        self._is_busy = is_busy
+        self._on_seats = on_seats
+        self._log = log
+        self._upstream: Upstream | None = None
+        self._held: list[tuple[str, list[bytes]]] = []
+        self._held_bytes = 0
+        self._clients: WeakValueDictionary[object, Client] = WeakValueDictionary()
+        self._seats: set[Channels] = set()
+        self._requests: dict[str, Requester] = {}
+        self._asking: dict[str, Requester] = {}
+        self._watchers: dict[str, Watcher] = {}
+        self._nudges: set[str] = set()
+        self._heard_iopub = asyncio.Event()
+        self._heard_reply = asyncio.Event()
+        self._settling: asyncio.Task[None] | None = None
+        self._restarting = False
+        self._waking = False
+
+    # -- the line ------------------------------------------------------------------------------
+
+    async def open(self) -> None:
+        """Connect and wait until the kernel answers and iopub is heard; Timeout if it does not."""
+        await self._reconnect()
+        self._settle()
+        await self.ready()
+
+    async def ready(self) -> None:
+        """Wait until the kernel answers (again); raises why it does not."""
+        while (settling := self._settling) is not None:
+            await asyncio.wait({settling})
+            if not settling.cancelled() and (error := settling.exception()) is not None:
+                raise error
+        if self.ended is not None:
+            raise self.ended
+
+    def _settle(self) -> None:
+        if self._settling is not None:
+            self._settling.cancel()
+        task = self._settling = asyncio.create_task(self._handshake())
+
+        def settled(done: asyncio.Task[None]) -> None:
+            if self._settling is task:
+                self._settling = None
+                if not done.cancelled() and done.exception() is None:
+                    self._restarting = False
+
+        task.add_done_callback(settled)
+
+    async def _handshake(self) -> None:
+        """Ask for kernel_info until a reply and something on iopub have come.
+
+        The subscription to iopub takes effect some time after connecting; until then the kernel's
+        messages are lost. So a request is repeated until its status messages are heard, or the
+        welcome that newer kernels send to every new subscriber.
+        """
+        loop = asyncio.get_running_loop()
+        self._heard_iopub.clear()
+        self._heard_reply.clear()
+        self._nudges.clear()
+        start, pause = loop.time(), NUDGE_FIRST
+        heard = asyncio.gather(self._heard_iopub.wait(), self._heard_reply.wait())
+        try:
+            while True:
+                busy = self._is_busy()
+                for channel in (CONTROL,) if busy else (CONTROL, SHELL):
+                    self._nudge(channel)
+                await asyncio.wait({heard}, timeout=pause)
+                if heard.done():
+                    return
+                waited = loop.time() - start
+                if busy and waited > BUSY_PATIENCE:
+                    return
+                if waited > self._deadline:
+                    raise Timeout(
+                        f"Kernel {self.kernel_id} did not answer within {self._deadline:g} s.",
+                        kernel_id=self.kernel_id,
+                    )
+                pause = min(2 * pause, NUDGE_LAST)
+        finally:
+            heard.cancel()
+            await asyncio.wait({heard})
+
+    def _nudge(self, channel: str) -> None:
+        parts = kernel.build_message("kernel_info_request", {}, self.session)
+        self._nudges.add(kernel.parse_header(parts[0]).msg_id)
+        if self._upstream is not None:
+            self._upstream.send(channel, parts)
+
+    async def _reconnect(self) -> None:
+        old, self._upstream = self._upstream, None
+        if old is not None:
+            await old.close()
+        upstream = self._connect()
+        await upstream.open(self._on_messages, self._on_lost)
+        if self.ended is not None:
+            await upstream.close()
+            return
+        self._upstream = upstream
+        held, self._held, self._held_bytes = self._held, [], 0
+        for channel, parts in held:
+            upstream.send(channel, parts)
+
+    async def close(self) -> None:
+        """Close the line; seats that are still there are told that the server stops."""
+        self.end(Unavailable("The server is stopping."))
+        settling, self._settling = self._settling, None
+        if settling is not None:
+            settling.cancel()
+            await asyncio.wait({settling})
+        upstream, self._upstream = self._upstream, None
+        if upstream is not None:
+            await upstream.close()
+
+    # -- life and death ------------------------------------------------------------------------
+
+    def on_restarting(self, exit_code: int | None = None) -> None:
+        """The kernel restarts: whoever waits for an answer of the old one is told so, once."""
+        if self._restarting or self.ended is not None:
+            return
+        self._restarting = True
+        self._tell_status("restarting")
+        self._fail_requests(exit_code)
+        self._settle()
+
+    async def on_restarted(self, *, moved: bool) -> None:
+        """The kernel has been restarted, on other ports if `moved`; returns when it is ready."""
+        self.on_restarting()
+        if moved:
+            await self._reconnect()
+        self._settle()
+        await self.ready()
+
+    def on_dead(self, exit_code: int | None = None) -> None:
+        """The kernel is dead and stays so: everything waiting ends, every seat is told why."""
+        if self.ended is None:
+            self._tell_status("dead")
+            self._fail_requests(exit_code)
+            self.end(self._gone())
+
+    def _gone(self) -> Gone:
+        return Gone(f"Kernel {self.kernel_id} is dead.", kernel_id=self.kernel_id)
+
+    def _on_lost(self, reason: str) -> None:
+        if self.ended is None:
+            self._log.warning("Lost the line to kernel %s: %s", self.kernel_id, reason)
+            self.on_dead()
+
+    def end(self, problem: Problem) -> None:
+        """Nothing more will come on this line; what is held can still be taken."""
+        if self.ended is not None:
+            return
+        self.ended = problem
+        self._fail_requests(None)
+        for seat in list(self._seats):
+            seat.end(problem)
+
+    def _fail_requests(self, exit_code: int | None) -> None:
+        self._requests.clear()
+        self._asking.clear()
+        watchers, self._watchers = self._watchers, {}
+        for watcher in watchers.values():
+            watcher.on_died(exit_code)
+
+    def _tell_status(self, state: str) -> None:
+        parts = kernel.build_message("status", {"execution_state": state}, self.session)
+        self.ring.append(IOPUB, kernel.parse_header(parts[0]), parts)
+        self._wake()
+
+    # -- clients -------------------------------------------------------------------------------
+
+    @property
+    def seats(self) -> int:
+        return len(self._seats)
+
+    def join(
+        self,
+        key: object,
+        session: str,
+        names: frozenset[str],
+        *,
+        after: str | None = None,
+        may_send: bool = True,
+        on_ready: Callable[[], None] = lambda: None,
+    ) -> Channels:
+        """Take a seat with the channels `names`, as the client `key` whose session is `session`.
+
+        With `after`, a message id, everything since that iopub message comes first; what is no
+        longer held of it is told as a gap. A client has one seat of a kind: a second one, such as
+        the same client coming back before its old connection was found broken, ends the first.
+        """
+        if self.ended is not None:
+            raise self.ended
+        client = self._clients.setdefault(key, Client(self, session))
+        for other in list(self._seats):
+            if other.client is client and other.names == names:
+                other.end(Conflict("This session has taken its seat anew.", session_id=session))
+                other.close()
+        seat = Channels(self, client, names, may_send=may_send, on_ready=on_ready)
+        seat.start(after)
+        self._seats.add(seat)
+        self._on_seats(1)
+        return seat
+
+    def leave(self, seat: Channels) -> None:
+        """A seat was closed."""
+        self._seats.discard(seat)
+        self._on_seats(-1)
+
+    # -- to the kernel -------------------------------------------------------------------------
+
+    def send(self, sender: Requester, channel: str, parts: Sequence[bytes]) -> None:
+        """Send a client's message on, after the host's policy; raises the Problem if it may not."""
+        if self.ended is not None:
+            raise self.ended
+        try:
+            header = kernel.parse_header(parts[0])
+        except kernel.FrameError as error:
+            raise BadRequest(f"This is no Jupyter message: {error}.") from error
+        if not self.policy.allows(header.msg_type):
+            self._log.warning("Ignoring a %r message, which is not allowed.", header.msg_type)
+            observe.REFUSED.labels("message-type").inc()
+            return
+        if channel == STDIN:
+            if not self._may_answer(sender, header):
+                return
+        else:
+            self._register(sender, header)
+        self._put(channel, list(parts))
+
+    def watch(self, watcher: Watcher, msg_id: str) -> None:
+        """Tell `watcher` what follows from the request `msg_id`, until `unwatch`."""
+        self._watchers[msg_id] = watcher
+
+    def unwatch(self, msg_id: str) -> None:
+        self._watchers.pop(msg_id, None)
+
+    def _register(self, sender: Requester, header: kernel.Header) -> None:
+        if header.msg_type == "input_reply":
+            raise BadRequest("An input_reply belongs on stdin.")
+        if not header.msg_id or not header.msg_type:
+            raise BadRequest("A message needs a msg_id and a msg_type in its header.")
+        if not header.msg_type.endswith("_request"):
+            return  # nothing will answer it; if something does, the session says whose it is
+        if self._requests.get(header.msg_id, sender) is not sender:
+            raise BadRequest(f"The msg_id {header.msg_id} is in use by somebody else's request.")
+        self._requests.pop(header.msg_id, None)
+        self._requests[header.msg_id] = sender
+        if len(self._requests) > MAX_REQUESTS:
+            self._requests.pop(next(iter(self._requests)))
+
+    def _may_answer(self, sender: Requester, header: kernel.Header) -> bool:
+        if header.msg_type != "input_reply":
+            raise BadRequest("Only an input_reply can be sent on stdin.")
+        for request, asked in self._asking.items():
+            if asked is sender:
+                del self._asking[request]
+                return True
+        observe.REFUSED.labels("input-reply").inc()
+        if self._asking:
+            raise Denied("Somebody else is asked for this input.")
+        return False  # an answer that came too late: the kernel no longer waits
+
+    def _put(self, channel: str, parts: list[bytes]) -> None:
+        size = sum(map(len, parts))
+        if self._upstream is not None:
+            self._upstream.send(channel, parts)
+        elif self._held_bytes + size > MAX_HELD:
+            raise Unavailable("The kernel is being reconnected; try again in a moment.")
+        else:
+            self._held.append((channel, parts))
+            self._held_bytes += size
+        observe.MESSAGES.labels(channel, "in").inc()
+        observe.MESSAGE_BYTES.labels(channel, "in").inc(size)
+
+    # -- from the kernel -----------------------------------------------------------------------
+
+    def _on_messages(self, channel: str, messages: list[list[bytes]]) -> None:
+        size = 0
+        handle = self._on_iopub if channel == IOPUB else self._on_reply
+        for parts in messages:
+            size += sum(map(len, parts))
+            try:
+                handle(channel, kernel.parse_header(parts[0]), parts)
+            except kernel.FrameError as error:
+                self._log.warning("Kernel %s sent no message: %s", self.kernel_id, error)
+                observe.REFUSED.labels("malformed").inc()
+        observe.MESSAGES.labels(channel, "out").inc(len(messages))
+        observe.MESSAGE_BYTES.labels(channel, "out").inc(size)
+        self._wake()
+
+    def _on_iopub(self, channel: str, header: kernel.Header, parts: list[bytes]) -> None:
+        kind = header.msg_type
+        self._heard_iopub.set()
+        if kind == "iopub_welcome":
+            return  # a greeting to each new subscriber, ours and other people's
+        if kind == "error":
+            self._hide_errors(parts)
+        parent = ""
+        if self._watchers or kind == "status":
+            parent = kernel.parse_header(parts[1]).msg_id
+            if parent in self._nudges:
+                return
+        self.ring.append(IOPUB, header, parts)
+        watcher = self._watchers.get(parent)
+        if watcher is not None:
+            watcher.on_iopub(header, parts)
+        if kind == "shutdown_reply" and _content(parts).get("restart"):
+            self.on_restarting()
+        elif kind == "status" and not self._restarting:
+            # A gateway tells of its kernels' restarts and deaths this way.
+            state = _content(parts).get("execution_state")
+            if state == "restarting":
+                self._restarting = True
+                self._fail_requests(None)
+                self._settle()
+            elif state == "dead":
+                self.end(self._gone())
+
+    def _on_reply(self, channel: str, header: kernel.Header, parts: list[bytes]) -> None:
+        parent = kernel.parse_header(parts[1])
+        if parent.msg_id in self._nudges:
+            self._heard_reply.set()
+            return
+        requester = self._requests.get(parent.msg_id) or self._by_session(parent.session)
+        if requester is None:
+            self._log.debug("Nobody asked kernel %s for its %s", self.kernel_id, header.msg_type)
+            observe.REFUSED.labels("unrouted").inc()
+            return
+        if channel == STDIN:
+            self._asking[parent.msg_id] = requester
+        else:
+            self._requests.pop(parent.msg_id, None)
+            self._asking.pop(parent.msg_id, None)
+            self._hide_errors(parts)
+        requester.on_reply(channel, header, parts)
+
+    def _by_session(self, session: str) -> Client | None:
+        for client in self._clients.values():
+            if session and client.session == session:
+                return client
+        return None
+
+    def _hide_errors(self, parts: list[bytes]) -> None:
+        if not self.policy.allow_tracebacks and b'"ename"' in parts[3]:
+            content = _hidden(_content(parts), self.policy.traceback_replacement)
+            parts[3] = msgspec.json.encode(content)
+
+    def _wake(self) -> None:
+        if not self._waking:
+            self._waking = True
+            asyncio.get_running_loop().call_soon(self._wake_seats)
+
+    def _wake_seats(self) -> None:
+        self._waking = False
+        for seat in list(self._seats):
+            seat.on_ready()
+        self.batches.clear()
+
+
+def _content(parts: list[bytes]) -> dict[str, Any]:
+    try:
+        content = msgspec.json.decode(parts[3])
+    except msgspec.DecodeError:
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def _hidden(value: Any, replacement: str) -> Any:
+    """`value` with every error in it (also those of user_expressions) made anonymous."""
+    if isinstance(value, list):
+        return [_hidden(item, replacement) for item in value]
+    if not isinstance(value, dict):
+        return value
+    if "ename" in value:
+        return {
+            **value,
+            "ename": "ExecutionError",
+            "evalue": "Execution error",
+            "traceback": [replacement],
+        }
+    return {name: _hidden(item, replacement) for name, item in value.items()}

@@ -1,0 +1,253 @@
+"""Relays: every kernel's Relay, opened when first asked for, kept as long as its kernel."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from jupyter_bridge import observe
+from jupyter_bridge.problems import Timeout
+from jupyter_bridge.relay.kernels import ALIVE_PERIOD, KernelModel, Kernels, RelayModel, exit_code
+from jupyter_bridge.relay.relay import Policy, Relay
+from jupyter_bridge.relay.upstreams import GatewayUpstream, ZmqUpstream
+from jupyter_bridge.seams import Upstream
+
+# The host's event that tells of what anybody does to a kernel.
+KERNEL_ACTIONS = "https://events.jupyter.org/jupyter_server/kernel_actions/v1"
+# How often kernels are looked after that vanish or move without a word, seconds.
+WATCH_PERIOD = 1.0
+
+
+class Relays:
+    """The open lines, by kernel id.
+
+    `gateway` is the host's GatewayClient if its kernels are behind one. `deadline` is how many
+    seconds a kernel may take until it answers.
+    """
+
+    def __init__(
+        self,
+        kernels: Kernels,
+        *,
+        ring_bytes: int,
+        deadline: float,
+        gateway: Any = None,
+        event_logger: Any = None,
+        log: logging.Logger,
+    ) -> None:
+        self.kernels = kernels
+        self._ring_bytes = ring_bytes
+        self._deadline = deadline
+        self._gateway = gateway
+        self._event_logger = event_logger
+        self._log = log
+        self._relays: dict[str, Relay] = {}
+        self._opening: dict[str, asyncio.Task[Relay]] = {}
+        self._ports: dict[str, object] = {}
+        self._unwatch: dict[str, Callable[[], None]] = {}
+        self._watching: asyncio.Task[None] | None = None
+        observe.RELAYS.set_function(lambda: len(self._relays))
+        observe.CLIENTS.set_function(lambda: sum(r.seats for r in self._relays.values()))
+        observe.RING_BYTES.set_function(lambda: sum(r.ring.bytes for r in self._relays.values()))
+
+    # -- one relay -----------------------------------------------------------------------------
+
+    async def get(self, kernel_id: str) -> Relay:
+        """The kernel's relay, ready to use; opened at the first call, whoever waits for it."""
+        relay = self._relays.get(kernel_id)
+        if relay is not None and relay.ended is None:
+            await relay.ready()
+            return relay
+        self.kernels.get(kernel_id)
+        opening = self._opening.get(kernel_id)
+        if opening is None:
+            opening = self._opening[kernel_id] = asyncio.create_task(self._open(kernel_id))
+            opening.add_done_callback(lambda done: self._opened(kernel_id, done))
+        return await asyncio.shield(opening)
+
+    def _opened(self, kernel_id: str, done: asyncio.Task[Relay]) -> None:
+        self._opening.pop(kernel_id, None)
+        if not done.cancelled():
+            done.exception()  # whoever waits gets it; if nobody does any more, that is no news
+
+    async def _open(self, kernel_id: str) -> Relay:
+        manager = self.kernels.manager
+        relay = Relay(
+            kernel_id,
+            lambda: self._upstream(kernel_id),
+            session=uuid.uuid4().hex,
+            policy=Policy(
+                frozenset(manager.allowed_message_types),
+                manager.allow_tracebacks,
+                manager.traceback_replacement_message,
+            ),
+            ring_bytes=self._ring_bytes,
+            deadline=self._deadline,
+            log=self._log,
+            is_busy=lambda: self.kernels.is_busy(kernel_id),
+            on_seats=lambda change: self.kernels.count_clients(kernel_id, change),
+        )
+        try:
+            self._ports[kernel_id] = self.kernels.ports(kernel_id)
+            self._unwatch[kernel_id] = self.kernels.watch(
+                kernel_id,
+                lambda: relay.on_restarting(exit_code(self.kernels.get(kernel_id))),
+                lambda: relay.on_dead(exit_code(self.kernels.get(kernel_id))),
+            )
+            await relay.open()
+        except BaseException:
+            self._release(kernel_id)
+            await relay.close()
+            raise
+        self._relays[kernel_id] = relay
+        if self._watching is None:
+            self._watching = asyncio.create_task(self._watch())
+            self._listen(True)
+        return relay
+
+    def _upstream(self, kernel_id: str) -> Upstream:
+        manager = self.kernels.get(kernel_id)
+        if self._gateway is not None and not getattr(manager, "shell_port", 0):
+            return GatewayUpstream(kernel_id, self._gateway, self._log)
+        return ZmqUpstream(manager, self._log)
+
+    def _release(self, kernel_id: str) -> None:
+        self._ports.pop(kernel_id, None)
+        unwatch = self._unwatch.pop(kernel_id, None)
+        if unwatch is not None:
+            unwatch()
+
+    # -- models --------------------------------------------------------------------------------
+
+    async def model(self, kernel_id: str) -> KernelModel:
+        return self._with_relay(await self.kernels.model(kernel_id))
+
+    async def list(self) -> list[KernelModel]:
+        return [self._with_relay(model) for model in await self.kernels.list()]
+
+    def _with_relay(self, model: KernelModel) -> KernelModel:
+        relay = self._relays.get(model.id)
+        if relay is None:
+            return model
+        ring = relay.ring
+        return msgspec.structs.replace(
+            model, relay=RelayModel(relay.seats, ring.first, ring.end - 1, ring.bytes)
+        )
+
+    # -- what is done to kernels ---------------------------------------------------------------
+
+    async def spawn(self, kernelspec: str, **options: Any) -> str:
+        """Start a kernel and wait until it answers; StartFailed if it ends instead.
+
+        A kernel that is alive but not ready when the deadline has passed is returned as it is.
+        """
+        kernel_id = await self.kernels.start(kernelspec, **options)
+        opening = asyncio.ensure_future(self.get(kernel_id))
+        try:
+            while not opening.done():
+                await asyncio.wait({opening}, timeout=ALIVE_PERIOD)
+                await self.kernels.fail_if_dead(kernel_id, kernelspec)
+            opening.result()
+        except Timeout:
+            self._log.warning("Kernel %s has not answered yet.", kernel_id)
+        except BaseException:
+            opening.cancel()
+            await asyncio.wait({opening})
+            await self._drop(kernel_id)
+            raise
+        return kernel_id
+
+    async def shutdown(self, kernel_id: str) -> None:
+        await self.kernels.stop(kernel_id)
+        await self._drop(kernel_id)
+
+    async def restart(self, kernel_id: str) -> None:
+        """Restart a kernel; returns when it is ready again."""
+        relay = self._relays.get(kernel_id)
+        if relay is not None:
+            relay.on_restarting()
+        await self.kernels.restart(kernel_id)
+        await self._restarted(kernel_id)
+
+    async def _restarted(self, kernel_id: str) -> None:
+        relay = self._relays.get(kernel_id)
+        if relay is None or relay.ended is not None or kernel_id not in self.kernels:
+            return
+        ports = self.kernels.ports(kernel_id)
+        moved = ports != self._ports.get(kernel_id)
+        self._ports[kernel_id] = ports
+        await relay.on_restarted(moved=moved)
+
+    async def _drop(self, kernel_id: str) -> None:
+        """The kernel is gone: end its relay and let go of everything kept for it."""
+        opening = self._opening.pop(kernel_id, None)
+        if opening is not None:
+            opening.cancel()
+            await asyncio.wait({opening})
+        relay = self._relays.pop(kernel_id, None)
+        self._release(kernel_id)
+        self.kernels.forget(kernel_id)
+        if relay is not None:
+            relay.on_dead()
+            await relay.close()
+
+    # -- what others do to kernels -------------------------------------------------------------
+
+    def _listen(self, on: bool) -> None:
+        logger = self._event_logger
+        if logger is None or KERNEL_ACTIONS not in logger.schemas:
+            return
+        if on:
+            logger.add_listener(schema_id=KERNEL_ACTIONS, listener=self._on_action)
+        else:
+            logger.remove_listener(schema_id=KERNEL_ACTIONS, listener=self._on_action)
+
+    async def _on_action(self, logger: Any, schema_id: str, data: dict[str, Any]) -> None:
+        """Somebody (JupyterLab, another extension, the host itself) did something to a kernel."""
+        kernel_id = data.get("kernel_id", "")
+        if data.get("status") != "success" or kernel_id not in self._relays:
+            return
+        if data["action"] == "restart":
+            try:
+                await self._restarted(kernel_id)
+            except Timeout as problem:
+                self._log.warning("%s", problem)
+        elif data["action"] == "shutdown" and kernel_id not in self.kernels:
+            await self._drop(kernel_id)
+
+    async def _watch(self) -> None:
+        """Notice what no event tells: kernels that were culled or moved, lines that ended."""
+        while True:
+            await asyncio.sleep(WATCH_PERIOD)
+            for kernel_id, relay in list(self._relays.items()):
+                await self._look_after(kernel_id, relay)
+
+    async def _look_after(self, kernel_id: str, relay: Relay) -> None:
+        try:
+            if kernel_id not in self.kernels or relay.ended is not None:
+                await self._drop(kernel_id)
+            elif self.kernels.ports(kernel_id) != self._ports.get(kernel_id):
+                await self._restarted(kernel_id)
+        except Exception:  # the other kernels must still be looked after
+            self._log.exception("Looking after kernel %s failed", kernel_id)
+
+    async def close(self) -> None:
+        """Close every line; the kernels themselves are the host's to stop."""
+        if self._watching is not None:
+            self._watching.cancel()
+            await asyncio.wait({self._watching})
+            self._watching = None
+            self._listen(False)
+        for opening in list(self._opening.values()):
+            opening.cancel()
+            await asyncio.wait({opening})
+        for kernel_id, relay in list(self._relays.items()):
+            self._release(kernel_id)
+            await relay.close()
+        self._relays.clear()
+        self.kernels.close()

@@ -1,0 +1,328 @@
+"""SocketIO: the same seats behind python-socketio namespaces `/{channel}/{kernel id}`.
+
+An event `msg` is one Jupyter message, both ways, as an object with `header, parent_header,
+metadata, content, buffers` (and `channel` in the namespace `/channels/…`). An event `problem` comes
+before the bridge ends a namespace. One connection is one client, over all its namespaces.
+
+The engine below serves polling and websockets. What it leaves open is closed here: the order of
+events is kept, a request of a foreign origin is refused also when it polls, nobody is sent to a
+login page, and no more is put into its queue than the client takes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from typing import Any, cast
+
+import msgspec
+import socketio
+from engineio.async_drivers import tornado as engine
+from jupyter_server.auth.decorator import allow_unauthenticated
+from jupyter_server.base.handlers import JupyterHandler
+from jupyter_server.base.websocket import WebSocketMixin
+from socketio.exceptions import ConnectionRefusedError as Refused
+from tornado.iostream import StreamClosedError
+from tornado.websocket import WebSocketClosedError
+
+from jupyter_bridge.problems import BadRequest, Denied, NotFound, Problem
+from jupyter_bridge.relay.channels import IOPUB, SEATS, Channels
+from jupyter_bridge.relay.relays import Relays
+from jupyter_bridge.relay.ring import Entry
+from jupyter_bridge.web import Door, is_allowed, user_of_token
+from jupyter_bridge.wire import kernel
+
+RESOURCES = ("bridge:kernels", "kernels")
+# A connection without credentials is given this long to show a token to a namespace, seconds.
+LOGIN_TIME = 5.0
+# kernel-relay's clients use their server's whole path as the namespace.
+_NAMESPACE = re.compile(rf"^(?:/.*)?/({'|'.join(SEATS)})/([^/]+)$")
+
+
+class _Queue(asyncio.Queue[Any]):
+    """The engine's queue of packets for one client, which tells when it is empty."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.drained = asyncio.Event()
+
+    def _put(self, item: Any) -> None:
+        self.drained.clear()
+        super()._put(item)
+
+    def _get(self) -> Any:
+        item = super()._get()
+        if self.empty():
+            self.drained.set()
+        return item
+
+
+class _PacedWebSocket(engine.WebSocket):  # type: ignore[misc]
+    """The engine's websocket, but sending waits until the operating system has taken it."""
+
+    async def send(self, message: str | bytes) -> None:
+        try:
+            await self.tornado_handler.write_message(message, binary=isinstance(message, bytes))
+        except (WebSocketClosedError, StreamClosedError):
+            raise OSError("the websocket is closed") from None
+
+
+class _Connection:
+    """One engine connection: whose it is, and its seats by namespace."""
+
+    def __init__(self, user: Any) -> None:
+        self.user = user
+        self.seats: dict[str, Channels] = {}
+        self.pumps: dict[str, asyncio.Task[None]] = {}
+        self.login_timer: asyncio.TimerHandle | None = None
+
+
+class SocketIO:
+    """The socket.io server: `handler` serves `patterns`; `close` it at the end."""
+
+    patterns = (r"/bridge/socket\.io/?", r"/socket\.io/?")
+
+    def __init__(self, relays: Relays, *, max_frame: int) -> None:
+        self._relays = relays
+        self._connections: dict[str, _Connection] = {}
+        self._closing: set[asyncio.Task[None]] = set()
+        self._server = socketio.AsyncServer(
+            async_mode="tornado",
+            namespaces="*",
+            cors_allowed_origins=[],  # the host's own rule is applied instead, in prepare
+            async_handlers=False,  # one event after the other, or messages overtake each other
+            max_http_buffer_size=max_frame,
+        )
+        eio = self._server.eio
+        eio.create_queue = _Queue
+        eio._async = {**eio._async, "websocket": _PacedWebSocket}
+        eio.on("connect", self._on_engine_connect)
+        eio.on("disconnect", self._on_engine_disconnect)
+        self._server.on("connect", self._on_connect, namespace="*")
+        self._server.on("msg", self._on_msg, namespace="*")
+        self._server.on("disconnect", self._on_disconnect, namespace="*")
+        self.handler = _handler(self, self._server, max_frame)
+
+    # -- engine connections --------------------------------------------------------------------
+
+    def owner(self, eio_sid: str) -> Any:
+        """The user of an engine connection; None if it is not known (yet)."""
+        connection = self._connections.get(eio_sid)
+        return connection.user if connection is not None else None
+
+    async def _on_engine_connect(self, eio_sid: str, environ: dict[str, Any]) -> Any:
+        user = environ["tornado.handler"].current_user
+        connection = self._connections[eio_sid] = _Connection(user)
+        if user is None:
+            loop = asyncio.get_running_loop()
+            connection.login_timer = loop.call_later(LOGIN_TIME, self._close_stranger, eio_sid)
+        return await self._server._handle_eio_connect(eio_sid, environ)
+
+    def _close_stranger(self, eio_sid: str) -> None:
+        if self.owner(eio_sid) is None:
+            closing = asyncio.ensure_future(self._server.eio.disconnect(eio_sid))
+            self._closing.add(closing)
+            closing.add_done_callback(self._closing.discard)
+
+    async def _on_engine_disconnect(self, eio_sid: str, reason: str) -> None:
+        await self._server._handle_eio_disconnect(eio_sid, reason)
+        connection = self._connections.pop(eio_sid, None)
+        if connection is not None:
+            if connection.login_timer is not None:
+                connection.login_timer.cancel()
+            for namespace in list(connection.seats):
+                self._leave(connection, namespace)
+
+    # -- namespaces ----------------------------------------------------------------------------
+
+    async def _on_connect(
+        self, namespace: str, sid: str, environ: dict[str, Any], auth: Any
+    ) -> None:
+        handler = environ["tornado.handler"]
+        eio_sid = self._server.manager.eio_sid_from_sid(sid, namespace)
+        connection = self._connections[eio_sid]
+        auth = auth if isinstance(auth, dict) else {}
+        try:
+            found = _NAMESPACE.match(namespace)
+            if found is None:
+                raise NotFound(f"There is no namespace {namespace}; use /channel/kernel-id.")
+            user = await self._user(handler, connection, auth)
+            names = SEATS[found[1]]
+            may_send = await is_allowed(handler, user, "execute", RESOURCES)
+            if not may_send:
+                if IOPUB not in names or not await is_allowed(handler, user, "read", RESOURCES):
+                    raise Denied(f"You may not open {found[1]} of kernels.")
+                names = frozenset({IOPUB})
+            relay = await self._relays.get(found[2])
+            after = auth.get("after")
+            seat = relay.join(
+                ("socket.io", eio_sid),
+                eio_sid,
+                names,
+                after=after if isinstance(after, str) else None,
+                may_send=may_send,
+            )
+        except Problem as problem:
+            raise Refused(problem.message, problem.to_json()) from problem
+        if eio_sid not in self._connections:  # gone while the kernel got ready
+            seat.close()
+            raise Refused("The connection was closed.")
+        connection.seats[namespace] = seat
+        named = found[1] == "channels"
+        connection.pumps[namespace] = asyncio.create_task(
+            self._pump(seat, eio_sid, sid, namespace, named)
+        )
+
+    async def _user(self, handler: Any, connection: _Connection, auth: dict[str, Any]) -> Any:
+        token = auth.get("token")
+        if connection.user is None and isinstance(token, str):
+            connection.user = await user_of_token(handler, token)
+        if connection.user is None:
+            raise Denied("Log in first, or send auth: {token}.")
+        if connection.login_timer is not None:
+            connection.login_timer.cancel()
+        return connection.user
+
+    async def _on_msg(self, namespace: str, sid: str, message: Any = None) -> None:
+        eio_sid = self._server.manager.eio_sid_from_sid(sid, namespace)
+        connection = self._connections.get(eio_sid)
+        seat = connection.seats.get(namespace) if connection is not None else None
+        if seat is None:
+            return
+        try:
+            if not seat.may_send:
+                raise Denied("You may watch this kernel, and not send to it.")
+            seat.send(*_from_event(message))
+        except Problem as problem:
+            await self._fail(sid, namespace, problem)
+
+    async def _on_disconnect(self, namespace: str, sid: str, reason: str) -> None:
+        eio_sid = self._server.manager.eio_sid_from_sid(sid, namespace)
+        connection = self._connections.get(eio_sid)
+        if connection is not None:
+            self._leave(connection, namespace)
+
+    def _leave(self, connection: _Connection, namespace: str) -> None:
+        seat = connection.seats.pop(namespace, None)
+        if seat is not None:
+            seat.close()
+        pump = connection.pumps.pop(namespace, None)
+        if pump is not None and pump is not asyncio.current_task():
+            pump.cancel()
+            self._closing.add(pump)
+            pump.add_done_callback(self._closing.discard)
+
+    async def _pump(
+        self, seat: Channels, eio_sid: str, sid: str, namespace: str, named: bool
+    ) -> None:
+        """Emit what the kernel says, and wait whenever the client has not taken it yet."""
+        queue = cast(_Queue, self._server.eio._get_socket(eio_sid).queue)
+        for _ in range(100):  # the connect packet goes first; it takes a turn of the loop or two
+            if self._server.manager.is_connected(sid, namespace):
+                break
+            await asyncio.sleep(0)
+        try:
+            async for entry in seat.messages():
+                await self._server.emit(
+                    "msg", _to_event(entry, named=named), to=sid, namespace=namespace
+                )
+                await queue.drained.wait()
+        except Problem as problem:
+            await self._fail(sid, namespace, problem)
+
+    async def _fail(self, sid: str, namespace: str, problem: Problem) -> None:
+        """Tell the Problem and end the namespace."""
+        await self._server.emit("problem", problem.to_json(), to=sid, namespace=namespace)
+        await self._server.disconnect(sid, namespace=namespace)
+
+    async def close(self) -> None:
+        """Close every connection and the engine's own task."""
+        eio = self._server.eio
+        for eio_sid in list(self._connections):
+            await eio.disconnect(eio_sid)
+        await self._server.shutdown()
+        if self._closing:
+            await asyncio.wait(set(self._closing))
+
+
+class _Message(msgspec.Struct):
+    header: dict[str, Any]
+    parent_header: dict[str, Any] | None = None
+    metadata: dict[str, Any] | None = None
+    content: dict[str, Any] | None = None
+    buffers: list[bytes] | None = None
+    channel: str | None = None
+
+
+def _from_event(message: Any) -> tuple[str | None, list[bytes]]:
+    try:
+        event = msgspec.convert(message, _Message)
+    except msgspec.ValidationError as error:
+        raise BadRequest(f"This is no Jupyter message: {error}.") from error
+    fields = (event.header, event.parent_header, event.metadata, event.content)
+    parts = [msgspec.json.encode(field or {}) for field in fields]
+    return event.channel, [*parts, *(event.buffers or [])]
+
+
+def _to_event(entry: Entry, *, named: bool) -> dict[str, Any]:
+    parts = entry.parts
+    names = ("header", "parent_header", "metadata", "content")
+    event: dict[str, Any] = {
+        name: msgspec.json.decode(part) for name, part in zip(names, parts, strict=False)
+    }
+    event["buffers"] = parts[kernel.JSON_PARTS :]
+    if named:
+        event["channel"] = entry.channel
+    return event
+
+
+def _handler(owner: SocketIO, server: Any, max_frame: int) -> type[JupyterHandler]:
+    """The Tornado handler of the engine, behind the host's authentication."""
+    Engine: Any = socketio.get_tornado_handler(server)  # noqa: N806 - a class
+
+    class SocketIOHandler(Door, WebSocketMixin, Engine, JupyterHandler):  # type: ignore[misc]
+        """socket.io: polling and websocket."""
+
+        resources = RESOURCES
+        max_message_size = max_frame
+
+        async def prepare(self) -> None:  # type: ignore[override]
+            self.adopt_token()
+            await super().prepare()
+            if not self.check_origin():
+                raise Denied(f"Requests from {self.get_origin()} are not allowed.")
+            shown = "Authorization" in self.request.headers or self.get_query_argument("token", "")
+            if self.current_user is None and shown:
+                raise Denied("The token is not known here.")
+            sid = self.get_query_argument("sid", "")
+            owned = owner.owner(sid)
+            user = self.current_user
+            if owned is not None and user is not None and owned.username != user.username:
+                raise Denied("This connection is somebody else's.")
+
+        def check_xsrf_cookie(self) -> None:
+            # Without a user there is no cookie that could be abused: what the request may do hangs
+            # on its engine id and the token shown to a namespace.
+            if getattr(self, "_jupyter_current_user", None) is not None:
+                super().check_xsrf_cookie()
+
+        def get_compression_options(self) -> None:
+            """None: deflating a large message would hold up everybody else."""
+
+        @allow_unauthenticated
+        async def get(self) -> None:
+            await Engine.get(self)
+
+        @allow_unauthenticated
+        async def post(self) -> None:
+            await Engine.post(self)
+
+        @allow_unauthenticated
+        async def options(self) -> None:
+            await Engine.options(self)
+
+        async def open(self) -> None:
+            self.set_nodelay(True)
+            await Engine.open(self)  # not WebSocketMixin's: the engine has pings of its own
+
+    return SocketIOHandler

@@ -1,0 +1,26 @@
+"""Where Jupyter Server ends: who asks, may they, what did they send, how do they want the answer.
+
+For the parts' `handlers.py`: `BridgeHandler` and its decorator `verb`, `BridgeSocket`, `Route`, and
+`Event` for answers that come bit by bit.
+"""
+
+from jupyter_bridge.web.door import Door, is_allowed, user_of_token
+from jupyter_bridge.web.handler import BridgeHandler, NoSuchRoute, Prefer, Route, Verb, verb
+from jupyter_bridge.web.socket import BridgeSocket
+from jupyter_bridge.web.stream import NDJSON, SSE, Event
+
+__all__ = [
+    "NDJSON",
+    "SSE",
+    "BridgeHandler",
+    "BridgeSocket",
+    "Door",
+    "Event",
+    "NoSuchRoute",
+    "Prefer",
+    "Route",
+    "Verb",
+    "is_allowed",
+    "user_of_token",
+    "verb",
+]

@@ -1,0 +1,213 @@
+"""BridgeHandler and its decorator `verb`: one HTTP verb, from the request to the answer."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field
+from functools import wraps
+from typing import Any, NamedTuple, TypeVar
+
+import msgspec
+from jupyter_server.base.handlers import APIHandler, JupyterHandler
+from tornado import web
+from tornado.iostream import StreamClosedError
+
+from jupyter_bridge.problems import BadRequest, NotFound, Problem, TooLarge
+from jupyter_bridge.web.door import Door, bad_field
+from jupyter_bridge.web.stream import KEEP_ALIVE, NDJSON, SSE, Event, silence
+
+# What one JSON body may hold (API.md, section 1).
+MAX_BODY = 1 << 20
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Verb:
+    """What one HTTP verb of one route takes, gives and demands; read by `openapi.py`."""
+
+    action: str
+    summary: str
+    body: type | None = None
+    query: type | None = None
+    reply: Any = None
+    status: int = 200
+    proof: bool = False
+    streams: bool = False
+
+
+@dataclass(frozen=True)
+class Route:
+    """One path below `/bridge` (names in braces), who serves it, and what it is handed."""
+
+    path: str
+    handler: type[web.RequestHandler]
+    parts: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def pattern(self) -> str:
+        """The path as Tornado's regular expression; a name matches one segment."""
+        return "/bridge" + re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", self.path)
+
+
+def verb(
+    action: str,
+    summary: str,
+    *,
+    body: type | None = None,
+    query: type | None = None,
+    reply: Any = None,
+    status: int = 200,
+    proof: bool = False,
+    streams: bool = False,
+) -> Callable[[Callable[..., Awaitable[Any]]], Callable[..., Awaitable[None]]]:
+    """Make a method the handler of its verb: `action` is what the authorizer is asked.
+
+    The method gets the path's names, and `body` and `query` decoded into the given Structs. What
+    it returns is the JSON answer; None means that it has answered itself. `proof` demands of a GET
+    what Tornado demands of a POST: a token, an XSRF token, or a Referer of this server.
+    """
+    spec = Verb(action, summary, body, query, reply, status, proof, streams)
+
+    def wrap(method: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[None]]:
+        @wraps(method)
+        async def handle(self: BridgeHandler, **path: str) -> None:
+            await self.authorize(spec.action)
+            if spec.proof:
+                self.check_xsrf_cookie()
+            arguments: dict[str, Any] = dict(path)
+            if spec.body is not None:
+                arguments["body"] = self.read_body(spec.body)
+            if spec.query is not None:
+                arguments["query"] = self.read_query(spec.query)
+            answer = await method(self, **arguments)
+            if answer is not None:
+                self.answer(answer, spec.status)
+
+        handle.verb = spec  # type: ignore[attr-defined]
+        return handle
+
+    return wrap
+
+
+class Prefer(NamedTuple):
+    """The Prefer header (RFC 7240): answer 202 at once, or after `wait` seconds."""
+
+    respond_async: bool = False
+    wait: float | None = None
+
+
+class BridgeHandler(Door, APIHandler):
+    """One HTTP route."""
+
+    async def prepare(self) -> None:  # type: ignore[override]
+        # Not APIHandler.prepare: an API answers 403, it never sends people to a login page.
+        await JupyterHandler.prepare(self, _redirect_to_login=False)
+        self.check_user()
+
+    def check_origin(self, origin_to_satisfy_tornado: str = "") -> bool:
+        # Same-origin browsers and scripts pass; what the host's CORS traits allow passes.
+        return bool(super().check_origin(origin_to_satisfy_tornado))
+
+    def read_body(self, kind: type[T]) -> T:
+        """The JSON body as `kind`; no body at all counts as an empty object."""
+        body = self.request.body
+        if len(body) > MAX_BODY:
+            raise TooLarge(f"A body may have {MAX_BODY} bytes at most.", limit=MAX_BODY)
+        try:
+            return msgspec.json.decode(body.strip() or b"{}", type=kind)
+        except msgspec.ValidationError as error:
+            raise bad_field(error) from error
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise BadRequest(f"The body is not JSON: {error}") from error
+
+    def answer(self, answer: Any, status: int = 200) -> None:
+        """Finish with `answer` (anything msgspec can encode) as JSON."""
+        self.set_status(status)
+        self.set_header("Content-Type", "application/json")
+        self.finish(msgspec.json.encode(answer))
+
+    def answer_nothing(self, status: int) -> None:
+        self.set_status(status)
+        self.finish()
+
+    def link(self, path: str) -> str:
+        """The address of another route, for `Location`."""
+        return f"{self.base_url.rstrip('/')}/bridge{path}"
+
+    def prefer(self) -> Prefer:
+        """What the Prefer header asks; what it does not understand it ignores, as the RFC says."""
+        wait = None
+        words = [w.strip() for w in self.request.headers.get("Prefer", "").lower().split(",")]
+        for word in words:
+            name, _, value = word.partition("=")
+            if name == "wait":
+                try:
+                    wait = max(0.0, float(value.strip('"')))
+                except ValueError:
+                    continue
+        return Prefer("respond-async" in words, wait)
+
+    def streaming(self) -> str | None:
+        """The streaming type the client accepts, or None if it wants one JSON answer."""
+        accept = self.request.headers.get("Accept", "")
+        for kind in (SSE, NDJSON):
+            if kind in accept:
+                return kind
+        return None
+
+    async def stream(self, events: AsyncIterator[Event], kind: str) -> None:
+        """Send events as they come, until they end or the client goes away."""
+        self.set_header("Content-Type", kind)
+        self.set_header("Cache-Control", "no-cache")
+        self.set_header("X-Accel-Buffering", "no")  # nginx would hold the events back
+        gone = self._gone = asyncio.get_running_loop().create_future()
+        coming: asyncio.Future[Event] | None = None
+        try:
+            await self.flush()
+            while True:
+                coming = coming or asyncio.ensure_future(events.__anext__())  # type: ignore[arg-type]
+                done, _ = await asyncio.wait(
+                    {coming, gone}, timeout=KEEP_ALIVE, return_when=asyncio.FIRST_COMPLETED
+                )
+                if gone in done:
+                    return
+                if coming not in done:
+                    self.write(silence(kind))
+                else:
+                    try:
+                        event, coming = coming.result(), None
+                    except StopAsyncIteration:
+                        coming = None
+                        break
+                    except Problem as problem:
+                        coming = None
+                        self.write(Event(0, "problem", problem.to_json()).encode(kind))
+                        break
+                    self.write(event.encode(kind))
+                await self.flush()
+            await self.finish()
+        except StreamClosedError:
+            return
+        finally:
+            if coming is not None:
+                coming.cancel()
+                await asyncio.wait({coming})
+            await events.aclose()  # type: ignore[attr-defined]
+
+    _gone: asyncio.Future[None] | None = None
+
+    def on_connection_close(self) -> None:
+        if self._gone is not None and not self._gone.done():
+            self._gone.set_result(None)
+        super().on_connection_close()
+
+
+class NoSuchRoute(BridgeHandler):
+    """Whatever stands under /bridge and is no route: a Problem instead of the host's page."""
+
+    async def prepare(self) -> None:  # type: ignore[override]
+        await super().prepare()
+        raise NotFound(f"There is no {self.request.path}; GET /bridge/ lists what there is.")

@@ -1,0 +1,245 @@
+"""Kernel messages as bytes: ZMQ frames and websocket frames, with the content left as it is.
+
+A Jupyter message travels as *parts*: header, parent_header, metadata, content (each JSON in
+UTF-8), then any binary buffers. Only headers are ever parsed here; all else is passed on untouched.
+
+**ZMQ** (jupyter-client.readthedocs.io, "Messaging in Jupyter"): any routing frames, the delimiter
+`<IDS|MSG>`, a hex HMAC over the four JSON parts, then the parts.
+
+**Websocket, `v1.kernel.websocket.jupyter.org`** (jupyter-server.readthedocs.io, "WebSocket kernel
+wire protocols"): one binary frame of little-endian u64s, then bytes:
+
+    n | offset_0 … offset_{n-1} | channel | part_0 | … | part_{n-3}
+
+`offset_0` is where the channel name starts, `offset_1` where it ends and part_0 starts, and the
+last offset is the end of the frame.
+
+**Websocket, default** (no subprotocol): without buffers one text frame holding a JSON object with
+`header, parent_header, metadata, content, channel`; with buffers one binary frame of big-endian
+u32s, then bytes:  `n | offset_0 … offset_{n-1} | that JSON | buffer_1 | …`.
+
+A frame that breaks these rules raises `FrameError`, whose text says what was wrong.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import struct
+import uuid
+from collections.abc import Sequence
+from datetime import datetime, timezone
+from functools import lru_cache
+from typing import Any
+
+import msgspec
+
+V1 = "v1.kernel.websocket.jupyter.org"
+PROTOCOL_VERSION = "5.4"
+DELIMITER = b"<IDS|MSG>"
+# The four JSON parts stand in every message; buffers may follow.
+JSON_PARTS = 4
+
+
+class FrameError(ValueError):
+    """The bytes are not a message of this protocol."""
+
+
+class Header(msgspec.Struct):
+    """What the bridge reads of a header: who said what."""
+
+    msg_id: str = ""
+    msg_type: str = ""
+    session: str = ""
+
+
+_decode_header = msgspec.json.Decoder(Header).decode
+
+
+def parse_header(part: bytes) -> Header:
+    """The header in `part`; an empty object (a parent that is not there) gives empty names."""
+    try:
+        return _decode_header(part)
+    except msgspec.MsgspecError as error:
+        raise FrameError(f"the header is not a Jupyter message header: {error}") from error
+
+
+def build_message(
+    msg_type: str, content: Any, session: str, parent: bytes = b"{}", msg_id: str | None = None
+) -> list[bytes]:
+    """The parts of a new message with this content (anything JSON) and a header of our own."""
+    header = {
+        "msg_id": msg_id or uuid.uuid4().hex,
+        "msg_type": msg_type,
+        "session": session,
+        "username": "bridge",
+        "date": datetime.now(timezone.utc).isoformat().replace("+00:00", "Z"),
+        "version": PROTOCOL_VERSION,
+    }
+    return [msgspec.json.encode(header), parent, b"{}", msgspec.json.encode(content)]
+
+
+# -- ZMQ ---------------------------------------------------------------------------------------
+
+
+class Signer:
+    """Signs and verifies messages with a kernel's key; an empty key means neither is done."""
+
+    def __init__(self, key: bytes, scheme: str = "hmac-sha256") -> None:
+        prefix, _, digest = scheme.partition("-")
+        if prefix != "hmac" or digest not in hashlib.algorithms_available:
+            raise ValueError(f"unknown signature scheme {scheme!r}")
+        self._hmac = hmac.new(key, digestmod=digest) if key else None
+
+    def sign(self, parts: Sequence[bytes]) -> bytes:
+        """The hex digest over the four JSON parts (buffers are not signed)."""
+        if self._hmac is None:
+            return b""
+        digest = self._hmac.copy()
+        for part in parts[:JSON_PARTS]:
+            digest.update(part)
+        return digest.hexdigest().encode()
+
+    def to_zmq(self, parts: Sequence[bytes]) -> list[bytes]:
+        """The frames to send on a DEALER socket."""
+        return [DELIMITER, self.sign(parts), *parts]
+
+    def from_zmq(self, frames: list[bytes]) -> list[bytes]:
+        """The parts in `frames`; a missing delimiter, missing parts or a forged signature raise."""
+        try:
+            start = frames.index(DELIMITER) + 2
+        except ValueError:
+            raise FrameError("no <IDS|MSG> delimiter") from None
+        parts = frames[start:]
+        if len(parts) < JSON_PARTS:
+            raise FrameError(f"{len(parts)} parts, at least {JSON_PARTS} belong to a message")
+        if self._hmac is not None and not hmac.compare_digest(frames[start - 1], self.sign(parts)):
+            raise FrameError("the signature is not the kernel's")
+        return parts
+
+
+# -- websocket, v1 -----------------------------------------------------------------------------
+
+
+@lru_cache(maxsize=64)
+def _u64s(count: int) -> struct.Struct:
+    return struct.Struct(f"<{count}Q")
+
+
+def build_v1(channel: str, parts: Sequence[bytes]) -> bytes:
+    """One v1 frame."""
+    name = channel.encode()
+    count = len(parts) + 2
+    end = 8 * (count + 1)
+    offsets = [end]
+    end += len(name)
+    offsets.append(end)
+    for part in parts:
+        end += len(part)
+        offsets.append(end)
+    return b"".join((_u64s(count + 1).pack(count, *offsets), name, *parts))
+
+
+def parse_v1(frame: bytes) -> tuple[str, list[bytes]]:
+    """The channel and the parts of one v1 frame."""
+    if len(frame) < 8:
+        raise FrameError("a v1 frame has at least 8 bytes")
+    (count,) = _u64s(1).unpack_from(frame)
+    if count < JSON_PARTS + 2 or 8 * (count + 1) > len(frame):
+        raise FrameError(f"a v1 frame of {len(frame)} bytes cannot hold {count} offsets")
+    offsets = _u64s(count).unpack_from(frame, 8)
+    start = 8 * (count + 1)
+    for offset in offsets:
+        if not start <= offset <= len(frame):
+            raise FrameError("the offsets of a v1 frame must rise and stay inside it")
+        start = offset
+    try:
+        channel = frame[offsets[0] : offsets[1]].decode()
+    except UnicodeDecodeError as error:
+        raise FrameError("the channel name is not UTF-8") from error
+    return channel, [frame[offsets[i] : offsets[i + 1]] for i in range(1, count - 1)]
+
+
+# -- websocket, default ------------------------------------------------------------------------
+
+
+class _DefaultFrame(msgspec.Struct):
+    """The default frame with its parts as the client spelled them."""
+
+    header: msgspec.Raw
+    parent_header: msgspec.Raw = msgspec.Raw(b"{}")
+    metadata: msgspec.Raw = msgspec.Raw(b"{}")
+    content: msgspec.Raw = msgspec.Raw(b"{}")
+    channel: str | None = None
+
+
+_decode_default = msgspec.json.Decoder(_DefaultFrame).decode
+
+
+def build_default(channel: str, parts: Sequence[bytes]) -> str | bytes:
+    """One default frame: text, or bytes where the message has buffers.
+
+    The object also repeats `msg_id` and `msg_type`, as Jupyter's own server does.
+    """
+    header = parse_header(parts[0])
+    body = b"".join(
+        (
+            b'{"header":',
+            parts[0],
+            b',"msg_id":',
+            msgspec.json.encode(header.msg_id),
+            b',"msg_type":',
+            msgspec.json.encode(header.msg_type),
+            b',"parent_header":',
+            parts[1],
+            b',"metadata":',
+            parts[2],
+            b',"content":',
+            parts[3],
+            b',"buffers":[],"channel":"',
+            channel.encode(),
+            b'"}',
+        )
+    )
+    buffers = parts[JSON_PARTS:]
+    if not buffers:
+        return body.decode("utf-8", "replace")
+    offset = 4 * (len(buffers) + 2)
+    offsets = [offset]
+    for block in (body, *buffers[:-1]):
+        offset += len(block)
+        offsets.append(offset)
+    head = struct.pack(f">{len(offsets) + 1}I", len(offsets), *offsets)
+    return b"".join((head, body, *buffers))
+
+
+def parse_default(frame: str | bytes) -> tuple[str | None, list[bytes]]:
+    """The channel (None where the client named none) and the parts of one default frame."""
+    if isinstance(frame, str):
+        body, buffers = frame.encode(), []
+    else:
+        body, buffers = _split_default(frame)
+    try:
+        message = _decode_default(body)
+    except (msgspec.MsgspecError, UnicodeError) as error:
+        raise FrameError(f"not a Jupyter message in JSON: {error}") from error
+    raw = (message.header, message.parent_header, message.metadata, message.content)
+    # JupyterLab writes `null` for a parent that is not there; kernels expect an object.
+    parts = [b"{}" if bytes(part) == b"null" else bytes(part) for part in raw]
+    return message.channel, [*parts, *buffers]
+
+
+def _split_default(frame: bytes) -> tuple[bytes, list[bytes]]:
+    if len(frame) < 4:
+        raise FrameError("a binary frame has at least 4 bytes")
+    (count,) = struct.unpack_from(">I", frame)
+    start = 4 * (count + 1)
+    if count < 1 or start > len(frame):
+        raise FrameError(f"a binary frame of {len(frame)} bytes cannot hold {count} offsets")
+    offsets = [*struct.unpack_from(f">{count}I", frame, 4), len(frame)]
+    for offset in offsets:
+        if not start <= offset <= len(frame):
+            raise FrameError("the offsets of a binary frame must rise and stay inside it")
+        start = offset
+    blocks = [frame[offsets[i] : offsets[i + 1]] for i in range(count)]
+    return blocks[0], blocks[1:]

@@ -1,0 +1,293 @@
+r"""One execution's iopub messages, reduced to nbformat 4.5 outputs as JupyterLab saves them.
+
+    message              what is held                                       event
+    stream               text, written on in the last output if that is a   output
+                         stream of the same name, else in a new one
+    display_data         a new output                                       output
+    execute_result       a new output                                       output
+    error                a new output                                       output
+    update_display_data  data and metadata, in place, of every output       update_display
+                         that was shown with this display_id
+    clear_output         nothing; with `wait`, only from the next output    clear_output
+    anything else        as before                                          none
+
+An event says what the message said, for a client that follows: an `output` is not merged, the text
+of a stream is raw, and a display_id stands in `transient`, which a held output never has. An update
+is told even if nothing here has its display_id: the display may stand in another execution.
+
+Stream text is written as on a terminal, with a cursor in the last line:
+
+    \n     starts a line at the end of the text, wherever the cursor was
+    \r     goes to the start of the line; what stands there stays until something overwrites it
+    \b     deletes the character before the cursor, and the one at it if there is one, but nothing
+           at the start of the line (so JupyterLab has it; a terminal would only move)
+    other  overwrites character by character, and lengthens the line at its end
+
+The cursor outlives the message, so it makes no difference where a kernel cuts its text. A character
+is a code point (JupyterLab counts UTF-16 units, and may leave half an emoji).
+
+A waiting clear happens when the next stream, display_data, execute_result or error comes. Until
+then the old outputs stand, and an update changes them without ending the wait. Cleared outputs take
+their display_ids with them.
+
+Malformed content never raises and never makes an invalid output. What is missing is empty; text
+that is not text is its JSON; null in a text mimetype is left out; an execution_count that is none
+is null; half a surrogate pair, which UTF-8 cannot carry, is U+FFFD.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any, Literal, NamedTuple
+
+import msgspec
+
+MAX_BYTES = 64 * 2**20
+"""What one execution may hold: as much as a kernel's ring, and more than a browser can show."""
+
+MESSAGES = frozenset(
+    ["stream", "display_data", "execute_result", "error", "update_display_data", "clear_output"]
+)
+"""The iopub messages that change outputs; the content of others need not even be decoded."""
+
+_RUNS = re.compile(r"\r+|\x08+|[^\r\x08]+")
+_JSON_MIME = re.compile(r"application/(.*\+)?json")  # in nbformat, only these may hold objects
+
+
+class Change(NamedTuple):
+    """What one message did, as a client is told it; `data` shares parts of the message."""
+
+    event: Literal["output", "clear_output", "update_display"]
+    data: dict[str, Any]
+
+
+class Outputs:
+    """The outputs of one execution, kept up to date message by message.
+
+    `size` is about their bytes as JSON. Where it would pass `max_bytes`, the beginning is kept and
+    `truncated` is true: until a clear nothing is added any more, though events still tell of it.
+    """
+
+    def __init__(self, max_bytes: int = MAX_BYTES) -> None:
+        self.max_bytes = max_bytes
+        self._clear()
+
+    @property
+    def outputs(self) -> list[dict[str, Any]]:
+        """The outputs in nbformat: a copy for the caller to keep, at the cost of all of `size`."""
+        return [held.output() for held in self._held]
+
+    def apply(self, msg_type: str, content: Mapping[str, Any]) -> Change | None:
+        """Take in one iopub message; returns the event that tells it, None if it is no output."""
+        if msg_type not in MESSAGES:
+            return None
+        content = _as_json(content)
+        if msg_type == "clear_output":
+            wait = bool(content.get("wait"))
+            if wait:
+                self._clear_next = True
+            else:
+                self._clear()
+            return Change("clear_output", {"wait": wait})
+        if msg_type == "update_display_data":
+            if not (display_id := _display_id(content)):
+                return None
+            update = {"display_id": display_id, **_bundles(content)}
+            self.update_display(**update)
+            return Change("update_display", update)
+        output = _output(msg_type, content)
+        self._add(output)
+        return Change("output", output)
+
+    def update_display(
+        self, display_id: str, data: dict[str, Any], metadata: dict[str, Any]
+    ) -> bool:
+        """Change every output shown with this display_id; true if there is one.
+
+        The update of another execution is brought here by `update_display(**change.data)`.
+        """
+        displays = self._displays.get(display_id, [])
+        for display in displays:
+            output = msgspec.json.decode(display.json) | {"data": data, "metadata": metadata}
+            raw = msgspec.json.encode(output)
+            if self._account(len(raw) - len(display.json)):
+                display.json = raw
+        return bool(displays)
+
+    def _add(self, output: dict[str, Any]) -> None:
+        if self._clear_next:
+            self._clear()
+        if self.truncated:
+            return
+        if output["output_type"] == "stream":
+            self._write(output["name"], output["text"])
+            return
+        display = _Display(msgspec.json.encode(output))
+        if self._account(len(display.json)):
+            self._held.append(display)
+            if display_id := _display_id(output):
+                self._displays.setdefault(display_id, []).append(display)
+
+    def _write(self, name: str, text: str) -> None:
+        stream = self._held[-1] if self._held else None
+        if not (isinstance(stream, _Stream) and stream.name == name):
+            stream = _Stream(name)
+            if not self._account(len(msgspec.json.encode(stream.output()))):
+                return
+            self._held.append(stream)
+        before = len(stream.text)
+        self.truncated = not stream.write(text, limit=before + self.max_bytes - self.size)
+        self.size += len(stream.text) - before
+
+    def _account(self, more: int) -> bool:
+        if self.size + more > self.max_bytes:
+            self.truncated = True
+            return False
+        self.size += more
+        return True
+
+    def _clear(self) -> None:
+        self._held: list[_Stream | _Display] = []
+        self._displays: dict[str, list[_Display]] = {}
+        self._clear_next = False
+        self.size = 0
+        self.truncated = False
+
+
+class _Display:
+    """An output that came whole: as JSON, which weighs what it says, with its `transient`."""
+
+    __slots__ = ("json",)
+
+    def __init__(self, raw: bytes) -> None:
+        self.json = raw
+
+    def output(self) -> dict[str, Any]:
+        output: dict[str, Any] = msgspec.json.decode(self.json)
+        output.pop("transient", None)
+        return output
+
+
+class _Stream:
+    """A stream output: its text as UTF-8, and where its last line and the cursor are in it.
+
+    Writing takes time for what is written, however long the text and the line already are.
+    """
+
+    __slots__ = ("_cursor", "_line", "name", "text")
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.text = bytearray()
+        self._line = 0
+        self._cursor = 0
+
+    def output(self) -> dict[str, Any]:
+        return {"output_type": "stream", "name": self.name, "text": self.text.decode()}
+
+    def write(self, text: str, limit: int) -> bool:
+        """Write at the cursor; false if that ended early, lest `text` pass `limit` bytes."""
+        for run in _runs(text):
+            if run.startswith("\r"):
+                self._cursor = self._line
+            elif run.startswith("\b"):
+                self._erase(len(run))
+            else:
+                line, newline, lines = run.partition("\n")
+                whole = self._put(line, limit)
+                if whole and newline:
+                    self._cursor = len(self.text)
+                    whole = self._put(newline + lines, limit)
+                if not whole:
+                    return False
+        return True
+
+    def _put(self, text: str, limit: int) -> bool:
+        raw, room = text.encode(), limit - len(self.text)
+        whole = len(raw) - self._covered(len(text)) <= room
+        if not whole:
+            text = raw[:room].decode(errors="ignore")
+            raw = text.encode()
+        end = self._cursor + self._covered(len(text))
+        if newline := raw.rfind(b"\n") + 1:
+            self._line = self._cursor + newline
+        self.text[self._cursor : end] = raw
+        self._cursor += len(raw)
+        return whole
+
+    def _erase(self, count: int) -> None:
+        start = max(self._line, self._cursor - 4 * count)
+        before = self.text[start : self._cursor].decode(errors="ignore")[-count:]
+        end = self._cursor + self._covered(len(before))
+        self._cursor -= len(before.encode())
+        del self.text[self._cursor : end]
+
+    def _covered(self, count: int) -> int:
+        """The bytes of the `count` characters at the cursor, each of which has at most four."""
+        ahead = self.text[self._cursor : self._cursor + 4 * count]
+        return len(ahead.decode(errors="ignore")[:count].encode())
+
+
+def _runs(text: str) -> Iterable[str]:
+    if "\r" not in text and "\b" not in text:
+        return (text,)
+    return (match.group() for match in _RUNS.finditer(text))
+
+
+def _output(msg_type: str, content: dict[str, Any]) -> dict[str, Any]:
+    output: dict[str, Any] = {"output_type": msg_type}
+    if msg_type == "stream":
+        name = content.get("name")
+        output["name"] = name if name and isinstance(name, str) else "stdout"
+        return output | {"text": _text(content.get("text"))}
+    if msg_type == "error":
+        lines = content.get("traceback") or []
+        traceback = [_text(line) for line in (lines if isinstance(lines, list) else [lines])]
+        names = {key: _text(content.get(key)) for key in ("ename", "evalue")}
+        return output | names | {"traceback": traceback}
+    if msg_type == "execute_result":
+        count = content.get("execution_count")
+        output["execution_count"] = count if type(count) is int and count >= 0 else None
+    if display_id := _display_id(content):
+        output["transient"] = {"display_id": display_id}
+    return output | _bundles(content)
+
+
+def _bundles(content: dict[str, Any]) -> dict[str, Any]:
+    data, metadata = content.get("data"), content.get("metadata")
+    bundle: dict[str, Any] = {}
+    for mime, value in data.items() if isinstance(data, dict) else ():
+        if _JSON_MIME.fullmatch(mime):
+            bundle[mime] = value
+        elif value is not None:
+            bundle[mime] = _text(value)
+    return {"data": bundle, "metadata": metadata if isinstance(metadata, dict) else {}}
+
+
+def _display_id(content: dict[str, Any]) -> str | None:
+    transient = content.get("transient")
+    display_id = transient.get("display_id") if isinstance(transient, dict) else None
+    return display_id if display_id and isinstance(display_id, str) else None
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, list) and all(isinstance(part, str) for part in value):
+        return "".join(value)
+    return "" if value is None else msgspec.json.encode(value).decode()
+
+
+def _as_json(content: Any) -> dict[str, Any]:
+    """The content as JSON in UTF-8 can carry it; empty if that cannot be, or it is no object."""
+    mended: dict[str, Any] = dict(content) if isinstance(content, Mapping) else {}
+    try:
+        msgspec.json.encode(mended)
+    except UnicodeEncodeError:
+        text = json.dumps(mended, ensure_ascii=False, default=str)
+        mended = json.loads(text.encode("utf-16", "surrogatepass").decode("utf-16", "replace"))
+    except (TypeError, ValueError, RecursionError):
+        mended = {}
+    return mended

@@ -1,0 +1,126 @@
+"""Real parts for every test: a server with the bridge, in this process or in one of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest_plugins = ["pytest_jupyter.jupyter_server"]
+
+# Starting a server with its extensions takes 2 to 5 s; a loaded machine gets ten times that.
+START_TIME = 60.0
+
+
+@pytest.fixture
+def jp_server_config() -> dict[str, Any]:
+    """The in-process server of pytest-jupyter, with the bridge enabled."""
+    return {"ServerApp": {"jpserver_extensions": {"jupyter_bridge": True}}}
+
+
+@pytest.fixture(autouse=True)
+def _no_outer_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test finds a server that happens to run on this machine."""
+    for name in list(os.environ):
+        if name.startswith(("JUPYTERHUB_", "JUPYTER_SERVER_", "JUPYTER_BRIDGE_", "JUPYTER_TOKEN")):
+            monkeypatch.delenv(name)
+
+
+@dataclass
+class Server:
+    """A Jupyter server in a process of its own; `url` ends with a slash."""
+
+    url: str
+    token: str
+    process: subprocess.Popen[bytes]
+    root: Path
+    runtime: Path
+    log: Path
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"Authorization": f"token {self.token}"}
+
+    def stop(self) -> None:
+        self.process.send_signal(signal.SIGTERM)
+        try:
+            self.process.wait(20)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+
+def start_server(folder: Path, *options: str, env: dict[str, str] | None = None) -> Server:
+    """Start `jupyter server` on a free loopback port, with everything it writes below `folder`."""
+    root, runtime, config = folder / "root", folder / "runtime", folder / "config"
+    for path in (root, runtime, config):
+        path.mkdir(parents=True, exist_ok=True)
+    token = secrets.token_hex(16)
+    log = folder / "server.log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [
+                *(sys.executable, "-m", "jupyter_server", "--no-browser", "--allow-root"),
+                *("--ServerApp.ip=127.0.0.1", "--port=0", f"--ServerApp.root_dir={root}"),
+                "--ServerApp.jpserver_extensions={'jupyter_bridge': True}",
+                *options,
+            ],
+            env={
+                **os.environ,
+                "JUPYTER_RUNTIME_DIR": str(runtime),
+                "JUPYTER_CONFIG_DIR": str(config),
+                "JUPYTER_DATA_DIR": str(folder / "data"),
+                "JUPYTER_TOKEN": token,
+                "IPYTHONDIR": str(folder / "ipython"),
+                "PYTHONUNBUFFERED": "1",
+                **(env or {}),
+            },
+            cwd=root,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+    deadline = time.monotonic() + START_TIME
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            break
+        info = runtime / f"jpserver-{process.pid}.json"
+        try:
+            url = json.loads(info.read_text())["url"]
+        except (OSError, ValueError):
+            time.sleep(0.05)
+            continue
+        if _listens(url):
+            return Server(url, token, process, root, runtime, log)
+        time.sleep(0.05)
+    process.kill()
+    process.wait()
+    raise RuntimeError(f"the server did not start:\n{log.read_text()}")
+
+
+def _listens(url: str) -> bool:
+    host, _, port = url.split("/")[2].partition(":")
+    try:
+        with socket.create_connection((host, int(port)), timeout=1):
+            return True
+    except OSError:
+        return False
+
+
+@pytest.fixture(scope="session")
+def bridge_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """One server process with the bridge for the whole session; kernels are the tests' to stop."""
+    server = start_server(tmp_path_factory.mktemp("server"))
+    yield server
+    server.stop()

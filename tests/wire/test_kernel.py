@@ -1,0 +1,138 @@
+"""wire/kernel.py: parts, ZMQ frames and websocket frames."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from jupyter_client.session import Session
+from jupyter_server.services.kernels.connection.base import (
+    deserialize_binary_message,
+    deserialize_msg_from_ws_v1,
+    serialize_binary_message,
+    serialize_msg_to_ws_v1,
+)
+
+from jupyter_bridge.wire import kernel
+
+VECTORS = json.loads((Path(__file__).parent.parent / "vectors" / "kernel.json").read_text())
+
+json_parts = st.lists(
+    st.dictionaries(st.text(max_size=5), st.text(max_size=20), max_size=3).map(
+        lambda d: json.dumps(d).encode()
+    ),
+    min_size=4,
+    max_size=4,
+)
+buffers = st.lists(st.binary(max_size=40), max_size=3)
+channels = st.sampled_from(["shell", "iopub", "stdin", "control"])
+
+
+@given(channels, json_parts, buffers)
+def test_v1_round_trip(channel: str, parts: list[bytes], extra: list[bytes]) -> None:
+    """What build_v1 writes, parse_v1 reads back byte for byte, and so does the host."""
+    frame = kernel.build_v1(channel, [*parts, *extra])
+    assert kernel.parse_v1(frame) == (channel, [*parts, *extra])
+    assert frame == serialize_msg_to_ws_v1([*parts, *extra], channel)
+    assert deserialize_msg_from_ws_v1(frame) == (channel, [*parts, *extra])
+
+
+@given(channels, json_parts, buffers)
+def test_default_round_trip(channel: str, parts: list[bytes], extra: list[bytes]) -> None:
+    """A default frame keeps the parts as they were spelled, and the host can read it."""
+    frame = kernel.build_default(channel, [*parts, *extra])
+    assert kernel.parse_default(frame) == (channel, [*parts, *extra])
+    if extra:
+        assert isinstance(frame, bytes)
+        theirs = deserialize_binary_message(frame)
+        assert theirs["buffers"] == extra
+    else:
+        assert isinstance(frame, str)
+        theirs = json.loads(frame)
+    assert theirs["content"] == json.loads(parts[3])
+    assert theirs["channel"] == channel
+
+
+@given(buffers.filter(bool))
+def test_default_reads_the_host(extra: list[bytes]) -> None:
+    """A binary frame written by Jupyter's own code is read back."""
+    message = {"header": {"msg_id": "a"}, "parent_header": {}, "metadata": {}, "content": {"x": 1}}
+    frame = serialize_binary_message({**message, "channel": "shell", "buffers": list(extra)})
+    channel, parts = kernel.parse_default(frame)
+    assert channel == "shell"
+    assert json.loads(parts[3]) == {"x": 1}
+    assert parts[4:] == extra
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_are_read_or_refused(frame: bytes) -> None:
+    """No bytes crash the readers: they give a message or a FrameError."""
+    for parse in (kernel.parse_v1, kernel.parse_default):
+        try:
+            parse(frame)
+        except kernel.FrameError as error:
+            assert str(error)
+
+
+@given(st.text(max_size=200))
+def test_any_text_is_read_or_refused(frame: str) -> None:
+    """No text crashes the reader."""
+    try:
+        kernel.parse_default(frame)
+    except kernel.FrameError as error:
+        assert str(error)
+
+
+@given(json_parts, buffers)
+def test_signature_is_jupyters(parts: list[bytes], extra: list[bytes]) -> None:
+    """A message signed here verifies in jupyter_client, and the other way round."""
+    session = Session(key=b"secret")
+    signer = kernel.Signer(b"secret")
+    assert signer.sign(parts) == session.sign(parts)
+    assert signer.from_zmq([b"topic", *signer.to_zmq([*parts, *extra])]) == [*parts, *extra]
+
+
+def test_forged_signature_is_refused() -> None:
+    """A message that was not signed with the kernel's key raises."""
+    frames = kernel.Signer(b"other").to_zmq([b"{}"] * 4)
+    with pytest.raises(kernel.FrameError, match="signature"):
+        kernel.Signer(b"secret").from_zmq(frames)
+
+
+@pytest.mark.parametrize("frames", [[], [b"topic"], [b"<IDS|MSG>", b""], [b"<IDS|MSG>", b"", b"{}"]])
+def test_short_zmq_message_is_refused(frames: list[bytes]) -> None:
+    """A message without a delimiter or without its four parts raises."""
+    with pytest.raises(kernel.FrameError):
+        kernel.Signer(b"").from_zmq(frames)
+
+
+def test_unknown_scheme_is_refused() -> None:
+    """A signature scheme that this machine does not know raises when the line is opened."""
+    with pytest.raises(ValueError, match="scheme"):
+        kernel.Signer(b"k", "hmac-nonsense")
+
+
+def test_null_parent_becomes_an_object() -> None:
+    """`parent_header: null` reaches the kernel as an empty object."""
+    _, parts = kernel.parse_default('{"header":{"msg_id":"a"},"parent_header":null}')
+    assert parts == [b'{"msg_id":"a"}', b"{}", b"{}", b"{}"]
+
+
+def test_build_message_has_a_header_of_its_own() -> None:
+    """A built message names its type and session and carries the content as JSON."""
+    parts = kernel.build_message("status", {"execution_state": "dead"}, "s1")
+    header = kernel.parse_header(parts[0])
+    assert (header.msg_type, header.session) == ("status", "s1")
+    assert json.loads(parts[3]) == {"execution_state": "dead"}
+
+
+@pytest.mark.parametrize("case", VECTORS["v1"], ids=lambda case: case["name"])
+def test_v1_vectors(case: dict[str, object]) -> None:
+    """The shared vectors hold: the same bytes are written and read in every language."""
+    parts = [bytes.fromhex(part) for part in case["parts"]]  # type: ignore[attr-defined]
+    frame = bytes.fromhex(str(case["frame"]))
+    assert kernel.build_v1(str(case["channel"]), parts) == frame
+    assert kernel.parse_v1(frame) == (case["channel"], parts)
