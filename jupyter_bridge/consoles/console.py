@@ -104,7 +104,8 @@ class Console:
         self.viewers: list[Viewer] = []
         self._append = on_output
         self._skip = on_gap
-        self._on_ended = on_ended
+        self.on_ended = on_ended
+        self.on_seats: Callable[[], None] = lambda: None
         self._waiters: set[asyncio.Future[None]] = set()
 
     @property
@@ -170,8 +171,8 @@ class Console:
         self.state = "ended"
         self.exit = exit
         self.wake()
-        if self._on_ended is not None:
-            self._on_ended(self)
+        if self.on_ended is not None:
+            self.on_ended(self)
 
     def wake(self) -> None:
         """Let everybody in `wait` look again."""
@@ -186,6 +187,11 @@ class Console:
     async def wait(self, offset: int) -> None:
         """Return when there is a byte at or after `offset`, or none will ever come."""
         while self.end_offset <= offset and self.state == "live":
+            await self.change()
+
+    async def ended(self) -> None:
+        """Return when the source has said its last."""
+        while self.state == "live":
             await self.change()
 
     async def change(self) -> None:
@@ -267,6 +273,7 @@ class Console:
 
     def _seats_changed(self) -> None:
         self._fit()
+        self.on_seats()
         for viewer in list(self.viewers):
             try:
                 viewer.on_change()

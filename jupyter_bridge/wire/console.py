@@ -5,6 +5,7 @@ Server to client, binary: one type byte, an offset as u64 big-endian, the payloa
     s  start    JSON {name, kind, state, epoch}; always the first frame
     o  output   the bytes that stand at this offset; offset + length is where to go on
     g  gap      u64 where the gap that begins at this offset ends
+    m  match    u64 where the text that `until=` waited for ends; it begins at the frame's offset
     x  exit     JSON {code, signal}; no output follows
     v  viewers  JSON list of {user, mode, you?}
     e  problem  JSON {error, message, …}
@@ -59,6 +60,14 @@ class Gap:
 
 
 @dataclass(frozen=True)
+class Matched:
+    """What `until=` waited for stands from `offset` up to `to`; nothing follows."""
+
+    offset: int
+    to: int
+
+
+@dataclass(frozen=True)
 class Ended:
     """The console ended: `{code, signal}`."""
 
@@ -97,7 +106,7 @@ class Resize:
     cols: int
 
 
-ServerFrame = Start | Output | Gap | Ended | Viewers | Trouble
+ServerFrame = Start | Output | Gap | Matched | Ended | Viewers | Trouble
 ClientFrame = Input | Resize
 
 
@@ -107,6 +116,8 @@ def to_server_frame(frame: ServerFrame) -> bytes:
         return _HEAD.pack(b"o", frame.offset) + frame.data
     if isinstance(frame, Gap):
         return _HEAD.pack(b"g", frame.offset) + _U64.pack(frame.to)
+    if isinstance(frame, Matched):
+        return _HEAD.pack(b"m", frame.offset) + _U64.pack(frame.to)
     if isinstance(frame, Start):
         return _HEAD.pack(b"s", frame.offset) + _json(frame.about)
     if isinstance(frame, Ended):
@@ -124,10 +135,11 @@ def from_server_frame(data: bytes) -> ServerFrame | None:
     payload = data[_HEAD.size :]
     if kind == b"o":
         return Output(offset, payload)
-    if kind == b"g":
+    if kind in (b"g", b"m"):
         if len(payload) != _U64.size:
-            raise FrameError("A gap frame's payload is one u64.")
-        return Gap(offset, _U64.unpack(payload)[0])
+            raise FrameError("A gap or match frame's payload is one u64.")
+        to = _U64.unpack(payload)[0]
+        return Gap(offset, to) if kind == b"g" else Matched(offset, to)
     if kind == b"s":
         return Start(offset, _object(payload, dict))
     if kind == b"x":
