@@ -1,0 +1,52 @@
+"""The bridge from the other side: `BridgeClient` (async) and `connect()` (plain calls).
+
+    from jupyter_bridge.client import connect
+
+    with connect() as bridge:
+        kernel = bridge.spawn("python3")
+        print(bridge.execute(kernel, "6 * 7").value)
+        bridge.shutdown(kernel)
+
+Nothing of Jupyter's server, Tornado or ZMQ is imported here.
+"""
+
+from __future__ import annotations
+
+from jupyter_bridge.client.answers import ExecutionFailed, Held, Kernel, KernelError, Result
+from jupyter_bridge.client.bridge import BridgeClient
+from jupyter_bridge.client.channels import Channels, Message
+from jupyter_bridge.client.events import (
+    ClearOutput,
+    Done,
+    Event,
+    InputRequest,
+    Output,
+    Status,
+    UpdateDisplay,
+)
+from jupyter_bridge.client.find import Server, find
+from jupyter_bridge.client.stream import Stream
+from jupyter_bridge.client.sync import Bridge, connect
+
+__all__ = [
+    "Bridge",
+    "BridgeClient",
+    "Channels",
+    "ClearOutput",
+    "Done",
+    "Event",
+    "ExecutionFailed",
+    "Held",
+    "InputRequest",
+    "Kernel",
+    "KernelError",
+    "Message",
+    "Output",
+    "Result",
+    "Server",
+    "Status",
+    "Stream",
+    "UpdateDisplay",
+    "connect",
+    "find",
+]

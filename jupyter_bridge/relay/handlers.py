@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from typing import Annotated
 
 import msgspec
+from tornado.iostream import StreamClosedError
 from tornado.websocket import WebSocketClosedError
 
 from jupyter_bridge import observe
@@ -315,7 +316,7 @@ class ChannelsSocket(BridgeSocket):
         while not self._writing and self.open_for_frames:
             try:
                 written = self._write(seat)
-            except WebSocketClosedError:
+            except (WebSocketClosedError, StreamClosedError):
                 return
             if written is None:
                 if seat.ended is not None:

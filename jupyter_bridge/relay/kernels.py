@@ -121,7 +121,7 @@ class Kernels:
         spec = await self._spec(kernelspec)
         options: dict[str, Any] = {}
         if env:
-            options["env"] = {**os.environ, **env}
+            options["env"] = {**os.environ, **_checked_env(env)}
         if cwd is not None and path is not None:
             raise BadRequest("Give cwd or path, not both.", field="cwd")
         if cwd is not None:
@@ -216,6 +216,12 @@ class Kernels:
         if words is not None:
             words.close()
 
+    def forget_gone(self) -> None:
+        """Forget the kernels that the host no longer has."""
+        for kernel_id in {*self._names, *self._words}:
+            if kernel_id not in self.manager:
+                self.forget(kernel_id)
+
     def close(self) -> None:
         for kernel_id in list(self._words):
             self.forget(kernel_id)
@@ -249,6 +255,13 @@ class Kernels:
             manager.remove_restart_callback(on_dead, "dead")
 
         return stop
+
+
+def _checked_env(env: dict[str, str]) -> dict[str, str]:
+    for name, value in env.items():
+        if not name or "=" in name or "\0" in name + value:
+            raise BadRequest(f"env: {name!r} cannot be set.", field="env")
+    return env
 
 
 def exit_code(manager: Any) -> int | None:

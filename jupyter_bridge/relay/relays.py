@@ -63,6 +63,7 @@ class Relays:
         if relay is not None and relay.ended is None:
             await relay.ready()
             return relay
+        await self._close_relay(kernel_id)
         self.kernels.get(kernel_id)
         opening = self._opening.get(kernel_id)
         if opening is None:
@@ -189,11 +190,16 @@ class Relays:
         if opening is not None:
             opening.cancel()
             await asyncio.wait({opening})
-        relay = self._relays.pop(kernel_id, None)
-        self._release(kernel_id)
-        self.kernels.forget(kernel_id)
+        relay = self._relays.get(kernel_id)
         if relay is not None:
             relay.on_dead()
+        await self._close_relay(kernel_id)
+        self.kernels.forget(kernel_id)
+
+    async def _close_relay(self, kernel_id: str) -> None:
+        relay = self._relays.pop(kernel_id, None)
+        if relay is not None:
+            self._release(kernel_id)
             await relay.close()
 
     # -- what others do to kernels -------------------------------------------------------------
@@ -226,11 +232,14 @@ class Relays:
             await asyncio.sleep(WATCH_PERIOD)
             for kernel_id, relay in list(self._relays.items()):
                 await self._look_after(kernel_id, relay)
+            self.kernels.forget_gone()
 
     async def _look_after(self, kernel_id: str, relay: Relay) -> None:
         try:
-            if kernel_id not in self.kernels or relay.ended is not None:
+            if kernel_id not in self.kernels:
                 await self._drop(kernel_id)
+            elif relay.ended is not None:
+                await self._close_relay(kernel_id)
             elif self.kernels.ports(kernel_id) != self._ports.get(kernel_id):
                 await self._restarted(kernel_id)
         except Exception:  # the other kernels must still be looked after

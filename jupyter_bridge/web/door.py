@@ -36,7 +36,7 @@ _CODES = {
     504: "timeout",
 }
 
-T = TypeVar("T")
+S = TypeVar("S", bound=msgspec.Struct)
 
 
 async def is_allowed(
@@ -81,7 +81,7 @@ class Door:
         if not handler.check_origin():
             raise Denied(f"Requests from {handler.request.headers.get('Origin')} are not allowed.")
 
-    def read_query(self, kind: type[T]) -> T:
+    def read_query(self, kind: type[S]) -> S:
         """The query arguments as `kind`; the last one wins where a name is given twice."""
         handler = cast(JupyterHandler, self)
         names = {f.encode_name for f in msgspec.structs.fields(kind)}
@@ -104,7 +104,7 @@ class Door:
         else:
             # The id is all that the client gets; the traceback stays here.
             self._error_id = uuid.uuid4().hex[:12]
-            handler.log.error("Internal error %s", self._error_id, exc_info=(kind, error, trace))
+            handler.log.error("Internal error %s", self._error_id, exc_info=error)
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         handler = cast(JupyterHandler, self)
@@ -131,11 +131,11 @@ def _sentence(error: web.HTTPError | None, status: int) -> str:
     if error is not None:
         if error.log_message:
             try:
-                return error.log_message % error.args if error.args else error.log_message
+                return str(error.log_message % error.args if error.args else error.log_message)
             except (TypeError, ValueError):
-                return error.log_message
+                return str(error.log_message)
         if error.reason:
-            return error.reason
+            return str(error.reason)
     return responses.get(status, "Unknown error")
 
 
@@ -177,6 +177,6 @@ async def user_of_token(handler: JupyterHandler, token: str) -> Any:
         headers=HTTPHeaders({"Authorization": f"token {token}", "Host": handler.request.host}),
         connection=cast(Any, _NoConnection()),
     )
-    request.remote_ip = handler.request.remote_ip  # type: ignore[attr-defined]
+    request.remote_ip = handler.request.remote_ip
     bearer = _Bearer(handler.application, request)
     return await ensure_async(handler.identity_provider.get_user(bearer))

@@ -215,8 +215,9 @@ def build_default(channel: str, parts: Sequence[bytes]) -> str | bytes:
 
 def parse_default(frame: str | bytes) -> tuple[str | None, list[bytes]]:
     """The channel (None where the client named none) and the parts of one default frame."""
+    buffers: list[bytes] = []
     if isinstance(frame, str):
-        body, buffers = frame.encode(), []
+        body = frame.encode()
     else:
         body, buffers = _split_default(frame)
     try:

@@ -1,0 +1,142 @@
+"""What the server answers about kernels and executions, typed.
+
+Keys that this client does not know are left out, so that an older client goes on working with a
+newer server.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+FINISHED = frozenset({"ok", "error", "aborted", "timeout", "died"})
+
+
+class Held(msgspec.Struct, frozen=True):
+    """What the server's relay holds of a kernel: its clients, and its ring of messages."""
+
+    clients: int = 0
+    first_seq: int | None = None
+    last_seq: int | None = None
+    bytes: int = 0
+
+
+class Kernel(msgspec.Struct, frozen=True):
+    """One running kernel; wherever a kernel id is wanted, this does as well."""
+
+    id: str
+    name: str = ""
+    execution_state: str = "unknown"
+    last_activity: datetime | None = None
+    connections: int = 0
+    relay: Held | None = None
+
+
+class KernelError(msgspec.Struct, frozen=True):
+    """The exception that the code ended with, as the kernel tells it."""
+
+    ename: str = ""
+    evalue: str = ""
+    traceback: list[str] = []
+
+
+class ExecutionFailed(Exception):
+    """The code did not end well; `result` tells everything."""
+
+    def __init__(self, message: str, result: Result) -> None:
+        super().__init__(message)
+        self.result = result
+
+
+class Result(msgspec.Struct):
+    """One run of code: how it stands, and its outputs as nbformat would hold them.
+
+    `status` is `ok`, `error`, `aborted`, `timeout` or `died` in the end, and something else
+    (`running`) before. `seconds` is how long it ran, `started` when (UTC).
+    """
+
+    execution: str = ""
+    status: str = "running"
+    execution_count: int | None = None
+    outputs: list[dict[str, Any]] = []
+    user_expressions: dict[str, Any] | None = None
+    error: KernelError | None = None
+    started: datetime | None = None
+    seconds: float | None = None
+
+    @property
+    def ok(self) -> bool:
+        """Whether the code ran to its end without an error."""
+        return self.status == "ok"
+
+    @property
+    def finished(self) -> bool:
+        """Whether nothing more will come."""
+        return self.status in FINISHED
+
+    @property
+    def stdout(self) -> str:
+        """What the code printed."""
+        return self._stream("stdout")
+
+    @property
+    def stderr(self) -> str:
+        """What the code wrote to its error stream."""
+        return self._stream("stderr")
+
+    @property
+    def text(self) -> str:
+        """What a terminal would show of it: printed text and values, without errors."""
+        return "".join(text_of(output) for output in self.outputs)
+
+    @property
+    def value(self) -> str | None:
+        """The value of the last expression as text; None where it had none."""
+        for output in reversed(self.outputs):
+            if output.get("output_type") == "execute_result":
+                return _joined(output.get("data", {}).get("text/plain", ""))
+        return None
+
+    def raise_for_status(self) -> Result:
+        """This very result where it is good; ExecutionFailed with a sentence where it is not."""
+        if self.ok:
+            return self
+        raise ExecutionFailed(self.sentence, self)
+
+    @property
+    def sentence(self) -> str:
+        """How it ended, for a person."""
+        if self.status == "error" and self.error is not None:
+            return f"{self.error.ename}: {self.error.evalue}"
+        if self.status == "died" and self.error is not None and self.error.evalue:
+            return f"the kernel died: {self.error.evalue}"
+        return {
+            "ok": "the code ran",
+            "error": "the code raised an error",
+            "aborted": "the kernel did not run the code: something before it failed",
+            "timeout": "the code did not end within the time allowed",
+            "died": "the kernel died",
+        }.get(self.status, f"the code has not ended: it is {self.status}")
+
+    def _stream(self, name: str) -> str:
+        parts = (out for out in self.outputs if out.get("output_type") == "stream")
+        return "".join(_joined(out.get("text", "")) for out in parts if out.get("name") == name)
+
+
+def text_of(output: dict[str, Any]) -> str:
+    """What a terminal would show of one nbformat output: a value is a line; an error is nothing."""
+    kind = output.get("output_type")
+    if kind == "stream":
+        return _joined(output.get("text", ""))
+    if kind in ("execute_result", "display_data"):
+        plain = _joined(output.get("data", {}).get("text/plain", ""))
+        return f"{plain}\n" if plain else ""
+    return ""
+
+
+def _joined(text: str | Iterable[str]) -> str:
+    # nbformat writes text as one string or as a list of lines.
+    return text if isinstance(text, str) else "".join(text)

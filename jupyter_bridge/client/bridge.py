@@ -1,0 +1,332 @@
+"""`BridgeClient`: the verbs of `/bridge/`, for async programs."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Literal, TypedDict
+
+from jupyter_bridge.client.answers import Kernel, Result
+from jupyter_bridge.client.channels import Channels
+from jupyter_bridge.client.door import Answer, Broken, Door, segment
+from jupyter_bridge.client.find import Server, find
+from jupyter_bridge.client.stream import Patience, Stream, cancel, execution_of, send_input
+from jupyter_bridge.problems import BadRequest, Conflict, NotFound, Problem
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+# A kernel may take this long to start or to shut down.
+START_SECONDS = 180.0
+# One question "is it over?" waits this long on the server: proxies cut silent answers at 30 s.
+_WAIT_SECONDS = 20
+# When several servers run here each is asked whether it has the bridge, all at once.
+_PROBE_SECONDS = 5.0
+
+
+class Options(TypedDict, total=False):
+    """How code is run; what is left out is as the server has it.
+
+    `kernelspec` runs it in a kernel of its own instead, shut down afterwards. `inputs` answer
+    `input()` in turn. `timeout` is in seconds, and `on_timeout` says what then becomes of the code.
+    `key` makes a repeated request the same one (an Idempotency-Key; a new one unless given).
+    """
+
+    kernelspec: str | None
+    silent: bool | None
+    store_history: bool | None
+    allow_stdin: bool | None
+    inputs: Sequence[str] | None
+    stop_on_error: bool | None
+    user_expressions: Mapping[str, str] | None
+    timeout: float | None
+    on_timeout: Literal["interrupt", "leave"] | None
+    key: str | None
+
+
+class BridgeClient:
+    """A Jupyter server's bridge: `async with BridgeClient() as bridge: …`.
+
+    Without arguments it finds the server as `jupyter_bridge.client.find` tells. `ca_file` is
+    trusted beside the system's authorities; `verify=False` trusts anybody. `timeout` is how many
+    seconds an answer may be silent, except where waiting is the point.
+
+    Every verb raises the Problem that the server answers; `Unavailable` where nothing is there, and
+    `RemoteFailed` where something else than a bridge is.
+    """
+
+    def __init__(
+        self,
+        url: str | None = None,
+        token: str | None = None,
+        *,
+        ca_file: str | Path | None = None,
+        verify: bool = True,
+        timeout: float = 30.0,
+    ) -> None:
+        self._found = find(url, token)
+        self._ca_file = ca_file
+        self._verify = verify
+        self._timeout = timeout
+        self._door: Door | None = None
+
+    def __repr__(self) -> str:
+        return f"<BridgeClient {', '.join(server.url for server in self._found)}>"
+
+    @property
+    def url(self) -> str:
+        """The base url of the server; of the newest, before `open` has chosen among several."""
+        return self._found[0].url
+
+    async def open(self) -> BridgeClient:
+        """Make ready; where several servers run here, ask which of them has the bridge."""
+        if self._door is None:
+            if len(self._found) > 1:
+                self._found = [await self._choose(self._found)]
+            door = self._door_of(self._found[0])
+            await door.open()
+            self._door = door
+        return self
+
+    async def close(self) -> None:
+        """Let go of every connection; closing twice is fine."""
+        door, self._door = self._door, None
+        if door is not None:
+            await door.close()
+
+    async def __aenter__(self) -> BridgeClient:
+        return await self.open()
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    # -- the server ----------------------------------------------------------------------------
+
+    async def info(self) -> dict[str, Any]:
+        """What the bridge says of itself: version, parts, links."""
+        return (await self._ask("GET", "")).read(dict[str, Any])
+
+    async def kernelspecs(self) -> dict[str, str]:
+        """The kernels that the server can start, name to display name, the default one first."""
+        answer = await self._ask("GET", "api/kernelspecs", beside=True)
+        said = answer.read(dict[str, Any])
+        specs = said.get("kernelspecs", {})
+        names = sorted(specs, key=lambda name: (name != said.get("default"), name))
+        return {name: specs[name].get("spec", {}).get("display_name", name) for name in names}
+
+    # -- kernels -------------------------------------------------------------------------------
+
+    async def kernels(self) -> list[Kernel]:
+        """Every kernel that runs on the server."""
+        return (await self._ask("GET", "kernels")).read(list[Kernel])
+
+    async def kernel(self, kernel: str | Kernel) -> Kernel:
+        """One kernel as it is now."""
+        return (await self._ask("GET", f"kernels/{_name(kernel)}")).read(Kernel)
+
+    async def spawn(
+        self,
+        kernelspec: str,
+        *,
+        cwd: str | None = None,
+        path: str | None = None,
+        env: Mapping[str, str] | None = None,
+        name: str | None = None,
+    ) -> Kernel:
+        """A new kernel. It runs in `cwd`, or in the folder of `path` (as Jupyter shows paths)."""
+        body = _given(cwd=cwd, path=path, env=env, name=name)
+        route = f"spawn/{segment(kernelspec)}"
+        return (await self._ask("POST", route, body=body, timeout=START_SECONDS)).read(Kernel)
+
+    async def shutdown(self, kernel: str | Kernel) -> None:
+        """End a kernel."""
+        await self._ask("POST", f"shutdown/{_name(kernel)}", timeout=START_SECONDS)
+
+    async def interrupt(self, kernel: str | Kernel) -> None:
+        """Interrupt whatever a kernel is running."""
+        await self._ask("POST", f"interrupt/{_name(kernel)}")
+
+    async def restart(self, kernel: str | Kernel) -> None:
+        """Restart a kernel; back when it is ready again."""
+        await self._ask("POST", f"restart/{_name(kernel)}", timeout=START_SECONDS)
+
+    def channels(
+        self,
+        kernel: str | Kernel,
+        channel: str = "channels",
+        *,
+        after: str | None = None,
+        session_id: str | None = None,
+    ) -> Channels:
+        """A seat on the kernel, to be opened with `async with`: all channels, or `channel` alone.
+
+        `after` is the id of the last iopub message already received: what came since comes first.
+        """
+        kernel_id = kernel.id if isinstance(kernel, Kernel) else kernel
+        return Channels(self._open_door(), kernel_id, channel, after=after, session_id=session_id)
+
+    # -- executions ----------------------------------------------------------------------------
+
+    async def execute(
+        self, kernel: str | Kernel | None = None, code: str = "", **options: Unpack[Options]
+    ) -> Result:
+        """Run code and wait for its end; `raise_for_status()` on the result raises its error.
+
+        The code cannot ask for input unless `inputs` (or `allow_stdin`) are given.
+        """
+        options.setdefault("allow_stdin", options.get("inputs") is not None)
+        result = await self._post(kernel, code, options, {"Prefer": f"wait={_WAIT_SECONDS}"})
+        while not result.finished:
+            result = await self._wait(result.execution)
+        return result
+
+    def stream(
+        self, kernel: str | Kernel | None = None, code: str = "", **options: Unpack[Options]
+    ) -> Stream:
+        """Run code and iterate what happens; it begins with the first event that is asked for."""
+        options.setdefault("allow_stdin", True)
+        return Stream(self._open_door(), post=_request(kernel, code, options))
+
+    async def run_async(
+        self, kernel: str | Kernel | None = None, code: str = "", **options: Unpack[Options]
+    ) -> str:
+        """Start code and return the execution's name, for `execution`, `follow` and `cancel`."""
+        return (await self._post(kernel, code, options, {"Prefer": "respond-async"})).execution
+
+    async def execution(self, execution: str, *, wait: bool = False) -> Result:
+        """An execution as it stands; with `wait`, as it ends. It can be read again and again."""
+        result = (await self._ask("GET", f"executions/{segment(execution)}")).read(Result)
+        while wait and not result.finished:
+            result = await self._wait(execution)
+        return result
+
+    def follow(self, execution: str, *, after: str | None = None) -> Stream:
+        """The events of an execution that was started before, from the first or `after` an id."""
+        return Stream(self._open_door(), execution=execution, after=after)
+
+    async def send_input(self, execution: str, value: str) -> None:
+        """Answer the execution's input request."""
+        await send_input(self._open_door(), execution, value)
+
+    async def cancel(self, execution: str) -> None:
+        """Interrupt the execution."""
+        await cancel(self._open_door(), execution)
+
+    # -- below ---------------------------------------------------------------------------------
+
+    async def _ask(self, method: str, path: str, **how: Any) -> Answer:
+        return await self._open_door().ask(method, path, **how)
+
+    async def _post(
+        self,
+        kernel: str | Kernel | None,
+        code: str,
+        options: Options,
+        headers: Mapping[str, str],
+    ) -> Result:
+        path, query, body, key = _request(kernel, code, options)
+        answer = await self._persist(
+            "POST",
+            path,
+            query=query,
+            body=body,
+            headers={**headers, "Idempotency-Key": key},
+            timeout=START_SECONDS,
+        )
+        return _result(answer)
+
+    async def _wait(self, execution: str) -> Result:
+        path = f"executions/{segment(execution)}"
+        clock = _WAIT_SECONDS + self._timeout
+        answer = await self._persist("GET", path, query={"wait": _WAIT_SECONDS}, timeout=clock)
+        return _result(answer, execution)
+
+    async def _persist(self, method: str, path: str, **how: Any) -> Answer:
+        """Ask what is safe to repeat until an answer comes through."""
+        patience = Patience()
+        while True:
+            try:
+                return await self._open_door().try_to_ask(method, path, **how)
+            except Broken as error:  # noqa: PERF203
+                await patience.wait(error)
+
+    def _open_door(self) -> Door:
+        if self._door is None:
+            raise Conflict("this client is not open: use `async with`, or `await client.open()`")
+        return self._door
+
+    def _door_of(self, server: Server, timeout: float | None = None) -> Door:
+        return Door(
+            server,
+            ca_file=self._ca_file,
+            verify=self._verify,
+            timeout=self._timeout if timeout is None else timeout,
+        )
+
+    async def _choose(self, servers: list[Server]) -> Server:
+        answers = await asyncio.gather(*(self._has_bridge(server) for server in servers))
+        able = [server for server, answer in zip(servers, answers, strict=True) if answer]
+        if len(able) == 1:
+            return able[0]
+        urls = [server.url for server in able or servers]
+        if not able:
+            raise NotFound(
+                f"{len(urls)} Jupyter servers run here, and none of them answers as a bridge: "
+                f"{', '.join(urls)}",
+                servers=urls,
+            )
+        raise Conflict(
+            f"{len(urls)} Jupyter servers with a bridge run here; name one by its url: "
+            f"{', '.join(urls)}",
+            servers=urls,
+        )
+
+    async def _has_bridge(self, server: Server) -> bool:
+        door = self._door_of(server, _PROBE_SECONDS)
+        try:
+            await door.open()
+            answer = await door.ask("GET", "")
+            return "version" in answer.read(dict[str, Any])
+        except Problem:
+            return False
+        finally:
+            await door.close()
+
+
+def _name(kernel: str | Kernel) -> str:
+    return segment(kernel.id if isinstance(kernel, Kernel) else kernel)
+
+
+def _given(**fields: Any) -> dict[str, Any]:
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def _request(
+    kernel: str | Kernel | None, code: str, options: Options
+) -> tuple[str, Mapping[str, Any], Mapping[str, Any], str]:
+    """(path, query, body, idempotency key) of an execute request."""
+    fields: dict[str, Any] = dict(options)
+    kernelspec = fields.pop("kernelspec", None)
+    key = fields.pop("key", None) or uuid.uuid4().hex
+    if (kernel is None) == (kernelspec is None):
+        raise BadRequest("code runs either in a kernel or in a new one of a kernelspec: name one")
+    body = _given(code=code, **fields)
+    if kernel is None:
+        return "execute", {"kernel": kernelspec}, body, key
+    return f"execute/{_name(kernel)}", {}, body, key
+
+
+def _result(answer: Answer, execution: str | None = None) -> Result:
+    """The result in an answer; a 202 may say no more than where it will be."""
+    result = answer.read(Result) if answer.body else Result()
+    if not result.execution:
+        result.execution = execution or execution_of(answer.headers)
+    return result

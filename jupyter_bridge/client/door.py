@@ -1,0 +1,469 @@
+"""The way to one server's `/bridge/`: requests in, answers or Problems out.
+
+The token travels in the `Authorization` header and nowhere else. No cookie is kept and no redirect
+followed, so it never reaches a host that was not named.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import html
+import os
+import re
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+from urllib.parse import quote, urlencode, urljoin, urlsplit
+from urllib.request import getproxies, proxy_bypass
+
+import aiohttp
+import msgspec
+from yarl import URL
+
+from jupyter_bridge import __version__, problems
+from jupyter_bridge.client.find import Server
+from jupyter_bridge.problems import Denied, Problem, RemoteFailed, TooLarge, Unavailable
+
+T = TypeVar("T")
+
+# A server that does not take the connection within this time is taken as away.
+CONNECT_SECONDS = 10.0
+# An answer that is read whole: outputs with many images fit, an endless body does not.
+MAX_ANSWER_BYTES = 512 << 20
+# What is read of a page that is no answer, to say what it is.
+_PEEK_BYTES = 64 << 10
+_PEEK_CLOCK = aiohttp.ClientTimeout(total=10)
+_LOOPBACK = ("localhost", "127.0.0.1", "::1")
+
+
+class Broken(Exception):
+    """The line broke after it was open: nobody knows what the server made of the request."""
+
+    def to_problem(self) -> Problem:
+        """What it is to somebody who does not try again."""
+        return Unavailable(f"{self}; whether the server did it is not known")
+
+
+class Silent(Broken):
+    """Nothing came for too long."""
+
+    def to_problem(self) -> Problem:
+        return problems.Timeout(str(self))
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A good answer: its status, headers and JSON body."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    where: str
+
+    def read(self, kind: type[T]) -> T:
+        """The body as `kind`; RemoteFailed where it is something else."""
+        try:
+            return msgspec.json.decode(self.body, type=kind)
+        except msgspec.MsgspecError as error:
+            raise RemoteFailed(
+                f"{self.where} answered what this client cannot read: {error}"
+            ) from error
+
+
+class Door:
+    """One server's bridge. `open()` first, `close()` in the end; closing twice is fine."""
+
+    def __init__(
+        self,
+        server: Server,
+        *,
+        ca_file: str | Path | None = None,
+        verify: bool = True,
+        timeout: float = 30.0,
+    ) -> None:
+        self.server = server
+        self._timeout = timeout
+        self._ca_file = ca_file
+        self._verify = verify
+        self._session: aiohttp.ClientSession | None = None
+
+    def __repr__(self) -> str:
+        return f"<Door {self.server.url}bridge/>"
+
+    async def open(self) -> None:
+        """Make ready; nothing is sent yet."""
+        path = self.server.socket
+        connector: aiohttp.BaseConnector
+        if path:
+            connector = aiohttp.UnixConnector(path)
+        elif self.server.url.startswith("https:"):
+            connector = aiohttp.TCPConnector(ssl=_trust(self._ca_file, self._verify))
+        else:
+            connector = aiohttp.TCPConnector()
+        self._session = aiohttp.ClientSession(
+            connector=connector,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            headers=self._headers(),
+            trace_configs=[_never_redirected()],
+        )
+
+    async def close(self) -> None:
+        """Let go of every connection."""
+        session, self._session = self._session, None
+        if session is not None:
+            await session.close()
+
+    async def ask(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, Any] | None = None,
+        body: Any = None,
+        headers: Mapping[str, str] | None = None,
+        timeout: float | None = None,
+        beside: bool = False,
+    ) -> Answer:
+        """The whole answer to one request; raises its Problem where it is one.
+
+        `path` is below `/bridge/`, or below the server's base url where `beside` says so.
+        `timeout` is the longest silence in seconds.
+        """
+        try:
+            return await self.try_to_ask(
+                method,
+                path,
+                query=query,
+                body=body,
+                headers=headers,
+                timeout=timeout,
+                beside=beside,
+            )
+        except Broken as error:
+            raise error.to_problem() from error
+
+    async def try_to_ask(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, Any] | None = None,
+        body: Any = None,
+        headers: Mapping[str, str] | None = None,
+        timeout: float | None = None,
+        beside: bool = False,
+    ) -> Answer:
+        """As `ask`, for requests that may be repeated: raises Broken where the answer was lost."""
+        wait = self._timeout if timeout is None else timeout
+        response = await self._send(method, path, query, body, headers or {}, wait, beside)
+        where = _shown(response.url)
+        try:
+            content = await _read(response, MAX_ANSWER_BYTES)
+        except asyncio.TimeoutError:
+            raise Silent(f"{where} sent nothing more for {wait:g} s") from None
+        except (aiohttp.ClientError, OSError) as error:
+            raise Broken(f"{where} broke off: {error}") from error
+        finally:
+            response.release()
+        if not 200 <= response.status < 300:
+            raise _problem_in(response, content)
+        if content and response.content_type != "application/json":
+            raise RemoteFailed(_what_answered(response, content))
+        return Answer(response.status, response.headers, content, where)
+
+    async def stream(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, Any] | None = None,
+        body: Any = None,
+        headers: Mapping[str, str] | None = None,
+        silence: float,
+    ) -> aiohttp.ClientResponse:
+        """An answer that is still coming, as NDJSON; the caller closes it.
+
+        `silence` is how many seconds without a byte mean that the line is dead.
+        """
+        head = {"Accept": "application/x-ndjson", **(headers or {})}
+        response = await self._send(method, path, query, body, head, silence, False)
+        if response.status == 200 and response.content_type == "application/x-ndjson":
+            return response
+        try:
+            content = await _read(response, _PEEK_BYTES)
+        except (aiohttp.ClientError, OSError, asyncio.TimeoutError, TooLarge):
+            content = b""
+        finally:
+            response.release()
+        raise _problem_in(response, content)
+
+    async def websocket(
+        self, path: str, *, query: Mapping[str, Any], protocol: str, heartbeat: float, limit: int
+    ) -> aiohttp.ClientWebSocketResponse[bool]:
+        """An open websocket that speaks `protocol`; a refused handshake raises its Problem."""
+        url = self._url(path, query, False)
+        refused: int | None = None
+        try:
+            socket = await asyncio.wait_for(
+                self._open_session().ws_connect(
+                    url,
+                    protocols=(protocol,),
+                    heartbeat=heartbeat,
+                    max_msg_size=limit,
+                    proxy=self._proxy(),
+                ),
+                self._timeout,
+            )
+        except aiohttp.WSServerHandshakeError as error:
+            refused = error.status
+        except _Redirected as error:
+            refused = error.status
+        except asyncio.TimeoutError:
+            raise Unavailable(f"{_shown(url)} did not open within {self._timeout:g} s") from None
+        except (aiohttp.ClientError, OSError) as error:
+            raise self._unreachable(error) from error
+        if refused is not None:
+            # Said here, not in the except: aiohttp's error holds the request's headers, and so the
+            # token; and it has thrown the answer's body away.
+            raise await self._refusal(url, refused, protocol)
+        if socket.protocol != protocol:
+            await socket.close()
+            raise RemoteFailed(f"{_shown(url)} opened a websocket that does not speak {protocol}")
+        return socket
+
+    # -- below ---------------------------------------------------------------------------------
+
+    async def _send(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, Any] | None,
+        body: Any,
+        headers: Mapping[str, str],
+        silence: float,
+        beside: bool,
+    ) -> aiohttp.ClientResponse:
+        url = self._url(path, query or {}, beside)
+        head = {"Accept": "application/json", **headers}
+        data = None
+        if body is not None:
+            head["Content-Type"] = "application/json"
+            data = msgspec.json.encode(body)
+        clock = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS, sock_read=silence)
+        try:
+            return await self._open_session().request(
+                method,
+                url,
+                data=data,
+                headers=head,
+                timeout=clock,
+                allow_redirects=False,
+                proxy=self._proxy(),
+            )
+        except aiohttp.ClientConnectorError as error:
+            raise self._unreachable(error) from error
+        except aiohttp.ServerTimeoutError as error:
+            if isinstance(error, aiohttp.ConnectionTimeoutError):
+                raise self._unreachable(error) from error
+            raise Silent(f"{_shown(url)} did not answer within {silence:g} s") from error
+        except (aiohttp.ClientError, OSError) as error:
+            raise Broken(f"{_shown(url)} broke off without an answer: {_reason(error)}") from error
+
+    def _open_session(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            raise Unavailable("this client is closed")
+        return self._session
+
+    def _headers(self) -> dict[str, str]:
+        head = {"User-Agent": f"jupyter-bridge/{__version__}"}
+        if self.server.token:
+            head["Authorization"] = f"token {self.server.token}"
+        return head
+
+    def _url(self, path: str, query: Mapping[str, Any], beside: bool) -> URL:
+        root = self.server.root if beside else f"{self.server.root}bridge/"
+        given = {name: value for name, value in query.items() if value is not None}
+        return URL(f"{root}{path}?{urlencode(given)}" if given else f"{root}{path}", encoded=True)
+
+    def _proxy(self) -> str | None:
+        """The proxy that the surroundings name. aiohttp itself would also read ~/.netrc."""
+        parts = urlsplit(self.server.root)
+        host = parts.hostname or ""
+        if host in _LOOPBACK or proxy_bypass(host):
+            return None
+        return getproxies().get(parts.scheme)
+
+    def _unreachable(self, error: BaseException) -> Problem:
+        at = f"{self.server.url} (from {self.server.source})"
+        if isinstance(error, aiohttp.ClientConnectorCertificateError):
+            return RemoteFailed(
+                f"the certificate of {at} is not trusted: {error.certificate_error}; "
+                "name its authority with ca_file (--ca-file)"
+            )
+        return Unavailable(
+            f"nothing can be reached at {at}: {_reason(error)}. Is the server running?"
+        )
+
+    async def _refusal(self, url: URL, status: int, protocol: str) -> Problem:
+        """Shake hands once more, as a plain request: the same refusal, and this time its body."""
+        shake = {
+            "Upgrade": "websocket",
+            "Connection": "Upgrade",
+            "Sec-WebSocket-Version": "13",
+            "Sec-WebSocket-Key": base64.b64encode(os.urandom(16)).decode(),
+            "Sec-WebSocket-Protocol": protocol,
+        }
+        response, content = None, b""
+        try:
+            session = self._open_session()
+            response = await session.get(
+                url, headers=shake, allow_redirects=False, proxy=self._proxy(), timeout=_PEEK_CLOCK
+            )
+            if response.status == status:
+                content = await _read(response, _PEEK_BYTES)
+        except (aiohttp.ClientError, OSError, asyncio.TimeoutError, TooLarge):
+            pass  # then the status alone has to say it
+        finally:
+            if response is not None:
+                response.close()
+        if response is not None and response.status == status:
+            return _problem_in(response, content)
+        return _by_status(status)(f"{_shown(url)} refused the websocket with {status}")
+
+
+class _Redirected(Exception):
+    def __init__(self, status: int) -> None:
+        super().__init__(status)
+        self.status = status
+
+
+def _never_redirected() -> aiohttp.TraceConfig:
+    """Stops `ws_connect`, which follows redirects and cannot be told not to."""
+
+    async def stop(session: Any, context: Any, told: aiohttp.TraceRequestRedirectParams) -> None:
+        told.response.close()
+        raise _Redirected(told.response.status)
+
+    config = aiohttp.TraceConfig()
+    config.on_request_redirect.append(stop)
+    return config
+
+
+def segment(text: str) -> str:
+    """`text` as one piece of a path."""
+    return quote(text, safe="")
+
+
+def problem_of(body: Any, status: int, where: str) -> Problem | None:
+    """The Problem that a JSON body tells, in its own class; None where the body tells none."""
+    if not isinstance(body, dict) or not isinstance(body.get("message") or body.get("reason"), str):
+        return None
+    message = body.get("message") or body["reason"]
+    code = body.get("error")
+    if isinstance(code, str):
+        problem = _classes().get(code, _by_status(status))(message)
+        problem.code = code
+    else:  # the host's own words, said before the bridge was reached
+        hint = ": is the token right?" if status in (401, 403) else ""
+        problem = _by_status(status)(f"{where} answered {status} {message}{hint}")
+    problem.status = status
+    problem.details = {k: v for k, v in body.items() if k not in ("error", "message", "reason")}
+    return problem
+
+
+def _classes() -> dict[str, type[Problem]]:
+    found: dict[str, type[Problem]] = {}
+    waiting: list[type[Problem]] = [Problem]
+    while waiting:
+        kind = waiting.pop()
+        # An application's own subclass does not take the place of the one it specializes.
+        found.setdefault(kind.code, kind)
+        waiting.extend(kind.__subclasses__())
+    return found
+
+
+def _by_status(status: int) -> type[Problem]:
+    return {
+        400: problems.BadRequest,
+        401: Denied,
+        403: Denied,
+        404: problems.NotFound,
+        409: problems.Conflict,
+        410: problems.Gone,
+        413: TooLarge,
+        501: problems.Unsupported,
+        502: RemoteFailed,
+        503: Unavailable,
+        504: problems.Timeout,
+    }.get(status, Problem)
+
+
+def _problem_in(response: aiohttp.ClientResponse, content: bytes) -> Problem:
+    """What an answer that is not good tells."""
+    where = _shown(response.url)
+    if 300 <= response.status < 400:
+        target = urljoin(str(response.url), response.headers.get("Location", ""))
+        if "login" in urlsplit(target).path:
+            return Denied(f"{where} asks for a login: the token is missing or wrong")
+        return RemoteFailed(
+            f"{where} answered {response.status} and points to {_shown(URL(target))}: "
+            "is that the right url?"
+        )
+    try:
+        body = msgspec.json.decode(content)
+    except (msgspec.MsgspecError, UnicodeError):
+        body = None
+    problem = problem_of(body, response.status, where) if response.status >= 400 else None
+    return problem or RemoteFailed(_what_answered(response, content))
+
+
+def _what_answered(response: aiohttp.ClientResponse, content: bytes) -> str:
+    title = re.search(rb"<title[^>]*>(.*?)</title>", content, re.DOTALL | re.IGNORECASE)
+    words = html.unescape(title.group(1).decode("utf-8", "replace")) if title else ""
+    named = f" titled {' '.join(words.split())[:80]!r}" if words.strip() else ""
+    server = response.headers.get("Server", "")
+    by = f" from {server[:40]}" if server else ""
+    kind = response.content_type if "Content-Type" in response.headers else "nothing"
+    return (
+        f"{_shown(response.url)} answered {response.status} with {kind}{named}{by} instead of the "
+        "bridge's JSON: is the url right, and is jupyter_bridge enabled on that server?"
+    )
+
+
+async def _read(response: aiohttp.ClientResponse, limit: int) -> bytes:
+    chunks = []
+    size = 0
+    async for chunk in response.content.iter_any():
+        size += len(chunk)
+        if size > limit:
+            response.close()
+            raise TooLarge(f"{_shown(response.url)} answered more than {limit} bytes", limit=limit)
+        chunks.append(chunk)
+    return b"".join(chunks)
+
+
+def _shown(url: URL) -> str:
+    """An address as it may be read by anybody: without query and login."""
+    return str(url.with_query(None).with_fragment(None).with_user(None))
+
+
+def _reason(error: BaseException) -> str:
+    inner = getattr(error, "os_error", None)
+    return getattr(inner, "strerror", None) or str(error) or type(error).__name__
+
+
+def _trust(ca_file: str | Path | None, verify: bool) -> ssl.SSLContext:
+    """The system's trust, and `ca_file` beside it; nothing is checked where `verify` is false."""
+    context = ssl.create_default_context()
+    if ca_file is not None:
+        try:
+            context.load_verify_locations(cafile=str(ca_file))
+        except (OSError, ssl.SSLError) as error:
+            raise problems.BadRequest(f"ca_file {ca_file} cannot be read: {error}") from error
+    if not verify:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    return context

@@ -1,0 +1,133 @@
+"""What happens during an execution, one typed event at a time, and the NDJSON lines they come as.
+
+A line is `{"event": …, "id": …, "data": {…}}`; a blank one only keeps the line awake. Every event
+has its `id` (the stream goes on after it) and its `data` as the server sent it. The server's event
+`problem` ends a stream that cannot go on; it is raised.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import msgspec
+
+from jupyter_bridge.client.answers import Result, text_of
+from jupyter_bridge.client.door import problem_of
+from jupyter_bridge.problems import RemoteFailed
+
+
+class Event(msgspec.Struct, frozen=True):
+    """Something happened."""
+
+    id: str
+    data: dict[str, Any]
+
+    event: ClassVar[str] = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """The event as its NDJSON line holds it."""
+        return {"event": self.event, "id": self.id, "data": self.data}
+
+
+class InputRequest(Event, frozen=True):
+    """The code waits for a line of input: answer with `send_input`."""
+
+    event: ClassVar[str] = "input_request"
+
+    @property
+    def prompt(self) -> str:
+        """What to show before the answer."""
+        return str(self.data.get("prompt", ""))
+
+    @property
+    def password(self) -> bool:
+        """Whether the answer must not be seen."""
+        return bool(self.data.get("password", False))
+
+
+class Output(Event, frozen=True):
+    """One more output; `data` is it, as nbformat holds outputs."""
+
+    event: ClassVar[str] = "output"
+
+    @property
+    def output_type(self) -> str:
+        """`stream`, `display_data`, `execute_result` or `error`."""
+        return str(self.data.get("output_type", ""))
+
+    @property
+    def text(self) -> str:
+        """What a terminal would show of it."""
+        return text_of(self.data)
+
+
+class ClearOutput(Event, frozen=True):
+    """What was shown so far is to go: at once, or (`wait`) when the next output comes."""
+
+    event: ClassVar[str] = "clear_output"
+
+    @property
+    def wait(self) -> bool:
+        """Whether to clear only when something new comes."""
+        return bool(self.data.get("wait", False))
+
+
+class UpdateDisplay(Event, frozen=True):
+    """An earlier display shows something else now; `data` has `display_id`, `data`, `metadata`."""
+
+    event: ClassVar[str] = "update_display"
+
+
+class Status(Event, frozen=True):
+    """The kernel became busy, idle, restarting or dead."""
+
+    event: ClassVar[str] = "status"
+
+    @property
+    def execution_state(self) -> str:
+        """What the kernel is now."""
+        return str(self.data.get("execution_state", ""))
+
+
+class Done(Event, frozen=True):
+    """It is over; `result` is the whole answer."""
+
+    event: ClassVar[str] = "done"
+
+    @property
+    def result(self) -> Result:
+        """The whole answer, as `execute` would have given it."""
+        return msgspec.convert(self.data, Result)
+
+
+KINDS: dict[str, type[Event]] = {
+    kind.event: kind for kind in (InputRequest, Output, ClearOutput, UpdateDisplay, Status, Done)
+}
+
+
+class _Line(msgspec.Struct):
+    event: str
+    id: str | int | None = None
+    data: dict[str, Any] = {}
+
+
+_decode = msgspec.json.Decoder(_Line).decode
+
+
+def parse_line(line: bytes) -> Event | None:
+    """The event in one NDJSON line; None for a blank one and for an event not known here.
+
+    Raises the Problem that the line tells, RemoteFailed where it is no event.
+    """
+    if not line.strip():
+        return None
+    try:
+        said = _decode(line)
+    except msgspec.MsgspecError as error:
+        raise RemoteFailed(f"the event stream holds what is no event: {error}") from error
+    if said.event == "problem":
+        raise problem_of(said.data, 500, "the event stream") or RemoteFailed(
+            "the event stream ended with a problem that it does not name"
+        )
+    kind = KINDS.get(said.event)
+    return kind("" if said.id is None else str(said.id), said.data) if kind else None
