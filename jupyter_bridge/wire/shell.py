@@ -104,6 +104,11 @@ class Wrapping:
             return "\n".join((*self._fish_begin(), "__jb_end $__jb_s", "__jb_a", ""))
         return self._begin() + f'__jb_n={self.nonce}; __jb_o=; __jb_end "$__jb_s"; __jb_d\n'
 
+    def asking(self) -> bytes:
+        """The line that has `ask` read, once it stands in the wrapper's place."""
+        path = quote(self.dialect, self.wrapper)
+        return f" {'source' if self.dialect == 'fish' else '.'} {path}\r".encode()
+
     def _begin(self) -> str:
         integration = quote(self.dialect, self.integration)
         return f'__jb_s=$?; [ "${{__jb_v-}}" = {VERSION} ] || . {integration}\n'
