@@ -96,6 +96,14 @@ SCHEMAS = {
             console=_CONSOLE,
         ),
         _schema(
+            "console_run",
+            "Command run",
+            "Somebody ran a shell command; what it was is not told.",
+            user=_WHO,
+            console=_CONSOLE,
+            run={"type": "string", "description": "The run's id."},
+        ),
+        _schema(
             "console_end",
             "Console ended",
             "What a console showed has ended.",

@@ -10,7 +10,9 @@ from jupyter_bridge.consoles.handlers.consoles import (
     RecordingHandler,
     SendHandler,
 )
+from jupyter_bridge.consoles.handlers.run import OneRunHandler, RunInputHandler, RunsHandler
 from jupyter_bridge.consoles.handlers.tail import InteractSocket, TailSocket
+from jupyter_bridge.consoles.runs import Runs
 from jupyter_bridge.web import Route
 
 
@@ -22,9 +24,10 @@ class ConsoleRoute(Route):
         return super().pattern.replace("[^/]+", ".+")
 
 
-def routes(consoles: Consoles, events: observe.Events) -> list[Route]:
-    """Every route of the consoles part but those of runs."""
+def routes(consoles: Consoles, runs: Runs, events: observe.Events) -> list[Route]:
+    """Every route of the consoles part."""
     parts = {"consoles": consoles, "events": events}
+    run_parts = {"runs": runs, "events": events}
     return [
         Route("/consoles", ConsolesHandler, parts),
         ConsoleRoute("/consoles/{name}", OneConsoleHandler, parts),
@@ -32,4 +35,7 @@ def routes(consoles: Consoles, events: observe.Events) -> list[Route]:
         ConsoleRoute("/interact/{name}", InteractSocket, parts),
         ConsoleRoute("/send/{name}", SendHandler, parts),
         ConsoleRoute("/recording/{name}", RecordingHandler, parts),
+        Route("/run", RunsHandler, run_parts),
+        Route("/runs/{run_id}", OneRunHandler, run_parts),
+        Route("/runs/{run_id}/input", RunInputHandler, run_parts),
     ]
