@@ -85,7 +85,7 @@ class Run:
         self._shell = Shell(console)
         self._newlines = Newlines()
         self._stop = Stop(console, self._shell, self.ended)
-        self._timed_out = self._cancelled = False
+        self._timed_out = self._cancelled = self._typed = False
         self._timer: asyncio.TimerHandle | None = None
         self._task: asyncio.Task[None] | None = None
         self._files: Files | None = None
@@ -108,8 +108,10 @@ class Run:
         self._cancelled = True
         if self.begun.is_set():
             self._stop.start()
-        elif self._task is not None:
-            self._task.cancel()
+        elif not self._typed:
+            self._finish("cancelled")
+            if self._task is not None:
+                self._task.cancel()
 
     async def send_input(self, data: bytes) -> None:
         """Type `data` as it is while the command runs; raises Gone after its end."""
@@ -164,6 +166,7 @@ class Run:
         keys = b"" if self._fresh else b"\x05\x15" if wrapping.dialect != "sh" else b"\x15"
         self._take_until = self._loop.time() + TAKE_PATIENCE
         looker = self._loop.create_task(self._look(nonce))
+        self._typed = True
         try:
             await self.console.write(keys + wrapping.typed())
             await self._follow(scanner, offset)

@@ -7,13 +7,14 @@ import os
 import signal
 
 from jupyter_bridge.consoles.console import Console
-from jupyter_bridge.consoles.shell import Shell
+from jupyter_bridge.consoles.shell import Shell, image_of
 
 # What is sent, and how long it may take, seconds. A text of many commands goes on with its next one
 # when one is killed, so the round begins anew, faster; at last the shell itself is killed.
 STEPS = ((signal.SIGINT, 2.0), (signal.SIGTERM, 2.0), (signal.SIGKILL, 1.0))
 AGAIN = ((signal.SIGINT, 0.5), (signal.SIGKILL, 0.5))
 ROUNDS = 5
+LOOK_EVERY = 0.05
 
 
 class Stop:
@@ -47,22 +48,32 @@ class Stop:
         await self._console.write(b"\x04")
 
     async def _send(self, number: signal.Signals, grace: float) -> bool:
-        if self._ended.is_set():
-            return True
-        self.interrupted = True
-        self.last = number.name
-        group = self._shell.group
+        """Send, and wait for the end; a program that comes to the foreground meanwhile gets it too.
+
+        As at a keyboard, a shell that is just starting a child does not act on its own SIGINT, and
+        the child loses one that comes before its exec.
+        """
+        loop = asyncio.get_running_loop()
+        until = loop.time() + grace
+        reached: str | None = None
+        while not self._ended.is_set() and loop.time() < until:
+            group = self._shell.group
+            image = None if group is None else image_of(group) or str(group)
+            if group is not None and group > 1 and image != reached:
+                reached = image
+                self.interrupted = True
+                self.last = number.name
+                await self._reach(group, number)
+            try:
+                await asyncio.wait_for(self._ended.wait(), LOOK_EVERY)
+            except asyncio.TimeoutError:
+                continue
+        return self._ended.is_set()
+
+    async def _reach(self, group: int, number: signal.Signals) -> None:
         try:
-            if group is not None and group > 1:
-                os.killpg(group, number)
+            os.killpg(group, number)
         except ProcessLookupError:
             pass
-        except (
-            PermissionError
-        ):  # a program of another user (sudo): the terminal's own key reaches it
+        except PermissionError:  # another user's program (sudo): the terminal's own key reaches it
             await self._console.write(b"\x03")
-        try:
-            await asyncio.wait_for(self._ended.wait(), grace)
-        except asyncio.TimeoutError:
-            return False
-        return True
