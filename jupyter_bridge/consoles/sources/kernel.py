@@ -105,7 +105,7 @@ class KernelSource(Source):
                 "store_history": True,
                 "user_expressions": {},
                 "allow_stdin": True,
-                "stop_on_error": True,
+                "stop_on_error": False,  # a line typed after an error is a line of its own
             }
             self._seat.send(SHELL, kernel.build_message("execute_request", content, self._session))
 
