@@ -44,7 +44,10 @@ class Record:
         """Make the folder, take the lock, write what is known. Raises OSError."""
         if self._lock >= 0:
             return
-        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        # One by one: mkdir's mode is the last folder's only.
+        self.folder.parent.parent.mkdir(parents=True, exist_ok=True)
+        for folder in (self.folder.parent, self.folder):
+            folder.mkdir(mode=0o700, exist_ok=True)
         self._lock = _locked(self.folder)
         self.save()
 

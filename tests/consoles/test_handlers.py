@@ -352,7 +352,9 @@ async def test_raw_input_and_resize_reach_the_terminal(bridge_server: Server) ->
             await socket.send_bytes(wire.to_client_frame(wire.Resize(37, 111)))
             await socket.send_bytes(wire.to_client_frame(wire.Input(b"stty size\r")))
             await said(socket, b"37 111")
-            await socket.send_bytes(wire.to_client_frame(wire.Input(b"(echo sta''rted; sleep 99)\r")))
+            await socket.send_bytes(
+                wire.to_client_frame(wire.Input(b"(echo sta''rted; sleep 99)\r"))
+            )
             await said(socket, b"started\r\n")
             await socket.send_bytes(wire.to_client_frame(wire.Input(b"\x03")))
             await said(socket, b"$ ")
@@ -559,7 +561,7 @@ async def test_a_file_below_the_root_is_a_console(bridge_server: Server) -> None
 
 
 async def test_a_file_that_may_not_be_read_is_a_problem(bridge_server: Server) -> None:
-    """Outside the root, a link out of it, a folder, a FIFO, a hidden file, nothing: each refused."""
+    """Outside the root, a link out of it, a folder, a FIFO, hidden, nothing: each is refused."""
     async with bridge_of(bridge_server) as bridge:
         root = bridge_server.root
         (root / "out").unlink(missing_ok=True)
