@@ -139,7 +139,7 @@ class ExecutionHandler(BridgeHandler):
 
     async def run(self, where: str, body: ExecuteBody, *, ephemeral: bool) -> None:
         execution = await self.executions.start(
-            str(self.current_user.username),
+            self.identity,
             where,
             body,
             ephemeral=ephemeral,
@@ -282,7 +282,7 @@ class ChannelsSocket(BridgeSocket):
         self._v1 = self.selected_subprotocol == kernel.V1
         session = self._query.session_id or uuid.uuid4().hex
         self._seat = self._relay.join(
-            (self.current_user.username, session),
+            (self.identity, session),
             session,
             self._names,
             after=self._query.after,

@@ -23,6 +23,8 @@ from jupyter_bridge.relay.lastwords import LastWords
 
 # How often a starting kernel's process is looked at, seconds.
 ALIVE_PERIOD = 0.1
+# How long a start that is under way may hold up a shutdown, seconds.
+SETTLE_TIME = 10.0
 # How many of its stderr lines a kernel that failed is quoted with.
 QUOTE = 20
 
@@ -194,8 +196,9 @@ class Kernels:
     # -- running -------------------------------------------------------------------------------
 
     async def stop(self, kernel_id: str, *, now: bool = False) -> None:
-        self.get(kernel_id)
-        await _translated(self.manager.shutdown_kernel(kernel_id, now=now), "shut down")
+        await _settled(self.get(kernel_id))
+        if kernel_id in self.manager:
+            await _translated(self.manager.shutdown_kernel(kernel_id, now=now), "shut down")
         self.forget(kernel_id)
 
     async def interrupt(self, kernel_id: str) -> None:
@@ -269,6 +272,14 @@ def exit_code(manager: Any) -> int | None:
     process = getattr(getattr(manager, "provisioner", None), "process", None)
     code = process.poll() if process is not None else None
     return code if isinstance(code, int) else None
+
+
+async def _settled(manager: Any) -> None:
+    """Wait until a start or restart that is under way is over; the host stumbles over it."""
+    ready = manager.ready
+    if not ready.done():
+        waiting = ready if asyncio.isfuture(ready) else asyncio.wrap_future(ready)
+        await asyncio.wait({waiting}, timeout=SETTLE_TIME)
 
 
 def _start_failed(kernelspec: str, error: Exception) -> Problem:

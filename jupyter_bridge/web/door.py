@@ -11,6 +11,7 @@ from urllib.parse import unquote
 
 import msgspec
 from jupyter_core.utils import ensure_async
+from jupyter_server.auth import IdentityProvider
 from jupyter_server.auth.decorator import allow_unauthenticated
 from jupyter_server.base.handlers import JupyterHandler
 from tornado import web
@@ -50,6 +51,19 @@ async def is_allowed(
     return True
 
 
+def identity_of(handler: JupyterHandler) -> str:
+    """Who asks, the same from one request to the next; empty for all who have the server's token.
+
+    The host invents a user for every request that shows the server's one token and no cookie (or
+    that needs no token at all): their names say nothing about who belongs together.
+    """
+    provider = handler.identity_provider
+    shared = type(provider).get_user_token is IdentityProvider.get_user_token
+    if shared and (handler.token_authenticated or not provider.auth_enabled):
+        return ""
+    return str(handler.current_user.username)
+
+
 class Door:
     """What a request and a websocket share: the user, the permission, the Problem as an answer."""
 
@@ -65,6 +79,10 @@ class Door:
     async def may(self, action: str) -> bool:
         handler = cast(JupyterHandler, self)
         return await is_allowed(handler, handler.current_user, action, self.resources)
+
+    @property
+    def identity(self) -> str:
+        return identity_of(cast(JupyterHandler, self))
 
     def adopt_token(self) -> None:
         """Hand a token from the subprotocol list to the host as if it came in the header."""

@@ -45,8 +45,11 @@ class FrameError(ValueError):
     """The bytes are not a message of this protocol."""
 
 
-class Header(msgspec.Struct):
-    """What the bridge reads of a header: who said what."""
+class Header(msgspec.Struct, gc=False):
+    """What the bridge reads of a header: who said what.
+
+    Strings alone, so the garbage collector need not know it: a ring holds 100,000 of these.
+    """
 
     msg_id: str = ""
     msg_type: str = ""
