@@ -39,7 +39,7 @@ class RunsHandler(RunHandler):
         if body.console is None or body.console == "new":
             await self.authorize("write")  # it opens a terminal, too
         key = self.request.headers.get("Idempotency-Key")
-        run = await self.runs.start(self.username, body, key=key)
+        run = await self.runs.start(self.identity, body, key=key)
         self.events.emit("console_run", user=self.username, console=run.console.name, run=run.id)
         self.set_header("Location", self.link(f"/runs/{run.id}"))
         kind = self.streaming()
