@@ -19,6 +19,8 @@ from jupyter_bridge.wire import ansi
 MAX_OUTPUT = 8 << 20
 LARGEST_OUTPUT = 1 << 30
 
+Status = Literal["queued", "running", "done", "timeout", "cancelled", "session-closed"]
+
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -80,7 +82,7 @@ class RunModel(msgspec.Struct):
 
     run: str
     console: str
-    status: Literal["queued", "running", "done", "timeout", "cancelled", "session-closed"]
+    status: Status
     exit_code: int | None
     truncated: bool
     cwd: str | None

@@ -7,18 +7,21 @@ read a prompt's line with echo and line mode off; sh leaves both on and waits in
 
 from __future__ import annotations
 
+import asyncio
 import os
 import subprocess
 import termios
 from typing import Protocol, cast
 
 from jupyter_bridge.consoles.console import Console
-from jupyter_bridge.problems import Gone, Unsupported
+from jupyter_bridge.problems import Busy, Gone, Unsupported
 from jupyter_bridge.wire.integration import Dialect
 from jupyter_bridge.wire.shell import dialect_of
 
 # Where a process sleeps that waits for a line of a terminal; "0" when the kernel does not tell.
 _READS_TERMINAL = ("wait_woken", "n_tty_read", "tty_read")
+# How often a prompt is looked for at last, seconds.
+LOOK_EVERY = 0.05
 _HAS_PROC = os.path.exists("/proc/self/stat")
 
 
@@ -44,6 +47,7 @@ class Shell:
                 f"Console {console.name!r} is of kind {console.kind}; a run needs a terminal of "
                 "this server."
             )
+        self._console = console
         self._terminal = cast(Terminal, console.source)
 
     @property
@@ -70,6 +74,28 @@ class Shell:
         """Which program runs in which process in the foreground: `exec` changes it."""
         leader = self.leader
         return None if leader is None else image_of(leader)
+
+    async def wait_for_prompt(self, patience: float | None) -> None:
+        """Return when a shell waits for a line; Busy after `patience` seconds (None: never).
+
+        Raises Gone when the console ends first.
+        """
+        loop = asyncio.get_running_loop()
+        until = None if patience is None else loop.time() + patience
+        pause = 0.001
+        while not self.at_prompt():
+            name = self._console.name
+            if self._console.state == "ended":
+                raise Gone(f"Console {name!r} ended before the command was typed.")
+            if until is not None and loop.time() > until:
+                program = self.program()
+                raise Busy(
+                    f"Console {name!r} is busy: {program} is in the foreground. Try later, or ask "
+                    "with queue: true.",
+                    foreground=program,
+                )
+            await asyncio.sleep(pause)
+            pause = min(pause * 1.5, LOOK_EVERY)
 
     def at_prompt(self) -> bool:
         """Whether a shell is in the foreground and waits for a line."""
