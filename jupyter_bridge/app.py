@@ -101,6 +101,7 @@ class BridgeApp(ExtensionApp):
         self.executions = Executions(self.relays, keep=self.execution_keep)
         self.socketio = SocketIO(self.relays, max_frame=_max_frame(server))
         self.consoles = self._consoles(server, events)
+        self.consoles.load()
         self.runs = Runs(self.consoles, root_dir=Path(server.root_dir), keep=self.run_keep)
         self.routes = [
             Route("/?", IndexHandler),
@@ -149,8 +150,7 @@ class BridgeApp(ExtensionApp):
         )
 
     async def _start_jupyter_server_extension(self, serverapp: Any) -> None:
-        """Take in what earlier servers recorded, and terminals that are there without a record."""
-        await self.consoles.load()
+        """Record also the terminals of a manager that is not ours; the host has made it now."""
         self.consoles.attach()
 
     def current_activity(self) -> dict[str, Any] | None:

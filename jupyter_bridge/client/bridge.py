@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 from jupyter_bridge.client.answers import Kernel, Result
 from jupyter_bridge.client.channels import Channels
+from jupyter_bridge.client.consoles import Consoles
 from jupyter_bridge.client.door import Answer, Broken, Door, segment
 from jupyter_bridge.client.find import Server, find
 from jupyter_bridge.client.stream import Patience, Stream, cancel, execution_of, send_input
@@ -121,6 +122,11 @@ class BridgeClient:
         specs = said.get("kernelspecs", {})
         names = sorted(specs, key=lambda name: (name != said.get("default"), name))
         return {name: specs[name].get("spec", {}).get("display_name", name) for name in names}
+
+    @property
+    def consoles(self) -> Consoles:
+        """The server's consoles: list, open, end, tail, interact, send, recording."""
+        return Consoles(self._open_door)
 
     # -- kernels -------------------------------------------------------------------------------
 

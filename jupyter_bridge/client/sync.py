@@ -21,6 +21,7 @@ from jupyter_bridge.client.answers import Kernel, Result
 from jupyter_bridge.client.bridge import BridgeClient, Options
 from jupyter_bridge.client.channels import Message
 from jupyter_bridge.client.events import Event
+from jupyter_bridge.client.sync_consoles import Consoles
 from jupyter_bridge.problems import Conflict
 
 if TYPE_CHECKING:
@@ -283,6 +284,11 @@ class Bridge:
     def url(self) -> str:
         """The base url of the server."""
         return self._client.url
+
+    @property
+    def consoles(self) -> Consoles:
+        """The server's consoles: list, open, end, tail, interact, send, recording."""
+        return Consoles(self._loop, lambda source: _Pull(self._loop, source), self._client.consoles)
 
     def info(self) -> dict[str, Any]:
         """What the bridge says of itself: version, parts, links."""

@@ -68,9 +68,9 @@ class Consoles:
             lambda: sum(len(console.viewers) for console in self._consoles.values())
         )
 
-    async def load(self) -> None:
-        """Take in the journals that earlier servers left."""
-        for record, journal in await asyncio.to_thread(self._archive.load):
+    def load(self) -> None:
+        """Take in the journals that earlier servers left; reads the disk, before the loop runs."""
+        for record, journal in self._archive.load():
             about = record.about
             if journal.first_offset == journal.end_offset:
                 self._archive.forget(record, journal)
@@ -87,9 +87,6 @@ class Consoles:
             )
             console.last_activity = _parsed(about["ended"]) or console.started
             self._kept[console] = (record, journal)
-            taken = self._consoles.get(console.name)
-            if taken is not None and taken.state == "live":
-                console.name = f"{console.name}~{console.epoch}"
             self._make_room(console.name)
             self._put(console)
 

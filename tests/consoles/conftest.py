@@ -38,7 +38,7 @@ async def house(
     consoles = Consoles(archive, root_dir=root, manager=lambda: manager, linger=linger, **parts)
     cls: Any = recorded(base, consoles.record)
     manager = cls(shell_command=SH, extra_env={"PS1": "$ ", "ENV": ""})
-    await consoles.load()
+    consoles.load()
     try:
         yield consoles
     finally:
