@@ -13,6 +13,7 @@ import json
 import os
 import random
 import shutil
+import signal
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -227,6 +228,8 @@ def main(argv: list[str] | None = None) -> int:
         "--markdown", action="store_true", help="write the table into docs/performance.md"
     )
     options = parser.parse_args(argv)
+    # Started in the background of a script, SIGINT is ignored, here and in every child.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     table = measure(options.only, quick=options.quick, seed=options.seed)
     print(f"\n{table.text()}\n")
     table.save(file=options.json, document=options.markdown)
