@@ -38,6 +38,12 @@ EXECUTION_SECONDS = Histogram(
     ["status"],
     buckets=(0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100, 300, 1000, 3600),
 )
+RUN_SECONDS = Histogram(
+    "jupyter_bridge_run_seconds",
+    "Duration of shell commands that were run, by how they ended.",
+    ["status"],
+    buckets=(0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100, 300, 1000, 3600),
+)
 CONSOLES = Gauge("jupyter_bridge_consoles", "Consoles that are live now.")
 CONSOLE_VIEWERS = Gauge("jupyter_bridge_console_viewers", "Viewers of consoles, writers included.")
 CONSOLE_BYTES = Counter("jupyter_bridge_console_bytes", "Bytes that consoles said.", ["kind"])

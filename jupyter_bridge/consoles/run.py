@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Callable
 from datetime import datetime, timezone
 from typing import Any
 
+from jupyter_bridge import observe
 from jupyter_bridge.consoles.console import Console
 from jupyter_bridge.consoles.runbody import RunBody, RunModel, Status, fill, text_of
 from jupyter_bridge.consoles.scripts import Scripts
@@ -196,6 +197,8 @@ class Run:
         elif self._cancelled and status != "session-closed":
             status = "cancelled"
         self._status = status
+        if self._since is not None:
+            observe.RUN_SECONDS.labels(status).observe(self._seconds)
         for told in (self.ended, self.begun, self.answered):
             told.set()
         self._stop.close()

@@ -49,17 +49,21 @@ __jb_end() {
 __jb_c() {
   __jb_n=$1; __jb_f=$2; __jb_o=1
   __jb_hooked
+  __jb_unlearn "$2"
+  \builtin jobs -n >/dev/tty
+  __jb_start
+  return "$__jb_s"
+}
+# Not every user keeps lines with a leading space out of the history.
+__jb_unlearn() {
   case ":${HISTCONTROL-}:" in
     *:ignorespace:*|*:ignoreboth:*) ;;
     *)
       # Through a file: a subshell would cost more than all the rest.
-      HISTTIMEFORMAT= \builtin history 1 >|"$2.x"
-      IFS= \builtin read -r __jb_text <"$2.x"
-      case $__jb_text in *" . ${2%/*}/"*) \builtin history -d -1 ;; esac ;;
+      HISTTIMEFORMAT= \builtin history 1 >|"$1.x"
+      IFS= \builtin read -r __jb_text <"$1.x"
+      case $__jb_text in *" . ${1%/*}/"*) \builtin history -d -1 ;; esac ;;
   esac
-  \builtin jobs -n >/dev/tty
-  __jb_start
-  return "$__jb_s"
 }
 __jb_e() {
   __jb_s=$?

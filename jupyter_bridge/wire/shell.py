@@ -102,7 +102,9 @@ class Wrapping:
         """A script for a shell that gave no mark: it says D with the status it has now, and A."""
         if self.dialect == "fish":
             return "\n".join((*self._fish_begin(), "__jb_end $__jb_s", "__jb_a", ""))
-        return self._begin() + f'__jb_n={self.nonce}; __jb_o=; __jb_end "$__jb_s"; __jb_d\n'
+        unlearn = f"__jb_unlearn {quote(self.dialect, self.text)}; " * (self.dialect == "bash")
+        said = f'__jb_n={self.nonce}; __jb_o=; __jb_end "$__jb_s"; __jb_d'
+        return f"{self._begin()}{unlearn}{said}\n"
 
     def asking(self) -> bytes:
         """The line that has `ask` read, once it stands in the wrapper's place."""
