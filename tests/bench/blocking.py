@@ -1,7 +1,7 @@
 """A server extension for the bench alone.
 
-`GET /bench/block?seconds=3` stops the event loop; `GET /bench/unwatch?kernel=ID` makes the host stop
-its own reading of that kernel's iopub, so that what is left is the cost of relaying.
+`GET /bench/block?seconds=3` stops the event loop; `GET /bench/unwatch?kernel=ID` makes the host
+stop its own reading of that kernel's iopub, so that what is left is the cost of relaying.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What drives the bridge from outside: plain HTTP, and websockets in Jupyter's own serialization."""
+"""What drives the bridge from outside: HTTP, and websockets in Jupyter's own serialization."""
 
 from __future__ import annotations
 

@@ -296,7 +296,7 @@ async def test_input_reply_from_a_stranger(bridge: Bridge, kernel: str) -> None:
 
 
 async def test_input_reply_that_nobody_waits_for(bridge: Bridge, kernel: str) -> None:
-    """An input_reply that comes too late is dropped; the next input request is not answered by it."""
+    """An input_reply that nobody waits for is dropped, and answers no later input request."""
     async with bridge.seat(kernel) as seat:
         await seat.send("input_reply", {"status": "ok", "value": "early"}, channel="stdin")
         msg_id = await seat.execute("print(input('?'))", allow_stdin=True)
@@ -465,7 +465,7 @@ async def test_slow_reader_of_streams(bridge: Bridge) -> None:
 
 
 async def test_slow_reader_beyond_the_ring(small: Bridge) -> None:
-    """Beyond the ring a slow reader is told its gap; the others lose nothing and memory is bound."""
+    """Beyond the ring a slow reader is told its gap; others lose nothing, memory is bounded."""
     async with small.kernel() as kernel_id, small.seat(kernel_id) as fast:
         server = psutil.Process(small.server.process.pid)
         await fast.run("1")
@@ -595,7 +595,7 @@ FORBID = "return {} or handler.request.headers.get('X-Role') == 'owner'"
 async def test_forbidden_resource(
     servers: Callable[..., Server], connect: Callable[..., Bridge], rule: str
 ) -> None:
-    """What the authorizer forbids, by the host's name or by ours, no route and verb lets through."""
+    """What the authorizer forbids, by the host's name or ours, no route and verb lets through."""
     name = f"--ServerApp.custom_display_url=http://localhost/{abs(hash(rule))}"
     bridge = connect(servers(name, files=config(rule)))
     kernel_id = await owned_kernel(bridge)

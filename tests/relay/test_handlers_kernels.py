@@ -71,7 +71,7 @@ async def test_spawn_without_a_body(bridge: Bridge) -> None:
 
 
 async def test_spawn_options(bridge: Bridge, tmp_path: Path) -> None:
-    """`cwd` is where the kernel starts, `env` is added to the server's, `name` is shown in lists."""
+    """`cwd` is where it starts, `env` is added to the server's, `name` is shown in lists."""
     body = {"cwd": str(tmp_path), "env": {"BRIDGE_TEST": "ü=1"}, "name": "Ada's"}
     async with bridge.kernel(body=body) as kernel_id:
         code = "import os; print(os.getcwd(), os.environ['BRIDGE_TEST'], 'PATH' in os.environ)"
@@ -326,7 +326,7 @@ def is_back(kernel_pid: int) -> str:
 
 
 async def test_restart(bridge: Bridge) -> None:
-    """Restart answers when the kernel is ready; seats stay, see `restarting` once, executions die."""
+    """Restart answers when it is ready; seats stay, `restarting` is told once, executions die."""
     async with bridge.kernel() as kernel_id, bridge.seat(kernel_id) as seat:
         process = await process_of(bridge, kernel_id)
         run = await bridge.post(

@@ -27,11 +27,9 @@ def test_against_a_list(messages: list[Appended], limit: int) -> None:
     """It holds the newest entries that fit, in order, numbered without a gap, and counts bytes."""
     ring = Ring(limit)
     model: list[tuple[int, str, int, bool]] = []
-    seq = 0
     forgotten = 0
-    for size, public in messages:
+    for seq, (size, public) in enumerate(messages, 1):
         msg_id = append(ring, size, public=public)
-        seq += 1
         (entry,) = list(ring.since(ring.end - 1))
         model.append((seq, msg_id, entry.size, public))
         while len(model) > 1 and sum(size for _, _, size, _ in model) > limit:
