@@ -64,6 +64,7 @@ class RecordedTerminals(TerminalManager):
     def start_reading(self, ptywclients: Any) -> None:
         """Record the terminal, then read it."""
         source = TerminalSource(ptywclients, self.bridge_lanes.lane(ptywclients))
+        ptywclients.ptyproc.write = source.type_text
         fd = ptywclients.ptyproc.fd
 
         def reading(on: bool) -> None:

@@ -373,7 +373,7 @@ class Bench:
     async def recording(self) -> None:
         size = int(50e6 * self.scale)
         plain, ours = [], []
-        for _ in range(3):
+        for _ in range(9):
             plain.append(await throughput(False, size))
             ours.append(await throughput(True, size))
         cost = 100 * (1 - max(ours) / max(plain))

@@ -123,9 +123,15 @@ async def test_a_stalled_terminal_holds_up_no_other(tmp_path: Path) -> None:
         await asyncio.wrap_future(typed)
         await says(other, b"again\r\nagain")
         assert not paste.done()
-        await consoles.end(stalled.name)
+        # And once more as the host's own page pastes: that must not hold up the end.
+        Page.terminal = stalled.source.terminal
+        consoles._manager().blocking_io_executor.submit(
+            lambda page, text: page.terminal.ptyproc.write(text), Page(), "x" * 1_000_000
+        )
+        await asyncio.wait_for(consoles.end(stalled.name), 30)
         with pytest.raises(Gone):
             await asyncio.wait_for(paste, 30)
+        await until(lambda: stalled.source._input == -1)
 
 
 async def test_input_keeps_its_order(tmp_path: Path) -> None:

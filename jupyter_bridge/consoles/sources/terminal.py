@@ -137,12 +137,26 @@ class TerminalSource(Source):
     def _write(self, data: bytes) -> None:
         """Wait until there is room, then write what surely fits: a writer that sleeps in the kernel
         is not woken when the other side of its pty is closed."""
+        if self._input < 0:
+            raise BrokenPipeError
         poller = select.poll()
         poller.register(self._input, select.POLLOUT)
         while data:
             if any(event & (select.POLLHUP | select.POLLERR) for _, event in poller.poll()):
                 raise BrokenPipeError
             data = data[os.write(self._input, data[:FITS]) :]
+
+    def type_text(self, text: str, flush: bool = True) -> int:
+        """What the host's clients type, in the thread of their lane: `PtyProcessUnicode.write`.
+
+        That one sleeps in the kernel, holding a lock for which the loop waits when it closes the
+        terminal; then nothing goes on any more.
+        """
+        try:
+            self._write(text.encode())
+        except OSError:
+            pass  # the terminal has ended; its clients are told so otherwise
+        return len(text)
 
     def _close_input(self) -> None:
         number, self._input = self._input, -1
