@@ -54,7 +54,6 @@ CONSOLE_LAG = Histogram(
     "How far behind the present a viewer was at each frame.",
     buckets=(0, 1 << 10, 1 << 14, 1 << 18, 1 << 20, 1 << 22, 1 << 24, 1 << 26),
 )
-JOURNAL_BYTES = Gauge("jupyter_bridge_journal_bytes", "What the journals take on the disk.")
 
 _EVENTS = "https://events.jupyter.org/jupyter_bridge"
 
