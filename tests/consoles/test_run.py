@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import os
+from typing import Any
 
 import pytest
 
@@ -416,11 +417,11 @@ class TestBounds:
         events = [event async for event in run.events()]
         assert events[-1][1] == "done"
         assert events[-1][2].exit_code == 2
-        everything = "".join(f"é{n}\udcff\n" for n in (1, 2, 3)).encode("utf-8", "surrogateescape")
-        assert _written(events) == everything
+        written = "".join(f"é{n}\udcff\n" for n in (1, 2, 3)).encode("utf-8", "surrogateescape")
+        assert _written(events) == written
         seen = events[0][0]
         again = [event async for event in run.events(after=seen)]
-        assert _written(again) == everything[seen:]
+        assert _written(again) == written[seen:]
         assert again[-1] == events[-1]
 
     async def test_offsets(self, d: Desk) -> None:
