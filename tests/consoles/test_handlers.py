@@ -607,7 +607,7 @@ async def test_a_kernel_is_a_console(bridge_server: Server) -> None:
                 await socket.send_str("1 / 0")
                 assert "ZeroDivisionError" in await hears("division by zero")
                 await socket.send_str("x = input('name? ')")
-                await hears("name? ")
+                await hears("\nname? ")  # the prompt itself, not the echo of the code
                 await socket.send_str("Ada")
                 await socket.send_str("x")
                 await hears("'Ada'")
