@@ -38,6 +38,22 @@ EXECUTION_SECONDS = Histogram(
     ["status"],
     buckets=(0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100, 300, 1000, 3600),
 )
+RUN_SECONDS = Histogram(
+    "jupyter_bridge_run_seconds",
+    "Duration of shell commands that were run, by how they ended.",
+    ["status"],
+    buckets=(0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100, 300, 1000, 3600),
+)
+CONSOLES = Gauge("jupyter_bridge_consoles", "Consoles that are live now.")
+CONSOLE_VIEWERS = Gauge("jupyter_bridge_console_viewers", "Viewers of consoles, writers included.")
+CONSOLE_BYTES = Counter("jupyter_bridge_console_bytes", "Bytes that consoles said.", ["kind"])
+CONSOLE_SENT = Counter("jupyter_bridge_console_sent_bytes", "Bytes of consoles sent to viewers.")
+CONSOLE_GAPS = Counter("jupyter_bridge_console_gaps", "Gaps told to viewers of consoles.")
+CONSOLE_LAG = Histogram(
+    "jupyter_bridge_console_lag_bytes",
+    "How far behind the present a viewer was at each frame.",
+    buckets=(0, 1 << 10, 1 << 14, 1 << 18, 1 << 20, 1 << 22, 1 << 24, 1 << 26),
+)
 
 _EVENTS = "https://events.jupyter.org/jupyter_bridge"
 
@@ -56,6 +72,7 @@ def _schema(name: str, title: str, description: str, **properties: Any) -> dict[
 
 
 _WHO = {"type": "string", "description": "The user name, as the identity provider gives it."}
+_CONSOLE = {"type": "string", "description": "The name of the console."}
 _KERNEL = {"type": "string", "description": "The kernel's id in the host's kernel manager."}
 
 SCHEMAS = {
@@ -75,6 +92,28 @@ SCHEMAS = {
             "Somebody shut a kernel down through the bridge.",
             user=_WHO,
             kernel_id=_KERNEL,
+        ),
+        _schema(
+            "console_steal",
+            "Console taken over",
+            "Somebody took a console over; the other writers became watchers.",
+            user=_WHO,
+            console=_CONSOLE,
+        ),
+        _schema(
+            "console_run",
+            "Command run",
+            "Somebody ran a shell command; what it was is not told.",
+            user=_WHO,
+            console=_CONSOLE,
+            run={"type": "string", "description": "The run's id."},
+        ),
+        _schema(
+            "console_end",
+            "Console ended",
+            "What a console showed has ended.",
+            console=_CONSOLE,
+            kind={"type": "string", "description": "terminal, kernel, or a connector's own."},
         ),
     ]
 }

@@ -61,8 +61,10 @@ class Server:
             self.process.wait()
 
 
-def start_server(folder: Path, *options: str, env: dict[str, str] | None = None) -> Server:
-    """Start `jupyter server` on a free loopback port, with everything it writes below `folder`."""
+def start_server(
+    folder: Path, *options: str, env: dict[str, str] | None = None, port: int = 0
+) -> Server:
+    """Start `jupyter server` on a (free) loopback port, all its files below `folder`."""
     root, runtime, config = folder / "root", folder / "runtime", folder / "config"
     for path in (root, runtime, config):
         path.mkdir(parents=True, exist_ok=True)
@@ -72,7 +74,7 @@ def start_server(folder: Path, *options: str, env: dict[str, str] | None = None)
         process = subprocess.Popen(
             [
                 *(sys.executable, "-m", "jupyter_server", "--no-browser", "--allow-root"),
-                *("--ServerApp.ip=127.0.0.1", "--port=0", f"--ServerApp.root_dir={root}"),
+                *("--ServerApp.ip=127.0.0.1", f"--port={port}", f"--ServerApp.root_dir={root}"),
                 "--ServerApp.jpserver_extensions=jupyter_bridge=True",  # options may name more
                 *options,
             ],

@@ -30,6 +30,15 @@ PATHS = {
         f"/{seat}/{{kernel_id}}": {"get"}
         for seat in ("channels", "shell", "iopub", "stdin", "stdio", "control")
     },
+    "/consoles": {"get", "post"},
+    "/consoles/{name}": {"get", "delete"},
+    "/tail/{name}": {"get"},
+    "/interact/{name}": {"get"},
+    "/send/{name}": {"post"},
+    "/recording/{name}": {"get"},
+    "/run": {"post"},
+    "/runs/{run_id}": {"get", "delete"},
+    "/runs/{run_id}/input": {"post"},
 }
 
 

@@ -7,11 +7,11 @@ from typing import Annotated
 import typer
 
 from jupyter_bridge import __version__
-from jupyter_bridge.cli import console, execute, kernels
+from jupyter_bridge.cli import console, consoles, execute, kernels, shell
 from jupyter_bridge.cli.call import CaFile, Call, Json, Token, Url, prose
 
 # Each has `group`, a typer.Typer with its commands.
-GROUPS = (kernels, execute, console)
+GROUPS = (kernels, execute, console, shell, consoles)
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -51,7 +51,7 @@ def bridge(
     name.
 
     Exit codes: 0 it worked, 1 the code failed, 2 something else went wrong (told on stderr), 124
-    the code took longer than its --timeout, 130 Ctrl-C.
+    the code took longer than its --timeout, 130 Ctrl-C. `run` exits with its command's own code.
     """
     ctx.obj = Call(url, token, ca_file, json)
 

@@ -33,6 +33,7 @@ from jupyter_bridge.client.events import (
     UpdateDisplay,
 )
 from jupyter_bridge.client.find import Server, find
+from jupyter_bridge.client.runs import RunOutput, RunResult, RunStream
 from jupyter_bridge.client.stream import Stream
 from jupyter_bridge.client.sync import Bridge, connect
 
@@ -53,6 +54,9 @@ __all__ = [
     "Message",
     "Output",
     "Result",
+    "RunOutput",
+    "RunResult",
+    "RunStream",
     "Server",
     "Status",
     "Stream",

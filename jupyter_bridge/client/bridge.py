@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 from jupyter_bridge.client.answers import Kernel, Result
 from jupyter_bridge.client.channels import Channels
+from jupyter_bridge.client.consoles import Consoles
 from jupyter_bridge.client.door import Answer, Broken, Door, segment
 from jupyter_bridge.client.find import Server, find
+from jupyter_bridge.client.runs import RunOptions, RunResult, Runs
 from jupyter_bridge.client.stream import Patience, Stream, cancel, execution_of, send_input
 from jupyter_bridge.problems import BadRequest, Conflict, NotFound, Problem
 
@@ -121,6 +123,20 @@ class BridgeClient:
         specs = said.get("kernelspecs", {})
         names = sorted(specs, key=lambda name: (name != said.get("default"), name))
         return {name: specs[name].get("spec", {}).get("display_name", name) for name in names}
+
+    @property
+    def consoles(self) -> Consoles:
+        """The server's consoles: list, open, end, tail, interact, send, recording."""
+        return Consoles(self._open_door)
+
+    @property
+    def runs(self) -> Runs:
+        """Shell commands on the server: start, stream, follow, get, cancel, send_input."""
+        return Runs(self._open_door)
+
+    async def run(self, command: str, **options: Unpack[RunOptions]) -> RunResult:
+        """Run a shell command in a terminal and wait for its output and exit status."""
+        return await self.runs.run(command, **options)
 
     # -- kernels -------------------------------------------------------------------------------
 

@@ -12,7 +12,7 @@ import html
 import os
 import re
 import ssl
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -209,6 +209,24 @@ class Door:
             response.release()
         raise _problem_in(response, content)
 
+    async def download(
+        self, path: str, *, query: Mapping[str, Any] | None = None
+    ) -> AsyncIterator[bytes]:
+        """The body of a GET as it comes, whatever it is; raises its Problem where it is one."""
+        response = await self._send("GET", path, query, None, {}, self._timeout, False)
+        where = _shown(response.url)
+        try:
+            if response.status != 200:
+                raise _problem_in(response, await _read(response, _PEEK_BYTES))
+            async for chunk in response.content.iter_any():
+                yield chunk
+        except asyncio.TimeoutError:
+            raise problems.Timeout(f"{where} sent nothing more") from None
+        except (aiohttp.ClientError, OSError) as error:
+            raise Unavailable(f"{where} broke off: {error}") from error
+        finally:
+            response.close()
+
     async def websocket(
         self, path: str, *, query: Mapping[str, Any], protocol: str, heartbeat: float, limit: int
     ) -> aiohttp.ClientWebSocketResponse[bool]:
@@ -260,8 +278,9 @@ class Door:
         head = {"Accept": "application/json", **headers}
         data = None
         if body is not None:
-            head["Content-Type"] = "application/json"
-            data = msgspec.json.encode(body)
+            raw = isinstance(body, bytes)
+            head["Content-Type"] = "application/octet-stream" if raw else "application/json"
+            data = body if raw else msgspec.json.encode(body)
         clock = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS, sock_read=silence)
         try:
             return await self._open_session().request(

@@ -23,6 +23,9 @@ from jupyter_bridge.client.answers import Kernel, Result
 from jupyter_bridge.client.bridge import BridgeClient, Options
 from jupyter_bridge.client.channels import Message
 from jupyter_bridge.client.events import Event
+from jupyter_bridge.client.runs import RunOptions, RunResult
+from jupyter_bridge.client.sync_consoles import Consoles
+from jupyter_bridge.client.sync_runs import Runs
 from jupyter_bridge.problems import Conflict
 
 if TYPE_CHECKING:
@@ -289,6 +292,20 @@ class Bridge:
     def url(self) -> str:
         """The base url of the server."""
         return self._client.url
+
+    @property
+    def consoles(self) -> Consoles:
+        """The server's consoles: list, open, end, tail, interact, send, recording."""
+        return Consoles(self._loop, lambda source: _Pull(self._loop, source), self._client.consoles)
+
+    @property
+    def runs(self) -> Runs:
+        """Shell commands on the server: start, stream, follow, get, cancel, send_input."""
+        return Runs(self._loop, lambda source: _Pull(self._loop, source), self._client.runs)
+
+    def run(self, command: str, **options: Unpack[RunOptions]) -> RunResult:
+        """Run a shell command in a terminal and wait for its output and exit status."""
+        return self.runs.run(command, **options)
 
     def info(self) -> dict[str, Any]:
         """What the bridge says of itself: version, parts, links."""

@@ -1,0 +1,135 @@
+"""`Bridge.consoles`: the consoles of a server as plain calls; see `client/consoles.py`."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
+from types import TracebackType
+from typing import Any, Literal, Protocol, TypeVar
+
+from jupyter_bridge.client import consoles as a_consoles
+from jupyter_bridge.client.consoles import Console
+from jupyter_bridge.wire.console import ServerFrame
+
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+
+
+class Loop(Protocol):
+    """Runs something on the client's event loop, and waits for it."""
+
+    def run(self, coroutine: Coroutine[Any, Any, T]) -> T: ...
+
+
+Pull = Callable[[AsyncIterator[Any]], Iterator[Any]]
+
+
+class Consoles:
+    """List, open, end, tail, interact, send, recording."""
+
+    def __init__(self, loop: Loop, pull: Pull, consoles: a_consoles.Consoles) -> None:
+        self._loop = loop
+        self._pull = pull
+        self._consoles = consoles
+
+    def list(self) -> list[Console]:
+        """Every console, ended ones included whose record is still kept."""
+        return self._loop.run(self._consoles.list())
+
+    def get(self, name: str | Console) -> Console:
+        """One console as it is now."""
+        return self._loop.run(self._consoles.get(name))
+
+    def open(
+        self,
+        name: str | None = None,
+        *,
+        cwd: str | None = None,
+        env: Mapping[str, str | None] | None = None,
+        shell_command: Sequence[str] | None = None,
+        rows: int | None = None,
+        cols: int | None = None,
+    ) -> Console:
+        """A new terminal; Conflict where a live console has that name."""
+        opening = self._consoles.open(
+            name, cwd=cwd, env=env, shell_command=shell_command, rows=rows, cols=cols
+        )
+        return self._loop.run(opening)
+
+    def end(self, name: str | Console, *, purge: bool = False) -> None:
+        """End a terminal; `purge` also forgets what it said."""
+        self._loop.run(self._consoles.end(name, purge=purge))
+
+    def send(self, name: str | Console, data: bytes | str, *, newline: bool = False) -> None:
+        """Type into a console, as it is."""
+        self._loop.run(self._consoles.send(name, data, newline=newline))
+
+    def recording(
+        self, name: str | Console, *, start: int | None = None, end: int | None = None
+    ) -> Iterator[bytes]:
+        """The console played back as asciicast v2, piece by piece."""
+        return self._pull(self._consoles.recording(name, start=start, end=end))
+
+    def tail(self, name: str | Console, **how: Any) -> Line:
+        """What a console said: iterate it; the arguments are those of `client.consoles`."""
+        return Line(self._loop, self._pull, self._consoles.tail(name, **how))
+
+    def interact(
+        self,
+        name: str | Console,
+        *,
+        mode: Literal["watch", "join", "steal"] = "join",
+        lines: int | None = None,
+    ) -> Line:
+        """A console to take part in: iterate what it says, `write`, `resize`."""
+        line = self._consoles.interact(name, mode=mode, lines=lines)
+        return Line(self._loop, self._pull, line)
+
+
+class Line:
+    """One console's frames, for `with` and `for`."""
+
+    def __init__(self, loop: Loop, pull: Pull, line: a_consoles.Line) -> None:
+        self._loop = loop
+        self._line = line
+        self._frames = pull(line)
+
+    @property
+    def offset(self) -> int | None:
+        """Where to go on: one past the last output that came."""
+        return self._line.offset
+
+    @property
+    def epoch(self) -> str | None:
+        """What `offset` belongs to."""
+        return self._line.epoch
+
+    def open(self) -> Line:
+        """Open the line; raises the Problem of a refused handshake."""
+        self._loop.run(self._line.open())
+        return self
+
+    def write(self, data: bytes) -> None:
+        """Type `data`."""
+        self._loop.run(self._line.write(data))
+
+    def resize(self, rows: int, cols: int) -> None:
+        """The screen has this size now."""
+        self._loop.run(self._line.resize(rows, cols))
+
+    def close(self) -> None:
+        """Leave; the console goes on. Closing twice is fine."""
+        self._loop.run(self._line.close())
+
+    def __iter__(self) -> Iterator[ServerFrame]:
+        return self._frames
+
+    def __enter__(self) -> Line:
+        return self.open()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()

@@ -1,0 +1,119 @@
+"""How a request says where a tail begins and ends: by query, or by the Cray service's headers."""
+
+from __future__ import annotations
+
+import datetime
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+import msgspec
+
+from jupyter_bridge.consoles.console import Console
+from jupyter_bridge.consoles.until import compiled
+from jupyter_bridge.consoles.view import DEFAULT_LINES, MAX_LINES, Beginning, View
+from jupyter_bridge.problems import BadRequest
+
+# What a script may wait for at most; a day.
+MAX_TIMEOUT = 86400.0
+
+
+class TailQuery(msgspec.Struct):
+    """`lines`, or `offset` (of `epoch`), or `since` (ISO 8601, or seconds ago) say where it begins;
+    `until` (a regular expression) and `timeout` (seconds) where it ends, `follow` whether it waits
+    for more. `strip=ansi` leaves escape sequences out."""
+
+    lines: Annotated[int, msgspec.Meta(ge=0, le=MAX_LINES)] | None = None
+    offset: Annotated[int, msgspec.Meta(ge=0)] | None = None
+    epoch: str | None = None
+    since: str | None = None
+    follow: bool | None = None
+    strip: Literal["ansi"] | None = None
+    until: str | None = None
+    timeout: Annotated[float, msgspec.Meta(ge=0, le=MAX_TIMEOUT)] | None = None
+    format: Literal["text", "ndjson"] = "text"
+
+
+class InteractQuery(TailQuery):
+    """As for a tail, and how to take part: `watch`, `join` or `steal`."""
+
+    mode: Literal["watch", "join", "steal"] = "join"
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A tail as it was asked for, checked."""
+
+    beginning: Beginning
+    follow: bool
+    query: TailQuery
+
+    async def view(self, console: Console) -> View:
+        """Begin it; raises Conflict for an offset that this console never had."""
+        query = self.query
+        start = await self.beginning.resolve(console)
+        return View(
+            console,
+            start,
+            follow=self.follow,
+            strip=query.strip is not None,
+            until=compiled(query.until) if query.until is not None else None,
+            timeout=query.timeout,
+            resumed=query.offset is not None,
+        )
+
+
+def asked(query: TailQuery, headers: Mapping[str, str], *, follow: bool = False) -> Asked:
+    """What the query, or where it says nothing the headers, ask for; raises BadRequest.
+
+    `until` means waiting for it, so it follows unless the query says otherwise.
+    """
+    if sum(value is not None for value in (query.lines, query.offset, query.since)) > 1:
+        raise BadRequest("Give one of lines, offset and since.", field="lines")
+    if query.epoch is not None and query.offset is None:
+        raise BadRequest("epoch: belongs to an offset.", field="epoch")
+    if query.until is not None:
+        compiled(query.until)
+    lines = query.lines
+    if lines is None:
+        lines = _lines(headers.get("Cray-Console-Lines"))
+    told = headers.get("Cray-Console-Follow", "").strip().lower()
+    if told not in ("", "true", "false"):
+        raise BadRequest("Cray-Console-Follow: True or False.", field="Cray-Console-Follow")
+    following = query.follow
+    if following is None:
+        following = follow or query.until is not None or told == "true"
+    since = _since(query.since) if query.since is not None else None
+    beginning = Beginning(lines, query.offset, query.epoch, since)
+    return Asked(beginning, following, query)
+
+
+def _lines(header: str | None) -> int:
+    if header is None:
+        return DEFAULT_LINES
+    if not header.strip().isdecimal() or int(header) > MAX_LINES:
+        raise BadRequest("Cray-Console-Lines: must be a number.", field="Cray-Console-Lines")
+    return int(header)
+
+
+def _since(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        pass
+    else:
+        if not 0 <= seconds < 1e10:
+            raise BadRequest("since: seconds ago, or a time in ISO 8601.", field="since")
+        return time.time() - seconds
+    try:
+        # A + in a query is a space to whoever reads it.
+        when = datetime.datetime.fromisoformat(text.replace("Z", "+00:00").replace(" ", "+"))
+    except ValueError:
+        try:
+            when = datetime.datetime.fromisoformat(text)
+        except ValueError as error:
+            raise BadRequest("since: seconds ago, or a time in ISO 8601.", field="since") from error
+    if when.tzinfo is None:
+        when = when.replace(tzinfo=datetime.timezone.utc)
+    return when.timestamp()

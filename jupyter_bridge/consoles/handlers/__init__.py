@@ -1,0 +1,41 @@
+"""Every console route (API.md, section 3), for app.py."""
+
+from __future__ import annotations
+
+from jupyter_bridge import observe
+from jupyter_bridge.consoles.consoles import Consoles
+from jupyter_bridge.consoles.handlers.consoles import (
+    ConsolesHandler,
+    OneConsoleHandler,
+    RecordingHandler,
+    SendHandler,
+)
+from jupyter_bridge.consoles.handlers.run import OneRunHandler, RunInputHandler, RunsHandler
+from jupyter_bridge.consoles.handlers.tail import InteractSocket, TailSocket
+from jupyter_bridge.consoles.runs import Runs
+from jupyter_bridge.web import Route
+
+
+class ConsoleRoute(Route):
+    """A path that ends with a console's name, which may have slashes in it (`file:logs/a.log`)."""
+
+    @property
+    def pattern(self) -> str:
+        return super().pattern.replace("[^/]+", ".+")
+
+
+def routes(consoles: Consoles, runs: Runs, events: observe.Events) -> list[Route]:
+    """Every route of the consoles part."""
+    parts = {"consoles": consoles, "events": events}
+    run_parts = {"runs": runs, "events": events}
+    return [
+        Route("/consoles", ConsolesHandler, parts),
+        ConsoleRoute("/consoles/{name}", OneConsoleHandler, parts),
+        ConsoleRoute("/tail/{name}", TailSocket, parts),
+        ConsoleRoute("/interact/{name}", InteractSocket, parts),
+        ConsoleRoute("/send/{name}", SendHandler, parts),
+        ConsoleRoute("/recording/{name}", RecordingHandler, parts),
+        Route("/run", RunsHandler, run_parts),
+        Route("/runs/{run_id}", OneRunHandler, run_parts),
+        Route("/runs/{run_id}/input", RunInputHandler, run_parts),
+    ]

@@ -1,0 +1,13 @@
+"""What the authorizer is asked for a console: the bridge's resource, and the host's beside it."""
+
+from __future__ import annotations
+
+_HOST = {"kernel": "kernels", "file": "contents"}
+
+
+def resources_of(name: str) -> tuple[str, ...]:
+    """The resources of the console `name`, so that what the host forbids stays forbidden."""
+    kind, colon, _ = name.partition(":")
+    if not colon:
+        return ("bridge:consoles", "terminals")
+    return ("bridge:consoles", _HOST.get(kind, "bridge:connections"))

@@ -1,0 +1,153 @@
+"""The console routes that are plain HTTP: list, create, end, send, recording."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated, Any
+
+import msgspec
+from tornado.iostream import StreamClosedError
+
+from jupyter_bridge import observe
+from jupyter_bridge.consoles.consoles import Consoles
+from jupyter_bridge.consoles.handlers.access import resources_of
+from jupyter_bridge.consoles.recording import recording
+from jupyter_bridge.problems import TooLarge
+from jupyter_bridge.web import BridgeHandler, verb
+
+# What can be typed with one request; a paste that is larger belongs into a file.
+MAX_SEND = 16 << 20
+
+Size = Annotated[int, msgspec.Meta(ge=1, le=2000)]
+
+
+class CreateBody(msgspec.Struct, forbid_unknown_fields=True):
+    """A new terminal: its name (letters, digits, _), the folder it stands in (relative to the
+    server's root), variables to add (null removes one), what to run for a shell, its size."""
+
+    name: str | None = None
+    cwd: str | None = None
+    env: dict[str, str | None] = {}
+    shell_command: list[str] | None = None
+    rows: Size | None = None
+    cols: Size | None = None
+
+
+class ViewerModel(msgspec.Struct):
+    """Somebody who looks at a console: `watch`, `join` or `steal`."""
+
+    user: str
+    mode: str
+
+
+class ConsoleModel(msgspec.Struct, omit_defaults=True):
+    """A console as lists show it; `exit_code` once it has ended, null where nobody knows."""
+
+    name: str
+    kind: str
+    state: str
+    title: str
+    first_offset: int
+    end_offset: int
+    epoch: str
+    started: str
+    last_activity: str
+    viewers: list[ViewerModel]
+    exit_code: int | msgspec.UnsetType | None = msgspec.UNSET
+
+
+class ConsoleHandler(BridgeHandler):
+    """What the console routes share."""
+
+    resources: tuple[str, ...] = ("bridge:consoles", "terminals")
+
+    def initialize(self, consoles: Consoles, events: observe.Events) -> None:
+        self.consoles = consoles
+        self.events = events
+
+    async def authorize(self, action: str) -> None:
+        name = self.path_kwargs.get("name")
+        if name is not None:
+            self.resources = resources_of(name)
+        await super().authorize(action)
+
+
+class ConsolesHandler(ConsoleHandler):
+    @verb("read", "List the consoles", reply=list[ConsoleModel])
+    async def get(self) -> list[dict[str, Any]]:
+        return [console.to_json() for console in self.consoles]
+
+    @verb("write", "Open a terminal", body=CreateBody, reply=ConsoleModel, status=201)
+    async def post(self, body: CreateBody) -> dict[str, Any]:
+        if body.shell_command is not None:
+            await self.authorize("execute")
+        console = await self.consoles.create(
+            body.name,
+            cwd=body.cwd,
+            env=body.env,
+            shell_command=body.shell_command,
+            rows=body.rows,
+            cols=body.cols,
+        )
+        self.set_header("Location", self.link(f"/consoles/{console.name}"))
+        return console.to_json()
+
+
+class PurgeQuery(msgspec.Struct):
+    """`purge=1` also forgets what the console said."""
+
+    purge: bool = False
+
+
+class OneConsoleHandler(ConsoleHandler):
+    @verb("read", "Show one console", reply=ConsoleModel)
+    async def get(self, name: str) -> dict[str, Any]:
+        return self.consoles.get(name).to_json()
+
+    @verb("write", "End a console", query=PurgeQuery, status=204)
+    async def delete(self, name: str, query: PurgeQuery) -> None:
+        await self.consoles.end(name, purge=query.purge)
+        self.answer_nothing(204)
+
+
+class SendQuery(msgspec.Struct):
+    """`newline=1` presses Enter after it."""
+
+    newline: bool = False
+
+
+class SendHandler(ConsoleHandler):
+    @verb("execute", "Type into a console", query=SendQuery, status=204)
+    async def post(self, name: str, query: SendQuery) -> None:
+        data = self.request.body
+        if len(data) > MAX_SEND:
+            raise TooLarge(f"One request types {MAX_SEND} bytes at most.", limit=MAX_SEND)
+        console = await self.consoles.open(name)
+        await console.write(data + b"\n" if query.newline else data)
+        self.answer_nothing(204)
+
+
+class RecordingQuery(msgspec.Struct):
+    """From which offset to which; all that is held unless given."""
+
+    from_: Annotated[int, msgspec.Meta(ge=0)] = msgspec.field(default=0, name="from")
+    to: Annotated[int, msgspec.Meta(ge=0)] | None = None
+
+
+class RecordingHandler(ConsoleHandler):
+    @verb("read", "Play a console back, as asciicast v2", query=RecordingQuery)
+    async def get(self, name: str, query: RecordingQuery) -> None:
+        console = self.consoles.get(name)
+        lines = recording(console, query.from_, query.to)
+        first = await anext(lines)
+        self.set_header("Content-Type", "application/x-asciicast")
+        file = name.replace('"', "_").replace("/", "_").encode("ascii", "replace").decode()
+        self.set_header("Content-Disposition", f'attachment; filename="{file}.cast"')
+        self.write(first)
+        try:
+            async for part in lines:
+                self.write(part)
+                await self.flush()
+            await self.finish()
+        except StreamClosedError:
+            await asyncio.sleep(0)

@@ -1,0 +1,171 @@
+"""Runs: the shell commands that are under way or can still be read."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+from collections import OrderedDict
+from pathlib import Path
+from weakref import WeakKeyDictionary
+
+from jupyter_bridge.consoles.console import Console
+from jupyter_bridge.consoles.consoles import Consoles
+from jupyter_bridge.consoles.run import Run
+from jupyter_bridge.consoles.runbody import RunBody
+from jupyter_bridge.consoles.scripts import Scripts
+from jupyter_bridge.problems import Busy, Conflict, Gone, NotFound, Problem
+
+# All output that is kept, together; that of the oldest finished runs goes first. Bytes.
+TOTAL_BYTES = 1 << 30
+# How many finished runs are kept, each with up to `spool.MEMORY_BYTES` in memory.
+TOTAL_RUNS = 1000
+# How many expired ids are remembered, to answer 410 instead of 404.
+EXPIRED_IDS = 10_000
+
+
+class Runs:
+    """Start and find runs; each is kept `keep` seconds after its end.
+
+    A relative `cwd` is one below `root_dir`.
+    """
+
+    def __init__(self, consoles: Consoles, *, root_dir: Path, keep: float) -> None:
+        self.consoles = consoles
+        self._root_dir = root_dir
+        self._keep = keep
+        self._scripts = Scripts()
+        self._runs: dict[str, Run] = {}
+        self._expired: OrderedDict[str, None] = OrderedDict()
+        # One run at a time in each console, in the order they came; and which one it is.
+        self._turns: WeakKeyDictionary[Console, asyncio.Lock] = WeakKeyDictionary()
+        self._newest: WeakKeyDictionary[Console, Run] = WeakKeyDictionary()
+        # Idempotency: who asked what under which key, and the run that came of it.
+        self._keys: dict[tuple[str, str], tuple[RunBody, asyncio.Task[Run]]] = {}
+        self._timers: dict[str, asyncio.TimerHandle] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def get(self, run_id: str) -> Run:
+        """The run of this id; Gone when it has expired."""
+        if run_id in self._expired:
+            raise Gone("This run's result has expired.", run=run_id)
+        try:
+            return self._runs[run_id]
+        except KeyError:
+            raise NotFound(f"There is no run {run_id}.", run=run_id) from None
+
+    async def start(self, user: str, body: RunBody, *, key: str | None = None) -> Run:
+        """Type the command; returns when it runs, or is queued. Busy if the console's shell is.
+
+        A second call of the same user with the same `key` gets the first call's run.
+        """
+        body = body.checked(self._root_dir)
+        if key is None:
+            return await self._start(body)
+        name = (user, key)
+        known = self._keys.get(name)
+        if known is None:
+            starting = asyncio.create_task(self._start(body))
+            known = self._keys[name] = (body, starting)
+            starting.add_done_callback(lambda done: self._started(name, done))
+        elif known[0] != body:
+            raise Conflict("This Idempotency-Key was used for another request.", key=key)
+        return await asyncio.shield(known[1])
+
+    def _started(self, name: tuple[str, str], done: asyncio.Task[Run]) -> None:
+        if done.cancelled() or done.exception() is not None:
+            self._keys.pop(name, None)  # nothing came of it: the key may be used again
+
+    async def _start(self, body: RunBody) -> Run:
+        fresh = body.console is None or body.console == "new"
+        if fresh:
+            console = await self.consoles.create(
+                cwd=body.cwd, env=body.env, shell_command=[login_shell(), "-l"]
+            )
+        else:
+            console = await self.consoles.open(str(body.console))
+        try:
+            turn = self._turns.setdefault(console, asyncio.Lock())
+            before = self._newest.get(console)
+            if before is not None and not before.ended.is_set() and not body.queue:
+                raise Busy(
+                    f"Console {console.name!r} is busy with run {before.id}. Try later, or ask "
+                    "with queue: true.",
+                    run=before.id,
+                )
+            run = Run(console, body, self._scripts, turn, fresh=fresh, on_end=self._on_end)
+            self._newest[console] = self._runs[run.id] = run
+            run.start()
+        except BaseException:
+            if body.console is None:
+                self._end_console(console)
+            raise
+        if fresh or not body.queue:
+            await run.begun.wait()
+            if run.problem is not None:
+                self._forget(run)
+                raise run.problem
+        return run
+
+    def _on_end(self, run: Run) -> None:
+        if run.body.console is None:
+            self._end_console(run.console)
+        if run.id not in self._runs:
+            return
+        loop = asyncio.get_running_loop()
+        self._timers[run.id] = loop.call_later(self._keep, self._expire, run.id)
+        # Only what has ended is in _timers, oldest first: that is what may make room.
+        while len(self._timers) > 1 and (
+            len(self._timers) > TOTAL_RUNS
+            or sum(run.spool.size for run in self._runs.values()) > TOTAL_BYTES
+        ):
+            self._expire(next(iter(self._timers)))
+
+    def _end_console(self, console: Console) -> None:
+        async def end() -> None:
+            try:
+                await self.consoles.end(console.name)
+            except Problem:
+                pass  # it ended by itself
+
+        task = asyncio.ensure_future(end())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _expire(self, run_id: str) -> None:
+        run = self._runs[run_id]
+        self._forget(run)
+        self._expired[run_id] = None
+        if len(self._expired) > EXPIRED_IDS:
+            self._expired.popitem(last=False)
+
+    def _forget(self, run: Run) -> None:
+        timer = self._timers.pop(run.id, None)
+        if timer is not None:
+            timer.cancel()
+        del self._runs[run.id]
+        for name, (_, task) in list(self._keys.items()):
+            if task.done() and not task.cancelled() and task.result() is run:
+                del self._keys[name]
+        run.spool.close()
+
+    async def close(self) -> None:
+        """Forget everything and end the shells of unnamed runs; others are left to their shells."""
+        for _, starting in self._keys.values():
+            starting.cancel()
+        for run in list(self._runs.values()):
+            await run.close()
+        for timer in self._timers.values():
+            timer.cancel()
+        while self._tasks:
+            await asyncio.wait(set(self._tasks))
+        self._runs.clear()
+        self._scripts.close()
+
+
+def login_shell() -> str:
+    """The user's shell if it is there, else bash, else sh."""
+    for shell in (os.environ.get("SHELL"), "bash", "sh"):
+        if shell and (found := shutil.which(shell)):
+            return found
+    return "/bin/sh"

@@ -1,0 +1,233 @@
+"""A file that something writes to, followed like `tail -F`; and its bytes as a console's Log.
+
+Nothing is copied: the file itself is the log. A rotated file (renamed, and another put in its
+place) goes on: the new one's first byte stands behind the old one's last. A truncated one is a
+gap. Old pieces stay readable as long as the console is open.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import stat
+import threading
+from bisect import bisect_right
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import watchfiles
+
+from jupyter_bridge.consoles.tail import furthest, search
+from jupyter_bridge.problems import BadRequest, NotFound, Unsupported
+from jupyter_bridge.seams import Exit, Source
+
+# Where the system tells of no changes (a network file system), a look this often finds them.
+POLL_SECONDS = 1.0
+# Changes are told within this; milliseconds.
+STEP_MILLISECONDS = 20
+# Pieces that rotation left behind and that are still held open.
+MAX_PIECES = 8
+
+
+@dataclass
+class Piece:
+    """A file, or what of it there was before it was truncated or replaced."""
+
+    base: int
+    number: int
+    size: int
+
+    @property
+    def end(self) -> int:
+        return self.base + self.size
+
+
+class FileLog:
+    """The bytes of a followed file. `refresh` looks what became of it; reading is thread-safe."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._lock = threading.Lock()
+        self._gap = 0
+        number, status = _open_regular(path)
+        self.epoch = f"{status.st_dev:x}-{status.st_ino:x}"
+        self._pieces = [Piece(0, number, status.st_size)]
+
+    @property
+    def first_offset(self) -> int:
+        return self._pieces[0].base
+
+    @property
+    def end_offset(self) -> int:
+        return self._pieces[-1].end
+
+    def refresh(self) -> bool:
+        """Look at the file again; whether there is anything new. Touches the disk."""
+        with self._lock:
+            last = self._pieces[-1]
+            if last.number < 0:
+                return False
+            before = (len(self._pieces), last.end, last.base)
+            size = os.fstat(last.number).st_size
+            if size < last.size:
+                # What was there is gone, and nobody knows what else was: one byte stands for it.
+                self._pieces[-1] = Piece(last.end + 1, last.number, size)
+            else:
+                last.size = size
+            try:
+                here = os.stat(self.path)
+                there = os.fstat(self._pieces[-1].number)
+                if (here.st_dev, here.st_ino) != (there.st_dev, there.st_ino):
+                    number, status = _open_regular(self.path)
+                    # What was written up to the change is still the old file's.
+                    old = self._pieces[-1]
+                    old.size = max(old.size, os.fstat(old.number).st_size)
+                    self._pieces.append(Piece(old.end, number, status.st_size))
+                    if len(self._pieces) > MAX_PIECES:
+                        os.close(self._pieces.pop(0).number)
+            except (OSError, NotFound, BadRequest):
+                pass  # it is away just now, or no file any more: the old one is followed on
+            last = self._pieces[-1]
+            return before != (len(self._pieces), last.end, last.base)
+
+    def near(self, offset: int) -> bool:
+        return False
+
+    def held(self, offset: int) -> int:
+        with self._lock:
+            for piece in self._pieces:
+                if offset < piece.end:
+                    return max(offset, piece.base)
+            return max(offset, self._pieces[-1].end)
+
+    def behind(self, offset: int) -> int:
+        with self._lock:
+            for piece in reversed(self._pieces):
+                if piece.base < offset and piece.size:
+                    return min(offset, piece.end)
+            return self._pieces[0].base
+
+    def read(self, offset: int, max_bytes: int) -> bytes:
+        with self._lock:
+            at = bisect_right(self._pieces, offset, key=lambda piece: piece.end)
+            if at >= len(self._pieces) or offset < self._pieces[at].base:
+                return b""
+            piece = self._pieces[at]
+            if piece.number < 0:
+                return b""
+            most = min(max_bytes, piece.end - offset)
+            return os.pread(piece.number, most, offset - piece.base)
+
+    def tail(self, lines: int) -> int:
+        floor = max(self.first_offset, furthest(self, lines))
+        return search(self, lines, floor)[0] if lines > 0 else self.end_offset
+
+    def since(self, when: float) -> int:
+        raise Unsupported("A file does not say when its lines were written; use lines or offset.")
+
+    def times(self, start: int, end: int) -> list[tuple[int, float]]:
+        return []
+
+    def close(self) -> None:
+        """Close every piece; reading answers nothing after. Twice is fine."""
+        with self._lock:
+            for piece in self._pieces:
+                number, piece.number = piece.number, -1
+                if number >= 0:
+                    os.close(number)
+
+
+class FileSource(Source):
+    """Tells of what is new in a FileLog; typing into a file is not possible."""
+
+    kind = "file"
+
+    def __init__(self, log: FileLog, title: str) -> None:
+        self.log = log
+        self.title = title
+        self._stop = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+        self._on_output: Callable[[bytes], None] = lambda data: None
+
+    @classmethod
+    async def find(cls, root: Path, path: str, *, allow_hidden: bool) -> FileSource:
+        """The source for a path under `root`; raises NotFound or BadRequest."""
+        found = await asyncio.to_thread(_resolve, root, path, allow_hidden)
+        return cls(await asyncio.to_thread(FileLog, found), path)
+
+    async def open(
+        self,
+        on_output: Callable[[bytes], None],
+        on_gap: Callable[[int], None],
+        on_end: Callable[[Exit], None],
+    ) -> None:
+        self._on_output = on_output
+        self._tasks = [asyncio.ensure_future(self._watch()), asyncio.ensure_future(self._poll())]
+
+    async def _watch(self) -> None:
+        try:
+            async for _ in watchfiles.awatch(
+                self.log.path.parent,
+                stop_event=self._stop,
+                step=STEP_MILLISECONDS,
+                debounce=STEP_MILLISECONDS,
+                recursive=False,
+                watch_filter=None,
+                rust_timeout=1000,
+            ):
+                await self._look()
+        except (OSError, RuntimeError):
+            pass  # no watches left, or the folder is gone: _poll goes on looking
+
+    async def _poll(self) -> None:
+        while not self._stop.is_set():
+            await self._look()
+            await asyncio.sleep(POLL_SECONDS)
+
+    async def _look(self) -> None:
+        if await asyncio.to_thread(self.log.refresh):
+            self._on_output(b"")  # the log has it already; this wakes the readers
+
+    async def write(self, data: bytes) -> None:
+        raise Unsupported("Nothing can be typed into a file.")
+
+    async def close(self) -> None:
+        self._stop.set()
+        tasks, self._tasks = self._tasks, []
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self.log.close()
+
+
+def _resolve(root: Path, path: str, allow_hidden: bool) -> Path:
+    parts = [part for part in path.split("/") if part]
+    if "\0" in path or ".." in parts or not parts:
+        raise BadRequest(f"{path!r} is no path below the server's root.")
+    if not allow_hidden and any(part.startswith(".") for part in parts):
+        raise NotFound(f"There is no file {path!r}.")
+    top = root.resolve()
+    try:
+        found = top.joinpath(*parts).resolve(strict=True)
+    except (OSError, RuntimeError) as error:
+        raise NotFound(f"There is no file {path!r}.") from error
+    if not found.is_relative_to(top):
+        raise NotFound(f"There is no file {path!r} below the server's root.")
+    return found
+
+
+def _open_regular(path: Path) -> tuple[int, os.stat_result]:
+    """Open for reading without ever waiting; raises NotFound, or BadRequest for what is no file."""
+    flags = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NOCTTY
+    try:
+        if not stat.S_ISREG(path.lstat().st_mode):
+            raise BadRequest(f"{path.name!r} is not a regular file.")
+        number = os.open(path, flags)
+    except OSError as error:
+        raise NotFound(f"{path.name!r} cannot be read: {error.strerror}.") from error
+    status = os.fstat(number)
+    if not stat.S_ISREG(status.st_mode):
+        os.close(number)
+        raise BadRequest(f"{path.name!r} is not a regular file.")
+    return number, status

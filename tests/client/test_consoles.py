@@ -1,0 +1,87 @@
+import asyncio
+import json
+from pathlib import Path
+
+import pytest
+
+from jupyter_bridge.client import BridgeClient, connect
+from jupyter_bridge.problems import Conflict, NotFound
+from jupyter_bridge.wire.console import Ended, Matched, Output, Start, Trouble
+from tests.conftest import Server, start_server
+
+PATIENCE = 60.0
+
+
+async def test_consoles_are_opened_tailed_typed_into_and_ended(bridge_server: Server) -> None:
+    """The verbs of the routes, as methods; a frame is an object."""
+    async with BridgeClient(bridge_server.url, bridge_server.token) as bridge:
+        consoles = bridge.consoles
+        mine = await consoles.open(shell_command=["/bin/cat"], rows=30, cols=90)
+        try:
+            assert mine.name in [console.name for console in await consoles.list()]
+            await consoles.send(mine, "hello", newline=True)
+            line = consoles.tail(mine, until="hello\r?\nhello", timeout=PATIENCE)
+            frames = [frame async for frame in line]
+            assert isinstance(frames[0], Start)
+            assert isinstance(frames[-1], Matched)
+            assert line.offset == frames[-1].to
+            async with consoles.interact(mine, mode="watch", lines=0) as watcher:
+                await watcher.write(b"x")
+                async for frame in watcher:
+                    if isinstance(frame, Trouble):
+                        break
+                assert frame.problem["error"] == "denied"
+            with pytest.raises(Conflict):
+                async for _ in consoles.tail(mine, offset=10**9):
+                    pass
+        finally:
+            await consoles.end(mine)
+        assert (await consoles.get(mine)).state == "ended"
+        cast = b"".join([part async for part in consoles.recording(mine)])
+        assert json.loads(cast.splitlines()[0])["version"] == 2
+        await consoles.end(mine, purge=True)
+        with pytest.raises(NotFound):
+            await consoles.get(mine)
+        with pytest.raises(NotFound):
+            async for _ in consoles.recording(mine):
+                pass
+
+
+async def test_a_followed_tail_survives_the_server(tmp_path: Path) -> None:
+    """The server stops and another starts on its port: the tail goes on where it was, exactly."""
+    server = start_server(tmp_path)
+    port = server.url.rstrip("/").rpartition(":")[2]
+    try:
+        async with BridgeClient(server.url, server.token) as bridge:
+            script = "seq 5000; printf 'ready\\n'; exec sleep 1000"
+            mine = await bridge.consoles.open("mine", shell_command=["/bin/sh", "-c", script])
+            line = bridge.consoles.tail(mine, offset=0, follow=True)
+            got, frame = b"", None
+            while b"ready\r\n" not in got:
+                frame = await asyncio.wait_for(line.__anext__(), PATIENCE)
+                got += frame.data if isinstance(frame, Output) else b""
+            server.stop()
+            server = start_server(tmp_path, port=int(port), env={"JUPYTER_TOKEN": server.token})
+            async for frame in line:
+                got += frame.data if isinstance(frame, Output) else b""
+            assert isinstance(frame, Ended)
+            assert frame.exit == {"code": None, "signal": None}
+            assert got == b"".join(b"%d\r\n" % i for i in range(1, 5001)) + b"ready\r\n"
+            assert (await bridge.consoles.get("mine")).epoch == mine.epoch
+    finally:
+        server.stop()
+
+
+def test_plain_calls_do_the_same(bridge_server: Server) -> None:
+    """`connect()` has the consoles without an event loop."""
+    with connect(bridge_server.url, bridge_server.token) as bridge:
+        mine = bridge.consoles.open(shell_command=["/bin/sh", "-c", "read x; echo got $x"])
+        with bridge.consoles.interact(mine) as line:
+            line.resize(20, 70)
+            line.write(b"it\n")
+            said = b"".join(frame.data for frame in line if isinstance(frame, Output))
+        assert said.endswith(b"got it\r\n")
+        cast = b"".join(bridge.consoles.recording(mine))
+        assert b"got it" in cast
+        bridge.consoles.end(mine, purge=True)
+        assert mine.name not in [console.name for console in bridge.consoles.list()]
