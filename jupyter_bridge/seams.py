@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from jupyter_bridge.problems import Unsupported
 
 
 class Upstream(ABC):
@@ -37,3 +40,59 @@ class Upstream(ABC):
     @abstractmethod
     async def close(self) -> None:
         """Close the line and everything it holds; closing twice is fine."""
+
+
+@dataclass(frozen=True)
+class Exit:
+    """How a console ended: `code` is what a shell would put into `$?`, `signal` a name (SIGKILL).
+
+    Both are None when nobody knows: the server was stopped, the line broke.
+    """
+
+    code: int | None = None
+    signal: str | None = None
+
+
+class Source(ABC):
+    """Where a console's bytes come from and where its input goes.
+
+    A Source is opened once, by its Console, and calls back on the event loop only.
+    """
+
+    kind = "remote"
+    title = ""
+
+    @abstractmethod
+    async def open(
+        self,
+        on_output: Callable[[bytes], None],
+        on_gap: Callable[[int], None],
+        on_end: Callable[[Exit], None],
+    ) -> None:
+        """Start the line, and from then on call back on the event loop.
+
+        `on_output(data)` gets the bytes exactly as they came. `on_gap(lost)` says that so many
+        bytes (at least 1; an estimate where nobody can know) are missing before the next output.
+        `on_end(exit)` is called at most once, last. Raises a Problem when there is no line.
+        """
+
+    @abstractmethod
+    async def write(self, data: bytes) -> None:
+        """Type `data`; returns when the other side has taken it, and never blocks the loop."""
+
+    def resize(self, rows: int | None, cols: int | None) -> None:
+        """The size of the smallest writer's screen; None when no writer has one. May be ignored."""
+
+    def pause(self) -> None:
+        """The disk is behind: stop reading for a while, where that is possible."""
+
+    def resume(self) -> None:
+        """Read on after `pause`."""
+
+    async def end(self) -> None:
+        """End the thing itself (a terminal's processes); `on_end` follows."""
+        raise Unsupported(f"A {self.kind} console cannot be ended from here.")
+
+    @abstractmethod
+    async def close(self) -> None:
+        """Let go of the line and leave the thing itself alone; closing twice is fine."""
