@@ -38,6 +38,20 @@ EXECUTION_SECONDS = Histogram(
     ["status"],
     buckets=(0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100, 300, 1000, 3600),
 )
+CONNECTIONS = Gauge(
+    "jupyter_bridge_connections", "Connections, by kind and state.", ["kind", "state"]
+)
+LOGINS = Counter(
+    "jupyter_bridge_logins",
+    "Logins to remotes, by kind and what came of them.",
+    ["kind", "outcome"],
+)
+LOGIN_SECONDS = Histogram(
+    "jupyter_bridge_login_seconds",
+    "Duration of logins to remotes, by kind.",
+    ["kind"],
+    buckets=(0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100),
+)
 
 _EVENTS = "https://events.jupyter.org/jupyter_bridge"
 

@@ -27,8 +27,9 @@ from __future__ import annotations
 
 import functools
 import logging
+import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Generic, TypeVar
@@ -36,7 +37,7 @@ from typing import Annotated, Any, ClassVar, Generic, TypeVar
 import msgspec
 
 from jupyter_bridge.connections.outbound import Outbound
-from jupyter_bridge.problems import Denied, NeedsLogin
+from jupyter_bridge.problems import BadRequest, Denied, NeedsLogin
 
 # A field that is written and never read again: the form hides it, replies and logs leave it out.
 Secret = Annotated[str, msgspec.Meta(extra_json_schema={"writeOnly": True, "format": "password"})]
@@ -143,6 +144,11 @@ class Connector(ABC, Generic[F]):
     title: ClassVar[str]  # what a person calls it: "openBIS"
     fields_type: ClassVar[type[Fields]] = Fields  # what its form asks for
 
+    # How long a login may take; a hub that starts a server first needs minutes.
+    login_seconds: ClassVar[float] = 60.0
+    # Fields, besides the user name and the secrets, that a person may give anew when logging in.
+    login_fields: ClassVar[tuple[str, ...]] = ()
+
     # Words of `can` (roles.py) that this very remote does not allow, known after a login.
     cannot: frozenset[str] = frozenset()
 
@@ -160,8 +166,15 @@ class Connector(ABC, Generic[F]):
 
     @property
     def needs(self) -> tuple[str, ...]:
-        """The names of the fields without which a login cannot succeed and that are not set now."""
-        return ()
+        """The fields without which a login cannot succeed, and that nobody has given yet.
+
+        Here: one of the secrets, if the kind has any. While something is needed, nothing logs in
+        by itself.
+        """
+        secrets = secrets_of(type(self.fields))
+        if not secrets or any(getattr(self.fields, name) for name in secrets):
+            return ()
+        return tuple(sorted(secrets))
 
     @abstractmethod
     async def login(self) -> Login:
@@ -207,3 +220,17 @@ def form_of(kind: type[Fields]) -> dict[str, Any]:
 
 def _is_secret(schema: dict[str, Any]) -> bool:
     return any(option.get("writeOnly") for option in (schema, *schema.get("anyOf", [])))
+
+
+def to_fields(connector: type[Connector[Any]], given: Mapping[str, Any]) -> Fields:
+    """`given` as the connector's fields, checked; BadRequest names the field, never its value."""
+    try:
+        fields = msgspec.convert(dict(given), connector.fields_type, strict=False)
+    except msgspec.ValidationError as error:
+        text = str(error)
+        found = re.search(r"field `([^`]+)`", text) or re.search(r"\$\.(\w+)", text)
+        name = found.group(1) if found else "fields"
+        text = text.replace("$.", "").split(" - at ")[0]
+        raise BadRequest(f"{name}: {text}", field=name) from None
+    connector.check(fields)
+    return fields

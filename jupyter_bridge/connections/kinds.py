@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from jupyter_bridge.connections.connector import Connector, form_of, secrets_of
-from jupyter_bridge.connections.roles import Role
+from jupyter_bridge.connections.roles import words_of
 from jupyter_bridge.problems import BadRequest, Problem, Unsupported
 
 GROUP = "jupyter_bridge.connectors"
@@ -86,16 +86,6 @@ class Kinds:
         return KindModel(
             kind, connector.title, form_of(fields), sorted(secrets_of(fields)), words_of(connector)
         )
-
-
-def words_of(connector: type[Connector[Any]]) -> list[str]:
-    """What `can` says of a connector: the words of its roles, in the order of its bases."""
-    return [
-        word
-        for base in connector.__mro__
-        if issubclass(base, Role)
-        for word in vars(base).get("words", ())
-    ]
 
 
 def _missing(entry: EntryPoint, error: ImportError) -> str:

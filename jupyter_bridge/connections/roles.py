@@ -255,3 +255,13 @@ class HasKernels(Role):
     @abstractmethod
     async def control(self, kernel_id: str, action: str) -> None:
         """`interrupt`, `restart` or `shutdown` it."""
+
+
+def words_of(connector: type) -> list[str]:
+    """What `can` says of a connector: the words of its roles, in the order of its bases."""
+    return [
+        word
+        for base in connector.__mro__
+        if issubclass(base, Role)
+        for word in vars(base).get("words", ())
+    ]
