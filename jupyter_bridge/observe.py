@@ -70,6 +70,9 @@ def _schema(name: str, title: str, description: str, **properties: Any) -> dict[
 
 
 _WHO = {"type": "string", "description": "The user name, as the identity provider gives it."}
+_CONNECTION = {"type": "string", "description": "The connection's name."}
+_KIND = {"type": "string", "description": "The connection's kind."}
+_STATE = {"type": "string", "description": "disconnected, connecting, connected, expired, …"}
 _KERNEL = {"type": "string", "description": "The kernel's id in the host's kernel manager."}
 
 SCHEMAS = {
@@ -89,6 +92,25 @@ SCHEMAS = {
             "Somebody shut a kernel down through the bridge.",
             user=_WHO,
             kernel_id=_KERNEL,
+        ),
+        _schema(
+            "connection_state",
+            "Connection changed",
+            "A connection came into another state.",
+            connection=_CONNECTION,
+            kind=_KIND,
+            state=_STATE,
+            before=_STATE,
+        ),
+        _schema(
+            "connection_action",
+            "Connection used",
+            "Somebody added, removed, logged in, logged out, mounted or unmounted a connection.",
+            user=_WHO,
+            connection=_CONNECTION,
+            kind=_KIND,
+            action={"type": "string", "description": "add, remove, login, logout, mount, unmount"},
+            outcome={"type": "string", "description": "ok, or the Problem's code."},
         ),
     ]
 }
@@ -111,17 +133,42 @@ class Events:
 
 
 _SECRETS = re.compile(
-    r"(v1\.token\.websocket\.jupyter\.org\.|[?&]token=|[Aa]uthorization['\"]?: ?['\"]?\w+ )"
+    r"(v1\.token\.websocket\.jupyter\.org\.|[?&](?:token|sessionID)="
+    r"|[Aa]uthorization['\"]?: ?['\"]?\w+ )"
     r"[^\s,&'\"]+"
 )
+# Secrets of connections, blotted out wherever they stand. Shorter ones would blot out plain words.
+_SHORTEST = 6
+_hidden: dict[str, None] = {}
+_MOST_HIDDEN = 20_000
+
+
+def hide(secret: str | None) -> None:
+    """Never let this text into a log; the oldest is given up when there are 20,000."""
+    if secret and len(secret) >= _SHORTEST:
+        _hidden.pop(secret, None)
+        _hidden[secret] = None
+        if len(_hidden) > _MOST_HIDDEN:
+            del _hidden[next(iter(_hidden))]
 
 
 class Redact(logging.Filter):
-    """A log filter that blots out tokens, wherever in a message they stand."""
+    """A log filter that blots out tokens and hidden secrets, wherever in a record they stand."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         text = record.getMessage()
-        clean = _SECRETS.sub(r"\1[secret]", text)
+        clean = _redacted(text)
         if clean != text:
             record.msg, record.args = clean, ()
+        if record.exc_info and not record.exc_text:
+            record.exc_text = logging.Formatter().formatException(record.exc_info)
+        if record.exc_text:
+            record.exc_text = _redacted(record.exc_text)
         return True
+
+
+def _redacted(text: str) -> str:
+    for secret in _hidden:
+        if secret in text:
+            text = text.replace(secret, "[secret]")
+    return _SECRETS.sub(r"\1[secret]", text)

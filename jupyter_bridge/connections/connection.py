@@ -102,10 +102,11 @@ class Connection:
         self.reason: str | None = None
         self.since = datetime.now(timezone.utc)
         self.checked = 0.0  # time.monotonic() of the last word of the remote, or try to get one
+        self.misses = 0  # how often in a row the remote was not to be had
         self._on_change = on_change
         self._on_keep = on_keep
         self._session = Session()
-        self._problem: Problem | None = None
+        self._blocked: Problem | None = None  # what only a person can change
         self._logged_out = False
         self._closed = False
 
@@ -133,7 +134,7 @@ class Connection:
     @property
     def is_wanted(self) -> bool:
         """Whether it may log in by itself: everything is there, and nobody has said otherwise."""
-        return not (self._logged_out or self.connector.needs or self.state == "forbidden")
+        return not (self._logged_out or self._blocked or self.connector.needs)
 
     @property
     def session(self) -> Session:
@@ -187,6 +188,8 @@ class Connection:
         for name in given:
             if name not in form:
                 raise BadRequest(f"{name}: {self.kind} has no such field.", field=name)
+            if name in secrets_of(type(self.fields)):
+                observe.hide(str(given[name] or ""))
         merged = {**msgspec.structs.asdict(self.fields), **given}
         return to_fields(type(self.connector), merged)
 
@@ -202,6 +205,10 @@ class Connection:
             self.log.info("%s did not confirm the logout: %s", self.name, type(error).__name__)
         finally:
             self._lose("disconnected", None)
+
+    def release(self) -> None:
+        """Nobody is told of its states any more: it is being removed."""
+        self._on_change = self._on_keep = None
 
     async def close(self) -> None:
         """Let go of everything; the session on the remote is left to its own end."""
@@ -264,6 +271,7 @@ class Connection:
         """
         self.checked = time.monotonic()
         count = self._session.count
+        self.misses += 1
         try:
             if self._session.is_over or self._session.is_due:
                 if self.is_wanted:
@@ -317,8 +325,8 @@ class Connection:
                 connection=self.name,
                 needs=needs,
             )
-        if self.state == "forbidden" and self._problem is not None:
-            raise self._problem
+        if self._blocked is not None:
+            raise self._blocked
 
     async def _join(self, how: Callable[[], Awaitable[Login]]) -> None:
         if self._closed:
@@ -340,6 +348,8 @@ class Connection:
         except Exception as error:
             problem = self._explain(error)
             outcome = _state_of(problem)
+            if outcome in ("forbidden", "disconnected"):
+                self._blocked = problem
             if self._session.is_over or outcome != "unreachable":
                 self._lose(outcome, problem)
             else:  # a refresh came to nothing, and the session still holds
@@ -350,7 +360,7 @@ class Connection:
             observe.LOGINS.labels(self.kind, outcome).inc()
             observe.LOGIN_SECONDS.labels(self.kind).observe(time.monotonic() - began)
         self._session.begin(login)
-        self._problem = None
+        self._blocked = None
         await self._keep(login)
         self._enter("connected", None)
 
@@ -387,18 +397,20 @@ class Connection:
             self._enter("unreachable", problem.message)
             raise
         self.checked = time.monotonic()
+        self.misses = 0
         if self._session.alive and self.state != "connected":
             self._enter("connected", None)
         return result
 
     def _lose(self, state: str, problem: Problem | None) -> None:
         self._session.end()
-        self._problem = problem
         self._enter(state, problem.message if problem else None)
 
     def _enter(self, state: str, reason: str | None) -> None:
         before = self.state
         self.reason = reason
+        if state == "connected":
+            self.misses = 0
         if state != before:
             self.state = state
             self.since = datetime.now(timezone.utc)
