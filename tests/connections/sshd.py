@@ -68,9 +68,10 @@ class Sshd:
         self.process.wait()
 
     def new_host_key(self) -> None:
-        """Another key from the next login on."""
+        """Start again, at the same port, with another key."""
+        self.stop()
         _keygen(self.folder / "host_key")
-        self.process.send_signal(signal.SIGHUP)
+        self.process = _start(self.folder)
         _wait_for(self.port)
 
 
@@ -103,10 +104,15 @@ def start_sshd(folder: Path) -> Sshd:
         "MaxStartups 100\nMaxSessions 100\n"
         f"Subsystem sftp {SFTP_SERVER}\n"
     )
-    with (folder / "sshd.log").open("wb") as log:
-        process = subprocess.Popen([SSHD, "-D", "-e", "-f", str(config)], stderr=log)
+    process = _start(folder)
     _wait_for(port)
     return Sshd(port, folder, process)
+
+
+def _start(folder: Path) -> subprocess.Popen[bytes]:
+    assert SSHD is not None
+    with (folder / "sshd.log").open("ab") as log:
+        return subprocess.Popen([SSHD, "-D", "-e", "-f", f"{folder}/sshd_config"], stderr=log)
 
 
 def _keygen(path: Path) -> None:
@@ -139,23 +145,24 @@ def sshd(tmp_path: Path) -> Iterator[Sshd]:
 class OneUser(asyncssh.SSHServer):
     """Lets one user in, by password."""
 
-    def __init__(self, user: str, password: str) -> None:
-        self._user, self._password = user, password
+    def __init__(self, user: str, password: str, tried: list[str]) -> None:
+        self._user, self._password, self._tried = user, password, tried
 
     def password_auth_supported(self) -> bool:
         return True
 
     def validate_password(self, username: str, password: str) -> bool:
+        self._tried.append(password)
         return (username, password) == (self._user, self._password)
 
 
 async def start_password_server(
-    folder: Path, user: str, password: str
+    folder: Path, user: str, password: str, tried: list[str] | None = None
 ) -> tuple[asyncssh.SSHAcceptor, asyncssh.SSHKey]:
     """An SFTP server that asks for a password: OpenSSH would ask the machine's own accounts."""
     key = asyncssh.generate_private_key("ssh-ed25519")
     server = await asyncssh.create_server(
-        lambda: OneUser(user, password),
+        lambda: OneUser(user, password, [] if tried is None else tried),
         "127.0.0.1",
         0,
         server_host_keys=[key],
