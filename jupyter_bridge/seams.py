@@ -80,13 +80,13 @@ class Source(ABC):
     async def write(self, data: bytes) -> None:
         """Type `data`; returns when the other side has taken it, and never blocks the loop."""
 
-    def resize(self, rows: int | None, cols: int | None) -> None:
+    def resize(self, rows: int | None, cols: int | None) -> None:  # noqa: B027
         """The size of the smallest writer's screen; None when no writer has one. May be ignored."""
 
-    def pause(self) -> None:
+    def pause(self) -> None:  # noqa: B027
         """The disk is behind: stop reading for a while, where that is possible."""
 
-    def resume(self) -> None:
+    def resume(self) -> None:  # noqa: B027
         """Read on after `pause`."""
 
     async def end(self) -> None:

@@ -1,4 +1,4 @@
-"""Console: something that talks, remembered. One Source, one log of bytes, viewers, writers by mode.
+"""Console: something that talks, remembered: one Source, one Log, any number of viewers.
 
 The producer appends and never waits for a reader; whoever reads keeps an offset of their own and
 asks for what comes after it (`wait`, then `read`). See `view.py` for the cursor most readers use.
@@ -26,7 +26,7 @@ LARGEST_SCREEN = (1000, 2000)
 
 
 class Log(Protocol):
-    """A console's bytes by absolute offset. Journal is one on disk; a followed file is one itself."""
+    """A console's bytes by absolute offset: a Journal, or a followed file itself."""
 
     @property
     def epoch(self) -> str:
@@ -61,7 +61,7 @@ class Log(Protocol):
 
 @dataclass(eq=False)
 class Viewer:
-    """Somebody who looks at a console, and in which mode; `on_change` is told when either changes."""
+    """Somebody who looks at a console, and in which mode; `on_change` tells of any change."""
 
     user: str
     mode: Mode
@@ -270,7 +270,7 @@ class Console:
         for viewer in list(self.viewers):
             try:
                 viewer.on_change()
-            except Exception:  # one viewer's trouble is never another's
+            except Exception:  # noqa: PERF203 - one viewer's trouble is never another's
                 logging.getLogger(__name__).exception("A viewer of %r failed", self.name)
 
 

@@ -22,7 +22,9 @@ class Consoles:
         try:
             return self._consoles[name]
         except KeyError:
-            raise NotFound(f"There is no console {name!r}.", consoles=list(self._consoles)) from None
+            raise NotFound(
+                f"There is no console {name!r}.", consoles=list(self._consoles)
+            ) from None
 
     async def open(self, name: str) -> Console:
         """Like `get`, but also opens `kernel:`, `file:` and `<connection>:<node>` by their name."""

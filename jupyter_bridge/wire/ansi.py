@@ -1,0 +1,221 @@
+"""Terminal escapes in a stream of bytes: found whole, however they were cut, and some left out.
+
+The grammar is ECMA-48's as xterm and xterm.js read it: control characters may stand inside a CSI;
+ESC ends an OSC or DCS and takes effect; CAN and SUB abort; C1 controls count where they are UTF-8.
+
+    without_queries()   for replayed history: leaves out what makes a terminal emulator answer (DA,
+                        DSR, DECRQM, DECRQSS, XTVERSION, colour and clipboard queries, window
+                        reports, answerback), so that nothing old is answered into a shell
+    without_escapes()   leaves out every escape sequence
+
+Both are `Cutter`s: they return the pieces that stay, each with the offset where it stood, so that
+a piece never spans what was left out.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import NamedTuple
+
+# An unfinished sequence is held back at most this long. Only pictures and clipboards are longer.
+HOLD_BYTES = 64 * 1024
+
+_C0 = rb"\x00-\x17\x19\x1c-\x1f"
+_INTRO = rb"\x1b[" + _C0 + rb"\x7f]*"
+_CSI = rb"(?:" + _INTRO + rb"\[|\xc2\x9b)"
+_OSC = rb"(?:" + _INTRO + rb"\]|\xc2\x9d)"
+_DCS = rb"(?:" + _INTRO + rb"[PX^_]|\xc2[\x90\x98\x9e\x9f])"
+_CSI_BODY = rb"[\x20-\x3f\x7f" + _C0 + rb"]*"
+_OSC_BODY = rb"(?:[^\x07\x18\x1a\x1b\xc2]|\xc2(?!\x9c))*"
+_DCS_BODY = rb"(?:[^\x18\x1a\x1b\xc2]|\xc2(?!\x9c))*"
+_BROKEN = rb"(?=[\x18\x1a\x1b\x80-\xff])"
+_STRING_END = rb"\x1b\\|(?=\x1b[^\\])|\xc2\x9c|[\x18\x1a]"
+
+_SEQUENCE = re.compile(
+    b"|".join(
+        (
+            rb"\x05",
+            _CSI + _CSI_BODY + rb"[\x40-\x7e]",
+            _OSC + _OSC_BODY + rb"(?:\x07|" + _STRING_END + rb")",
+            _DCS + _DCS_BODY + rb"(?:" + _STRING_END + rb")",
+            _INTRO + rb"[\x20-\x2f][\x20-\x2f" + _C0 + rb"\x7f]*[\x30-\x7e]",
+            _INTRO + rb"[\x30-\x4f\x51-\x57\x59\x5a\x5c\x60-\x7e]",
+            # Broken off: without effect, and must not join with what follows something left out.
+            _CSI + _CSI_BODY + _BROKEN,
+            _INTRO + rb"(?:[\x20-\x2f][\x20-\x2f" + _C0 + rb"\x7f]*)?" + _BROKEN,
+        )
+    )
+)
+_UNFINISHED = re.compile(
+    rb"(?:"
+    + b"|".join(
+        (
+            rb"\xc2",
+            _CSI + _CSI_BODY,
+            _OSC + _OSC_BODY + rb"[\x1b\xc2]?",
+            _DCS + _DCS_BODY + rb"[\x1b\xc2]?",
+            _INTRO + rb"[\x20-\x2f][\x20-\x2f" + _C0 + rb"\x7f]*",
+            _INTRO,
+        )
+    )
+    + rb")\Z"
+)
+_STRING_STOP = re.compile(rb"\x07|\x18|\x1a|\x1b\\|\xc2\x9c|(?=\x1b[^\\])")
+_CONTROLS = bytes(range(0x20)) + b"\x7f"
+_IGNORED = re.compile(rb"[" + _C0 + rb"\x7f]")
+
+_CSI_QUERY = re.compile(
+    rb"""
+      [>=]?[0-9;:]*c           # DA1, DA2, DA3
+    | \??[0-9;:]*n             # DSR, CPR, colour scheme
+    | \??[0-9;:]*\$p           # DECRQM
+    | [0-9;:]*\$[uw]           # DECRQTSR, DECRQPSR
+    | [0-9;:]*[+]?x            # DECREQTPARM, DECRQPKFM
+    | [0-9;:]*\*y              # DECRQCRA
+    | [0-9;:]*&u               # DECRQUPSS
+    | [0-9;:]*"v               # DECRQDE
+    | [0-9;:]*'\|              # DECRQLP
+    | [0-9;:]*\#[R|S]          # XTREPORTCOLORS, XTREPORTSGR, XTTITLEPOS
+    | >[0-9;:]*q               # XTVERSION
+    | 0*(?:1[1-9]|2[01])(?:;[0-9;:]*)?t   # window reports
+    | \?[0-9;:]*[mSu]          # XTQMODKEYS, XTSMGRAPHICS, kitty keyboard
+    | \?[0-9;:]*2048[0-9;:]*h  # in-band resize, which reports at once
+    """,
+    re.VERBOSE,
+)
+_OSC_QUERY = re.compile(rb"(?s)(?:.*;)?\?|(?:60|61)(?:;|\Z)|1337;(?:Report|Request)")
+_DCS_QUERY = re.compile(rb"[0-9;]*[$+]q")  # DECRQSS, XTGETTCAP
+_OSC_HARMLESS = re.compile(rb"(?:8|52|1337);")
+
+
+class Piece(NamedTuple):
+    """Bytes that stay, and the offset where they stood."""
+
+    offset: int
+    data: bytes
+
+
+class Cutter:
+    """Leaves out the sequences for which `drop(sequence)` is true; feed it one stream, in order."""
+
+    def __init__(
+        self,
+        drop: Callable[[bytes], bool],
+        harmless: Callable[[bytes], bool] = lambda beginning: False,
+    ) -> None:
+        """`harmless(beginning)` says which sequences too long to be held back may stay."""
+        self._drop = drop
+        self._harmless = harmless
+        self._held = b""
+        self._offset = 0
+        self._discarding = False
+
+    def feed(self, offset: int, data: bytes) -> list[Piece]:
+        """What stays of `data`, and of what was held back; `offset` is where `data` begins."""
+        if self._held:
+            data = self._held + data
+            offset = self._offset
+            self._held = b""
+        pieces: list[Piece] = []
+        start = at = 0
+        if self._discarding:
+            stop = _STRING_STOP.search(data)
+            if stop is None:
+                keep = 1 if data[-1:] in (b"\x1b", b"\xc2") else 0
+                self._hold(offset + len(data) - keep, data[len(data) - keep :])
+                return []
+            self._discarding = False
+            start = at = stop.end()
+        for match in _SEQUENCE.finditer(data, at):
+            at = match.end()
+            if self._drop(match[0]):
+                if match.start() > start:
+                    pieces.append(Piece(offset + start, data[start : match.start()]))
+                start = at
+        unfinished = _UNFINISHED.search(data, at)
+        end = len(data)
+        if unfinished is not None:
+            end = unfinished.start()
+            if len(data) - end > HOLD_BYTES:
+                # Too long to wait for: harmless by its beginning, or left out up to its end.
+                if self._harmless(data[end : end + 64]):
+                    end = len(data)
+                else:
+                    self._discarding = True
+            else:
+                self._hold(offset + end, data[end:])
+        if end > start:
+            pieces.append(Piece(offset + start, data[start:end]))
+        return pieces
+
+    def flush(self) -> list[Piece]:
+        """What was held back, as it is: the stream ended, or the rest is not ours to judge."""
+        held, self._held = self._held, b""
+        self._discarding = False
+        return [Piece(self._offset, held)] if held else []
+
+    def _hold(self, offset: int, data: bytes) -> None:
+        self._offset, self._held = offset, data
+
+
+def is_query(sequence: bytes) -> bool:
+    """Whether a terminal emulator may answer this sequence by typing; also true for broken ones."""
+    if sequence == b"\x05":
+        return True
+    kind, body = _parted(sequence)
+    if not kind:
+        return True
+    if kind in b"P]_^X":
+        if not sequence.endswith((b"\x07", b"\x1b\\", b"\xc2\x9c")):
+            return True
+        if kind == b"]":
+            return _OSC_QUERY.match(_trimmed(body)) is not None
+        if kind == b"P":
+            return _DCS_QUERY.match(_IGNORED.sub(b"", body[:64])) is not None
+        # kitty's graphics answer unless told not to
+        return kind == b"_" and body[:1] == b"G" and re.search(rb"q=2[,;]", body[:256]) is None
+    if b"\x05" in sequence or sequence[-1] < 0x30:
+        return True
+    if kind == b"[":
+        return _CSI_QUERY.fullmatch(_IGNORED.sub(b"", body)) is not None
+    return kind == b"Z"  # DECID
+
+
+def without_queries() -> Cutter:
+    """For replayed history: nothing that stays makes a terminal emulator answer."""
+    return Cutter(is_query, _is_harmless)
+
+
+def without_escapes() -> Cutter:
+    """Leaves out every escape sequence."""
+    return Cutter(lambda sequence: True)
+
+
+def strip(data: bytes) -> bytes:
+    """A whole text without its escape sequences."""
+    cutter = without_escapes()
+    return b"".join(piece.data for piece in cutter.feed(0, data) + cutter.flush())
+
+
+def _trimmed(body: bytes) -> bytes:
+    """An OSC's text without its terminator."""
+    for end in (b"\x07", b"\x1b\\", b"\xc2\x9c", b"\x18", b"\x1a"):
+        if body.endswith(end):
+            return body[: -len(end)]
+    return body
+
+
+def _parted(sequence: bytes) -> tuple[bytes, bytes]:
+    """A sequence's kind, as the character after ESC, and what follows it."""
+    if sequence[:1] == b"\xc2":
+        return bytes((sequence[1] - 0x40,)), sequence[2:]
+    bare = sequence.lstrip(_CONTROLS)
+    return bare[:1], bare[1:]
+
+
+def _is_harmless(beginning: bytes) -> bool:
+    kind, body = _parted(beginning)
+    if kind == b"]":
+        return _OSC_HARMLESS.match(body) is not None
+    return kind in b"X^" or (kind == b"P" and _DCS_QUERY.match(body) is None)

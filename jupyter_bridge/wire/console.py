@@ -1,0 +1,175 @@
+"""Console frames: the websocket subprotocol `v1.console.bridge`.
+
+Server to client, binary: one type byte, an offset as u64 big-endian, the payload.
+
+    s  start    JSON {name, kind, state, epoch}; always the first frame
+    o  output   the bytes that stand at this offset; offset + length is where to go on
+    g  gap      u64 where the gap that begins at this offset ends
+    x  exit     JSON {code, signal}; no output follows
+    v  viewers  JSON list of {user, mode, you?}
+    e  problem  JSON {error, message, …}
+
+The offset of s, x, v and e is the console's present end. Client to server, binary: one type byte
+and the payload, no offset.
+
+    i  input    raw bytes, typed as they are
+    r  resize   u16 rows, u16 columns, big-endian
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from dataclasses import dataclass
+from typing import Any
+
+SUBPROTOCOL = "v1.console.bridge"
+
+_HEAD = struct.Struct(">cQ")
+_U64 = struct.Struct(">Q")
+_SIZE = struct.Struct(">HH")
+
+
+class FrameError(ValueError):
+    """These bytes are no console frame; the sentence says why."""
+
+
+@dataclass(frozen=True)
+class Start:
+    """What this console is; the offset is its present end."""
+
+    offset: int
+    about: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Output:
+    """Bytes of the console, beginning at `offset`."""
+
+    offset: int
+    data: bytes
+
+
+@dataclass(frozen=True)
+class Gap:
+    """Bytes from `offset` up to `to` are no longer, or never were, held."""
+
+    offset: int
+    to: int
+
+
+@dataclass(frozen=True)
+class Ended:
+    """The console ended: `{code, signal}`."""
+
+    offset: int
+    exit: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Viewers:
+    """Who is here now."""
+
+    offset: int
+    viewers: list[dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """A Problem, as its JSON."""
+
+    offset: int
+    problem: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Input:
+    """Bytes to type."""
+
+    data: bytes
+
+
+@dataclass(frozen=True)
+class Resize:
+    """The client's screen."""
+
+    rows: int
+    cols: int
+
+
+ServerFrame = Start | Output | Gap | Ended | Viewers | Trouble
+ClientFrame = Input | Resize
+
+
+def to_server_frame(frame: ServerFrame) -> bytes:
+    """The bytes of a frame that the server sends."""
+    if isinstance(frame, Output):
+        return _HEAD.pack(b"o", frame.offset) + frame.data
+    if isinstance(frame, Gap):
+        return _HEAD.pack(b"g", frame.offset) + _U64.pack(frame.to)
+    if isinstance(frame, Start):
+        return _HEAD.pack(b"s", frame.offset) + _json(frame.about)
+    if isinstance(frame, Ended):
+        return _HEAD.pack(b"x", frame.offset) + _json(frame.exit)
+    if isinstance(frame, Viewers):
+        return _HEAD.pack(b"v", frame.offset) + _json(frame.viewers)
+    return _HEAD.pack(b"e", frame.offset) + _json(frame.problem)
+
+
+def from_server_frame(data: bytes) -> ServerFrame | None:
+    """What the server sent; None for a type this version does not know (a client skips those)."""
+    if len(data) < _HEAD.size:
+        raise FrameError(f"A console frame has at least {_HEAD.size} bytes, this one {len(data)}.")
+    kind, offset = _HEAD.unpack_from(data)
+    payload = data[_HEAD.size :]
+    if kind == b"o":
+        return Output(offset, payload)
+    if kind == b"g":
+        if len(payload) != _U64.size:
+            raise FrameError("A gap frame's payload is one u64.")
+        return Gap(offset, _U64.unpack(payload)[0])
+    if kind == b"s":
+        return Start(offset, _object(payload, dict))
+    if kind == b"x":
+        return Ended(offset, _object(payload, dict))
+    if kind == b"v":
+        return Viewers(offset, _object(payload, list))
+    if kind == b"e":
+        return Trouble(offset, _object(payload, dict))
+    return None
+
+
+def to_client_frame(frame: ClientFrame) -> bytes:
+    """The bytes of a frame that a client sends."""
+    if isinstance(frame, Input):
+        return b"i" + frame.data
+    return b"r" + _SIZE.pack(frame.rows, frame.cols)
+
+
+def from_client_frame(data: bytes) -> ClientFrame:
+    """What a client sent; raises FrameError for anything else."""
+    kind, payload = data[:1], data[1:]
+    if kind == b"i":
+        return Input(payload)
+    if kind == b"r":
+        if len(payload) != _SIZE.size:
+            raise FrameError("A resize frame's payload is u16 rows and u16 columns.")
+        rows, cols = _SIZE.unpack(payload)
+        if not rows or not cols:
+            raise FrameError("A screen has at least one row and one column.")
+        return Resize(rows, cols)
+    raise FrameError(f"A console frame begins with i or r, not with {kind!r}.")
+
+
+def _json(value: Any) -> bytes:
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def _object(payload: bytes, kind: type) -> Any:
+    try:
+        value = json.loads(payload)
+    except ValueError as error:
+        raise FrameError("The frame's payload is not JSON.") from error
+    if not isinstance(value, kind):
+        raise FrameError(f"The frame's payload is not a JSON {kind.__name__}.")
+    return value

@@ -1,0 +1,44 @@
+import json
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jupyter_bridge.wire import asciicast
+
+
+def test_the_header_is_one_line_that_asciinema_reads() -> None:
+    """Version 2, a size, a start in whole seconds, a title where there is one."""
+    assert json.loads(asciicast.header(80, 24, 1504467315.9, "naïve\n")) == {
+        "version": 2,
+        "width": 80,
+        "height": 24,
+        "timestamp": 1504467315,
+        "title": "naïve\n",
+    }
+    assert "\n" not in asciicast.header(80, 24, 0, "a\nb")
+
+
+def test_a_command_of_an_integrated_shell_gets_a_marker() -> None:
+    """OSC 133;C becomes an "m" event before the output it begins."""
+    recording = asciicast.Recording(10.0)
+    lines = recording.output(11.5, b"$ ls\r\n\x1b]133;C;abc\x07file\r\n")
+    assert [json.loads(line)[:2] for line in lines] == [[1.5, "o"], [1.5, "m"], [1.5, "o"]]
+
+
+def test_times_never_go_back() -> None:
+    """A clock that was set back does not make a recording unplayable."""
+    recording = asciicast.Recording(10.0)
+    times = [json.loads(recording.output(when, b"x")[0])[0] for when in (12, 9, 13)]
+    assert times == [2.0, 2.0, 3.0]
+
+
+@given(st.text(), st.lists(st.integers(1, 5)))
+def test_text_cut_anywhere_plays_whole(text: str, sizes: list[int]) -> None:
+    """UTF-8 cut between its bytes is joined again."""
+    data = text.encode("utf-8", "ignore")
+    recording, lines, at = asciicast.Recording(0), [], 0
+    for size in sizes:
+        lines += recording.output(0, data[at : at + size])
+        at += size
+    lines += recording.output(0, data[at:], final=True)
+    assert "".join(json.loads(line)[2] for line in lines) == data.decode()

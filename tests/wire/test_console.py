@@ -1,0 +1,70 @@
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jupyter_bridge.wire import console
+
+VECTORS = json.loads((Path(__file__).parents[1] / "vectors" / "console.json").read_text())
+
+
+def built(vector: dict[str, Any]) -> Any:
+    fields = dict(vector["fields"])
+    if "data" in fields:
+        fields["data"] = bytes.fromhex(fields["data"])
+    return getattr(console, vector["type"])(**fields)
+
+
+@pytest.mark.parametrize("vector", VECTORS["server"], ids=lambda vector: vector["name"])
+def test_server_frames_are_the_vectors(vector: dict[str, Any]) -> None:
+    """Each server frame has exactly these bytes, and these bytes are exactly that frame."""
+    frame = bytes.fromhex(vector["frame"])
+    assert console.to_server_frame(built(vector)) == frame
+    assert console.from_server_frame(frame) == built(vector)
+
+
+@pytest.mark.parametrize("vector", VECTORS["client"], ids=lambda vector: vector["name"])
+def test_client_frames_are_the_vectors(vector: dict[str, Any]) -> None:
+    """Each client frame has exactly these bytes, and these bytes are exactly that frame."""
+    frame = bytes.fromhex(vector["frame"])
+    assert console.to_client_frame(built(vector)) == frame
+    assert console.from_client_frame(frame) == built(vector)
+
+
+@pytest.mark.parametrize("vector", VECTORS["client_bad"], ids=lambda vector: vector["name"])
+def test_a_bad_client_frame_is_refused(vector: dict[str, Any]) -> None:
+    """Junk from a client is a FrameError, never another exception."""
+    with pytest.raises(console.FrameError):
+        console.from_client_frame(bytes.fromhex(vector["frame"]))
+
+
+@pytest.mark.parametrize("vector", VECTORS["server_bad"], ids=lambda vector: vector["name"])
+def test_a_bad_server_frame_is_refused(vector: dict[str, Any]) -> None:
+    """Junk from a server is a FrameError, never another exception."""
+    with pytest.raises(console.FrameError):
+        console.from_server_frame(bytes.fromhex(vector["frame"]))
+
+
+def test_an_unknown_server_frame_is_skipped() -> None:
+    """A client of this version goes on when a later server says something new."""
+    assert console.from_server_frame(b"q" + bytes(8) + b"later") is None
+
+
+@given(st.binary(max_size=40))
+def test_any_bytes_are_a_frame_or_a_frame_error(data: bytes) -> None:
+    """Whatever arrives, decoding answers or raises FrameError."""
+    for decode in (console.from_server_frame, console.from_client_frame):
+        try:
+            decode(data)
+        except console.FrameError:
+            pass
+
+
+@given(st.integers(0, 2**64 - 1), st.binary())
+def test_output_survives_the_wire(offset: int, data: bytes) -> None:
+    """Any bytes at any offset arrive as they were sent."""
+    frame = console.Output(offset, data)
+    assert console.from_server_frame(console.to_server_frame(frame)) == frame
