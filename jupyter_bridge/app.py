@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
+from pathlib import Path
 from typing import Any
 
 import msgspec
+from jupyter_core.paths import jupyter_data_dir
 from jupyter_server.extension.application import ExtensionApp
 from jupyter_server.gateway.gateway_client import GatewayClient
-from traitlets import Float, Int
+from traitlets import Bool, Dict, Enum, Float, Int, List, Unicode, default
 
 from jupyter_bridge import __version__, observe, openapi
+from jupyter_bridge.connections import handlers as connection_handlers
+from jupyter_bridge.connections.connections import Connections
+from jupyter_bridge.connections.kinds import Kinds
+from jupyter_bridge.connections.mounts import Mounts
+from jupyter_bridge.connections.policy import Policy
+from jupyter_bridge.connections.remembered import Remembered
+from jupyter_bridge.connections.sources import Sources
+from jupyter_bridge.connections.vault import Vault
 from jupyter_bridge.relay import handlers as relay_handlers
 from jupyter_bridge.relay.executions import Executions
 from jupyter_bridge.relay.kernels import Kernels
@@ -24,6 +35,7 @@ class BridgeApp(ExtensionApp):
     name = "jupyter_bridge"
     description = "One door on a Jupyter server to everything that runs behind it."
     load_other_extensions = True
+    _recovering: asyncio.Task[None] | None = None
 
     ring_bytes = Int(
         64 << 20,
@@ -36,6 +48,37 @@ class BridgeApp(ExtensionApp):
         min=0,
         help="Seconds that the result of an execution can be read after its end.",
     ).tag(config=True)
+
+    connections = List(
+        Dict(),
+        help="Connections, each a dict of name, url, kind and its fields, as in the YAML file.",
+    ).tag(config=True)
+
+    connections_dir = Unicode(
+        help="Folder for what connections hold: settings, known hosts, the vault's file (0700)."
+    ).tag(config=True)
+
+    vault = Enum(
+        ["auto", "keyring", "file", "memory"],
+        "auto",
+        help="Where secrets of remembered connections are kept; auto takes the first that works.",
+    ).tag(config=True)
+
+    allow_private_networks = Bool(
+        True, help="Whether connections may lead to private networks (10.x, 192.168.x, fc00::…)."
+    ).tag(config=True)
+
+    allow_loopback = Bool(
+        False, help="Whether connections may lead to this very machine, also by plain http."
+    ).tag(config=True)
+
+    insecure_http_hosts = List(
+        Unicode(), help="Hosts that connections may speak to by plain http, without encryption."
+    ).tag(config=True)
+
+    @default("connections_dir")
+    def _connections_dir(self) -> str:
+        return str(Path(jupyter_data_dir(), "jupyter_bridge", "connections"))
 
     def initialize_handlers(self) -> None:
         """Build the parts and list every route; called once, when the server has its managers."""
@@ -56,10 +99,12 @@ class BridgeApp(ExtensionApp):
         )
         self.executions = Executions(self.relays, keep=self.execution_keep)
         self.socketio = SocketIO(self.relays, max_frame=_max_frame(server))
+        self.make_connections(server, events)
         self.routes = [
             Route("/?", IndexHandler),
             Route("/openapi.json", OpenAPIHandler, {"app": self}),
             *relay_handlers.routes(self.relays, self.executions, events),
+            *connection_handlers.routes(self.remotes, self.mounts, events, server.root_dir),
         ]
         handlers: list[tuple[str, Any, dict[str, Any]]] = [
             *((route.pattern, route.handler, route.parts) for route in self.routes),
@@ -68,8 +113,46 @@ class BridgeApp(ExtensionApp):
         ]
         self.handlers.extend(handlers)
 
+    def make_connections(self, server: Any, events: observe.Events) -> None:
+        """Build the connections; nothing is read and nobody is asked before the server runs."""
+        folder = Path(self.connections_dir)
+        if server.disable_check_xsrf:
+            self.log.critical(
+                "disable_check_xsrf is on: any web page can use the connections of this server."
+            )
+        self.mounts = Mounts(folder / "mounts", Path.home(), self.log)
+        self.remotes = Connections(
+            Kinds(),
+            Remembered(folder, Vault(folder / "vault", self.log, self.vault), self.log),
+            sources=Sources(self.connections, server.config_file_paths),
+            policy=Policy(
+                self.allow_private_networks,
+                self.allow_loopback,
+                frozenset(host.lower() for host in self.insecure_http_hosts),
+            ),
+            folder=folder / "state",
+            root_dir=Path(server.root_dir),
+            events=events,
+            log=self.log,
+        )
+
+    async def _start_jupyter_server_extension(self, serverapp: Any) -> None:
+        """The server runs: read the configuration, and take up the mounts that are there."""
+        self.remotes.start()
+        self._recovering = asyncio.ensure_future(self._recover_mounts())
+
+    async def _recover_mounts(self) -> None:
+        try:
+            await self.mounts.recover()
+        except Exception:
+            self.log.exception("The mounts of an earlier server could not be taken up")
+
     async def stop_extension(self) -> None:
         """Close everything this extension opened; kernels are the host's to stop."""
+        if self._recovering is not None:
+            await asyncio.wait({self._recovering})
+        await self.mounts.close()
+        await self.remotes.close()
         await self.socketio.close()
         await self.executions.close()
         await self.relays.close()
@@ -99,7 +182,7 @@ class IndexHandler(BridgeHandler):
         return Index(
             name="jupyter_bridge",
             version=__version__,
-            parts={"kernels": self.link("/kernels")},
+            parts={"kernels": self.link("/kernels"), "connections": self.link("/conns")},
             links={
                 "openapi": self.link("/openapi.json"),
                 "socket.io": self.link("/socket.io/"),

@@ -116,10 +116,13 @@ class Connections:
             await self._keep(connection)
         return connection
 
-    async def remember(self, connection: Connection) -> None:
-        """Hold on to the connection's settings and secrets beyond this server."""
-        connection.remembered = True
-        await self._keep(connection)
+    async def remember(self, connection: Connection, remember: bool = True) -> None:
+        """Hold on to a connection's settings and secrets beyond this server, or no longer."""
+        connection.remembered = remember
+        if remember:
+            await self._keep(connection)
+        else:
+            await self._remembered.forget(connection.name)
 
     async def remove(self, name: str) -> None:
         """Log out and forget, also the secret; what a file configures is back after its change."""

@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from jupyter_bridge.connections.connector import Fields, secrets_of
-from jupyter_bridge.connections.vault import Vault, write_private
+from jupyter_bridge.connections.vault import Vault, alone, write_private
 from jupyter_bridge.problems import Problem
 
 
@@ -47,10 +47,7 @@ class Remembered:
         """Kind and settings of what was added at run time, by name. Never raises."""
         await self._vault.open()
         try:
-            content = await asyncio.to_thread(self._path.read_bytes)
-            self._kept = msgspec.json.decode(content, type=dict[str, _Kept])
-        except FileNotFoundError:
-            pass
+            self._kept = await asyncio.to_thread(self._read)
         except (OSError, msgspec.MsgspecError) as error:
             self._log.warning("Remembered connections cannot be read: %s", type(error).__name__)
         return {
@@ -81,21 +78,37 @@ class Remembered:
                 await self._vault.write(name, _binding(kind, fields.url), secrets)
             elif name in self._kept and self._kept[name].has_secret:
                 await self._vault.delete(name)
-            self._kept[name] = _Kept(kind, shown if settings else None, bool(secrets))
-            await self._store()
+            await self._store(name, _Kept(kind, shown if settings else None, bool(secrets)))
 
     async def forget(self, name: str) -> None:
         async with self._lock:
-            kept = self._kept.pop(name, None)
+            kept = self._kept.get(name)
             if kept is None:
                 return
-            await self._store()
+            await self._store(name, None)
             if kept.has_secret:
                 await self._vault.delete(name)
 
-    async def _store(self) -> None:
-        content = msgspec.json.format(msgspec.json.encode(self._kept), indent=2)
-        await asyncio.to_thread(write_private, self._path, content)
+    async def _store(self, name: str, kept: _Kept | None) -> None:
+        self._kept = await asyncio.to_thread(self._change, name, kept)
+
+    def _change(self, name: str, kept: _Kept | None) -> dict[str, _Kept]:
+        """Change one in the file; other servers of this user may have changed the others."""
+        with alone(self._path):
+            all_kept = self._read()
+            if kept is None:
+                all_kept.pop(name, None)
+            else:
+                all_kept[name] = kept
+            content = msgspec.json.format(msgspec.json.encode(all_kept), indent=2)
+            write_private(self._path, content)
+        return all_kept
+
+    def _read(self) -> dict[str, _Kept]:
+        try:
+            return msgspec.json.decode(self._path.read_bytes(), type=dict[str, _Kept])
+        except FileNotFoundError:
+            return {}
 
 
 def _binding(kind: str, url: str) -> str:

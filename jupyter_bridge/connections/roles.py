@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Protocol
 
 import msgspec
 
-from jupyter_bridge.problems import Unsupported
+from jupyter_bridge.problems import NotFound, Unsupported
 from jupyter_bridge.seams import Source, Upstream
 
 
@@ -137,6 +137,13 @@ class CanRead(Role):
     @abstractmethod
     async def dataset(self, perm_id: str) -> Dataset:
         """The data set and all its files, with checksums where they cost nothing to know."""
+
+    async def file(self, perm_id: str, path: str) -> File:
+        """One file of a data set; NotFound if there is none. Override it where it is cheaper."""
+        for file in (await self.dataset(perm_id)).files:
+            if file.path == path and not file.directory:
+                return file
+        raise NotFound(f"{perm_id} has no file {path}.")
 
     @abstractmethod
     def read(

@@ -11,13 +11,14 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
+import fcntl
 import hashlib
 import logging
 import os
 import secrets
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -122,12 +123,14 @@ class EncryptedFile(Place):
         return self._load().get(name)
 
     def write(self, name: str, text: str) -> None:
-        self._store({**self._load(), name: text})
+        with alone(self._path):
+            self._store({**self._load(), name: text})
 
     def delete(self, name: str) -> None:
-        texts = self._load()
-        if texts.pop(name, None) is not None:
-            self._store(texts)
+        with alone(self._path):
+            texts = self._load()
+            if texts.pop(name, None) is not None:
+                self._store(texts)
 
     def _load(self) -> dict[str, str]:
         from cryptography.fernet import InvalidToken
@@ -297,6 +300,15 @@ def _key(folder: Path) -> bytes:
 
 def _digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+@contextlib.contextmanager
+def alone(path: Path) -> Iterator[None]:
+    """While it lasts, no other server of this user changes `path`; blocks until that is so."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with open(os.open(path.with_name(f".{path.name}.lock"), os.O_RDWR | os.O_CREAT, 0o600)) as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def write_private(path: Path, content: bytes) -> None:

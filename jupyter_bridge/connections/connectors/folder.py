@@ -80,6 +80,9 @@ class Folder(Connector[FolderFields], CanBrowse, CanRead, CanWrite):
     async def dataset(self, perm_id: str) -> Dataset:
         return cast(Dataset, await _disk(self._dataset, perm_id))
 
+    async def file(self, perm_id: str, path: str) -> File:
+        return cast(File, await _disk(self._file, perm_id, path))
+
     async def read(
         self, perm_id: str, path: str, start: int = 0, stop: int | None = None
     ) -> AsyncIterator[bytes]:
@@ -132,6 +135,12 @@ class Folder(Connector[FolderFields], CanBrowse, CanRead, CanWrite):
         if path not in ("", whole.name):
             raise NotFound(f"{perm_id} is one file; it has no {path}.")
         return whole
+
+    def _file(self, perm_id: str, path: str) -> File:
+        known = self._member(perm_id, path).stat()
+        if not stat.S_ISREG(known.st_mode):
+            raise NotFound(f"{perm_id} has no file {path}.")
+        return File(path, known.st_size)
 
     def _browse(self, path: str) -> list[Item]:
         with os.scandir(self._within(path)) as entries:

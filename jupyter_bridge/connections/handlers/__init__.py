@@ -1,0 +1,44 @@
+"""The connection routes (API.md, section 4)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from jupyter_bridge import observe
+from jupyter_bridge.connections.connections import Connections
+from jupyter_bridge.connections.handlers.conns import (
+    BrowseHandler,
+    ConnHandler,
+    ConnsHandler,
+    KindsHandler,
+)
+from jupyter_bridge.connections.handlers.data import (
+    ContentHandler,
+    DatasetHandler,
+    DatasetTypesHandler,
+    SampleHandler,
+)
+from jupyter_bridge.connections.mounts import Mounts
+from jupyter_bridge.web import Route
+
+
+def routes(
+    connections: Connections, mounts: Mounts, events: observe.Events, root_dir: str
+) -> list[Route]:
+    """Every connection route, for app.py."""
+    parts: dict[str, Any] = {
+        "connections": connections,
+        "mounts": mounts,
+        "events": events,
+        "root_dir": root_dir,
+    }
+    return [
+        Route("/kinds", KindsHandler, parts),
+        Route("/conns", ConnsHandler, parts),
+        Route("/conn/{name}", ConnHandler, parts),
+        Route("/conn/{name}/browse/{path}", BrowseHandler, parts, greedy=True),
+        Route("/dataset/{conn}/{perm_id}", DatasetHandler, parts),
+        Route("/content/{conn}/{perm_id}/{file}", ContentHandler, parts, greedy=True),
+        Route("/datasetTypes/{conn}", DatasetTypesHandler, parts),
+        Route("/sample/{conn}/{identifier}", SampleHandler, parts, greedy=True),
+    ]
