@@ -7,6 +7,7 @@ address is judged when it is connected to, after the name was resolved, in whate
 from __future__ import annotations
 
 import ipaddress
+import socket
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -64,6 +65,8 @@ class Policy:
         literal = to_address(host)
         if literal is not None:
             self.check_address(literal, host)
+        elif _is_odd(host):
+            raise BadRequest(f"{host} is no name, and no address in full.", field="url")
         if parsed.scheme in ("http", "ws"):
             self._check_plain(host, literal)
         return parsed
@@ -139,6 +142,15 @@ def _never(address: IPAddress) -> bool:
         or address in _METADATA
         or (isinstance(address, ipaddress.IPv4Address) and address in _THIS_NETWORK)
     )
+
+
+def _is_odd(host: str) -> bool:
+    """Whether it is an address in one of the old spellings: 2130706433, 0x7f.1, 127.1."""
+    try:
+        socket.inet_aton(host)
+    except OSError:
+        return False
+    return True
 
 
 def _is_local_name(host: str) -> bool:

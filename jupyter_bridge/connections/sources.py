@@ -30,6 +30,8 @@ FILES = ("bridge-connections.yaml", "openbis-connections.yaml")
 MAX_FILE = 4 << 20
 # Values in one file, aliases counted as often as they are used.
 MAX_NODES = 200_000
+# Entries are flat.
+MAX_DEPTH = 10
 _OPENBIS = {"verify_certificates": "verify", "http_only": "insecure_http"}
 _TRUE, _FALSE = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
 
@@ -174,19 +176,19 @@ def _parse(text: str) -> Iterator[tuple[int, Any]]:
         yield node.start_mark.line + 1, _plain(node, left)
 
 
-def _plain(node: yaml.Node, left: list[int]) -> Any:
+def _plain(node: yaml.Node, left: list[int], depth: int = 0) -> Any:
     # Aliases make a small file endless, or contain themselves; what is left of the budget ends it.
     left[0] -= 1
-    if left[0] < 0:
+    if left[0] < 0 or depth > MAX_DEPTH:
         raise _Misplaced(node.start_mark.line + 1, "it repeats itself without end")
     if isinstance(node, yaml.MappingNode):
         return {
-            str(key.value): _plain(value, left)
+            str(key.value): _plain(value, left, depth + 1)
             for key, value in node.value
             if isinstance(key, yaml.ScalarNode) and not _is_null(value)
         }
     if isinstance(node, yaml.SequenceNode):
-        return [_plain(item, left) for item in node.value]
+        return [_plain(item, left, depth + 1) for item in node.value]
     return node.value
 
 
