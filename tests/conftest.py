@@ -73,7 +73,7 @@ def start_server(folder: Path, *options: str, env: dict[str, str] | None = None)
             [
                 *(sys.executable, "-m", "jupyter_server", "--no-browser", "--allow-root"),
                 *("--ServerApp.ip=127.0.0.1", "--port=0", f"--ServerApp.root_dir={root}"),
-                "--ServerApp.jpserver_extensions={'jupyter_bridge': True}",
+                "--ServerApp.jpserver_extensions=jupyter_bridge=True",  # options may name more
                 *options,
             ],
             env={

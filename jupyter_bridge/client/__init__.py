@@ -12,13 +12,21 @@ Nothing of Jupyter's server, Tornado or ZMQ is imported here.
 
 from __future__ import annotations
 
-from jupyter_bridge.client.answers import ExecutionFailed, Held, Kernel, KernelError, Result
+from jupyter_bridge.client.answers import (
+    ExecutionFailed,
+    Held,
+    InputWanted,
+    Kernel,
+    KernelError,
+    Result,
+)
 from jupyter_bridge.client.bridge import BridgeClient
 from jupyter_bridge.client.channels import Channels, Message
 from jupyter_bridge.client.events import (
     ClearOutput,
     Done,
     Event,
+    Gap,
     InputRequest,
     Output,
     Status,
@@ -36,8 +44,10 @@ __all__ = [
     "Done",
     "Event",
     "ExecutionFailed",
+    "Gap",
     "Held",
     "InputRequest",
+    "InputWanted",
     "Kernel",
     "KernelError",
     "Message",

@@ -25,11 +25,15 @@ class Held(msgspec.Struct, frozen=True):
 
 
 class Kernel(msgspec.Struct, frozen=True):
-    """One running kernel; wherever a kernel id is wanted, this does as well."""
+    """One running kernel; wherever a kernel id is wanted, this does as well.
+
+    `name` is the one it was spawned with, else that of its kernelspec.
+    """
 
     id: str
     name: str = ""
-    execution_state: str = "unknown"
+    kernelspec: str = ""
+    execution_state: str | None = None
     last_activity: datetime | None = None
     connections: int = 0
     relay: Held | None = None
@@ -41,6 +45,13 @@ class KernelError(msgspec.Struct, frozen=True):
     ename: str = ""
     evalue: str = ""
     traceback: list[str] = []
+
+
+class InputWanted(msgspec.Struct, frozen=True):
+    """What the code is asking for just now."""
+
+    prompt: str = ""
+    password: bool = False
 
 
 class ExecutionFailed(Exception):
@@ -55,10 +66,13 @@ class Result(msgspec.Struct):
     """One run of code: how it stands, and its outputs as nbformat would hold them.
 
     `status` is `ok`, `error`, `aborted`, `timeout` or `died` in the end, and something else
-    (`running`) before. `seconds` is how long it ran, `started` when (UTC).
+    (`running`) before. `seconds` is how long it ran, `started` when (UTC). `exit_code` is that of a
+    kernel that died, `input_request` what the code waits for, and `truncated` says that the outputs
+    were more than the server keeps.
     """
 
     execution: str = ""
+    kernel: str = ""
     status: str = "running"
     execution_count: int | None = None
     outputs: list[dict[str, Any]] = []
@@ -66,6 +80,9 @@ class Result(msgspec.Struct):
     error: KernelError | None = None
     started: datetime | None = None
     seconds: float | None = None
+    exit_code: int | None = None
+    input_request: InputWanted | None = None
+    truncated: bool = False
 
     @property
     def ok(self) -> bool:
@@ -111,8 +128,9 @@ class Result(msgspec.Struct):
         """How it ended, for a person."""
         if self.status == "error" and self.error is not None:
             return f"{self.error.ename}: {self.error.evalue}"
-        if self.status == "died" and self.error is not None and self.error.evalue:
-            return f"the kernel died: {self.error.evalue}"
+        if self.status == "died" and self.exit_code is not None:
+            how = "exit code" if self.exit_code >= 0 else "signal"
+            return f"the kernel died ({how} {abs(self.exit_code)})"
         return {
             "ok": "the code ran",
             "error": "the code raised an error",

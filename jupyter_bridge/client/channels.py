@@ -191,30 +191,36 @@ class Channels:
             if message.channel == "iopub" and message.msg_type != "bridge_gap":
                 self.after = message.msg_id or self.after
             return message
-        if frame.type is aiohttp.WSMsgType.TEXT:
-            raise self._problem(frame.data)
         if self._socket is socket:
             self._socket = None
         await socket.close()
         if self._closed:
             return None
-        code = socket.close_code
-        if code == _OK:
-            self._closed = True
-            return None
-        if code in _PROBLEM_CODES:
-            raise self._problem(None, code or 0)
-        await self._patience.wait(f"the websocket closed with {code}")
+        text = frame.data if frame.type is aiohttp.WSMsgType.TEXT else None
+        await self._resume(text, socket.close_code)
         return None
 
-    def _problem(self, text: str | None, code: int = 4500) -> Problem:
-        self._closed = True
+    async def _resume(self, last: str | None, code: int | None) -> None:
+        """After the line closed: raise what ended it for good, else pause and try again."""
+        problem: Problem | str = f"the websocket closed with {code}"
+        if last is not None:
+            problem = self._problem(last, code)
+        elif code == _OK:
+            self._closed = True
+            return
+        if isinstance(problem, Problem) and not isinstance(problem, Unavailable):
+            self._closed = True
+            raise problem
+        await self._patience.wait(problem)
+
+    def _problem(self, text: str, code: int | None) -> Problem:
         where = f"the websocket {self._path}"
         try:
-            body = json.loads(text) if text is not None else {"message": f"{where} closed ({code})"}
+            body = json.loads(text)
         except ValueError:
             body = None
-        return problem_of(body, code - 4000, where) or RemoteFailed(f"{where} sent unknown text")
+        status = code - 4000 if code is not None and code in _PROBLEM_CODES else None
+        return problem_of(body, status, where) or RemoteFailed(f"{where} sent unknown text")
 
 
 def _decode(part: bytes) -> dict[str, Any]:

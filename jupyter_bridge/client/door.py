@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import quote, urlencode, urljoin, urlsplit
 from urllib.request import getproxies, proxy_bypass
+from weakref import WeakSet
 
 import aiohttp
 import msgspec
@@ -25,7 +26,7 @@ from yarl import URL
 
 from jupyter_bridge import __version__, problems
 from jupyter_bridge.client.find import Server
-from jupyter_bridge.problems import Denied, Problem, RemoteFailed, TooLarge, Unavailable
+from jupyter_bridge.problems import Conflict, Denied, Problem, RemoteFailed, TooLarge, Unavailable
 
 T = TypeVar("T")
 
@@ -89,6 +90,9 @@ class Door:
         self._ca_file = ca_file
         self._verify = verify
         self._session: aiohttp.ClientSession | None = None
+        # Answers and websockets that are still coming, for `close`.
+        self._coming: WeakSet[aiohttp.ClientResponse] = WeakSet()
+        self._sockets: WeakSet[aiohttp.ClientWebSocketResponse[bool]] = WeakSet()
 
     def __repr__(self) -> str:
         return f"<Door {self.server.url}bridge/>"
@@ -111,8 +115,12 @@ class Door:
         )
 
     async def close(self) -> None:
-        """Let go of every connection."""
+        """Let go of every connection, also of those that somebody still reads from."""
         session, self._session = self._session, None
+        for response in list(self._coming):
+            response.close()
+        for socket in list(self._sockets):
+            await socket.close()
         if session is not None:
             await session.close()
 
@@ -191,6 +199,7 @@ class Door:
         head = {"Accept": "application/x-ndjson", **(headers or {})}
         response = await self._send(method, path, query, body, head, silence, False)
         if response.status == 200 and response.content_type == "application/x-ndjson":
+            self._coming.add(response)
             return response
         try:
             content = await _read(response, _PEEK_BYTES)
@@ -232,6 +241,7 @@ class Door:
         if socket.protocol != protocol:
             await socket.close()
             raise RemoteFailed(f"{_shown(url)} opened a websocket that does not speak {protocol}")
+        self._sockets.add(socket)
         return socket
 
     # -- below ---------------------------------------------------------------------------------
@@ -274,7 +284,7 @@ class Door:
 
     def _open_session(self) -> aiohttp.ClientSession:
         if self._session is None:
-            raise Unavailable("this client is closed")
+            raise Conflict("this client is closed")
         return self._session
 
     def _headers(self) -> dict[str, str]:
@@ -357,8 +367,11 @@ def segment(text: str) -> str:
     return quote(text, safe="")
 
 
-def problem_of(body: Any, status: int, where: str) -> Problem | None:
-    """The Problem that a JSON body tells, in its own class; None where the body tells none."""
+def problem_of(body: Any, status: int | None, where: str) -> Problem | None:
+    """The Problem that a JSON body tells, in its own class; None where the body tells none.
+
+    `status` is the HTTP status that it came with; None where it came without, and its class knows.
+    """
     if not isinstance(body, dict) or not isinstance(body.get("message") or body.get("reason"), str):
         return None
     message = body.get("message") or body["reason"]
@@ -368,8 +381,8 @@ def problem_of(body: Any, status: int, where: str) -> Problem | None:
         problem.code = code
     else:  # the host's own words, said before the bridge was reached
         hint = ": is the token right?" if status in (401, 403) else ""
-        problem = _by_status(status)(f"{where} answered {status} {message}{hint}")
-    problem.status = status
+        problem = _by_status(status)(f"{where} answered {status or ''} {message}{hint}")
+    problem.status = status or problem.status
     problem.details = {k: v for k, v in body.items() if k not in ("error", "message", "reason")}
     return problem
 
@@ -385,7 +398,7 @@ def _classes() -> dict[str, type[Problem]]:
     return found
 
 
-def _by_status(status: int) -> type[Problem]:
+def _by_status(status: int | None) -> type[Problem]:
     return {
         400: problems.BadRequest,
         401: Denied,
@@ -398,7 +411,7 @@ def _by_status(status: int) -> type[Problem]:
         502: RemoteFailed,
         503: Unavailable,
         504: problems.Timeout,
-    }.get(status, Problem)
+    }.get(status or 500, Problem)
 
 
 def _problem_in(response: aiohttp.ClientResponse, content: bytes) -> Problem:

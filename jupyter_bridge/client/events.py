@@ -89,6 +89,17 @@ class Status(Event, frozen=True):
         return str(self.data.get("execution_state", ""))
 
 
+class Gap(Event, frozen=True):
+    """Events that the server no longer held when the stream was resumed; `Done` has all outputs."""
+
+    event: ClassVar[str] = "gap"
+
+    @property
+    def lost(self) -> int:
+        """How many."""
+        return int(self.data.get("lost", 0))
+
+
 class Done(Event, frozen=True):
     """It is over; `result` is the whole answer."""
 
@@ -101,7 +112,8 @@ class Done(Event, frozen=True):
 
 
 KINDS: dict[str, type[Event]] = {
-    kind.event: kind for kind in (InputRequest, Output, ClearOutput, UpdateDisplay, Status, Done)
+    kind.event: kind
+    for kind in (InputRequest, Output, ClearOutput, UpdateDisplay, Status, Gap, Done)
 }
 
 
@@ -126,7 +138,7 @@ def parse_line(line: bytes) -> Event | None:
     except msgspec.MsgspecError as error:
         raise RemoteFailed(f"the event stream holds what is no event: {error}") from error
     if said.event == "problem":
-        raise problem_of(said.data, 500, "the event stream") or RemoteFailed(
+        raise problem_of(said.data, None, "the event stream") or RemoteFailed(
             "the event stream ended with a problem that it does not name"
         )
     kind = KINDS.get(said.event)

@@ -51,8 +51,6 @@ class Patience:
         if self._until is None:
             self._until = now + self._seconds
         if now >= self._until:
-            if isinstance(error, Problem):
-                raise error
             raise Unavailable(f"the line stayed broken for {self._seconds:g} s: {error}")
         await asyncio.sleep(min(self._pause, self._until - now))
         self._pause = min(_LONGEST_PAUSE, self._pause * 2 or _FIRST_PAUSE)
@@ -187,7 +185,11 @@ class Stream:
                 raise
             raise Broken(problem.message) from problem
         if self._execution is None:
-            self._execution = execution_of(response.headers)
+            try:
+                self._execution = execution_of(response.headers)
+            except Problem:
+                response.close()
+                raise
             self._named.set()
         return response
 

@@ -115,10 +115,13 @@ class _Pull(Generic[T]):
     def _take(self, timeout: float | None) -> T:
         if self._coming is None:
             self._coming = self._loop.start(self._step())
+        coming = self._coming
         try:
-            item = self._coming.result(timeout)
-        except (KeyboardInterrupt, FutureTimeout):
-            if self._coming.done():
+            item = coming.result(timeout)
+        except KeyboardInterrupt:
+            raise  # what comes, or has come just now, is for the next call
+        except FutureTimeout as error:
+            if coming.done() and coming.exception() is error:
                 self._coming = None
             raise
         except BaseException:

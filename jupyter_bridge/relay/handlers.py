@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from typing import Annotated
 
 import msgspec
+from tornado.iostream import StreamClosedError
 from tornado.websocket import WebSocketClosedError
 
 from jupyter_bridge import observe
@@ -138,7 +139,7 @@ class ExecutionHandler(BridgeHandler):
 
     async def run(self, where: str, body: ExecuteBody, *, ephemeral: bool) -> None:
         execution = await self.executions.start(
-            str(self.current_user.username),
+            self.identity,
             where,
             body,
             ephemeral=ephemeral,
@@ -281,7 +282,7 @@ class ChannelsSocket(BridgeSocket):
         self._v1 = self.selected_subprotocol == kernel.V1
         session = self._query.session_id or uuid.uuid4().hex
         self._seat = self._relay.join(
-            (self.current_user.username, session),
+            (self.identity, session),
             session,
             self._names,
             after=self._query.after,
@@ -315,7 +316,7 @@ class ChannelsSocket(BridgeSocket):
         while not self._writing and self.open_for_frames:
             try:
                 written = self._write(seat)
-            except WebSocketClosedError:
+            except (WebSocketClosedError, StreamClosedError):
                 return
             if written is None:
                 if seat.ended is not None:

@@ -23,6 +23,8 @@ from jupyter_bridge.relay.lastwords import LastWords
 
 # How often a starting kernel's process is looked at, seconds.
 ALIVE_PERIOD = 0.1
+# How long a start that is under way may hold up a shutdown, seconds.
+SETTLE_TIME = 10.0
 # How many of its stderr lines a kernel that failed is quoted with.
 QUOTE = 20
 
@@ -121,7 +123,7 @@ class Kernels:
         spec = await self._spec(kernelspec)
         options: dict[str, Any] = {}
         if env:
-            options["env"] = {**os.environ, **env}
+            options["env"] = {**os.environ, **_checked_env(env)}
         if cwd is not None and path is not None:
             raise BadRequest("Give cwd or path, not both.", field="cwd")
         if cwd is not None:
@@ -194,8 +196,9 @@ class Kernels:
     # -- running -------------------------------------------------------------------------------
 
     async def stop(self, kernel_id: str, *, now: bool = False) -> None:
-        self.get(kernel_id)
-        await _translated(self.manager.shutdown_kernel(kernel_id, now=now), "shut down")
+        await _settled(self.get(kernel_id))
+        if kernel_id in self.manager:
+            await _translated(self.manager.shutdown_kernel(kernel_id, now=now), "shut down")
         self.forget(kernel_id)
 
     async def interrupt(self, kernel_id: str) -> None:
@@ -215,6 +218,12 @@ class Kernels:
         words = self._words.pop(kernel_id, None)
         if words is not None:
             words.close()
+
+    def forget_gone(self) -> None:
+        """Forget the kernels that the host no longer has."""
+        for kernel_id in {*self._names, *self._words}:
+            if kernel_id not in self.manager:
+                self.forget(kernel_id)
 
     def close(self) -> None:
         for kernel_id in list(self._words):
@@ -251,11 +260,26 @@ class Kernels:
         return stop
 
 
+def _checked_env(env: dict[str, str]) -> dict[str, str]:
+    for name, value in env.items():
+        if not name or "=" in name or "\0" in name + value:
+            raise BadRequest(f"env: {name!r} cannot be set.", field="env")
+    return env
+
+
 def exit_code(manager: Any) -> int | None:
     """The exit code of a kernel's process that has ended (negative: the signal), if known."""
     process = getattr(getattr(manager, "provisioner", None), "process", None)
     code = process.poll() if process is not None else None
     return code if isinstance(code, int) else None
+
+
+async def _settled(manager: Any) -> None:
+    """Wait until a start or restart that is under way is over; the host stumbles over it."""
+    ready = manager.ready
+    if not ready.done():
+        waiting = ready if asyncio.isfuture(ready) else asyncio.wrap_future(ready)
+        await asyncio.wait({waiting}, timeout=SETTLE_TIME)
 
 
 def _start_failed(kernelspec: str, error: Exception) -> Problem:

@@ -132,6 +132,9 @@ class Relay:
         self._heard_reply = asyncio.Event()
         self._settling: asyncio.Task[None] | None = None
         self._restarting = False
+        # The session of the kernel process that answered last, and the one that is on its way out.
+        self._process = ""
+        self._leaving = ""
         self._waking = False
 
     # -- the line ------------------------------------------------------------------------------
@@ -151,6 +154,11 @@ class Relay:
         if self.ended is not None:
             raise self.ended
 
+    async def settled(self, timeout: float) -> None:
+        """Wait until a start or restart that is under way is over, for so many seconds."""
+        if self._settling is not None:
+            await asyncio.wait({self._settling}, timeout=timeout)
+
     def _settle(self) -> None:
         if self._settling is not None:
             self._settling.cancel()
@@ -159,8 +167,10 @@ class Relay:
         def settled(done: asyncio.Task[None]) -> None:
             if self._settling is task:
                 self._settling = None
-                if not done.cancelled() and done.exception() is None:
+                if not done.cancelled():
+                    done.exception()  # whoever waits in ready() gets it
                     self._restarting = False
+                    self._release_held()
 
         task.add_done_callback(settled)
 
@@ -176,10 +186,11 @@ class Relay:
         self._heard_reply.clear()
         self._nudges.clear()
         start, pause = loop.time(), NUDGE_FIRST
-        heard = asyncio.gather(self._heard_iopub.wait(), self._heard_reply.wait())
+        heard = asyncio.create_task(self._hear())
         try:
             while True:
-                busy = self._is_busy()
+                # After a restart the host may still think of what was running before.
+                busy = self._is_busy() and not self._restarting
                 for channel in (CONTROL,) if busy else (CONTROL, SHELL):
                     self._nudge(channel)
                 await asyncio.wait({heard}, timeout=pause)
@@ -198,6 +209,10 @@ class Relay:
             heard.cancel()
             await asyncio.wait({heard})
 
+    async def _hear(self) -> None:
+        await self._heard_iopub.wait()
+        await self._heard_reply.wait()
+
     def _nudge(self, channel: str) -> None:
         parts = kernel.build_message("kernel_info_request", {}, self.session)
         self._nudges.add(kernel.parse_header(parts[0]).msg_id)
@@ -214,9 +229,15 @@ class Relay:
             await upstream.close()
             return
         self._upstream = upstream
+        if not self._restarting:
+            self._release_held()
+
+    def _release_held(self) -> None:
+        if self._upstream is None:
+            return
         held, self._held, self._held_bytes = self._held, [], 0
         for channel, parts in held:
-            upstream.send(channel, parts)
+            self._upstream.send(channel, parts)
 
     async def close(self) -> None:
         """Close the line; seats that are still there are told that the server stops."""
@@ -235,17 +256,21 @@ class Relay:
         """The kernel restarts: whoever waits for an answer of the old one is told so, once."""
         if self._restarting or self.ended is not None:
             return
-        self._restarting = True
+        self._begin_restart(exit_code)
         self._tell_status("restarting")
-        self._fail_requests(exit_code)
         self._settle()
 
+    def _begin_restart(self, exit_code: int | None) -> None:
+        self._restarting = True
+        # A kernel that answers for its clients' sessions cannot be told from its successor.
+        self._leaving = self._process if self._process != self.session else ""
+        self._fail_requests(exit_code)
+
     async def on_restarted(self, *, moved: bool) -> None:
-        """The kernel has been restarted, on other ports if `moved`; returns when it is ready."""
-        self.on_restarting()
+        """A restart told before is done, on other ports if `moved`; returns when it is ready."""
         if moved:
             await self._reconnect()
-        self._settle()
+            self._settle()
         await self.ready()
 
     def on_dead(self, exit_code: int | None = None) -> None:
@@ -380,10 +405,10 @@ class Relay:
 
     def _put(self, channel: str, parts: list[bytes]) -> None:
         size = sum(map(len, parts))
-        if self._upstream is not None:
+        if self._upstream is not None and not self._restarting:
             self._upstream.send(channel, parts)
         elif self._held_bytes + size > MAX_HELD:
-            raise Unavailable("The kernel is being reconnected; try again in a moment.")
+            raise Unavailable("The kernel is on its way back; try again in a moment.")
         else:
             self._held.append((channel, parts))
             self._held_bytes += size
@@ -408,7 +433,8 @@ class Relay:
 
     def _on_iopub(self, channel: str, header: kernel.Header, parts: list[bytes]) -> None:
         kind = header.msg_type
-        self._heard_iopub.set()
+        if not self._restarting or header.session != self._leaving:
+            self._heard_iopub.set()
         if kind == "iopub_welcome":
             return  # a greeting to each new subscriber, ours and other people's
         if kind == "error":
@@ -428,8 +454,7 @@ class Relay:
             # A gateway tells of its kernels' restarts and deaths this way.
             state = _content(parts).get("execution_state")
             if state == "restarting":
-                self._restarting = True
-                self._fail_requests(None)
+                self._begin_restart(None)
                 self._settle()
             elif state == "dead":
                 self.end(self._gone())
@@ -437,7 +462,9 @@ class Relay:
     def _on_reply(self, channel: str, header: kernel.Header, parts: list[bytes]) -> None:
         parent = kernel.parse_header(parts[1])
         if parent.msg_id in self._nudges:
-            self._heard_reply.set()
+            if not self._restarting or header.session != self._leaving:
+                self._process = header.session
+                self._heard_reply.set()
             return
         requester = self._requests.get(parent.msg_id) or self._by_session(parent.session)
         if requester is None:

@@ -12,7 +12,14 @@ import msgspec
 
 from jupyter_bridge import observe
 from jupyter_bridge.problems import Timeout
-from jupyter_bridge.relay.kernels import ALIVE_PERIOD, KernelModel, Kernels, RelayModel, exit_code
+from jupyter_bridge.relay.kernels import (
+    ALIVE_PERIOD,
+    SETTLE_TIME,
+    KernelModel,
+    Kernels,
+    RelayModel,
+    exit_code,
+)
 from jupyter_bridge.relay.relay import Policy, Relay
 from jupyter_bridge.relay.upstreams import GatewayUpstream, ZmqUpstream
 from jupyter_bridge.seams import Upstream
@@ -50,6 +57,8 @@ class Relays:
         self._opening: dict[str, asyncio.Task[Relay]] = {}
         self._ports: dict[str, object] = {}
         self._unwatch: dict[str, Callable[[], None]] = {}
+        # Kernels whose restart was asked for here; the host's event tells nothing new of them.
+        self._restarting: set[str] = set()
         self._watching: asyncio.Task[None] | None = None
         observe.RELAYS.set_function(lambda: len(self._relays))
         observe.CLIENTS.set_function(lambda: sum(r.seats for r in self._relays.values()))
@@ -63,6 +72,7 @@ class Relays:
         if relay is not None and relay.ended is None:
             await relay.ready()
             return relay
+        await self._close_relay(kernel_id)
         self.kernels.get(kernel_id)
         opening = self._opening.get(kernel_id)
         if opening is None:
@@ -94,10 +104,12 @@ class Relays:
         )
         try:
             self._ports[kernel_id] = self.kernels.ports(kernel_id)
+            # The host forgets a dead kernel before it tells us: keep hold of its manager.
+            process = self.kernels.get(kernel_id)
             self._unwatch[kernel_id] = self.kernels.watch(
                 kernel_id,
-                lambda: relay.on_restarting(exit_code(self.kernels.get(kernel_id))),
-                lambda: relay.on_dead(exit_code(self.kernels.get(kernel_id))),
+                lambda: relay.on_restarting(exit_code(process)),
+                lambda: relay.on_dead(exit_code(process)),
             )
             await relay.open()
         except BaseException:
@@ -163,16 +175,27 @@ class Relays:
         return kernel_id
 
     async def shutdown(self, kernel_id: str) -> None:
+        relay = self._relays.get(kernel_id)
+        if relay is not None:
+            # What the host restarts while it shuts it down would stay behind.
+            await relay.settled(SETTLE_TIME)
         await self.kernels.stop(kernel_id)
         await self._drop(kernel_id)
 
     async def restart(self, kernel_id: str) -> None:
         """Restart a kernel; returns when it is ready again."""
+        self._tell_restarting(kernel_id)
+        self._restarting.add(kernel_id)
+        try:
+            await self.kernels.restart(kernel_id)
+        finally:
+            self._restarting.discard(kernel_id)
+        await self._restarted(kernel_id)
+
+    def _tell_restarting(self, kernel_id: str) -> None:
         relay = self._relays.get(kernel_id)
         if relay is not None:
             relay.on_restarting()
-        await self.kernels.restart(kernel_id)
-        await self._restarted(kernel_id)
 
     async def _restarted(self, kernel_id: str) -> None:
         relay = self._relays.get(kernel_id)
@@ -189,11 +212,16 @@ class Relays:
         if opening is not None:
             opening.cancel()
             await asyncio.wait({opening})
-        relay = self._relays.pop(kernel_id, None)
-        self._release(kernel_id)
-        self.kernels.forget(kernel_id)
+        relay = self._relays.get(kernel_id)
         if relay is not None:
             relay.on_dead()
+        await self._close_relay(kernel_id)
+        self.kernels.forget(kernel_id)
+
+    async def _close_relay(self, kernel_id: str) -> None:
+        relay = self._relays.pop(kernel_id, None)
+        if relay is not None:
+            self._release(kernel_id)
             await relay.close()
 
     # -- what others do to kernels -------------------------------------------------------------
@@ -212,7 +240,8 @@ class Relays:
         kernel_id = data.get("kernel_id", "")
         if data.get("status") != "success" or kernel_id not in self._relays:
             return
-        if data["action"] == "restart":
+        if data["action"] == "restart" and kernel_id not in self._restarting:
+            self._tell_restarting(kernel_id)
             try:
                 await self._restarted(kernel_id)
             except Timeout as problem:
@@ -226,12 +255,16 @@ class Relays:
             await asyncio.sleep(WATCH_PERIOD)
             for kernel_id, relay in list(self._relays.items()):
                 await self._look_after(kernel_id, relay)
+            self.kernels.forget_gone()
 
     async def _look_after(self, kernel_id: str, relay: Relay) -> None:
         try:
-            if kernel_id not in self.kernels or relay.ended is not None:
+            if kernel_id not in self.kernels:
                 await self._drop(kernel_id)
+            elif relay.ended is not None:
+                await self._close_relay(kernel_id)
             elif self.kernels.ports(kernel_id) != self._ports.get(kernel_id):
+                relay.on_restarting()
                 await self._restarted(kernel_id)
         except Exception:  # the other kernels must still be looked after
             self._log.exception("Looking after kernel %s failed", kernel_id)

@@ -72,6 +72,8 @@ class _Connection:
 
     def __init__(self, user: Any) -> None:
         self.user = user
+        # None until the handshake, or a token shown later to a namespace, has told.
+        self.identity: str | None = None
         self.seats: dict[str, Channels] = {}
         self.pumps: dict[str, asyncio.Task[None]] = {}
         self.login_timer: asyncio.TimerHandle | None = None
@@ -105,21 +107,24 @@ class SocketIO:
 
     # -- engine connections --------------------------------------------------------------------
 
-    def owner(self, eio_sid: str) -> Any:
-        """The user of an engine connection; None if it is not known (yet)."""
+    def owner(self, eio_sid: str) -> str | None:
+        """Whose engine connection this is; None if that is not known (yet)."""
         connection = self._connections.get(eio_sid)
-        return connection.user if connection is not None else None
+        return connection.identity if connection is not None else None
 
     async def _on_engine_connect(self, eio_sid: str, environ: dict[str, Any]) -> Any:
-        user = environ["tornado.handler"].current_user
-        connection = self._connections[eio_sid] = _Connection(user)
-        if user is None:
+        handler = environ["tornado.handler"]
+        connection = self._connections[eio_sid] = _Connection(handler.current_user)
+        if handler.current_user is not None:
+            connection.identity = handler.identity
+        else:
             loop = asyncio.get_running_loop()
             connection.login_timer = loop.call_later(LOGIN_TIME, self._close_stranger, eio_sid)
         return await self._server._handle_eio_connect(eio_sid, environ)
 
     def _close_stranger(self, eio_sid: str) -> None:
-        if self.owner(eio_sid) is None:
+        connection = self._connections.get(eio_sid)
+        if connection is not None and connection.user is None:
             closing = asyncio.ensure_future(self._server.eio.disconnect(eio_sid))
             self._closing.add(closing)
             closing.add_done_callback(self._closing.discard)
@@ -296,8 +301,7 @@ def _handler(owner: SocketIO, server: Any, max_frame: int) -> type[JupyterHandle
                 raise Denied("The token is not known here.")
             sid = self.get_query_argument("sid", "")
             owned = owner.owner(sid)
-            user = self.current_user
-            if owned is not None and user is not None and owned.username != user.username:
+            if owned is not None and self.current_user is not None and owned != self.identity:
                 raise Denied("This connection is somebody else's.")
 
         def check_xsrf_cookie(self) -> None:

@@ -11,6 +11,7 @@ from urllib.parse import unquote
 
 import msgspec
 from jupyter_core.utils import ensure_async
+from jupyter_server.auth import IdentityProvider
 from jupyter_server.auth.decorator import allow_unauthenticated
 from jupyter_server.base.handlers import JupyterHandler
 from tornado import web
@@ -36,7 +37,7 @@ _CODES = {
     504: "timeout",
 }
 
-T = TypeVar("T")
+S = TypeVar("S", bound=msgspec.Struct)
 
 
 async def is_allowed(
@@ -48,6 +49,19 @@ async def is_allowed(
         if not await ensure_async(allowed):
             return False
     return True
+
+
+def identity_of(handler: JupyterHandler) -> str:
+    """Who asks, the same from one request to the next; empty for all who have the server's token.
+
+    The host invents a user for every request that shows the server's one token and no cookie (or
+    that needs no token at all): their names say nothing about who belongs together.
+    """
+    provider = handler.identity_provider
+    shared = type(provider).get_user_token is IdentityProvider.get_user_token
+    if shared and (handler.token_authenticated or not provider.auth_enabled):
+        return ""
+    return str(handler.current_user.username)
 
 
 class Door:
@@ -66,6 +80,10 @@ class Door:
         handler = cast(JupyterHandler, self)
         return await is_allowed(handler, handler.current_user, action, self.resources)
 
+    @property
+    def identity(self) -> str:
+        return identity_of(cast(JupyterHandler, self))
+
     def adopt_token(self) -> None:
         """Hand a token from the subprotocol list to the host as if it came in the header."""
         headers = cast(JupyterHandler, self).request.headers
@@ -81,7 +99,7 @@ class Door:
         if not handler.check_origin():
             raise Denied(f"Requests from {handler.request.headers.get('Origin')} are not allowed.")
 
-    def read_query(self, kind: type[T]) -> T:
+    def read_query(self, kind: type[S]) -> S:
         """The query arguments as `kind`; the last one wins where a name is given twice."""
         handler = cast(JupyterHandler, self)
         names = {f.encode_name for f in msgspec.structs.fields(kind)}
@@ -104,7 +122,7 @@ class Door:
         else:
             # The id is all that the client gets; the traceback stays here.
             self._error_id = uuid.uuid4().hex[:12]
-            handler.log.error("Internal error %s", self._error_id, exc_info=(kind, error, trace))
+            handler.log.error("Internal error %s", self._error_id, exc_info=error)
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         handler = cast(JupyterHandler, self)
@@ -131,11 +149,11 @@ def _sentence(error: web.HTTPError | None, status: int) -> str:
     if error is not None:
         if error.log_message:
             try:
-                return error.log_message % error.args if error.args else error.log_message
+                return str(error.log_message % error.args if error.args else error.log_message)
             except (TypeError, ValueError):
-                return error.log_message
+                return str(error.log_message)
         if error.reason:
-            return error.reason
+            return str(error.reason)
     return responses.get(status, "Unknown error")
 
 
@@ -177,6 +195,6 @@ async def user_of_token(handler: JupyterHandler, token: str) -> Any:
         headers=HTTPHeaders({"Authorization": f"token {token}", "Host": handler.request.host}),
         connection=cast(Any, _NoConnection()),
     )
-    request.remote_ip = handler.request.remote_ip  # type: ignore[attr-defined]
+    request.remote_ip = handler.request.remote_ip
     bearer = _Bearer(handler.application, request)
     return await ensure_async(handler.identity_provider.get_user(bearer))

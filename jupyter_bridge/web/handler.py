@@ -176,7 +176,7 @@ class BridgeHandler(Door, APIHandler):
         try:
             await self.flush()
             while True:
-                coming = coming or asyncio.ensure_future(events.__anext__())  # type: ignore[arg-type]
+                coming = coming or asyncio.ensure_future(events.__anext__())
                 done, _ = await asyncio.wait(
                     {coming, gone}, timeout=KEEP_ALIVE, return_when=asyncio.FIRST_COMPLETED
                 )

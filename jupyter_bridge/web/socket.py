@@ -65,7 +65,7 @@ class BridgeSocket(Door, WebSocketMixin, WebSocketHandler, JupyterHandler):
     async def on_handshake(self, **path: str) -> None:
         """Look everything up and raise the Problem, if there is one, before the socket opens."""
 
-    async def open(self, **path: str) -> None:  # type: ignore[override]
+    async def open(self, **path: str) -> None:
         super().open(**path)
         self.set_nodelay(True)
         try:
@@ -76,7 +76,7 @@ class BridgeSocket(Door, WebSocketMixin, WebSocketHandler, JupyterHandler):
     async def on_open(self) -> None:
         """The socket is open; raising a Problem ends it."""
 
-    async def on_message(self, message: str | bytes) -> None:  # type: ignore[override]
+    async def on_message(self, message: str | bytes) -> None:
         if self._ended:
             return
         try:

@@ -1,0 +1,75 @@
+"""What `make run` starts: JupyterLab with the bridge on a free loopback port, and lines to paste."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from jupyter_core.paths import jupyter_runtime_dir
+
+# A first start compiles and looks for extensions; on a slow disk that takes its time, seconds.
+_START = 120.0
+
+_LINES = """
+JupyterLab with the bridge runs at
+
+  {url}lab?token={token}
+
+Lines to paste into another terminal:
+
+  # spawn a kernel
+  K=$(curl -s -X POST -H 'Authorization: token {token}' {url}bridge/spawn/python3 | {pick})
+
+  # execute, and wait for the result
+  curl -s -H 'Authorization: token {token}' {url}bridge/execute/$K -d '{{"code": "6 * 7"}}'
+
+  # stream the output as it comes
+  curl -sN -H 'Authorization: token {token}' -H 'Accept: text/event-stream' \\
+    {url}bridge/execute/$K -d '{{"code": "import time\\nfor i in range(5): print(i); time.sleep(1)"}}'
+
+Ctrl-C stops it.
+"""
+
+_PICK = "python3 -c 'import json, sys; print(json.load(sys.stdin)[\"id\"])'"
+
+
+def main() -> int:
+    """Run until Ctrl-C; returns JupyterLab's exit code."""
+    token = os.environ.get("JUPYTER_TOKEN") or secrets.token_hex(16)
+    command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--ServerApp.ip=127.0.0.1"]
+    command += ["--port=0", "--log-level=WARN"]
+    if hasattr(os, "geteuid") and os.geteuid() == 0:
+        command.append("--allow-root")
+    # The token goes by the environment: a command line can be read by everybody on the machine.
+    lab = subprocess.Popen(command, env={**os.environ, "JUPYTER_TOKEN": token})
+    try:
+        print(_LINES.format(url=_url(lab), token=token, pick=_PICK), flush=True)
+        return lab.wait()
+    except KeyboardInterrupt:
+        lab.send_signal(signal.SIGTERM)
+        return lab.wait()
+
+
+def _url(lab: subprocess.Popen[bytes]) -> str:
+    """The address of the server, once it has written down where it listens."""
+    info = Path(jupyter_runtime_dir()) / f"jpserver-{lab.pid}.json"
+    deadline = time.monotonic() + _START
+    while time.monotonic() < deadline:
+        if lab.poll() is not None:
+            sys.exit(f"JupyterLab ended as it started, with exit code {lab.returncode}.")
+        try:
+            return str(json.loads(info.read_text())["url"])
+        except (OSError, ValueError):
+            time.sleep(0.1)
+    lab.terminate()
+    sys.exit(f"JupyterLab did not start within {_START:g} s.")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,223 @@
+"""What every bench needs: a server's CPU and memory, percentiles, and a table with goals."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from tests.conftest import Server, start_server
+
+REPOSITORY = Path(__file__).parents[2]
+DOCUMENT = REPOSITORY / "docs" / "performance.md"
+MEGA = 1e6
+
+
+@contextlib.contextmanager
+def serving(*options: str) -> Iterator[Server]:
+    """A server process of its own, with the bridge and with `/bench/block` (see blocking.py)."""
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        server = start_server(
+            Path(folder),
+            "--ServerApp.jpserver_extensions=tests.bench.blocking=True",
+            "--ServerApp.log_level=WARN",
+            *options,
+            env={"PYTHONPATH": str(REPOSITORY)},
+        )
+        try:
+            yield server
+        finally:
+            server.stop()
+
+
+# -- a process from outside --------------------------------------------------------------------
+
+
+def cpu_seconds(pid: int) -> float:
+    """User and system time of a process so far, all its threads."""
+    if sys.platform == "linux":
+        # The kernel's own clock of that process, in nanoseconds; /proc counts in steps of 10 ms.
+        return time.clock_gettime((~pid << 3) | 2)
+    times = psutil.Process(pid).cpu_times()
+    return float(times.user + times.system)
+
+
+def rss(pid: int) -> int:
+    """Resident bytes of a process now."""
+    return int(psutil.Process(pid).memory_info().rss)
+
+
+class PeakMemory:
+    """The most resident bytes that a process reached inside a `with` block, above the start."""
+
+    def __init__(self, pid: int, period: float = 0.02) -> None:
+        self._pid = pid
+        self._period = period
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+        self.start = self.peak = 0
+
+    def __enter__(self) -> PeakMemory:
+        self.start = self.peak = rss(self._pid)
+        self._thread.start()
+        return self
+
+    def _watch(self) -> None:
+        while not self._stop.wait(self._period):
+            self.peak = max(self.peak, rss(self._pid))
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
+        self.peak = max(self.peak, rss(self._pid))
+
+    @property
+    def growth(self) -> int:
+        return self.peak - self.start
+
+
+def wait_idle(pid: int, *, below: float = 0.05, period: float = 0.25, patience: float = 60) -> None:
+    """Return when the process uses less than that share of a core; it has digested everything."""
+    deadline = time.monotonic() + patience
+    while time.monotonic() < deadline:
+        before = cpu_seconds(pid)
+        time.sleep(period)
+        if cpu_seconds(pid) - before < below * period:
+            return
+
+
+def percentile(values: Sequence[float], share: float) -> float:
+    """The value that `share` (0 to 1) of the others stay below."""
+    ranked = sorted(values)
+    return ranked[min(len(ranked) - 1, int(share * len(ranked)))]
+
+
+# -- the table ---------------------------------------------------------------------------------
+
+
+@dataclass
+class Row:
+    """One line of the table: what was measured, today's figure, the bridge's, and the goal.
+
+    `today` is None where the host has nothing like it. The goal is met when the bridge's figure is
+    at most `goal` and nothing says otherwise (`complete`: whether everything was delivered).
+    """
+
+    what: str
+    unit: str
+    today: float | None
+    bridge: float
+    goal: float
+    today_note: str = ""
+    bridge_note: str = ""
+    complete: bool = True
+
+    @property
+    def met(self) -> bool:
+        return self.complete and self.bridge <= self.goal
+
+    @property
+    def ratio(self) -> str:
+        if not self.today or self.bridge <= 0:
+            return "–"
+        return f"{self.today / self.bridge:.1f} x"
+
+    def cells(self) -> list[str]:
+        return [
+            self.what,
+            "–" if self.today is None else self._figure(self.today, self.today_note),
+            self._figure(self.bridge, self.bridge_note),
+            self.ratio,
+            f"<= {_number(self.goal)} {self.unit}" if self.goal else f"0 {self.unit}",
+            "met" if self.met else "MISSED",
+        ]
+
+    def _figure(self, value: float, note: str) -> str:
+        return f"{_number(value)} {self.unit}" + (f" ({note})" if note else "")
+
+
+def _number(value: float) -> str:
+    if value == int(value):
+        return f"{int(value):,}"
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.2g}" if value < 1 else f"{value:.1f}"
+
+
+HEAD = ["what", "the host today", "the bridge", "ratio", "goal", ""]
+
+
+@dataclass
+class Table:
+    """The rows of one bench, and where and when they were measured."""
+
+    name: str
+    rows: list[Row] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
+
+    def add(self, row: Row) -> None:
+        """Keep a row, and show it at once: a bench takes minutes."""
+        self.rows.append(row)
+        what, *cells, met = row.cells()
+        print(f"  {met:6}  {what}\n          " + " | ".join(cells), flush=True)
+
+    def remark(self, text: str) -> None:
+        self.remarks.append(text)
+        print(f"          {text}", flush=True)
+
+    def text(self) -> str:
+        lines = [HEAD, *(row.cells() for row in self.rows)]
+        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+        return "\n".join(
+            "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+            for line in lines
+        )
+
+    def markdown(self) -> str:
+        lines = [f"| {' | '.join(HEAD)} |", "|" + "---|" * len(HEAD)]
+        lines += [f"| {' | '.join(row.cells())} |" for row in self.rows]
+        lines += ["", *(f"- {remark}" for remark in [*self.remarks, machine()])]
+        return "\n".join(lines)
+
+    def to_json(self) -> dict[str, Any]:
+        rows = [{**asdict(row), "met": row.met} for row in self.rows]
+        return {"bench": self.name, "machine": machine(), "rows": rows, "remarks": self.remarks}
+
+    def save(self, *, file: Path | None, document: bool) -> None:
+        """Write the rows as JSON to `file`, and, if asked, the table into docs/performance.md."""
+        if file is not None:
+            file.write_text(json.dumps(self.to_json(), indent=1) + "\n")
+        if document:
+            between = (f"<!-- bench {self.name} -->", f"<!-- end bench {self.name} -->")
+            before, rest = DOCUMENT.read_text().split(between[0])
+            after = rest.split(between[1])[1]
+            table = f"{between[0]}\n{self.markdown()}\n{between[1]}"
+            DOCUMENT.write_text(before + table + after)
+
+
+def machine() -> str:
+    """The size of this machine and the versions of what was measured, in one line."""
+    gib = psutil.virtual_memory().total / (1 << 30)
+    names = ("jupyter_server", "jupyter_client", "ipykernel", "pyzmq", "tornado", "msgspec")
+    versions = ", ".join(f"{name} {version(name)}" for name in names)
+    return (
+        f"Measured on {os.cpu_count()} cores and {gib:.0f} GiB, {platform.system()} "
+        f"{platform.machine()}, Python {platform.python_version()}, {versions}; "
+        f"commit {_commit()}, {time.strftime('%Y-%m-%d', time.gmtime())}."
+    )
+
+
+def _commit() -> str:
+    git = ("git", "-C", str(REPOSITORY), "describe", "--always", "--dirty")
+    return subprocess.run(git, capture_output=True, text=True, check=False).stdout.strip() or "?"

@@ -1,0 +1,159 @@
+"""DESIGN.md's stairs: who may import whom, downward only. The table here is that diagram."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parent.parent / "jupyter_bridge"
+
+STAIRS = {
+    "app": 7,
+    "cli": 7,
+    "handlers": 6,
+    "openapi": 6,
+    "web": 5,
+    "client": 5,
+    "consoles": 4,
+    "relay": 3,
+    "connections": 3,
+    "wire": 2,
+    "seams": 2,
+    "observe": 2,
+    "problems": 1,
+    # The package itself: its version, and hooks that import inside functions.
+    "": 0,
+}
+# relay/socketio.py builds the Tornado handler of its engine, and so stands with the handlers.
+ON_THE_HANDLERS_STAIR = {"relay/socketio.py"}
+# Tornado's request handlers and jupyter_server's are met on stairs 5 to 7 only.
+HANDLERS = ("tornado.web", "tornado.websocket", "jupyter_server.base")
+# What upstream calls need of Tornado's websocket *client*, and the type of a refusal.
+NOT_HANDLERS = {
+    ("relay/upstreams.py", "tornado.websocket"),
+    ("relay/kernels.py", "tornado.web"),
+}
+MODULES = sorted(path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob("*.py"))
+
+
+def part_of(module: str) -> str:
+    """The part a module (or a dotted name's path) belongs to, by its file."""
+    first = module.split("/")[0].removesuffix(".py")
+    return "" if first == "__init__" else first
+
+
+def stair_of(module: str) -> int:
+    name = module.split("/")[-1].removesuffix(".py")
+    if name == "handlers" or module in ON_THE_HANDLERS_STAIR:
+        return STAIRS["handlers"]
+    return STAIRS[part_of(module)]
+
+
+def imports(source: str, module: str) -> Iterator[str]:
+    """Every dotted name that is imported, wherever it stands, TYPE_CHECKING included."""
+    package = ["jupyter_bridge", *module.split("/")[:-1]]
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else []
+            name = ".".join([*base, *([node.module] if node.module else [])])
+            yield name
+            yield from (f"{name}.{alias.name}" for alias in node.names)
+
+
+def file_of(dotted: str) -> str | None:
+    """The file of the bridge that a dotted name means, if it means one."""
+    parts = dotted.split(".")
+    if parts[0] != "jupyter_bridge":
+        return None
+    path = "/".join(parts[1:])
+    for candidate in (f"{path}.py", f"{path}/__init__.py".lstrip("/")):
+        if (PACKAGE / candidate).is_file():
+            return candidate
+    return None
+
+
+def read(module: str) -> str:
+    return (PACKAGE / module).read_text()
+
+
+def violations(module: str, source: str) -> list[str]:
+    """The imports of `module` that go up or across."""
+    found = []
+    for dotted in imports(source, module):
+        target = file_of(dotted)
+        if target is None or target == "__init__.py":
+            continue
+        own = part_of(target) == part_of(module)
+        # Within a folder everything may meet, but for the handlers' stair: that is its top.
+        up = stair_of(target) > stair_of(module) if own else stair_of(target) >= stair_of(module)
+        if up:
+            found.append(f"{module} imports {target}")
+    return found
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_stairs(module: str) -> None:
+    """A module imports its own folder and lower stairs, never up, never across."""
+    if module == "__init__.py":
+        # Its hook imports the app, inside a function, which is what keeps the client light.
+        assert not [n for n in ast.parse(read(module)).body if "app" in ast.dump(n)[:80]]
+        return
+    assert violations(module, read(module)) == []
+
+
+def test_every_part_has_a_stair() -> None:
+    """Nothing stands outside the house."""
+    assert {part_of(module) for module in MODULES} <= STAIRS.keys()
+
+
+@pytest.mark.parametrize("module", [m for m in MODULES if stair_of(m) < 5 and m != "__init__.py"])
+def test_tornado_handlers(module: str) -> None:
+    """Request handlers appear on stairs 5 to 7 only."""
+    met = {
+        base
+        for dotted in imports(read(module), module)
+        for base in HANDLERS
+        if dotted == base or dotted.startswith(base + ".")
+    }
+    assert {(module, base) for base in met} <= NOT_HANDLERS
+
+
+@pytest.mark.parametrize("module", [m for m in MODULES if part_of(m) == "wire"])
+def test_wire(module: str) -> None:
+    """wire/ imports the standard library and msgspec alone, does no IO, and explains itself."""
+    source = read(module)
+    tops = {dotted.split(".")[0] for dotted in imports(source, module)}
+    assert tops <= {*sys.stdlib_module_names, "msgspec", "jupyter_bridge"}
+    assert not tops & {"asyncio", "socket", "threading", "subprocess", "os", "selectors"}
+    assert ast.get_docstring(ast.parse(source))
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_docstring(module: str) -> None:
+    """Every module that is not empty says what it is for."""
+    source = read(module)
+    assert not source.strip() or ast.get_docstring(ast.parse(source))
+
+
+@pytest.mark.parametrize(
+    ("module", "line"),
+    [
+        ("problems.py", "from jupyter_bridge.seams import Source"),
+        ("wire/kernel.py", "import jupyter_bridge.relay.relay"),
+        ("relay/relay.py", "from jupyter_bridge.web import Door"),
+        ("relay/relay.py", "from jupyter_bridge.relay import handlers"),
+        ("relay/relay.py", "from . import handlers"),
+        ("relay/relay.py", "if TYPE_CHECKING:\n    from jupyter_bridge.app import BridgeApp"),
+        ("client/door.py", "def f():\n    from ..web.door import Door"),
+        ("web/door.py", "from jupyter_bridge.client import BridgeClient"),
+    ],
+)
+def test_the_test(module: str, line: str) -> None:
+    """An import that goes up or across is found, however it is written."""
+    assert violations(module, line)
