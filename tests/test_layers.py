@@ -47,8 +47,8 @@ def part_of(module: str) -> str:
 
 
 def stair_of(module: str) -> int:
-    name = module.split("/")[-1].removesuffix(".py")
-    if name == "handlers" or module in ON_THE_HANDLERS_STAIR:
+    # handlers.py, or a folder of that name where there are many.
+    if "handlers" in module.removesuffix(".py").split("/") or module in ON_THE_HANDLERS_STAIR:
         return STAIRS["handlers"]
     return STAIRS[part_of(module)]
 
