@@ -83,7 +83,8 @@ class BridgeApp(ExtensionApp):
     def initialize_handlers(self) -> None:
         """Build the parts and list every route; called once, when the server has its managers."""
         server: Any = self.serverapp
-        self.log.addFilter(observe.Redact())
+        for log in (self.log, server.log):  # handlers speak through the host's
+            observe.redact(log)
         remote = bool(server.gateway_config.gateway_enabled)
         events = observe.Events(server.event_logger)
         kernels = Kernels(

@@ -167,6 +167,23 @@ class Redact(logging.Filter):
         return True
 
 
+def redact(log: logging.Logger | logging.LoggerAdapter[Any]) -> None:
+    """Redact what `log` writes, and what anybody else writes to the same places.
+
+    A logger's own filter does not see what its children and the host's other loggers say; the
+    filters of handlers do. Every secret is looked for, so this is done once for each handler.
+    """
+    logger: logging.Logger | None = log.logger if isinstance(log, logging.LoggerAdapter) else log
+    assert logger is not None
+    if not any(isinstance(known, Redact) for known in logger.filters):
+        logger.addFilter(Redact())
+    while logger is not None:
+        for handler in logger.handlers:
+            if not any(isinstance(known, Redact) for known in handler.filters):
+                handler.addFilter(Redact())
+        logger = logger.parent if logger.propagate else None
+
+
 def _redacted(text: str) -> str:
     for secret in _hidden:
         if secret in text:
