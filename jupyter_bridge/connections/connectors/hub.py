@@ -10,7 +10,7 @@ from urllib.parse import quote
 import msgspec
 
 from jupyter_bridge.connections.outbound import Outbound
-from jupyter_bridge.problems import RemoteFailed, Unavailable
+from jupyter_bridge.problems import Denied, RemoteFailed, Unavailable
 
 # How often the hub is asked when its progress stream ends before the server is ready, seconds.
 _POLL = 1.0
@@ -38,7 +38,7 @@ class Hub:
         model = await self._api("GET", f"{self._base}api/users/{quote(user, safe='')}")
         servers = model.get("servers")
         if servers is None:
-            raise RemoteFailed(
+            raise Denied(
                 "The token may not read the user's servers; it needs the scopes read:servers, "
                 "servers and access:servers (or inherit)."
             )

@@ -64,7 +64,7 @@ class JupyterServer(Connector[JupyterFields], HasConsoles, HasKernels):
     # What the hub says while a server starts: percent and words; None when none does.
     progress: tuple[int, str] | None = None
     _base = ""
-    _bridge = False
+    _bridge: frozenset[str] = frozenset()  # the parts of the bridge over there
 
     @classmethod
     def check(cls, fields: JupyterFields) -> None:
@@ -94,7 +94,7 @@ class JupyterServer(Connector[JupyterFields], HasConsoles, HasKernels):
         except Expired:
             raise WrongCredentials(self.context.name) from None
         self._base = base
-        self._bridge = await self._has_bridge()
+        self._bridge = await self._parts()
         return Login(username=user)
 
     async def _find_hub(self, address: str) -> tuple[Hub | None, str | None]:
@@ -136,12 +136,12 @@ class JupyterServer(Connector[JupyterFields], HasConsoles, HasKernels):
         path = URL(str(server["url"])).path
         return str(URL(self.fields.url).origin()) + path.rstrip("/") + "/", user
 
-    async def _has_bridge(self) -> bool:
+    async def _parts(self) -> frozenset[str]:
         try:
             index = await self.api("GET", "bridge/")
-        except Problem:
-            return False
-        return isinstance(index, dict) and index.get("name") == "jupyter_bridge"
+            return frozenset(index["parts"]) if index["name"] == "jupyter_bridge" else frozenset()
+        except (Problem, KeyError, TypeError):
+            return frozenset()
 
     async def probe(self) -> None:
         try:
@@ -158,20 +158,20 @@ class JupyterServer(Connector[JupyterFields], HasConsoles, HasKernels):
     # -- consoles ------------------------------------------------------------------------------
 
     async def consoles(self) -> list[Node]:
-        if self._bridge:
+        if "consoles" in self._bridge:
             found = await self.api("GET", "bridge/consoles")
             return [Node(str(c["name"]), str(c["title"]), str(c["state"])) for c in found]
         found = await self.api("GET", "api/terminals")
         return [Node(str(c["name"]), f"Terminal {c['name']}") for c in found]
 
     async def console(self, name: str) -> Source:
-        if self._bridge:
+        if "consoles" in self._bridge:
             return BridgeLine(self, name)
         return TerminalLine(self, name)
 
     async def create_console(self, **how: Any) -> str:
         wanted = {key: value for key, value in how.items() if value is not None}
-        if self._bridge:
+        if "consoles" in self._bridge:
             return str((await self.api("POST", "bridge/consoles", wanted))["name"])
         unknown = set(wanted) - {"cwd", "name"}
         if unknown:
@@ -189,11 +189,11 @@ class JupyterServer(Connector[JupyterFields], HasConsoles, HasKernels):
         return dict(await self.api("GET", "api/kernelspecs"))
 
     async def kernel(self, kernel_id: str) -> Upstream:
-        return KernelLine(self, kernel_id, bridge=self._bridge)
+        return KernelLine(self, kernel_id, bridge="kernels" in self._bridge)
 
     async def spawn(self, kernelspec: str, **how: Any) -> dict[str, Any]:
         wanted = {key: value for key, value in how.items() if value is not None}
-        if self._bridge:
+        if "kernels" in self._bridge:
             path = f"bridge/spawn/{quote(kernelspec, safe='')}"
             return dict(await self.api("POST", path, wanted))
         unknown = set(wanted) - {"path"}

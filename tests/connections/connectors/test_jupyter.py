@@ -266,11 +266,9 @@ def test_a_bridges_journals_are_used(bridged: Server, tmp_path: Path) -> None:
 
     async def story() -> None:
         await remote.login()
-        assert remote._bridge
-        try:
-            name = await remote.create_console()
-        except NotFound:
+        if "consoles" not in remote._bridge:
             pytest.skip("the bridge of this checkout serves no consoles yet")
+        name = await remote.create_console()
         source, seen = await remote.console(name), Seen()
         await seen.open(source)
         source.resize(33, 101)
