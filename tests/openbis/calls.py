@@ -176,6 +176,28 @@ class Calls:
         known = {name: self.store.identifier(kind, name) for name in names}
         return {name: dto.entity(kind, one) for name, one in known.items() if one is not None}
 
+    def do_searchSpaces(self, token: str, _: Any, options: Any) -> Any:  # noqa: N802
+        self.store.check(token)
+        return self._page("space", [{"@type": "as.dto.space.Space", "code": "LAB"}], options)
+
+    def do_searchProjects(self, token: str, _: Any, options: Any) -> Any:  # noqa: N802
+        self.store.check(token)
+        name = {"@type": "as.dto.project.id.ProjectIdentifier", "identifier": "/LAB/PROJECT"}
+        project = {"@type": "as.dto.project.Project", "code": "PROJECT", "identifier": name}
+        return self._page("project", [project], options)
+
+    def do_searchSamples(self, token: str, _: Any, options: Any) -> Any:  # noqa: N802
+        self.store.check(token)
+        found = [self._dto().entity("sample", name) for name in self.store.samples.values()]
+        return self._page("sample", found, options)
+
+    def do_searchExperiments(self, token: str, _: Any, options: Any) -> Any:  # noqa: N802
+        self.store.check(token)
+        names = self.store.experiments.values()
+        return self._page(
+            "experiment", [self._dto().entity("experiment", n) for n in names], options
+        )
+
     # -- the data store server -----------------------------------------------------------------
 
     def do_searchFiles(self, token: str, criteria: Any, options: Any) -> Any:  # noqa: N802
