@@ -11,6 +11,7 @@ import uuid
 from collections.abc import AsyncIterator, Sequence
 from typing import Annotated
 
+import asyncssh
 import msgspec
 
 from jupyter_bridge.connections.connector import Connector, Expired, Fields, Login, Secret
@@ -122,23 +123,36 @@ class Sftp(Connector[SftpFields], CanBrowse, CanRead, CanWrite, CanMount):
         size = sum(file.size for file in files)
         return Dataset(clean(perm_id), files, type=kind, size=size, location=target)
 
+    async def file(self, perm_id: str, path: str) -> File:
+        target = await self._member(perm_id, path)
+        attributes = await self.session.ask(path, lambda sftp: sftp.stat(target))
+        if attributes.type == asyncssh.FILEXFER_TYPE_DIRECTORY:
+            raise NotFound(f"{perm_id} has no file {path}.")
+        return File(path, attributes.size or 0)
+
     async def read(
         self, perm_id: str, path: str, start: int = 0, stop: int | None = None
     ) -> AsyncIterator[bytes]:
         session = self.session
-        whole = session.path(perm_id)
-        if await session.is_folder(whole):
-            whole = session.path(f"{perm_id}/{path}")
-        elif path not in ("", posixpath.basename(whole)):
-            raise NotFound(f"{perm_id} is one file; it has no {path}.")
-        attributes = await session.ask(path, lambda sftp: sftp.stat(whole))
+        target = await self._member(perm_id, path)
+        attributes = await session.ask(path, lambda sftp: sftp.stat(target))
         size = attributes.size or 0
-        pieces = session.pieces(whole, start, size if stop is None else min(stop, size))
+        pieces = session.pieces(target, start, size if stop is None else min(stop, size))
         try:
             async for piece in pieces:
                 yield piece
         finally:
             await pieces.aclose()  # type: ignore[attr-defined]
+
+    async def _member(self, perm_id: str, path: str) -> str:
+        """The absolute path of one file of a data set."""
+        session = self.session
+        whole = session.path(perm_id)
+        if await session.is_folder(whole):
+            return session.path(f"{perm_id}/{path}")
+        if path not in ("", posixpath.basename(whole)):
+            raise NotFound(f"{perm_id} is one file; it has no {path}.")
+        return whole
 
     async def fetch(self, perm_id: str, spans: Sequence[Span], sink: Sink) -> None:
         session = self.session

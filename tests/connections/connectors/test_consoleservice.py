@@ -19,6 +19,7 @@ from jupyter_bridge.connections.outbound import Outbound
 from jupyter_bridge.connections.policy import Policy
 from jupyter_bridge.problems import BadRequest, Denied, NotFound, Unavailable
 from jupyter_bridge.seams import Exit
+from tests.conftest import Server
 from tests.connections.cray import CrayDouble
 
 LOG = logging.getLogger("test.console")
@@ -259,3 +260,31 @@ def test_a_foreign_tenants_node_is_denied(tmp_path: Path) -> None:
             await opened(remote)
 
     run(tmp_path, story, tenant="red")
+
+
+def test_another_bridge_is_a_console_service_too(bridge_server: Server, tmp_path: Path) -> None:
+    """Its /bridge/tail and /bridge/interact take the same headers and lines."""
+
+    async def story(service: CrayDouble, remote: ConsoleService) -> None:
+        remote.fields.url = f"{bridge_server.url}bridge/"
+        remote.fields.token = bridge_server.token
+        await remote.login()
+        made = await remote.context.outbound.ask(
+            "POST",
+            f"{bridge_server.url}bridge/consoles",
+            headers={**remote.headers(), "Content-Type": "application/json"},
+            body=b"{}",
+        )
+        if made.status == 404:
+            pytest.skip("the bridge of this checkout serves no consoles yet")
+        name = json.loads(made.body)["name"]
+        source, seen = await opened(remote, name)
+        await source.write("echo grün-$((6*7))\n".encode())
+        await seen.until(lambda: "grün-42".encode() in seen.data)
+        await source.write(b"exit\n")
+        await source.close()
+        remote.fields.token = "wrong"
+        with pytest.raises(WrongCredentials):
+            await remote.login()
+
+    run(tmp_path, story)

@@ -376,6 +376,11 @@ def test_a_data_set_is_a_file_or_a_folder(sshd: Sshd, tmp_path: Path) -> None:
         assert await whole(remote, "set/y", "y") == b"d"
         with pytest.raises(NotFound):
             await whole(remote, "set/y", "z")
+        assert await remote.file("set", "deep/er/x") == File("deep/er/x", 3)
+        assert await remote.file("set/y", "y") == File("y", 1)
+        for perm_id, path in (("none", "x"), ("set", "deep"), ("set", "z"), ("set/y", "z")):
+            with pytest.raises(NotFound):
+                await remote.file(perm_id, path)
         with pytest.raises(NotFound):
             await remote.dataset("none")
 
