@@ -260,7 +260,7 @@ class BridgeClient:
 
     def _open_door(self) -> Door:
         if self._door is None:
-            raise Conflict("this client is not open: use `async with`, or `await client.open()`")
+            raise Conflict("This client is not open: use `async with`, or `await client.open()`.")
         return self._door
 
     def _door_of(self, server: Server, timeout: float | None = None) -> Door:
@@ -280,12 +280,12 @@ class BridgeClient:
         if not able:
             raise NotFound(
                 f"{len(urls)} Jupyter servers run here, and none of them answers as a bridge: "
-                f"{', '.join(urls)}",
+                f"{', '.join(urls)}.",
                 servers=urls,
             )
         raise Conflict(
             f"{len(urls)} Jupyter servers with a bridge run here; name one by its url: "
-            f"{', '.join(urls)}",
+            f"{', '.join(urls)}.",
             servers=urls,
         )
 
@@ -317,7 +317,7 @@ def _request(
     kernelspec = fields.pop("kernelspec", None)
     key = fields.pop("key", None) or uuid.uuid4().hex
     if (kernel is None) == (kernelspec is None):
-        raise BadRequest("code runs either in a kernel or in a new one of a kernelspec: name one")
+        raise BadRequest("Code runs either in a kernel or in a new one of a kernelspec: name one.")
     body = _given(code=code, **fields)
     if kernel is None:
         return "execute", {"kernel": kernelspec}, body, key

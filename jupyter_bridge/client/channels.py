@@ -65,7 +65,9 @@ class Message(msgspec.Struct, frozen=True):
             header, parent, metadata, content = (_decode(part) for part in parts[:4])
             return cls(channel, header, parent, metadata, content, parts[4:])
         except (FrameError, ValueError) as error:
-            raise RemoteFailed(f"the websocket sent what is no Jupyter message: {error}") from error
+            raise RemoteFailed(
+                f"The websocket sent what is no Jupyter message: {error}."
+            ) from error
 
 
 class Channels:
@@ -158,7 +160,7 @@ class Channels:
         try:
             await socket.send_bytes(build_v1(channel or default, [*parts, *buffers]))
         except (aiohttp.ClientError, ConnectionError) as error:
-            raise Unavailable(f"the line to the kernel broke while sending: {error}") from error
+            raise Unavailable(f"The line to the kernel broke while sending: {error}.") from error
         return msg_id
 
     # -- below ---------------------------------------------------------------------------------
@@ -166,7 +168,7 @@ class Channels:
     async def _connected(self) -> aiohttp.ClientWebSocketResponse[bool]:
         async with self._opening:
             if self._closed:
-                raise Conflict("this line is closed")
+                raise Conflict("This line is closed.")
             if self._socket is None:
                 self._socket = await self._door.websocket(
                     self._path,
@@ -214,13 +216,13 @@ class Channels:
         await self._patience.wait(problem)
 
     def _problem(self, text: str, code: int | None) -> Problem:
-        where = f"the websocket {self._path}"
+        where = f"The websocket {self._path}"
         try:
             body = json.loads(text)
         except ValueError:
             body = None
         status = code - 4000 if code is not None and code in _PROBLEM_CODES else None
-        return problem_of(body, status, where) or RemoteFailed(f"{where} sent unknown text")
+        return problem_of(body, status, where) or RemoteFailed(f"{where} sent unknown text.")
 
 
 def _decode(part: bytes) -> dict[str, Any]:

@@ -45,14 +45,14 @@ class Broken(Exception):
 
     def to_problem(self) -> Problem:
         """What it is to somebody who does not try again."""
-        return Unavailable(f"{self}; whether the server did it is not known")
+        return Unavailable(f"{self}; whether the server did it is not known.")
 
 
 class Silent(Broken):
     """Nothing came for too long."""
 
     def to_problem(self) -> Problem:
-        return problems.Timeout(str(self))
+        return problems.Timeout(f"{self}.")
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ class Answer:
             return msgspec.json.decode(self.body, type=kind)
         except msgspec.MsgspecError as error:
             raise RemoteFailed(
-                f"{self.where} answered what this client cannot read: {error}"
+                f"{self.where} answered what this client cannot read: {error}."
             ) from error
 
 
@@ -231,7 +231,7 @@ class Door:
         except _Redirected as error:
             refused = error.status
         except asyncio.TimeoutError:
-            raise Unavailable(f"{_shown(url)} did not open within {self._timeout:g} s") from None
+            raise Unavailable(f"{_shown(url)} did not open within {self._timeout:g} s.") from None
         except (aiohttp.ClientError, OSError) as error:
             raise self._unreachable(error) from error
         if refused is not None:
@@ -240,7 +240,7 @@ class Door:
             raise await self._refusal(url, refused, protocol)
         if socket.protocol != protocol:
             await socket.close()
-            raise RemoteFailed(f"{_shown(url)} opened a websocket that does not speak {protocol}")
+            raise RemoteFailed(f"{_shown(url)} opened a websocket that does not speak {protocol}.")
         self._sockets.add(socket)
         return socket
 
@@ -284,7 +284,7 @@ class Door:
 
     def _open_session(self) -> aiohttp.ClientSession:
         if self._session is None:
-            raise Conflict("this client is closed")
+            raise Conflict("This client is closed.")
         return self._session
 
     def _headers(self) -> dict[str, str]:
@@ -310,11 +310,11 @@ class Door:
         at = f"{self.server.url} (from {self.server.source})"
         if isinstance(error, aiohttp.ClientConnectorCertificateError):
             return RemoteFailed(
-                f"the certificate of {at} is not trusted: {error.certificate_error}; "
-                "name its authority with ca_file (--ca-file)"
+                f"The certificate of {at} is not trusted: {error.certificate_error}; "
+                "name its authority with ca_file (--ca-file)."
             )
         return Unavailable(
-            f"nothing can be reached at {at}: {_reason(error)}. Is the server running?"
+            f"Nothing can be reached at {at}: {_reason(error)}. Is the server running?"
         )
 
     async def _refusal(self, url: URL, status: int, protocol: str) -> Problem:
@@ -341,7 +341,7 @@ class Door:
                 response.close()
         if response is not None and response.status == status:
             return _problem_in(response, content)
-        return _by_status(status)(f"{_shown(url)} refused the websocket with {status}")
+        return _by_status(status)(f"{_shown(url)} refused the websocket with {status}.")
 
 
 class _Redirected(Exception):
@@ -381,7 +381,8 @@ def problem_of(body: Any, status: int | None, where: str) -> Problem | None:
         problem.code = code
     else:  # the host's own words, said before the bridge was reached
         hint = ": is the token right?" if status in (401, 403) else ""
-        problem = _by_status(status)(f"{where} answered {status or ''} {message}{hint}")
+        end = hint or "."
+        problem = _by_status(status)(f"{where} answered {status or ''} {message}{end}")
     problem.status = status or problem.status
     problem.details = {k: v for k, v in body.items() if k not in ("error", "message", "reason")}
     return problem
@@ -420,7 +421,7 @@ def _problem_in(response: aiohttp.ClientResponse, content: bytes) -> Problem:
     if 300 <= response.status < 400:
         target = urljoin(str(response.url), response.headers.get("Location", ""))
         if "login" in urlsplit(target).path:
-            return Denied(f"{where} asks for a login: the token is missing or wrong")
+            return Denied(f"{where} asks for a login: the token is missing or wrong.")
         return RemoteFailed(
             f"{where} answered {response.status} and points to {_shown(URL(target))}: "
             "is that the right url?"
@@ -453,7 +454,7 @@ async def _read(response: aiohttp.ClientResponse, limit: int) -> bytes:
         size += len(chunk)
         if size > limit:
             response.close()
-            raise TooLarge(f"{_shown(response.url)} answered more than {limit} bytes", limit=limit)
+            raise TooLarge(f"{_shown(response.url)} answered more than {limit} bytes.", limit=limit)
         chunks.append(chunk)
     return b"".join(chunks)
 
@@ -475,7 +476,7 @@ def _trust(ca_file: str | Path | None, verify: bool) -> ssl.SSLContext:
         try:
             context.load_verify_locations(cafile=str(ca_file))
         except (OSError, ssl.SSLError) as error:
-            raise problems.BadRequest(f"ca_file {ca_file} cannot be read: {error}") from error
+            raise problems.BadRequest(f"The ca_file {ca_file} cannot be read: {error}.") from error
     if not verify:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE

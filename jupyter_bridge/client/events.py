@@ -136,10 +136,10 @@ def parse_line(line: bytes) -> Event | None:
     try:
         said = _decode(line)
     except msgspec.MsgspecError as error:
-        raise RemoteFailed(f"the event stream holds what is no event: {error}") from error
+        raise RemoteFailed(f"The event stream holds what is no event: {error}.") from error
     if said.event == "problem":
-        raise problem_of(said.data, None, "the event stream") or RemoteFailed(
-            "the event stream ended with a problem that it does not name"
+        raise problem_of(said.data, None, "The event stream") or RemoteFailed(
+            "The event stream ended with a problem that it does not name."
         )
     kind = KINDS.get(said.event)
     return kind("" if said.id is None else str(said.id), said.data) if kind else None

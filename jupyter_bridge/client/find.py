@@ -85,8 +85,8 @@ def find(
     )
     if not found:
         raise NotFound(
-            "no Jupyter server was named and none runs here: give its url, set JUPYTER_BRIDGE_URL "
-            "(and JUPYTER_BRIDGE_TOKEN), or start one with `jupyter lab`"
+            "No Jupyter server was named and none runs here: give its url, set JUPYTER_BRIDGE_URL "
+            "(and JUPYTER_BRIDGE_TOKEN), or start one with `jupyter lab`."
         )
     return [replace(server, token=token) for server in found] if token else found
 
@@ -98,17 +98,17 @@ def parse_url(url: str, source: str = "the arguments") -> Server:
         host, port = parts.hostname, parts.port
     except ValueError:
         raise BadRequest(
-            f"the url from {source} is not one: its host or port is malformed"
+            f"The url from {source} is not one: its host or port is malformed."
         ) from None
     if parts.scheme not in _SCHEMES or not parts.netloc:
         raise BadRequest(
-            f"the url from {source} must be like http://127.0.0.1:8888/ (http, https, http+unix)"
+            f"The url from {source} must be like http://127.0.0.1:8888/ (http, https, http+unix)."
         )
     if parts.scheme == "http+unix":
         netloc = parts.netloc
     elif parts.username or parts.password:
         raise BadRequest(
-            f"the url from {source} holds a user name or password; give a token instead"
+            f"The url from {source} holds a user name or password; give a token instead."
         )
     else:
         host = _WILDCARDS.get(host or "", host or "")

@@ -51,7 +51,9 @@ class Patience:
         if self._until is None:
             self._until = now + self._seconds
         if now >= self._until:
-            raise Unavailable(f"the line stayed broken for {self._seconds:g} s: {error}")
+            raise Unavailable(
+                f"The line stayed broken for {self._seconds:g} s: {str(error).rstrip('.')}."
+            )
         await asyncio.sleep(min(self._pause, self._until - now))
         self._pause = min(_LONGEST_PAUSE, self._pause * 2 or _FIRST_PAUSE)
 
@@ -138,7 +140,7 @@ class Stream:
             try:
                 await asyncio.wait_for(self._named.wait(), _CANCEL_SECONDS)
             except asyncio.TimeoutError:
-                raise Timeout("the server has not yet begun what is to be cancelled") from None
+                raise Timeout("The server has not yet begun what is to be cancelled.") from None
         await cancel(self._door, self._name())
 
     async def aclose(self) -> None:
@@ -150,7 +152,7 @@ class Stream:
 
     def _name(self) -> str:
         if self._execution is None:
-            raise Conflict("nothing runs yet: iterate the stream first")
+            raise Conflict("Nothing runs yet: iterate the stream first.")
         return self._execution
 
     async def _next(self) -> Event | None:
@@ -231,7 +233,7 @@ def execution_of(headers: Mapping[str, str]) -> str:
     """The execution that an answer's `Location` names."""
     name = headers.get("Location", "").split("?")[0].rstrip("/").rpartition("/")[2]
     if not name:
-        raise RemoteFailed("the server did not say in Location which execution this is")
+        raise RemoteFailed("The server did not say in Location which execution this is.")
     return name
 
 
@@ -249,7 +251,7 @@ class _Lines:
         self._size += len(head)
         if self._size > MAX_EVENT_BYTES:
             raise TooLarge(
-                f"one event is larger than {MAX_EVENT_BYTES} bytes", limit=MAX_EVENT_BYTES
+                f"One event is larger than {MAX_EVENT_BYTES} bytes.", limit=MAX_EVENT_BYTES
             )
         if lines:
             *whole, last = lines

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
@@ -59,7 +61,7 @@ class _Loop:
         """Begin something on the loop."""
         if not self.is_open:
             coroutine.close()
-            raise Conflict("this client is closed")
+            raise Conflict("This client is closed.")
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop)
 
     def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
@@ -94,14 +96,17 @@ async def _cancel_all() -> None:
 class _Pull(Generic[T]):
     """An async iterator, pulled from a plain one.
 
-    Ctrl-C while waiting leaves the waiting as it is: the next `next()` goes on with it, and nothing
-    that comes meanwhile is lost.
+    Ctrl-C while waiting leaves the waiting as it is: the next `next()` goes on with it. It may even
+    strike between a step's start and our noting it; so what a step brings goes into `_ready`, and a
+    second step beside it finds it there.
     """
 
     def __init__(self, loop: _Loop, source: AsyncIterator[T]) -> None:
         self._loop = loop
         self._source = source
-        self._coming: Future[T] | None = None
+        self._coming: Future[None] | None = None
+        self._one_at_a_time = asyncio.Lock()
+        self._ready: deque[Callable[[], T]] = deque()
 
     def __iter__(self) -> Iterator[T]:
         return self
@@ -112,31 +117,39 @@ class _Pull(Generic[T]):
         except StopAsyncIteration:
             raise StopIteration from None
 
-    def _take(self, timeout: float | None) -> T:
-        if self._coming is None:
-            self._coming = self._loop.start(self._step())
-        coming = self._coming
+    def receive(self, timeout: float | None = None) -> T | None:
+        """The next one; None if there are no more or none came within `timeout` seconds."""
         try:
-            item = coming.result(timeout)
-        except KeyboardInterrupt:
-            raise  # what comes, or has come just now, is for the next call
-        except FutureTimeout as error:
-            if coming.done() and coming.exception() is error:
-                self._coming = None
-            raise
-        except BaseException:
-            self._coming = None
-            raise
-        self._coming = None
-        return item
+            return self._take(timeout)
+        except (StopAsyncIteration, FutureTimeout):
+            return None
 
-    async def _step(self) -> T:
-        return await self._source.__anext__()
+    def _take(self, timeout: float | None) -> T:
+        while not self._ready:
+            if self._coming is None or self._coming.done():
+                self._coming = self._loop.start(self._step())
+            self._coming.result(timeout)
+        return self._ready.popleft()()
+
+    async def _step(self) -> None:
+        async with self._one_at_a_time:
+            if self._ready:
+                return
+            try:
+                item = await self._source.__anext__()
+            except Exception as error:
+                self._ready.append(partial(_raise, error))
+            else:
+                self._ready.append(lambda: item)
 
     def _stop(self) -> None:
         coming, self._coming = self._coming, None
         if coming is not None:
             coming.cancel()
+
+
+def _raise(error: Exception) -> Any:
+    raise error
 
 
 class Stream(_Pull[Event]):
@@ -220,13 +233,6 @@ class Channels(_Pull[Message]):
         )
         return self._loop.run(sending)
 
-    def receive(self, timeout: float | None = None) -> Message | None:
-        """The next message; None if the line is closed or nothing came within `timeout` seconds."""
-        try:
-            return self._take(timeout)
-        except (StopAsyncIteration, FutureTimeout):
-            return None
-
     def close(self) -> None:
         """Leave the seat; the kernel goes on. Closing twice is fine."""
         self._stop()
@@ -309,10 +315,18 @@ class Bridge:
         env: Mapping[str, str] | None = None,
         name: str | None = None,
     ) -> Kernel:
-        """A new kernel. It runs in `cwd`, or in the folder of `path` (as Jupyter shows paths)."""
-        return self._loop.run(
+        """A new kernel. It runs in `cwd`, or in the folder of `path` (as Jupyter shows paths).
+
+        Ctrl-C meanwhile shuts it down again: nobody would know of it.
+        """
+        spawning = self._loop.start(
             self._client.spawn(kernelspec, cwd=cwd, path=path, env=env, name=name)
         )
+        try:
+            return spawning.result()
+        except KeyboardInterrupt:
+            self.shutdown(spawning.result())
+            raise
 
     def shutdown(self, kernel: str | Kernel) -> None:
         """End a kernel."""

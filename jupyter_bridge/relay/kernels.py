@@ -196,7 +196,9 @@ class Kernels:
     # -- running -------------------------------------------------------------------------------
 
     async def stop(self, kernel_id: str, *, now: bool = False) -> None:
-        await _settled(self.get(kernel_id))
+        manager = self.get(kernel_id)
+        if not self.remote:  # the host's gateway kernels never say that they are ready
+            await _settled(manager)
         if kernel_id in self.manager:
             await _translated(self.manager.shutdown_kernel(kernel_id, now=now), "shut down")
         self.forget(kernel_id)

@@ -87,7 +87,7 @@ class SocketIO:
     def __init__(self, relays: Relays, *, max_frame: int) -> None:
         self._relays = relays
         self._connections: dict[str, _Connection] = {}
-        self._closing: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[Any]] = set()
         self._server = socketio.AsyncServer(
             async_mode="tornado",
             namespaces="*",
@@ -97,6 +97,7 @@ class SocketIO:
         )
         eio = self._server.eio
         eio.create_queue = _Queue
+        eio.start_background_task = self._background
         eio._async = {**eio._async, "websocket": _PacedWebSocket}
         eio.on("connect", self._on_engine_connect)
         eio.on("disconnect", self._on_engine_disconnect)
@@ -125,11 +126,27 @@ class SocketIO:
     def _close_stranger(self, eio_sid: str) -> None:
         connection = self._connections.get(eio_sid)
         if connection is not None and connection.user is None:
-            closing = asyncio.ensure_future(self._server.eio.disconnect(eio_sid))
-            self._closing.add(closing)
-            closing.add_done_callback(self._closing.discard)
+            self._background(self._hang_up, eio_sid)
+
+    async def _hang_up(self, eio_sid: str) -> None:
+        # Not the engine's disconnect, which waits until the client has fetched everything.
+        socket = self._server.eio.sockets.get(eio_sid)
+        if socket is not None:
+            await socket.close(wait=False)
+            self._server.eio.sockets.pop(eio_sid, None)
+
+    def _background(self, work: Any, *arguments: Any, **options: Any) -> asyncio.Task[Any]:
+        """The engine's way to start a task; here they are kept, and ended with the rest."""
+        task: asyncio.Task[Any] = asyncio.ensure_future(work(*arguments, **options))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
 
     async def _on_engine_disconnect(self, eio_sid: str, reason: str) -> None:
+        socket = self._server.eio.sockets.get(eio_sid)
+        if socket is not None:
+            # Behind the engine's last packet: ends its writer, or the poll that still waits.
+            asyncio.get_running_loop().call_soon(socket.queue.put_nowait, None)
         await self._server._handle_eio_disconnect(eio_sid, reason)
         connection = self._connections.pop(eio_sid, None)
         if connection is not None:
@@ -174,8 +191,8 @@ class SocketIO:
             raise Refused("The connection was closed.")
         connection.seats[namespace] = seat
         named = found[1] == "channels"
-        connection.pumps[namespace] = asyncio.create_task(
-            self._pump(seat, eio_sid, sid, namespace, named)
+        connection.pumps[namespace] = self._background(
+            self._pump, seat, eio_sid, sid, namespace, named
         )
 
     async def _user(self, handler: Any, connection: _Connection, auth: dict[str, Any]) -> Any:
@@ -214,8 +231,6 @@ class SocketIO:
         pump = connection.pumps.pop(namespace, None)
         if pump is not None and pump is not asyncio.current_task():
             pump.cancel()
-            self._closing.add(pump)
-            pump.add_done_callback(self._closing.discard)
 
     async def _pump(
         self, seat: Channels, eio_sid: str, sid: str, namespace: str, named: bool
@@ -242,12 +257,14 @@ class SocketIO:
 
     async def close(self) -> None:
         """Close every connection and the engine's own task."""
-        eio = self._server.eio
         for eio_sid in list(self._connections):
-            await eio.disconnect(eio_sid)
+            await self._hang_up(eio_sid)
         await self._server.shutdown()
-        if self._closing:
-            await asyncio.wait(set(self._closing))
+        tasks = set(self._tasks)
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
 
 
 class _Message(msgspec.Struct):

@@ -24,11 +24,13 @@ from tests.conftest import Server, start_server
 REPOSITORY = Path(__file__).parents[2]
 DOCUMENT = REPOSITORY / "docs" / "performance.md"
 MEGA = 1e6
+# In a cell that has no figure.
+NOTHING = "-"
 
 
 @contextlib.contextmanager
 def serving(*options: str) -> Iterator[Server]:
-    """A server process of its own, with the bridge and with `/bench/block` (see blocking.py)."""
+    """A server process of its own, with the bridge and with the routes of blocking.py."""
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         server = start_server(
             Path(folder),
@@ -132,13 +134,13 @@ class Row:
     @property
     def ratio(self) -> str:
         if not self.today or self.bridge <= 0:
-            return "–"
+            return NOTHING
         return f"{self.today / self.bridge:.1f} x"
 
     def cells(self) -> list[str]:
         return [
             self.what,
-            "–" if self.today is None else self._figure(self.today, self.today_note),
+            NOTHING if self.today is None else self._figure(self.today, self.today_note),
             self._figure(self.bridge, self.bridge_note),
             self.ratio,
             f"<= {_number(self.goal)} {self.unit}" if self.goal else f"0 {self.unit}",

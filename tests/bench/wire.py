@@ -207,8 +207,7 @@ def _listen(urls: list[str], token: str, pipe: Connection) -> None:
         if not told and all(ears.probed for ears in heard):
             pipe.send(told := True)
         if wanted is not None and (
-            all(len(ears.numbers) >= wanted for ears in heard)
-            or time.monotonic() - last > QUIET
+            all(len(ears.numbers) >= wanted for ears in heard) or time.monotonic() - last > QUIET
         ):
             break
     for one in sockets:

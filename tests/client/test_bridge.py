@@ -245,7 +245,6 @@ def test_stream_cancel(go: Go, kernel: Kernel) -> None:
     go(part)
 
 
-@pytest.mark.xfail(reason="the server sees a new anonymous user in each request with a token")
 def test_key(go: Go, kernel: Kernel) -> None:
     """What is asked twice under one key is done once."""
 

@@ -1,0 +1,190 @@
+"""kernels, spawn, shutdown, interrupt, restart."""
+
+from __future__ import annotations
+
+import os
+import sys
+from datetime import datetime, timezone
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from jupyter_bridge.cli.call import PROBLEM, Call, command
+from jupyter_bridge.cli.which import find_kernel, find_kernels
+from jupyter_bridge.client import Kernel
+from jupyter_bridge.problems import BadRequest, Problem
+
+group = typer.Typer()
+
+# A pipe has no width; nothing is cut there.
+_PIPE_WIDTH = 500
+
+KernelArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="KERNEL",
+        help="The kernel's id, the beginning of it, or its name.",
+        show_default=False,
+    ),
+]
+
+
+@command(group)
+def kernels(call: Call) -> None:
+    """List the kernels that run on the server."""
+    with call.connect() as bridge:
+        running = bridge.kernels()
+    if call.json:
+        call.print_json(running)
+    elif running:
+        width = None if sys.stdout.isatty() else _PIPE_WIDTH
+        Console(width=width, markup=False, highlight=False).print(_table(running))
+    else:
+        call.note("No kernel is running.")
+
+
+def _table(running: list[Kernel]) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for title in ("ID", "KERNEL", "NAME", "STATE", "ACTIVE", "CLIENTS", "HELD"):
+        right = title in ("CLIENTS", "HELD")
+        table.add_column(title, justify="right" if right else "left", no_wrap=title == "ID")
+    for kernel in running:
+        table.add_row(
+            kernel.id,
+            kernel.kernelspec or kernel.name,
+            kernel.name if kernel.name != kernel.kernelspec else "",
+            kernel.execution_state or "unknown",
+            ago(kernel.last_activity),
+            str(max(kernel.connections, kernel.relay.clients if kernel.relay else 0)),
+            _size(kernel.relay.bytes if kernel.relay else 0),
+        )
+    return table
+
+
+def ago(moment: datetime | None) -> str:
+    """How long ago, in the largest unit that fits."""
+    if moment is None:
+        return ""
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=timezone.utc)
+    seconds = max(0, int((datetime.now(timezone.utc) - moment).total_seconds()))
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{seconds // size} {unit} ago"
+    return f"{seconds} s ago"
+
+
+def _size(count: int) -> str:
+    for size, unit in ((1 << 20, "MiB"), (1 << 10, "KiB")):
+        if count >= size:
+            return f"{count / size:.1f} {unit}"
+    return f"{count} B"
+
+
+@command(group)
+def spawn(
+    call: Call,
+    kernelspec: Annotated[
+        str, typer.Argument(metavar="KERNELSPEC", help="What to start, such as python3.")
+    ],
+    cwd: Annotated[
+        str | None, typer.Option(metavar="DIR", help="Start it in this folder of the server.")
+    ] = None,
+    path: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PATH", help="Start it where this notebook is, as Jupyter shows paths."
+        ),
+    ] = None,
+    env: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="K=V", help="Set a variable; K alone takes its value from here. Repeatable."
+        ),
+    ] = None,
+    name: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Call it this; other commands know it by it.")
+    ] = None,
+) -> None:
+    """Start a kernel and print its id.
+
+    It runs until it is shut down, and JupyterLab shows it too.
+    """
+    variables = _variables(env or [])
+    with call.connect() as bridge:
+        kernel = bridge.spawn(kernelspec, cwd=cwd, path=path, env=variables or None, name=name)
+    if call.json:
+        call.print_json(kernel)
+    call.print(kernel.id)
+
+
+def _variables(words: list[str]) -> dict[str, str]:
+    variables = {}
+    for word in words:
+        key, given, value = word.partition("=")
+        if not key or not (given or key in os.environ):
+            raise BadRequest(f"--env {word}: write K=V, or the K of a variable that is set here.")
+        variables[key] = value if given else os.environ[key]
+    return variables
+
+
+@command(group)
+def shutdown(
+    call: Call,
+    kernels: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="KERNEL...",
+            help="Ids, beginnings of ids, or names, of the kernels.",
+            show_default=False,
+        ),
+    ],
+) -> int:
+    """Shut kernels down.
+
+    When one of the words is no kernel, none is shut down.
+    """
+    code = 0
+    with call.connect() as bridge:
+        done = []
+        for kernel in {kernel.id: kernel for kernel in find_kernels(bridge, kernels)}.values():
+            try:
+                bridge.shutdown(kernel)
+            except Problem as problem:  # noqa: PERF203 - the others are to go all the same
+                call.complain(problem)
+                code = PROBLEM
+            else:
+                done.append({"id": kernel.id})
+                call.print(kernel.id)
+    if call.json:
+        call.print_json(done)
+    return code
+
+
+@command(group)
+def interrupt(call: Call, kernel: KernelArgument) -> None:
+    """Interrupt what a kernel is running, as Ctrl-C would."""
+    with call.connect() as bridge:
+        found = find_kernel(bridge, kernel)
+        bridge.interrupt(found)
+    _print_id(call, found)
+
+
+@command(group)
+def restart(call: Call, kernel: KernelArgument) -> None:
+    """Restart a kernel and wait until it is ready again.
+
+    Its variables are lost; its id stays.
+    """
+    with call.connect() as bridge:
+        found = find_kernel(bridge, kernel)
+        bridge.restart(found)
+    _print_id(call, found)
+
+
+def _print_id(call: Call, kernel: Kernel) -> None:
+    if call.json:
+        call.print_json({"id": kernel.id})
+    call.print(kernel.id)

@@ -1,0 +1,62 @@
+"""Which kernel a person means: an id, the beginning of one, a name, or a kernelspec."""
+
+from __future__ import annotations
+
+from jupyter_bridge.client import Bridge, Kernel
+from jupyter_bridge.problems import Conflict, NotFound
+
+
+def find_kernels(bridge: Bridge, words: list[str]) -> list[Kernel]:
+    """The running kernel that each word means; NotFound or Conflict before anything is done."""
+    running = bridge.kernels()
+    return [_one(word, running) for word in words]
+
+
+def find_kernel(bridge: Bridge, word: str) -> Kernel:
+    """The running kernel that one word means."""
+    return find_kernels(bridge, [word])[0]
+
+
+def find_place(bridge: Bridge, word: str | None) -> Kernel | str:
+    """Where code is to run: a kernel that runs, or the name of a kernelspec.
+
+    The name of a kernelspec wins over the beginning of an id. Without a word it is the server's
+    default kernelspec.
+    """
+    specs = bridge.kernelspecs()
+    if word is None:
+        return next(iter(specs), "python3")
+    if word in specs:
+        return word
+    running = bridge.kernels()
+    if _meant(word, running):
+        return _one(word, running)
+    raise NotFound(
+        f"{word} is neither a running kernel ({_listed(running)}) nor a kernelspec "
+        f"(there are {', '.join(specs)}).",
+        kernels=[kernel.id for kernel in running],
+        kernelspecs=list(specs),
+    )
+
+
+def _one(word: str, running: list[Kernel]) -> Kernel:
+    meant = _meant(word, running)
+    if len(meant) == 1:
+        return meant[0]
+    ids = [kernel.id for kernel in meant or running]
+    if meant:
+        raise Conflict(f"{word} may mean {len(ids)} kernels: {', '.join(ids)}.", kernels=ids)
+    raise NotFound(f"There is no kernel {word}; {_listed(running)}.", kernels=ids)
+
+
+def _listed(running: list[Kernel]) -> str:
+    ids = ", ".join(kernel.id for kernel in running)
+    return f"there are {ids}" if ids else "none is running"
+
+
+def _meant(word: str, running: list[Kernel]) -> list[Kernel]:
+    """Every kernel that may be meant: by its id, by a name given to it, by the id's beginning."""
+    by_id = [kernel for kernel in running if kernel.id == word]
+    by_name = [kernel for kernel in running if kernel.name == word != kernel.kernelspec]
+    by_start = [kernel for kernel in running if word and kernel.id.startswith(word)]
+    return by_id or by_name or by_start

@@ -1,0 +1,151 @@
+"""The command as people and scripts meet it: in a terminal (a pty), or with pipes."""
+
+from __future__ import annotations
+
+import os
+import pty
+import re
+import select
+import signal
+import subprocess
+import sys
+import time
+
+from jupyter_bridge.client import Bridge
+from jupyter_bridge.problems import Problem
+from tests.conftest import Server
+
+COMMAND = [sys.executable, "-c", "from jupyter_bridge.cli import main; main()"]
+# A session's first process gets the terminal that it opens as its own.
+_TAKE_TERMINAL = (
+    "import os; os.close(os.open(os.ttyname(2), os.O_RDWR)); "
+    "from jupyter_bridge.cli import main; main()"
+)
+# The machine may be loaded; a test that fails waits this long, one that passes does not.
+PATIENCE = 40.0
+
+
+def environment(server: Server | None, **more: str) -> dict[str, str]:
+    """The surroundings of a command that is to find this server, and no other."""
+    env = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("JUPYTER", "JPY_", "COLUMNS", "NO_COLOR"))
+    }
+    if server is not None:
+        env |= {"JUPYTER_BRIDGE_URL": server.url, "JUPYTER_BRIDGE_TOKEN": server.token}
+    else:
+        env["JUPYTER_RUNTIME_DIR"] = "/nonexistent"
+    return {**env, "TERM": "xterm", "PYTHONWARNINGS": "error", **more}
+
+
+def call(
+    server: Server | None, *arguments: str, stdin: str = "", env: dict[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run the command with pipes and wait for it."""
+    return subprocess.run(
+        [*COMMAND, *arguments],
+        input=stdin,
+        env=environment(server, **(env or {})),
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+    )
+
+
+class Terminal:
+    """The command in a terminal of 100 columns: `expect` what it shows, `type` to it.
+
+    `stdin` and `stdout` may be something else than the terminal.
+    """
+
+    def __init__(
+        self,
+        server: Server,
+        *arguments: str,
+        stdin: int | None = None,
+        stdout: int | None = None,
+        env: dict[str, str] | None = None,
+    ) -> None:
+        self._main, theirs = pty.openpty()
+        subprocess.run(["stty", "cols", "100", "rows", "40"], stdin=theirs, check=True)
+        self.shown = ""
+        self._seen = 0
+        try:
+            self._process = subprocess.Popen(
+                [sys.executable, "-c", _TAKE_TERMINAL, *arguments],
+                stdin=theirs if stdin is None else stdin,
+                stdout=theirs if stdout is None else stdout,
+                stderr=theirs,
+                env=environment(server, COLUMNS="100", **(env or {})),
+                start_new_session=True,
+            )
+        finally:
+            os.close(theirs)
+
+    def __enter__(self) -> Terminal:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._process.kill()
+        self._process.wait()
+        os.close(self._main)
+
+    def expect(self, pattern: str) -> str:
+        """Wait until this shows up behind what was expected before; returns what came up to it."""
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            found = re.compile(pattern, re.DOTALL).search(self.shown, self._seen)
+            if found:
+                text = self.shown[self._seen : found.end()]
+                self._seen = found.end()
+                return text
+            if time.monotonic() > deadline or not self._read(0.2):
+                raise AssertionError(f"{pattern!r} did not come; shown is:\n{self.shown}")
+
+    def type(self, text: str) -> None:
+        """Press these keys; a newline is Enter, \\x03 Ctrl-C, \\x04 Ctrl-D."""
+        os.write(self._main, text.replace("\n", "\r").encode())
+
+    def interrupt(self) -> None:
+        """Press Ctrl-C as a person would: not in the very moment in which a prompt appears.
+
+        Python's readline shows the prompt a little before it listens, and misses a signal between.
+        """
+        time.sleep(1)
+        self.type("\x03")
+
+    def hang_up(self) -> None:
+        """The terminal is closed."""
+        self._process.send_signal(signal.SIGHUP)
+
+    def wait(self) -> int:
+        """What it exits with; everything that it still shows is in `shown`."""
+        deadline = time.monotonic() + PATIENCE
+        while self._process.poll() is None:
+            assert time.monotonic() < deadline, f"it does not end; shown is:\n{self.shown}"
+            self._read(0.1)
+        while self._read(0.1):
+            pass
+        return self._process.returncode
+
+    def _read(self, seconds: float) -> bool:
+        """Take in what there is; false when there is nothing any more."""
+        ready, _, _ = select.select([self._main], [], [], seconds)
+        if not ready:
+            return self._process.poll() is None
+        try:
+            chunk = os.read(self._main, 65536)
+        except OSError:  # Linux's way to say that nobody has the other end
+            return False
+        self.shown += chunk.decode("utf-8", "replace")
+        return bool(chunk)
+
+
+def running(bridge: Bridge) -> set[str]:
+    """The ids of the server's kernels."""
+    while True:
+        try:
+            return {kernel.id for kernel in bridge.kernels()}
+        except Problem:
+            time.sleep(0.1)  # the host stumbles over a kernel that is just starting

@@ -1,0 +1,155 @@
+"""The extension in its host: found, configured, built once, and leaving nothing behind."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import json
+import os
+import re
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from tornado.httpclient import HTTPRequest
+from tornado.websocket import websocket_connect
+
+from jupyter_bridge import __version__, _jupyter_server_extension_points
+from jupyter_bridge.app import BridgeApp
+
+from .relay.conftest import bridge
+from .relay.driving import PATIENCE, Bridge
+
+__all__ = ["bridge"]  # a fixture
+
+
+def test_extension_point() -> None:
+    """Jupyter finds the application by the package's hook."""
+    assert _jupyter_server_extension_points() == [{"module": "jupyter_bridge", "app": BridgeApp}]
+
+
+def test_package_is_light() -> None:
+    """Importing the package, or its client, does not import jupyter_server."""
+    code = "import sys, jupyter_bridge.client; print('jupyter_server' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"
+
+
+def test_traits_are_documented() -> None:
+    """Every trait of the application can be configured and says what it does."""
+    own = BridgeApp.class_own_traits(config=True)
+    assert {"ring_bytes", "execution_keep"} <= set(own)
+    assert all(trait.help for trait in own.values())
+
+
+def test_enabled_by_installing(tmp_path: Path) -> None:
+    """`jupyter server extension list` names the extension and says OK."""
+    env = {**os.environ, "JUPYTER_CONFIG_DIR": str(tmp_path)}
+    jupyter = [sys.executable, "-m", "jupyter_server.extension.serverextension"]
+    subprocess.run(
+        [*jupyter, "enable", "jupyter_bridge", "--user"], env=env, check=True, capture_output=True
+    )
+    done = subprocess.run([*jupyter, "list"], env=env, capture_output=True, text=True, check=True)
+    said = re.sub(r"\x1b\[\d*m", "", done.stdout + done.stderr)
+    assert "jupyter_bridge enabled" in said
+    assert re.search(rf"jupyter_bridge {re.escape(__version__)} +OK", said)
+
+
+async def test_index(bridge: Bridge) -> None:
+    """`GET B/` names the version, the parts and links that work, with and without a slash."""
+    for path in ("/", ""):
+        answer = await bridge.get(path)
+        assert answer.status == 200, path
+        assert answer.json["version"] == __version__
+    for link in (*answer.json["parts"].values(), answer.json["links"]["openapi"]):
+        assert (await bridge.get(link, host=True)).status == 200
+    assert (await bridge.get(answer.json["links"]["metrics"], host=True)).status == 200
+
+
+async def test_base_url(jp_fetch: Any, jp_base_url: str, jp_serverapp: Any) -> None:
+    """Below a base URL all links have it, and all routes are there."""
+    answer = json.loads((await jp_fetch("bridge/")).body)
+    assert answer["parts"]["kernels"] == f"{jp_base_url}bridge/kernels"
+    assert json.loads((await jp_fetch("bridge", "kernels")).body) == []
+
+
+# -- nothing is left behind --------------------------------------------------------------------
+
+
+class Count:
+    """File descriptors, threads, tasks and children of this process."""
+
+    def __init__(self) -> None:
+        gc.collect()
+        process = psutil.Process()
+        self.fds = process.num_fds()
+        self.threads = threading.active_count()
+        self.tasks = len(asyncio.all_tasks())
+        self.children = len(process.children(recursive=True))
+
+    def more_than(self, other: Count) -> dict[str, int]:
+        return {
+            name: value - vars(other)[name]
+            for name, value in vars(self).items()
+            if value > vars(other)[name]
+        }
+
+
+async def a_session(jp_fetch: Any, url: str, headers: dict[str, str]) -> None:
+    """Spawn, sit down on every seat, execute in every way, misbehave, shut down."""
+    answer = await jp_fetch("bridge", "spawn", "python3", method="POST", body="{}")
+    kernel_id = json.loads(answer.body)["id"]
+    seats = [
+        await websocket_connect(HTTPRequest(f"{url}/{seat}/{kernel_id}", headers=headers))
+        for seat in ("channels", "shell", "iopub", "stdin", "stdio", "control")
+    ]
+    for body, more in (
+        ({"code": "print(1)"}, {}),
+        ({"code": "1/0"}, {"Accept": "text/event-stream"}),
+        ({"code": "input()", "inputs": ["x"]}, {}),
+        ({"code": "import time; time.sleep(9)", "timeout": 0.2}, {}),
+        ({"code": "import time; time.sleep(60)"}, {"Prefer": "respond-async"}),
+    ):
+        await jp_fetch(
+            *("bridge", "execute", kernel_id),
+            method="POST",
+            body=json.dumps(body),
+            headers=more,
+        )
+    await seats[0].write_message("no message")
+    await seats[1].write_message(b"\xff\xff")
+    for seat in seats[2:4]:
+        seat.close()
+    await jp_fetch("bridge", "restart", kernel_id, method="POST", body="")
+    await jp_fetch("bridge", "shutdown", kernel_id, method="DELETE")
+    for seat in seats:
+        while await asyncio.wait_for(seat.read_message(), PATIENCE) is not None:
+            pass
+        seat.close()
+
+
+async def test_leaves_nothing_behind(
+    jp_fetch: Any,
+    jp_serverapp: Any,
+    jp_http_port: int,
+    jp_base_url: str,
+    jp_auth_header: dict[str, str],
+) -> None:
+    """After clients and kernels are gone, fds, tasks, threads and children are as before."""
+    url = f"ws://127.0.0.1:{jp_http_port}{jp_base_url}bridge"
+    await a_session(jp_fetch, url, jp_auth_header)  # what is made once and kept is made here
+    before = Count()
+    await a_session(jp_fetch, url, jp_auth_header)
+    deadline = asyncio.get_running_loop().time() + PATIENCE
+    while more := Count().more_than(before):
+        if asyncio.get_running_loop().time() > deadline:
+            pytest.fail(f"left behind: {more}")
+        await asyncio.sleep(0.1)
+    (app,) = jp_serverapp.extension_manager.extension_apps["jupyter_bridge"]
+    await app.stop_extension()
+    names = {task.get_coro().__qualname__ for task in asyncio.all_tasks()}  # type: ignore[union-attr]
+    assert not [name for name in names if name.startswith(("Relay", "Execution", "SocketIO"))]
