@@ -20,6 +20,7 @@ from jupyter_bridge.connections.mounts import Mounts
 from jupyter_bridge.connections.policy import Policy
 from jupyter_bridge.connections.remembered import Remembered
 from jupyter_bridge.connections.sources import Sources
+from jupyter_bridge.connections.transfers import Transfers
 from jupyter_bridge.connections.vault import Vault
 from jupyter_bridge.relay import handlers as relay_handlers
 from jupyter_bridge.relay.executions import Executions
@@ -76,6 +77,11 @@ class BridgeApp(ExtensionApp):
         Unicode(), help="Hosts that connections may speak to by plain http, without encryption."
     ).tag(config=True)
 
+    transfer_roots = List(
+        Unicode(),
+        help="Folders besides the server's root that data sets may be brought to and taken from.",
+    ).tag(config=True)
+
     @default("connections_dir")
     def _connections_dir(self) -> str:
         return str(Path(jupyter_data_dir(), "jupyter_bridge", "connections"))
@@ -105,7 +111,14 @@ class BridgeApp(ExtensionApp):
             Route("/?", IndexHandler),
             Route("/openapi.json", OpenAPIHandler, {"app": self}),
             *relay_handlers.routes(self.relays, self.executions, events),
-            *connection_handlers.routes(self.remotes, self.mounts, events, server.root_dir),
+            *connection_handlers.routes(
+                self.remotes,
+                self.mounts,
+                self.transfers,
+                events,
+                server.root_dir,
+                self.transfer_roots,
+            ),
         ]
         handlers: list[tuple[str, Any, dict[str, Any]]] = [
             *((route.pattern, route.handler, route.parts) for route in self.routes),
@@ -137,21 +150,40 @@ class BridgeApp(ExtensionApp):
             log=self.log,
         )
 
-    async def _start_jupyter_server_extension(self, serverapp: Any) -> None:
-        """The server runs: read the configuration, and take up the mounts that are there."""
-        self.remotes.start()
-        self._recovering = asyncio.ensure_future(self._recover_mounts())
+        self.transfers = Transfers(
+            folder / "transfers",
+            self.remotes.get,
+            log=self.log,
+            on_change=lambda transfer, _: events.emit(
+                "transfer_state",
+                connection=transfer.job.connection,
+                transfer=transfer.id,
+                direction=transfer.job.direction,
+                state=transfer.state,
+            ),
+        )
 
-    async def _recover_mounts(self) -> None:
+    async def _start_jupyter_server_extension(self, serverapp: Any) -> None:
+        """The server runs: read the configuration, go on with mounts and transfers."""
+        self.remotes.start()
+        self._recovering = asyncio.ensure_future(self._recover())
+
+    async def _recover(self) -> None:
         try:
             await self.mounts.recover()
         except Exception:
             self.log.exception("The mounts of an earlier server could not be taken up")
+        try:
+            await self.remotes.loaded()
+            await self.transfers.start()
+        except Exception:
+            self.log.exception("The transfers of an earlier server could not be taken up")
 
     async def stop_extension(self) -> None:
         """Close everything this extension opened; kernels are the host's to stop."""
         if self._recovering is not None:
             await asyncio.wait({self._recovering})
+        await self.transfers.close()
         await self.mounts.close()
         await self.remotes.close()
         await self.socketio.close()

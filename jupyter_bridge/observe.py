@@ -103,6 +103,15 @@ SCHEMAS = {
             before=_STATE,
         ),
         _schema(
+            "transfer_state",
+            "Transfer changed",
+            "A data set on its way came into another state.",
+            connection=_CONNECTION,
+            transfer={"type": "string", "description": "The transfer's id."},
+            direction={"type": "string", "description": "download or upload"},
+            state={"type": "string", "description": "queued, running, paused, done, failed, …"},
+        ),
+        _schema(
             "connection_action",
             "Connection used",
             "Somebody added, removed, logged in, logged out, mounted or unmounted a connection.",

@@ -45,7 +45,7 @@ def verbs() -> list[Verb]:
     parts: Any = None
     return [
         Verb(method, route.path, handler.verb.action, handler.verb.proof)
-        for route in routes(parts, parts, parts, "")
+        for route in routes(parts, parts, parts, parts, "")
         for method in METHODS
         if hasattr(handler := getattr(route.handler, method.lower()), "verb")
     ]
@@ -149,7 +149,7 @@ HOWS = [
 
 def test_the_table_is_whole() -> None:
     """Every route has at least one verb, and every verb that is not GET changes something."""
-    assert len({verb.path for verb in VERBS}) == len(routes(*[None] * 3, ""))  # type: ignore[arg-type]
+    assert len({verb.path for verb in VERBS}) == len(routes(*[None] * 4, ""))  # type: ignore[arg-type]
     assert all(verb.action != "read" for verb in VERBS if verb.method != "GET")
 
 

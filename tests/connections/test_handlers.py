@@ -237,3 +237,58 @@ async def test_openapi_describes_the_routes(fetch: Any) -> None:
     assert {"get", "post"} <= set(paths["/conns"])
     assert {"get", "put", "delete"} <= set(paths["/conn/{name}"])
     assert "/conn/{name}/browse/{path}" in paths
+
+
+# -- transfers ---------------------------------------------------------------------------------
+
+
+async def test_a_download_is_a_job(fetch: Any, lab: str, jp_root_dir: Path) -> None:
+    """A transfer is 202 with a Location, can be followed as events, and ends with the files."""
+    body = {"connection": lab, "direction": "download", "permId": "a", "path": "here"}
+    response = await send(fetch, "POST", "transfers", body)
+    assert response.code == 202
+    transfer = read(response)["transfer"]
+    assert response.headers["Location"].endswith(f"/bridge/transfers/{transfer}")
+    events = await send(fetch, "GET", f"transfers/{transfer}", Accept="application/x-ndjson")
+    last = json.loads(events.body.strip().splitlines()[-1])
+    assert (last["event"], last["data"]["state"]) == ("done", "done")
+    assert last["data"]["done"] == last["data"]["total"] == 4099
+    assert (jp_root_dir / "here/a/b/two.bin").read_bytes() == FILES["a/b/two.bin"]
+    assert [one["transfer"] for one in read(await send(fetch, "GET", "transfers"))] == [transfer]
+
+
+async def test_a_download_can_be_waited_for(fetch: Any, lab: str, jp_root_dir: Path) -> None:
+    """GET dataset with a path answers when the data set is there, and where that is."""
+    target = quote(str(jp_root_dir / "there"), safe="")
+    body = read(await send(fetch, "GET", f"dataset/{lab}/a/{target}"))
+    assert body["path"] == str(jp_root_dir / "there" / "a")
+    assert sorted(body["files"]) == ["b/two.bin", "one.txt"]
+    assert (jp_root_dir / "there/a/one.txt").read_text() == "one"
+
+
+async def test_registering_makes_a_data_set(
+    fetch: Any, lab: str, jp_root_dir: Path, store: Path
+) -> None:
+    """POST dataset uploads files below the server's root, and names the new data set."""
+    (jp_root_dir / "up load.txt").write_text("up")
+    wanted = {"files": ["up%20load.txt"], "entityIdentifier": "a", "type": "RAW"}
+    body = read(await send(fetch, "POST", f"dataset/{lab}", wanted))
+    assert (body["status"], body["permId"]) == (200, "a/up load.txt")
+    assert (store / "a/up load.txt").read_text() == "up"
+
+
+@pytest.mark.parametrize("path", ["/etc/passwd", "../x", "/"])
+async def test_transfers_stay_within_the_roots(fetch: Any, lab: str, path: str) -> None:
+    """Neither direction touches the host outside of the server's root and transfer_roots."""
+    for direction in ("download", "upload"):
+        body = {"connection": lab, "direction": direction, "permId": "a", "path": path}
+        code, problem = await fail(fetch, "POST", "transfers", body)
+        assert (code, problem["error"]) == (403, "denied")
+    assert read(await send(fetch, "GET", "transfers")) == []
+
+
+async def test_unknown_transfers_are_not_found(fetch: Any) -> None:
+    """An unknown transfer is 404 for every verb."""
+    for method, path in (("GET", ""), ("DELETE", ""), ("POST", "/resume")):
+        code, _ = await fail(fetch, method, f"transfers/nothing{path}")
+        assert code == 404

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from jupyter_bridge import observe
@@ -18,26 +19,45 @@ from jupyter_bridge.connections.handlers.data import (
     DatasetTypesHandler,
     SampleHandler,
 )
+from jupyter_bridge.connections.handlers.transfers import (
+    DownloadHandler,
+    RegisterHandler,
+    ResumeHandler,
+    TransferHandler,
+    TransfersHandler,
+)
 from jupyter_bridge.connections.mounts import Mounts
+from jupyter_bridge.connections.transfers import Transfers
 from jupyter_bridge.web import Route
 
 
 def routes(
-    connections: Connections, mounts: Mounts, events: observe.Events, root_dir: str
+    connections: Connections,
+    mounts: Mounts,
+    transfers: Transfers,
+    events: observe.Events,
+    root_dir: str,
+    roots: Sequence[str] = (),
 ) -> list[Route]:
-    """Every connection route, for app.py."""
+    """Every connection route, for app.py; `roots` are folders that transfers may use, too."""
     parts: dict[str, Any] = {
         "connections": connections,
         "mounts": mounts,
         "events": events,
         "root_dir": root_dir,
     }
+    moving = {**parts, "transfers": transfers, "roots": roots}
     return [
         Route("/kinds", KindsHandler, parts),
         Route("/conns", ConnsHandler, parts),
         Route("/conn/{name}", ConnHandler, parts),
         Route("/conn/{name}/browse/{path}", BrowseHandler, parts, greedy=True),
+        Route("/dataset/{conn}", RegisterHandler, moving),
         Route("/dataset/{conn}/{perm_id}", DatasetHandler, parts),
+        Route("/dataset/{conn}/{perm_id}/{path}", DownloadHandler, moving, greedy=True),
+        Route("/transfers", TransfersHandler, moving),
+        Route("/transfers/{transfer_id}", TransferHandler, moving),
+        Route("/transfers/{transfer_id}/resume", ResumeHandler, moving),
         Route("/content/{conn}/{perm_id}/{file}", ContentHandler, parts, greedy=True),
         Route("/datasetTypes/{conn}", DatasetTypesHandler, parts),
         Route("/sample/{conn}/{identifier}", SampleHandler, parts, greedy=True),
