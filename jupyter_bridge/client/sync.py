@@ -22,6 +22,7 @@ from jupyter_bridge.client import stream as a_stream
 from jupyter_bridge.client.answers import Kernel, Result
 from jupyter_bridge.client.bridge import BridgeClient, Options
 from jupyter_bridge.client.channels import Message
+from jupyter_bridge.client.connections import PlainConnections
 from jupyter_bridge.client.events import Event
 from jupyter_bridge.problems import Conflict
 
@@ -289,6 +290,11 @@ class Bridge:
     def url(self) -> str:
         """The base url of the server."""
         return self._client.url
+
+    @property
+    def connections(self) -> PlainConnections:
+        """The connections of the server; see `jupyter_bridge.client.connections.Connections`."""
+        return PlainConnections(self._client.connections, self._loop.run)
 
     def info(self) -> dict[str, Any]:
         """What the bridge says of itself: version, parts, links."""
