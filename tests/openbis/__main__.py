@@ -20,10 +20,9 @@ def main() -> None:
     parser.add_argument("--api", default="3.7")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
-        folder = options.folder or Path(temporary)
-        simulator = Simulator(folder, port=options.port)
+        simulator = Simulator(Path(temporary), port=options.port)
         simulator.knobs.api = options.api
-        seed = folder / "seed"
+        seed = (options.folder or Path(temporary)) / "seed"
         files = {
             path.relative_to(seed).as_posix(): path for path in seed.rglob("*") if path.is_file()
         }
