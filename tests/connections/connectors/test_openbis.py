@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import os
+import ssl
+import subprocess
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -14,6 +17,7 @@ from pybis import Openbis
 
 from jupyter_bridge.connections.connection import Connection
 from jupyter_bridge.connections.connector import WrongCredentials
+from jupyter_bridge.connections.outbound import Trust
 from jupyter_bridge.connections.roles import (
     CanBrowse,
     CanRead,
@@ -175,6 +179,35 @@ def test_a_redirect_is_not_followed(simulator: Simulator, tmp_path: Path, target
     simulator.knobs.redirect = target
     with pytest.raises((RemoteFailed, Denied)):
         run(simulator, tmp_path, Connection.login)
+
+
+def test_a_certificate_of_its_own_is_trusted_only_when_named(tmp_path: Path) -> None:
+    """Self-signed: refused, unless its file or its fingerprint was given for this connection."""
+    pem = tmp_path / "tls.pem"
+    subprocess.run(
+        [
+            *("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"),
+            *("-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"),
+            *("-keyout", str(pem), "-out", str(tmp_path / "cert.pem")),
+        ],
+        check=True,
+        capture_output=True,
+    )
+    cert = (tmp_path / "cert.pem").read_text()
+    pin = hashlib.sha256(ssl.PEM_cert_to_DER_cert(cert)).hexdigest()
+    with pem.open("a") as whole:
+        whole.write(cert)
+
+    async def login(url: str, trust: Trust) -> str:
+        async with connection(url, tmp_path, trust=trust) as one:
+            await one.login()
+            return one.state
+
+    with Simulator(tmp_path / "openbis", tls=pem) as secured:
+        with pytest.raises(RemoteFailed, match="not trusted"):
+            asyncio.run(login(secured.url, Trust()))
+        for trust in (Trust(ca_file=str(tmp_path / "cert.pem")), Trust(pin=pin)):
+            assert asyncio.run(login(secured.url, trust)) == "connected"
 
 
 def test_a_huge_answer_is_refused(
