@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -29,6 +30,7 @@ async def connection(
         yield made
     finally:
         await made.close()
+        await asyncio.sleep(0.02)  # aborted lines are let go of by the loop, a turn later
 
 
 class MemorySink:
