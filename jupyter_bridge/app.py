@@ -8,13 +8,16 @@ from typing import Any
 
 import msgspec
 from jupyter_core.paths import jupyter_data_dir
+from jupyter_core.utils import ensure_async
 from jupyter_server.extension.application import ExtensionApp
 from jupyter_server.gateway.gateway_client import GatewayClient
 from traitlets import Bool, Dict, Enum, Float, Int, List, Unicode, default
 
 from jupyter_bridge import __version__, observe, openapi
+from jupyter_bridge.connections import environment
 from jupyter_bridge.connections import handlers as connection_handlers
 from jupyter_bridge.connections.connections import Connections
+from jupyter_bridge.connections.environment import Environment
 from jupyter_bridge.connections.kinds import Kinds
 from jupyter_bridge.connections.mounts import Mounts
 from jupyter_bridge.connections.policy import Policy
@@ -23,6 +26,7 @@ from jupyter_bridge.connections.sources import Sources
 from jupyter_bridge.connections.transfers import Transfers
 from jupyter_bridge.connections.vault import Vault
 from jupyter_bridge.relay import handlers as relay_handlers
+from jupyter_bridge.relay.execution import ExecuteBody
 from jupyter_bridge.relay.executions import Executions
 from jupyter_bridge.relay.kernels import Kernels
 from jupyter_bridge.relay.relays import Relays
@@ -118,6 +122,7 @@ class BridgeApp(ExtensionApp):
                 events,
                 server.root_dir,
                 self.transfer_roots,
+                self.ask_environment,
             ),
         ]
         handlers: list[tuple[str, Any, dict[str, Any]]] = [
@@ -162,6 +167,28 @@ class BridgeApp(ExtensionApp):
                 state=transfer.state,
             ),
         )
+
+    async def ask_environment(self, user: str, kernel_id: str) -> Environment:
+        """What a kernel runs on, as it says itself when it is asked silently."""
+        server: Any = self.serverapp
+        kernel = await self.relays.model(kernel_id)
+        spec = await ensure_async(server.kernel_spec_manager.get_kernel_spec(kernel.kernelspec))
+
+        async def run(code: str) -> str:
+            body = ExecuteBody(code, silent=True, store_history=False, allow_stdin=False)
+            execution = await self.executions.start(user, kernel_id, body, ephemeral=False)
+            try:
+                await execution.answered.wait()
+            finally:
+                if not execution.answered.is_set():
+                    execution.cancel()
+            return "".join(
+                output["text"]
+                for output in execution.model().outputs
+                if output.get("name") == "stdout"
+            )
+
+        return await environment.ask(run, spec.language)
 
     async def _start_jupyter_server_extension(self, serverapp: Any) -> None:
         """The server runs: read the configuration, go on with mounts and transfers."""

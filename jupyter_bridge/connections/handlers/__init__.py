@@ -19,6 +19,11 @@ from jupyter_bridge.connections.handlers.data import (
     DatasetTypesHandler,
     SampleHandler,
 )
+from jupyter_bridge.connections.handlers.environments import (
+    AskKernel,
+    EnvironmentHandler,
+    RequirementsHandler,
+)
 from jupyter_bridge.connections.handlers.transfers import (
     DownloadHandler,
     RegisterHandler,
@@ -38,8 +43,12 @@ def routes(
     events: observe.Events,
     root_dir: str,
     roots: Sequence[str] = (),
+    ask_kernel: AskKernel | None = None,
 ) -> list[Route]:
-    """Every connection route, for app.py; `roots` are folders that transfers may use, too."""
+    """Every connection route, for app.py; `roots` are folders that transfers may use, too.
+
+    `ask_kernel` brings the kernels in, which this part does not know.
+    """
     parts: dict[str, Any] = {
         "connections": connections,
         "mounts": mounts,
@@ -55,6 +64,8 @@ def routes(
         Route("/dataset/{conn}", RegisterHandler, moving),
         Route("/dataset/{conn}/{perm_id}", DatasetHandler, parts),
         Route("/dataset/{conn}/{perm_id}/{path}", DownloadHandler, moving, greedy=True),
+        Route("/requirements", RequirementsHandler),
+        Route("/environment/{kernel_id}", EnvironmentHandler, {"ask_kernel": ask_kernel}),
         Route("/transfers", TransfersHandler, moving),
         Route("/transfers/{transfer_id}", TransferHandler, moving),
         Route("/transfers/{transfer_id}/resume", ResumeHandler, moving),
