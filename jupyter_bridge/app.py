@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
 import msgspec
 from jupyter_core.paths import jupyter_data_dir
+from jupyter_core.utils import ensure_async
 from jupyter_server.extension.application import ExtensionApp
 from jupyter_server.gateway.gateway_client import GatewayClient
-from traitlets import Bool, Float, Int, Unicode
+from traitlets import Bool, Dict, Enum, Float, Int, List, Unicode, default
 
 from jupyter_bridge import __version__, observe, openapi
+from jupyter_bridge.connections import environment
+from jupyter_bridge.connections import handlers as connection_handlers
+from jupyter_bridge.connections.connections import Connections
+from jupyter_bridge.connections.environment import Environment
+from jupyter_bridge.connections.kinds import Kinds
+from jupyter_bridge.connections.mounts import Mounts
+from jupyter_bridge.connections.policy import Policy
+from jupyter_bridge.connections.remembered import Remembered
+from jupyter_bridge.connections.sources import Sources
+from jupyter_bridge.connections.transfers import Transfers
+from jupyter_bridge.connections.vault import Vault
 from jupyter_bridge.consoles import handlers as console_handlers
 from jupyter_bridge.consoles import terminals
 from jupyter_bridge.consoles.archive import Archive
@@ -21,6 +34,7 @@ from jupyter_bridge.consoles.runs import Runs
 from jupyter_bridge.consoles.sources.kernel import KernelSource
 from jupyter_bridge.consoles.sources.terminal import TerminalSource
 from jupyter_bridge.relay import handlers as relay_handlers
+from jupyter_bridge.relay.execution import ExecuteBody
 from jupyter_bridge.relay.executions import Executions
 from jupyter_bridge.relay.kernels import Kernels
 from jupyter_bridge.relay.relays import Relays
@@ -34,6 +48,7 @@ class BridgeApp(ExtensionApp):
     name = "jupyter_bridge"
     description = "One door on a Jupyter server to everything that runs behind it."
     load_other_extensions = True
+    _recovering: asyncio.Task[None] | None = None
 
     ring_bytes = Int(
         64 << 20,
@@ -81,10 +96,47 @@ class BridgeApp(ExtensionApp):
     def _record(self, name: str, source: TerminalSource) -> None:
         self.consoles.record(name, source)
 
+    connections = List(
+        Dict(),
+        help="Connections, each a dict of name, url, kind and its fields, as in the YAML file.",
+    ).tag(config=True)
+
+    connections_dir = Unicode(
+        help="Folder for what connections hold: settings, known hosts, the vault's file (0700)."
+    ).tag(config=True)
+
+    vault = Enum(
+        ["auto", "keyring", "file", "memory"],
+        "auto",
+        help="Where secrets of remembered connections are kept; auto takes the first that works.",
+    ).tag(config=True)
+
+    allow_private_networks = Bool(
+        True, help="Whether connections may lead to private networks (10.x, 192.168.x, fc00::…)."
+    ).tag(config=True)
+
+    allow_loopback = Bool(
+        False, help="Whether connections may lead to this very machine, also by plain http."
+    ).tag(config=True)
+
+    insecure_http_hosts = List(
+        Unicode(), help="Hosts that connections may speak to by plain http, without encryption."
+    ).tag(config=True)
+
+    transfer_roots = List(
+        Unicode(),
+        help="Folders besides the server's root that data sets may be brought to and taken from.",
+    ).tag(config=True)
+
+    @default("connections_dir")
+    def _connections_dir(self) -> str:
+        return str(Path(jupyter_data_dir(), "jupyter_bridge", "connections"))
+
     def initialize_handlers(self) -> None:
         """Build the parts and list every route; called once, when the server has its managers."""
         server: Any = self.serverapp
-        self.log.addFilter(observe.Redact())
+        for log in (self.log, server.log):  # handlers speak through the host's
+            observe.redact(log)
         remote = bool(server.gateway_config.gateway_enabled)
         events = observe.Events(server.event_logger)
         kernels = Kernels(
@@ -103,11 +155,21 @@ class BridgeApp(ExtensionApp):
         self.consoles = self._consoles(server, events)
         self.consoles.load()
         self.runs = Runs(self.consoles, root_dir=Path(server.root_dir), keep=self.run_keep)
+        self.make_connections(server, events)
         self.routes = [
             Route("/?", IndexHandler),
             Route("/openapi.json", OpenAPIHandler, {"app": self}),
             *relay_handlers.routes(self.relays, self.executions, events),
             *console_handlers.routes(self.consoles, self.runs, events),
+            *connection_handlers.routes(
+                self.remotes,
+                self.mounts,
+                self.transfers,
+                events,
+                server.root_dir,
+                self.transfer_roots,
+                self.ask_environment,
+            ),
         ]
         handlers: list[tuple[str, Any, dict[str, Any]]] = [
             *((route.pattern, route.handler, route.parts) for route in self.routes),
@@ -150,8 +212,11 @@ class BridgeApp(ExtensionApp):
         )
 
     async def _start_jupyter_server_extension(self, serverapp: Any) -> None:
-        """Record also the terminals of a manager that is not ours; the host has made it now."""
+        """The server runs: record its terminals, read the connections, go on with transfers."""
+        # Also the terminals of a manager that is not ours; the host has made it now.
         self.consoles.attach()
+        self.remotes.start()
+        self._recovering = asyncio.ensure_future(self._recover())
 
     def current_activity(self) -> dict[str, Any] | None:
         """Live terminals, so that a server with some is not taken for idle; None without."""
@@ -161,10 +226,84 @@ class BridgeApp(ExtensionApp):
             if console.kind == "terminal" and console.state == "live"
         } or None
 
+    def make_connections(self, server: Any, events: observe.Events) -> None:
+        """Build the connections; nothing is read and nobody is asked before the server runs."""
+        folder = Path(self.connections_dir)
+        if server.disable_check_xsrf:
+            self.log.critical(
+                "disable_check_xsrf is on: any web page can use the connections of this server."
+            )
+        self.mounts = Mounts(folder / "mounts", Path.home(), self.log)
+        self.remotes = Connections(
+            Kinds(),
+            Remembered(folder, Vault(folder / "vault", self.log, self.vault), self.log),
+            sources=Sources(self.connections, server.config_file_paths),
+            policy=Policy(
+                self.allow_private_networks,
+                self.allow_loopback,
+                frozenset(host.lower() for host in self.insecure_http_hosts),
+            ),
+            folder=folder / "state",
+            root_dir=Path(server.root_dir),
+            events=events,
+            log=self.log,
+        )
+
+        self.transfers = Transfers(
+            folder / "transfers",
+            self.remotes.get,
+            log=self.log,
+            on_change=lambda transfer, _: events.emit(
+                "transfer_state",
+                connection=transfer.job.connection,
+                transfer=transfer.id,
+                direction=transfer.job.direction,
+                state=transfer.state,
+            ),
+        )
+
+    async def ask_environment(self, user: str, kernel_id: str) -> Environment:
+        """What a kernel runs on, as it says itself when it is asked silently."""
+        server: Any = self.serverapp
+        kernel = await self.relays.model(kernel_id)
+        spec = await ensure_async(server.kernel_spec_manager.get_kernel_spec(kernel.kernelspec))
+
+        async def run(code: str) -> str:
+            body = ExecuteBody(code, silent=True, store_history=False, allow_stdin=False)
+            execution = await self.executions.start(user, kernel_id, body, ephemeral=False)
+            try:
+                await execution.answered.wait()
+            finally:
+                if not execution.answered.is_set():
+                    execution.cancel()
+            return "".join(
+                output["text"]
+                for output in execution.model().outputs
+                if output.get("name") == "stdout"
+            )
+
+        return await environment.ask(run, spec.language)
+
+    async def _recover(self) -> None:
+        try:
+            await self.mounts.recover()
+        except Exception:
+            self.log.exception("The mounts of an earlier server could not be taken up")
+        try:
+            await self.remotes.loaded()
+            await self.transfers.start()
+        except Exception:
+            self.log.exception("The transfers of an earlier server could not be taken up")
+
     async def stop_extension(self) -> None:
         """Close everything this extension opened; kernels are the host's to stop."""
+        if self._recovering is not None:
+            await asyncio.wait({self._recovering})
         await self.runs.close()
         await self.consoles.stop()
+        await self.transfers.close()
+        await self.mounts.close()
+        await self.remotes.close()
         await self.socketio.close()
         await self.executions.close()
         await self.relays.close()
@@ -194,7 +333,11 @@ class IndexHandler(BridgeHandler):
         return Index(
             name="jupyter_bridge",
             version=__version__,
-            parts={"kernels": self.link("/kernels"), "consoles": self.link("/consoles")},
+            parts={
+                "kernels": self.link("/kernels"),
+                "consoles": self.link("/consoles"),
+                "connections": self.link("/conns"),
+            },
             links={
                 "openapi": self.link("/openapi.json"),
                 "socket.io": self.link("/socket.io/"),

@@ -54,6 +54,20 @@ CONSOLE_LAG = Histogram(
     "How far behind the present a viewer was at each frame.",
     buckets=(0, 1 << 10, 1 << 14, 1 << 18, 1 << 20, 1 << 22, 1 << 24, 1 << 26),
 )
+CONNECTIONS = Gauge(
+    "jupyter_bridge_connections", "Connections, by kind and state.", ["kind", "state"]
+)
+LOGINS = Counter(
+    "jupyter_bridge_logins",
+    "Logins to remotes, by kind and what came of them.",
+    ["kind", "outcome"],
+)
+LOGIN_SECONDS = Histogram(
+    "jupyter_bridge_login_seconds",
+    "Duration of logins to remotes, by kind.",
+    ["kind"],
+    buckets=(0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100),
+)
 
 _EVENTS = "https://events.jupyter.org/jupyter_bridge"
 
@@ -73,6 +87,9 @@ def _schema(name: str, title: str, description: str, **properties: Any) -> dict[
 
 _WHO = {"type": "string", "description": "The user name, as the identity provider gives it."}
 _CONSOLE = {"type": "string", "description": "The name of the console."}
+_CONNECTION = {"type": "string", "description": "The connection's name."}
+_KIND = {"type": "string", "description": "The connection's kind."}
+_STATE = {"type": "string", "description": "disconnected, connecting, connected, expired, …"}
 _KERNEL = {"type": "string", "description": "The kernel's id in the host's kernel manager."}
 
 SCHEMAS = {
@@ -115,6 +132,34 @@ SCHEMAS = {
             console=_CONSOLE,
             kind={"type": "string", "description": "terminal, kernel, or a connector's own."},
         ),
+        _schema(
+            "connection_state",
+            "Connection changed",
+            "A connection came into another state.",
+            connection=_CONNECTION,
+            kind=_KIND,
+            state=_STATE,
+            before=_STATE,
+        ),
+        _schema(
+            "transfer_state",
+            "Transfer changed",
+            "A data set on its way came into another state.",
+            connection=_CONNECTION,
+            transfer={"type": "string", "description": "The transfer's id."},
+            direction={"type": "string", "description": "download or upload"},
+            state={"type": "string", "description": "queued, running, paused, done, failed, …"},
+        ),
+        _schema(
+            "connection_action",
+            "Connection used",
+            "Somebody added, removed, logged in, logged out, mounted or unmounted a connection.",
+            user=_WHO,
+            connection=_CONNECTION,
+            kind=_KIND,
+            action={"type": "string", "description": "add, remove, login, logout, mount, unmount"},
+            outcome={"type": "string", "description": "ok, or the Problem's code."},
+        ),
     ]
 }
 
@@ -136,17 +181,59 @@ class Events:
 
 
 _SECRETS = re.compile(
-    r"(v1\.token\.websocket\.jupyter\.org\.|[?&]token=|[Aa]uthorization['\"]?: ?['\"]?\w+ )"
+    r"(v1\.token\.websocket\.jupyter\.org\.|[?&](?:token|sessionID)="
+    r"|[Aa]uthorization['\"]?: ?['\"]?\w+ )"
     r"[^\s,&'\"]+"
 )
+# Secrets of connections, blotted out wherever they stand. Shorter ones would blot out plain words.
+_SHORTEST = 6
+_hidden: dict[str, None] = {}
+_MOST_HIDDEN = 20_000
+
+
+def hide(secret: str | None) -> None:
+    """Never let this text into a log; the oldest is given up when there are 20,000."""
+    if secret and len(secret) >= _SHORTEST:
+        _hidden.pop(secret, None)
+        _hidden[secret] = None
+        if len(_hidden) > _MOST_HIDDEN:
+            del _hidden[next(iter(_hidden))]
 
 
 class Redact(logging.Filter):
-    """A log filter that blots out tokens, wherever in a message they stand."""
+    """A log filter that blots out tokens and hidden secrets, wherever in a record they stand."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         text = record.getMessage()
-        clean = _SECRETS.sub(r"\1[secret]", text)
+        clean = _redacted(text)
         if clean != text:
             record.msg, record.args = clean, ()
+        if record.exc_info and not record.exc_text:
+            record.exc_text = logging.Formatter().formatException(record.exc_info)
+        if record.exc_text:
+            record.exc_text = _redacted(record.exc_text)
         return True
+
+
+def redact(log: logging.Logger | logging.LoggerAdapter[Any]) -> None:
+    """Redact what `log` writes, and what anybody else writes to the same places.
+
+    A logger's own filter does not see what its children and the host's other loggers say; the
+    filters of handlers do. Every secret is looked for, so this is done once for each handler.
+    """
+    logger: logging.Logger | None = log.logger if isinstance(log, logging.LoggerAdapter) else log
+    assert logger is not None
+    if not any(isinstance(known, Redact) for known in logger.filters):
+        logger.addFilter(Redact())
+    while logger is not None:
+        for handler in logger.handlers:
+            if not any(isinstance(known, Redact) for known in handler.filters):
+                handler.addFilter(Redact())
+        logger = logger.parent if logger.propagate else None
+
+
+def _redacted(text: str) -> str:
+    for secret in _hidden:
+        if secret in text:
+            text = text.replace(secret, "[secret]")
+    return _SECRETS.sub(r"\1[secret]", text)

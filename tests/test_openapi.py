@@ -39,6 +39,21 @@ PATHS = {
     "/run": {"post"},
     "/runs/{run_id}": {"get", "delete"},
     "/runs/{run_id}/input": {"post"},
+    "/kinds": {"get"},
+    "/conns": {"get", "post"},
+    "/conn/{name}": {"get", "put", "delete"},
+    "/conn/{name}/browse/{path}": {"get"},
+    "/dataset/{conn}": {"post"},
+    "/dataset/{conn}/{perm_id}": {"get"},
+    "/dataset/{conn}/{perm_id}/{path}": {"get", "post"},
+    "/content/{conn}/{perm_id}/{file}": {"get"},
+    "/datasetTypes/{conn}": {"get"},
+    "/sample/{conn}/{identifier}": {"get"},
+    "/transfers": {"get", "post"},
+    "/transfers/{transfer_id}": {"get", "delete"},
+    "/transfers/{transfer_id}/resume": {"post"},
+    "/requirements": {"post"},
+    "/environment/{kernel_id}": {"post"},
 }
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 from jupyter_bridge.client.answers import Kernel, Result
 from jupyter_bridge.client.channels import Channels
+from jupyter_bridge.client.connections import Connections
 from jupyter_bridge.client.consoles import Consoles
 from jupyter_bridge.client.door import Answer, Broken, Door, segment
 from jupyter_bridge.client.find import Server, find
@@ -109,6 +110,11 @@ class BridgeClient:
         trace: TracebackType | None,
     ) -> None:
         await self.close()
+
+    @property
+    def connections(self) -> Connections:
+        """The connections of the server: named remote systems."""
+        return Connections(self._open_door)
 
     # -- the server ----------------------------------------------------------------------------
 

@@ -22,6 +22,7 @@ from jupyter_bridge.client import stream as a_stream
 from jupyter_bridge.client.answers import Kernel, Result
 from jupyter_bridge.client.bridge import BridgeClient, Options
 from jupyter_bridge.client.channels import Message
+from jupyter_bridge.client.connections import PlainConnections
 from jupyter_bridge.client.events import Event
 from jupyter_bridge.client.runs import RunOptions, RunResult
 from jupyter_bridge.client.sync_consoles import Consoles
@@ -306,6 +307,11 @@ class Bridge:
     def run(self, command: str, **options: Unpack[RunOptions]) -> RunResult:
         """Run a shell command in a terminal and wait for its output and exit status."""
         return self.runs.run(command, **options)
+
+    @property
+    def connections(self) -> PlainConnections:
+        """The connections of the server; see `jupyter_bridge.client.connections.Connections`."""
+        return PlainConnections(self._client.connections, self._loop.run)
 
     def info(self) -> dict[str, Any]:
         """What the bridge says of itself: version, parts, links."""

@@ -40,16 +40,24 @@ class Verb:
 
 @dataclass(frozen=True)
 class Route:
-    """One path below `/bridge` (names in braces), who serves it, and what it is handed."""
+    """One path below `/bridge` (names in braces), who serves it, and what it is handed.
+
+    A `greedy` route's last name takes all that follows, slashes too, and may be missing (None).
+    """
 
     path: str
     handler: type[web.RequestHandler]
     parts: dict[str, Any] = field(default_factory=dict)
+    greedy: bool = False
 
     @property
     def pattern(self) -> str:
         """The path as Tornado's regular expression; a name matches one segment."""
-        return "/bridge" + re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", self.path)
+        pattern = "/bridge" + re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", self.path)
+        if not self.greedy:
+            return pattern
+        head, _, last = pattern.rpartition("/(?P<")
+        return f"{head}(?:/(?P<{last.partition('>')[0]}>.*))?"
 
 
 def verb(

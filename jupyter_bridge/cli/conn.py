@@ -1,0 +1,265 @@
+"""conn: connections to remote systems; add asks for what the kind needs."""
+
+from __future__ import annotations
+
+import getpass
+import sys
+from collections.abc import Iterable
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from jupyter_bridge.cli.ask import read_line
+from jupyter_bridge.cli.call import Call, command
+from jupyter_bridge.client.connections import Connection, Kind
+from jupyter_bridge.problems import BadRequest, Problem
+
+group = typer.Typer()
+conn = typer.Typer(no_args_is_help=True, help="Connections to remote systems.")
+group.add_typer(conn, name="conn")
+
+# A pipe has no width; nothing is cut there.
+_PIPE_WIDTH = 500
+
+Name = Annotated[str, typer.Argument(metavar="NAME", help="The connection's name.")]
+Username = Annotated[str | None, typer.Option("--username", "-u", metavar="NAME")]
+Ask = Annotated[
+    bool,
+    typer.Option("--ask", help="Ask for the password again, though the server holds one."),
+]
+
+
+@command(conn, "list")
+def list_(call: Call) -> None:
+    """List the connections, and what is wrong with the configured ones."""
+    with call.connect() as bridge:
+        listing = bridge.connections.list()
+    if call.json:
+        call.print_json(listing)
+        return
+    for problem in listing.problems:
+        call.note(f"{problem['source']}: {problem['message']}")
+    if not listing.connections:
+        call.note("There is no connection: `jupyter bridge conn add` makes one.")
+        return
+    table = _table("NAME", "KIND", "STATE", "URL", "MOUNTED AT", "WHY")
+    for one in listing.connections:
+        table.add_row(one.name, one.kind, one.state, one.url, one.mountpoint, one.reason or "")
+    _show(table)
+
+
+@command(conn)
+def show(call: Call, name: Name) -> None:
+    """Show one connection."""
+    with call.connect() as bridge:
+        _print(call, bridge.connections.get(name))
+
+
+@command(conn)
+def add(
+    call: Call,
+    name: Annotated[str | None, typer.Argument(metavar="NAME", help="What to call it.")] = None,
+    where: Annotated[str | None, typer.Argument(metavar="URL", help="Where it is.")] = None,
+    kind: Annotated[
+        str | None, typer.Option("--kind", "-k", metavar="KIND", help="openbis, sftp, …")
+    ] = None,
+    username: Username = None,
+    field: Annotated[
+        list[str] | None,
+        typer.Option("--field", "-f", metavar="K=V", help="A field of the kind. Repeatable."),
+    ] = None,
+    remember: Annotated[
+        bool, typer.Option("--remember", "-r", help="Keep it, and its secret, for good.")
+    ] = False,
+) -> None:
+    """Add a connection and log in; asks for what is missing, and never shows a password."""
+    given = _fields(field or [])
+    with call.connect() as bridge:
+        kinds = bridge.connections.kinds()
+        typed = sys.stdin.isatty()
+        name = name or _ask("Name", typed)
+        kind = kind or (None if where else _ask_kind(kinds, typed))
+        where = where or _ask(_title(kinds.get(kind or ""), "url", "URL"), typed)
+        if typed and kind in kinds:
+            given = {
+                **_missing(kinds[kind], {**given, "url": where, "username": username}),
+                **given,
+            }
+            username = given.pop("username", username)
+        if given.get("url") is not None:
+            raise BadRequest("--field url: the URL is an argument of its own.")
+        made = bridge.connections.add(
+            name, where, kind=kind, remember=remember, username=username, **given
+        )
+    _print(call, made)
+
+
+@command(conn)
+def login(call: Call, name: Name, username: Username = None, ask: Ask = False) -> None:
+    """Log in. What is missing is asked for; a pipe gives it line by line."""
+    with call.connect() as bridge:
+        held = bridge.connections.get(name)
+        kind = bridge.connections.kinds().get(held.kind)
+        given: dict[str, Any] = {"username": username}
+        if ask or username or held.needs:
+            given.update(_credentials(kind, held))
+        try:
+            made = bridge.connections.login(name, **given)
+        except Problem as problem:
+            key = problem.details.get("host_key")
+            if key is None or not sys.stdin.isatty():
+                raise
+            call.note(problem.message)
+            if read_line(f"Accept the host key {key}? [y/N] ").lower() not in ("y", "yes"):
+                raise
+            made = bridge.connections.login(name, **given, host_key=key)
+    _print(call, made)
+
+
+@command(conn)
+def logout(call: Call, name: Name) -> None:
+    """End the session; nothing logs in by itself until `login`."""
+    with call.connect() as bridge:
+        _print(call, bridge.connections.logout(name))
+
+
+@command(conn)
+def mount(
+    call: Call,
+    name: Name,
+    mountpoint: Annotated[
+        str | None, typer.Argument(metavar="DIR", help="Where; ~/<hostname> unless given.")
+    ] = None,
+) -> None:
+    """Mount it on the server's host, and print where."""
+    with call.connect() as bridge:
+        made = bridge.connections.mount(name, mountpoint)
+    if call.json:
+        call.print_json(made)
+    call.print(made.mountpoint)
+
+
+@command(conn)
+def unmount(call: Call, name: Name) -> None:
+    """Unmount it, exactly it."""
+    with call.connect() as bridge:
+        _print(call, bridge.connections.unmount(name))
+
+
+@command(conn)
+def remove(call: Call, name: Name) -> None:
+    """Log out, unmount and forget, also what is remembered."""
+    with call.connect() as bridge:
+        bridge.connections.remove(name)
+    if call.json:
+        call.print_json({"name": name})
+    call.print(name)
+
+
+@command(conn)
+def browse(
+    call: Call,
+    name: Name,
+    path: Annotated[str, typer.Argument(metavar="PATH", help="Where to look.")] = "",
+) -> None:
+    """List what is at a path of a connection."""
+    with call.connect() as bridge:
+        items = bridge.connections.browse(name, path)
+    if call.json:
+        call.print_json(items)
+        return
+    table = _table("NAME", "KIND", "SIZE", "MODIFIED", "PERMID")
+    for item in items:
+        size = "" if item.get("size") is None else str(item["size"])
+        table.add_row(
+            item["name"], item["kind"], size, item.get("modified") or "", item.get("permId") or ""
+        )
+    _show(table)
+
+
+# The names that Unix fingers type.
+for _short, _function in (("ls", list_), ("umount", unmount), ("rm", remove)):
+    command(conn, _short)(_function)
+
+
+# -- asking ------------------------------------------------------------------------------------
+
+
+def _ask(prompt: str, typed: bool) -> str:
+    if not typed:
+        raise BadRequest(f"{prompt}: must be given where nobody can be asked.")
+    answer = ""
+    while not answer:
+        answer = read_line(f"{prompt}: ").strip()
+    return answer
+
+
+def _ask_kind(kinds: dict[str, Kind], typed: bool) -> str:
+    usable = sorted(name for name, kind in kinds.items() if not kind.problem)
+    while True:
+        kind = _ask(f"Kind ({', '.join(usable)})", typed)
+        if kind in usable:
+            return kind
+
+
+def _missing(kind: Kind, given: dict[str, Any]) -> dict[str, Any]:
+    """What the kind's form asks for, besides what is given; an empty answer leaves it out."""
+    answers = {}
+    for name in kind.fields.get("properties", {}):
+        if given.get(name) is not None or name in ("ca_file", "pin", "host_key"):
+            continue
+        prompt = f"{_title(kind, name, name.replace('_', ' ').capitalize())}: "
+        secret = name in kind.secret
+        answer = getpass.getpass(prompt) if secret else read_line(prompt).strip()
+        if answer:
+            answers[name] = answer
+            if secret:
+                break  # one way to prove who it is
+    return answers
+
+
+def _credentials(kind: Kind | None, held: Connection) -> dict[str, str]:
+    """One secret, asked without echo, or a line of a pipe; the first that is not left empty."""
+    secrets = kind.secret if kind else ["password"]
+    order = sorted(secrets, key=lambda name: (name != "password", name))
+    if not sys.stdin.isatty():
+        return {order[0]: read_line("", quiet=True)} if order else {}
+    for name in order:
+        answer = getpass.getpass(f"{name.replace('_', ' ').capitalize()} for {held.name}: ")
+        if answer:
+            return {name: answer}
+    return {}
+
+
+def _title(kind: Kind | None, name: str, otherwise: str) -> str:
+    schema = kind.fields.get("properties", {}).get(name, {}) if kind else {}
+    options = [schema, *schema.get("anyOf", [])]
+    return next((option["title"] for option in options if "title" in option), otherwise)
+
+
+def _fields(words: Iterable[str]) -> dict[str, Any]:
+    pairs = [word.partition("=") for word in words]
+    for key, equals, _ in pairs:
+        if not key or not equals:
+            raise BadRequest("--field: write K=V.")
+    return {key: value for key, _, value in pairs}
+
+
+def _print(call: Call, one: Connection) -> None:
+    if call.json:
+        call.print_json(one)
+    call.print(f"{one.name}: {one.state}" + (f" ({one.reason})" if one.reason else ""))
+
+
+def _table(*titles: str) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for title in titles:
+        table.add_column(title, justify="right" if title == "SIZE" else "left")
+    return table
+
+
+def _show(table: Table) -> None:
+    width = None if sys.stdout.isatty() else _PIPE_WIDTH
+    Console(width=width, markup=False, highlight=False).print(table)

@@ -1,0 +1,175 @@
+"""dataset: what is in a data set, and data sets brought here or there, with a progress bar."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    Progress,
+    TextColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
+
+from jupyter_bridge.cli.call import PROBLEM, Call, command
+from jupyter_bridge.client import Bridge
+from jupyter_bridge.client.connections import Transfer
+from jupyter_bridge.problems import BadRequest
+
+group = typer.Typer()
+dataset = typer.Typer(no_args_is_help=True, help="Data sets of connections.")
+group.add_typer(dataset, name="dataset")
+
+Name = Annotated[str, typer.Argument(metavar="CONNECTION", help="The connection's name.")]
+PermId = Annotated[
+    str, typer.Argument(metavar="PERMID", help="The data set: its permId, or its path.")
+]
+Detach = Annotated[
+    bool, typer.Option("--detach", "-d", help="Start it, print its id, and do not wait.")
+]
+
+
+@command(dataset, "ls")
+def list_(call: Call, connection: Name, perm_id: PermId) -> None:
+    """List the files of a data set."""
+    with call.connect() as bridge:
+        found = bridge.connections.dataset(connection, perm_id)
+    if call.json:
+        call.print_json(found)
+    for file in found.get("files", []):
+        call.print(f"{file.get('size', 0):>14}  {file['path']}")
+
+
+@command(dataset)
+def get(
+    call: Call,
+    connection: Name,
+    perm_id: PermId,
+    path: Annotated[
+        str, typer.Argument(metavar="DIR", help="Where on the server's host; its root if left out.")
+    ] = ".",
+    file: Annotated[
+        list[str] | None, typer.Option("--file", metavar="FILE", help="Only this. Repeatable.")
+    ] = None,
+    detach: Detach = False,
+) -> int:
+    """Bring a data set to DIR/PERMID on the server's host. Ctrl-C leaves it going on there."""
+    with call.connect() as bridge:
+        transfer = bridge.connections.download(connection, perm_id, path, files=file)
+        return _follow(call, bridge, transfer, detach)
+
+
+@command(dataset)
+def put(
+    call: Call,
+    connection: Name,
+    files: Annotated[
+        list[str], typer.Argument(metavar="FILE...", help="Files or folders on the server's host.")
+    ],
+    to: Annotated[
+        str, typer.Option("--to", metavar="OBJECT", help="The object or folder it belongs to.")
+    ] = "",
+    type_: Annotated[
+        str | None, typer.Option("--type", metavar="TYPE", help="The data set's type.")
+    ] = None,
+    parent: Annotated[
+        list[str] | None, typer.Option("--parent", metavar="PERMID", help="Repeatable.")
+    ] = None,
+    prop: Annotated[
+        list[str] | None, typer.Option("--prop", metavar="K=V", help="Repeatable.")
+    ] = None,
+    detach: Detach = False,
+) -> int:
+    """Make files of the server's host a data set, and print its permId."""
+    props = dict(_pair(word) for word in prop or [])
+    with call.connect() as bridge:
+        transfer = bridge.connections.upload(
+            connection, files, to, type=type_, parents=parent or [], props=props
+        )
+        return _follow(call, bridge, transfer, detach)
+
+
+@command(dataset)
+def transfers(call: Call) -> None:
+    """List the transfers, the newest first."""
+    with call.connect() as bridge:
+        found = bridge.connections.transfers()
+    if call.json:
+        call.print_json(found)
+    for one in found:
+        percent = 100 * one.done // one.total if one.total else 0
+        call.print(
+            f"{one.transfer}  {one.direction:8}  {one.state:9}  {percent:3} %  "
+            f"{one.connection}  {one.permId or one.path}"
+        )
+
+
+@command(dataset)
+def cancel(
+    call: Call, transfer: Annotated[str, typer.Argument(metavar="TRANSFER", help="Its id.")]
+) -> None:
+    """Cancel a transfer."""
+    with call.connect() as bridge:
+        _tell(call, bridge.connections.cancel(transfer))
+
+
+@command(dataset)
+def resume(
+    call: Call,
+    transfer: Annotated[str, typer.Argument(metavar="TRANSFER", help="Its id.")],
+    detach: Detach = False,
+) -> int:
+    """Go on with a transfer that failed or was paused."""
+    with call.connect() as bridge:
+        return _follow(call, bridge, bridge.connections.resume(transfer), detach)
+
+
+def _follow(call: Call, bridge: Bridge, transfer: Transfer, detach: bool) -> int:
+    if detach:
+        if call.json:
+            call.print_json(transfer)
+        call.print(transfer.transfer)
+        return 0
+    with Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        DownloadColumn(binary_units=True),
+        TransferSpeedColumn(),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+        disable=call.json or not sys.stderr.isatty(),
+    ) as progress:
+        bar = progress.add_task(transfer.permId or transfer.path, total=None)
+
+        def on_progress(now: Transfer) -> None:
+            progress.update(
+                bar, completed=now.done, total=now.total, description=now.file or transfer.path
+            )
+
+        last = bridge.connections.follow(transfer.transfer, on_progress)
+    return _tell(call, last)
+
+
+def _tell(call: Call, last: Transfer) -> int:
+    if call.json:
+        call.print_json(last)
+    if last.problem is not None:
+        call.note(str(last.problem.get("message", last.state)))
+    elif last.state == "done":
+        where = last.path if last.direction == "download" else last.permId
+        call.print(str(where))
+    else:
+        call.print(last.state)
+    return 0 if last.state in ("done", "cancelled") else PROBLEM
+
+
+def _pair(word: str) -> tuple[str, str]:
+    key, equals, value = word.partition("=")
+    if not key or not equals:
+        raise BadRequest(f"--prop {word}: write K=V.")
+    return key, value

@@ -1,0 +1,259 @@
+"""Connections from the client's side: `client.connections`, async, and for `connect()` plain.
+
+Passwords go in and never come out: a Connection only says that it `has_secret`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from typing import Any, TypeVar
+
+import msgspec
+
+from jupyter_bridge.client.door import Answer, Door, segment
+
+T = TypeVar("T")
+
+# A login may take a minute (a hub starts a server first), a mount half of one.
+LOGIN_SECONDS = 180.0
+# The server says something at least every 15 s while a transfer is watched.
+_SILENCE_SECONDS = 45.0
+
+
+class Connection(msgspec.Struct, frozen=True):
+    """A connection as it was when it was asked for."""
+
+    name: str
+    kind: str = ""
+    url: str = ""
+    state: str = ""
+    reason: str | None = None
+    since: str = ""
+    username: str = ""
+    has_secret: bool = False
+    needs: list[str] = []
+    can: list[str] = []
+    source: str = ""
+    isMounted: bool = False  # noqa: N815
+    mountpoint: str = ""
+
+
+class Listing(msgspec.Struct, frozen=True):
+    """All connections; `vault` is where secrets are kept, `problems` what is wrong in files."""
+
+    connections: list[Connection]
+    notebook_dir: str = ""
+    vault: str = ""
+    problems: list[dict[str, str]] = []
+
+
+class Kind(msgspec.Struct, frozen=True):
+    """What a kind of connection asks for: a JSON Schema, and which of its fields are secret."""
+
+    kind: str
+    title: str = ""
+    fields: dict[str, Any] = {}
+    secret: list[str] = []
+    can: list[str] = []
+    problem: str | None = None
+
+
+class Transfer(msgspec.Struct, frozen=True):
+    """A transfer as it stands: bytes, bytes per second, seconds."""
+
+    transfer: str
+    connection: str = ""
+    direction: str = ""
+    permId: str | None = None  # noqa: N815
+    path: str = ""
+    state: str = ""
+    done: int = 0
+    total: int = 0
+    rate: float = 0.0
+    eta: float | None = None
+    file: str | None = None
+    files: int = 0
+    problem: dict[str, Any] | None = None
+
+
+class _One(msgspec.Struct):
+    connection: Connection
+
+
+class _Line(msgspec.Struct):
+    event: str
+    data: Any
+
+
+class Connections:
+    """The verbs of `/bridge/conns` and what belongs to it. Each raises the server's Problem."""
+
+    def __init__(self, door: Callable[[], Door]) -> None:
+        self._door = door
+
+    async def list(self) -> Listing:
+        """All connections, from the server's memory."""
+        return (await self._ask("GET", "conns")).read(Listing)
+
+    async def kinds(self) -> dict[str, Kind]:
+        """What kinds there are, by name."""
+        kinds: Any = (await self._ask("GET", "kinds")).read(tuple[Kind, ...])
+        return {kind.kind: kind for kind in kinds}
+
+    async def get(self, name: str) -> Connection:
+        """One connection."""
+        return (await self._ask("GET", f"conn/{segment(name)}")).read(_One).connection
+
+    async def add(
+        self, name: str, url: str, *, kind: str | None = None, remember: bool = False, **fields: Any
+    ) -> Connection:
+        """A new connection, logged in if nothing is missing; `remember` keeps it for good."""
+        body = {"name": name, "url": url, "kind": kind, "remember": remember, **fields}
+        given = {key: value for key, value in body.items() if value is not None}
+        answer = await self._ask("POST", "conns", body=given, timeout=LOGIN_SECONDS)
+        return next(one for one in answer.read(Listing).connections if one.name == name)
+
+    async def login(self, name: str, **fields: Any) -> Connection:
+        """Log in, with new credentials if there are any (username, password, token, host_key)."""
+        return await self._put(name, "login", fields)
+
+    async def logout(self, name: str) -> Connection:
+        """End the session; nothing logs in by itself until `login`."""
+        return await self._put(name, "logout", {})
+
+    async def mount(self, name: str, mountpoint: str | None = None) -> Connection:
+        """Mount it on the server's host, at ~/<hostname> unless told."""
+        return await self._put(name, "mount", {"mountpoint": mountpoint})
+
+    async def unmount(self, name: str) -> Connection:
+        return await self._put(name, "unmount", {})
+
+    async def remove(self, name: str) -> None:
+        """Log out, unmount and forget, also the remembered secret."""
+        await self._ask("DELETE", f"conn/{segment(name)}", timeout=LOGIN_SECONDS)
+
+    async def browse(self, name: str, path: str = "") -> tuple[dict[str, Any], ...]:
+        """What is at `path`: name, path, kind, permId, size, modified."""
+        route = f"conn/{segment(name)}/browse/{segment(path)}"
+        items: Any = (await self._ask("GET", route, timeout=LOGIN_SECONDS)).read(
+            tuple[dict[str, Any], ...]
+        )
+        return tuple(items)
+
+    # -- data sets -----------------------------------------------------------------------------
+
+    async def dataset(self, name: str, perm_id: str) -> dict[str, Any]:
+        """A data set and its files."""
+        route = f"dataset/{segment(name)}/{segment(perm_id)}"
+        return (await self._ask("GET", route, timeout=LOGIN_SECONDS)).read(dict[str, Any])
+
+    async def download(
+        self, name: str, perm_id: str, path: str = ".", *, files: Sequence[str] | None = None
+    ) -> Transfer:
+        """Start to bring a data set to `path`/`perm_id` on the server's host."""
+        return await self._start(name, "download", permId=perm_id, path=path, files=files)
+
+    async def upload(
+        self,
+        name: str,
+        files: Sequence[str],
+        entity: str = "",
+        *,
+        type: str | None = None,  # noqa: A002
+        parents: Sequence[str] = (),
+        props: dict[str, Any] | None = None,
+    ) -> Transfer:
+        """Start to make files of the server's host a data set of `entity`."""
+        return await self._start(
+            name,
+            "upload",
+            permId=entity,
+            files=files,
+            type=type,
+            parents=list(parents),
+            props=props or {},
+        )
+
+    async def transfers(self) -> tuple[Transfer, ...]:
+        """All transfers, the newest first."""
+        found: Any = (await self._ask("GET", "transfers")).read(tuple[Transfer, ...])
+        return tuple(found)
+
+    async def cancel(self, transfer: str) -> Transfer:
+        return (await self._ask("DELETE", f"transfers/{segment(transfer)}")).read(Transfer)
+
+    async def resume(self, transfer: str) -> Transfer:
+        """Go on with a transfer that failed or was paused."""
+        return (await self._ask("POST", f"transfers/{segment(transfer)}/resume")).read(Transfer)
+
+    async def watch(self, transfer: str) -> AsyncIterator[Transfer]:
+        """How a transfer goes, up to 4 times a second, to its end."""
+        path = f"transfers/{segment(transfer)}"
+        response = await self._door().stream("GET", path, silence=_SILENCE_SECONDS)
+        try:
+            async for line in response.content:
+                if line.strip():
+                    event = msgspec.json.decode(line, type=_Line)
+                    yield msgspec.convert(event.data, Transfer)
+        finally:
+            response.close()
+
+    # -- below ---------------------------------------------------------------------------------
+
+    async def _start(self, name: str, direction: str, **fields: Any) -> Transfer:
+        body = {"connection": name, "direction": direction, **fields}
+        given = {key: value for key, value in body.items() if value is not None}
+        answer = await self._ask("POST", "transfers", body=given, timeout=LOGIN_SECONDS)
+        return answer.read(Transfer)
+
+    async def _put(self, name: str, action: str, fields: dict[str, Any]) -> Connection:
+        given = {key: value for key, value in fields.items() if value is not None}
+        answer = await self._ask(
+            "PUT",
+            f"conn/{segment(name)}",
+            body={"action": action, **given},
+            timeout=LOGIN_SECONDS,
+        )
+        return answer.read(_One).connection
+
+    async def _ask(self, method: str, path: str, **how: Any) -> Answer:
+        return await self._door().ask(method, path, **how)
+
+
+class PlainConnections:
+    """The same verbs as plain calls; made by `Bridge.connections`."""
+
+    def __init__(
+        self,
+        connections: Connections,
+        run: Callable[[Coroutine[Any, Any, Any]], Any],
+    ) -> None:
+        self._connections = connections
+        self._run = run
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        verb: Callable[..., Awaitable[Any]] = getattr(self._connections, name)
+        if name.startswith("_") or name == "watch":
+            raise AttributeError(name)
+
+        def call(*positional: Any, **named: Any) -> Any:
+            async def ask() -> Any:
+                return await verb(*positional, **named)
+
+            return self._run(ask())
+
+        call.__doc__, call.__name__ = verb.__doc__, name
+        return call
+
+    def follow(self, transfer: str, on_progress: Callable[[Transfer], None]) -> Transfer:
+        """Wait for a transfer to end; `on_progress` is told how it goes, on another thread."""
+
+        async def follow() -> Transfer:
+            last: Transfer | None = None
+            async for last in self._connections.watch(transfer):
+                on_progress(last)
+            assert last is not None
+            return last
+
+        result: Transfer = self._run(follow())
+        return result

@@ -1,0 +1,1 @@
+"""Connections: named remote systems, logged in once, browsed, moved, mounted."""

@@ -1,0 +1,430 @@
+"""Connection: one named remote system as its user sees it, with one login for all who wait.
+
+    disconnected ──login──▶ connecting ──▶ connected ◀──┐
+         ▲                      │   ▲          │        │ a new login, before or after expiry
+       logout                   ▼   └──────────▼        │
+              forbidden, unreachable, failed   expired ─┘
+
+A state is only what is known without asking; `probe` and every call keep it up to date. While it is
+forbidden nobody tries again with the same password (remotes lock accounts), and after a logout
+nothing logs in by itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime, timezone
+from typing import Any, TypeVar, cast
+
+import msgspec
+
+from jupyter_bridge import observe
+from jupyter_bridge.connections.connector import (
+    Connector,
+    Expired,
+    Fields,
+    Login,
+    form_of,
+    secrets_of,
+    to_fields,
+)
+from jupyter_bridge.connections.roles import Role, words_of
+from jupyter_bridge.connections.session import Session
+from jupyter_bridge.problems import (
+    BadRequest,
+    Conflict,
+    Denied,
+    NeedsLogin,
+    Problem,
+    RemoteFailed,
+    Timeout,
+    Unavailable,
+    Unsupported,
+)
+
+# A remote that needs longer to say goodbye is left alone.
+LOGOUT_SECONDS = 5.0
+# A probe only has to learn whether anybody is there.
+PROBE_SECONDS = 5.0
+# A refresh that failed while the session still holds is tried again after this.
+RETRY_SECONDS = 30.0
+
+R = TypeVar("R", bound=Role)
+T = TypeVar("T")
+
+
+class ConnectionModel(msgspec.Struct):
+    """A connection as the API shows it; secrets are only told to exist."""
+
+    name: str
+    kind: str
+    url: str
+    status: str
+    state: str
+    reason: str | None
+    since: str
+    username: str
+    password: str
+    has_secret: bool
+    needs: list[str]
+    can: list[str]
+    source: str
+    remembered: bool
+    isMounted: bool = False  # noqa: N815
+    mountpoint: str = ""
+
+
+class Connection:
+    """One connection; made by Connections. `on_change(connection, before)` tells of new states.
+
+    `source` is where it was configured; `on_keep(connection, names)` is called when fields changed
+    that a remembered connection has to hold on to.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        connector: Connector[Any],
+        *,
+        source: str = "run time",
+        remembered: bool = False,
+        on_change: Callable[[Connection, str], None] | None = None,
+        on_keep: Callable[[Connection], Awaitable[None]] | None = None,
+    ) -> None:
+        self.name = name
+        self.connector = connector
+        self.source = source
+        self.remembered = remembered
+        self.state = "disconnected"
+        self.reason: str | None = None
+        self.since = datetime.now(timezone.utc)
+        self.checked = 0.0  # time.monotonic() of the last word of the remote, or try to get one
+        self.misses = 0  # how often in a row the remote was not to be had
+        self._on_change = on_change
+        self._on_keep = on_keep
+        self._session = Session()
+        self._blocked: Problem | None = None  # what only a person can change
+        self._logged_out = False
+        self._closed = False
+
+    def __repr__(self) -> str:
+        return f"<Connection {self.name} ({self.kind}): {self.state}>"
+
+    @property
+    def kind(self) -> str:
+        return self.connector.kind
+
+    @property
+    def fields(self) -> Fields:
+        return cast(Fields, self.connector.fields)
+
+    @property
+    def can(self) -> list[str]:
+        """What it can do, in words; see roles.py."""
+        words = words_of(type(self.connector))
+        return [word for word in words if word not in self.connector.cannot]
+
+    @property
+    def has_secret(self) -> bool:
+        return any(getattr(self.fields, name) for name in secrets_of(type(self.fields)))
+
+    @property
+    def is_wanted(self) -> bool:
+        """Whether it may log in by itself: everything is there, and nobody has said otherwise."""
+        return not (self._logged_out or self._blocked or self.connector.needs)
+
+    @property
+    def session(self) -> Session:
+        """The session on the remote: whether there is one, and which."""
+        return self._session
+
+    def model(self, mountpoint: str | None = None) -> ConnectionModel:
+        """How it stands, and where it is mounted; never asks the remote."""
+        return ConnectionModel(
+            name=self.name,
+            kind=self.kind,
+            url=self.fields.url,
+            status="connected" if self.state == "connected" else "not connected",
+            state=self.state,
+            reason=self.reason,
+            since=self.since.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            username=self.fields.username or "",
+            password="******" if self.has_secret else "",
+            has_secret=self.has_secret,
+            needs=list(self.connector.needs),
+            can=self.can,
+            source=self.source,
+            remembered=self.remembered,
+            isMounted=mountpoint is not None,
+            mountpoint=mountpoint or "",
+        )
+
+    # -- logging in and out --------------------------------------------------------------------
+
+    async def login(self, given: Mapping[str, Any] | None = None) -> None:
+        """Log in, with the fields `given` in place of what is held; raises the Problem if it fails.
+
+        Whoever else waits for a login of this connection gets the outcome of the same one. Wrong
+        credentials are not held on to.
+        """
+        held = self.fields
+        if given:
+            fields = self.changed(given)
+            await self._session.settle()  # what is under way has what was held before
+            self.connector.fields = fields
+        self._logged_out = False
+        try:
+            await self._join(self.connector.login)
+        except Denied:
+            self.connector.fields = held
+            raise
+
+    def changed(self, given: Mapping[str, Any]) -> Fields:
+        """The fields with `given` in them, checked as if they came from a form."""
+        form = form_of(type(self.fields))["properties"]
+        for name in given:
+            if name not in form:
+                raise BadRequest(f"{name}: {self.kind} has no such field.", field=name)
+            if name in secrets_of(type(self.fields)):
+                observe.hide(str(given[name] or ""))
+        merged = {**msgspec.structs.asdict(self.fields), **given}
+        return to_fields(type(self.connector), merged)
+
+    async def logout(self) -> None:
+        """End the session; the connection stays, and does not log in by itself any more."""
+        self._logged_out = True
+        await self._session.stop()
+        try:
+            if self._session.alive:
+                await asyncio.wait_for(self.connector.logout(), LOGOUT_SECONDS)
+        except (Problem, asyncio.TimeoutError, OSError) as error:
+            # Forgotten here all the same: that is what was asked.
+            self.log.info("%s did not confirm the logout: %s", self.name, type(error).__name__)
+        finally:
+            self._lose("disconnected", None)
+
+    def release(self) -> None:
+        """Nobody is told of its states any more: it is being removed."""
+        self._on_change = self._on_keep = None
+
+    async def close(self) -> None:
+        """Let go of everything; the session on the remote is left to its own end."""
+        self._closed = True
+        await self._session.stop()
+        try:
+            await asyncio.wait_for(self.connector.close(), LOGOUT_SECONDS)
+        except (Problem, asyncio.TimeoutError, OSError) as error:
+            self.log.info("%s did not close: %s", self.name, type(error).__name__)
+        finally:
+            await self.connector.context.outbound.close()
+
+    # -- being used ----------------------------------------------------------------------------
+
+    async def ready(self, role: type[R]) -> R:
+        """The connector in the role it shall play, logged in.
+
+        Raises Unsupported if it cannot play it, NeedsLogin if nobody can log in without a person,
+        else what the login raised.
+        """
+        connector: Any = self.connector
+        if not isinstance(connector, role) or set(role.words) & self.connector.cannot:
+            raise Unsupported(
+                f"{self.name} ({self.kind}) has no {' or '.join(role.words)}.", can=self.can
+            )
+        if self._session.is_over or self._session.is_due:
+            await self._renew()
+        return connector
+
+    async def use(self, role: type[R], do: Callable[[R], Awaitable[T]]) -> T:
+        """What `do(connector)` returns; where the session proves expired, after a new login.
+
+        64 that find the same session expired share one login.
+        """
+        connector = await self.ready(role)
+        count = self._session.count
+        try:
+            return await self._watch(do(connector))
+        except Expired:
+            await self.renew(count)
+        try:
+            return await self._watch(do(connector))
+        except Expired as error:
+            self._lose("expired", error)
+            raise
+
+    async def renew(self, count: int) -> None:
+        """The session `count` proved expired: log in anew, unless somebody has done so already."""
+        if count == self._session.count:
+            if self._session.alive:
+                self._lose("expired", Expired(f"The session of {self.name} has ended."))
+            await self._renew()
+        elif self._session.is_over:
+            await self._renew()
+
+    async def probe(self) -> None:
+        """Ask the remote how it is, within seconds; the state is the answer. Never raises.
+
+        Where there is no session but may be one, a login is the question.
+        """
+        self.checked = time.monotonic()
+        count = self._session.count
+        self.misses += 1
+        try:
+            if self._session.is_over or self._session.is_due:
+                if self.is_wanted:
+                    await self._renew()
+                return
+            await asyncio.wait_for(self._watch(self.connector.probe()), PROBE_SECONDS)
+        except Expired:
+            await self._renew_quietly(count)
+        except asyncio.TimeoutError:
+            self._enter("unreachable", f"No answer within {PROBE_SECONDS:g} s.")
+        except Problem as problem:
+            if self._session.alive and not isinstance(problem, (Unavailable, Timeout)):
+                self._enter(_state_of(problem), problem.message)
+        except Exception:
+            self.log.exception("The connector %s failed to probe", self.kind)
+            self._enter("failed", f"The connector {self.kind} failed; the log tells more.")
+
+    # -- below ---------------------------------------------------------------------------------
+
+    @property
+    def log(self) -> logging.Logger | logging.LoggerAdapter[Any]:
+        return self.connector.context.log
+
+    async def _renew_quietly(self, count: int) -> None:
+        try:
+            await self.renew(count)
+        except Problem as problem:
+            self.log.debug("%s was not renewed: %s", self.name, problem.code)
+
+    async def _renew(self) -> None:
+        """A login if there is no session, a refresh if it ends soon; raises if there is none."""
+        if self._session.is_over:
+            self._check_wanted()
+            await self._join(self.connector.login)
+            return
+        try:
+            await self._join(self.connector.refresh)
+        except Problem:
+            if self._session.is_over:
+                raise
+
+    def _check_wanted(self) -> None:
+        if self._session.is_opening:
+            return
+        if self._logged_out:
+            raise NeedsLogin(f"Log in to {self.name} first.", connection=self.name)
+        needs = list(self.connector.needs)
+        if needs:
+            raise NeedsLogin(
+                f"{self.name} needs {' and '.join(needs)} to log in.",
+                connection=self.name,
+                needs=needs,
+            )
+        if self._blocked is not None:
+            raise self._blocked
+
+    async def _join(self, how: Callable[[], Awaitable[Login]]) -> None:
+        if self._closed:
+            raise Conflict(f"{self.name} was removed.")
+        await self._session.join(lambda: self._run(how))
+
+    async def _run(self, how: Callable[[], Awaitable[Login]]) -> None:
+        """One login, from the state `connecting` to what becomes of it."""
+        if self._session.is_over:
+            self._enter("connecting", None)
+        self.checked = began = time.monotonic()
+        outcome = "cancelled"
+        try:
+            login = await asyncio.wait_for(how(), self.connector.login_seconds)
+            outcome = "connected"
+        except asyncio.CancelledError:
+            self._lose("disconnected", None)
+            raise Conflict(f"The login to {self.name} was stopped.") from None
+        except Exception as error:
+            problem = self._explain(error)
+            outcome = _state_of(problem)
+            if outcome in ("forbidden", "disconnected"):
+                self._blocked = problem
+            if self._session.is_over or outcome != "unreachable":
+                self._lose(outcome, problem)
+            else:  # a refresh came to nothing, and the session still holds
+                self._session.put_off(RETRY_SECONDS)
+                self._enter(outcome, problem.message)
+            raise problem from None
+        finally:
+            observe.LOGINS.labels(self.kind, outcome).inc()
+            observe.LOGIN_SECONDS.labels(self.kind).observe(time.monotonic() - began)
+        self._session.begin(login)
+        self._blocked = None
+        await self._keep(login)
+        self._enter("connected", None)
+
+    def _explain(self, error: Exception) -> Problem:
+        if isinstance(error, Problem):
+            return error
+        if isinstance(error, asyncio.TimeoutError):
+            seconds = self.connector.login_seconds
+            return Timeout(f"{self.name} did not complete the login within {seconds:g} s.")
+        # A connector's own fault: told as one, with the traceback in the log.
+        self.log.error("The connector %s failed to log in", self.kind, exc_info=error)
+        name = type(error).__name__
+        return RemoteFailed(f"The connector {self.kind} failed ({name}); the log tells more.")
+
+    async def _keep(self, login: Login) -> None:
+        """Hold on to what a login brought, and write it down where that was asked for."""
+        given = {**login.keep}
+        if login.username and not self.fields.username:
+            given["username"] = login.username
+        if given:
+            self.connector.fields = self.changed(given)
+        if self.remembered and self._on_keep is not None:
+            try:
+                await self._on_keep(self)
+            except (Problem, OSError) as error:
+                self.log.warning("%s could not be remembered: %s", self.name, error)
+
+    async def _watch(self, call: Awaitable[T]) -> T:
+        """What the call gives; what it tells about the remote becomes the state."""
+        try:
+            result = await call
+        except (Unavailable, Timeout) as problem:
+            self.checked = time.monotonic()
+            self._enter("unreachable", problem.message)
+            raise
+        self.checked = time.monotonic()
+        self.misses = 0
+        if self._session.alive and self.state != "connected":
+            self._enter("connected", None)
+        return result
+
+    def _lose(self, state: str, problem: Problem | None) -> None:
+        self._session.end()
+        self._enter(state, problem.message if problem else None)
+
+    def _enter(self, state: str, reason: str | None) -> None:
+        before = self.state
+        self.reason = reason
+        if state == "connected":
+            self.misses = 0
+        if state != before:
+            self.state = state
+            self.since = datetime.now(timezone.utc)
+            if self._on_change is not None:
+                self._on_change(self, before)
+
+
+def _state_of(problem: Problem) -> str:
+    if isinstance(problem, Denied):
+        return "forbidden"
+    if isinstance(problem, (Unavailable, Timeout)):
+        return "unreachable"
+    if isinstance(problem, Expired):
+        return "expired"
+    if isinstance(problem, Conflict):  # a person has to say something: an unknown host key, a code
+        return "disconnected"
+    return "failed"

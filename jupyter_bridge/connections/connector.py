@@ -1,0 +1,236 @@
+"""The contract of a connector: the plugin that knows one kind of remote system.
+
+A connector is a subclass of `Connector` with a `fields_type` (what a form asks for), `login` and
+`probe`; what else it can do it says by the roles it takes beside (roles.py): CanBrowse, CanRead,
+CanWrite, HasObjects, CanMount, HasConsoles, HasKernels. It is found by an entry point of the group
+`jupyter_bridge.connectors`, whose name is the kind and whose extra is what has to be installed:
+
+    [project.entry-points."jupyter_bridge.connectors"]
+    folder = "jupyter_bridge.connections.connectors.folder:Folder"
+    sftp = "jupyter_bridge.connections.connectors.sftp:Sftp [sftp]"
+
+The Connection around it logs in once for all who wait, keeps the state, and calls again after a
+new login where a method raised `Expired`. A connector therefore has no states, no locks and no
+retries; it runs on the event loop and never blocks it (files and libraries that block go to
+`asyncio.to_thread`). It talks to the network through `self.context.outbound` alone.
+
+What a connector raises decides the state of its connection:
+
+    WrongCredentials (401)       forbidden: the name or the password is wrong
+    Expired (409)                expired: one new login, then the call is made again
+    Denied (403)                 on login: forbidden; elsewhere only that one call failed
+    Unavailable, Timeout         unreachable
+    RemoteFailed, anything else  on login and probe: failed; elsewhere only that one call failed
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Generic, TypeVar
+
+import msgspec
+
+from jupyter_bridge.connections.outbound import Outbound
+from jupyter_bridge.problems import BadRequest, Denied, NeedsLogin
+
+# A field that is written and never read again: the form hides it, replies and logs leave it out.
+Secret = Annotated[str, msgspec.Meta(extra_json_schema={"writeOnly": True, "format": "password"})]
+
+
+class WrongCredentials(Denied):
+    """The remote does not take this name and password (or token)."""
+
+    status = 401
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"Incorrect username or password for {name}")
+
+
+class Expired(NeedsLogin):
+    """The session is no longer valid; a new login may be all that it needs."""
+
+
+class Fields(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, repr_omit_defaults=True):
+    """What a form asks for, and a configuration file holds, of one kind; subclass it.
+
+    `url` and `username` are known to every kind (give them a default where they are not needed).
+    Secrets are annotated `Secret | None` and default to None: a connection may be without them
+    until somebody logs in. Describe each field as WebFields does.
+    """
+
+    url: str
+    username: str | None = None
+
+    def __rich_repr__(self) -> Iterator[tuple[str, Any]]:  # type: ignore[override]
+        hidden = secrets_of(type(self))
+        for name in self.__struct_fields__:
+            value = getattr(self, name)
+            yield name, "******" if name in hidden and value else value
+
+    def __repr__(self) -> str:
+        # Tracebacks, logs and debuggers call repr: no secret may be in it.
+        shown = ", ".join(f"{name}={value!r}" for name, value in self.__rich_repr__())
+        return f"{type(self).__name__}({shown})"
+
+
+class WebFields(Fields, kw_only=True):
+    """What is asked of every kind that speaks HTTPS; the Connection hands them to `outbound`."""
+
+    ca_file: Annotated[
+        str | None,
+        msgspec.Meta(
+            title="CA file",
+            description="A PEM file on the Jupyter host, trusted for this connection alone.",
+        ),
+    ] = None
+    pin: Annotated[
+        str | None,
+        msgspec.Meta(
+            title="Certificate pin",
+            description="SHA-256 of the server's certificate, in hex; trusted instead of a CA.",
+        ),
+    ] = None
+
+
+F = TypeVar("F", bound=Fields)
+
+
+@dataclass(frozen=True)
+class Login:
+    """What a login or a refresh achieved.
+
+    `expires` is when the session ends (seconds since the epoch; None: nobody knows). The
+    connection refreshes shortly before. `username` is the name as the remote knows it. `keep` are
+    fields to hold from now on (a minted token, an accepted host key): they are set on `fields`,
+    and written to the vault or the settings where the connection is remembered.
+    """
+
+    expires: float | None = None
+    username: str | None = None
+    keep: dict[str, str] = field(default_factory=dict, repr=False)
+
+
+@dataclass
+class Context:
+    """What the bridge lends to one connector.
+
+    `name` is the connection's. `outbound` is the network under this connection's trust and
+    deadlines. `folder` (0700, made on first use by `state_folder`) holds what must outlive the
+    server, such as known hosts. `root_dir` is what the Jupyter server shows as its root.
+    """
+
+    name: str
+    outbound: Outbound
+    folder: Path
+    root_dir: Path
+    log: logging.Logger | logging.LoggerAdapter[Any]
+
+    def state_folder(self) -> Path:
+        """`folder`, made if it is not there."""
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return self.folder
+
+
+class Connector(ABC, Generic[F]):
+    """One remote system, as one user of it. One instance lives as long as its connection."""
+
+    kind: ClassVar[str]  # the entry point's name
+    title: ClassVar[str]  # what a person calls it: "openBIS"
+    fields_type: ClassVar[type[Fields]] = Fields  # what its form asks for
+
+    # How long a login may take; a hub that starts a server first needs minutes.
+    login_seconds: ClassVar[float] = 60.0
+    # Fields, besides the user name and the secrets, that a person may give anew when logging in.
+    login_fields: ClassVar[tuple[str, ...]] = ()
+
+    # Words of `can` (roles.py) that this very remote does not allow, known after a login.
+    cannot: frozenset[str] = frozenset()
+
+    def __init__(self, fields: F, context: Context) -> None:
+        """Remember; touch neither disk nor network. `fields` changes when somebody logs in."""
+        self.fields = fields
+        self.context = context
+
+    @classmethod
+    def check(cls, fields: F) -> None:
+        """Raise BadRequest if the fields do not fit together; called before there is a connection.
+
+        The address policy has been asked about `url` already, where it is an http(s) one.
+        """
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """The fields without which a login cannot succeed, and that nobody has given yet.
+
+        Here: one of the secrets, if the kind has any. While something is needed, nothing logs in
+        by itself.
+        """
+        secrets = secrets_of(type(self.fields))
+        if not secrets or any(getattr(self.fields, name) for name in secrets):
+            return ()
+        return tuple(sorted(secrets))
+
+    @abstractmethod
+    async def login(self) -> Login:
+        """Open a session with what `self.fields` holds, and keep it in this object.
+
+        Raises WrongCredentials, Denied, Unavailable, Timeout or RemoteFailed. Called once at a
+        time; a session that is still there may simply be replaced.
+        """
+
+    @abstractmethod
+    async def probe(self) -> None:
+        """Ask the remote, cheaply, whether the session still holds; raise Expired if not."""
+
+    async def refresh(self) -> Login:
+        """Make the session last longer; a new login unless the remote knows a better way."""
+        return await self.login()
+
+    async def logout(self) -> None:
+        """End the session on the remote and forget it here. Called with a deadline."""
+
+    async def close(self) -> None:
+        """Let go of sockets and tasks, leave the session alone; closing twice is fine.
+
+        `context.outbound` is closed by the connection.
+        """
+
+
+@functools.cache
+def secrets_of(kind: type[Fields]) -> frozenset[str]:
+    """The names of the fields of `kind` that are secret."""
+    return frozenset(
+        name for name, schema in form_of(kind)["properties"].items() if _is_secret(schema)
+    )
+
+
+@functools.cache
+def form_of(kind: type[Fields]) -> dict[str, Any]:
+    """The JSON Schema of what a form asks for, in one piece."""
+    definitions = msgspec.json.schema(kind)["$defs"]
+    form: dict[str, Any] = definitions.pop(kind.__name__)
+    return {**form, "$defs": definitions} if definitions else form
+
+
+def _is_secret(schema: dict[str, Any]) -> bool:
+    return any(option.get("writeOnly") for option in (schema, *schema.get("anyOf", [])))
+
+
+def to_fields(connector: type[Connector[Any]], given: Mapping[str, Any]) -> Fields:
+    """`given` as the connector's fields, checked; BadRequest names the field, never its value."""
+    try:
+        fields = msgspec.convert(dict(given), connector.fields_type, strict=False)
+    except msgspec.ValidationError as error:
+        text = str(error)
+        found = re.search(r"field `([^`]+)`", text) or re.search(r"\$\.(\w+)", text)
+        name = found.group(1) if found else "fields"
+        text = text.replace("$.", "").split(" - at ")[0]
+        raise BadRequest(f"{name}: {text}", field=name) from None
+    connector.check(fields)
+    return fields

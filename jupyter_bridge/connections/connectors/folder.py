@@ -1,0 +1,280 @@
+"""folder: a directory as a data store; the embedded default, and the pattern for other connectors.
+
+A `permId` is a path below the connection's root, of a file or a folder. Nothing outside the root is
+read or written, whatever links lie in it: the path is resolved first, then compared.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import shutil
+import stat
+import uuid
+from collections.abc import AsyncIterator, Callable, Iterator
+from datetime import datetime, timezone
+from pathlib import Path, PurePosixPath
+from typing import Annotated, Any, BinaryIO, cast
+from urllib.parse import unquote, urlsplit
+
+import msgspec
+
+from jupyter_bridge.connections.connector import Connector, Fields, Login
+from jupyter_bridge.connections.roles import (
+    CanBrowse,
+    CanRead,
+    CanWrite,
+    Dataset,
+    File,
+    Item,
+    NewDataset,
+)
+from jupyter_bridge.problems import BadRequest, Conflict, Denied, NotFound, Problem, Unavailable
+
+# One read from disk; large enough that the thread's hop does not count.
+_PIECE = 1 << 20
+# Uploads grow here, on the same file system as their target; it is never listed.
+_INCOMING = ".jupyter-bridge-incoming"
+
+
+class FolderFields(Fields):
+    """`url` is a path, or file://…; a relative one is below the server's root."""
+
+    url: Annotated[str, msgspec.Meta(title="Folder", description="A path on the Jupyter host.")]
+
+
+class Folder(Connector[FolderFields], CanBrowse, CanRead, CanWrite):
+    kind = "folder"
+    title = "Folder"
+    fields_type = FolderFields
+
+    @classmethod
+    def check(cls, fields: FolderFields) -> None:
+        parts = urlsplit(fields.url)
+        if "\0" in fields.url or not fields.url:
+            raise BadRequest("url: must be a path.", field="url")
+        if parts.scheme and parts.scheme != "file":
+            raise BadRequest("url: must be a path or begin with file://.", field="url")
+        if parts.scheme and parts.netloc not in ("", "localhost"):
+            raise BadRequest("url: file:// names this host, as in file:///data.", field="url")
+
+    @property
+    def root(self) -> Path:
+        parts = urlsplit(self.fields.url)
+        path = unquote(parts.path) if parts.scheme else self.fields.url
+        return self.context.root_dir / Path(path).expanduser()
+
+    async def login(self) -> Login:
+        await self.probe()
+        return Login()
+
+    async def probe(self) -> None:
+        await _disk(os.listdir, self.root)
+
+    # -- reading -------------------------------------------------------------------------------
+
+    async def browse(self, path: str) -> list[Item]:
+        return cast("list[Item]", await _disk(self._browse, path))
+
+    async def dataset(self, perm_id: str) -> Dataset:
+        return cast(Dataset, await _disk(self._dataset, perm_id))
+
+    async def file(self, perm_id: str, path: str) -> File:
+        return cast(File, await _disk(self._file, perm_id, path))
+
+    async def read(
+        self, perm_id: str, path: str, start: int = 0, stop: int | None = None
+    ) -> AsyncIterator[bytes]:
+        target = await _disk(self._member, perm_id, path)
+        file = await _disk(_open, target)
+        try:
+            await _disk(file.seek, start)
+            left = float("inf") if stop is None else stop - start
+            while left > 0:
+                piece = await _disk(file.read, int(min(_PIECE, left)))
+                if not piece:
+                    break
+                left -= len(piece)
+                yield piece
+        finally:
+            await asyncio.to_thread(file.close)
+
+    # -- writing -------------------------------------------------------------------------------
+
+    async def begin(self, new: NewDataset) -> str:
+        await _disk(self._within, new.entity)
+        upload = uuid.uuid4().hex
+        await _disk(os.makedirs, self._upload(upload), 0o700)
+        return upload
+
+    async def append(self, upload: str, file: File, offset: int, data: bytes) -> None:
+        target = _below(self._upload(upload), file.path)
+        await _disk(_write, target, offset, data, file.directory)
+
+    async def commit(self, upload: str, new: NewDataset) -> str:
+        return str(await _disk(self._commit, upload, new))
+
+    async def abort(self, upload: str) -> None:
+        await _disk(_drop, self._upload(upload))
+
+    # -- below ---------------------------------------------------------------------------------
+
+    def _within(self, path: str) -> Path:
+        """`path` below the root, all links resolved; Denied if that leads outside."""
+        root = self.root.resolve(strict=True)
+        target = _below(root, path).resolve(strict=True)
+        if target != root and root not in target.parents:
+            raise Denied(f"{path} leads outside of {self.context.name}.")
+        return target
+
+    def _member(self, perm_id: str, path: str) -> Path:
+        whole = self._within(perm_id)
+        if whole.is_dir():
+            return self._within(f"{perm_id}/{path}")
+        if path not in ("", whole.name):
+            raise NotFound(f"{perm_id} is one file; it has no {path}.")
+        return whole
+
+    def _file(self, perm_id: str, path: str) -> File:
+        known = self._member(perm_id, path).stat()
+        if not stat.S_ISREG(known.st_mode):
+            raise NotFound(f"{perm_id} has no file {path}.")
+        return File(path, known.st_size)
+
+    def _browse(self, path: str) -> list[Item]:
+        with os.scandir(self._within(path)) as entries:
+            items = [_item(entry, path) for entry in entries if entry.name != _INCOMING]
+        return sorted(items, key=lambda item: (item.kind != "folder", item.name))
+
+    def _dataset(self, perm_id: str) -> Dataset:
+        whole = self._within(perm_id)
+        is_folder = whole.is_dir()
+        files = list(_walk(whole)) if is_folder else [File(whole.name, whole.stat().st_size)]
+        return Dataset(
+            permId=_clean(perm_id),
+            files=files,
+            type="folder" if is_folder else "file",
+            size=sum(file.size for file in files),
+            location=str(whole),
+        )
+
+    def _upload(self, upload: str) -> Path:
+        if not upload.isalnum():
+            raise BadRequest("There is no such upload.")
+        return self.root / _INCOMING / upload
+
+    def _commit(self, upload: str, new: NewDataset) -> str:
+        """Rename what came into place; one entry of the entity's folder for each top-level name."""
+        folder = self._within(new.entity)
+        incoming = self._upload(upload)
+        base = _clean(new.entity)
+        names = sorted({PurePosixPath(file.path).parts[0] for file in new.files})
+        perm_id = f"{base}/{names[0]}".lstrip("/") if len(names) == 1 else base
+        if not incoming.exists():  # committed before, and the answer was lost
+            if names and all((folder / name).exists() for name in names):
+                return perm_id
+            raise NotFound("There is no such upload.")
+        for file in new.files:
+            if file.directory or not file.size:
+                _write(_below(incoming, file.path), 0, b"", file.directory)
+        arrived = sorted(os.listdir(incoming))
+        taken = [name for name in arrived if os.path.lexists(folder / name)]
+        if taken:
+            raise Conflict(f"{taken[0]} is there already.", taken=taken)
+        for name in arrived:
+            os.rename(incoming / name, folder / name)
+        _drop(incoming)
+        return perm_id
+
+
+def _drop(incoming: Path) -> None:
+    shutil.rmtree(incoming, ignore_errors=True)
+    try:
+        incoming.parent.rmdir()
+    except OSError:
+        pass  # other uploads are under way
+
+
+def _clean(path: str) -> str:
+    return str(PurePosixPath("/", path)).lstrip("/")
+
+
+def _below(root: Path, path: str) -> Path:
+    """`root / path`; refused before the disk is asked if it climbs or is absolute."""
+    if "\0" in path or path.startswith("/") or ".." in PurePosixPath(path).parts:
+        raise Denied(f"{path!r} leads outside.")
+    if _INCOMING in PurePosixPath(path).parts:
+        raise NotFound(f"There is no {path}.")
+    return root / path
+
+
+def _item(entry: os.DirEntry[str], folder: str) -> Item:
+    path = f"{_clean(folder)}/{entry.name}".lstrip("/")
+    try:
+        known = entry.stat()
+    except OSError:  # a link to nowhere is shown as what it is
+        return Item(entry.name, path, "link")
+    kind = "folder" if stat.S_ISDIR(known.st_mode) else "file"
+    when = datetime.fromtimestamp(known.st_mtime, timezone.utc).isoformat(timespec="seconds")
+    return Item(
+        name=entry.name,
+        path=path,
+        kind=kind,
+        permId=path,
+        size=known.st_size if kind == "file" else None,
+        modified=when.replace("+00:00", "Z"),
+    )
+
+
+def _walk(whole: Path) -> Iterator[File]:
+    """Every regular file below, in order; links are not followed, devices and pipes left out."""
+    for folder, names, files in os.walk(whole):
+        names.sort()
+        if _INCOMING in names:
+            names.remove(_INCOMING)
+        base = os.path.relpath(folder, whole)
+        for name in sorted(files):
+            path = os.path.join(folder, name)
+            known = os.lstat(path)
+            if stat.S_ISREG(known.st_mode):
+                yield File(name if base == "." else f"{base}/{name}", known.st_size)
+        if not names and not files and base != ".":
+            yield File(base, directory=True)
+
+
+def _open(target: Path) -> BinaryIO:
+    # The path has no links in it any more; one that was put there meanwhile is not followed.
+    return open(os.open(target, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC), "rb")
+
+
+def _write(target: Path, offset: int, data: bytes, directory: bool) -> None:
+    if directory:
+        target.mkdir(parents=True, exist_ok=True)
+        return
+    target.parent.mkdir(parents=True, exist_ok=True)
+    # Not O_TRUNC: chunks come in any order, and may come again.
+    with open(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW, 0o666), "wb") as file:
+        file.seek(offset)
+        file.write(data)
+
+
+async def _disk(call: Callable[..., Any], *arguments: Any) -> Any:
+    """A blocking call in a thread; its OSError as a Problem."""
+    try:
+        return await asyncio.to_thread(call, *arguments)
+    except OSError as error:
+        raise _translate(error) from error
+
+
+def _translate(error: OSError) -> Problem:
+    where = error.filename or "It"
+    if isinstance(error, (FileNotFoundError, NotADirectoryError)):
+        return NotFound(f"There is no {where}.")
+    if isinstance(error, PermissionError):
+        return Denied(f"{where} may not be read or written by the Jupyter server.")
+    if isinstance(error, FileExistsError):
+        return Conflict(f"{where} is there already.")
+    if error.errno in (errno.ELOOP, errno.EINVAL, errno.ENAMETOOLONG, errno.EISDIR):
+        return BadRequest(f"{where} cannot be used: {error.strerror}.")
+    return Unavailable(f"{where} cannot be used: {error.strerror}.")

@@ -1,0 +1,268 @@
+"""jupyter: a Jupyter server, or a user's server on a JupyterHub (started if need be).
+
+Its terminals are consoles here, its kernels can be spawned and relayed. Where the other side has
+the bridge, too, that is spoken to, so that nothing is lost over a broken line; else the plain
+Jupyter API. The token is all that it takes; cookies and passwords are not used.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, ClassVar
+from urllib.parse import quote, unquote
+
+import msgspec
+from yarl import URL
+
+from jupyter_bridge.connections.connector import (
+    Connector,
+    Expired,
+    Login,
+    Secret,
+    WebFields,
+    WrongCredentials,
+)
+from jupyter_bridge.connections.connectors import jupyterapi
+from jupyter_bridge.connections.connectors.hub import Hub
+from jupyter_bridge.connections.connectors.jupyterlines import BridgeLine, KernelLine, TerminalLine
+from jupyter_bridge.connections.connectors.line import Socket, missing
+from jupyter_bridge.connections.roles import HasConsoles, HasKernels, Node
+from jupyter_bridge.problems import (
+    BadRequest,
+    Denied,
+    NotFound,
+    Problem,
+    RemoteFailed,
+    Unavailable,
+    Unsupported,
+)
+from jupyter_bridge.seams import Source, Upstream
+
+
+class JupyterFields(WebFields, kw_only=True):
+    """Where it is, and a token: the server's own, or one of the hub's with access to the server."""
+
+    url: Annotated[
+        str,
+        msgspec.Meta(
+            title="Address",
+            description="Of a Jupyter server, a JupyterHub, or a user's server on one.",
+        ),
+    ]
+    token: Annotated[Secret | None, msgspec.Meta(title="Token")] = None
+    server_name: Annotated[
+        str,
+        msgspec.Meta(title="Server name", description="Of a named server on a hub."),
+    ] = ""
+
+
+class JupyterServer(Connector[JupyterFields], HasConsoles, HasKernels):
+    kind = "jupyter"
+    title = "Jupyter"
+    fields_type = JupyterFields
+    login_seconds: ClassVar[float] = 600.0
+
+    # What the hub says while a server starts: percent and words; None when none does.
+    progress: tuple[int, str] | None = None
+    _base = ""
+    _bridge: frozenset[str] = frozenset()  # the parts of the bridge over there
+
+    @classmethod
+    def check(cls, fields: JupyterFields) -> None:
+        if URL(fields.url).query_string or URL(fields.url).fragment:
+            raise BadRequest(
+                "url: must not have a query; the token has its own field.", field="url"
+            )
+
+    @property
+    def log(self) -> Any:
+        return self.context.log
+
+    # -- the session ---------------------------------------------------------------------------
+
+    async def login(self) -> Login:
+        address = self.fields.url.rstrip("/") + "/"
+        hub, user = await self._find_hub(address)
+        if hub is None:
+            base = address
+        else:
+            base, user = await self._start_server(hub, user)
+        try:
+            me = await self._ask("GET", f"{base}api/me")
+            user = str(me.get("identity", {}).get("username") or "") or user
+        except NotFound:  # before Jupyter Server 2
+            await self._ask("GET", f"{base}api/status")
+        except Expired:
+            raise WrongCredentials(self.context.name) from None
+        self._base = base
+        self._bridge = await self._parts()
+        return Login(username=user)
+
+    async def _find_hub(self, address: str) -> tuple[Hub | None, str | None]:
+        """The hub that this address is of, and the user it names; None for a mere server."""
+        before, found, after = address.partition("/user/")
+        user = unquote(after.partition("/")[0]) if found else None
+        root = f"{before}/" if found else address.removesuffix("hub/")
+        answer = await self.context.outbound.ask("GET", f"{root}hub/api/")
+        try:
+            is_hub = answer.status == 200 and "version" in msgspec.json.decode(answer.body)
+        except (msgspec.DecodeError, TypeError):
+            is_hub = False
+        if not is_hub:
+            return None, None
+        token = self.fields.token or ""
+        return Hub(f"{root}hub/", self._ask, self.context.outbound, token), user
+
+    async def _start_server(self, hub: Hub, user: str | None) -> tuple[str, str]:
+        try:
+            me = await hub.user()
+        except Expired:
+            raise WrongCredentials(self.context.name) from None
+        user = user or str(me["name"])
+
+        def on_progress(percent: int, message: str) -> None:
+            self.progress = (percent, message)
+            self.log.info("%s: %d %% %s", self.context.name, percent, message)
+
+        try:
+            server = await hub.start(user, self.fields.server_name, on_progress)
+        except Expired as error:
+            raise Denied(
+                f"The token may not use the server of {user}; it needs the scopes read:servers, "
+                "servers and access:servers."
+            ) from error
+        finally:
+            self.progress = None
+        # The path only: the host and its policy are the connection's, not the hub's to change.
+        path = URL(str(server["url"])).path
+        return str(URL(self.fields.url).origin()) + path.rstrip("/") + "/", user
+
+    async def _parts(self) -> frozenset[str]:
+        try:
+            index = await self.api("GET", "bridge/")
+            return frozenset(index["parts"]) if index["name"] == "jupyter_bridge" else frozenset()
+        except (Problem, KeyError, TypeError):
+            return frozenset()
+
+    async def probe(self) -> None:
+        try:
+            await self.api("GET", "api/status")
+        except Expired as expired:
+            if expired.details.get("remote_status") in jupyterapi.NOT_RUNNING:
+                # A hub has stopped it, for being idle: only who uses it starts it again.
+                raise Unavailable("The server is not running; using it starts it.") from expired
+            raise
+
+    async def close(self) -> None:
+        self._base = ""
+
+    # -- consoles ------------------------------------------------------------------------------
+
+    async def consoles(self) -> list[Node]:
+        if "consoles" in self._bridge:
+            found = await self.api("GET", "bridge/consoles")
+            return [Node(str(c["name"]), str(c["title"]), str(c["state"])) for c in found]
+        found = await self.api("GET", "api/terminals")
+        return [Node(str(c["name"]), f"Terminal {c['name']}") for c in found]
+
+    async def console(self, name: str) -> Source:
+        if "consoles" in self._bridge:
+            return BridgeLine(self, name)
+        return TerminalLine(self, name)
+
+    async def create_console(self, **how: Any) -> str:
+        wanted = {key: value for key, value in how.items() if value is not None}
+        if "consoles" in self._bridge:
+            return str((await self.api("POST", "bridge/consoles", wanted))["name"])
+        unknown = set(wanted) - {"cwd", "name"}
+        if unknown:
+            raise Unsupported(
+                f"A terminal there takes no {' or '.join(sorted(unknown))}: it has no bridge."
+            )
+        return str((await self.api("POST", "api/terminals", wanted))["name"])
+
+    # -- kernels -------------------------------------------------------------------------------
+
+    async def kernels(self) -> list[dict[str, Any]]:
+        return list(await self.api("GET", "api/kernels"))
+
+    async def kernelspecs(self) -> dict[str, Any]:
+        return dict(await self.api("GET", "api/kernelspecs"))
+
+    async def kernel(self, kernel_id: str) -> Upstream:
+        return KernelLine(self, kernel_id, bridge="kernels" in self._bridge)
+
+    async def spawn(self, kernelspec: str, **how: Any) -> dict[str, Any]:
+        wanted = {key: value for key, value in how.items() if value is not None}
+        if "kernels" in self._bridge:
+            path = f"bridge/spawn/{quote(kernelspec, safe='')}"
+            return dict(await self.api("POST", path, wanted))
+        unknown = set(wanted) - {"path"}
+        if unknown:
+            raise Unsupported(
+                f"A kernel there takes no {' or '.join(sorted(unknown))}: it has no bridge."
+            )
+        known = (await self.kernelspecs()).get("kernelspecs", {})
+        if kernelspec not in known:  # the server itself would only fail
+            raise NotFound(
+                f"{self.context.name} has no kernelspec {kernelspec!r}.", kernelspecs=sorted(known)
+            )
+        return dict(await self.api("POST", "api/kernels", {"name": kernelspec, **wanted}))
+
+    async def control(self, kernel_id: str, action: str) -> None:
+        path = f"api/kernels/{quote(kernel_id, safe='')}"
+        if action == "shutdown":
+            await self.api("DELETE", path)
+        elif action in ("interrupt", "restart"):
+            await self.api("POST", f"{path}/{action}")
+        else:
+            raise BadRequest(f"A kernel cannot be told to {action}.", field="action")
+
+    # -- the network ---------------------------------------------------------------------------
+
+    async def api(self, method: str, path: str, body: Any = None) -> Any:
+        """What the server answers to `path` below its address, as JSON; None for nothing."""
+        base = self._address
+        try:
+            return await self._ask(method, f"{base}{path}", body)
+        except Expired as expired:
+            if expired.details or not await self._knows_me(base):
+                raise
+        raise Denied(f"{self.context.name} does not allow this with the token.")
+
+    async def _knows_me(self, base: str) -> bool:
+        try:
+            await self._ask("GET", f"{base}api/me")
+        except Problem:
+            return False
+        return True
+
+    async def dial(self, path: str, protocol: str | None = None) -> Socket:
+        """A websocket below the server's address."""
+        url = URL(f"{self._address}{path}", encoded=True)
+        scheme = "wss" if url.scheme == "https" else "ws"
+        try:
+            return await self.context.outbound.websocket(
+                str(url.with_scheme(scheme)),
+                headers=jupyterapi.headers(self.fields.token),
+                protocols=(protocol,) if protocol else (),
+            )
+        except RemoteFailed as problem:
+            raise missing(problem, "It is there no longer.") from problem
+
+    async def _ask(
+        self, method: str, url: str, body: Any = None, fine: tuple[int, ...] = ()
+    ) -> Any:
+        context, token = self.context, self.fields.token
+        return await jupyterapi.ask(
+            context.outbound, context.name, token, method, url, body=body, fine=fine
+        )
+
+    @property
+    def _address(self) -> str:
+        if not self._base:
+            raise Expired(f"{self.context.name} is not logged in.")
+        return self._base
+
+    @property
+    def _headers(self) -> dict[str, str]:
+        return {"Authorization": f"token {self.fields.token}"} if self.fields.token else {}

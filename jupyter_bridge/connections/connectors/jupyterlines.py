@@ -1,0 +1,280 @@
+"""The lines to one Jupyter server: a terminal, a console of its bridge, a kernel."""
+
+from __future__ import annotations
+
+import codecs
+import json
+import uuid
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+from urllib.parse import quote, urlencode
+
+from jupyter_bridge.connections.connectors.line import Line, Replay, Socket
+from jupyter_bridge.problems import Conflict, Denied, RemoteFailed
+from jupyter_bridge.seams import Exit, Source, Upstream
+from jupyter_bridge.wire import console, kernel
+
+# How much of a remote console's past is brought here when it is first looked at, lines.
+_HISTORY = 10_000
+
+
+class Server(Protocol):
+    """What the lines need of the connector: its address and token may change between two dials."""
+
+    @property
+    def log(self) -> Any: ...
+
+    async def dial(self, path: str, protocol: str | None = None) -> Socket:
+        """A websocket below the server's address."""
+
+    async def api(self, method: str, path: str, body: Any = None) -> Any:
+        """The JSON that the server answers."""
+
+
+class TerminalLine(Source):
+    """A terminal of a plain Jupyter server, as JupyterLab speaks to it (terminado's protocol).
+
+    That protocol has no offsets and no exit status. Whoever comes is told the last of what the
+    terminal said: after a break the known part of it is cut; where it does not go on from there, a
+    gap says so.
+    """
+
+    kind = "remote"
+
+    def __init__(self, server: Server, name: str) -> None:
+        self._server = server
+        self._name = name
+        self._line = Line(self._dial, server.log)
+        self._replay = Replay()
+        self._replayed = False
+        self._size: tuple[int, int] | None = None
+        self._typed = codecs.getincrementaldecoder("utf-8")("replace")
+        self._ended = False
+        self.title = f"Terminal {name}"
+
+    async def _dial(self) -> Socket:
+        self._replayed = False
+        name = quote(self._name, safe="")
+        # The websocket may open for a name that is not there: terminado would make it.
+        await self._server.api("GET", f"api/terminals/{name}")
+        return await self._server.dial(f"terminals/websocket/{name}")
+
+    async def open(
+        self,
+        on_output: Callable[[bytes], None],
+        on_gap: Callable[[int], None],
+        on_end: Callable[[Exit], None],
+    ) -> None:
+        def on_frame(frame: str | bytes) -> None:
+            word, *rest = json.loads(frame)
+            if word == "stdout" and rest:
+                data = str(rest[0]).encode("utf-8", "replace")
+                if not self._replayed:
+                    known = self._replay.rest(data)
+                    if known is None:
+                        on_gap(1)
+                    else:
+                        data = known
+                self._replayed = True
+                if data:
+                    self._replay.passed(data)
+                    on_output(data)
+            elif word == "disconnect":
+                on_lost("the terminal has ended")
+
+        def on_lost(reason: str) -> None:
+            if not self._ended:
+                self._ended = True
+                on_end(Exit())
+
+        await self._line.open(on_frame, on_lost, self._send_size)
+        self._send_size()
+
+    async def write(self, data: bytes) -> None:
+        text = self._typed.decode(data)
+        if text:
+            await self._line.say(json.dumps(["stdin", text]))
+
+    def resize(self, rows: int | None, cols: int | None) -> None:
+        if rows and cols:
+            self._size = (rows, cols)
+            self._send_size()
+
+    def _send_size(self) -> None:
+        if self._size is not None and self._line.is_up:
+            self._line.post(json.dumps(["set_size", *self._size]))
+
+    def pause(self) -> None:
+        self._line.pause()
+
+    def resume(self) -> None:
+        self._line.resume()
+
+    async def end(self) -> None:
+        await self._server.api("DELETE", f"api/terminals/{quote(self._name, safe='')}")
+
+    async def close(self) -> None:
+        await self._line.close()
+
+
+class BridgeLine(Source):
+    """A console of a server that has the bridge, too: its journal is used, nothing gets lost.
+
+    After a break it goes on at its offset; if the other journal has begun anew, a gap says so.
+    Who may only read there watches, and is told so when somebody types.
+    """
+
+    kind = "remote"
+
+    def __init__(self, server: Server, name: str) -> None:
+        self._server = server
+        self._name = name
+        self._line = Line(self._dial, server.log)
+        self._offset: int | None = None
+        self._epoch: str | None = None
+        self._anew = False
+        self._size: tuple[int, int] | None = None
+        self._ended = False
+        self._may_type = True
+        self.title = name
+
+    async def _dial(self) -> Socket:
+        where: dict[str, Any] = {"lines": _HISTORY}
+        if self._offset is not None:
+            where = {"offset": self._offset, "epoch": self._epoch}
+        try:
+            return await self._open(where)
+        except RemoteFailed as problem:
+            if problem.details.get("remote_status") != Conflict.status or self._offset is None:
+                raise
+        self._offset = None
+        self._anew = True
+        return await self._open({"lines": _HISTORY})
+
+    async def _open(self, where: dict[str, Any]) -> Socket:
+        name = quote(self._name, safe="")
+        if self._may_type:
+            query = urlencode({"mode": "join", **where})
+            try:
+                return await self._server.dial(
+                    f"bridge/interact/{name}?{query}", console.SUBPROTOCOL
+                )
+            except Denied:
+                self._may_type = False
+        query = urlencode({"follow": "true", **where})
+        return await self._server.dial(f"bridge/tail/{name}?{query}", console.SUBPROTOCOL)
+
+    async def open(
+        self,
+        on_output: Callable[[bytes], None],
+        on_gap: Callable[[int], None],
+        on_end: Callable[[Exit], None],
+    ) -> None:
+        def ended(exit_: Exit) -> None:
+            if not self._ended:
+                self._ended = True
+                on_end(exit_)
+
+        def on_frame(data: str | bytes) -> None:
+            frame = console.from_server_frame(data) if isinstance(data, bytes) else None
+            if isinstance(frame, console.Start):
+                self._epoch = str(frame.about.get("epoch"))
+                self.title = str(frame.about.get("title") or self._name)
+                if self._anew:
+                    self._anew = False
+                    on_gap(1)
+            elif isinstance(frame, console.Output):
+                self._offset = frame.offset + len(frame.data)
+                on_output(frame.data)
+            elif isinstance(frame, console.Gap):
+                self._offset = frame.to
+                on_gap(max(1, frame.to - frame.offset))
+            elif isinstance(frame, console.Ended):
+                ended(Exit(frame.exit.get("code"), frame.exit.get("signal")))
+
+        await self._line.open(on_frame, lambda reason: ended(Exit()), self._send_size)
+
+    async def write(self, data: bytes) -> None:
+        if not self._may_type:
+            raise Denied(f"With this token {self._name} can be watched only.")
+        await self._line.say(console.to_client_frame(console.Input(data)))
+
+    def resize(self, rows: int | None, cols: int | None) -> None:
+        if rows and cols:
+            self._size = (rows, cols)
+            self._send_size()
+
+    def _send_size(self) -> None:
+        if self._size is not None and self._line.is_up and self._may_type:
+            self._line.post(console.to_client_frame(console.Resize(*self._size)))
+
+    def pause(self) -> None:
+        self._line.pause()
+
+    def resume(self) -> None:
+        self._line.resume()
+
+    async def end(self) -> None:
+        await self._server.api("DELETE", f"bridge/consoles/{quote(self._name, safe='')}")
+
+    async def close(self) -> None:
+        await self._line.close()
+
+
+class KernelLine(Upstream):
+    """One websocket to a kernel, `v1.kernel.websocket.jupyter.org` or the default protocol.
+
+    The session id stays the same when the line is mended: the server keeps for it what the kernel
+    said meanwhile. A bridge is asked to go on after the last message, and so loses nothing.
+    """
+
+    def __init__(self, server: Server, kernel_id: str, *, bridge: bool) -> None:
+        self._server = server
+        self._id = quote(kernel_id, safe="")
+        self._bridge = bridge
+        self._session = uuid.uuid4().hex
+        self._last = ""
+        self._v1 = True
+        self._line = Line(self._dial, server.log)
+
+    async def _dial(self) -> Socket:
+        await self._server.api("GET", f"api/kernels/{self._id}")
+        query = {"session_id": self._session}
+        if self._bridge and self._last:
+            query["after"] = self._last
+        base = "bridge/channels/" if self._bridge else "api/kernels/"
+        path = f"{base}{self._id}{'' if self._bridge else '/channels'}?{urlencode(query)}"
+        socket = await self._server.dial(path, kernel.V1)
+        self._v1 = socket.protocol == kernel.V1
+        return socket
+
+    async def open(
+        self,
+        on_messages: Callable[[str, list[list[bytes]]], None],
+        on_lost: Callable[[str], None],
+    ) -> None:
+        def on_frame(frame: str | bytes) -> None:
+            try:
+                if self._v1 and isinstance(frame, bytes):
+                    channel, parts = kernel.parse_v1(frame)
+                else:
+                    named, parts = kernel.parse_default(frame)
+                    channel = named or "iopub"
+                if channel == "iopub" and self._bridge:
+                    self._last = kernel.parse_header(parts[0]).msg_id or self._last
+            except kernel.FrameError as error:
+                self._server.log.warning("The remote sent no message: %s", error)
+                return
+            on_messages(channel, [parts])
+
+        await self._line.open(on_frame, on_lost)
+
+    def send(self, channel: str, parts: Sequence[bytes]) -> None:
+        build: Callable[[str, Sequence[bytes]], str | bytes] = (
+            kernel.build_v1 if self._v1 else kernel.build_default
+        )
+        if not self._line.post(build(channel, parts)):
+            self._server.log.warning("A message to kernel %s is lost: too many wait.", self._id)
+
+    async def close(self) -> None:
+        await self._line.close()

@@ -1,0 +1,207 @@
+"""Files into openBIS: chunks into the session's workspace, then one call that registers them.
+
+A workspace belongs to one token and is gone with it, so an upload's id holds a mark of the token it
+was begun under; under another one the upload is Gone, and has to be begun anew. Personal access
+tokens outlive this server and its connections, session tokens usually do not.
+"""
+
+from __future__ import annotations
+
+import io
+import uuid
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Any, cast
+
+from jupyter_bridge.connections.connectors.openbisapi import REGISTER_SECONDS, Api
+from jupyter_bridge.connections.roles import File, NewDataset
+from jupyter_bridge.problems import (
+    BadRequest,
+    Gone,
+    NotFound,
+    RemoteFailed,
+    TooLarge,
+    Unsupported,
+)
+from jupyter_bridge.wire import openbis
+from jupyter_bridge.wire.openbis import FormError
+
+# A chunk on a slow line (1 MiB/s) and its answer.
+CHUNK_SECONDS = 120.0
+# What aiohttp takes as bytes without a word.
+IN_ONE_GO = 1 << 20
+# A proxy that refuses even this is not one to upload through.
+SMALLEST_POST = 64 << 10
+# The service of old openBIS servers that makes files of the workspace a data set.
+_SERVICE = "dataset-uploader-api"
+
+
+@dataclass(frozen=True)
+class Upload:
+    """What an upload's id says: the folder in the workspace, whether below `default/`, the mark."""
+
+    folder: str
+    many: bool
+    mark: str
+
+    @classmethod
+    def begin(cls, api: Api, new: NewDataset) -> Upload:
+        folder = str(uuid.uuid4())
+        tops = {PurePosixPath(file.path).parts[0] for file in new.files}
+        return cls(folder, len(tops) > 1, api.mark(folder))
+
+    @classmethod
+    def parse(cls, api: Api, text: str) -> Upload:
+        """The upload; Gone if its workspace went with the token that it was begun under."""
+        folder, _, rest = text.partition(":")
+        many, _, mark = rest.partition(":")
+        try:
+            uuid.UUID(folder)
+        except ValueError:
+            raise BadRequest("There is no such upload.") from None
+        upload = cls(folder, many == "many", mark)
+        if api.mark(folder) != mark:
+            raise Gone("openBIS threw away what was uploaded when the session ended.")
+        return upload
+
+    def __str__(self) -> str:
+        return f"{self.folder}:{'many' if self.many else 'one'}:{self.mark}"
+
+    def place(self, path: str, *, flat: bool) -> str:
+        """Where a file of it goes. Old servers register single files, out of a flat folder."""
+        if flat:
+            return f"{self.folder}-{path}"
+        return f"{self.folder}/default/{path}" if self.many else f"{self.folder}/{path}"
+
+
+class Uploads:
+    """Sends and registers uploads through one line."""
+
+    def __init__(self, api: Api) -> None:
+        self._api = api
+        # What a proxy on the way lets through; learned when it refuses more.
+        self._largest: int | None = None
+
+    @property
+    def _is_old(self) -> bool:
+        return self._api.version <= (3, 5)
+
+    def begin(self, new: NewDataset) -> str:
+        if not new.files:
+            raise BadRequest("files: a data set needs at least one file.", field="files")
+        if self._is_old and any(file.directory or "/" in file.path for file in new.files):
+            raise Unsupported("This openBIS (API 3.5) takes files, but no folders.")
+        return str(Upload.begin(self._api, new))
+
+    async def append(self, text: str, file: File, offset: int, data: bytes) -> None:
+        upload = Upload.parse(self._api, text)
+        name = upload.place(file.path, flat=self._is_old)
+        if file.directory:
+            await self._post(name, 1, 0, b"", folder=True)
+            return
+        step = self._largest or max(1, len(data))
+        start = 0
+        while start < len(data) or start == 0:
+            piece = data[start : start + step]
+            try:
+                await self._post(name, (offset + start) // step + 1, offset + start, piece)
+            except TooLarge:
+                if len(piece) <= SMALLEST_POST:
+                    raise
+                # A proxy's limit: the workspace takes pieces of any size, so send smaller ones.
+                step = self._largest = max(SMALLEST_POST, len(piece) // 4)
+                continue
+            start += max(1, len(piece))
+
+    async def commit(self, text: str, new: NewDataset) -> str:
+        upload = Upload.parse(self._api, text)
+        if not new.type:
+            raise BadRequest("type: openBIS needs the type of the data set.", field="type")
+        sample, experiment = await self._entity(new.entity)
+        if self._is_old:
+            return await self._register_old(upload, new, sample, experiment)
+        creation = openbis.uploaded_data_set(
+            *(upload.folder, new.type),
+            sample=sample and sample["permId"],
+            experiment=experiment and experiment["permId"],
+            parents=new.parents,
+            properties=new.props,
+        )
+        made = await self._api.ask_store(
+            "createUploadedDataSet", creation, timeout=REGISTER_SECONDS
+        )
+        return _perm_id(made)
+
+    async def _register_old(
+        self, upload: Upload, new: NewDataset, sample: Any, experiment: Any
+    ) -> str:
+        names = [upload.place(file.path, flat=True) for file in new.files]
+        stores = await self._api.ask(
+            "searchDataStores",
+            openbis.search("datastore.DataStore"),
+            openbis.fetch("datastore.DataStore"),
+        )
+        about = {
+            "permId": None,
+            "method": "insertDataSet",
+            "sampleIdentifier": sample and sample["identifier"],
+            "experimentIdentifier": experiment and experiment["identifier"],
+            "dataSetType": new.type,
+            "folderName": upload.folder,
+            "fileNames": names,
+            "isZipDirectoryUpload": False,
+            "properties": new.props,
+            "parentIdentifiers": new.parents,
+        }
+        code = stores["objects"][0]["code"]
+        made = await self._api.ask_v1("createReportFromAggregationService", code, _SERVICE, about)
+        try:
+            row = [cell["value"] for cell in made["rows"][0]]
+            if row[0] != "OK":
+                raise RemoteFailed(f"openBIS did not register the data set: {row[1]}")
+            return str(row[2])
+        except (KeyError, IndexError, TypeError):
+            raise RemoteFailed("openBIS does not say what it registered.") from None
+
+    async def _entity(self, name: str) -> tuple[Any, Any]:
+        """The sample or the experiment of this name, as permId and identifier."""
+        for kind, method in (("sample", "getSamples"), ("experiment", "getExperiments")):
+            options = openbis.fetch(f"{kind}.{kind.capitalize()}")
+            found = await self._api.ask(method, [openbis.object_id(kind, name)], options)
+            for one in (found or {}).values():
+                known = {
+                    "permId": _perm_id(one["permId"]),
+                    "identifier": one["identifier"]["identifier"],
+                }
+                return (known, None) if kind == "sample" else (None, known)
+        raise NotFound(f"openBIS has no object or collection {name}.", entity=name)
+
+    async def _post(
+        self, name: str, number: int, start: int, data: bytes, *, folder: bool = False
+    ) -> None:
+        query = openbis.upload_query(
+            *(name, number, start, start + len(data), self._api.held), folder=folder
+        )
+        store = await self._api.store()
+        # aiohttp writes more than 1 MiB of bytes in one go, and warns; of a file, bit by bit.
+        body = cast(bytes, io.BytesIO(data)) if len(data) > IN_ONE_GO else data
+        answer = await self._api.outbound.ask(
+            "POST", f"{store}{openbis.UPLOAD}?{query}", body=body, timeout=CHUNK_SECONDS
+        )
+        if answer.status != 200:
+            raise await self._api.judge(answer, "room for the upload")
+        try:
+            taken = openbis.parse_uploaded(answer.body)
+        except FormError as error:
+            raise RemoteFailed(f"openBIS did not take a chunk: {error}") from None
+        if taken != len(data):
+            raise RemoteFailed(f"openBIS took {taken} of {len(data)} bytes.")
+
+
+def _perm_id(found: Any) -> str:
+    """The permId in what openBIS gives for one: the object, or the text itself."""
+    while isinstance(found, dict):
+        found = found.get("permId")
+    if not isinstance(found, str) or not found:
+        raise RemoteFailed("openBIS does not say which data set it made.")
+    return found

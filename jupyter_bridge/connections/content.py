@@ -1,0 +1,55 @@
+"""The bytes of one remote file, from an offset on, whatever happens to the session meanwhile."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator
+from typing import Any
+
+from jupyter_bridge.connections.connection import Connection
+from jupyter_bridge.connections.connector import Expired
+from jupyter_bridge.connections.roles import CanRead
+
+
+async def read(
+    connection: Connection, perm_id: str, path: str, start: int = 0, stop: int | None = None
+) -> AsyncIterator[bytes]:
+    """As CanRead.read; where the session expires between two pieces, it goes on after a login."""
+    at, renewed_at = start, -1
+    while True:
+        connector = await connection.ready(CanRead)
+        count = connection.session.count
+        pieces: Any = connector.read(perm_id, path, at, stop)
+        try:
+            async for piece in pieces:
+                yield piece
+                at += len(piece)
+            return
+        except Expired:
+            if renewed_at == at:
+                raise
+            renewed_at = at
+            await connection.renew(count)
+        finally:
+            await pieces.aclose()
+
+
+def parse_range(header: str, size: int) -> tuple[int, int] | None:
+    """Start and stop (exclusive) of a Range header; None if all is asked for (or several ranges).
+
+    Raises ValueError where nothing of it exists.
+    """
+    found = re.fullmatch(r"\s*bytes\s*=\s*(\d*)\s*-\s*(\d*)\s*", header)
+    if found is None or found.group(1) == found.group(2) == "":
+        return None
+    first, last = found.groups()
+    if first == "":
+        start, stop = max(0, size - int(last)), size
+    else:
+        start = int(first)
+        stop = min(size, int(last) + 1) if last else size
+        if last and int(last) < start:
+            return None
+    if start >= size or start >= stop:
+        raise ValueError("unsatisfiable")
+    return start, stop

@@ -1,0 +1,75 @@
+"""The connection routes (API.md, section 4)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from jupyter_bridge import observe
+from jupyter_bridge.connections.connections import Connections
+from jupyter_bridge.connections.handlers.conns import (
+    BrowseHandler,
+    ConnHandler,
+    ConnsHandler,
+    KindsHandler,
+)
+from jupyter_bridge.connections.handlers.data import (
+    ContentHandler,
+    DatasetHandler,
+    DatasetTypesHandler,
+    SampleHandler,
+)
+from jupyter_bridge.connections.handlers.environments import (
+    AskKernel,
+    EnvironmentHandler,
+    RequirementsHandler,
+)
+from jupyter_bridge.connections.handlers.transfers import (
+    DownloadHandler,
+    RegisterHandler,
+    ResumeHandler,
+    TransferHandler,
+    TransfersHandler,
+)
+from jupyter_bridge.connections.mounts import Mounts
+from jupyter_bridge.connections.transfers import Transfers
+from jupyter_bridge.web import Route
+
+
+def routes(
+    connections: Connections,
+    mounts: Mounts,
+    transfers: Transfers,
+    events: observe.Events,
+    root_dir: str,
+    roots: Sequence[str] = (),
+    ask_kernel: AskKernel | None = None,
+) -> list[Route]:
+    """Every connection route, for app.py; `roots` are folders that transfers may use, too.
+
+    `ask_kernel` brings the kernels in, which this part does not know.
+    """
+    parts: dict[str, Any] = {
+        "connections": connections,
+        "mounts": mounts,
+        "events": events,
+        "root_dir": root_dir,
+    }
+    moving = {**parts, "transfers": transfers, "roots": roots}
+    return [
+        Route("/kinds", KindsHandler, parts),
+        Route("/conns", ConnsHandler, parts),
+        Route("/conn/{name}", ConnHandler, parts),
+        Route("/conn/{name}/browse/{path}", BrowseHandler, parts, greedy=True),
+        Route("/dataset/{conn}", RegisterHandler, moving),
+        Route("/dataset/{conn}/{perm_id}", DatasetHandler, parts),
+        Route("/dataset/{conn}/{perm_id}/{path}", DownloadHandler, moving, greedy=True),
+        Route("/requirements", RequirementsHandler),
+        Route("/environment/{kernel_id}", EnvironmentHandler, {"ask_kernel": ask_kernel}),
+        Route("/transfers", TransfersHandler, moving),
+        Route("/transfers/{transfer_id}", TransferHandler, moving),
+        Route("/transfers/{transfer_id}/resume", ResumeHandler, moving),
+        Route("/content/{conn}/{perm_id}/{file}", ContentHandler, parts, greedy=True),
+        Route("/datasetTypes/{conn}", DatasetTypesHandler, parts),
+        Route("/sample/{conn}/{identifier}", SampleHandler, parts, greedy=True),
+    ]

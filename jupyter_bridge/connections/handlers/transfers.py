@@ -1,0 +1,261 @@
+"""Data sets on their way: transfers as jobs, and the routes that wait for one to end."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import unquote
+
+import msgspec
+
+from jupyter_bridge import observe
+from jupyter_bridge.connections.connections import Connections
+from jupyter_bridge.connections.handlers.conns import ConnectionHandler
+from jupyter_bridge.connections.mounts import Mounts
+from jupyter_bridge.connections.roles import CanRead, Dataset
+from jupyter_bridge.connections.transfer import Transfer, TransferModel
+from jupyter_bridge.connections.transfers import Transfers
+from jupyter_bridge.problems import BadRequest, Denied, Problem, RemoteFailed
+from jupyter_bridge.web import Event, verb
+
+
+class TransferBody(msgspec.Struct, forbid_unknown_fields=True):
+    """What to bring where.
+
+    A download brings the data set `permId` (or only its `files`) to `path`/`permId`. An upload
+    makes `path` (and `files`, below the server's root) a data set of the object or folder `permId`.
+    """
+
+    connection: str
+    direction: Literal["download", "upload"]
+    permId: str = ""  # noqa: N815
+    path: str | None = None
+    files: list[str] | None = None
+    type: str | None = None
+    parents: list[str] = []
+    props: dict[str, Any] = {}
+
+
+class RegisterBody(msgspec.Struct, forbid_unknown_fields=True):
+    """A new data set from files below the server's root."""
+
+    files: list[str]
+    entityIdentifier: str = ""  # noqa: N815
+    type: str | None = None
+    parents: list[str] = []
+    props: dict[str, Any] = {}
+
+
+class UploadBody(msgspec.Struct, forbid_unknown_fields=True):
+    """What the uploaded file or folder becomes."""
+
+    type: str | None = None
+    parents: list[str] = []
+    props: dict[str, Any] = {}
+
+
+class DownloadedModel(msgspec.Struct):
+    """A data set that was brought here."""
+
+    url: str
+    permId: str  # noqa: N815
+    path: str
+    dataStore: str | None  # noqa: N815
+    location: str | None
+    size: int | None
+    files: list[str]
+    statusText: str  # noqa: N815
+    transfer: str
+
+
+class RegisteredModel(msgspec.Struct):
+    """A data set that was made."""
+
+    permId: str | None  # noqa: N815
+    statusText: str  # noqa: N815
+    transfer: str
+    status: int = 200
+
+
+class TransfersBase(ConnectionHandler):
+    """What the transfer routes share."""
+
+    def initialize(  # type: ignore[override]
+        self,
+        connections: Connections,
+        mounts: Mounts,
+        events: observe.Events,
+        root_dir: str,
+        transfers: Transfers,
+        roots: Sequence[str] = (),
+    ) -> None:
+        super().initialize(connections, mounts, events, root_dir)
+        self.transfers = transfers
+        self.roots = [root_dir, *roots]
+
+    async def host_path(self, path: str) -> Path:
+        """`path` on the host (relative ones below the server's root), all links resolved.
+
+        Denied if it is neither below the root nor below one of c.BridgeApp.transfer_roots.
+        """
+        if not path or "\0" in path:
+            raise BadRequest("path: must be a path on the Jupyter host.", field="path")
+        return await asyncio.to_thread(_within, self.roots, path)
+
+    async def upload(self, conn: str, paths: list[str], entity: str, how: Any) -> Transfer:
+        if not paths:
+            raise BadRequest("files: name at least one.", field="files")
+        await self.find(conn)
+        return await self.transfers.upload(
+            conn,
+            [await self.host_path(path) for path in paths],
+            entity,
+            type=how.type,
+            parents=how.parents,
+            props=how.props,
+        )
+
+    def started(self, transfer: Transfer) -> TransferModel:
+        self.set_header("Location", self.link(f"/transfers/{transfer.id}"))
+        return transfer.model()
+
+    async def ended(self, transfer: Transfer) -> TransferModel | None:
+        """How it ended; None where the client would rather not wait, which is answered then.
+
+        Raises its Problem if it failed.
+        """
+        model, prefer = self.started(transfer), self.prefer()
+        wait = 0.0 if prefer.respond_async and prefer.wait is None else prefer.wait
+        try:
+            model = await asyncio.wait_for(transfer.wait(), wait)
+        except asyncio.TimeoutError:
+            self.answer(transfer.model(), 202)
+            return None
+        if model.state != "done":
+            raise _problem_of(model)
+        return model
+
+
+class TransfersHandler(TransfersBase):
+    @verb("read", "List the transfers", reply=list[TransferModel])
+    async def get(self) -> list[TransferModel]:
+        return [transfer.model() for transfer in self.transfers.all()]
+
+    @verb("write", "Start a transfer", body=TransferBody, reply=TransferModel, status=202)
+    async def post(self, body: TransferBody) -> TransferModel:
+        if body.direction == "download":
+            await self.find(body.connection)
+            path = await self.host_path(body.path or ".")
+            return self.started(
+                await self.transfers.download(body.connection, body.permId, str(path), body.files)
+            )
+        paths = [*([body.path] if body.path else []), *(body.files or [])]
+        return self.started(await self.upload(body.connection, paths, body.permId, body))
+
+
+class TransferHandler(TransfersBase):
+    @verb("read", "Show or follow one transfer", reply=TransferModel, streams=True)
+    async def get(self, transfer_id: str) -> TransferModel | None:
+        transfer = self.transfers.get(transfer_id)
+        kind = self.streaming()
+        if kind is not None:
+            await self.stream(_events(transfer), kind)
+            return None
+        wait = self.prefer().wait
+        if wait:
+            await asyncio.wait({asyncio.ensure_future(transfer.wait())}, timeout=wait)
+        return transfer.model()
+
+    @verb("write", "Cancel a transfer", reply=TransferModel, status=202)
+    async def delete(self, transfer_id: str) -> TransferModel:
+        return (await self.transfers.cancel(transfer_id)).model()
+
+
+class ResumeHandler(TransfersBase):
+    @verb("write", "Go on with a transfer that failed or paused", reply=TransferModel, status=202)
+    async def post(self, transfer_id: str) -> TransferModel:
+        return self.started(await self.transfers.resume(transfer_id))
+
+
+class DownloadHandler(TransfersBase):
+    @verb("write", "Download a data set to a path of the host", reply=DownloadedModel, proof=True)
+    async def get(self, conn: str, perm_id: str, path: str | None = None) -> DownloadedModel | None:
+        connection = await self.find(conn)
+        target = await self.host_path(path or "")
+        dataset: Dataset = await connection.use(CanRead, lambda one: one.dataset(perm_id))
+        transfer = await self.transfers.download(conn, perm_id, str(target))
+        if await self.ended(transfer) is None:
+            return None
+        place = str(target / perm_id)
+        return DownloadedModel(
+            url=connection.fields.url,
+            permId=dataset.permId,
+            path=place,
+            dataStore=dataset.dataStore,
+            location=dataset.location,
+            size=dataset.size,
+            files=[file.path for file in dataset.files if not file.directory],
+            statusText=f"Data for DataSet {dataset.permId} was downloaded to {place}",
+            transfer=transfer.id,
+        )
+
+    @verb("write", "Upload a path of the host", body=UploadBody, reply=RegisteredModel)
+    async def post(
+        self, conn: str, perm_id: str, body: UploadBody, path: str | None = None
+    ) -> RegisteredModel | None:
+        transfer = await self.upload(conn, [path or ""], perm_id, body)
+        return _registered(conn, await self.ended(transfer))
+
+
+class RegisterHandler(TransfersBase):
+    @verb("write", "Register a data set from files", body=RegisterBody, reply=RegisteredModel)
+    async def post(self, conn: str, body: RegisterBody) -> RegisteredModel | None:
+        # jupyter-openbis-server's front ends quote what they name.
+        paths = [unquote(path) for path in body.files]
+        transfer = await self.upload(conn, paths, body.entityIdentifier, body)
+        return _registered(conn, await self.ended(transfer))
+
+
+def _registered(conn: str, model: TransferModel | None) -> RegisteredModel | None:
+    if model is None:
+        return None
+    said = f"DataSet successfully registered: {conn} with permId: {model.permId}"
+    return RegisteredModel(model.permId, said, model.transfer)
+
+
+async def _events(transfer: Transfer) -> AsyncIterator[Event]:
+    count = 0
+    async for model in transfer.watch():
+        count += 1
+        ended = model.state in ("done", "failed", "cancelled", "paused")
+        yield Event(count, "done" if ended else "progress", model)
+
+
+def _within(roots: Sequence[str], path: str) -> Path:
+    target = (Path(roots[0]) / path).resolve()
+    for root in roots:
+        top = Path(root).expanduser().resolve()
+        if target == top or top in target.parents:
+            return target
+    raise Denied(
+        f"{path} is outside of {roots[0]}; c.BridgeApp.transfer_roots can allow more folders.",
+        path=path,
+    )
+
+
+def _problem_of(model: TransferModel) -> Problem:
+    """The Problem that ended a transfer, in its own class."""
+    told = dict(model.problem or {})
+    code = str(told.pop("error", ""))
+    message = str(told.pop("message", f"The transfer is {model.state}."))
+    told.pop("reason", None)
+    waiting: list[type[Problem]] = [Problem]
+    found: type[Problem] = RemoteFailed
+    while waiting:
+        kind = waiting.pop()
+        if kind.code == code and kind.__module__ == Problem.__module__:
+            found = kind
+        waiting.extend(kind.__subclasses__())
+    return found(message, **{**told, "transfer": model.transfer})

@@ -1,0 +1,378 @@
+"""Outbound: the only door to the network, one per connection.
+
+Every name is resolved, every address judged (policy.py) and then that same address connected to. No
+cookies are kept, no proxy or netrc of the host is read, redirects lead nowhere but to the same
+origin, everything has a deadline. Messages name a URL without its query, where remotes take tokens.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import ipaddress
+import socket
+import ssl
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import aiohttp
+from aiohttp.abc import AbstractResolver, ResolveResult
+from yarl import URL
+
+from jupyter_bridge import __version__
+from jupyter_bridge.connections.policy import Policy, to_address
+from jupyter_bridge.problems import (
+    BadRequest,
+    Denied,
+    Problem,
+    RemoteFailed,
+    Timeout,
+    TooLarge,
+    Unavailable,
+)
+
+# A remote that does not take a connection within this time is taken as away.
+CONNECT_SECONDS = 10.0
+# The longest that one question and its whole answer may take, unless the caller says otherwise.
+ANSWER_SECONDS = 30.0
+# The longest silence within a stream.
+SILENCE_SECONDS = 60.0
+# An answer that is read whole; lists of 100,000 files are about 30 MiB.
+MAX_ANSWER = 128 << 20
+# Same-origin redirects (a missing slash, a login page's way back) come one or two at a time.
+MAX_REDIRECTS = 5
+# One transfer uses up to 8 streams; several run beside each other and beside the calls.
+MAX_SOCKETS = 64
+
+
+@dataclass(frozen=True)
+class Trust:
+    """Whom TLS trusts: the system's authorities, or a CA file, or one certificate (SHA-256).
+
+    `verify=False` trusts anybody; only configuration may say so, never a request.
+    """
+
+    ca_file: str | None = None
+    pin: str | None = None
+    verify: bool = True
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One whole answer, whatever its status."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class Outbound:
+    """The network as one connection may use it."""
+
+    def __init__(self, policy: Policy, trust: Trust | None = None) -> None:
+        self.policy = policy
+        self._trust = trust or Trust()
+        self._session: aiohttp.ClientSession | None = None
+        self._lock = asyncio.Lock()
+
+    async def ask(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+        timeout: float = ANSWER_SECONDS,
+        limit: int = MAX_ANSWER,
+    ) -> Answer:
+        """One request and its whole answer (at most `limit` bytes) within `timeout` seconds."""
+        clock = aiohttp.ClientTimeout(total=timeout, sock_connect=CONNECT_SECONDS)
+        async with self._request(method, url, headers, body, clock) as response:
+            content = await _read(response, limit)
+            return Answer(response.status, response.headers, content)
+
+    @asynccontextmanager
+    async def stream(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+        silence: float = SILENCE_SECONDS,
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        """An open answer, to be read as it comes; `silence` is how long it may say nothing.
+
+        Errors while reading inside the block become Problems, too.
+        """
+        clock = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS, sock_read=silence)
+        async with self._request(method, url, headers, body, clock) as response:
+            yield response
+
+    async def websocket(
+        self,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        protocols: tuple[str, ...] = (),
+        heartbeat: float = 30.0,
+        max_frame: int = 64 << 20,
+        timeout: float = CONNECT_SECONDS,
+    ) -> aiohttp.ClientWebSocketResponse[bool]:
+        """An open websocket; the caller closes it."""
+        where = shown(self.policy.check_url(url))
+        session = await self._open()
+        try:
+            return await asyncio.wait_for(
+                session.ws_connect(
+                    url,
+                    headers=headers,
+                    protocols=protocols,
+                    heartbeat=heartbeat,
+                    max_msg_size=max_frame,
+                ),
+                timeout,
+            )
+        except aiohttp.WSServerHandshakeError as error:
+            status = error.status
+        except Exception as error:
+            raise _translate(error, where) from None
+        # Outside the except: aiohttp's error holds the request's headers, and so the token.
+        kind: type[Problem] = Denied if status in (401, 403) else RemoteFailed
+        raise kind(f"{where} refused the websocket with {status}.", remote_status=status)
+
+    async def addresses(self, host: str, port: int) -> list[str]:
+        """The addresses of `host` that may be connected to, for what is not HTTP (ssh, sshfs)."""
+        literal = to_address(host)
+        if literal is not None:
+            self.policy.check_address(literal, host)
+            return [str(literal)]
+        loop = asyncio.get_running_loop()
+        try:
+            found = await asyncio.wait_for(
+                loop.getaddrinfo(host, port, type=socket.SOCK_STREAM), CONNECT_SECONDS
+            )
+        except asyncio.TimeoutError:
+            raise Timeout(f"The name {host} was not resolved in time.") from None
+        except (OSError, UnicodeError) as error:
+            raise Unavailable(f"The name {host} is not known: {error}") from None
+        return [info[4][0] for info in self._judged(host, found)]
+
+    async def dial(self, host: str, port: int) -> socket.socket:
+        """A connected, non-blocking TCP socket, for libraries that bring their own protocol."""
+        loop = asyncio.get_running_loop()
+        failed: Exception | None = None
+        for address in await self.addresses(host, port):
+            family = socket.AF_INET6 if ":" in address else socket.AF_INET
+            line = socket.socket(family, socket.SOCK_STREAM)
+            line.setblocking(False)
+            try:
+                await asyncio.wait_for(loop.sock_connect(line, (address, port)), CONNECT_SECONDS)
+            except (OSError, asyncio.TimeoutError) as error:
+                line.close()
+                failed = error
+            except BaseException:
+                line.close()
+                raise
+            else:
+                line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                return line
+        if isinstance(failed, asyncio.TimeoutError):
+            raise Timeout(f"{host}:{port} did not take the connection in {CONNECT_SECONDS:g} s.")
+        raise Unavailable(f"{host}:{port} cannot be reached: {failed}")
+
+    async def close(self) -> None:
+        """Close every connection; closing twice is fine, and another request opens anew."""
+        session, self._session = self._session, None
+        if session is not None:
+            await session.close()
+
+    # -- below ---------------------------------------------------------------------------------
+
+    @asynccontextmanager
+    async def _request(
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str] | None,
+        body: bytes | None,
+        clock: aiohttp.ClientTimeout,
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        target = self.policy.check_url(url)
+        session = await self._open()
+        for _ in range(MAX_REDIRECTS):
+            try:
+                response = await session.request(
+                    method, target, headers=headers, data=body, timeout=clock, allow_redirects=False
+                )
+            except (aiohttp.ClientError, OSError, asyncio.TimeoutError) as error:
+                raise _translate(error, shown(target)) from None
+            try:
+                onward = _redirect(response, target)
+                if onward is None:
+                    yield response
+                    return
+            except aiohttp.ClientError as error:
+                raise _translate(error, shown(target)) from None
+            except asyncio.TimeoutError as error:
+                if clock.total is None:  # the reader's own deadline
+                    raise
+                raise _translate(error, shown(target)) from None
+            finally:
+                # What was not read must neither keep the line nor be waited for.
+                if response.content.at_eof():
+                    response.release()
+                else:
+                    response.close()
+            if method not in ("GET", "HEAD"):
+                raise RemoteFailed(f"{shown(target)} answers {method} with a redirect.")
+            target = onward
+        raise RemoteFailed(f"{shown(target)} redirects in circles.")
+
+    async def _open(self) -> aiohttp.ClientSession:
+        async with self._lock:
+            if self._session is None:
+                trust = await asyncio.to_thread(_tls, self._trust)
+                self._session = aiohttp.ClientSession(
+                    connector=aiohttp.TCPConnector(
+                        resolver=_Resolver(self),
+                        ssl=trust,
+                        limit=MAX_SOCKETS,
+                        socket_factory=self._socket,
+                    ),
+                    cookie_jar=aiohttp.DummyCookieJar(),
+                    headers={"User-Agent": f"jupyter-bridge/{__version__}"},
+                    trust_env=False,
+                    auto_decompress=True,
+                    read_bufsize=1 << 20,
+                    trace_configs=[_never_redirected()],
+                )
+            return self._session
+
+    def _judged(self, host: str, found: list[Any]) -> list[Any]:
+        """Those of the resolved that are allowed; Denied if there is none."""
+        allowed = [
+            info for info in found if self.policy.allows(ipaddress.ip_address(info[4][0]), host)
+        ]
+        if not allowed:
+            self.policy.check_address(ipaddress.ip_address(found[0][4][0]), host)
+        return allowed
+
+    def _socket(self, info: Any) -> socket.socket:
+        """The last guard: a socket is made for an allowed address, or not at all."""
+        family, kind, proto, _, (address, *_rest) = info
+        judged = ipaddress.ip_address(address)
+        # The name was judged with the address by the resolver; a literal is its own name.
+        if not self.policy.allows(judged, str(judged)):
+            raise OSError(f"{address} is not allowed")
+        return socket.socket(family, kind, proto)
+
+
+class _Resolver(AbstractResolver):
+    """Resolves through `Outbound.addresses`, so that only judged addresses are connected to."""
+
+    def __init__(self, outbound: Outbound) -> None:
+        self._outbound = outbound
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
+    ) -> list[ResolveResult]:
+        return [
+            ResolveResult(
+                hostname=host,
+                host=address,
+                port=port,
+                family=socket.AF_INET6 if ":" in address else socket.AF_INET,
+                proto=0,
+                flags=socket.AI_NUMERICHOST,
+            )
+            for address in await self._outbound.addresses(host, port)
+        ]
+
+    async def close(self) -> None:
+        """Holds nothing."""
+
+
+def shown(url: URL) -> str:
+    """The URL as messages may show it: without the query, in which remotes take tokens."""
+    return str(url.with_query(None).with_fragment(None).with_user(None))
+
+
+def _redirect(response: aiohttp.ClientResponse, target: URL) -> URL | None:
+    """Where a redirect leads, None if it is none; RemoteFailed if it leaves the origin."""
+    if response.status not in (301, 302, 303, 307, 308):
+        return None
+    location = response.headers.get("Location")
+    if not location:
+        return None
+    try:
+        onward = target.join(URL(location))
+        same = onward.origin() == target.origin()
+    except ValueError:
+        same = False
+    if not same:
+        raise RemoteFailed(f"{shown(target)} redirects to another host, which is not followed.")
+    return onward
+
+
+def _never_redirected() -> aiohttp.TraceConfig:
+    """Stops `ws_connect`, which follows redirects and cannot be told not to."""
+
+    async def stop(session: Any, context: Any, told: aiohttp.TraceRequestRedirectParams) -> None:
+        told.response.close()
+        raise RemoteFailed(f"{shown(told.url)} redirects a websocket, which is not followed.")
+
+    config = aiohttp.TraceConfig()
+    config.on_request_redirect.append(stop)
+    return config
+
+
+async def _read(response: aiohttp.ClientResponse, limit: int) -> bytes:
+    pieces, size = [], 0
+    async for piece in response.content.iter_any():
+        size += len(piece)
+        if size > limit:
+            raise TooLarge(f"{shown(response.url)} answers with more than {limit} bytes.")
+        pieces.append(piece)
+    return b"".join(pieces)
+
+
+def _translate(error: Exception, where: str) -> Problem:
+    """A foreign error as a Problem; its own text may hold a URL with a token, so little is kept."""
+    if isinstance(error, Problem):
+        return error
+    if isinstance(error, asyncio.TimeoutError):  # aiohttp's own are these, too
+        return Timeout(f"{where} did not answer in time.")
+    if isinstance(error, aiohttp.ClientConnectorCertificateError):
+        return RemoteFailed(
+            f"The certificate of {where} is not trusted: {error.certificate_error}. Name its "
+            "authority with ca_file, or the certificate itself with pin."
+        )
+    if isinstance(error, aiohttp.ServerFingerprintMismatch):
+        return RemoteFailed(f"{where} shows another certificate than the pinned one.")
+    if isinstance(error, aiohttp.ClientSSLError):
+        return RemoteFailed(f"{where} does not speak TLS as expected: {error.os_error}")
+    if isinstance(error, aiohttp.ClientConnectorError):
+        return Unavailable(f"{where} cannot be reached: {error.os_error.strerror or 'no line'}.")
+    if isinstance(error, (aiohttp.ClientPayloadError, aiohttp.ServerDisconnectedError, OSError)):
+        return Unavailable(f"{where} broke off.")
+    return RemoteFailed(f"{where} does not speak HTTP as expected ({type(error).__name__}).")
+
+
+def _tls(trust: Trust) -> ssl.SSLContext | aiohttp.Fingerprint | bool:
+    if not trust.verify:
+        return False
+    if trust.pin:
+        return aiohttp.Fingerprint(bytes.fromhex(trust.pin.replace(":", "")))
+    return _context(trust.ca_file)
+
+
+@functools.lru_cache(maxsize=64)
+def _context(ca_file: str | None) -> ssl.SSLContext:
+    # Reading the system's authorities takes 20 ms; connections that trust alike share them.
+    try:
+        return ssl.create_default_context(cafile=ca_file)
+    except (OSError, ssl.SSLError) as error:
+        raise BadRequest(f"ca_file: {ca_file} is no PEM file: {error}", field="ca_file") from error

@@ -1,0 +1,274 @@
+"""What a connector can do besides logging in, role by role; `can` in the API is their words.
+
+Paths are POSIX, relative, without a leading slash; "" is the top. Sizes and offsets are bytes.
+Every method may raise `Expired` (it is then called again after a new login), NotFound, Denied,
+Unavailable, Timeout, RemoteFailed. What one remote does not allow the connector names in
+`cannot`.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Protocol
+
+import msgspec
+
+from jupyter_bridge.problems import NotFound, Unsupported
+from jupyter_bridge.seams import Source, Upstream
+
+
+class Item(msgspec.Struct, omit_defaults=True):
+    """One thing in a listing. `kind` is folder, file or dataset, or a word of the remote's own.
+
+    `path` is what `browse` takes to look inside; `permId` what `dataset` takes, where there is a
+    data set. `modified` is ISO 8601 UTC. `info` holds whatever else the remote tells.
+    """
+
+    name: str
+    path: str
+    kind: str
+    permId: str | None = None  # noqa: N815
+    size: int | None = None
+    modified: str | None = None
+    info: dict[str, Any] = {}
+
+
+class File(msgspec.Struct, omit_defaults=True):
+    """One file of a data set. A directory is listed only where it is empty.
+
+    `crc32` is unsigned, `sha256` in hex; None where the remote does not say. `path` is as the
+    remote says it: the transfer refuses what would leave its target.
+    """
+
+    path: str
+    size: int = 0
+    directory: bool = False
+    crc32: int | None = None
+    sha256: str | None = None
+
+
+class Dataset(msgspec.Struct):
+    """A data set and its files; `info` holds whatever else the remote tells."""
+
+    permId: str  # noqa: N815
+    files: list[File]
+    type: str | None = None
+    size: int | None = None
+    dataStore: str | None = None  # noqa: N815
+    location: str | None = None
+    info: dict[str, Any] = {}
+
+
+class NewDataset(msgspec.Struct):
+    """What is to become a data set: its files (path within the data set, size), and of what.
+
+    `entity` is the object, or for a data store without objects the folder, that it belongs to.
+    """
+
+    entity: str
+    files: list[File]
+    type: str | None = None
+    parents: list[str] = []
+    props: dict[str, Any] = {}
+
+
+@dataclass(frozen=True)
+class Span:
+    """Bytes `start` to `stop` (exclusive) of one file: what a download still lacks."""
+
+    path: str
+    start: int
+    stop: int
+
+
+class Sink(Protocol):
+    """Where a download's bytes go; the transfer's end of `fetch`."""
+
+    async def write(self, path: str, offset: int, data: bytes | bytearray | memoryview) -> None:
+        """Take `data` for `path` at `offset`; waits where the disk is behind. In any order."""
+
+
+@dataclass(frozen=True)
+class Sshfs:
+    """Where and how sshfs mounts a remote. The password goes in by stdin, never as an argument.
+
+    `known_hosts` are lines of a known_hosts file: nothing else is trusted. Without `password` and
+    `key_file` the user's agent and keys are asked.
+    """
+
+    host: str
+    user: str
+    path: str = "/"
+    port: int = 22
+    password: str | None = field(default=None, repr=False)
+    key_file: str | None = None
+    known_hosts: tuple[str, ...] = ()
+
+
+class Node(msgspec.Struct, omit_defaults=True):
+    """One console that a remote offers; `name` is what `console` takes."""
+
+    name: str
+    title: str = ""
+    state: str = "live"
+
+
+class Role(ABC):  # noqa: B024
+    """What all roles share: the words that `can` shows for them."""
+
+    words: ClassVar[tuple[str, ...]] = ()
+
+
+class CanBrowse(Role):
+    words = ("browse",)
+
+    @abstractmethod
+    async def browse(self, path: str) -> list[Item]:
+        """What is at `path`, folders first, then by name."""
+
+
+class CanRead(Role):
+    """Data sets out of the remote."""
+
+    words = ("download",)
+
+    @abstractmethod
+    async def dataset(self, perm_id: str) -> Dataset:
+        """The data set and all its files, with checksums where they cost nothing to know."""
+
+    async def file(self, perm_id: str, path: str) -> File:
+        """One file of a data set; NotFound if there is none. Override it where it is cheaper."""
+        for file in (await self.dataset(perm_id)).files:
+            if file.path == path and not file.directory:
+                return file
+        raise NotFound(f"{perm_id} has no file {path}.")
+
+    @abstractmethod
+    def read(
+        self, perm_id: str, path: str, start: int = 0, stop: int | None = None
+    ) -> AsyncIterator[bytes]:
+        """The bytes `start` to `stop` (exclusive; None: the end) of one file, as they come.
+
+        An async generator: whoever stops early closes it. Its pieces are at most 1 MiB.
+        """
+
+    async def fetch(self, perm_id: str, spans: Sequence[Span], sink: Sink) -> None:
+        """Bring all `spans` into `sink`; returns when every byte was taken.
+
+        Override it where the remote has a faster way than one file after the other. It may be
+        cancelled, or raise, at any point; the transfer then asks for what is still missing.
+        """
+        for span in spans:
+            at = span.start
+            pieces = self.read(perm_id, span.path, span.start, span.stop)
+            try:
+                async for piece in pieces:
+                    await sink.write(span.path, at, piece)
+                    at += len(piece)
+            finally:
+                await pieces.aclose()  # type: ignore[attr-defined]
+
+
+class CanWrite(Role):
+    """Data sets into the remote: begin, append chunk by chunk, commit."""
+
+    words = ("upload",)
+
+    # Every chunk but a file's last has this size, and begins at a multiple of it.
+    chunk_bytes: ClassVar[int] = 8 << 20
+    # As many chunks may be on their way at the same time.
+    streams: ClassVar[int] = 4
+
+    @abstractmethod
+    async def begin(self, new: NewDataset) -> str:
+        """Make room for an upload; its id is good after a restart of this server, too."""
+
+    @abstractmethod
+    async def append(self, upload: str, file: File, offset: int, data: bytes) -> None:
+        """Send one chunk of `file` (its path and whole size); any order, and again if repeated."""
+
+    async def held(self, upload: str, file: File) -> int | None:
+        """How many bytes of `file` from its start are surely there; None: nobody knows."""
+        return None
+
+    @abstractmethod
+    async def commit(self, upload: str, new: NewDataset) -> str:
+        """Make it a data set and return its permId; nothing is visible before this."""
+
+    @abstractmethod
+    async def abort(self, upload: str) -> None:
+        """Throw away what was sent; aborting twice is fine."""
+
+
+class HasObjects(Role):
+    """Objects that data sets belong to, and the types of data sets, as openBIS has them."""
+
+    words = ("objects",)
+
+    @abstractmethod
+    async def dataset_types(self) -> list[dict[str, Any]]:
+        """As `dataSetTypes` in jupyter-openbis-server's answer."""
+
+    @abstractmethod
+    async def datasets_of(self, identifier: str, start: int, count: int) -> dict[str, Any]:
+        """As jupyter-openbis-server's answer for a sample or experiment: dataSets, totalCount…"""
+
+
+class CanMount(Role):
+    words = ("mount",)
+
+    @abstractmethod
+    async def sshfs(self) -> Sshfs:
+        """What to mount; called when somebody mounts, after a login."""
+
+
+class HasConsoles(Role):
+    words = ("consoles",)
+
+    @abstractmethod
+    async def consoles(self) -> list[Node]:
+        """The consoles that the remote offers now."""
+
+    @abstractmethod
+    async def console(self, name: str) -> Source:
+        """The line to one of them, not yet opened; NotFound if there is none."""
+
+    async def create_console(self, **how: Any) -> str:
+        """Start a new one (cwd, env, rows, cols) and return its name."""
+        raise Unsupported("New consoles cannot be started there.")
+
+
+class HasKernels(Role):
+    words = ("kernels",)
+
+    @abstractmethod
+    async def kernels(self) -> list[dict[str, Any]]:
+        """The kernels that run there, as Jupyter's kernel models."""
+
+    @abstractmethod
+    async def kernelspecs(self) -> dict[str, Any]:
+        """The kernelspecs there, as Jupyter's `/api/kernelspecs` answers."""
+
+    @abstractmethod
+    async def kernel(self, kernel_id: str) -> Upstream:
+        """The line to one kernel, not yet opened; NotFound if there is none."""
+
+    @abstractmethod
+    async def spawn(self, kernelspec: str, **how: Any) -> dict[str, Any]:
+        """Start one (path, env, name) and return its model."""
+
+    @abstractmethod
+    async def control(self, kernel_id: str, action: str) -> None:
+        """`interrupt`, `restart` or `shutdown` it."""
+
+
+def words_of(connector: type) -> list[str]:
+    """What `can` says of a connector: the words of its roles, in the order of its bases."""
+    return [
+        word
+        for base in connector.__mro__
+        if issubclass(base, Role)
+        for word in vars(base).get("words", ())
+    ]

@@ -1,0 +1,78 @@
+"""Session: one connection's login on its remote, shared by all who need it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+
+from jupyter_bridge.connections.connector import Login
+
+# Sessions are refreshed this long before their end, or at 80 % of a shorter life.
+REFRESH_SECONDS = 300.0
+
+
+class Session:
+    """Whether there is a session, which one, until when; and the one login that is under way."""
+
+    def __init__(self) -> None:
+        self.alive = False
+        self.count = 0  # rises with each login: tells whether somebody else has renewed already
+        self.expires: float | None = None
+        self._refresh_at: float | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    @property
+    def is_opening(self) -> bool:
+        return self._task is not None
+
+    @property
+    def is_due(self) -> bool:
+        """Whether it should be refreshed now, before it ends."""
+        return self.alive and self._refresh_at is not None and time.time() >= self._refresh_at
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it has surely ended."""
+        return not self.alive or (self.expires is not None and time.time() >= self.expires)
+
+    def begin(self, login: Login) -> None:
+        """A login succeeded."""
+        self.alive = True
+        self.count += 1
+        self.expires = login.expires
+        self._refresh_at = None
+        if login.expires is not None:
+            left = login.expires - time.time()
+            self._refresh_at = login.expires - min(REFRESH_SECONDS, left / 5)
+
+    def put_off(self, seconds: float) -> None:
+        """The refresh failed while the session still holds: try again in `seconds`."""
+        self._refresh_at = time.time() + seconds
+
+    def end(self) -> None:
+        self.alive = False
+        self.expires = self._refresh_at = None
+
+    async def join(self, how: Callable[[], Awaitable[None]]) -> None:
+        """Wait for the login under way, or for `how()`; who stops waiting does not stop it."""
+        if self._task is None:
+            self._task = asyncio.ensure_future(how())
+            self._task.add_done_callback(self._on_done)
+        await asyncio.shield(self._task)
+
+    async def settle(self) -> None:
+        """Wait until no login is under way, whatever comes of it."""
+        if self._task is not None:
+            await asyncio.wait({self._task})
+
+    async def stop(self) -> None:
+        """Cancel the login under way."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait({self._task})
+
+    def _on_done(self, task: asyncio.Task[None]) -> None:
+        self._task = None
+        if not task.cancelled():
+            task.exception()  # its waiters have it; without any, the state tells it

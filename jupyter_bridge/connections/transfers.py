@@ -1,0 +1,190 @@
+"""Transfers: all of them, under way, waiting and ended, also those of an earlier process."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import shutil
+import time
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from jupyter_bridge.connections.connection import Connection
+from jupyter_bridge.connections.download import Download, check_folder
+from jupyter_bridge.connections.roles import CanRead, CanWrite
+from jupyter_bridge.connections.target import place_of
+from jupyter_bridge.connections.transfer import FINAL, PAUSES, Job, Transfer
+from jupyter_bridge.connections.upload import Upload, gather
+from jupyter_bridge.problems import Conflict, NotFound, Problem
+
+# Under way at the same time; each has several streams of its own.
+MAX_RUNNING = 4
+# An ended transfer stays listed this long, in seconds, and at most so many of them.
+KEEP_SECONDS = 7 * 24 * 3600.0
+KEEP_ENDED = 200
+_KINDS: dict[str, type[Transfer]] = {"download": Download, "upload": Upload}
+
+
+class Transfers:
+    """The collection. `connection(name)` finds one, and raises NotFound."""
+
+    def __init__(
+        self,
+        folder: Path,
+        connection: Callable[[str], Connection],
+        *,
+        log: logging.Logger | logging.LoggerAdapter[Any] | None = None,
+        on_change: Callable[[Transfer, str], None] | None = None,
+        max_running: int = MAX_RUNNING,
+        pauses: tuple[float, ...] = PAUSES,
+    ) -> None:
+        self._folder = folder
+        self._connection = connection
+        self._log = log or logging.getLogger(__name__)
+        self._on_change = on_change
+        self._pauses = pauses
+        self._place = asyncio.Semaphore(max_running)
+        self._all: dict[str, Transfer] = {}
+        self._closed = False
+
+    # -- what there is -------------------------------------------------------------------------
+
+    def all(self) -> list[Transfer]:
+        """The newest first."""
+        return sorted(self._all.values(), key=lambda one: one.job.created, reverse=True)
+
+    def get(self, name: str) -> Transfer:
+        try:
+            return self._all[name]
+        except KeyError:
+            raise NotFound(f"There is no transfer {name}.", transfers=list(self._all)) from None
+
+    async def start(self) -> None:
+        """Know the transfers of an earlier process again, and go on with what was under way."""
+        for path in await asyncio.to_thread(self._find):
+            try:
+                data = await asyncio.to_thread(path.read_bytes)
+                job = msgspec.json.decode(data, type=Job)
+                transfer = self._make(job)
+                await transfer.load()
+            except (OSError, msgspec.MsgspecError, KeyError) as error:
+                self._log.warning("The transfer in %s cannot be read: %s", path.parent, error)
+                continue
+            self._all[transfer.id] = transfer
+            if job.state not in FINAL:
+                self._go_on(transfer)
+        self._forget()
+
+    async def close(self) -> None:
+        """Stop all; they go on when they are started again."""
+        self._closed = True
+        await asyncio.gather(*(one.pause() for one in self._all.values()))
+
+    # -- what can be done ----------------------------------------------------------------------
+
+    async def download(
+        self, connection: str, perm_id: str, path: str, only: Sequence[str] | None = None
+    ) -> Transfer:
+        """Bring the data set to `path`/`perm_id`; `only` names files of it."""
+        self._connection(connection)
+        folder = await asyncio.to_thread(check_folder, path)
+        place_of(folder, perm_id, [])
+        job = Job(
+            transfer=uuid.uuid4().hex,
+            connection=connection,
+            direction="download",
+            permId=perm_id,
+            path=str(folder),
+            only=None if only is None else sorted(set(only)),
+        )
+        return await self._add(job, CanRead)
+
+    async def upload(
+        self,
+        connection: str,
+        paths: Sequence[Path],
+        entity: str,
+        *,
+        type: str | None = None,  # noqa: A002
+        parents: Sequence[str] = (),
+        props: Mapping[str, Any] | None = None,
+    ) -> Transfer:
+        """Make what is at `paths` a data set of `entity`; they are absolute, and judged before."""
+        self._connection(connection)
+        files, sources = await asyncio.to_thread(gather, list(paths))
+        job = Job(
+            transfer=uuid.uuid4().hex,
+            connection=connection,
+            direction="upload",
+            path=str(paths[0]) if len(paths) == 1 else str(paths[0].parent),
+            files=files,
+            sources=sources,
+            entity=entity,
+            type=type,
+            parents=list(parents),
+            props=dict(props or {}),
+        )
+        return await self._add(job, CanWrite)
+
+    async def cancel(self, name: str) -> Transfer:
+        """End it; it stays listed as cancelled."""
+        transfer = self.get(name)
+        await transfer.cancel()
+        return transfer
+
+    async def resume(self, name: str) -> Transfer:
+        """Go on with one that has failed or was paused."""
+        transfer = self.get(name)
+        if transfer.state not in ("failed", "paused"):
+            raise Conflict(f"The transfer {name} is {transfer.state}.", state=transfer.state)
+        transfer.start(self._place)
+        return transfer
+
+    # -- below ---------------------------------------------------------------------------------
+
+    async def _add(self, job: Job, role: type[CanRead] | type[CanWrite]) -> Transfer:
+        if self._closed:
+            raise Conflict("This server is stopping.")
+        # Before there is a job: what cannot be done at all is told at once.
+        await self._connection(job.connection).ready(role)
+        transfer = self._make(job)
+        await asyncio.to_thread(transfer.folder.mkdir, 0o700, True)
+        await transfer.save()
+        self._all[transfer.id] = transfer
+        self._forget()
+        transfer.start(self._place)
+        return transfer
+
+    def _make(self, job: Job) -> Transfer:
+        return _KINDS[job.direction](
+            job,
+            self._folder / job.transfer,
+            self._connection,
+            on_change=self._on_change,
+            pauses=self._pauses,
+        )
+
+    def _go_on(self, transfer: Transfer) -> None:
+        try:
+            transfer.connection  # noqa: B018
+        except Problem as problem:
+            transfer.job.state, transfer.job.problem = "paused", problem.to_json()
+            return
+        transfer.start(self._place)
+
+    def _find(self) -> list[Path]:
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return sorted(self._folder.glob("*/transfer.json"))
+
+    def _forget(self) -> None:
+        """Let go of transfers that ended long ago."""
+        ended = [one for one in self.all() if one.state in ("done", "cancelled")]
+        old = time.time() - KEEP_SECONDS
+        for number, one in enumerate(ended):
+            if number >= KEEP_ENDED or one.job.created < old:
+                del self._all[one.id]
+                shutil.rmtree(one.folder, ignore_errors=True)

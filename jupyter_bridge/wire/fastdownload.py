@@ -1,0 +1,250 @@
+"""openBIS's fast download as bytes: the file server's requests and its stream of chunks.
+
+After `createFastDownloadSession` on the DSS, all is POSTed to the `downloadUrl` that it gave, with
+a JSON object whose values are lists of one string:
+
+    startDownloadSession  userSessionId, downloadItemIds, wishedNumberOfStreams
+        -> {"downloadSessionId", "ranges": {"<item>": "<first>:<last chunk>"}, "streamIds": […]}
+    queue                 downloadSessionId, ranges "0:0, 1:4"          -> empty
+    download              downloadSessionId, downloadStreamId, numberOfChunks -> chunks
+    finishDownloadSession downloadSessionId                              -> empty
+
+Any stream takes the next chunks off the session's one queue. What is not queued any more is not
+sent: an empty answer means that the queue is empty (or just not filled yet). `downloadItemIds` are
+separated by commas up to API 3.6; from 3.7 on they are a JSON list, and `version` is "2".
+
+A chunk is big-endian:
+
+    number u32 | item length u16 | directory u8 | path length u16 | offset u64 | payload length u32
+    item | path | CRC32 of all this, u64 | payload | CRC32 of the payload, u64
+
+Its path is relative to the data set. In place of a chunk there may be JSON,
+`{"error": …, "retriable": bool}`: no chunk number is so large that it begins with a brace.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from zlib import crc32
+
+import msgspec
+
+# openBIS cuts files into chunks of 1 MiB; more than this is not a chunk but an attack on memory.
+MAX_PAYLOAD = 32 << 20
+# An error text is a sentence, or a Java stack trace.
+MAX_ERROR = 1 << 20
+_HEAD = struct.Struct(">IHBHQI")
+_SUM = struct.Struct(">Q")
+
+
+class ChunkError(ValueError):
+    """The stream is no longer one of chunks: nothing that follows in it can be read."""
+
+
+class ServerError(ValueError):
+    """The file server said an error instead of a chunk; `retriable` is its own word."""
+
+    def __init__(self, message: str, retriable: bool) -> None:
+        super().__init__(message)
+        self.retriable = retriable
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """One piece of one file. `sound` is False where the payload is not what its CRC32 says."""
+
+    number: int
+    item: str
+    path: str
+    offset: int
+    payload: bytes | bytearray
+    directory: bool = False
+    sound: bool = True
+
+
+class Session(msgspec.Struct, rename="camel"):
+    """What `startDownloadSession` answers; `ranges` are first and last chunk of each item."""
+
+    download_session_id: str
+    ranges: dict[str, str]
+    stream_ids: list[str]
+
+
+def build_request(method: str, api: tuple[int, int], **values: str | Sequence[str]) -> bytes:
+    """The body of one request to the file server; `api` is the AS's api version."""
+    body = {"version": ["2"]} if api > (3, 6) else {}
+    body["method"] = [method]
+    for name, value in values.items():
+        if isinstance(value, str):
+            body[name] = [value]
+        elif api > (3, 6):
+            body[name] = [msgspec.json.encode(list(value)).decode()]
+        else:
+            body[name] = [", ".join(value)]
+    return msgspec.json.encode(body)
+
+
+def parse_session(body: bytes) -> Session:
+    """The session that was started; raises ServerError or ChunkError."""
+    raise_error(body)
+    try:
+        return msgspec.json.decode(body, type=Session)
+    except (msgspec.MsgspecError, RecursionError) as error:
+        raise ChunkError(f"the answer is not a download session: {error}") from None
+
+
+def parse_range(text: str) -> range:
+    """The chunk numbers that "3:7" means."""
+    first, _, last = text.partition(":")
+    try:
+        start, stop = int(first), int(last or first) + 1
+    except ValueError:
+        raise ChunkError(f"{text[:40]!r} is not a range of chunks") from None
+    if not 0 <= start < stop <= 1 << 32:
+        raise ChunkError(f"{text[:40]!r} is not a range of chunks")
+    return range(start, stop)
+
+
+def build_ranges(numbers: Iterable[int]) -> str:
+    """The ranges that cover exactly these chunk numbers, in order."""
+    runs: list[list[int]] = []
+    for number in sorted(set(numbers)):
+        if runs and runs[-1][1] == number - 1:
+            runs[-1][1] = number
+        else:
+            runs.append([number, number])
+    return ", ".join(f"{first}:{last}" for first, last in runs)
+
+
+def raise_error(body: bytes) -> None:
+    """Raise the ServerError that `body` is, if it is one."""
+    if body[:1] != b"{":
+        return
+    try:
+        answer = msgspec.json.decode(body)
+    except (msgspec.DecodeError, RecursionError):
+        return
+    error = answer.get("error")
+    if error:
+        message = error.get("message") if isinstance(error, dict) else error
+        raise ServerError(str(message), answer.get("retriable") is not False)
+
+
+def build_chunk(chunk: Chunk) -> bytes:
+    """The bytes of one chunk (its CRC32 wrong if it is not `sound`)."""
+    item, path = chunk.item.encode(), chunk.path.encode()
+    fixed = _HEAD.pack(
+        *(chunk.number, len(item), chunk.directory, len(path)),
+        *(chunk.offset, len(chunk.payload)),
+    )
+    head = fixed + item + path
+    check = crc32(chunk.payload) ^ (not chunk.sound)
+    return b"".join((head, _SUM.pack(crc32(head)), chunk.payload, _SUM.pack(check)))
+
+
+class ChunkReader:
+    """Cuts a stream of bytes, in pieces of any size, into chunks.
+
+    Holds at most one chunk. A payload that its checksum denies comes out as a chunk that is not
+    `sound`, and the stream goes on; a header that is wrong ends it with ChunkError.
+    """
+
+    def __init__(self) -> None:
+        self._head = bytearray()
+        self._error: bytearray | None = None
+        self._chunk: Chunk | None = None
+        self._filled = 0
+        self._sum = 0
+        self._tail = b""
+
+    def feed(self, data: bytes | memoryview) -> list[Chunk]:
+        """The chunks that `data` completes."""
+        done: list[Chunk] = []
+        view = memoryview(data)
+        while view:
+            if self._error is not None:
+                self._error += view
+                if len(self._error) > MAX_ERROR:
+                    raise ChunkError("an error without an end")
+                break
+            if self._chunk is None:
+                view = self._feed_head(view)
+                continue
+            view = self._feed_payload(self._chunk, view)
+            chunk = self._take()
+            if chunk is not None:
+                done.append(chunk)
+        return done
+
+    def end(self) -> None:
+        """Say that the stream is over: raises if it broke off within a chunk, or was an error."""
+        if self._error is not None:
+            raise_error(bytes(self._error))
+            raise ChunkError("text instead of chunks")
+        if self._head or self._chunk is not None:
+            raise ChunkError("the stream broke off within a chunk")
+
+    def _feed_head(self, view: memoryview) -> memoryview:
+        if not self._head and view[0] == 0x7B:
+            self._error = bytearray()
+            return view
+        missing = self._head_size() - len(self._head)
+        self._head += view[:missing]
+        if len(self._head) == self._head_size() and len(self._head) > _HEAD.size:
+            self._open()
+        return view[missing:]
+
+    def _head_size(self) -> int:
+        """The header's whole length, as far as it is known."""
+        if len(self._head) < _HEAD.size:
+            return _HEAD.size
+        _, item, _, path, _, _ = _HEAD.unpack_from(self._head)
+        return _HEAD.size + int(item) + int(path) + _SUM.size
+
+    def _open(self) -> None:
+        end = len(self._head) - _SUM.size
+        (check,) = _SUM.unpack_from(self._head, end)
+        number, item, directory, path, offset, size = _HEAD.unpack_from(self._head)
+        if check != crc32(memoryview(self._head)[:end]):
+            raise ChunkError("the header of a chunk is not what its checksum says")
+        if size > MAX_PAYLOAD:
+            raise ChunkError(f"a chunk of {size} bytes")
+        names = self._head[_HEAD.size : end]
+        try:
+            item_name, path_name = names[:item].decode(), names[item : item + path].decode()
+        except UnicodeDecodeError:
+            raise ChunkError("the name in a chunk is not UTF-8") from None
+        self._chunk = Chunk(
+            number, item_name, path_name, offset, bytearray(size), directory=bool(directory)
+        )
+        self._head.clear()
+        self._filled = self._sum = 0
+        self._tail = b""
+
+    def _feed_payload(self, chunk: Chunk, view: memoryview) -> memoryview:
+        missing = len(chunk.payload) - self._filled
+        if missing:
+            piece = view[:missing]
+            memoryview(chunk.payload)[self._filled : self._filled + len(piece)] = piece
+            self._sum = crc32(piece, self._sum)
+            self._filled += len(piece)
+            view = view[len(piece) :]
+        if self._filled == len(chunk.payload):
+            wanted = _SUM.size - len(self._tail)
+            self._tail += bytes(view[:wanted])
+            view = view[wanted:]
+        return view
+
+    def _take(self) -> Chunk | None:
+        if self._chunk is None or len(self._tail) < _SUM.size:
+            return None
+        chunk, self._chunk = self._chunk, None
+        if _SUM.unpack(self._tail)[0] == self._sum:
+            return chunk
+        return Chunk(
+            *(chunk.number, chunk.item, chunk.path, chunk.offset, chunk.payload),
+            directory=chunk.directory,
+            sound=False,
+        )

@@ -1,0 +1,462 @@
+"""The jupyter connector on real Jupyter servers: without the bridge, and with it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+import os
+import re
+import signal
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from jupyter_bridge.connections.connection import Connection
+from jupyter_bridge.connections.connector import Context, Expired, WrongCredentials
+from jupyter_bridge.connections.connectors.jupyter import JupyterFields, JupyterServer
+from jupyter_bridge.connections.outbound import Outbound
+from jupyter_bridge.connections.policy import Policy
+from jupyter_bridge.connections.roles import HasKernels
+from jupyter_bridge.problems import (
+    BadRequest,
+    NotFound,
+    Problem,
+    Unavailable,
+    Unsupported,
+)
+from jupyter_bridge.seams import Exit, Source
+from jupyter_bridge.wire import kernel
+from tests.conftest import Server, start_server
+
+LOG = logging.getLogger("test.jupyter")
+
+
+def start_plain(folder: Path) -> Server:
+    """A server whose Python finds an empty package where the bridge would be."""
+    stub = folder / "stub" / "jupyter_bridge"
+    stub.mkdir(parents=True)
+    (stub / "__init__.py").write_text("def _jupyter_server_extension_points():\n    return []\n")
+    return start_server(folder, env={"PYTHONPATH": str(stub.parent)})
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A Jupyter server without the bridge."""
+    server = start_plain(tmp_path_factory.mktemp("plain"))
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="module")
+def bridged(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A Jupyter server with the bridge."""
+    server = start_server(tmp_path_factory.mktemp("bridged"))
+    yield server
+    server.stop()
+
+
+def make(tmp_path: Path, url: str, token: str | None, **fields: Any) -> JupyterServer:
+    context = Context(
+        name="lab",
+        outbound=Outbound(Policy(allow_loopback=True)),
+        folder=tmp_path / "state",
+        root_dir=tmp_path,
+        log=LOG,
+    )
+    return JupyterServer(JupyterFields(url=url, token=token, **fields), context)
+
+
+def run(remote: JupyterServer, story: Callable[[], Awaitable[None]], seconds: float = 60) -> None:
+    async def tell() -> None:
+        try:
+            await story()
+        finally:
+            await remote.close()
+            await remote.context.outbound.close()
+            await asyncio.sleep(0)
+
+    asyncio.run(asyncio.wait_for(tell(), seconds))
+
+
+class Seen:
+    """What a source said."""
+
+    def __init__(self) -> None:
+        self.data = b""
+        self.gaps: list[int] = []
+        self.exits: list[Exit] = []
+
+    async def open(self, source: Source) -> None:
+        await source.open(self._on_output, self.gaps.append, self.exits.append)
+
+    def _on_output(self, data: bytes) -> None:
+        self.data += data
+
+    async def until(self, text: bytes, times: int = 1) -> None:
+        await self.when(lambda: self.data.count(text) >= times)
+
+    async def when(self, true: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + 20
+        while not true():
+            assert time.monotonic() < deadline, (self.data[-2000:], self.gaps, self.exits)
+            await asyncio.sleep(0.01)
+
+
+# -- logging in ----------------------------------------------------------------------------------
+
+
+def test_a_token_lets_in_or_does_not(plain: Server, tmp_path: Path) -> None:
+    """The name is as the server knows it; a wrong token is told without itself."""
+    remote = make(tmp_path, plain.url, plain.token)
+
+    async def story() -> None:
+        login = await remote.login()
+        assert login.username
+        await remote.probe()
+        for token in ("canary", None):
+            remote.fields.token = token
+            with pytest.raises(WrongCredentials) as caught:
+                await remote.login()
+            assert "canary" not in repr(caught.value) + repr(remote.fields)
+
+    run(remote, story)
+
+
+def test_what_is_no_jupyter_server_is_told(tmp_path: Path) -> None:
+    """Nobody there is unavailable; somebody else has failed."""
+    remote = make(tmp_path, "http://127.0.0.1:1/", "x")
+
+    async def story() -> None:
+        with pytest.raises(Unavailable):
+            await remote.login()
+        with pytest.raises(Expired):
+            await remote.probe()
+
+    run(remote, story)
+
+
+@pytest.mark.parametrize("url", ["https://h/?token=x", "https://h/#x"])
+def test_a_token_in_the_url_is_refused(url: str) -> None:
+    """It has its own field, which is secret."""
+    with pytest.raises(BadRequest):
+        JupyterServer.check(JupyterFields(url=url))
+
+
+# -- terminals of a plain server -----------------------------------------------------------------
+
+
+def test_a_terminal_is_a_console(plain: Server, tmp_path: Path) -> None:
+    """Made, listed, typed into, resized, ended."""
+    remote = make(tmp_path, plain.url, plain.token)
+
+    async def story() -> None:
+        await remote.login()
+        (plain.root / "here").mkdir()
+        name = await remote.create_console(cwd="here", rows=None)
+        assert name in [node.name for node in await remote.consoles()]
+        source, seen = await remote.console(name), Seen()
+        await seen.open(source)
+        source.resize(33, 101)
+        await source.write("stty size; echo grün-$((40+2)); pwd\n".encode())
+        await seen.until("grün-42".encode())
+        await seen.until(b"33 101")
+        await seen.until(str(plain.root / "here").encode())
+        await source.end()
+        await seen.when(lambda: seen.exits == [Exit()])
+        await source.close()
+        await source.close()
+        assert name not in [node.name for node in await remote.consoles()]
+        with pytest.raises(NotFound):
+            await seen.open(await remote.console(name))
+        with pytest.raises(NotFound):
+            await seen.open(await remote.console("../../api/kernels"))
+        with pytest.raises(Unsupported, match="env"):
+            await remote.create_console(env={"A": "b"})
+
+    run(remote, story)
+
+
+def test_a_broken_terminal_line_is_mended_without_doubling(plain: Server, tmp_path: Path) -> None:
+    """What was said meanwhile comes, once, in order, whatever the break cut."""
+    remote = make(tmp_path, plain.url, plain.token)
+
+    async def story() -> None:
+        await remote.login()
+        source, seen = await remote.console(await remote.create_console()), Seen()
+        await seen.open(source)
+        script = "for i in $(seq 1 200); do echo line-$i-$RANDOM; sleep 0.01; done; echo e''nd\n"
+        await source.write(script.encode())
+        for pause in (0.3, 0.5, 0.4):
+            await asyncio.sleep(pause)
+            _cut(source)
+        await seen.until(b"end\r\n")
+        numbers = [int(number) for number in re.findall(rb"line-(\d+)-\d", seen.data)]
+        assert numbers == list(range(1, 201))
+        assert seen.gaps == []
+        await source.write(b"echo again-$((1+1))\n")
+        await seen.until(b"again-2")
+        await source.close()
+
+    run(remote, story)
+
+
+def test_a_server_that_starts_again_has_ended_its_terminals(tmp_path: Path) -> None:
+    """Its terminals are gone; a console over them ends instead of waiting for ever."""
+    servers = [start_plain(tmp_path / "one")]
+    remote = make(tmp_path, "http://127.0.0.1:1/", servers[0].token)
+
+    async def forward(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """One address for both, as a proxy would give them."""
+        try:
+            port = servers[-1].url.rstrip("/").rpartition(":")[2]
+            to_reader, to_writer = await asyncio.open_connection("127.0.0.1", int(port))
+        except OSError:
+            writer.close()
+            return
+        await asyncio.gather(_pump(reader, to_writer), _pump(to_reader, writer))
+
+    async def story() -> None:
+        proxy = await asyncio.start_server(forward, "127.0.0.1", 0)
+        remote.fields.url = f"http://127.0.0.1:{proxy.sockets[0].getsockname()[1]}/"
+        await remote.login()
+        source, seen = await remote.console(await remote.create_console()), Seen()
+        await seen.open(source)
+        await source.write(b"echo here\n")
+        await seen.until(b"here")
+        os.kill(servers[0].process.pid, signal.SIGKILL)
+        servers[0].process.wait()
+        await asyncio.sleep(0.5)
+        with pytest.raises(Unavailable):
+            await source.write(b"echo nobody\n")
+        with pytest.raises(Unavailable):
+            await remote.probe()
+        servers.append(await asyncio.to_thread(start_plain, tmp_path / "two"))
+        remote.fields.token = servers[1].token
+        await remote.login()
+        await seen.when(lambda: seen.exits == [Exit()])
+        await source.close()
+        await remote.context.outbound.close()
+        proxy.close()
+
+    try:
+        run(remote, story, 110)
+    finally:
+        servers[-1].stop()
+
+
+async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    with contextlib.suppress(OSError):
+        while data := await reader.read(65536):
+            writer.write(data)
+            await writer.drain()
+    writer.close()
+
+
+# -- consoles of a bridge ------------------------------------------------------------------------
+
+
+def test_a_bridges_journals_are_used(bridged: Server, tmp_path: Path) -> None:
+    """History comes first, a break loses nothing, the exit status is told."""
+    remote = make(tmp_path, bridged.url, bridged.token)
+
+    async def story() -> None:
+        await remote.login()
+        if "consoles" not in remote._bridge:
+            pytest.skip("the bridge of this checkout serves no consoles yet")
+        name = await remote.create_console()
+        source, seen = await remote.console(name), Seen()
+        await seen.open(source)
+        source.resize(33, 101)
+        script = (
+            "stty size; for i in $(seq 1 200); do echo line-$i-x; sleep 0.01; done; echo e''nd\n"
+        )
+        await source.write(script.encode())
+        for pause in (0.3, 0.5, 0.4):
+            await asyncio.sleep(pause)
+            _cut(source)
+        await seen.until(b"end\r\n")
+        await seen.until(b"33 101")
+        numbers = [int(number) for number in re.findall(rb"line-(\d+)-x", seen.data)]
+        assert numbers == list(range(1, 201))
+        assert seen.gaps == []
+        # A second reader gets the past.
+        other, past = await remote.console(name), Seen()
+        await past.open(other)
+        await past.until(b"end\r\n")
+        assert past.data == seen.data
+        await other.close()
+        await source.write(b"exit 7\n")
+        await seen.when(lambda: seen.exits == [Exit(7)])
+        await source.close()
+        with pytest.raises(NotFound):
+            await seen.open(await remote.console("no-such-console"))
+
+    run(remote, story)
+
+
+# -- kernels -------------------------------------------------------------------------------------
+
+
+class Heard:
+    """What a kernel said."""
+
+    def __init__(self) -> None:
+        self.messages: list[tuple[str, str, dict[str, Any], list[bytes]]] = []
+        self.lost: list[str] = []
+
+    def on_messages(self, channel: str, messages: list[list[bytes]]) -> None:
+        for parts in messages:
+            header = json.loads(parts[0])
+            self.messages.append((channel, header["msg_type"], json.loads(parts[3]), parts[4:]))
+
+    async def when(self, true: Callable[[Any], bool]) -> Any:
+        deadline = time.monotonic() + 30
+        while True:
+            for message in self.messages:
+                if true(message):
+                    return message
+            assert time.monotonic() < deadline, self.messages[-10:]
+            await asyncio.sleep(0.01)
+
+    @property
+    def text(self) -> str:
+        return "".join(c["text"] for _, kind, c, _ in self.messages if kind == "stream")
+
+
+def ask(code: str, session: str = "s") -> list[bytes]:
+    content = {"code": code, "silent": False, "allow_stdin": False, "stop_on_error": True}
+    return kernel.build_message("execute_request", content, session)
+
+
+@pytest.mark.parametrize("kind", ["plain", "bridged"])
+def test_a_kernel_there_is_spawned_and_relayed(
+    kind: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    """Requests and replies, binary buffers, a broken line, interrupt, restart, shutdown."""
+    server: Server = request.getfixturevalue(kind)
+    remote = make(tmp_path, server.url, server.token)
+
+    async def story() -> None:
+        await remote.login()
+        assert "python3" in (await remote.kernelspecs())["kernelspecs"]
+        model = await remote.spawn("python3")
+        kernel_id = model["id"]
+        assert kernel_id in [k["id"] for k in await remote.kernels()]
+        line, heard = await remote.kernel(kernel_id), Heard()
+        await line.open(heard.on_messages, heard.lost.append)
+        line.send("shell", ask("print('out', 6 * 7)"))
+        reply = await heard.when(lambda m: m[1] == "execute_reply")
+        assert (reply[0], reply[2]["status"]) == ("shell", "ok")
+        assert heard.text == "out 42\n"
+        # Buffers pass as they are.
+        line.send(
+            "shell",
+            ask(
+                "from ipykernel.comm import Comm\n"
+                "Comm(target_name='x', buffers=[bytes(range(256))])"
+            ),
+        )
+        opened = await heard.when(lambda m: m[1] == "comm_open")
+        assert opened[3] == [bytes(range(256))]
+        # A break in the middle of output; what is asked meanwhile is sent later.
+        before = len(heard.text)
+        line.send("shell", ask("import time\nfor i in range(100): print(i); time.sleep(0.01)"))
+        await asyncio.sleep(0.4)
+        _cut(line)
+        line.send("shell", ask("print('later')"))
+        await heard.when(lambda m: m[1] == "stream" and "later" in m[2]["text"])
+        numbers = [int(word) for word in heard.text[before:].split() if word.isdigit()]
+        assert numbers == list(range(100))
+        line.send("shell", ask("import time; time.sleep(60)"))
+        await heard.when(lambda m: m[1] == "execute_input" and "sleep(60)" in m[2]["code"])
+        await remote.control(kernel_id, "interrupt")
+        await heard.when(lambda m: m[1] == "error" and m[2]["ename"] == "KeyboardInterrupt")
+        await remote.control(kernel_id, "restart")
+        with pytest.raises(BadRequest):
+            await remote.control(kernel_id, "explode")
+        await remote.control(kernel_id, "shutdown")
+        assert kernel_id not in [k["id"] for k in await remote.kernels()]
+        await line.close()
+        await line.close()
+        with pytest.raises(NotFound):
+            await (await remote.kernel(kernel_id)).open(heard.on_messages, heard.lost.append)
+        with pytest.raises(Problem, match="no-such-kernelspec"):
+            await remote.spawn("no-such-kernelspec")
+
+    run(remote, story, 110)
+
+
+def test_a_bridge_spawns_with_an_environment(bridged: Server, tmp_path: Path) -> None:
+    """Its spawn takes more than the plain API's."""
+    remote = make(tmp_path, bridged.url, bridged.token)
+
+    async def story() -> None:
+        await remote.login()
+        model = await remote.spawn("python3", env={"BRIDGE_X": "canary"}, path=None)
+        line, heard = await remote.kernel(model["id"]), Heard()
+        await line.open(heard.on_messages, heard.lost.append)
+        line.send("shell", ask("import os; print(os.environ['BRIDGE_X'])"))
+        await heard.when(lambda m: m[1] == "stream" and "canary" in m[2]["text"])
+        await line.close()
+        await remote.control(model["id"], "shutdown")
+
+    run(remote, story)
+
+
+def test_a_plain_server_says_what_it_cannot(plain: Server, tmp_path: Path) -> None:
+    """Rather than leaving the environment out."""
+    remote = make(tmp_path, plain.url, plain.token)
+
+    async def story() -> None:
+        await remote.login()
+        with pytest.raises(Unsupported, match="env"):
+            await remote.spawn("python3", env={"A": "b"})
+
+    run(remote, story)
+
+
+def test_a_kernel_that_is_gone_is_lost(plain: Server, tmp_path: Path) -> None:
+    """Shut down elsewhere, the line ends with a reason, once."""
+    remote = make(tmp_path, plain.url, plain.token)
+
+    async def story() -> None:
+        await remote.login()
+        model = await remote.spawn("python3")
+        line, heard = await remote.kernel(model["id"]), Heard()
+        await line.open(heard.on_messages, heard.lost.append)
+        await remote.control(model["id"], "shutdown")
+        _cut(line)
+        deadline = time.monotonic() + 20
+        while not heard.lost and time.monotonic() < deadline:
+            await asyncio.sleep(0.05)
+        assert len(heard.lost) == 1
+        await line.close()
+
+    run(remote, story)
+
+
+def test_a_connection_uses_it(plain: Server, tmp_path: Path) -> None:
+    """Logged in on first use, and shown with what it can do."""
+    remote = make(tmp_path, plain.url, plain.token)
+    connection = Connection("lab", remote)
+
+    async def main() -> None:
+        assert connection.can == ["consoles", "kernels"]
+        assert isinstance(await connection.use(HasKernels, lambda c: c.kernels()), list)
+        assert connection.state == "connected"
+        await connection.close()
+        await remote.context.outbound.close()
+
+    asyncio.run(main())
+
+
+def _cut(thing: Any) -> None:
+    """Break the line as a network does: without a word."""
+    socket = thing._line._socket
+    if socket is not None:
+        socket._response.connection.transport.abort()

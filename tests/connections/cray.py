@@ -1,0 +1,145 @@
+"""A double of a Cray console service, with the original's manners (research/consoles.md, 1.1).
+
+Each node has a log, as its console manager writes it. `/tail/{node}` is `tail -n N [-F]` of it,
+`/interact/{node}` a seat: each message gets a newline and goes to the node, which echoes it. Frames
+are text, cut at any byte. The tenant is only looked at where the header is there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import Any
+
+from aiohttp import WSMsgType, web
+
+
+@dataclass
+class Node:
+    """One node: what its console manager wrote, and who follows that."""
+
+    log: bytes = b""
+    typed: list[str] = field(default_factory=list)
+    grown: asyncio.Event = field(default_factory=asyncio.Event)
+    seats: int = 0
+
+    def say(self, data: bytes) -> None:
+        self.log += data
+        self.grown.set()
+        self.grown = asyncio.Event()
+
+    def rotate(self) -> None:
+        """`tail -F` follows; but who comes anew sees the new log only."""
+        self.log = b""
+        self.say(b"")
+
+
+class CrayDouble:
+    """`async with CrayDouble(["x1"]) as service: service.url …`."""
+
+    def __init__(self, nodes: list[str], token: str = "good", piece: int = 7) -> None:
+        self.nodes = {name: Node() for name in nodes}
+        self.token = token
+        self.tenants = {"blue": set(nodes)}
+        self.piece = piece
+        self.dead = False
+        self.seen: list[tuple[str, dict[str, str]]] = []
+        self.sockets: set[web.WebSocketResponse] = set()
+        self.url = ""
+
+    async def __aenter__(self) -> CrayDouble:
+        app = web.Application()
+        base = "/apis/console-operator/v1"
+        app.router.add_get(f"{base}/health", self._health)
+        app.router.add_get(f"{base}/tail/{{node}}", self._tail)
+        app.router.add_get(f"{base}/interact/{{node}}", self._interact)
+        self._runner = web.AppRunner(app, shutdown_timeout=0.1)
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, "127.0.0.1", 0)
+        await site.start()
+        port = self._runner.addresses[0][1]
+        self.url = f"http://127.0.0.1:{port}{base}"
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        self.cut()
+        await self._runner.cleanup()
+
+    def cut(self) -> None:
+        """Break all lines as a network does."""
+        for socket in list(self.sockets):
+            transport = socket._req.transport if socket._req is not None else None
+            if transport is not None:
+                transport.abort()
+
+    def _gate(self, request: web.Request) -> None:
+        self.seen.append((request.path, dict(request.headers)))
+        if self.dead:
+            raise web.HTTPServiceUnavailable
+        if request.headers.get("Authorization") != f"Bearer {self.token}":
+            raise web.HTTPUnauthorized
+        node = request.match_info.get("node")
+        if node is not None and node not in self.nodes:
+            raise web.HTTPNotFound
+        tenant = request.headers.get("Cray-Tenant-Name")
+        if node is not None and tenant and node not in self.tenants.get(tenant, set()):
+            raise web.HTTPForbidden
+
+    async def _health(self, request: web.Request) -> web.Response:
+        self._gate(request)
+        return web.json_response({"consoles": "OK"})
+
+    async def _open(self, request: web.Request) -> web.WebSocketResponse:
+        self._gate(request)
+        socket = web.WebSocketResponse()
+        await socket.prepare(request)
+        self.sockets.add(socket)
+        return socket
+
+    async def _send(self, socket: web.WebSocketResponse, data: bytes) -> None:
+        writer: Any = socket._writer
+        for at in range(0, len(data), self.piece):
+            await writer.send_frame(data[at : at + self.piece], WSMsgType.TEXT)
+
+    async def _tail(self, request: web.Request) -> web.WebSocketResponse:
+        socket = await self._open(request)
+        node = self.nodes[request.match_info["node"]]
+        count = int(request.headers.get("Cray-Console-Lines") or 10)
+        follow = request.headers.get("Cray-Console-Follow") == "True"
+        lines = node.log.splitlines(keepends=True)
+        start = len(node.log) - sum(map(len, lines[-count:])) if count else len(node.log)
+        try:
+            while True:
+                grown = node.grown
+                if start > len(node.log):
+                    start = 0
+                data, start = node.log[start:], len(node.log)
+                await self._send(socket, data)
+                if not follow:
+                    break
+                await grown.wait()
+            await socket.close()
+        except OSError:
+            pass
+        finally:
+            self.sockets.discard(socket)
+        return socket
+
+    async def _interact(self, request: web.Request) -> web.WebSocketResponse:
+        socket = await self._open(request)
+        node = self.nodes[request.match_info["node"]]
+        node.seats += 1
+        try:
+            await self._send(socket, b"<ConMan> Connection to console opened.\r\n")
+            async for message in socket:
+                line = message.data + "\n"
+                node.typed.append(line)
+                echo = line.replace("\n", "\r\n").encode()
+                await self._send(socket, echo)
+                node.say(echo)
+        except OSError:
+            pass
+        finally:
+            node.seats -= 1
+            self.sockets.discard(socket)
+        return socket

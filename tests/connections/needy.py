@@ -1,0 +1,5 @@
+"""A connector's module whose package is not installed."""
+
+from __future__ import annotations
+
+import a_package_that_is_not_there  # type: ignore[import-not-found]  # noqa: F401

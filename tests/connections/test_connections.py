@@ -1,0 +1,280 @@
+"""Connections: configured, remembered, added; followed when files change; never in the way."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from importlib.metadata import EntryPoint
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from jupyter_bridge.connections import tending
+from jupyter_bridge.connections.connections import Connections
+from jupyter_bridge.connections.kinds import GROUP, Kinds
+from jupyter_bridge.connections.remembered import Remembered
+from jupyter_bridge.connections.sources import Sources
+from jupyter_bridge.connections.vault import Vault
+from jupyter_bridge.problems import Conflict, NotFound, Unavailable, Unsupported
+from tests.connections.double import PASSWORD, Double, Remote
+
+LOG = logging.getLogger("test")
+
+
+def kinds() -> Kinds:
+    values = {
+        "double": "tests.connections.double:Double",
+        "folder": "jupyter_bridge.connections.connectors.folder:Folder",
+        "broken": "tests.connections.nothing:Nothing",
+        "needy": "tests.connections.needy:Needy [sftp]",
+        "text": "tests.connections.double:PASSWORD",
+    }
+    return Kinds([EntryPoint(name, value, GROUP) for name, value in values.items()])
+
+
+@pytest.fixture(autouse=True)
+def remote(monkeypatch: pytest.MonkeyPatch) -> Remote:
+    """The one remote of all doubles in a test."""
+    remote = Remote()
+    monkeypatch.setattr(Double, "remote", remote)
+    monkeypatch.setattr(tending, "TICK_SECONDS", 0.02)
+    monkeypatch.setattr(tending, "RELOAD_SECONDS", 0.05)
+    return remote
+
+
+def make(folder: Path, traits: list[Any] | None = None) -> Connections:
+    vault = Vault(folder / "vault", LOG, "file")
+    return Connections(
+        kinds(),
+        Remembered(folder, vault, LOG),
+        sources=Sources(traits or [], [folder], {}),
+        folder=folder / "state",
+        root_dir=folder,
+        log=LOG,
+    )
+
+
+def run(test: Callable[[], Awaitable[Any]]) -> None:
+    asyncio.run(asyncio.wait_for(test(), 30))  # type: ignore[arg-type]
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 5
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen within 5 s"
+        await asyncio.sleep(0.01)
+
+
+def double(name: str, **more: Any) -> dict[str, Any]:
+    return {"name": name, "kind": "double", "url": f"double://{name}", **more}
+
+
+def test_what_is_configured_logs_in_beside(tmp_path: Path, remote: Remote) -> None:
+    """Configured connections with a secret log in by themselves; those without wait."""
+
+    async def test() -> None:
+        remotes = make(tmp_path, [double("a", password=PASSWORD), double("b")])
+        await remotes.loaded()
+        await until(lambda: remotes.get("a").state == "connected")
+        assert remotes.get("b").state == "disconnected"
+        assert remotes.get("b").model().needs == ["password", "token"]
+        await remotes.close()
+
+    run(test)
+
+
+def test_bad_entries_hinder_nothing(tmp_path: Path) -> None:
+    """Every bad entry is reported with its source; the good one is there."""
+    traits = [
+        {"name": "a"},
+        double("x/y"),
+        double("c", colour="red"),
+        {"name": "d", "kind": "broken", "url": "x"},
+        {"name": "e", "kind": "needy", "url": "x"},
+        {"name": "f", "kind": "text", "url": "x"},
+        {"name": "g", "kind": "nothing", "url": "x"},
+        double("good"),
+    ]
+
+    async def test() -> None:
+        remotes = make(tmp_path, traits)
+        await remotes.loaded()
+        assert [connection.name for connection in remotes.list()] == ["good"]
+        told = {report.source.rpartition(".")[2] for report in remotes.reports}
+        assert told == {f"connections[{index}]" for index in range(7)}
+        assert any('pip install "' in report.message for report in remotes.reports)
+        await remotes.close()
+
+    run(test)
+
+
+def test_a_missing_extra_says_what_to_install() -> None:
+    """A kind whose package is not installed is Unsupported, with the command that installs it."""
+    with pytest.raises(Unsupported, match=r'pip install "jupyter_bridge\[sftp\]"'):
+        kinds().load("needy")
+
+
+def test_the_list_does_not_wait(tmp_path: Path, remote: Remote) -> None:
+    """1,000 connections, 500 of them dead, are listed within 50 ms while logins are under way."""
+
+    async def test() -> None:
+        traits = [double(f"c{i}", **({"password": PASSWORD} if i % 2 else {})) for i in range(1000)]
+        remote.latency = 30
+        remotes = make(tmp_path, traits)
+        await remotes.loaded()
+        await until(lambda: remote.logins >= 16)
+        began = time.perf_counter()
+        models = [connection.model() for connection in remotes.list()]
+        seconds = time.perf_counter() - began
+        assert len(models) == 1000
+        assert seconds < 0.05
+        await remotes.close()
+
+    run(test)
+
+
+def test_the_loop_stays_free(tmp_path: Path, remote: Remote) -> None:
+    """While 100 logins take 3 s (here 0.5), nothing waits longer than 20 ms for the loop."""
+
+    async def test() -> None:
+        remotes = make(tmp_path)
+        connections = [
+            await remotes.add(f"c{i}", "double", {"url": "x", "password": PASSWORD})
+            for i in range(100)
+        ]
+        remote.latency = 0.5
+        logins = asyncio.gather(*(connection.login() for connection in connections))
+        late = []
+        while not logins.done():
+            began = time.perf_counter()
+            await asyncio.sleep(0.005)
+            late.append(time.perf_counter() - began - 0.005)
+        await logins
+        late.sort()
+        assert late[int(len(late) * 0.99)] < 0.02
+        await remotes.close()
+
+    run(test)
+
+
+def test_files_are_followed(tmp_path: Path, remote: Remote) -> None:
+    """An edit adds, changes and removes connections; what did not change stays logged in."""
+    path = tmp_path / "bridge-connections.yaml"
+
+    def write(*entries: dict[str, Any]) -> None:
+        import yaml
+
+        path.write_text(yaml.safe_dump({"connections": list(entries)}))
+        path.chmod(0o600)
+
+    async def test() -> None:
+        write(double("a", password=PASSWORD), double("b"))
+        remotes = make(tmp_path)
+        await remotes.loaded()
+        await until(lambda: remotes.get("a").state == "connected")
+        a = remotes.get("a")
+        write(double("c"), double("b", username="jane"), double("a", password=PASSWORD))
+        await until(lambda: [c.name for c in remotes.list()] == ["a", "b", "c"])
+        await until(lambda: remotes.get("b").fields.username == "jane")
+        assert remotes.get("a") is a
+        assert a.state == "connected"
+        path.write_text("connections: [")
+        await until(lambda: bool(remotes.reports))
+        path.unlink()
+        await until(lambda: not remotes.list())
+        await remotes.close()
+
+    run(test)
+
+
+def test_remembered_connections_come_back(tmp_path: Path, remote: Remote) -> None:
+    """What was added with remember is there on the next server, logged in; forgotten is not."""
+
+    async def test() -> None:
+        first = make(tmp_path)
+        given = {"url": "double://a", "password": PASSWORD}
+        await first.add("a", "double", given, remember=True)
+        await first.add("b", "double", given)
+        await first.close()
+        second = make(tmp_path)
+        await second.loaded()
+        assert [connection.name for connection in second.list()] == ["a"]
+        await until(lambda: second.get("a").state == "connected")
+        await second.remove("a")
+        await second.close()
+        third = make(tmp_path)
+        await third.loaded()
+        assert third.list() == []
+        await third.close()
+
+    run(test)
+
+
+def test_new_passwords_are_remembered(tmp_path: Path) -> None:
+    """A remembered connection keeps the password that the last login succeeded with."""
+
+    async def test() -> None:
+        first = make(tmp_path)
+        added = await first.add("a", "double", {"url": "double://a"}, remember=True)
+        await added.login({"password": PASSWORD})
+        await first.close()
+        second = make(tmp_path)
+        await second.loaded()
+        assert second.get("a").has_secret
+        await second.close()
+
+    run(test)
+
+
+def test_a_dead_remote_is_asked_again_less_and_less(
+    tmp_path: Path, remote: Remote, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A remote that is away is asked again after growing pauses, and found when it is back."""
+    monkeypatch.setattr(tending, "PATIENCE_SECONDS", (0.1, 10.0))
+
+    async def test() -> None:
+        remote.broken = Unavailable("away")
+        remotes = make(tmp_path, [double("a", password=PASSWORD)])
+        await remotes.loaded()
+        await asyncio.sleep(0.6)
+        assert 2 <= remote.logins <= 4
+        remote.broken = None
+        await until(lambda: remotes.get("a").state == "connected")
+        await remotes.close()
+
+    run(test)
+
+
+def test_names_are_taken_once(tmp_path: Path) -> None:
+    """Of several that add the same name at the same time one succeeds."""
+
+    async def test() -> None:
+        remotes = make(tmp_path)
+        adding = [remotes.add("a", "double", {"url": f"{i}"}) for i in range(5)]
+        results = await asyncio.gather(*adding, return_exceptions=True)
+        assert sum(isinstance(result, Conflict) for result in results) == 4
+        await remotes.remove("a")
+        with pytest.raises(NotFound):
+            remotes.get("a")
+        await remotes.close()
+
+    run(test)
+
+
+def test_closing_leaves_nothing(tmp_path: Path, remote: Remote) -> None:
+    """After close no task is left, also when logins were under way."""
+
+    async def test() -> None:
+        before = len(asyncio.all_tasks())
+        remote.latency = 30
+        remotes = make(tmp_path, [double(f"c{i}", password=PASSWORD) for i in range(50)])
+        await remotes.loaded()
+        await until(lambda: remote.logins > 10)
+        await remotes.close()
+        await asyncio.sleep(0)
+        assert len(asyncio.all_tasks()) == before
+
+    run(test)

@@ -1,0 +1,410 @@
+"""Real sshfs mounts of a real sshd."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import asyncssh
+import pytest
+
+from jupyter_bridge.connections import mounttable, sshfs
+from jupyter_bridge.connections.mounts import Mounts
+from jupyter_bridge.connections.roles import Sshfs
+from jupyter_bridge.problems import BadRequest, Busy, Conflict, Denied, NotFound, Unavailable
+
+from .sshd import SFTP_SERVER, Sshd, children, start_password_server
+from .sshd import sshd as sshd  # the fixture
+
+_NO_FUSE = sshfs.available()
+pytestmark = pytest.mark.skipif(_NO_FUSE is not None, reason=f"no sshfs mounts here: {_NO_FUSE}")
+
+LOG = logging.getLogger("test.mounts")
+
+
+async def resolve(host: str, port: int) -> list[str]:
+    return ["127.0.0.1"]
+
+
+def what(sshd: Sshd, **other: Any) -> Sshfs:
+    return Sshfs(
+        **{
+            "host": "data.example.org",
+            "user": sshd.user,
+            "path": str(sshd.data),
+            "port": sshd.port,
+            "key_file": str(sshd.key_file),
+            "known_hosts": (sshd.line.replace("127.0.0.1", "data.example.org"),),
+            **other,
+        }
+    )
+
+
+def processes(folder: Path) -> list[str]:
+    """The command lines that name a configuration below `folder`."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            words = path.read_bytes()
+        except OSError:
+            continue
+        if os.fsencode(folder) in words and b"ssh" in words and b"pytest" not in words:
+            found.append(words.decode())
+    return found
+
+
+def with_mounts(tmp_path: Path, story: Callable[[Mounts, Path], Awaitable[None]]) -> None:
+    """Tell `story` with mounts below a home of its own; nothing may be left over."""
+    home = tmp_path / "home"
+    home.mkdir(exist_ok=True)
+
+    async def tell() -> None:
+        mounts = Mounts(tmp_path / "state", home, LOG)
+        try:
+            await story(mounts, home)
+        finally:
+            await mounts.close()
+            await mounts.close()
+
+    asyncio.run(tell())
+    assert [entry for entry in mounttable.read() if entry.mountpoint.startswith(str(home))] == []
+    assert processes(tmp_path / "state") == []
+
+
+def test_a_mount_stands_at_the_hosts_name_in_the_home(sshd: Sshd, tmp_path: Path) -> None:
+    """Files are read and written through it; unmounted, its folder is gone."""
+
+    async def story(mounts: Mounts, home: Path) -> None:
+        (sshd.data / "there.txt").write_text("there")
+        mount = await mounts.mount("data", what(sshd), resolve)
+        assert mount.mountpoint == str(home / "data.example.org")
+        assert mounts.get("data") is mount
+        there = home / "data.example.org"
+        assert await asyncio.to_thread((there / "there.txt").read_text) == "there"
+        await asyncio.to_thread((there / "here.txt").write_text, "here")
+        assert (sshd.data / "here.txt").read_text() == "here"
+        with pytest.raises(Conflict, match="already"):
+            await mounts.mount("data", what(sshd), resolve)
+        await mounts.unmount("data")
+        assert mounts.get("data") is None
+        assert not there.exists()
+        with pytest.raises(NotFound):
+            await mounts.unmount("data")
+
+    with_mounts(tmp_path, story)
+
+
+def test_a_mountpoint_can_be_named(sshd: Sshd, tmp_path: Path) -> None:
+    """Absolute, below the home, or with ~; an empty folder that was there stays there."""
+
+    async def story(mounts: Mounts, home: Path) -> None:
+        (home / "an empty one").mkdir()
+        for place in (str(home / "a, b"), "~/c d", "an empty one"):
+            mount = await mounts.mount("data", what(sshd), resolve, place)
+            assert Path(mount.mountpoint).name == Path(place).name
+            await mounts.unmount("data")
+        assert [path.name for path in home.iterdir()] == ["an empty one"]
+
+    with_mounts(tmp_path, story)
+
+
+def test_what_is_in_the_way_stays(sshd: Sshd, tmp_path: Path) -> None:
+    """A file, a full folder, a link or another mount is a conflict, and is left alone."""
+
+    async def story(mounts: Mounts, home: Path) -> None:
+        (home / "file").write_text("mine")
+        (home / "full").mkdir()
+        (home / "full" / "file").write_text("mine")
+        (home / "link").symlink_to(tmp_path)
+        await mounts.mount("first", what(sshd), resolve, "taken")
+        for place in ("file", "full", "link", "taken"):
+            with pytest.raises(Conflict):
+                await mounts.mount("data", what(sshd), resolve, place)
+        for place in ("../outside", "a/../../b", ".", "", "no/such/parent"):
+            with pytest.raises(BadRequest):
+                await mounts.mount("data", what(sshd), resolve, place or "..")
+        assert (home / "full" / "file").read_text() == "mine"
+        assert mounts.get("first") is not None
+
+    with_mounts(tmp_path, story)
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"host": "-oProxyCommand=touch${IFS}x"},
+        {"host": "a b"},
+        {"host": "a;b"},
+        {"host": "user@host"},
+        {"user": "-oProxyCommand=x"},
+        {"user": "a\nProxyCommand x"},
+        {"user": 'a"b'},
+        {"path": "/a\nb"},
+        {"password": "a\nb"},
+        {"key_file": "/a\nProxyCommand x"},
+    ],
+)
+def test_no_part_of_a_request_becomes_an_option(
+    part: dict[str, str], sshd: Sshd, tmp_path: Path
+) -> None:
+    """Hosts, users and paths that ssh could read as something else are refused."""
+
+    async def story(mounts: Mounts, home: Path) -> None:
+        with pytest.raises(BadRequest):
+            await mounts.mount("data", what(sshd, **part), resolve, "place")
+        assert list(home.iterdir()) == []
+
+    with_mounts(tmp_path, story)
+
+
+def test_only_the_known_host_key_is_trusted(sshd: Sshd, tmp_path: Path) -> None:
+    """Another key, or none known, is no mount."""
+    other = asyncssh.generate_private_key("ssh-ed25519").export_public_key().decode()
+
+    async def story(mounts: Mounts, home: Path) -> None:
+        for lines in ((), (f"[data.example.org]:{sshd.port} {other}",)):
+            with pytest.raises(Denied, match="host key"):
+                await mounts.mount("data", what(sshd, known_hosts=lines), resolve)
+        assert list(home.iterdir()) == []
+
+    with_mounts(tmp_path, story)
+
+
+def test_why_there_is_no_mount_is_told(sshd: Sshd, tmp_path: Path) -> None:
+    """A wrong key, a folder that is not there and a port where nobody listens differ."""
+
+    async def story(mounts: Mounts, home: Path) -> None:
+        host_key = str(sshd.folder / "host_key")
+        with pytest.raises(Denied, match="username and password or key"):
+            await mounts.mount("data", what(sshd, key_file=host_key), resolve)
+        with pytest.raises(Exception, match="folder to mount"):
+            await mounts.mount("data", what(sshd, path=str(sshd.data / "none")), resolve)
+        sshd.stop()
+        with pytest.raises(Unavailable):
+            await mounts.mount("data", what(sshd), resolve)
+        assert list(home.iterdir()) == []
+
+    with_mounts(tmp_path, story)
+
+
+def test_a_password_goes_in_and_is_nowhere_to_be_seen(tmp_path: Path) -> None:
+    """Neither an argument, an environment, a file nor a repr holds it."""
+    canary = "canary-9f3b c'd$e"
+    (tmp_path / "remote").mkdir()
+
+    async def story(mounts: Mounts, home: Path) -> None:
+        server, key = await start_password_server(tmp_path / "remote", "me", canary)
+        port = server.get_port()
+        public = key.export_public_key().decode()
+        spec = Sshfs("h", "me", "/", port, canary, None, (f"[h]:{port} {public}",))
+        assert "canary" not in repr(spec)
+        try:
+            wrong = Sshfs("h", "me", "/", port, "wrong", None, spec.known_hosts)
+            with pytest.raises(Denied):
+                await mounts.mount("data", wrong, resolve)
+            mount = await mounts.mount("data", spec, resolve)
+            assert "canary" not in repr(mount)
+            await asyncio.to_thread((home / "h" / "new").write_text, "x")
+            assert (tmp_path / "remote" / "new").read_text() == "x"
+            seen = [p.read_bytes() for p in (tmp_path / "state").rglob("*") if p.is_file()]
+            for pid in (mount.record.pid, *children(mount.record.pid)):
+                for name in ("cmdline", "environ"):
+                    seen.append(Path(f"/proc/{pid}/{name}").read_bytes())
+            assert len(seen) >= 6
+            assert [text for text in seen if b"canary" in text] == []
+            assert all(path.stat().st_mode & 0o077 == 0 for path in (tmp_path / "state").rglob("*"))
+        finally:
+            await mounts.close()
+            server.close()
+            await server.wait_closed()
+
+    with_mounts(tmp_path, story)
+
+
+def test_fifty_mounts_leave_nothing_and_a_stranger_untouched(sshd: Sshd, tmp_path: Path) -> None:
+    """Each is mounted and unmounted by itself; another sshfs of the same user lives on."""
+    stranger, inside = tmp_path / "stranger", tmp_path / "inside"
+    stranger.mkdir()
+    inside.mkdir()
+    script = tmp_path / "sftp.sh"
+    script.write_text(f"#!/bin/sh\nexec {SFTP_SERVER}\n")
+    script.chmod(0o755)
+    subprocess.run(
+        ["sshfs", "-o", f"ssh_command={script}", f"x:{inside}", str(stranger)], check=True
+    )
+
+    async def story(mounts: Mounts, home: Path) -> None:
+        slowest = 0.0
+        for _ in range(50):
+            began = time.monotonic()
+            await mounts.mount("data", what(sshd), resolve)
+            await mounts.unmount("data")
+            slowest = max(slowest, time.monotonic() - began)
+        assert slowest < 10
+
+    try:
+        with_mounts(tmp_path, story)
+        assert mounttable.at(str(stranger)) is not None
+        (stranger / "x").write_text("x")
+    finally:
+        subprocess.run(["fusermount3", "-u", str(stranger)], check=True)
+
+
+def test_a_mount_in_use_is_busy_until_it_is_not(sshd: Sshd, tmp_path: Path) -> None:
+    """Unmounting refuses with a sentence; stopping does not."""
+
+    async def story(mounts: Mounts, home: Path) -> None:
+        await mounts.mount("data", what(sshd), resolve)
+        file = await asyncio.to_thread(open, home / "data.example.org" / "open", "w")
+        try:
+            with pytest.raises(Busy, match="Close its files"):
+                await mounts.unmount("data")
+            assert mounts.get("data") is not None
+            await mounts.close()
+        finally:
+            with contextlib.suppress(OSError):  # its remote is gone
+                await asyncio.to_thread(file.close)
+
+    with_mounts(tmp_path, story)
+
+
+def test_a_dead_remote_is_told_and_delays_nobody(sshd: Sshd, tmp_path: Path) -> None:
+    """Stale within 5 s, the loop free all the time, unmounted at once, well again if it answers."""
+
+    async def story(mounts: Mounts, home: Path) -> None:
+        mount = await mounts.mount("data", what(sshd), resolve)
+        served = [pid for session in sshd.sessions() for pid in (session, *_below(session))]
+        for pid in served:
+            os.kill(pid, signal.SIGSTOP)
+        longest, last, began = 0.0, time.monotonic(), time.monotonic()
+        while not mount.stale and time.monotonic() - began < 10:
+            await asyncio.sleep(0.01)
+            now = time.monotonic()
+            longest, last = max(longest, now - last), now
+            assert mounts.get("data") is mount
+        assert mount.stale
+        assert time.monotonic() - began < 5.5
+        assert longest < 0.2
+        for pid in served:
+            os.kill(pid, signal.SIGCONT)
+        for _ in range(500):
+            if not mount.stale:
+                break
+            await asyncio.sleep(0.01)
+        assert not mount.stale
+        for pid in served:
+            os.kill(pid, signal.SIGSTOP)
+        began = time.monotonic()
+        await mounts.unmount("data")
+        assert time.monotonic() - began < 10
+        for pid in served:
+            os.kill(pid, signal.SIGCONT)
+
+    with_mounts(tmp_path, story)
+
+
+def test_a_mount_whose_process_dies_is_cleared_away(sshd: Sshd, tmp_path: Path) -> None:
+    """No dead folder stays in the home."""
+
+    async def story(mounts: Mounts, home: Path) -> None:
+        mount = await mounts.mount("data", what(sshd), resolve)
+        os.kill(mount.record.pid, signal.SIGKILL)
+        for _ in range(1000):
+            if list(home.iterdir()) == []:
+                break
+            await asyncio.sleep(0.01)
+        assert list(home.iterdir()) == []
+        assert mounts.get("data") is None
+        await mounts.mount("data", what(sshd), resolve)
+
+    with_mounts(tmp_path, story)
+
+
+def test_a_server_that_was_killed_finds_its_mounts_again(sshd: Sshd, tmp_path: Path) -> None:
+    """What answers is taken up and can be unmounted; what is dead is cleared away."""
+    home = tmp_path / "home"
+    home.mkdir()
+    script = f"""
+import asyncio, logging, os, sys
+from pathlib import Path
+from jupyter_bridge.connections.mounts import Mounts
+from jupyter_bridge.connections.roles import Sshfs
+async def resolve(host, port):
+    return ["127.0.0.1"]
+async def main():
+    mounts = Mounts(Path({str(tmp_path / "state")!r}), Path({str(home)!r}), logging.getLogger())
+    for name in ("alive", "unwritten", "dead"):
+        mount = await mounts.mount(name, {what(sshd)!r}, resolve, name)
+    mounts._mounts.pop("unwritten")
+    await mounts._write_down()
+    print(mount.record.pid, flush=True)
+    os.kill(os.getpid(), 9)
+asyncio.run(main())
+"""
+    done = subprocess.run([sys.executable, "-c", script], stdout=subprocess.PIPE, timeout=60)
+    os.kill(int(done.stdout), signal.SIGKILL)
+    assert len([e for e in mounttable.read() if e.mountpoint.startswith(str(home))]) == 3
+
+    async def story(mounts: Mounts, home: Path) -> None:
+        assert set(await mounts.recover()) == {"alive"}
+        assert [e.mountpoint for e in mounttable.read() if str(home) in e.mountpoint] == [
+            str(home / "alive")
+        ]
+        assert not (home / "dead").exists()
+        await asyncio.to_thread((home / "alive" / "x").write_text, "x")
+        assert (sshd.data / "x").read_text() == "x"
+        await mounts.unmount("alive")
+        assert not (home / "alive").exists()
+
+    with_mounts(tmp_path, story)
+
+
+def test_another_mount_at_the_same_place_is_not_ours(sshd: Sshd, tmp_path: Path) -> None:
+    """A record whose mount has been replaced by somebody else's unmounts nothing."""
+    home = tmp_path / "home"
+    (home / "place").mkdir(parents=True)
+
+    async def begin() -> None:
+        mounts = Mounts(tmp_path / "state", home, LOG)
+        await mounts.mount("data", what(sshd), resolve, "place")
+        record = (tmp_path / "state" / "mounts.json").read_bytes()
+        await mounts.close()
+        (tmp_path / "state" / "mounts.json").write_bytes(record)
+
+    asyncio.run(begin())
+    script = tmp_path / "sftp.sh"
+    script.write_text(f"#!/bin/sh\nexec {SFTP_SERVER}\n")
+    script.chmod(0o755)
+    # A mount in between, so that the device number is another one.
+    for place in ("other", "place"):
+        (home / place).mkdir(exist_ok=True)
+        subprocess.run(
+            ["sshfs", "-o", f"ssh_command={script}", f"x:{sshd.data}", str(home / place)],
+            check=True,
+        )
+
+    async def story() -> None:
+        mounts = Mounts(tmp_path / "state", home, LOG)
+        ours = await mounts.recover()
+        await mounts.close()
+        assert ours == {}
+        assert mounttable.at(str(home / "place")) is not None
+
+    try:
+        asyncio.run(story())
+    finally:
+        for place in ("other", "place"):
+            subprocess.run(["fusermount3", "-u", str(home / place)], check=True)
+
+
+def _below(pid: int) -> list[int]:
+    return [found for child in children(pid) for found in (child, *_below(child))]

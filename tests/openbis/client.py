@@ -1,0 +1,45 @@
+"""The openBIS connector at the simulator, as tests want it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from jupyter_bridge.connections.connection import Connection
+from jupyter_bridge.connections.connector import Context
+from jupyter_bridge.connections.connectors.openbis import OpenBis, OpenBisFields
+from jupyter_bridge.connections.outbound import Outbound, Trust
+from jupyter_bridge.connections.policy import Policy
+
+
+@asynccontextmanager
+async def connection(
+    url: str, folder: Path, *, trust: Trust | None = None, **fields: Any
+) -> AsyncIterator[Connection]:
+    """A connection to the openBIS at `url`, as ada unless `fields` say otherwise."""
+    if "token" not in fields:
+        fields = {"username": "ada", "password": "secret", **fields}
+    outbound = Outbound(Policy(allow_loopback=True), trust)
+    context = Context("bis", outbound, folder, folder, logging.getLogger("openbis"))
+    made = Connection("bis", OpenBis(OpenBisFields(url=url, **fields), context))
+    try:
+        yield made
+    finally:
+        await made.close()
+        await asyncio.sleep(0.02)  # aborted lines are let go of by the loop, a turn later
+
+
+class MemorySink:
+    """Takes a download into memory."""
+
+    def __init__(self) -> None:
+        self.files: dict[str, bytearray] = {}
+
+    async def write(self, path: str, offset: int, data: bytes | bytearray | memoryview) -> None:
+        file = self.files.setdefault(path, bytearray())
+        file.extend(bytes(max(0, offset + len(data) - len(file))))
+        file[offset : offset + len(data)] = data
