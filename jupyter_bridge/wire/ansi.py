@@ -32,35 +32,31 @@ _DCS_BODY = rb"(?:[^\x18\x1a\x1b\xc2]|\xc2(?!\x9c))*"
 _BROKEN = rb"(?=[\x18\x1a\x1b\x80-\xff])"
 _STRING_END = rb"\x1b\\|(?=\x1b[^\\])|\xc2\x9c|[\x18\x1a]"
 
-_SEQUENCE = re.compile(
-    b"|".join(
-        (
-            rb"\x05",
-            _CSI + _CSI_BODY + rb"[\x40-\x7e]",
-            _OSC + _OSC_BODY + rb"(?:\x07|" + _STRING_END + rb")",
-            _DCS + _DCS_BODY + rb"(?:" + _STRING_END + rb")",
-            _INTRO + rb"[\x20-\x2f][\x20-\x2f" + _C0 + rb"\x7f]*[\x30-\x7e]",
-            _INTRO + rb"[\x30-\x4f\x51-\x57\x59\x5a\x5c\x60-\x7e]",
-            # Broken off: without effect, and must not join with what follows something left out.
-            _CSI + _CSI_BODY + _BROKEN,
-            _INTRO + rb"(?:[\x20-\x2f][\x20-\x2f" + _C0 + rb"\x7f]*)?" + _BROKEN,
-        )
+_WHOLE = b"|".join(
+    (
+        rb"\x05",
+        _CSI + _CSI_BODY + rb"[\x40-\x7e]",
+        _OSC + _OSC_BODY + rb"(?:\x07|" + _STRING_END + rb")",
+        _DCS + _DCS_BODY + rb"(?:" + _STRING_END + rb")",
+        _INTRO + rb"[\x20-\x2f][\x20-\x2f" + _C0 + rb"\x7f]*[\x30-\x7e]",
+        _INTRO + rb"[\x30-\x4f\x51-\x57\x59\x5a\x5c\x60-\x7e]",
+        # Broken off: without effect, and must not join with what follows something left out.
+        _CSI + _CSI_BODY + _BROKEN,
+        _INTRO + rb"(?:[\x20-\x2f][\x20-\x2f" + _C0 + rb"\x7f]*)?" + _BROKEN,
     )
 )
-_UNFINISHED = re.compile(
-    rb"(?:"
-    + b"|".join(
-        (
-            rb"\xc2",
-            _CSI + _CSI_BODY,
-            _OSC + _OSC_BODY + rb"[\x1b\xc2]?",
-            _DCS + _DCS_BODY + rb"[\x1b\xc2]?",
-            _INTRO + rb"[\x20-\x2f][\x20-\x2f" + _C0 + rb"\x7f]*",
-            _INTRO,
-        )
+_UNFINISHED = b"|".join(
+    (
+        rb"\xc2",
+        _CSI + _CSI_BODY,
+        _OSC + _OSC_BODY + rb"[\x1b\xc2]?",
+        _DCS + _DCS_BODY + rb"[\x1b\xc2]?",
+        _INTRO + rb"[\x20-\x2f][\x20-\x2f" + _C0 + rb"\x7f]*",
+        _INTRO,
     )
-    + rb")\Z"
 )
+# The leftmost counts, finished or not: what follows an unfinished one is not a sequence by itself.
+_SEQUENCE = re.compile(rb"(?:" + _WHOLE + rb")|(?P<unfinished>(?:" + _UNFINISHED + rb")\Z)")
 _STRING_STOP = re.compile(rb"\x07|\x18|\x1a|\x1b\\|\xc2\x9c|(?=\x1b[^\\])")
 _CONTROLS = bytes(range(0x20)) + b"\x7f"
 _IGNORED = re.compile(rb"[" + _C0 + rb"\x7f]")
@@ -127,13 +123,16 @@ class Cutter:
                 return []
             self._discarding = False
             start = at = stop.end()
+        unfinished: re.Match[bytes] | None = None
         for match in _SEQUENCE.finditer(data, at):
+            if match["unfinished"] is not None:
+                unfinished = match
+                break
             at = match.end()
             if self._drop(match[0]):
                 if match.start() > start:
                     pieces.append(Piece(offset + start, data[start : match.start()]))
                 start = at
-        unfinished = _UNFINISHED.search(data, at)
         end = len(data)
         if unfinished is not None:
             end = unfinished.start()

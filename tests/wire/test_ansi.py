@@ -3,7 +3,7 @@ import re
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from jupyter_bridge.wire import ansi
@@ -57,6 +57,7 @@ def test_strip_leaves_no_escape(sequence: bytes) -> None:
 
 
 @given(STREAMS, st.lists(st.integers(1, 9), max_size=30))
+@example(b"\x1b\x05\x1b[c", [2])
 def test_where_the_stream_is_cut_changes_nothing(data: bytes, sizes: list[int]) -> None:
     """A sequence is recognised however its bytes arrive."""
     for make in (ansi.without_queries, ansi.without_escapes):
