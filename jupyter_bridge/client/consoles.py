@@ -18,7 +18,7 @@ from jupyter_bridge.wire import console as wire
 
 # A ping goes out this often; without its pong the line is dead.
 HEARTBEAT_SECONDS = 30.0
-# The server's frames have 64 KiB; a Problem or a list of viewers may be longer.
+# The server's frames have 32 KiB; a Problem or a list of viewers may be longer.
 MAX_FRAME_BYTES = 16 << 20
 _OK = 1000
 # A close code of the bridge: 4000 plus the Problem's HTTP status.

@@ -19,7 +19,7 @@ from jupyter_bridge.wire.console import Ended, Gap, Matched, Output
 
 # One frame at most: large enough to be cheap, small enough that a hundred stalled viewers hold
 # little.
-FRAME_BYTES = 64 * 1024
+FRAME_BYTES = 32 * 1024
 DEFAULT_LINES = 50
 MAX_LINES = 10_000_000
 # A resumed view looks so far back for a sequence that its first byte may stand inside of.

@@ -6,6 +6,7 @@ import asyncio
 import base64
 import codecs
 import json
+import socket
 from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Any
 
@@ -22,6 +23,8 @@ from jupyter_bridge.problems import BadRequest, Busy, Denied, Problem
 from jupyter_bridge.web import NDJSON, BridgeSocket
 from jupyter_bridge.wire import console as wire
 
+# What the kernel holds for a viewer who does not read; its own limit is megabytes for each.
+SEND_BUFFER = 256 * 1024
 # As long as `web/stream.py` lets an answer be silent.
 KEEP_ALIVE = 15.0
 
@@ -61,6 +64,9 @@ class ConsoleSocket(BridgeSocket):
         return viewer
 
     def _start(self, mode: Mode) -> None:
+        if self.ws_connection is not None:
+            stream: Any = self.ws_connection.stream
+            stream.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
         if self._v1:
             self._send(wire.Start(self._console.end_offset, about(self._console)))
         self._enter(mode)
