@@ -36,7 +36,10 @@ ALLOWED_NAMES = frozenset({REQUIREMENTS, RUNTIME, "environment.yml", "install.R"
 ASK_TIMEOUT = 60.0
 
 RunCode = Callable[[str], Awaitable[str]]
-"""Runs code on one kernel, silently, and returns what it wrote to stdout; raises a Problem."""
+"""Runs code on one kernel and returns what it wrote to stdout; raises a Problem.
+
+With `store_history` false, but not `silent`: R's kernel shows nothing of what runs silently.
+"""
 
 # Runs in a namespace of its own, so that the notebook's names stay as they are.
 _PYTHON = """exec('''
@@ -119,7 +122,7 @@ async def ask(run: RunCode, language: str, *, timeout: float = ASK_TIMEOUT) -> E
     """The environment of the kernel that `run` runs code on, as that kernel itself sees it.
 
     `language` is its kernelspec's. The kernel's names, history and execution count are not touched
-    as long as `run` runs silently. Raises Unsupported for a language nobody has a probe for,
+    as long as `run` stores no history. Raises Unsupported for a language nobody has a probe for,
     Timeout when the kernel does not come to it.
     """
     try:

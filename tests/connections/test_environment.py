@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from jupyter_client.kernelspec import KernelSpecManager
+from jupyter_client.manager import AsyncKernelManager
 from jupyter_server.services.contents.filemanager import AsyncFileContentsManager
 from jupyter_server.services.contents.filemanager import FileContentsManager as SyncContents
 
@@ -109,6 +111,50 @@ def test_an_r_names_what_is_installed_and_its_version() -> None:
     for name in installed.split():
         assert f'remotes::install_version("{name}", version = "' in told.requirements_list
     assert '"base"' not in told.requirements_list
+
+
+@pytest.mark.parametrize(("kernel", "language"), [("python3", "python"), ("ir", "R")])
+def test_a_kernel_is_asked_and_left_as_it_was(kernel: str, language: str, tmp_path: Path) -> None:
+    """Real kernels: the texts come, and neither a name nor a number in the history is used up."""
+    specs = KernelSpecManager(ensure_native_kernel=True)
+    if kernel == "ir":
+        folder = Path("/usr/lib/R/site-library/IRkernel/kernelspec")
+        if not folder.exists():
+            pytest.skip("R's kernel is not installed (Debian: r-cran-irkernel)")
+        shutil.copytree(folder, tmp_path / "ir")
+        specs.kernel_dirs.append(str(tmp_path))
+
+    async def story() -> None:
+        manager = AsyncKernelManager(kernel_name=kernel, kernel_spec_manager=specs)
+        await manager.start_kernel()
+        client = manager.client()
+        try:
+            client.start_channels()
+            await client.wait_for_ready(timeout=60)
+            written: list[str] = []
+
+            def hear(message: Any) -> None:
+                if message["msg_type"] == "stream" and message["content"]["name"] == "stdout":
+                    written.append(message["content"]["text"])
+
+            async def run(code: str) -> str:
+                written.clear()
+                await client.execute_interactive(
+                    code, store_history=False, output_hook=hear, timeout=60
+                )
+                return "".join(written)
+
+            told = await environment.ask(run, language)
+            assert len(told.requirements_list.splitlines()) > 3
+            names = {"python": "print('found' in dir(), 'metadata' in dir())", "R": "cat(ls())"}
+            assert (await run(names[language])).strip() in ("False False", "")
+            reply = await client.execute_interactive("1", output_hook=hear, timeout=60)
+            assert reply["content"]["execution_count"] == 1
+        finally:
+            client.stop_channels()
+            await manager.shutdown_kernel(now=True)
+
+    asyncio.run(asyncio.wait_for(story(), 100))
 
 
 def test_a_language_without_a_probe_is_told() -> None:
