@@ -33,6 +33,13 @@ Lines to paste into another terminal:
   curl -sN -H 'Authorization: token {token}' -H 'Accept: text/event-stream' \\
   {url}bridge/execute/$K -d '{{"code": "import time\\nfor i in range(3): print(i); time.sleep(1)"}}'
 
+  # run a shell command: its exact output and its exit status
+  curl -s -H 'Authorization: token {token}' {url}bridge/run \\
+    -d '{{"command": "echo hello; ls /nowhere", "console": "new"}}'
+
+  # tail that terminal, from its first line on
+  curl -sN -H 'Authorization: token {token}' '{url}bridge/tail/1?lines=100&follow=true'
+
 Ctrl-C stops it.
 """
 

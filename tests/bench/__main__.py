@@ -1,8 +1,25 @@
-"""`python -m tests.bench`: every bench there is."""
+"""`python -m tests.bench [PART …] [--quick] [--markdown]`: every bench there is, or some parts."""
 
 from __future__ import annotations
 
-from tests.bench import kernels
+import sys
+
+from tests.bench import consoles, kernels, run, transfers
+
+PARTS = {
+    "kernels": kernels.main,
+    "consoles": consoles.main,
+    "run": run.main,
+    "transfers": transfers.main,
+}
+
+
+def main(argv: list[str]) -> int:
+    """Run the named parts (all, if none is named) with the options given; the worst exit code."""
+    options = [word for word in argv if word not in PARTS]
+    chosen = [name for name in argv if name in PARTS] or list(PARTS)
+    return max(PARTS[name](options) for name in chosen)
+
 
 if __name__ == "__main__":
-    raise SystemExit(kernels.main())
+    raise SystemExit(main(sys.argv[1:]))
