@@ -34,9 +34,9 @@ from jupyter_bridge.consoles.runs import Runs
 from jupyter_bridge.consoles.sources.kernel import KernelSource
 from jupyter_bridge.consoles.sources.terminal import TerminalSource
 from jupyter_bridge.relay import handlers as relay_handlers
-from jupyter_bridge.relay.execution import ExecuteBody
 from jupyter_bridge.relay.executions import Executions
 from jupyter_bridge.relay.kernels import Kernels
+from jupyter_bridge.relay.models import ExecuteBody
 from jupyter_bridge.relay.relays import Relays
 from jupyter_bridge.relay.socketio import SocketIO
 from jupyter_bridge.web import BridgeHandler, NoSuchRoute, Route, verb

@@ -7,7 +7,8 @@ from collections import OrderedDict
 from typing import Any
 
 from jupyter_bridge.problems import Conflict, Gone, NotFound, Problem
-from jupyter_bridge.relay.execution import ExecuteBody, Execution
+from jupyter_bridge.relay.execution import Execution
+from jupyter_bridge.relay.models import ExecuteBody
 from jupyter_bridge.relay.relays import Relays
 
 # All results together, bytes; the oldest finished ones go first.

@@ -1,0 +1,126 @@
+"""Websockets as seats on a kernel's Relay."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+
+import msgspec
+from tornado.iostream import StreamClosedError
+from tornado.websocket import WebSocketClosedError
+
+from jupyter_bridge.problems import BadRequest, Denied
+from jupyter_bridge.relay.channels import IOPUB, SEATS, Channels, encode_default, encode_v1
+from jupyter_bridge.relay.handlers.resources import RESOURCES
+from jupyter_bridge.relay.relay import Relay
+from jupyter_bridge.relay.relays import Relays
+from jupyter_bridge.web import BridgeSocket
+from jupyter_bridge.wire import kernel
+
+
+class ChannelsQuery(msgspec.Struct):
+    """`session_id` names the client over all its seats; `after`, the last iopub message it has."""
+
+    session_id: str = ""
+    after: str | None = None
+
+
+class ChannelsSocket(BridgeSocket):
+    """A websocket as a seat on a kernel's Relay."""
+
+    resources = RESOURCES
+    subprotocols = (kernel.V1,)
+    query_type = ChannelsQuery
+
+    def initialize(self, relays: Relays, seat: str) -> None:
+        self.relays = relays
+        self.seat = seat
+        self._seat: Channels | None = None
+        self._relay: Relay | None = None
+        self._writing = False
+        self._lagging = False
+
+    async def on_handshake(self, kernel_id: str) -> None:  # type: ignore[override]
+        # Watching needs `read`; a seat that can send needs `execute`, as on /api/kernels. Whoever
+        # may only read can still take the seats that have iopub.
+        self._may_send = await self.may("execute")
+        if not self._may_send:
+            await self.authorize("read")
+            if IOPUB not in SEATS[self.seat]:
+                raise Denied(f"You may watch this kernel's iopub, but not open its {self.seat}.")
+        self._query = self.read_query(ChannelsQuery)
+        self._names = SEATS[self.seat] if self._may_send else frozenset({IOPUB})
+        self._relay = await self.relays.get(kernel_id)
+
+    async def on_open(self) -> None:
+        assert self._relay is not None
+        self._v1 = self.selected_subprotocol == kernel.V1
+        session = self._query.session_id or uuid.uuid4().hex
+        self._seat = self._relay.join(
+            (self.identity, session),
+            session,
+            self._names,
+            after=self._query.after,
+            may_send=self._may_send,
+            on_ready=self._pump,
+        )
+        self._pump()
+
+    def on_frame(self, frame: str | bytes) -> None:
+        if self._seat is None:
+            return
+        try:
+            if self._v1:
+                if isinstance(frame, str):
+                    raise BadRequest(f"{kernel.V1} has binary frames only.")
+                channel, parts = kernel.parse_v1(frame)
+                self._seat.send(channel, parts)
+            else:
+                self._seat.send(*kernel.parse_default(frame))
+        except kernel.FrameError as error:
+            # An observer is told that it may not send before it is told how.
+            if not self._may_send:
+                raise Denied("You may watch this kernel, and not send to it.") from error
+            raise BadRequest(f"This frame is no Jupyter message: {error}.") from error
+
+    def _pump(self) -> None:
+        """Write what is ready, one batch at a time, as fast as this client's socket takes it."""
+        seat = self._seat
+        if seat is None:
+            return
+        while not self._writing and self.open_for_frames:
+            try:
+                written = self._write(seat)
+            except (WebSocketClosedError, StreamClosedError):
+                return
+            if written is None:
+                if seat.ended is not None:
+                    self.fail(seat.ended)
+                return
+            if written.done():
+                self._lagging = False
+            else:
+                self._writing = self._lagging = True
+                written.add_done_callback(self._on_written)
+
+    def _write(self, seat: Channels) -> asyncio.Future[None] | None:
+        if self.takes_raw_frames:
+            encode = encode_v1 if self._v1 else encode_default
+            frames = seat.take_frames(encode, merge=self._lagging)
+            return self.send_frames(frames) if frames else None
+        written = None
+        for entry in seat.take(merge=self._lagging):
+            frame: str | bytes = entry.frame
+            if not self._v1:
+                frame = kernel.build_default(entry.channel, entry.parts)
+            written = self.write_message(frame, binary=isinstance(frame, bytes))
+        return written
+
+    def _on_written(self, written: asyncio.Future[None]) -> None:
+        self._writing = False
+        if not written.cancelled() and written.exception() is None:
+            self._pump()
+
+    def on_close(self) -> None:
+        if self._seat is not None:
+            self._seat.close()

@@ -1,0 +1,111 @@
+"""Spawn, shut down, interrupt, restart, list."""
+
+from __future__ import annotations
+
+import msgspec
+
+from jupyter_bridge import observe
+from jupyter_bridge.relay.handlers.resources import RESOURCES
+from jupyter_bridge.relay.kernels import KernelModel
+from jupyter_bridge.relay.relays import Relays
+from jupyter_bridge.web import BridgeHandler, verb
+
+
+class SpawnBody(msgspec.Struct, forbid_unknown_fields=True):
+    """How to start a kernel: `cwd` is a folder of the system, `path` one below the server's root,
+    `env` is added to the server's environment, `name` is shown in lists."""
+
+    cwd: str | None = None
+    path: str | None = None
+    env: dict[str, str] = {}
+    name: str | None = None
+
+
+class KernelId(msgspec.Struct):
+    """Which kernel it was done to."""
+
+    id: str
+
+
+class StoppedKernel(msgspec.Struct):
+    """Which kernel was shut down, also in kernel-relay's spelling."""
+
+    id: str
+    kernelId: str  # noqa: N815
+
+
+class KernelHandler(BridgeHandler):
+    """What the kernel routes share."""
+
+    resources = RESOURCES
+
+    def initialize(self, relays: Relays, events: observe.Events) -> None:
+        self.relays = relays
+        self.events = events
+
+    @property
+    def username(self) -> str:
+        return str(self.current_user.username)
+
+
+class KernelsHandler(KernelHandler):
+    @verb("read", "List the kernels", reply=list[KernelModel])
+    async def get(self) -> list[KernelModel]:
+        return await self.relays.list()
+
+
+class OneKernelHandler(KernelHandler):
+    @verb("read", "Show one kernel", reply=KernelModel)
+    async def get(self, kernel_id: str) -> KernelModel:
+        return await self.relays.model(kernel_id)
+
+
+class SpawnHandler(KernelHandler):
+    @verb("write", "Spawn a kernel", body=SpawnBody, reply=KernelModel, status=201)
+    async def post(self, kernelspec: str, body: SpawnBody) -> KernelModel:
+        return await self.spawn(kernelspec, body)
+
+    @verb("write", "Spawn a kernel, as kernel-relay's clients ask", reply=KernelModel, proof=True)
+    async def get(self, kernelspec: str) -> KernelModel:
+        return await self.spawn(kernelspec, SpawnBody())
+
+    async def spawn(self, kernelspec: str, body: SpawnBody) -> KernelModel:
+        kernel_id = await self.relays.spawn(kernelspec, **msgspec.structs.asdict(body))
+        self.events.emit(
+            "kernel_spawn", user=self.username, kernel_id=kernel_id, kernelspec=kernelspec
+        )
+        self.set_header("Location", self.link(f"/kernels/{kernel_id}"))
+        return await self.relays.model(kernel_id)
+
+
+class ShutdownHandler(KernelHandler):
+    @verb("write", "Shut a kernel down", reply=StoppedKernel)
+    async def post(self, kernel_id: str) -> StoppedKernel:
+        return await self.shutdown(kernel_id)
+
+    @verb("write", "Shut a kernel down", reply=StoppedKernel)
+    async def delete(self, kernel_id: str) -> StoppedKernel:
+        return await self.shutdown(kernel_id)
+
+    @verb("write", "Shut down, as kernel-relay's clients ask", reply=StoppedKernel, proof=True)
+    async def get(self, kernel_id: str) -> StoppedKernel:
+        return await self.shutdown(kernel_id)
+
+    async def shutdown(self, kernel_id: str) -> StoppedKernel:
+        await self.relays.shutdown(kernel_id)
+        self.events.emit("kernel_shutdown", user=self.username, kernel_id=kernel_id)
+        return StoppedKernel(kernel_id, kernel_id)
+
+
+class InterruptHandler(KernelHandler):
+    @verb("write", "Interrupt what a kernel is doing", reply=KernelId)
+    async def post(self, kernel_id: str) -> KernelId:
+        await self.relays.kernels.interrupt(kernel_id)
+        return KernelId(kernel_id)
+
+
+class RestartHandler(KernelHandler):
+    @verb("write", "Restart a kernel; answers when it is ready again", reply=KernelId)
+    async def post(self, kernel_id: str) -> KernelId:
+        await self.relays.restart(kernel_id)
+        return KernelId(kernel_id)
