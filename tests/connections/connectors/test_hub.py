@@ -29,15 +29,23 @@ from jupyter_bridge.problems import Denied, Unavailable
 from tests.connections.connectors.test_jupyter import Heard, Seen, ask, make, run
 
 _PATH = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
-_MISSING = [
-    name
-    for name in ("jupyterhub", "jupyterhub-singleuser", "configurable-http-proxy")
-    if shutil.which(name, path=_PATH) is None
-]
+_NEEDED = ("jupyterhub", "jupyterhub-singleuser", "configurable-http-proxy")
+
+
+def _missing() -> list[str]:
+    """What is not installed; PyPI's proxy is no use, it loses the subprotocols of websockets."""
+    found = {name: shutil.which(name, path=_PATH) for name in _NEEDED}
+    proxy = found["configurable-http-proxy"]
+    if proxy is not None and b"python" in Path(proxy).read_bytes().splitlines()[0]:
+        found["configurable-http-proxy"] = None
+    return [name for name, path in found.items() if path is None]
+
+
+_MISSING = _missing()
 pytestmark = [
     pytest.mark.skipif(
         bool(_MISSING),
-        reason=f"not installed: {_MISSING} (pip: jupyterhub configurable-http-proxy)",
+        reason=f"not installed: {_MISSING} (pip: jupyterhub; npm: configurable-http-proxy)",
     ),
     pytest.mark.timeout(300),
 ]
@@ -173,11 +181,6 @@ def test_a_users_server_is_started_and_used(hub: RunningHub, tmp_path: Path) -> 
 
 def test_a_kernel_there_is_relayed(hub: RunningHub, tmp_path: Path) -> None:
     """Through the hub's proxy, in the binary protocol."""
-    proxy = Path(str(shutil.which("configurable-http-proxy", path=_PATH)))
-    if b"python" in proxy.read_bytes().splitlines()[0]:
-        pytest.skip(
-            "the Python configurable-http-proxy loses websocket subprotocols; npm's does not"
-        )
     remote = make(tmp_path, hub.url, hub.user_token("jo", [*_SCOPES, "self"]))
 
     async def story() -> None:
