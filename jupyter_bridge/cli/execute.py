@@ -49,14 +49,20 @@ def execute(
         typer.Argument(metavar="FILE", help="The code; - is stdin.", show_default=False),
     ] = None,
     code: Annotated[
-        str | None, typer.Option("-c", metavar="CODE", help="The code itself, instead of a file.")
+        str | None,
+        typer.Option(
+            "-c", metavar="CODE", show_default=False, help="The code itself, instead of a file."
+        ),
     ] = None,
     kernel: KernelOption = None,
     images: ImagesOption = None,
     timeout: Annotated[
         float | None,
         typer.Option(
-            metavar="SECONDS", min=0.001, help="Interrupt the code after this long, and exit 124."
+            metavar="SECONDS",
+            min=0.001,
+            show_default=False,
+            help="Interrupt the code after this long, and exit 124.",
         ),
     ] = None,
 ) -> int:

@@ -90,7 +90,10 @@ def spawn(
         str, typer.Argument(metavar="KERNELSPEC", help="What to start, such as python3.")
     ],
     cwd: Annotated[
-        str | None, typer.Option(metavar="DIR", help="Start it in this folder of the server.")
+        str | None,
+        typer.Option(
+            metavar="DIR", show_default=False, help="Start it in this folder of the server."
+        ),
     ] = None,
     path: Annotated[
         str | None,
@@ -101,11 +104,16 @@ def spawn(
     env: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="K=V", help="Set a variable; K alone takes its value from here. Repeatable."
+            metavar="K=V",
+            show_default=False,
+            help="Set a variable; K alone takes its value from here. Repeatable.",
         ),
     ] = None,
     name: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Call it this; other commands know it by it.")
+        str | None,
+        typer.Option(
+            metavar="NAME", show_default=False, help="Call it this; other commands know it by it."
+        ),
     ] = None,
 ) -> None:
     """Start a kernel and print its id.

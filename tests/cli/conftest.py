@@ -24,7 +24,8 @@ def bridge(bridge_server: Server) -> Iterator[Bridge]:
 
 @pytest.fixture
 def kernel(bridge: Bridge) -> Iterator[Kernel]:
-    """A Python kernel."""
+    """A Python kernel that has run its first code."""
     kernel = bridge.spawn("python3")
+    bridge.execute(kernel, "", silent=True)
     yield kernel
     bridge.shutdown(kernel)

@@ -71,19 +71,20 @@ def test_timeout(bridge_server: Server, kernel: Kernel) -> None:
     assert call(bridge_server, "execute", "-k", kernel.id, "-c", "1").stdout == "1\n"
 
 
-def test_input_from_a_pipe(bridge_server: Server) -> None:
+def test_input_from_a_pipe(bridge_server: Server, kernel: Kernel) -> None:
     """Input is read from stdin where stdin is not the code; at its end input() is an EOFError."""
     code = "import getpass\na = input('a? '); b = getpass.getpass('b? '); (a, b)"
-    done = call(bridge_server, "execute", "-c", code, stdin="one\ntwo\n")
+    done = call(bridge_server, "execute", "-k", kernel.id, "-c", code, stdin="one\ntwo\n")
     assert (done.returncode, done.stdout) == (0, "a? b? ('one', 'two')\n")
-    done = call(bridge_server, "execute", "-c", code, stdin="one\n")
+    done = call(bridge_server, "execute", "-k", kernel.id, "-c", code, stdin="one\n")
     assert done.returncode == 1
     assert "EOFError" in done.stderr
 
 
-def test_json(bridge_server: Server) -> None:
+def test_json(bridge_server: Server, kernel: Kernel) -> None:
     """With --json every event is a line as it comes, the last one the whole answer."""
-    done = call(bridge_server, "execute", "--json", "-c", "print(input('? ')); 1/0", stdin="yes\n")
+    words = ["execute", "--json", "-k", kernel.id, "-c", "print(input('? ')); 1/0"]
+    done = call(bridge_server, *words, stdin="yes\n")
     lines = [json.loads(line) for line in done.stdout.splitlines()]
     assert (done.returncode, done.stderr) == (1, "")
     assert [line["event"] for line in lines if line["event"] != "status"] == [
@@ -276,13 +277,15 @@ def test_terminal_goes(bridge_server: Server, bridge: Bridge, kernel: Kernel) ->
     _await_idle(bridge, kernel)
 
 
-def test_code_from_a_pipe_asks_the_terminal(bridge_server: Server, tmp_path: Path) -> None:
+def test_code_from_a_pipe_asks_the_terminal(
+    bridge_server: Server, kernel: Kernel, tmp_path: Path
+) -> None:
     """When stdin is the code, the person is asked on the terminal."""
     script = tmp_path / "script.py"
     script.write_text("import getpass; (input('name? '), getpass.getpass('word? '))")
     with (
         script.open() as file,
-        Terminal(bridge_server, "execute", stdin=file.fileno()) as terminal,
+        Terminal(bridge_server, "execute", "-k", kernel.id, stdin=file.fileno()) as terminal,
     ):
         terminal.expect(r"name\? ")
         terminal.type("Ada\n")
@@ -299,11 +302,11 @@ def test_code_is_asked_for(bridge_server: Server) -> None:
         assert terminal.wait() == 2
 
 
-def test_output_to_a_pipe(bridge_server: Server, tmp_path: Path) -> None:
+def test_output_to_a_pipe(bridge_server: Server, kernel: Kernel, tmp_path: Path) -> None:
     """When stdout is a pipe, the question to a person is not in it."""
     file = tmp_path / "out"
     with file.open("wb") as out:
-        words = ["execute", "-c", "input('name? ').upper()"]
+        words = ["execute", "-k", kernel.id, "-c", "input('name? ').upper()"]
         with Terminal(bridge_server, *words, stdout=out.fileno()) as terminal:
             terminal.expect(r"name\? ")
             terminal.type("ada\n")
