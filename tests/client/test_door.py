@@ -53,11 +53,11 @@ def test_problem(kind: type[Problem]) -> None:
 
 def test_unknown_problem() -> None:
     """A Problem that this client does not know keeps its code and has its status's class."""
-    body = {"error": "unknown-host-key", "message": "Who?", "host_key": "SHA256:x", "self": 1}
+    body = {"error": "not-yet-invented", "message": "Who?", "hint": "x", "self": 1}
     got, _ = run(problem_of_asking(says(body, 409)))
     assert type(got) is Conflict
-    assert (got.code, got.status, got.message) == ("unknown-host-key", 409, "Who?")
-    assert got.details == {"host_key": "SHA256:x", "self": 1}
+    assert (got.code, got.status, got.message) == ("not-yet-invented", 409, "Who?")
+    assert got.details == {"hint": "x", "self": 1}
 
 
 def test_internal_error() -> None:
