@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from datetime import datetime, timezone
 from typing import Any
 
@@ -242,7 +242,7 @@ class Run:
             fill(model, self.spool, strip=self.body.strip)
         return model
 
-    async def events(self, after: int = 0) -> AsyncIterator[tuple[int, str, Any]]:
+    async def events(self, after: int = 0) -> AsyncGenerator[tuple[int, str, Any], None]:
         """What happens, as (id, name, data), up to `done`; an id is how much output came so far.
 
         `done` is the answer without the output, which the events before it were.

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from datetime import datetime, timezone
 from typing import Any
 
@@ -328,7 +328,7 @@ class Execution:
         more, self._more = self._more, asyncio.Event()
         more.set()
 
-    async def events(self, after: int = 0) -> AsyncIterator[tuple[int, str, Any]]:
+    async def events(self, after: int = 0) -> AsyncGenerator[tuple[int, str, Any], None]:
         """What happens, from the event behind `after` on, as (id, name, data), up to `done`.
 
         Events that are no longer held are told as one event `gap` `{lost}`.

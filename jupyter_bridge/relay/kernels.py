@@ -292,7 +292,7 @@ def _start_failed(kernelspec: str, error: Exception) -> Problem:
 async def _translated(outcome: Any, what: str) -> Any:
     """Await what the host does, and turn what it raises into a Problem."""
     try:
-        return await ensure_async(outcome) if not asyncio.isfuture(outcome) else await outcome
+        return await ensure_async(outcome)
     except (TimeoutError, asyncio.TimeoutError) as error:
         raise Timeout(f"The kernel did not {what} in time.") from error
     except HTTPError as error:

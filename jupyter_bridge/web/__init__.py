@@ -6,6 +6,7 @@ For the parts' `handlers.py`: `BridgeHandler` and its decorator `verb`, `BridgeS
 
 from jupyter_bridge.web.door import Door, is_allowed, user_of_token
 from jupyter_bridge.web.handler import BridgeHandler, NoSuchRoute, Prefer, Route, Verb, verb
+from jupyter_bridge.web.lasting import LastingHandler, WaitQuery
 from jupyter_bridge.web.socket import BridgeSocket
 from jupyter_bridge.web.stream import NDJSON, SSE, Event
 
@@ -16,10 +17,12 @@ __all__ = [
     "BridgeSocket",
     "Door",
     "Event",
+    "LastingHandler",
     "NoSuchRoute",
     "Prefer",
     "Route",
     "Verb",
+    "WaitQuery",
     "is_allowed",
     "user_of_token",
     "verb",

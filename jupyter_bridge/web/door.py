@@ -81,6 +81,11 @@ class Door:
         return await is_allowed(handler, handler.current_user, action, self.resources)
 
     @property
+    def username(self) -> str:
+        """The user's name, to show and to tell events; `identity` tells who belongs together."""
+        return str(cast(JupyterHandler, self).current_user.username)
+
+    @property
     def identity(self) -> str:
         return identity_of(cast(JupyterHandler, self))
 

@@ -115,10 +115,6 @@ class BridgeHandler(Door, APIHandler):
         await JupyterHandler.prepare(self, _redirect_to_login=False)
         self.check_user()
 
-    def check_origin(self, origin_to_satisfy_tornado: str = "") -> bool:
-        # Same-origin browsers and scripts pass; what the host's CORS traits allow passes.
-        return bool(super().check_origin(origin_to_satisfy_tornado))
-
     def read_body(self, kind: type[T]) -> T:
         """The JSON body as `kind`; no body at all counts as an empty object."""
         body = self.request.body

@@ -128,7 +128,7 @@ class ConnectionHandler(BridgeHandler):
         finally:
             self.events.emit(
                 "connection_action",
-                user=str(self.current_user.username),
+                user=self.username,
                 connection=connection.name,
                 kind=connection.kind,
                 action=action,

@@ -81,7 +81,7 @@ class EnvironmentHandler(BridgeHandler):
                 raise BadRequest("path: must be given to save beside it.", field="path")
             if not await is_allowed(self, self.current_user, "write", ("contents",)):
                 raise Denied("You may not write on contents.")
-        found = await self.ask_kernel(str(self.current_user.username), kernel_id)
+        found = await self.ask_kernel(self.username, kernel_id)
         saved = []
         if body.save and body.path is not None:
             saved = await save(self.contents_manager, body.path, found.files)

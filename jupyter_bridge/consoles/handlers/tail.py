@@ -56,7 +56,7 @@ class ConsoleSocket(BridgeSocket):
         self._view: View = await what.view(self._console)
 
     def _enter(self, mode: Mode) -> Viewer:
-        viewer = Viewer(str(self.current_user.username), mode, self._tell_viewers)
+        viewer = Viewer(self.username, mode, self._tell_viewers)
         self._viewer = viewer
         self._console.enter(viewer)
         if mode == "steal":
@@ -174,7 +174,7 @@ class TailSocket(ConsoleSocket):
         self.set_header("Cache-Control", "no-cache")
         self.set_header("X-Content-Type-Options", "nosniff")
         self.set_header("X-Accel-Buffering", "no")  # nginx would hold the output back
-        self._viewer = Viewer(str(self.current_user.username), "watch", lambda: None)
+        self._viewer = Viewer(self.username, "watch", lambda: None)
         self._console.enter(self._viewer)
         self._gone: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         try:

@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator
-from typing import Annotated
-
 import msgspec
 
-from jupyter_bridge.problems import BadRequest
-from jupyter_bridge.relay.execution import Execution
 from jupyter_bridge.relay.executions import Executions
 from jupyter_bridge.relay.handlers.resources import RESOURCES
 from jupyter_bridge.relay.models import ExecuteBody, ExecutionModel
-from jupyter_bridge.web import BridgeHandler, Event, verb
+from jupyter_bridge.web import LastingHandler, WaitQuery, verb
 
 
-class ExecutionHandler(BridgeHandler):
-    """What the execute routes share: the answer in the way the client wants it."""
+class ExecutionHandler(LastingHandler):
+    """What the execute routes share."""
 
     resources = RESOURCES
 
@@ -32,30 +26,7 @@ class ExecutionHandler(BridgeHandler):
             ephemeral=ephemeral,
             key=self.request.headers.get("Idempotency-Key"),
         )
-        self.set_header("Location", self.link(f"/executions/{execution.id}"))
-        kind = self.streaming()
-        prefer = self.prefer()
-        if kind is not None:
-            await self.stream(_events(execution), kind)
-        elif prefer.respond_async or prefer.wait is not None:
-            answered = await _wait(execution, prefer.wait or 0)
-            self.answer(execution.model(), 200 if answered else 202)
-        else:
-            await execution.answered.wait()
-            self.answer(execution.model())
-
-
-async def _events(execution: Execution, after: int = 0) -> AsyncIterator[Event]:
-    async for step in execution.events(after):
-        yield Event(*step)
-
-
-async def _wait(execution: Execution, seconds: float) -> bool:
-    try:
-        await asyncio.wait_for(execution.answered.wait(), seconds)
-    except asyncio.TimeoutError:
-        return execution.answered.is_set()
-    return True
+        await self.answer_begun(execution, f"/executions/{execution.id}")
 
 
 class ExecuteHandler(ExecutionHandler):
@@ -84,34 +55,16 @@ class EphemeralHandler(ExecutionHandler):
         await self.run(query.kernel, body, ephemeral=True)
 
 
-class WaitQuery(msgspec.Struct):
-    """`wait` is how many seconds to wait for the end before answering as it stands."""
-
-    wait: Annotated[float, msgspec.Meta(ge=0)] = 0
-
-
 class OneExecutionHandler(ExecutionHandler):
     @verb("read", "Read a run again", query=WaitQuery, reply=ExecutionModel, streams=True)
     async def get(self, execution_id: str, query: WaitQuery) -> None:
         execution = self.executions.get(execution_id)
-        self.set_header("Location", self.link(f"/executions/{execution.id}"))
-        kind = self.streaming()
-        if kind is not None:
-            await self.stream(_events(execution, self.last_event_id()), kind)
-        else:
-            await _wait(execution, query.wait)
-            self.answer(execution.model())
+        await self.answer_again(execution, f"/executions/{execution.id}", query)
 
     @verb("execute", "Interrupt a run", status=202)
     async def delete(self, execution_id: str) -> None:
         self.executions.get(execution_id).cancel()
         self.answer_nothing(202)
-
-    def last_event_id(self) -> int:
-        given = self.request.headers.get("Last-Event-ID", "0")
-        if not given.isdecimal():
-            raise BadRequest("Last-Event-ID: must be a number.", field="Last-Event-ID")
-        return int(given)
 
 
 class InputBody(msgspec.Struct, forbid_unknown_fields=True):

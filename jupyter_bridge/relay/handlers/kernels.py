@@ -43,10 +43,6 @@ class KernelHandler(BridgeHandler):
         self.relays = relays
         self.events = events
 
-    @property
-    def username(self) -> str:
-        return str(self.current_user.username)
-
 
 class KernelsHandler(KernelHandler):
     @verb("read", "List the kernels", reply=list[KernelModel])

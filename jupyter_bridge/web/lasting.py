@@ -1,0 +1,80 @@
+"""LastingHandler: what goes on while nobody waits, answered in the way the client asks."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
+from typing import Annotated, Any, Protocol
+
+import msgspec
+
+from jupyter_bridge.problems import BadRequest
+from jupyter_bridge.web.handler import BridgeHandler
+from jupyter_bridge.web.stream import Event
+
+
+class Lasting(Protocol):
+    """Something that takes its time and can be read meanwhile: an execution, a run."""
+
+    answered: asyncio.Event
+
+    def model(self) -> Any:
+        """It as it stands now."""
+
+    def events(self, after: int = 0) -> AsyncGenerator[tuple[int, str, Any], None]:
+        """What happens to it, behind the event `after`, as (id, name, data)."""
+
+
+class WaitQuery(msgspec.Struct):
+    """`wait` is how many seconds to wait for the end before answering as it stands."""
+
+    wait: Annotated[float, msgspec.Meta(ge=0)] = 0
+
+
+class LastingHandler(BridgeHandler):
+    """A route that begins something lasting, or reads it again."""
+
+    async def answer_begun(self, what: Lasting, path: str) -> None:
+        """Answer the request that began it; `path` is where to read it again."""
+        self.set_header("Location", self.link(path))
+        kind = self.streaming()
+        prefer = self.prefer()
+        if kind is not None:
+            await self.stream(_events(what), kind)
+        elif prefer.respond_async or prefer.wait is not None:
+            answered = await _wait(what, prefer.wait or 0)
+            self.answer(what.model(), 200 if answered else 202)
+        else:
+            await what.answered.wait()
+            self.answer(what.model())
+
+    async def answer_again(self, what: Lasting, path: str, query: WaitQuery) -> None:
+        """Answer a request to read it, as a stream from `Last-Event-ID` on if that is asked."""
+        self.set_header("Location", self.link(path))
+        kind = self.streaming()
+        if kind is not None:
+            await self.stream(_events(what, self._last_event_id()), kind)
+        else:
+            await _wait(what, query.wait)
+            self.answer(what.model())
+
+    def _last_event_id(self) -> int:
+        given = self.request.headers.get("Last-Event-ID", "0")
+        if not given.isdecimal():
+            raise BadRequest("Last-Event-ID: must be a number.", field="Last-Event-ID")
+        return int(given)
+
+
+async def _events(what: Lasting, after: int = 0) -> AsyncIterator[Event]:
+    async with aclosing(what.events(after)) as steps:
+        async for step in steps:
+            yield Event(*step)
+
+
+async def _wait(what: Lasting, seconds: float) -> bool:
+    try:
+        await asyncio.wait_for(what.answered.wait(), seconds)
+    except asyncio.TimeoutError:
+        return what.answered.is_set()
+    return True
