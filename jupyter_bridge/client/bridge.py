@@ -15,8 +15,9 @@ from jupyter_bridge.client.connections import Connections
 from jupyter_bridge.client.consoles import Consoles
 from jupyter_bridge.client.door import Answer, Broken, Door, segment
 from jupyter_bridge.client.find import Server, find
+from jupyter_bridge.client.listening import Patience
 from jupyter_bridge.client.runs import RunOptions, RunResult, Runs
-from jupyter_bridge.client.stream import Patience, Stream, cancel, execution_of, send_input
+from jupyter_bridge.client.stream import Stream, cancel, execution_of, send_input
 from jupyter_bridge.problems import BadRequest, Conflict, NotFound, Problem
 
 if TYPE_CHECKING:

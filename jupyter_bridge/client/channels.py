@@ -19,7 +19,7 @@ import aiohttp
 import msgspec
 
 from jupyter_bridge.client.door import Door, problem_of, segment
-from jupyter_bridge.client.stream import Patience
+from jupyter_bridge.client.listening import Patience
 from jupyter_bridge.problems import Conflict, Problem, RemoteFailed, Unavailable
 from jupyter_bridge.wire.kernel import V1, FrameError, build_message, build_v1, parse_v1
 

@@ -12,7 +12,7 @@ import aiohttp
 import msgspec
 
 from jupyter_bridge.client.door import Door, problem_of, segment
-from jupyter_bridge.client.stream import Patience
+from jupyter_bridge.client.listening import Patience
 from jupyter_bridge.problems import Conflict, RemoteFailed, Unavailable
 from jupyter_bridge.wire import console as wire
 

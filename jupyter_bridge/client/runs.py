@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import uuid
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 import aiohttp
 import msgspec
 
 from jupyter_bridge.client.door import Answer, Broken, Door, problem_of, segment
-from jupyter_bridge.client.stream import SILENCE_SECONDS, Patience, _Lines, execution_of
-from jupyter_bridge.problems import Conflict, Problem, RemoteFailed, Unavailable
+from jupyter_bridge.client.listening import SILENCE_SECONDS, Listening, Patience
+from jupyter_bridge.client.stream import execution_of
+from jupyter_bridge.problems import Conflict, RemoteFailed, Unavailable
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -148,7 +147,7 @@ class Runs:
         return answer.read(RunResult)
 
 
-class RunStream:
+class RunStream(Listening[RunOutput]):
     """One run as it happens, over as many connections as it takes: iterate it, stop it.
 
     Leaving the loop early leaves the command running. `run` is its name as soon as it is known,
@@ -163,42 +162,11 @@ class RunStream:
         run: str | None = None,
         after: int = 0,
     ) -> None:
-        self._door = door
+        super().__init__(door)
         self._post = post
         self._after = after
-        self._response: aiohttp.ClientResponse | None = None
-        self._lines = _Lines()
-        self._patience = Patience()
-        self._closed = False
         self.run = run
         self.result: RunResult | None = None
-
-    async def __aenter__(self) -> RunStream:
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        await self.aclose()
-
-    def __aiter__(self) -> RunStream:
-        return self
-
-    async def __anext__(self) -> RunOutput:
-        while self.result is None and not self._closed:
-            try:
-                found = await self._next()
-            except Problem:
-                await self.aclose()
-                raise
-            if found is not None:
-                self._patience.renew()
-                return found
-        self._hang_up()
-        raise StopAsyncIteration
 
     async def cancel(self) -> None:
         """Stop the command; the stream still ends by itself."""
@@ -209,34 +177,17 @@ class RunStream:
         raw = data.encode() if isinstance(data, str) else data
         await self._door.ask("POST", f"{_path(self._name())}/input", body=raw)
 
-    async def aclose(self) -> None:
-        """Stop listening; the command goes on. Closing twice is fine."""
-        self._closed = True
-        self._hang_up()
-
     def _name(self) -> str:
         if self.run is None:
             raise Conflict("Nothing runs yet: iterate the stream first.")
         return self.run
 
-    async def _next(self) -> RunOutput | None:
-        try:
-            line = self._lines.pop()
-            if line is not None:
-                return self._on_line(line)
-            if self._response is None:
-                self._response = await self._open()
-            chunk = await self._response.content.readany()
-        except (Broken, aiohttp.ClientError, OSError, asyncio.TimeoutError) as error:
-            await self._resume(error)
-        else:
-            if chunk:
-                self._lines.feed(chunk)
-            else:
-                await self._resume("the answer ended before the command did")
-        return None
+    _cut_short = "the answer ended before the command did"
 
-    def _on_line(self, line: bytes) -> RunOutput | None:
+    def _is_over(self) -> bool:
+        return self.result is not None
+
+    def _read(self, line: bytes) -> RunOutput | None:
         if not line.strip():
             return None
         try:
@@ -286,16 +237,6 @@ class RunStream:
         if self.run is None:
             self.run = execution_of(response.headers)
         return response
-
-    async def _resume(self, error: BaseException | str) -> None:
-        self._hang_up()
-        await self._patience.wait(error)
-
-    def _hang_up(self) -> None:
-        response, self._response = self._response, None
-        self._lines = _Lines()
-        if response is not None:
-            response.close()
 
 
 class _Line(msgspec.Struct):

@@ -10,7 +10,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from aiohttp import web
 
-from jupyter_bridge.client import BridgeClient, Channels, Kernel, Message, stream
+from jupyter_bridge.client import BridgeClient, Channels, Kernel, Message, listening
 from jupyter_bridge.problems import Conflict, Denied, Gone, NotFound, RemoteFailed, Unavailable
 from tests.conftest import Server
 
@@ -20,7 +20,7 @@ from .faulty import Answer, Faulty, frame, hangs_up, page, run, says, serving, s
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Patience is over while one watches."""
-    monkeypatch.setattr(stream.Patience.__init__, "__defaults__", (1.5,))
+    monkeypatch.setattr(listening.Patience.__init__, "__defaults__", (1.5,))
 
 
 async def collect(*answers: Answer, **how: Any) -> tuple[list[str], Faulty]:

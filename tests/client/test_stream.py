@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from jupyter_bridge.client import BridgeClient, Done, Event, InputRequest, Result, stream
+from jupyter_bridge.client import BridgeClient, Done, Event, InputRequest, Result, listening, stream
 from jupyter_bridge.problems import (
     BadRequest,
     Conflict,
@@ -26,7 +26,7 @@ from .faulty import Answer, Faulty, done, hangs_up, line, page, run, says, servi
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Dead lines are noticed, and patience is over, while one watches."""
     monkeypatch.setattr(stream, "SILENCE_SECONDS", 0.5)
-    monkeypatch.setattr(stream.Patience.__init__, "__defaults__", (1.5,))
+    monkeypatch.setattr(listening.Patience.__init__, "__defaults__", (1.5,))
     monkeypatch.setattr(stream, "_CANCEL_SECONDS", 1.0)
 
 
@@ -133,7 +133,7 @@ def test_refused(answers: list[Answer], kind: type[Exception]) -> None:
 
 def test_endless_event(monkeypatch: pytest.MonkeyPatch) -> None:
     """An event without an end is not gathered for ever."""
-    monkeypatch.setattr(stream, "MAX_EVENT_BYTES", 1000)
+    monkeypatch.setattr(listening, "MAX_EVENT_BYTES", 1000)
     with pytest.raises(TooLarge):
         run(collect(streams(*[b"x" * 300] * 5)))
 
