@@ -26,10 +26,17 @@ from jupyter_bridge.wire.outputs import MESSAGES, Outputs
 
 # After an interrupt a kernel gets this long to come to an end before the answer is given, seconds.
 INTERRUPT_GRACE = 5.0
-# After the reply, `idle` is waited for this long since the last message; it is lost if the kernel's
-# own queue overflowed. An aborted request has no `idle` with some kernels. Seconds.
-IDLE_GRACE = 10.0
+# Of the reply and `idle`, the second is waited for this long since the last message: `idle` is
+# lost if the kernel's own queue overflowed, the reply if an interrupt hit the kernel outside of
+# the code. An aborted request has no `idle` with some kernels. Seconds.
+SECOND_GRACE = 10.0
 ABORTED_GRACE = 1.0
+# A kernel says `busy` before it is ready for an interrupt: one that comes at once is lost on it.
+# It is ready when it echoes the code; without an echo (silent code has none) it is given this long,
+# and is interrupted again, after this pause, so many times in all. Seconds.
+BEGIN_GRACE = 0.2
+INTERRUPT_PAUSE = 1.0
+INTERRUPTS = 5
 # What a stream can be resumed from. Outputs are kept besides, and bounded on their own. Bytes.
 EVENT_BYTES = 16 << 20
 
@@ -82,7 +89,9 @@ class Execution:
         self._exit_code: int | None = None
         self._idle = False
         self._begun = False
+        self._echoed = False
         self._interrupt_wanted = False
+        self._interrupted = False
         self._timed_out = False
         self._ending = False
         self._asked: tuple[InputModel, bytes] | None = None
@@ -146,8 +155,16 @@ class Execution:
             self._spawn(self._interrupt_now())
 
     async def _interrupt_now(self) -> None:
+        self._interrupted = True
         try:
-            await self._interrupt()
+            for _ in range(INTERRUPTS):
+                ready = self._echoed
+                await self._interrupt()
+                if ready:
+                    return
+                await asyncio.sleep(INTERRUPT_PAUSE)
+                if self._idle or self._reply or self._ending:
+                    return
         except Problem:
             # A kernel that cannot be interrupted is gone or going; its death ends the execution.
             return
@@ -170,20 +187,27 @@ class Execution:
                 if change.event == "update_display":
                     self._on_update(self, change.data)
         elif kind == "execute_input":
+            self._echoed = True
+            self._begin()
             self._count = kernel.parse_content(parts).get("execution_count", self._count)
         elif kind == "status":
             self._on_status(kernel.parse_content(parts).get("execution_state"))
-        if self._reply:
+        if self._reply or self._idle:
             self._end_if_complete()
 
     def _on_status(self, state: object) -> None:
         self._tell("status", {"execution_state": state}, 0)
         if state == "busy":
+            self._set_timer("begin", BEGIN_GRACE, self._begin)
+        elif state == "idle":
+            self._idle = True
+
+    def _begin(self) -> None:
+        """The code runs, and can be interrupted."""
+        if not self._begun:
             self._begun = True
             if self._interrupt_wanted:
                 self._spawn(self._interrupt_now())
-        elif state == "idle":
-            self._idle = True
 
     def on_reply(self, channel: str, header: kernel.Header, parts: list[bytes]) -> None:
         if channel == STDIN:
@@ -206,12 +230,22 @@ class Execution:
             self.cancel()  # nobody is going to answer
 
     def _end_if_complete(self) -> None:
-        if self._idle:
+        """End when both the reply and `idle` are there, or a while after the first of them."""
+        if self._idle and self._reply:
             self._end(self._outcome())
         else:
-            aborted = self._reply.get("status") == "aborted"
-            grace = ABORTED_GRACE if aborted else IDLE_GRACE
-            self._set_timer("idle", grace, lambda: self._end(self._outcome()))
+            aborted = self._interrupted if self._idle else self._reply.get("status") == "aborted"
+            grace = ABORTED_GRACE if aborted else SECOND_GRACE
+            self._set_timer("second", grace, self._end_without_second)
+
+    def _end_without_second(self) -> None:
+        if not self._reply:
+            self._reply = {
+                "status": "error",
+                "ename": "KeyboardInterrupt" if self._interrupted else "NoReply",
+                "evalue": "The kernel went idle without a reply.",
+            }
+        self._end(self._outcome())
 
     def _outcome(self) -> str:
         if self._timed_out and self.body.on_timeout == "interrupt":

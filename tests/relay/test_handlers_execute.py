@@ -426,6 +426,17 @@ async def test_cancel(bridge: Bridge, kernel: str) -> None:
     assert (await bridge.execute(kernel, "1"))["status"] == "ok"
 
 
+@pytest.mark.parametrize("silent", [False, True])
+async def test_cancel_at_once(bridge: Bridge, silent: bool) -> None:
+    """An interrupt that is asked for at once is not lost on the first code of a kernel."""
+    for _ in range(6):
+        kernel = await bridge.spawn()
+        execution = await begin(bridge, kernel, "import time; time.sleep(60)", silent=silent)
+        assert (await bridge.delete(f"/executions/{execution}")).status == 202
+        assert (await finished(bridge, execution))["status"] == "error"
+        await bridge.delete(f"/shutdown/{kernel}")
+
+
 async def test_cancel_while_queued(bridge: Bridge, kernel: str) -> None:
     """Cancelling a run that waits its turn never interrupts the one that runs."""
     first = await begin(bridge, kernel, "import time; time.sleep(1); print('whole')")
