@@ -17,6 +17,7 @@ from jupyter_client.kernelspec import NoSuchKernel
 from jupyter_core.utils import ensure_async
 from msgspec import UNSET, UnsetType
 from tornado.web import HTTPError
+from traitlets import TraitError
 
 from jupyter_bridge.problems import BadRequest, NotFound, Problem, StartFailed, Timeout
 from jupyter_bridge.relay.lastwords import LastWords
@@ -25,6 +26,10 @@ from jupyter_bridge.relay.lastwords import LastWords
 ALIVE_PERIOD = 0.1
 # How long a start that is under way may hold up a shutdown, seconds.
 SETTLE_TIME = 10.0
+# What the host raises when it is asked for the model of a kernel whose process is just being
+# started, and what is known of such a kernel.
+UNKNOWN_YET = (AttributeError, TraitError)
+STARTING = {"execution_state": "starting", "last_activity": None, "connections": 0}
 # How many of its stderr lines a kernel that failed is quoted with.
 QUOTE = 20
 
@@ -84,11 +89,18 @@ class Kernels:
     # -- models --------------------------------------------------------------------------------
 
     async def model(self, kernel_id: str) -> KernelModel:
-        self.get(kernel_id)
-        return self._to_model(await ensure_async(self.manager.kernel_model(kernel_id)))
+        manager = self.get(kernel_id)
+        try:
+            return self._to_model(await ensure_async(self.manager.kernel_model(kernel_id)))
+        except UNKNOWN_YET:
+            return self._to_model({"id": kernel_id, "name": manager.kernel_name, **STARTING})
 
     async def list(self) -> list[KernelModel]:
-        models = await ensure_async(self.manager.list_kernels())
+        try:
+            models = await ensure_async(self.manager.list_kernels())
+        except UNKNOWN_YET:
+            ids = self.manager.list_kernel_ids()
+            return [await self.model(kernel_id) for kernel_id in ids if kernel_id in self.manager]
         return [self._to_model(model) for model in models]
 
     def _to_model(self, model: dict[str, Any]) -> KernelModel:

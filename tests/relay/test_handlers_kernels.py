@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
@@ -61,6 +62,22 @@ async def test_spawn(bridge: Bridge) -> None:
         assert one.json["relay"].keys() == {"clients", "first_seq", "last_seq", "bytes"}
     finally:
         await bridge.delete(f"/shutdown/{model['id']}")
+
+
+async def test_list_while_kernels_start(bridge: Bridge) -> None:
+    """A kernel whose process is just being started is shown as such, and costs no error."""
+    spawning = asyncio.gather(*(bridge.spawn() for _ in range(4)))
+    seen = set()
+    while not spawning.done():
+        answer = await bridge.get("/kernels")
+        assert answer.status == 200, answer
+        for model in answer.json:
+            seen.add(model["id"])
+            one = await bridge.get(f"/kernels/{model['id']}")
+            assert one.status == 200, one
+    assert seen.issuperset(spawning.result())
+    for kernel_id in spawning.result():
+        await bridge.delete(f"/shutdown/{kernel_id}")
 
 
 async def test_spawn_without_a_body(bridge: Bridge) -> None:
