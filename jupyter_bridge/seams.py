@@ -37,6 +37,13 @@ class Upstream(ABC):
     def send(self, channel: str, parts: Sequence[bytes]) -> None:
         """Send one message on `shell`, `control` or `stdin`; never blocks."""
 
+    def is_complete(self) -> bool:
+        """Whether every channel is connected; a line of several connections may lack one at first.
+
+        What the kernel asks on a channel that is not connected is lost.
+        """
+        return True
+
     @abstractmethod
     async def close(self) -> None:
         """Close the line and everything it holds; closing twice is fine."""

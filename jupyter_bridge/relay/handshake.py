@@ -2,7 +2,9 @@
 
 A subscription to iopub takes effect some time after connecting; until then what the kernel says is
 lost. So kernel_info is requested, again and again, until its reply and something on iopub have come
-(its status messages, or the welcome that newer kernels send to every new subscriber).
+(its status messages, or the welcome that newer kernels send to every new subscriber). The reply has
+to come on shell, where code will be run, unless the kernel is at work there; and the line has to be
+complete: a question on stdin is lost too if nobody is connected.
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ import asyncio
 from collections.abc import Callable
 
 from jupyter_bridge.problems import Timeout
-from jupyter_bridge.relay.channels import CONTROL, SHELL
+from jupyter_bridge.relay.channels import CONTROL, IOPUB, SHELL, STDIN
 from jupyter_bridge.wire import kernel
 
 # The first wait between two questions, and the longest; seconds.
@@ -23,15 +25,23 @@ BUSY_PATIENCE = 2.0
 class Handshake:
     """One kernel's handshake, as often as it needs one: at the start and after each restart.
 
-    `send(channel, parts)` reaches the kernel, if anything does.
+    `send(channel, parts)` reaches the kernel, if anything does; `is_complete()` tells whether every
+    channel is connected.
     """
 
-    def __init__(self, session: str, send: Callable[[str, list[bytes]], None]) -> None:
+    def __init__(
+        self,
+        session: str,
+        send: Callable[[str, list[bytes]], None],
+        is_complete: Callable[[], bool],
+    ) -> None:
         self._session = session
         self._send = send
+        self._is_complete = is_complete
         self._asked: set[str] = set()
-        self._iopub = asyncio.Event()
-        self._reply = asyncio.Event()
+        # The channels on which something was heard, and who waits for the next one.
+        self._heard: set[str] = set()
+        self._news: asyncio.Future[None] | None = None
         # The session of the kernel process that answered last, and of one that is on its way out.
         self._process = ""
         self._leaving = ""
@@ -42,12 +52,18 @@ class Handshake:
 
     def on_iopub(self, header: kernel.Header) -> None:
         if not self._leaving or header.session != self._leaving:
-            self._iopub.set()
+            self._hear(IOPUB)
 
-    def on_reply(self, header: kernel.Header) -> None:
+    def on_reply(self, channel: str, header: kernel.Header) -> None:
         if not self._leaving or header.session != self._leaving:
             self._process = header.session
-            self._reply.set()
+            self._hear(channel)
+
+    def _hear(self, channel: str) -> None:
+        if channel not in self._heard:
+            self._heard.add(channel)
+            if self._news is not None and not self._news.done():
+                self._news.set_result(None)
 
     def expect_successor(self) -> None:
         """The process that answers now is on its way out: what it still says does not count."""
@@ -57,32 +73,44 @@ class Handshake:
     async def run(self, is_busy: Callable[[], bool], deadline: float) -> None:
         """Return when the kernel is heard; Timeout when it is not within `deadline` seconds."""
         loop = asyncio.get_running_loop()
-        self._iopub.clear()
-        self._reply.clear()
+        self._heard.clear()
         self._asked.clear()
         start, pause = loop.time(), NUDGE_FIRST
-        heard = asyncio.create_task(self._heard())
-        try:
-            while True:
-                busy = is_busy()
-                for channel in (CONTROL,) if busy else (CONTROL, SHELL):
-                    self._ask(channel)
-                await asyncio.wait({heard}, timeout=pause)
-                waited = loop.time() - start
-                if heard.done() or (busy and waited > BUSY_PATIENCE):
-                    self._leaving = ""
-                    return
-                if waited > deadline:
-                    self._leaving = ""
-                    raise Timeout(f"The kernel did not answer within {deadline:g} s.")
-                pause = min(2 * pause, NUDGE_LAST)
-        finally:
-            heard.cancel()
-            await asyncio.wait({heard})
+        while True:
+            busy = is_busy()
+            for channel in (CONTROL,) if busy else (CONTROL, SHELL):
+                self._ask(channel)
+            heard = await self._wait(busy, pause)
+            waited = loop.time() - start
+            if heard or (busy and waited > BUSY_PATIENCE):
+                self._leaving = ""
+                return
+            if waited > deadline:
+                self._leaving = ""
+                raise Timeout(
+                    f"The kernel did not answer on {self._missing(busy)} within {deadline:g} s."
+                )
+            pause = min(2 * pause, NUDGE_LAST)
 
-    async def _heard(self) -> None:
-        await self._iopub.wait()
-        await self._reply.wait()
+    async def _wait(self, busy: bool, seconds: float) -> bool:
+        """Whether nothing is missing within so many seconds."""
+        loop = asyncio.get_running_loop()
+        end = loop.time() + seconds
+        while self._missing(busy):
+            left = end - loop.time()
+            if left <= 0:
+                return False
+            self._news = loop.create_future()
+            await asyncio.wait({self._news}, timeout=left)
+        return True
+
+    def _missing(self, busy: bool) -> str:
+        """The first channel on which the kernel is still to be heard; empty if there is none."""
+        if IOPUB not in self._heard:
+            return IOPUB
+        if SHELL not in self._heard and not (busy and CONTROL in self._heard):
+            return SHELL
+        return "" if self._is_complete() else STDIN
 
     def _ask(self, channel: str) -> None:
         parts = kernel.build_message("kernel_info_request", {}, self._session)

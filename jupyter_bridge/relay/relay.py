@@ -93,7 +93,7 @@ class Relay:
         self._seats: set[Channels] = set()
         self._requests = Requests()
         self._watchers: dict[str, Watcher] = {}
-        self._handshake = Handshake(session, self._put_through)
+        self._handshake = Handshake(session, self._put_through, self._is_complete)
         self._settling: asyncio.Task[None] | None = None
         self._restarting = False
         self._waking = False
@@ -136,6 +136,9 @@ class Relay:
                     self._release_held()
 
         task.add_done_callback(settled)
+
+    def _is_complete(self) -> bool:
+        return self._upstream is not None and self._upstream.is_complete()
 
     def _is_working(self) -> bool:
         # After a restart the host may still think of what was running before.
@@ -358,7 +361,7 @@ class Relay:
     def _on_reply(self, channel: str, header: kernel.Header, parts: list[bytes]) -> None:
         parent = kernel.parse_header(parts[1])
         if self._handshake.asked(parent.msg_id):
-            self._handshake.on_reply(header)
+            self._handshake.on_reply(channel, header)
             return
         requester = self._requests.find(parent.msg_id) or self._by_session(parent.session)
         if requester is None:

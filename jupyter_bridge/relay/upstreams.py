@@ -14,6 +14,7 @@ from tornado.websocket import WebSocketClientConnection, WebSocketClosedError, w
 
 from jupyter_bridge import observe
 from jupyter_bridge.problems import NotFound, Unavailable
+from jupyter_bridge.relay.channels import STDIN
 from jupyter_bridge.seams import Upstream
 from jupyter_bridge.wire import kernel
 
@@ -74,6 +75,8 @@ class ZmqUpstream(Upstream):
                 socket.subscribe(b"")
             else:
                 socket.identity = identity
+                # It can be written to once it is connected, and not before: see `is_complete`.
+                socket.immediate = channel == STDIN
             if getattr(self._manager, "curve_publickey", None) is not None:
                 socket.curve_secretkey = self._manager.curve_secretkey
                 socket.curve_publickey = self._manager.curve_publickey
@@ -86,9 +89,20 @@ class ZmqUpstream(Upstream):
         socket = self._sockets.get(channel)
         if socket is None or self._loop is None:
             return
-        socket.send_multipart(self._signer.to_zmq(parts), zmq.NOBLOCK)
+        try:
+            socket.send_multipart(self._signer.to_zmq(parts), zmq.NOBLOCK)
+        except zmq.Again:
+            self._log.warning("A message on %s is lost: the kernel is not connected.", channel)
         # ZMQ tells of new messages on the edge, and sending may have swallowed one.
         self._drain_soon(channel)
+
+    def is_complete(self) -> bool:
+        """Whether the kernel would find us on stdin: all else is asked until it is answered."""
+        socket = self._sockets.get(STDIN)
+        if socket is None:
+            return False
+        self._drain_soon(STDIN)  # asking may have swallowed the edge, too
+        return bool(int(socket.get(zmq.EVENTS)) & zmq.POLLOUT)
 
     def _drain_soon(self, channel: str) -> None:
         if self._loop is not None and channel not in self._due:

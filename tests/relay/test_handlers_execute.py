@@ -320,6 +320,17 @@ async def test_inputs(bridge: Bridge, kernel: str) -> None:
     assert run["outputs"][-1]["text"] == "ü1 2\n"
 
 
+async def test_input_of_a_fresh_kernel(bridge: Bridge) -> None:
+    """The very first code of a kernel can ask, at the start and after a restart."""
+    for _ in range(5):
+        async with bridge.kernel() as kernel:
+            run = await bridge.execute(kernel, "print(input())", inputs=["1"], timeout=60)
+            assert run["outputs"][0]["text"] == "1\n", run
+            assert (await bridge.post(f"/restart/{kernel}")).status == 200
+            run = await bridge.execute(kernel, "print(input())", inputs=["2"], timeout=60)
+            assert run["outputs"][0]["text"] == "2\n", run
+
+
 async def test_inputs_run_out(bridge: Bridge, kernel: str) -> None:
     """When the inputs run out the code is interrupted; without stdin the kernel itself refuses."""
     run = await bridge.execute(kernel, "input(); input()", inputs=["1"])

@@ -28,6 +28,9 @@ class FakeUpstream(Upstream):
     """A kernel that answers kernel_info while `answers` is true, and whatever else it is told."""
 
     answers = True
+    # The channels on which it answers, and whether every one is connected.
+    hears: tuple[str, ...] = ("shell", "control")
+    complete = True
     session = "kernel-1"
 
     def __init__(self) -> None:
@@ -44,7 +47,7 @@ class FakeUpstream(Upstream):
     def send(self, channel: str, parts: Sequence[bytes]) -> None:
         header = kernel.parse_header(parts[0])
         if header.msg_type == "kernel_info_request":
-            if self.answers:
+            if self.answers and channel in self.hears:
                 loop = asyncio.get_running_loop()
                 loop.call_soon(self.reply, parts[0], "kernel_info_reply", channel)
         else:
@@ -60,6 +63,9 @@ class FakeUpstream(Upstream):
         parts = kernel.build_message(msg_type, content, self.session, parent)
         self.on_messages(IOPUB, [parts])
         return kernel.parse_header(parts[0]).msg_id
+
+    def is_complete(self) -> bool:
+        return self.complete
 
     async def close(self) -> None:
         self.closed = True
@@ -128,6 +134,36 @@ async def test_busy_kernel() -> None:
     upstream.answers = False
     relay = make(upstream, deadline=20, is_busy=lambda: True)
     await relay.open()
+    await relay.close()
+
+
+async def test_kernel_that_is_deaf_on_shell() -> None:
+    """An answer on control is enough of a kernel at work, and only then."""
+    upstream = FakeUpstream()
+    upstream.hears = ("control",)
+    relay = make(upstream, deadline=0.2)
+    with pytest.raises(Timeout, match="on shell"):
+        await relay.open()
+    await relay.close()
+    busy = make(upstream, deadline=20, is_busy=lambda: True)
+    await busy.open()
+    await busy.close()
+
+
+async def test_line_that_is_not_complete() -> None:
+    """A kernel is ready when its questions would arrive, too."""
+    upstream = FakeUpstream()
+    upstream.complete = False
+    relay = make(upstream, deadline=0.2)
+    with pytest.raises(Timeout, match="on stdin"):
+        await relay.open()
+    await relay.close()
+    relay = make(upstream, deadline=20)
+    opening = asyncio.create_task(relay.open())
+    await asyncio.sleep(0.1)
+    assert not opening.done()
+    upstream.complete = True
+    await opening
     await relay.close()
 
 

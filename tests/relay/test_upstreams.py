@@ -75,10 +75,10 @@ class Line:
     async def receive(self) -> tuple[str, list[bytes]]:
         return await asyncio.wait_for(self.heard.get(), PATIENCE)
 
-    async def subscribed(self, fake: FakeKernel) -> None:
-        """Until what is published arrives."""
+    async def subscribed(self, fake: FakeKernel, complete: bool = True) -> None:
+        """Until what is published arrives, and every channel is connected."""
         probe = kernel.build_message("status", {}, "probe")
-        while self.heard.empty():
+        while self.heard.empty() or self.upstream.is_complete() != complete:
             await fake.say("iopub", probe)
             await asyncio.sleep(0.01)
         await asyncio.sleep(0.05)
@@ -179,6 +179,34 @@ async def test_sending_while_receiving() -> None:
             line.upstream.send("shell", parts)
             await line.receive()
             await fake.receive("shell")
+
+
+async def test_complete() -> None:
+    """The line is complete when the kernel's stdin is connected, not before, and not after."""
+    fake = FakeKernel()
+    line = Line(ZmqUpstream(fake, LOG))
+
+    async def becomes(complete: bool) -> None:
+        while line.upstream.is_complete() != complete:
+            await asyncio.sleep(0.01)
+
+    fake.sockets["stdin"].unbind(fake.urls["stdin"])
+    await line.upstream.open(line.on_messages, lambda reason: None)
+    try:
+        await line.subscribed(fake, complete=False)
+        assert not line.upstream.is_complete()
+        parts = kernel.build_message("input_reply", {}, "s")
+        line.upstream.send("stdin", parts)  # nobody is there to take it
+        fake.sockets["stdin"].bind(fake.urls["stdin"])
+        await asyncio.wait_for(becomes(True), PATIENCE)
+        line.upstream.send("stdin", parts)
+        assert kernel.Signer(KEY).from_zmq((await fake.receive("stdin"))[1:]) == parts
+        fake.sockets["stdin"].close()
+        await asyncio.wait_for(becomes(False), PATIENCE)
+    finally:
+        await line.upstream.close()
+        fake.close()
+    assert not line.upstream.is_complete()
 
 
 async def test_closed() -> None:
