@@ -39,7 +39,8 @@ from jupyter_bridge.relay.kernels import Kernels
 from jupyter_bridge.relay.models import ExecuteBody
 from jupyter_bridge.relay.relays import Relays
 from jupyter_bridge.relay.socketio import SocketIO
-from jupyter_bridge.web import BridgeHandler, NoSuchRoute, Route, verb
+from jupyter_bridge.repeats import Repeats
+from jupyter_bridge.web import Answer, BridgeHandler, NoSuchRoute, Route, verb
 
 
 class BridgeApp(ExtensionApp):
@@ -131,6 +132,10 @@ class BridgeApp(ExtensionApp):
     @default("connections_dir")
     def _connections_dir(self) -> str:
         return str(Path(jupyter_data_dir(), "jupyter_bridge", "connections"))
+
+    def initialize_settings(self) -> None:
+        self.repeats: Repeats[Answer] = Repeats()
+        self.settings["bridge_repeats"] = self.repeats
 
     def initialize_handlers(self) -> None:
         """Build the parts and list every route; called once, when the server has its managers."""
@@ -299,6 +304,7 @@ class BridgeApp(ExtensionApp):
         """Close everything this extension opened; kernels are the host's to stop."""
         if self._recovering is not None:
             await asyncio.wait({self._recovering})
+        await self.repeats.close()
         await self.runs.close()
         await self.consoles.stop()
         await self.transfers.close()

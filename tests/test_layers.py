@@ -24,6 +24,7 @@ STAIRS = {
     "wire": 2,
     "seams": 2,
     "observe": 2,
+    "repeats": 2,
     "problems": 1,
     # The package itself: its version, and hooks that import inside functions.
     "": 0,

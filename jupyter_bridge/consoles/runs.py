@@ -14,7 +14,8 @@ from jupyter_bridge.consoles.consoles import Consoles
 from jupyter_bridge.consoles.run import Run
 from jupyter_bridge.consoles.runbody import RunBody
 from jupyter_bridge.consoles.scripts import Scripts
-from jupyter_bridge.problems import Busy, Conflict, Gone, NotFound, Problem
+from jupyter_bridge.problems import Busy, Gone, NotFound, Problem
+from jupyter_bridge.repeats import Repeats
 
 # All output that is kept, together; that of the oldest finished runs goes first. Bytes.
 TOTAL_BYTES = 1 << 30
@@ -40,8 +41,7 @@ class Runs:
         # One run at a time in each console, in the order they came; and which one it is.
         self._turns: WeakKeyDictionary[Console, asyncio.Lock] = WeakKeyDictionary()
         self._newest: WeakKeyDictionary[Console, Run] = WeakKeyDictionary()
-        # Idempotency: who asked what under which key, and the run that came of it.
-        self._keys: dict[tuple[str, str], tuple[RunBody, asyncio.Task[Run]]] = {}
+        self._repeats: Repeats[Run] = Repeats()
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -62,19 +62,7 @@ class Runs:
         body = body.checked(self._root_dir)
         if key is None:
             return await self._start(body)
-        name = (user, key)
-        known = self._keys.get(name)
-        if known is None:
-            starting = asyncio.create_task(self._start(body))
-            known = self._keys[name] = (body, starting)
-            starting.add_done_callback(lambda done: self._started(name, done))
-        elif known[0] != body:
-            raise Conflict("This Idempotency-Key was used for another request.", key=key)
-        return await asyncio.shield(known[1])
-
-    def _started(self, name: tuple[str, str], done: asyncio.Task[Run]) -> None:
-        if done.cancelled() or done.exception() is not None:
-            self._keys.pop(name, None)  # nothing came of it: the key may be used again
+        return await self._repeats.once((user, key), body, lambda: self._start(body))
 
     async def _start(self, body: RunBody) -> Run:
         fresh = body.console is None or body.console == "new"
@@ -144,15 +132,12 @@ class Runs:
         if timer is not None:
             timer.cancel()
         del self._runs[run.id]
-        for name, (_, task) in list(self._keys.items()):
-            if task.done() and not task.cancelled() and task.result() is run:
-                del self._keys[name]
+        self._repeats.forget(lambda known: known is run)
         run.spool.close()
 
     async def close(self) -> None:
         """Forget everything and end the shells of unnamed runs; others are left to their shells."""
-        for _, starting in self._keys.values():
-            starting.cancel()
+        await self._repeats.close()
         for run in list(self._runs.values()):
             await run.close()
         for timer in self._timers.values():

@@ -6,10 +6,11 @@ import asyncio
 from collections import OrderedDict
 from typing import Any
 
-from jupyter_bridge.problems import Conflict, Gone, NotFound, Problem
+from jupyter_bridge.problems import Gone, NotFound, Problem
 from jupyter_bridge.relay.execution import Execution
 from jupyter_bridge.relay.models import ExecuteBody
 from jupyter_bridge.relay.relays import Relays
+from jupyter_bridge.repeats import Repeats
 
 # All results together, bytes; the oldest finished ones go first.
 TOTAL_BYTES = 256 << 20
@@ -25,8 +26,7 @@ class Executions:
         self._keep = keep
         self._executions: dict[str, Execution] = {}
         self._expired: OrderedDict[str, None] = OrderedDict()
-        # Idempotency: who asked what under which key, and the execution that came of it.
-        self._keys: dict[tuple[str, str, str], tuple[ExecuteBody, asyncio.Task[Execution]]] = {}
+        self._repeats: Repeats[Execution] = Repeats()
         self._timers: dict[str, asyncio.TimerHandle] = {}
 
     def get(self, execution_id: str) -> Execution:
@@ -49,19 +49,9 @@ class Executions:
         body.check()
         if key is None:
             return await self._start(where, body, ephemeral)
-        name = (user, where, key)
-        known = self._keys.get(name)
-        if known is None:
-            starting = asyncio.create_task(self._start(where, body, ephemeral))
-            known = self._keys[name] = (body, starting)
-            starting.add_done_callback(lambda done: self._started(name, done))
-        elif known[0] != body:
-            raise Conflict("This Idempotency-Key was used for another request.", key=key)
-        return await asyncio.shield(known[1])
-
-    def _started(self, name: tuple[str, str, str], done: asyncio.Task[Execution]) -> None:
-        if done.cancelled() or done.exception() is not None:
-            self._keys.pop(name, None)  # nothing came of it: the key may be used again
+        return await self._repeats.once(
+            (user, where, key), body, lambda: self._start(where, body, ephemeral)
+        )
 
     async def _start(self, where: str, body: ExecuteBody, ephemeral: bool) -> Execution:
         relays = self.relays
@@ -115,9 +105,7 @@ class Executions:
     def _expire(self, execution_id: str) -> None:
         self._timers.pop(execution_id).cancel()
         del self._executions[execution_id]
-        for name, (_, task) in list(self._keys.items()):
-            if task.done() and not task.cancelled() and task.result().id == execution_id:
-                del self._keys[name]
+        self._repeats.forget(lambda execution: execution.id == execution_id)
         self._expired[execution_id] = None
         if len(self._expired) > EXPIRED_IDS:
             self._expired.popitem(last=False)
@@ -126,8 +114,7 @@ class Executions:
         """Forget everything; code that still runs is left to its kernel."""
         for timer in self._timers.values():
             timer.cancel()
-        for _, starting in self._keys.values():
-            starting.cancel()
+        await self._repeats.close()
         for execution in list(self._executions.values()):
             await execution.close()
         self._executions.clear()

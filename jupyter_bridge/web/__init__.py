@@ -5,7 +5,7 @@ For the parts' `handlers.py`: `BridgeHandler` and its decorator `verb`, `BridgeS
 """
 
 from jupyter_bridge.web.door import Door, is_allowed, user_of_token
-from jupyter_bridge.web.handler import BridgeHandler, NoSuchRoute, Prefer, Route, Verb, verb
+from jupyter_bridge.web.handler import Answer, BridgeHandler, NoSuchRoute, Prefer, Route, Verb, verb
 from jupyter_bridge.web.lasting import LastingHandler, WaitQuery
 from jupyter_bridge.web.socket import BridgeSocket
 from jupyter_bridge.web.stream import NDJSON, SSE, Event
@@ -13,6 +13,7 @@ from jupyter_bridge.web.stream import NDJSON, SSE, Event
 __all__ = [
     "NDJSON",
     "SSE",
+    "Answer",
     "BridgeHandler",
     "BridgeSocket",
     "Door",

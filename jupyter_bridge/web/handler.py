@@ -15,6 +15,7 @@ from tornado import web
 from tornado.iostream import StreamClosedError
 
 from jupyter_bridge.problems import BadRequest, NotFound, Problem, TooLarge
+from jupyter_bridge.repeats import Repeats
 from jupyter_bridge.web.door import Door, bad_field
 from jupyter_bridge.web.stream import KEEP_ALIVE, NDJSON, SSE, Event, silence
 
@@ -76,6 +77,9 @@ def verb(
     The method gets the path's names, and `body` and `query` decoded into the given Structs. What
     it returns is the JSON answer; None means that it has answered itself. `proof` demands of a GET
     what Tornado demands of a POST: a token, an XSRF token, or a Referer of this server.
+
+    A POST with an Idempotency-Key is done once, and repeated ones get the same answer; what
+    `streams` sees to that by itself, as it can be joined while it goes on.
     """
     spec = Verb(action, summary, body, query, reply, status, proof, streams)
 
@@ -90,14 +94,32 @@ def verb(
                 arguments["body"] = self.read_body(spec.body)
             if spec.query is not None:
                 arguments["query"] = self.read_query(spec.query)
-            answer = await method(self, **arguments)
-            if answer is not None:
-                self.answer(answer, spec.status)
+
+            async def ask() -> Answer:
+                answer = await method(self, **arguments)
+                if answer is not None:
+                    self.answer(answer, spec.status)
+                return Answer(self.get_status(), self._headers.get("Location"), self._answer)
+
+            key = self.request.headers.get("Idempotency-Key")
+            if key is None or self.request.method != "POST" or spec.streams:
+                await ask()
+            else:
+                name = (self.identity, self.request.uri, key)
+                self.answer_as(await self.repeats.once(name, self.request.body, ask))
 
         handle.verb = spec  # type: ignore[attr-defined]
         return handle
 
     return wrap
+
+
+class Answer(NamedTuple):
+    """An answer that was given: status, `Location` if any, and the body."""
+
+    status: int
+    location: str | None
+    body: bytes
 
 
 class Prefer(NamedTuple):
@@ -109,6 +131,14 @@ class Prefer(NamedTuple):
 
 class BridgeHandler(Door, APIHandler):
     """One HTTP route."""
+
+    # The body that was answered.
+    _answer = b""
+
+    @property
+    def repeats(self) -> Repeats[Answer]:
+        repeats: Repeats[Answer] = self.settings["bridge_repeats"]
+        return repeats
 
     async def prepare(self) -> None:  # type: ignore[override]
         # Not APIHandler.prepare: an API answers 403, it never sends people to a login page.
@@ -131,11 +161,23 @@ class BridgeHandler(Door, APIHandler):
         """Finish with `answer` (anything msgspec can encode) as JSON."""
         self.set_status(status)
         self.set_header("Content-Type", "application/json")
-        self.finish(msgspec.json.encode(answer))
+        self._answer = msgspec.json.encode(answer)
+        self.finish(self._answer)
 
     def answer_nothing(self, status: int) -> None:
         self.set_status(status)
         self.finish()
+
+    def answer_as(self, given: Answer) -> None:
+        """Answer what an earlier request was answered, unless this is that one."""
+        if self._finished:
+            return
+        if given.location is not None:
+            self.set_header("Location", given.location)
+        if given.body:
+            self.set_header("Content-Type", "application/json")
+        self.set_status(given.status)
+        self.finish(given.body or None)
 
     def link(self, path: str) -> str:
         """The address of another route, for `Location`."""

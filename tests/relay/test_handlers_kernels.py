@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -85,6 +86,24 @@ async def test_spawn_without_a_body(bridge: Bridge) -> None:
     answer = await bridge.post("/spawn/python3")
     assert answer.status == 201
     await bridge.delete(f"/shutdown/{answer.json['id']}")
+
+
+async def test_spawn_again(bridge: Bridge) -> None:
+    """A spawn whose answer was lost may be repeated under its key: there is one kernel."""
+    key = {"Idempotency-Key": uuid.uuid4().hex}
+    before = {model["id"] for model in (await bridge.get("/kernels")).json}
+    answers = await asyncio.gather(
+        *(bridge.post("/spawn/python3", {"name": "one"}, headers=key) for _ in range(3))
+    )
+    answers.append(await bridge.post("/spawn/python3", {"name": "one"}, headers=key))
+    assert {(a.status, a.body, a.headers["Location"]) for a in answers} == {
+        (201, answers[0].body, f"/bridge/kernels/{answers[0].json['id']}")
+    }
+    after = {model["id"] for model in (await bridge.get("/kernels")).json}
+    assert after - before == {answers[0].json["id"]}
+    other = await bridge.post("/spawn/python3", {"name": "two"}, headers=key)
+    expect_problem(other, 409, "conflict")
+    await bridge.delete(f"/shutdown/{answers[0].json['id']}")
 
 
 async def test_spawn_options(bridge: Bridge, tmp_path: Path) -> None:

@@ -1,0 +1,78 @@
+"""Repeats: what is asked again is done once."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from jupyter_bridge import repeats
+from jupyter_bridge.problems import Conflict, Unavailable
+from jupyter_bridge.repeats import Repeats
+
+
+class Work:
+    """Something that is counted, and ends when it is told."""
+
+    def __init__(self, error: Exception | None = None) -> None:
+        self.times = 0
+        self.may_end = asyncio.Event()
+        self.error = error
+
+    async def __call__(self) -> int:
+        self.times += 1
+        await self.may_end.wait()
+        if self.error is not None:
+            raise self.error
+        return self.times
+
+
+async def test_once() -> None:
+    """At the same time or later, the same request is done once; another one is a Conflict."""
+    known: Repeats[int] = Repeats()
+    work = Work()
+    asking = [asyncio.create_task(known.once("name", b"body", work)) for _ in range(3)]
+    await asyncio.sleep(0)
+    with pytest.raises(Conflict):
+        await known.once("name", b"other", work)
+    asking.pop().cancel()  # whoever goes away takes nothing from the others
+    work.may_end.set()
+    assert await asyncio.gather(*asking) == [1, 1]
+    assert await known.once("name", b"body", work) == 1
+    assert await known.once("another", b"body", work) == 2
+    known.forget(lambda result: result == 1)
+    assert await known.once("name", b"body", work) == 3
+    assert await known.once("another", b"body", work) == 2
+
+
+async def test_failure() -> None:
+    """Everybody who waits gets the error; afterwards it may be tried again."""
+    known: Repeats[int] = Repeats()
+    work = Work(Unavailable("not now"))
+    work.may_end.set()
+    asking = [known.once("name", b"body", work) for _ in range(2)]
+    errors = await asyncio.gather(*asking, return_exceptions=True)
+    assert [type(error) for error in errors] == [Unavailable, Unavailable]
+    assert work.times == 1
+    work.error = None
+    assert await known.once("name", b"body", work) == 2
+
+
+async def test_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The oldest are forgotten when there are too many."""
+    monkeypatch.setattr(repeats, "LIMIT", 2)
+    known: Repeats[int] = Repeats()
+    work = Work()
+    work.may_end.set()
+    assert [await known.once(name, b"", work) for name in "abcbca"] == [1, 2, 3, 2, 3, 4]
+
+
+async def test_close() -> None:
+    """What is still being started is given up, and no task is left."""
+    known: Repeats[int] = Repeats()
+    asking = asyncio.create_task(known.once("name", b"", Work()))
+    await asyncio.sleep(0)
+    await known.close()
+    await asyncio.wait({asking})
+    assert asking.cancelled()
+    assert asyncio.all_tasks() == {asyncio.current_task()}
