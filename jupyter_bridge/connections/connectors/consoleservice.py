@@ -188,10 +188,9 @@ class NodeLine(Source):
             on_output(data)
 
         def told_again(data: bytes) -> None:
-            rest = self._replay.rest(data)
-            if rest is None:
+            rest, sure = self._replay.rest(data)
+            if not sure:
                 on_gap(1)
-                rest = data
             if rest:
                 passed(rest)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import codecs
 import json
 import uuid
@@ -9,13 +10,19 @@ from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 from urllib.parse import quote, urlencode
 
+import aiohttp
+
 from jupyter_bridge.connections.connectors.line import Line, Replay, Socket
-from jupyter_bridge.problems import Conflict, Denied, RemoteFailed
+from jupyter_bridge.problems import Conflict, Denied, Problem, RemoteFailed
 from jupyter_bridge.seams import Exit, Source, Upstream
 from jupyter_bridge.wire import console, kernel
 
 # How much of a remote console's past is brought here when it is first looked at, lines.
 _HISTORY = 10_000
+# After a break the host may go on writing to the old websocket: until it reads the close, or until
+# its ping (every 30 s) is not answered. So long after the mend it is looked at again, seconds.
+_CHECKS = (2.0, 90.0)
+_LOOK_SECONDS = 10.0
 
 
 class Server(Protocol):
@@ -35,8 +42,8 @@ class TerminalLine(Source):
     """A terminal of a plain Jupyter server, as JupyterLab speaks to it (terminado's protocol).
 
     That protocol has no offsets and no exit status. Whoever comes is told the last of what the
-    terminal said: after a break the known part of it is cut; where it does not go on from there, a
-    gap says so.
+    terminal said: after a break the known part of it is cut; where it does not go on from there, or
+    may not, a gap says so.
     """
 
     kind = "remote"
@@ -50,10 +57,14 @@ class TerminalLine(Source):
         self._size: tuple[int, int] | None = None
         self._typed = codecs.getincrementaldecoder("utf-8")("replace")
         self._ended = False
+        self._checking: asyncio.Task[None] | None = None
         self.title = f"Terminal {name}"
 
     async def _dial(self) -> Socket:
         self._replayed = False
+        return await self._dial_terminal()
+
+    async def _dial_terminal(self) -> Socket:
         name = quote(self._name, safe="")
         # The websocket may open for a name that is not there: terminado would make it.
         await self._server.api("GET", f"api/terminals/{name}")
@@ -70,11 +81,9 @@ class TerminalLine(Source):
             if word == "stdout" and rest:
                 data = str(rest[0]).encode("utf-8", "replace")
                 if not self._replayed:
-                    known = self._replay.rest(data)
-                    if known is None:
+                    data, sure = self._replay.rest(data)
+                    if not sure:
                         on_gap(1)
-                    else:
-                        data = known
                 self._replayed = True
                 if data:
                     self._replay.passed(data)
@@ -83,12 +92,54 @@ class TerminalLine(Source):
                 on_lost("the terminal has ended")
 
         def on_lost(reason: str) -> None:
+            self._stop_checking()
             if not self._ended:
                 self._ended = True
                 on_end(Exit())
 
-        await self._line.open(on_frame, on_lost, self._send_size)
+        def on_up() -> None:
+            self._send_size()
+            self._stop_checking()
+            self._checking = asyncio.create_task(self._check())
+
+        await self._line.open(on_frame, on_lost, on_up)
         self._send_size()
+
+    async def _check(self) -> None:
+        """After a break, look whether the host has left something out; mend again if it has.
+
+        As long as the host has not noticed that the old websocket is gone, it fails on writing to
+        it, and whoever came after it does not get that piece. A second look shows it.
+        """
+        for pause in _CHECKS:
+            await asyncio.sleep(pause)
+            try:
+                replay = await self._look()
+            except Problem as problem:
+                self._server.log.debug("%s was not looked at again: %s", self.title, problem.code)
+                continue
+            if not self._replay.agrees(replay):
+                self._server.log.info("%s has left something out; mending.", self.title)
+                await self._line.renew()
+                return  # a new check begins with the mended line
+
+    async def _look(self) -> bytes:
+        """What a newcomer is told of the terminal now."""
+        socket = await self._dial_terminal()
+        try:
+            while True:
+                word, *rest = json.loads(await socket.receive_str(timeout=_LOOK_SECONDS))
+                if word == "stdout" and rest:
+                    return str(rest[0]).encode("utf-8", "replace")
+        except (TypeError, ValueError, asyncio.TimeoutError, aiohttp.ClientError) as error:
+            raise RemoteFailed("The terminal did not tell what it had said.") from error
+        finally:
+            await socket.close()
+
+    def _stop_checking(self) -> None:
+        checking, self._checking = self._checking, None
+        if checking is not None:
+            checking.cancel()
 
     async def write(self, data: bytes) -> None:
         text = self._typed.decode(data)
@@ -114,6 +165,7 @@ class TerminalLine(Source):
         await self._server.api("DELETE", f"api/terminals/{quote(self._name, safe='')}")
 
     async def close(self) -> None:
+        self._stop_checking()
         await self._line.close()
 
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
-from typing import Any
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Any, NamedTuple
 
 import aiohttp
 
@@ -17,8 +17,9 @@ from jupyter_bridge.problems import Gone, NotFound, Problem, RemoteFailed, Unava
 
 Socket = aiohttp.ClientWebSocketResponse[Any]
 
-# The first attempts come quickly (a server that was restarted), later ones spare the remote. Sec.
-_PAUSES = (0.1, 0.3, 1.0, 2.0, 5.0, 10.0)
+# The first attempt comes at once (a break of the network: remotes hold little for who is away), the
+# next ones quickly (a server that was restarted), later ones spare the remote. Seconds.
+_PAUSES = (0.0, 0.1, 0.3, 1.0, 2.0, 5.0, 10.0)
 _LAST_PAUSE = 30.0
 # A remote that was away for a night's maintenance is found again; one that is gone is let go. Sec.
 GIVE_UP = 12 * 3600.0
@@ -144,6 +145,11 @@ class Line:
                 return
             self._held -= len(self._waiting.pop(0))
 
+    async def renew(self) -> None:
+        """Break the line and mend it: what was passed on turned out to be wrong."""
+        if self._socket is not None:
+            await self._socket.close()
+
     def pause(self) -> None:
         self._reading.clear()
 
@@ -178,6 +184,13 @@ def missing(problem: Problem, sentence: str) -> Problem:
     return problem
 
 
+class Rest(NamedTuple):
+    """What of a replay is new, and whether it surely goes on where the known part ended."""
+
+    data: bytes
+    sure: bool
+
+
 class Replay:
     """Cuts from what a remote tells again, after a break, the part that is known already.
 
@@ -188,29 +201,86 @@ class Replay:
     KEEP = 256 << 10
     # A shorter agreement may be chance: a prompt looks like any other prompt.
     SURE = 16
+    # A replay that agrees in more bytes than `NEAR` is looked for in so many places only: there are
+    # more where text repeats itself, and then it is not sure anyway.
+    NEAR = 1024
+    STARTS = 64
 
     def __init__(self) -> None:
         self._tail = b""
+        self._whole = True  # nothing was forgotten: the replay cannot begin before the tail
 
     def passed(self, data: bytes) -> None:
         """This has been passed on."""
-        self._tail = (self._tail + data)[-self.KEEP :]
+        tail = self._tail + data
+        self._whole = self._whole and len(tail) <= self.KEEP
+        self._tail = tail[-self.KEEP :]
 
-    def rest(self, replay: bytes) -> bytes | None:
-        """What of `replay` is new; None if it does not go on from what was passed (a gap)."""
+    def agrees(self, replay: bytes) -> bool:
+        """Whether everything in `replay` that had to be passed was passed."""
+        return not self._tail or next(self._overlaps(replay), None) is not None
+
+    def rest(self, replay: bytes) -> Rest:
+        """What of `replay` is new. Where it is not sure, something may be missing before it."""
+        if not self._tail:
+            return Rest(replay, True)
+        overlaps = self._overlaps(replay)
+        longest = next(overlaps, None)
+        if longest is None:
+            return Rest(replay[self._agreement(replay) :], False)
+        # Text that repeats itself (`yes`) goes on from more than one place: nobody knows which.
+        second = next(overlaps, 0)
+        return Rest(replay[longest:], second < max(self.SURE, longest / 2))
+
+    def _overlaps(self, replay: bytes) -> Iterator[int]:
+        """How much of `replay` is known if it goes on from the tail, the longest first."""
         tail = self._tail
-        if not tail:
-            return replay
-        if len(replay) > len(tail):
+        if self._whole and len(tail) < self.SURE:
+            if replay.startswith(tail):
+                yield len(tail)
+            return
+        if not self._whole:
             found = replay.rfind(tail)
-            if found >= 0 and (len(tail) >= self.SURE or found == 0):
-                return replay[found + len(tail) :]
+            while found > 0:
+                yield found + len(tail)
+                found = replay.rfind(tail, 0, found + len(tail) - 1)
+        for at in self._starts(replay):
+            if len(tail) - at < self.SURE:
+                break
+            if replay.startswith(tail[at:]) or tail.startswith(replay, at):
+                yield min(len(tail) - at, len(replay))
+        if len(replay) < self.SURE and tail.endswith(replay):
+            yield len(replay)
+
+    def _starts(self, replay: bytes) -> Iterator[int]:
+        """Where in the tail the replay may begin, so few that looking blocks nobody."""
+        near = max(0, len(self._tail) - self.NEAR)
+        head = replay[: self.NEAR]
+        at = self._tail.find(head, 0, near + len(head) - 1)
+        for _ in range(self.STARTS):
+            if at < 0:
+                break
+            yield at
+            at = self._tail.find(head, at + 1, near + len(head) - 1)
         head = replay[: self.SURE]
-        at = tail.find(head)
-        while at >= 0 and len(tail) - at >= self.SURE:
-            if replay.startswith(tail[at:]) or tail[at:].startswith(replay):
-                return replay[len(tail) - at :]
-            at = tail.find(head, at + 1)
-        if len(replay) <= len(tail) and tail.endswith(replay):
-            return b""
-        return None
+        at = self._tail.find(head, near)
+        while at >= 0:
+            yield at
+            at = self._tail.find(head, at + 1)
+
+    def _agreement(self, replay: bytes) -> int:
+        """How far a replay that does not go on from the tail runs along with it all the same."""
+        return max((_common(replay, self._tail[at:]) for at in self._starts(replay)), default=0)
+
+
+def _common(one: bytes, other: bytes) -> int:
+    """The length of what both begin with."""
+    size = min(len(one), len(other))
+    low, high = 0, size
+    while low < high:
+        middle = (low + high + 1) // 2
+        if one[low:middle] == other[low:middle]:
+            low = middle
+        else:
+            high = middle - 1
+    return low

@@ -101,7 +101,7 @@ class Seen:
         await self.when(lambda: self.data.count(text) >= times)
 
     async def when(self, true: Callable[[], bool]) -> None:
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while not true():
             assert time.monotonic() < deadline, (self.data[-2000:], self.gaps, self.exits)
             await asyncio.sleep(0.01)
@@ -181,8 +181,29 @@ def test_a_terminal_is_a_console(plain: Server, tmp_path: Path) -> None:
     run(remote, story)
 
 
+def test_a_terminal_line_that_breaks_at_rest_loses_nothing(plain: Server, tmp_path: Path) -> None:
+    """A terminal that speaks when it is asked only: every line comes, once, in order, no gap."""
+    remote = make(tmp_path, plain.url, plain.token)
+
+    async def story() -> None:
+        await remote.login()
+        source, seen = await remote.console(await remote.create_console()), Seen()
+        await seen.open(source)
+        await source.write(b"stty -echo; while read n; do echo line-$n-$RANDOM; done\n")
+        for number in range(1, 41):
+            await say(source, f"{number}\n".encode())
+            await seen.when(lambda: numbers(seen.data)[-1:] == [number])  # noqa: B023
+            if number % 8 == 0:
+                _cut(source)
+        assert numbers(seen.data) == list(range(1, 41))
+        assert seen.gaps == []
+        await source.close()
+
+    run(remote, story, 120)
+
+
 def test_a_broken_terminal_line_is_mended_without_doubling(plain: Server, tmp_path: Path) -> None:
-    """What was said meanwhile comes, once, in order, whatever the break cut."""
+    """A terminal that speaks during the breaks: all of it comes in order, or a gap says so."""
     remote = make(tmp_path, plain.url, plain.token)
 
     async def story() -> None:
@@ -191,18 +212,79 @@ def test_a_broken_terminal_line_is_mended_without_doubling(plain: Server, tmp_pa
         await seen.open(source)
         script = "for i in $(seq 1 200); do echo line-$i-$RANDOM; sleep 0.01; done; echo e''nd\n"
         await source.write(script.encode())
-        for pause in (0.3, 0.5, 0.4):
-            await asyncio.sleep(pause)
+        for line in (b"line-15-", b"line-50-", b"line-90-"):
+            await seen.until(line)
             _cut(source)
         await seen.until(b"end\r\n")
-        numbers = [int(number) for number in re.findall(rb"line-(\d+)-\d", seen.data)]
-        assert numbers == list(range(1, 201))
-        assert seen.gaps == []
-        await source.write(b"echo again-$((1+1))\n")
+        everything = list(range(1, 201))
+        # The host itself may leave out a piece (see TerminalLine._check): that is told, and made up
+        # for, soon after.
+        await seen.when(lambda: numbers(seen.data) == everything or seen.gaps != [])
+        assert numbers(seen.data) == everything or seen.gaps
+        assert set(numbers(seen.data)) == set(everything)
+        await say(source, b"echo again-$((1+1))\n")
         await seen.until(b"again-2")
         await source.close()
 
-    run(remote, story)
+    run(remote, story, 120)
+
+
+def test_what_the_host_leaves_out_is_a_gap(plain: Server, tmp_path: Path) -> None:
+    """A websocket that came after one whose end the host has not noticed may miss a piece."""
+    remote = make(tmp_path, plain.url, plain.token)
+
+    async def story() -> None:
+        await remote.login()
+        source, seen = await remote.console(await remote.create_console()), Seen()
+        await seen.open(source)
+        await source.write(b"stty -echo; echo re''ady\n")
+        await seen.until(b"ready")
+        left_out: list[str] = []
+        dial = remote.dial
+
+        async def leave_out(path: str, protocol: str | None = None) -> Any:
+            socket = await dial(path, protocol)
+            remote.dial = dial  # type: ignore[method-assign]
+            receive = socket.receive
+
+            async def receive_but_one(*_: Any) -> Any:
+                message = await receive()
+                if not left_out and "left-out" in str(message.data):
+                    left_out.append(message.data)
+                    message = await receive()
+                return message
+
+            socket.receive = receive_but_one  # type: ignore[method-assign]
+            return socket
+
+        remote.dial = leave_out  # type: ignore[method-assign]
+        _cut(source)
+        await say(source, b"echo before; sleep 0.3; echo left-''out; sleep 0.3; echo af''ter\n")
+        await seen.until(b"after\r\n")
+        assert left_out
+        assert b"left-out" not in seen.data
+        await seen.when(lambda: seen.gaps == [1])
+        await seen.until(b"left-out\r\n")
+        await seen.until(b"after\r\n", 2)
+        assert seen.data.count(b"before\r\n") == 1
+        await source.close()
+
+    run(remote, story, 120)
+
+
+def numbers(data: bytes) -> list[int]:
+    return [int(number) for number in re.findall(rb"line-(\d+)-\d", data)]
+
+
+async def say(source: Source, data: bytes) -> None:
+    """Type it, however long the line needs to be mended."""
+    deadline = time.monotonic() + 60
+    while True:
+        try:
+            return await source.write(data)
+        except Unavailable:
+            assert time.monotonic() < deadline
+            await asyncio.sleep(0.01)
 
 
 def test_a_server_that_starts_again_has_ended_its_terminals(tmp_path: Path) -> None:

@@ -18,19 +18,46 @@ from jupyter_bridge.connections.connectors.line import Replay
         (b"0123456789abcdefghij", b"0123456789abcdefghijNEW", b"NEW"),
         (b"0123456789abcdefghij", b"456789abcdefghijNEW", b"NEW"),
         (b"0123456789abcdefghij", b"456789abcdefghij", b""),
-        (b"0123456789abcdefghij", b"older0123456789abcdefghijNEW", b"NEW"),
-        (b"0123456789abcdefghij", b"something else entirely", None),
-        (b"0123456789abcdefg$ ", b"$ something else", None),
         (b"short", b"short and more", b" and more"),
+        (
+            b"user@host:~/work$ ",
+            b"user@host:~/work$ ls\r\nuser@host:~/work$ ",
+            b"ls\r\nuser@host:~/work$ ",
+        ),
     ],
 )
-def test_the_known_part_of_a_replay_is_cut(
-    passed: bytes, replay: bytes, rest: bytes | None
-) -> None:
-    """Where it goes on from what was passed; else it is a gap."""
+def test_the_known_part_of_a_replay_is_cut(passed: bytes, replay: bytes, rest: bytes) -> None:
+    """Where it goes on from what was passed."""
     known = Replay()
     known.passed(passed)
-    assert known.rest(replay) == rest
+    assert known.rest(replay) == (rest, True)
+    assert known.agrees(replay)
+
+
+@pytest.mark.parametrize(
+    ("passed", "replay", "rest"),
+    [
+        (b"0123456789abcdefghij", b"something else entirely", b"something else entirely"),
+        (b"0123456789abcdefg$ ", b"$ something else", b"$ something else"),
+        # A hole in what was passed: told again from there.
+        (b"0123456789abcdefgh, and C", b"0123456789abcdefgh, B, and C", b"B, and C"),
+    ],
+)
+def test_what_may_be_missing_is_told(passed: bytes, replay: bytes, rest: bytes) -> None:
+    """A replay that does not go on from what was passed is none to be sure of."""
+    known = Replay()
+    known.passed(passed)
+    assert known.rest(replay) == (rest, False)
+    assert not known.agrees(replay)
+
+
+@pytest.mark.parametrize("known", [1000, 300_000])
+@pytest.mark.parametrize("told", [900, 100_000])
+def test_text_that_repeats_itself_is_not_sure(known: int, told: int) -> None:
+    """How much of `yes` was said during a break, no replay tells; and looking blocks nobody."""
+    replay = Replay()
+    replay.passed(b"y\r\n" * (known // 3))
+    assert not replay.rest(b"y\r\n" * (told // 3) + b"^C").sure
 
 
 @given(st.integers(0, 2**32), st.integers(0, 3000), st.integers(0, 3000), st.integers(0, 3000))
@@ -43,7 +70,7 @@ def test_any_overlap_of_text_without_repetition_is_found(
     replay = Replay()
     replay.passed(stream[:known])
     if known - start >= Replay.SURE:
-        assert replay.rest(stream[start:end]) == stream[known:end]
+        assert replay.rest(stream[start:end]) == (stream[known:end], True)
 
 
 def test_only_the_end_is_remembered() -> None:
@@ -52,5 +79,6 @@ def test_only_the_end_is_remembered() -> None:
     stream = random.Random(1).randbytes(3 * Replay.KEEP)
     for at in range(0, len(stream), 10_000):
         replay.passed(stream[at : at + 10_000])
-    assert replay.rest(stream + b"NEW") == b"NEW"
-    assert replay.rest(stream[-1000:] + b"NEW") == b"NEW"
+    assert replay.rest(stream + b"NEW") == (b"NEW", True)
+    assert replay.rest(stream[-1000:] + b"NEW") == (b"NEW", True)
+    assert replay.rest(stream[-100_000:] + b"NEW") == (b"NEW", True)
