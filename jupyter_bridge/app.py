@@ -63,6 +63,11 @@ class BridgeApp(ExtensionApp):
         help="Seconds that the result of an execution can be read after its end.",
     ).tag(config=True)
 
+    tell_activity = Bool(
+        True,
+        help="Tell the host what relayed kernels do, instead of its reading all they say again.",
+    ).tag(config=True)
+
     record_terminals = Bool(
         True,
         help="Keep what consoles say on the disk; otherwise the newest part, in memory only.",
@@ -152,6 +157,7 @@ class BridgeApp(ExtensionApp):
             ring_bytes=self.ring_bytes,
             deadline=server.kernel_manager.kernel_info_timeout,
             gateway=GatewayClient.instance() if remote else None,
+            tell_activity=self.tell_activity,
             event_logger=server.event_logger,
             log=self.log,
         )

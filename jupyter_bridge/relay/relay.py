@@ -16,6 +16,7 @@ from weakref import WeakValueDictionary
 
 from jupyter_bridge import observe
 from jupyter_bridge.problems import BadRequest, Conflict, Gone, Problem, Unavailable
+from jupyter_bridge.relay.activity import Activity
 from jupyter_bridge.relay.channels import IOPUB, STDIN, Channels
 from jupyter_bridge.relay.handshake import Handshake
 from jupyter_bridge.relay.policy import Policy
@@ -59,6 +60,7 @@ class Relay:
     `connect` makes a new, unopened Upstream: at the start, and whenever the kernel has moved.
     `deadline` is how many seconds the kernel may take to answer, at the start and after a restart.
     `is_busy` tells whether the kernel is working, so that it is not expected to answer at once.
+    `activity` is told of everything on iopub.
     """
 
     def __init__(
@@ -73,6 +75,7 @@ class Relay:
         log: logging.Logger,
         is_busy: Callable[[], bool] = lambda: False,
         on_seats: Callable[[int], None] = lambda change: None,
+        activity: Activity | None = None,
     ) -> None:
         self.kernel_id = kernel_id
         self.session = session
@@ -85,6 +88,7 @@ class Relay:
         self._deadline = deadline
         self._is_busy = is_busy
         self._on_seats = on_seats
+        self._activity = activity
         self._log = log
         self._upstream: Upstream | None = None
         self._held: list[tuple[str, list[bytes]]] = []
@@ -327,6 +331,8 @@ class Relay:
             except kernel.FrameError as error:
                 self._log.warning("Kernel %s sent no message: %s", self.kernel_id, error)
                 observe.REFUSED.labels("malformed").inc()
+        if self._activity is not None:
+            self._activity.tell()
         observe.MESSAGES.labels(channel, "out").inc(len(messages))
         observe.MESSAGE_BYTES.labels(channel, "out").inc(size)
         self._wake()
@@ -334,6 +340,8 @@ class Relay:
     def _on_iopub(self, channel: str, header: kernel.Header, parts: list[bytes]) -> None:
         kind = header.msg_type
         self._handshake.on_iopub(header)
+        if self._activity is not None:
+            self._activity.note(header, parts)
         if kind == "iopub_welcome":
             return  # a greeting to each new subscriber, ours and other people's
         if kind == "error":

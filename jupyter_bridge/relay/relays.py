@@ -12,6 +12,7 @@ import msgspec
 
 from jupyter_bridge import observe
 from jupyter_bridge.problems import Timeout
+from jupyter_bridge.relay.activity import Activity, can_be_told
 from jupyter_bridge.relay.kernels import (
     ALIVE_PERIOD,
     SETTLE_TIME,
@@ -35,7 +36,8 @@ class Relays:
     """The open lines, by kernel id.
 
     `gateway` is the host's GatewayClient if its kernels are behind one. `deadline` is how many
-    seconds a kernel may take until it answers.
+    seconds a kernel may take until it answers. `tell_activity` says that the relays, and not the
+    host by itself, keep account of what kernels do.
     """
 
     def __init__(
@@ -45,6 +47,7 @@ class Relays:
         ring_bytes: int,
         deadline: float,
         gateway: Any = None,
+        tell_activity: bool = True,
         event_logger: Any = None,
         log: logging.Logger,
     ) -> None:
@@ -52,12 +55,14 @@ class Relays:
         self._ring_bytes = ring_bytes
         self._deadline = deadline
         self._gateway = gateway
+        self._tells_activity = tell_activity and gateway is None and can_be_told(kernels.manager)
         self._event_logger = event_logger
         self._log = log
         self._relays: dict[str, Relay] = {}
         self._opening: dict[str, asyncio.Task[Relay]] = {}
         self._ports: dict[str, object] = {}
         self._unwatch: dict[str, Callable[[], None]] = {}
+        self._activities: dict[str, Activity] = {}
         # Kernels whose restart was asked for here; the host's event tells nothing new of them.
         self._restarting: set[str] = set()
         self._watching: asyncio.Task[None] | None = None
@@ -88,6 +93,7 @@ class Relays:
 
     async def _open(self, kernel_id: str) -> Relay:
         manager = self.kernels.manager
+        activity = Activity(manager, kernel_id) if self._tells_activity else None
         relay = Relay(
             kernel_id,
             lambda: self._upstream(kernel_id),
@@ -102,6 +108,7 @@ class Relays:
             log=self._log,
             is_busy=lambda: self.kernels.is_busy(kernel_id),
             on_seats=lambda change: self.kernels.count_clients(kernel_id, change),
+            activity=activity,
         )
         try:
             self._ports[kernel_id] = self.kernels.ports(kernel_id)
@@ -118,6 +125,9 @@ class Relays:
             await relay.close()
             raise
         self._relays[kernel_id] = relay
+        if activity is not None:
+            activity.take()
+            self._activities[kernel_id] = activity
         if self._watching is None:
             self._watching = asyncio.create_task(self._watch())
             self._listen(True)
@@ -134,6 +144,9 @@ class Relays:
         unwatch = self._unwatch.pop(kernel_id, None)
         if unwatch is not None:
             unwatch()
+        activity = self._activities.pop(kernel_id, None)
+        if activity is not None:
+            activity.give_back()
 
     # -- models --------------------------------------------------------------------------------
 
@@ -267,6 +280,8 @@ class Relays:
             elif self.kernels.ports(kernel_id) != self._ports.get(kernel_id):
                 relay.on_restarting()
                 await self._restarted(kernel_id)
+            elif kernel_id in self._activities:
+                self._activities[kernel_id].take()
         except Exception:  # the other kernels must still be looked after
             self._log.exception("Looking after kernel %s failed", kernel_id)
 

@@ -1,8 +1,4 @@
-"""A server extension for the bench alone.
-
-`GET /bench/block?seconds=3` stops the event loop; `GET /bench/unwatch?kernel=ID` makes the host
-stop its own reading of that kernel's iopub, so that what is left is the cost of relaying.
-"""
+"""A server extension for the bench alone: `GET /bench/block?seconds=3` stops the event loop."""
 
 from __future__ import annotations
 
@@ -23,20 +19,10 @@ class BlockHandler(JupyterHandler):
         self.finish("{}")
 
 
-class UnwatchHandler(JupyterHandler):
-    """Leaves a kernel to its clients."""
-
-    @web.authenticated
-    def get(self) -> None:
-        self.kernel_manager.stop_watching_activity(self.get_query_argument("kernel"))
-        self.finish("{}")
-
-
 def _jupyter_server_extension_points() -> list[dict[str, str]]:
     return [{"module": __name__}]
 
 
 def _load_jupyter_server_extension(server: Any) -> None:
-    for name, handler in (("block", BlockHandler), ("unwatch", UnwatchHandler)):
-        path = url_path_join(server.base_url, "bench", name)
-        server.web_app.add_handlers(".*$", [(path, handler)])
+    path = url_path_join(server.base_url, "bench", "block")
+    server.web_app.add_handlers(".*$", [(path, BlockHandler)])

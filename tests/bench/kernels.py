@@ -240,16 +240,9 @@ def first_execution(table: Table, server: Server, sizes: Sizes) -> None:
     )
 
 
-def burst(
-    server: Server, side: str, clients: int, count: int, *, watched: bool = True
-) -> tuple[float, list[Heard], float]:
-    """Server CPU in us per message and client, what each heard, and messages a second.
-
-    Not `watched`, the host leaves that kernel's iopub to the clients.
-    """
+def burst(server: Server, side: str, clients: int, count: int) -> tuple[float, list[Heard], float]:
+    """Server CPU in us per message and client, what each heard, and messages a second."""
     with kernels(server) as (one,):
-        if not watched:
-            request(server, "GET", f"bench/unwatch?kernel={one.id}")
         listeners = one.listen(side, clients) if clients else None
         wait_idle(server.process.pid)
         before, start = cpu_seconds(server.process.pid), time.perf_counter()
@@ -265,29 +258,23 @@ def bursts(table: Table, server: Server, sizes: Sizes) -> None:
     """CPU and delivery of bursts of 100-byte messages, 20 clients and one."""
     nobody = min(burst(server, HOST, 0, 5_000)[0] for _ in range(sizes.repeats))
     table.remark(
-        "Whoever listens, the host reads every kernel's iopub itself to know what is busy: a burst "
-        f"of 5,000 with no client at all costs {nobody:.0f} µs a message. The whole server's CPU "
-        "has that in it, relaying alone is measured with this reading stopped."
+        "The host reads every kernel's iopub to know what is busy: a burst of 5,000 that nobody "
+        f"listens to costs it {nobody:.0f} µs a message. A relay tells it instead."
     )
     for clients, count, goal in [(20, sizes.many, 8.0), *((1, few, 45.0) for few in sizes.few)]:
+        found = {
+            side: [burst(server, side, clients, count) for _ in range(sizes.repeats)]
+            for side in BOTH
+        }
+        spent = {side: statistics.median(run[0] for run in found[side]) for side in BOTH}
+        shares = {side: _delivered(found[side], count) for side in BOTH}
+        notes = (f"{shares[side]:.4g} % delivered" for side in BOTH)
         many = f"{clients} client" + "s" * (clients > 1)
-        for watched, what in ((True, "CPU of the whole server"), (False, "CPU of relaying alone")):
-            found = {
-                side: [
-                    burst(server, side, clients, count, watched=watched)
-                    for _ in range(sizes.repeats)
-                ]
-                for side in BOTH
-            }
-            spent = {side: statistics.median(run[0] for run in found[side]) for side in BOTH}
-            shares = {side: _delivered(found[side], count) for side in BOTH}
-            notes = (f"{shares[side]:.4g} % delivered" for side in BOTH)
-            complete = shares[BRIDGE] == 100
-            what = f"{what} per message and client, {many} x {count:,}"
-            row = Row(what, "µs", spent[HOST], spent[BRIDGE], goal, *notes, complete=complete)
-            table.add(row)
-            if watched and clients == 1 and count == max(sizes.few):
-                _burst_row(table, found, count)
+        what = f"server CPU per message and client, {many} x {count:,}"
+        complete = shares[BRIDGE] == 100
+        table.add(Row(what, "µs", spent[HOST], spent[BRIDGE], goal, *notes, complete=complete))
+        if clients == 1 and count == max(sizes.few):
+            _burst_row(table, found, count)
 
 
 def _burst_row(
