@@ -43,11 +43,9 @@ class Repeats(Generic[T]):
         if done.cancelled() or done.exception() is not None:
             self._known.pop(name, None)
 
-    def forget(self, is_gone: Callable[[T], bool]) -> None:
-        """Forget the requests of which nothing is left."""
-        for name, (_, task) in list(self._known.items()):
-            if task.done() and is_gone(task.result()):
-                del self._known[name]
+    def forget(self, name: Hashable) -> None:
+        """Forget a request of which nothing is left."""
+        self._known.pop(name, None)
 
     async def close(self) -> None:
         """Give up what is still being started."""

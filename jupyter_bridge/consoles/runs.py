@@ -42,6 +42,7 @@ class Runs:
         self._turns: WeakKeyDictionary[Console, asyncio.Lock] = WeakKeyDictionary()
         self._newest: WeakKeyDictionary[Console, Run] = WeakKeyDictionary()
         self._repeats: Repeats[Run] = Repeats()
+        self._names: dict[str, tuple[str, str]] = {}
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -62,7 +63,10 @@ class Runs:
         body = body.checked(self._root_dir)
         if key is None:
             return await self._start(body)
-        return await self._repeats.once((user, key), body, lambda: self._start(body))
+        run = await self._repeats.once((user, key), body, lambda: self._start(body))
+        if run.id in self._runs:
+            self._names[run.id] = (user, key)
+        return run
 
     async def _start(self, body: RunBody) -> Run:
         fresh = body.console is None or body.console == "new"
@@ -132,7 +136,8 @@ class Runs:
         if timer is not None:
             timer.cancel()
         del self._runs[run.id]
-        self._repeats.forget(lambda known: known is run)
+        if (name := self._names.pop(run.id, None)) is not None:
+            self._repeats.forget(name)
         run.spool.close()
 
     async def close(self) -> None:

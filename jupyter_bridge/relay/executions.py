@@ -27,6 +27,10 @@ class Executions:
         self._executions: dict[str, Execution] = {}
         self._expired: OrderedDict[str, None] = OrderedDict()
         self._repeats: Repeats[Execution] = Repeats()
+        self._names: dict[str, tuple[str, str, str]] = {}
+        # What those that have ended held then, bytes.
+        self._sizes: dict[str, int] = {}
+        self._total = 0
         self._timers: dict[str, asyncio.TimerHandle] = {}
 
     def get(self, execution_id: str) -> Execution:
@@ -49,9 +53,13 @@ class Executions:
         body.check()
         if key is None:
             return await self._start(where, body, ephemeral)
-        return await self._repeats.once(
-            (user, where, key), body, lambda: self._start(where, body, ephemeral)
+        name = (user, where, key)
+        execution = await self._repeats.once(
+            name, body, lambda: self._start(where, body, ephemeral)
         )
+        if execution.id in self._executions:
+            self._names[execution.id] = name
+        return execution
 
     async def _start(self, where: str, body: ExecuteBody, ephemeral: bool) -> Execution:
         relays = self.relays
@@ -95,17 +103,18 @@ class Executions:
     def _expire_later(self, execution: Execution) -> None:
         loop = asyncio.get_running_loop()
         self._timers[execution.id] = loop.call_later(self._keep, self._expire, execution.id)
+        self._sizes[execution.id] = execution.size
+        self._total += execution.size
         # Only what has ended is in _timers, oldest first: that is what may make room.
-        while self._timers and sum(e.size for e in self._executions.values()) > TOTAL_BYTES:
-            oldest = next(iter(self._timers))
-            if oldest == execution.id:
-                break
-            self._expire(oldest)
+        while self._total > TOTAL_BYTES and len(self._timers) > 1:
+            self._expire(next(iter(self._timers)))
 
     def _expire(self, execution_id: str) -> None:
         self._timers.pop(execution_id).cancel()
         del self._executions[execution_id]
-        self._repeats.forget(lambda execution: execution.id == execution_id)
+        self._total -= self._sizes.pop(execution_id)
+        if (name := self._names.pop(execution_id, None)) is not None:
+            self._repeats.forget(name)
         self._expired[execution_id] = None
         if len(self._expired) > EXPIRED_IDS:
             self._expired.popitem(last=False)
