@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -162,3 +164,70 @@ async def test_kernel_taken_away(bridge: Bridge, gateway: str) -> None:
         await eventually(gone, "forgetting the kernel")
         closed = await seat.ended()
         assert closed.code == 4410
+
+
+class Wire:
+    """A TCP line to the gateway that can be cut, and that takes new connections at once."""
+
+    def __init__(self, url: str) -> None:
+        self._port = int(url.rsplit(":", 1)[1])
+        self._writers: set[asyncio.StreamWriter] = set()
+
+    async def __aenter__(self) -> str:
+        self._server = await asyncio.start_server(self._forward, "127.0.0.1", 0)
+        return f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
+
+    async def __aexit__(self, *_: object) -> None:
+        self._server.close()
+        self.cut()
+        await self._server.wait_closed()
+
+    def cut(self) -> int:
+        """Cut what is connected; how many connections that were."""
+        lines = [writer for writer in self._writers if not writer.is_closing()]
+        for writer in lines:
+            writer.transport.abort()
+        return len(lines) // 2
+
+    async def _forward(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        to_reader, to_writer = await asyncio.open_connection("127.0.0.1", self._port)
+        ends = {writer, to_writer}
+        self._writers |= ends
+        try:
+            await asyncio.gather(self._pump(reader, to_writer), self._pump(to_reader, writer))
+        except OSError:
+            return
+        finally:
+            self._writers -= ends
+            for end in ends:
+                end.transport.abort()
+
+    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while data := await reader.read(1 << 16):
+            writer.write(data)
+            await writer.drain()
+        writer.close()
+
+
+async def test_broken_line(gateway: str, tmp_path: Path, connect: Callable[..., Bridge]) -> None:
+    """A line to the gateway that breaks while code prints is mended; nothing is lost, or twice."""
+    wire = Wire(gateway)
+    async with wire as url:
+        server = await asyncio.to_thread(
+            start_server, tmp_path, f"--gateway-url={url}", "--GatewayClient.auth_token=gate"
+        )
+        try:
+            bridge = connect(server)
+            async with bridge.kernel() as kernel_id, bridge.seat(kernel_id) as seat:
+                # What is on its way when a line breaks is lost; so it is silent for a moment then.
+                ticks = "print(f'<{n}>', flush=True); time.sleep(1 if n == 20 else 0.01)"
+                asked = await seat.execute(f"import time\nfor n in range(300): {ticks}")
+                await seat.until(lambda message: "<20>" in text_of([message]))
+                assert wire.cut() >= 1
+                messages = await seat.settle(asked)
+                numbers = re.findall(r"<(\d+)>", text_of(seat.seen))
+                assert numbers == [str(n) for n in range(300)]
+                assert is_status(messages[-1], "idle") or messages[-1]["channel"] == "shell"
+                assert (await bridge.execute(kernel_id, "6*7"))["status"] == "ok"
+        finally:
+            await asyncio.to_thread(server.stop)
