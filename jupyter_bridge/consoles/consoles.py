@@ -26,7 +26,7 @@ LINGER = 60.0
 # A terminal's processes may take so long to end before somebody hears that they do not; seconds.
 END_SECONDS = 10.0
 # Unwritten bytes are looked at this often while a producer is paused; seconds.
-RELIEF_SECONDS = 0.05
+RELIEF_SECONDS = 0.01
 
 
 class Consoles:
@@ -178,7 +178,7 @@ class Consoles:
 
         def on_output(data: bytes) -> None:
             journal.append(data)
-            self._archive.poke()
+            self._archive.poke(journal.backlog)
             output.inc(len(data))
             if journal.congested:
                 self._pause(source, journal)
