@@ -193,12 +193,18 @@ class Journal:
             self._memory.trim(min(end - self._memory_bytes, self._written))
 
     def close(self) -> None:
-        """Write what is left and close the files; reading still works. Closing twice is fine."""
+        """Write what is left and close the files; reading still works. Closing twice is fine.
+
+        What is on the disk is let go from memory: ended consoles are many, and seldom read.
+        """
         self.write_pending()
         with self._writing:
             active, self._active = self._active, None
             if active is not None:
                 active.close()
+        if self.folder is not None:
+            with self._lock:
+                self._memory.trim(self._written)
 
     # Retention
 
@@ -263,7 +269,7 @@ class Journal:
             if data:
                 return data
             segment = self._segments.reaching(offset)
-        if segment is None or offset < segment.base:
+        if segment is None or offset < segment.base or max_bytes <= 0:
             return b""
         try:
             data = segment.read(offset, max_bytes)

@@ -305,6 +305,18 @@ def test_a_segment_that_vanished_is_a_gap(make: Callable[..., Journal]) -> None:
     journal.close()
 
 
+def test_reading_nothing_takes_nothing_away(make: Callable[..., Journal]) -> None:
+    """Asked for no byte, the journal gives none, and has the others as before."""
+    journal = make(memory_bytes=0)
+    journal.append(b"0123456789")
+    journal.close()
+    for again in (journal, make()):
+        assert again.read(0, 0) == b""
+        assert again.read(0, 100) == b"0123456789"
+        assert not again.near(0)  # nor does it hold in memory what is on the disk
+        again.close()
+
+
 def test_an_index_torn_or_lost_costs_nothing(make: Callable[..., Journal]) -> None:
     """Half a record at the end, or no index at all: lines are found by reading."""
     journal = make(segment_bytes=200)
