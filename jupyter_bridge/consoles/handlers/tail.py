@@ -46,7 +46,8 @@ class ConsoleSocket(BridgeSocket):
 
     @property
     def _v1(self) -> bool:
-        return self.selected_subprotocol == wire.SUBPROTOCOL
+        # Tornado knows it only while the connection is there.
+        return self.ws_connection is not None and self.selected_subprotocol == wire.SUBPROTOCOL
 
     async def _look_up(self, name: str, action: str, query: TailQuery, follow: bool) -> None:
         self.resources = resources_of(name)
@@ -140,8 +141,9 @@ class ConsoleSocket(BridgeSocket):
         viewer, self._viewer = self._viewer, None
         if viewer is not None:
             self._console.leave(viewer)
-        if self._pump is not None:
-            self._pump.cancel()
+        pump, self._pump, self._telling = self._pump, None, None
+        if pump is not None:
+            pump.cancel()
         super().on_close()
 
 
