@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import datetime
 import secrets
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
@@ -118,7 +119,9 @@ class Consoles:
             return self.get(name)
         opening = self._opening.get(name)
         if opening is None:
-            opening = self._opening[name] = asyncio.ensure_future(self._open(name))
+            # In no request's context: the console outlives the one that opens it.
+            opening = contextvars.Context().run(asyncio.ensure_future, self._open(name))
+            self._opening[name] = opening
             opening.add_done_callback(lambda done: self._opening.pop(name, None))
         try:
             return await asyncio.shield(opening)
