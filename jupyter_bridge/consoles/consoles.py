@@ -19,6 +19,7 @@ from jupyter_bridge.consoles.spawn import Wish, spawn
 from jupyter_bridge.consoles.terminals import attach
 from jupyter_bridge.problems import NotFound, Timeout, Unsupported
 from jupyter_bridge.seams import Exit, Source
+from jupyter_bridge.wire.times import from_iso, now, to_iso
 
 Provider = Callable[[str], Awaitable[Source]]
 
@@ -174,7 +175,7 @@ class Consoles:
                 "kind": source.kind,
                 "title": source.title,
                 "epoch": secrets.token_hex(6),
-                "started": _now(),
+                "started": to_iso(now()),
             }
             record, journal = self._archive.create(about)
         output = observe.CONSOLE_BYTES.labels(source.kind)
@@ -227,7 +228,7 @@ class Consoles:
     def _on_ended(self, console: Console) -> None:
         record, journal = self._kept[console]
         how = console.exit or Exit()
-        record.about |= {"ended": _now(), "exit": {"code": how.code, "signal": how.signal}}
+        record.about |= {"ended": to_iso(now()), "exit": {"code": how.code, "signal": how.signal}}
         self._archive.end(record, journal)
         self._ended_hook(console)
 
@@ -312,16 +313,8 @@ class Consoles:
         await asyncio.to_thread(self._archive.stop)
 
 
-def _now() -> str:
-    return _iso(datetime.datetime.now(datetime.timezone.utc))
-
-
-def _iso(when: datetime.datetime) -> str:
-    return when.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
 def _parsed(text: Any) -> datetime.datetime | None:
     try:
-        return datetime.datetime.fromisoformat(str(text).replace("Z", "+00:00"))
+        return from_iso(str(text))
     except ValueError:
         return None
