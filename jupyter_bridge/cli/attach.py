@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import os
+import queue
 import select
 import sys
 import termios
 import threading
 import tty
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Literal
 
 from jupyter_bridge.client import Bridge
 from jupyter_bridge.client.sync_consoles import Line
-from jupyter_bridge.problems import Problem
+from jupyter_bridge.problems import Problem, Unavailable
 from jupyter_bridge.wire.console import Ended, Gap, Output, ServerFrame, Trouble, Viewers
 
 DETACH = b"\x1d"  # Ctrl-], as telnet has it
 # The window's size is looked at this often.
 _LOOK_SECONDS = 0.25
+# What was typed before Ctrl-] gets so long to be told where the line is broken.
+_FAREWELL_SECONDS = 2.0
 # What a full-screen program that is left alone may have switched on here.
 _RESTORE = b"\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1004l\x1b[?1006l\x1b[?2004l\x1b[?25h\x1b[0m"
 _LEAVE_SCREEN = b"\x1b[?1049l"
@@ -34,6 +38,7 @@ class Attachment:
         self._in = sys.stdin.fileno()
         self._out = sys.stdout.fileno()
         self._left = threading.Event()
+        self._outbox: queue.SimpleQueue[Callable[[Line], None]] = queue.SimpleQueue()
         self._other_screen = False
         self._raw = False
         self._modes: list[str] = []
@@ -44,12 +49,13 @@ class Attachment:
         kept = termios.tcgetattr(self._in)
         line = self._bridge.consoles.interact(self._name, mode=self._mode, lines=rows)
         farewell = f"[left {self._name}]"
+        typist: threading.Thread | None = None
         try:
             with line:
-                typist: threading.Thread | None = None
                 for frame in line:
                     if typist is None:
-                        self._sit_down(line)
+                        self._sit_down()
+                        threading.Thread(target=self._send, args=(line,), daemon=True).start()
                         typist = threading.Thread(target=self._type, args=(line,), daemon=True)
                         typist.start()
                     self._show(frame)
@@ -61,13 +67,16 @@ class Attachment:
                 raise
         finally:
             self._left.set()
+            self._outbox.put(lambda line: None)
+            if typist is not None:
+                typist.join()  # so that it takes no key that is typed from now on
             if self._raw:
                 os.write(self._out, _RESTORE + (_LEAVE_SCREEN if self._other_screen else b""))
             termios.tcsetattr(self._in, termios.TCSADRAIN, kept)
         os.write(self._out, f"\r\n{farewell}\r\n".encode())
         return 0
 
-    def _sit_down(self, line: Line) -> None:
+    def _sit_down(self) -> None:
         # A kernel takes whole lines, and they are edited here.
         self._raw = not self._name.startswith("kernel:")
         if self._raw:
@@ -75,25 +84,49 @@ class Attachment:
         if self._mode != "watch":
             # A full-screen program draws everything anew when its size changes.
             cols, rows = os.get_terminal_size(self._out)
-            line.resize(max(1, rows - 1), cols)
+            self._outbox.put(lambda line: line.resize(max(1, rows - 1), cols))
 
     def _type(self, line: Line) -> None:
+        """Read the keyboard and look at the window; never waits for the line, so that one that is
+        broken can be left."""
         size: os.terminal_size | None = None
         with suppress(Problem, OSError):
             while not self._left.is_set():
                 now = os.get_terminal_size(self._out)
                 if now != size and self._mode != "watch":
                     size = now
-                    line.resize(now.lines, now.columns)
+                    self._resize(now)
                 if not select.select([self._in], [], [], _LOOK_SECONDS)[0]:
                     continue
                 data = os.read(self._in, 64 * 1024)
                 head, detach, _ = data.partition(DETACH)
                 if head and self._mode != "watch":
-                    line.write(head)
+                    self._press(head)
                 if detach or not data:
-                    self._left.set()
-                    line.close()
+                    self._outbox.put(self._leave)
+                    if not self._left.wait(_FAREWELL_SECONDS):
+                        self._leave(line)
+
+    def _press(self, keys: bytes) -> None:
+        self._outbox.put(lambda line: line.write(keys))
+
+    def _resize(self, size: os.terminal_size) -> None:
+        self._outbox.put(lambda line: line.resize(size.lines, size.columns))
+
+    def _leave(self, line: Line) -> None:
+        self._left.set()
+        line.close()
+
+    def _send(self, line: Line) -> None:
+        """Tell the console what was typed, in order; while the line is broken it waits here."""
+        with suppress(Problem):  # the line is closed, or whoever reads it hears the same
+            while not self._left.is_set():
+                told = self._outbox.get()
+                try:
+                    told(line)
+                except Unavailable:
+                    # It broke under these keys; nobody knows whether they came, so once only.
+                    _write_all(self._out, b"\a")
 
     def _show(self, frame: ServerFrame) -> None:
         if isinstance(frame, Output):

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from types import TracebackType
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import aiohttp
 import msgspec
@@ -15,6 +16,8 @@ from jupyter_bridge.client.door import Door, problem_of, segment
 from jupyter_bridge.client.listening import Patience
 from jupyter_bridge.problems import Conflict, RemoteFailed, Unavailable
 from jupyter_bridge.wire import console as wire
+
+T = TypeVar("T")
 
 # A ping goes out this often; without its pong the line is dead.
 HEARTBEAT_SECONDS = 30.0
@@ -164,7 +167,7 @@ class Line:
         self._patience = Patience()
         self._trouble: dict[str, Any] | None = None
         self._size: tuple[int, int] | None = None
-        self._closed = False
+        self._closing = asyncio.Event()
         self._over = False
 
     async def open(self) -> Line:
@@ -173,8 +176,8 @@ class Line:
         return self
 
     async def close(self) -> None:
-        """Leave; the console goes on. Closing twice is fine."""
-        self._closed = True
+        """Leave, at once; the console goes on. Closing twice is fine."""
+        self._closing.set()
         socket, self._socket = self._socket, None
         if socket is not None:
             await socket.close()
@@ -194,14 +197,18 @@ class Line:
         return self
 
     async def __anext__(self) -> wire.ServerFrame:
-        while not self._closed:
-            frame = await self._next()
+        while not self._closing.is_set():
+            try:
+                frame = await self._next()
+            except _Left:
+                break
             if frame is not None:
                 return frame
         raise StopAsyncIteration
 
     async def write(self, data: bytes) -> None:
-        """Type `data`; Unavailable where the line breaks: whether it came is not known."""
+        """Type `data`, once there is a line; Unavailable where that breaks meanwhile: whether the
+        data came is not known then."""
         await self._send(wire.to_client_frame(wire.Input(data)))
 
     async def resize(self, rows: int, cols: int) -> None:
@@ -212,7 +219,13 @@ class Line:
     # -- below ---------------------------------------------------------------------------------
 
     async def _send(self, frame: bytes) -> None:
-        socket = await self._connected()
+        patience = Patience()
+        while True:
+            try:
+                socket = await self._connected()
+                break
+            except (Unavailable, RemoteFailed) as problem:
+                await self._unless_closed(patience.wait(problem))
         try:
             await socket.send_bytes(frame)
         except (aiohttp.ClientError, ConnectionError) as error:
@@ -220,29 +233,48 @@ class Line:
 
     async def _connected(self) -> aiohttp.ClientWebSocketResponse[bool]:
         async with self._opening:
-            if self._closed:
-                raise Conflict("this line is closed")
+            if self._closing.is_set():
+                raise _Left
             if self._socket is None:
                 query = dict(self._query)
                 if self.offset is not None:
                     query |= {"lines": None, "since": None, "offset": self.offset}
                     query["epoch"] = self.epoch
-                self._socket = await self._door.websocket(
+                dialling = self._door.websocket(
                     self._path,
                     query=query,
                     protocol=wire.SUBPROTOCOL,
                     heartbeat=HEARTBEAT_SECONDS,
                     limit=MAX_FRAME_BYTES,
                 )
+                socket = self._socket = await self._unless_closed(dialling)
+                if self._closing.is_set():
+                    await socket.close()
+                    raise _Left
                 if self._size is not None:
-                    await self._socket.send_bytes(wire.to_client_frame(wire.Resize(*self._size)))
+                    with suppress(aiohttp.ClientError, ConnectionError):  # the reader finds out
+                        await socket.send_bytes(wire.to_client_frame(wire.Resize(*self._size)))
             return self._socket
+
+    async def _unless_closed(self, waiting: Coroutine[Any, Any, T]) -> T:
+        """What is waited for; raises _Left as soon as the line is closed."""
+        task = asyncio.ensure_future(waiting)
+        closed = asyncio.ensure_future(self._closing.wait())
+        try:
+            await asyncio.wait({task, closed}, return_when=asyncio.FIRST_COMPLETED)
+            if not task.done():
+                raise _Left
+            return await task
+        finally:
+            for one in (task, closed):
+                one.cancel()
+            await asyncio.gather(task, closed, return_exceptions=True)
 
     async def _next(self) -> wire.ServerFrame | None:
         try:
             socket = await self._connected()
         except (Unavailable, RemoteFailed) as problem:
-            await self._patience.wait(problem)
+            await self._unless_closed(self._patience.wait(problem))
             return None
         message = await socket.receive()
         if message.type is aiohttp.WSMsgType.BINARY:
@@ -251,11 +283,12 @@ class Line:
         if self._socket is socket:
             self._socket = None
         await socket.close()
-        if self._closed or self._over or socket.close_code == _OK:
-            self._closed = True
+        if self._closing.is_set() or self._over or socket.close_code == _OK:
+            self._closing.set()
             return None
         self._raise(socket.close_code)
-        await self._patience.wait(f"the websocket closed with {socket.close_code}")
+        reason = f"the websocket closed with {socket.close_code}"
+        await self._unless_closed(self._patience.wait(reason))
         return None
 
     def _heard(self, data: bytes) -> wire.ServerFrame | None:
@@ -272,6 +305,10 @@ class Line:
             self.offset = frame.to
         elif isinstance(frame, wire.Trouble):
             self._trouble = frame.problem
+        elif isinstance(frame, wire.Viewers) and "mode" in self._query:
+            # Whose seat was taken over comes back to it as a watcher.
+            mine = [viewer.get("mode") for viewer in frame.viewers if viewer.get("you")]
+            self._query["mode"] = "watch" if mine == ["watch"] else self._query["mode"]
         if isinstance(frame, (wire.Ended, wire.Matched)):
             self._over = True
         return frame
@@ -282,8 +319,15 @@ class Line:
             where = f"the websocket {self._path}"
             problem = problem_of(self._trouble, code - 4000, where)
             if not isinstance(problem, Unavailable):
-                self._closed = True
+                self._closing.set()
                 raise problem or RemoteFailed(f"{where} closed with {code}")
+
+
+class _Left(Conflict):
+    """The line was closed from this side."""
+
+    def __init__(self) -> None:
+        super().__init__("This line is closed.")
 
 
 def _path(route: str, name: str | Console) -> str:

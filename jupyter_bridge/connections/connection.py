@@ -16,7 +16,6 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from datetime import datetime, timezone
 from typing import Any, TypeVar, cast
 
 import msgspec
@@ -44,6 +43,7 @@ from jupyter_bridge.problems import (
     Unavailable,
     Unsupported,
 )
+from jupyter_bridge.wire.times import now, to_iso
 
 # A remote that needs longer to say goodbye is left alone.
 LOGOUT_SECONDS = 5.0
@@ -100,7 +100,7 @@ class Connection:
         self.remembered = remembered
         self.state = "disconnected"
         self.reason: str | None = None
-        self.since = datetime.now(timezone.utc)
+        self.since = now()
         self.checked = 0.0  # time.monotonic() of the last word of the remote, or try to get one
         self.misses = 0  # how often in a row the remote was not to be had
         self._on_change = on_change
@@ -150,7 +150,7 @@ class Connection:
             status="connected" if self.state == "connected" else "not connected",
             state=self.state,
             reason=self.reason,
-            since=self.since.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            since=to_iso(self.since),
             username=self.fields.username or "",
             password="******" if self.has_secret else "",
             has_secret=self.has_secret,
@@ -413,7 +413,7 @@ class Connection:
             self.misses = 0
         if state != before:
             self.state = state
-            self.since = datetime.now(timezone.utc)
+            self.since = now()
             if self._on_change is not None:
                 self._on_change(self, before)
 

@@ -26,6 +26,8 @@ from jupyter_bridge.consoles.journal import Journal
 
 # Between an append and its write: a burst becomes one large write, and a crash loses no more.
 WRITE_SECONDS = 0.05
+# Unwritten bytes that do not wait for that: far from what pauses the producer.
+HURRY_BYTES = 2 * 1024 * 1024
 # Retention by age and by the total is looked at this often.
 SWEEP_SECONDS = 60.0
 _NAME_BYTES = 180  # a file name holds 255, with the epoch and some room
@@ -95,6 +97,7 @@ class Archive:
         self._journals: dict[Journal, Record] = {}
         self._errands: list[Callable[[], None]] = []
         self._work = threading.Event()
+        self._hurry = threading.Event()
         self._stopped = threading.Event()
         self._thread: threading.Thread | None = None
         self._swept = time.monotonic()
@@ -139,8 +142,10 @@ class Archive:
             self._told = True
             self._on_trouble(error)
 
-    def poke(self) -> None:
-        """Something was appended; it is written soon. Cheap."""
+    def poke(self, backlog: int = 0) -> None:
+        """Something was appended; it is written soon, at once where there is much. Cheap."""
+        if backlog > HURRY_BYTES:
+            self._hurry.set()
         if self.root is not None and not self._work.is_set():
             if self._thread is None and not self._stopped.is_set():
                 self._thread = threading.Thread(
@@ -179,6 +184,7 @@ class Archive:
         """Write everything and end the thread; blocks for the disk. Twice is fine."""
         self._stopped.set()
         self._work.set()
+        self._hurry.set()
         if self._thread is not None:
             self._thread.join()
             self._thread = None
@@ -190,8 +196,9 @@ class Archive:
     def _run(self) -> None:
         while not self._stopped.is_set():
             self._work.wait(SWEEP_SECONDS)
-            self._stopped.wait(WRITE_SECONDS)
+            self._hurry.wait(WRITE_SECONDS)
             self._work.clear()
+            self._hurry.clear()
             self._write()
             if time.monotonic() - self._swept > SWEEP_SECONDS:
                 self.sweep()

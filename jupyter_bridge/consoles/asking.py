@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from jupyter_bridge.consoles.console import Console
 from jupyter_bridge.consoles.until import compiled
 from jupyter_bridge.consoles.view import DEFAULT_LINES, MAX_LINES, Beginning, View
 from jupyter_bridge.problems import BadRequest
+from jupyter_bridge.wire.times import from_iso
 
 # What a script may wait for at most; a day.
 MAX_TIMEOUT = 86400.0
@@ -108,12 +108,9 @@ def _since(text: str) -> float:
         return time.time() - seconds
     try:
         # A + in a query is a space to whoever reads it.
-        when = datetime.datetime.fromisoformat(text.replace("Z", "+00:00").replace(" ", "+"))
+        return from_iso(text.replace(" ", "+")).timestamp()
     except ValueError:
         try:
-            when = datetime.datetime.fromisoformat(text)
+            return from_iso(text).timestamp()
         except ValueError as error:
             raise BadRequest("since: seconds ago, or a time in ISO 8601.", field="since") from error
-    if when.tzinfo is None:
-        when = when.replace(tzinfo=datetime.timezone.utc)
-    return when.timestamp()

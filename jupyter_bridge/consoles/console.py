@@ -15,6 +15,7 @@ from typing import Any, Literal, Protocol
 
 from jupyter_bridge.problems import Busy, Denied, Gone
 from jupyter_bridge.seams import Exit, Source
+from jupyter_bridge.wire.times import now, to_iso
 
 Mode = Literal["watch", "join", "steal"]
 State = Literal["live", "ended"]
@@ -91,13 +92,12 @@ class Console:
         on_gap: Callable[[int], None] | None = None,
         on_ended: Callable[[Console], None] | None = None,
     ) -> None:
-        now = datetime.datetime.now(datetime.timezone.utc)
         self.name = name
         self.kind = kind
         self.title = title
         self.log = log
         self.source = source
-        self.started = started or now
+        self.started = started or now()
         self.last_activity = self.started
         self.state: State = "live" if source is not None else "ended"
         self.exit: Exit | None = exit if source is not None else (exit or Exit())
@@ -133,8 +133,8 @@ class Console:
             "first_offset": self.first_offset,
             "end_offset": self.end_offset,
             "epoch": self.epoch,
-            "started": _iso(self.started),
-            "last_activity": _iso(self.last_activity),
+            "started": to_iso(self.started),
+            "last_activity": to_iso(self.last_activity),
             "viewers": [viewer.to_json() for viewer in self.viewers],
         }
         if self.exit is not None:
@@ -176,7 +176,7 @@ class Console:
 
     def wake(self) -> None:
         """Let everybody in `wait` look again."""
-        self.last_activity = datetime.datetime.now(datetime.timezone.utc)
+        self.last_activity = now()
         waiters, self._waiters = self._waiters, set()
         for waiter in waiters:
             if not waiter.done():
@@ -279,7 +279,3 @@ class Console:
                 viewer.on_change()
             except Exception:  # noqa: PERF203 - one viewer's trouble is never another's
                 logging.getLogger(__name__).exception("A viewer of %r failed", self.name)
-
-
-def _iso(when: datetime.datetime) -> str:
-    return when.isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import datetime
 import secrets
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
@@ -18,6 +19,7 @@ from jupyter_bridge.consoles.spawn import Wish, spawn
 from jupyter_bridge.consoles.terminals import attach
 from jupyter_bridge.problems import NotFound, Timeout, Unsupported
 from jupyter_bridge.seams import Exit, Source
+from jupyter_bridge.wire.times import from_iso, now, to_iso
 
 Provider = Callable[[str], Awaitable[Source]]
 
@@ -26,7 +28,7 @@ LINGER = 60.0
 # A terminal's processes may take so long to end before somebody hears that they do not; seconds.
 END_SECONDS = 10.0
 # Unwritten bytes are looked at this often while a producer is paused; seconds.
-RELIEF_SECONDS = 0.05
+RELIEF_SECONDS = 0.01
 
 
 class Consoles:
@@ -118,7 +120,9 @@ class Consoles:
             return self.get(name)
         opening = self._opening.get(name)
         if opening is None:
-            opening = self._opening[name] = asyncio.ensure_future(self._open(name))
+            # In no request's context: the console outlives the one that opens it.
+            opening = contextvars.Context().run(asyncio.ensure_future, self._open(name))
+            self._opening[name] = opening
             opening.add_done_callback(lambda done: self._opening.pop(name, None))
         try:
             return await asyncio.shield(opening)
@@ -171,14 +175,14 @@ class Consoles:
                 "kind": source.kind,
                 "title": source.title,
                 "epoch": secrets.token_hex(6),
-                "started": _now(),
+                "started": to_iso(now()),
             }
             record, journal = self._archive.create(about)
         output = observe.CONSOLE_BYTES.labels(source.kind)
 
         def on_output(data: bytes) -> None:
             journal.append(data)
-            self._archive.poke()
+            self._archive.poke(journal.backlog)
             output.inc(len(data))
             if journal.congested:
                 self._pause(source, journal)
@@ -224,7 +228,7 @@ class Consoles:
     def _on_ended(self, console: Console) -> None:
         record, journal = self._kept[console]
         how = console.exit or Exit()
-        record.about |= {"ended": _now(), "exit": {"code": how.code, "signal": how.signal}}
+        record.about |= {"ended": to_iso(now()), "exit": {"code": how.code, "signal": how.signal}}
         self._archive.end(record, journal)
         self._ended_hook(console)
 
@@ -309,16 +313,8 @@ class Consoles:
         await asyncio.to_thread(self._archive.stop)
 
 
-def _now() -> str:
-    return _iso(datetime.datetime.now(datetime.timezone.utc))
-
-
-def _iso(when: datetime.datetime) -> str:
-    return when.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
 def _parsed(text: Any) -> datetime.datetime | None:
     try:
-        return datetime.datetime.fromisoformat(str(text).replace("Z", "+00:00"))
+        return from_iso(str(text))
     except ValueError:
         return None

@@ -13,12 +13,13 @@ from __future__ import annotations
 import os
 import threading
 import time
-from bisect import bisect_left, bisect_right
+from bisect import bisect_left
 from collections.abc import Callable
 from pathlib import Path
 
 from jupyter_bridge.consoles.memory import MARK_NANOSECONDS, Memory
-from jupyter_bridge.consoles.segments import Segment, SegmentWriter, load_segments
+from jupyter_bridge.consoles.segment import Mark, Parts, Segment, SegmentWriter, Write
+from jupyter_bridge.consoles.segments import Segments, first_since, lines_back
 from jupyter_bridge.consoles.tail import TAIL_BYTES, furthest, search
 
 # Newest bytes held in memory beside the disk: what viewers that keep up read.
@@ -50,7 +51,7 @@ class Journal:
         prepare: Callable[[], None] | None = None,
         on_trouble: Callable[[OSError], None] | None = None,
         clock: Callable[[], int] = time.time_ns,
-        write: Callable[[int, bytes], int] = os.write,
+        write: Write = os.writev,
     ) -> None:
         self.folder = folder
         self.epoch = epoch
@@ -64,18 +65,22 @@ class Journal:
         self._write = write
         self._lock = threading.RLock()
         self._writing = threading.Lock()
-        self._segments = load_segments(folder) if folder is not None and folder.exists() else []
-        self._written = self._segments[-1].end if self._segments else 0
+        self._segments = Segments(folder)
+        newest = self._segments.newest
+        self._written = newest.end if newest is not None else 0
         self._memory = Memory(self._written)
         self._active: SegmentWriter | None = None
-        self._lines: int | None = None
+        # Newlines before what this object was given, and before what is written of that; known when
+        # it is written first, for the disk may have to be read.
+        self._lines_before: int | None = None
+        self._lines = 0
 
     @property
     def first_offset(self) -> int:
         """The oldest byte still held."""
         with self._lock:
-            first = self._memory.first
-            return min(first, self._segments[0].base) if self._segments else first
+            first, oldest = self._memory.first, self._segments.oldest
+            return first if oldest is None else min(first, oldest.base)
 
     @property
     def end_offset(self) -> int:
@@ -96,12 +101,12 @@ class Journal:
     def disk_bytes(self) -> int:
         """What the segments and their indexes take."""
         with self._lock:
-            return sum(segment.size + segment.index_size for segment in self._segments)
+            return self._segments.bytes
 
     # Writing
 
     def append(self, data: bytes) -> None:
-        """Keep these bytes at the end; copies, and never touches the disk."""
+        """Keep these bytes at the end; never touches the disk."""
         if data:
             with self._lock:
                 self._memory.append(data, self._clock())
@@ -124,20 +129,19 @@ class Journal:
                     room = self._segment_bytes
                     if self._active is not None and self._active.segment.end == offset:
                         room = room - self._active.segment.size or room
-                    data = self._memory.read(offset, max(1, room))
-                    times = self._memory.marks(offset, offset + len(data))
+                    parts = self._memory.parts(offset, max(1, room))
+                    end = offset + sum(map(len, parts))
+                    marks = self._memory.marks_in(offset, end)
                 try:
-                    self._write_out(self.folder, offset, data, times)
+                    self._write_out(self.folder, offset, parts, marks)
                 except OSError as error:
                     self._fail(error)
                     return False
                 with self._lock:
-                    self._written = offset + len(data)
+                    self._written = end
                     self._trim()
 
-    def _write_out(
-        self, folder: Path, offset: int, data: bytes, times: list[tuple[int, int]]
-    ) -> None:
+    def _write_out(self, folder: Path, offset: int, parts: Parts, marks: list[Mark]) -> None:
         active = self._active
         if active is not None:
             segment = active.segment
@@ -145,24 +149,27 @@ class Journal:
             old = self._memory.latest - segment.first > ROLL_NANOSECONDS
             if full or old or segment.end != offset:
                 self._active = None
-                self._lines = active.lines
                 active.close(sync=False)
+        if self._lines_before is None:
+            last = self._segments.newest
+            self._lines_before = last.lines_before(last.end) if last is not None else 0
+            self._lines = self._lines_before
+        before = self._lines_before
+        marks = [Mark(mark.offset, before + mark.lines, mark.nanoseconds) for mark in marks]
         if self._active is None:
-            if self._lines is None:
-                last = self._segments[-1] if self._segments else None
-                self._lines = last.lines_before(last.end) if last is not None else 0
             if self._prepare is not None:
                 self._prepare()
             with self._lock:
                 came = self._memory.when(offset)
-            if not times or times[0][0] != offset:
-                times = [(offset, came), *times]
+            if not marks or marks[0].offset != offset:
+                marks.insert(0, Mark(offset, self._lines, came))
             segment = Segment(folder, offset, 0, self._lines, came, came)
             self._active = SegmentWriter(segment, self._write)
             with self._lock:
-                self._segments.append(segment)
+                self._segments.add(segment)
                 self._shrink()
-        self._active.append(data, times)
+        self._active.append(parts, marks)
+        self._lines = self._active.lines
 
     def _fail(self, error: OSError) -> None:
         with self._lock:
@@ -186,13 +193,18 @@ class Journal:
             self._memory.trim(min(end - self._memory_bytes, self._written))
 
     def close(self) -> None:
-        """Write what is left and close the files; reading still works. Closing twice is fine."""
+        """Write what is left and close the files; reading still works. Closing twice is fine.
+
+        What is on the disk is let go from memory: ended consoles are many, and seldom read.
+        """
         self.write_pending()
         with self._writing:
             active, self._active = self._active, None
             if active is not None:
-                self._lines = active.lines
                 active.close()
+        if self.folder is not None:
+            with self._lock:
+                self._memory.trim(self._written)
 
     # Retention
 
@@ -205,21 +217,25 @@ class Journal:
     def oldest(self) -> int | None:
         """When the oldest segment that may be dropped was last written; None without one."""
         with self._lock:
-            return self._segments[0].last if self._droppable() else None
+            oldest = self._droppable()
+            return oldest.last if oldest is not None else None
 
     def drop_oldest(self) -> int:
         """Delete the oldest segment unless it is being written; says how many bytes that freed."""
         with self._lock:
-            return self._drop_oldest() if self._droppable() else 0
+            return self._drop_oldest() if self._droppable() is not None else 0
 
-    def _droppable(self) -> bool:
-        return bool(self._segments) and not self._is_active(self._segments[0])
+    def _droppable(self) -> Segment | None:
+        oldest = self._segments.oldest
+        return None if oldest is None or self._is_active(oldest) else oldest
 
     def _is_active(self, segment: Segment) -> bool:
         return self._active is not None and self._active.segment is segment
 
     def _drop_oldest(self) -> int:
-        segment = self._segments.pop(0)
+        segment = self._segments.oldest
+        assert segment is not None
+        self._segments.remove(segment)
         self._memory.drop(segment.end)
         try:
             segment.delete()
@@ -237,21 +253,14 @@ class Journal:
     def held(self, offset: int) -> int:
         """The first offset at or after this one that is held, or the end."""
         with self._lock:
-            found = self._memory.held(offset)
-            at = bisect_right(self._segments, offset, key=lambda segment: segment.end)
-            if at < len(self._segments) and self._segments[at].size:
-                on_disk = max(offset, self._segments[at].base)
-                found = on_disk if found is None else min(found, on_disk)
-            return self._memory.end if found is None else found
+            found = [self._memory.held(offset), self._segments.held(offset)]
+            return min((at for at in found if at is not None), default=self._memory.end)
 
     def behind(self, offset: int) -> int:
         """One past the last byte that is held before this offset; the first one when none is."""
         with self._lock:
-            found = self._memory.behind(offset) or 0
-            at = bisect_left(self._segments, offset, key=lambda segment: segment.base) - 1
-            if at >= 0:
-                found = max(found, min(offset, self._segments[at].end))
-            return max(found, self.first_offset)
+            found = [self._memory.behind(offset), self._segments.behind(offset)]
+            return max(self.first_offset, *(at for at in found if at is not None), 0)
 
     def read(self, offset: int, max_bytes: int) -> bytes:
         """At most `max_bytes` from `offset` on; fewer at a gap; none at the end or inside a gap."""
@@ -259,9 +268,8 @@ class Journal:
             data = self._memory.read(offset, max_bytes)
             if data:
                 return data
-            at = bisect_right(self._segments, offset, key=lambda segment: segment.end)
-            segment = self._segments[at] if at < len(self._segments) else None
-        if segment is None or offset < segment.base:
+            segment = self._segments.reaching(offset)
+        if segment is None or offset < segment.base or max_bytes <= 0:
             return b""
         try:
             data = segment.read(offset, max_bytes)
@@ -270,7 +278,7 @@ class Journal:
         if not data:
             # Retention took it meanwhile, or somebody deleted the file: a gap from now on.
             with self._lock:
-                if segment in self._segments and not self._is_active(segment):
+                if not self._is_active(segment):
                     self._segments.remove(segment)
         return data
 
@@ -281,48 +289,31 @@ class Journal:
         start, wanted = search(self, lines, nearby)
         if wanted == 0 or start <= floor:
             return start
-        try:
-            return max(floor, self._by_index(start, wanted))
-        except FileNotFoundError:
-            return self.first_offset
-
-    def _by_index(self, position: int, wanted: int) -> int:
-        """Where the text begins that has `wanted` newlines between it and `position`."""
         with self._lock:
             segments = list(self._segments)
-        at = bisect_left(segments, position, key=lambda segment: segment.base) - 1
-        if at < 0:
+        try:
+            return max(floor, lines_back(segments, start, wanted) or 0)
+        except FileNotFoundError:
             return self.first_offset
-        line = segments[at].lines_before(min(position, segments[at].end)) - wanted + 1
-        if line <= segments[0].lines:
-            return segments[0].base
-        # The newline of that number is in the last segment that has fewer before it.
-        at = bisect_left(segments, line, key=lambda segment: segment.lines) - 1
-        return segments[at].after_line(line)
 
     def since(self, when: float) -> int:
         """Where what came at or after this Unix time begins, at most a tenth of a second early."""
         # What follows a mark came within MARK_NANOSECONDS of it.
         nanoseconds = int(when * 1e9) - MARK_NANOSECONDS
         with self._lock:
-            times, segments = list(self._memory.times), list(self._segments)
+            marks, segments = list(self._memory.marks), list(self._segments)
             first, end = self.first_offset, self.end_offset
-        at = bisect_left(times, nanoseconds, key=lambda mark: mark[1])
+        at = bisect_left(marks, nanoseconds, key=lambda mark: mark.nanoseconds)
         if at > 0 or not segments:
-            return max(times[at][0], first) if at < len(times) else end
-        later = bisect_left(segments, nanoseconds, key=lambda segment: segment.first)
-        if later > 0:
-            for mark in segments[later - 1].marks():
-                if mark.nanoseconds >= nanoseconds:
-                    return mark.offset
-        found = [times[0][0]] if times else [end]
-        return max(first, min(found + [segment.base for segment in segments[later : later + 1]]))
+            return max(marks[at].offset, first) if at < len(marks) else end
+        found = [marks[0].offset if marks else end, first_since(segments, nanoseconds)]
+        return max(first, min(at for at in found if at is not None))
 
     def times(self, start: int, end: int) -> list[tuple[int, float]]:
         """Known (offset, Unix time) pairs in this range, ascending."""
         with self._lock:
             segments = [part for part in self._segments if part.base < end and part.end > start]
-            known = dict(self._memory.times)
+            known = {mark.offset: mark.nanoseconds for mark in self._memory.marks}
         for segment in segments:
             known |= {mark.offset: mark.nanoseconds for mark in segment.marks()}
         return [(at, known[at] / 1e9) for at in sorted(known) if start <= at < end]

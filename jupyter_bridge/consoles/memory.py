@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 
-from jupyter_bridge.consoles.segments import BLOCK_BYTES
+from jupyter_bridge.consoles.segment import BLOCK_BYTES, Mark
 
 # One mark at most this often: playback is this exact, `since` too.
 MARK_NANOSECONDS = 100_000_000
+# From here on what comes is kept as it is; less is gathered into blocks. A fast terminal's bytes
+# are so copied not once on their way to the disk.
+WHOLE_BYTES = 16 * 1024
 
 
 class Memory:
@@ -15,11 +18,13 @@ class Memory:
 
     def __init__(self, end: int) -> None:
         self.end = end
-        self.times: list[tuple[int, int]] = []
-        """(offset, nanoseconds), ascending in both."""
+        self.marks: list[Mark] = []
+        """Ascending; their lines are counted from where this memory began."""
         self.latest = 0
+        self._lines = 0
         self._bases: list[int] = []
-        self._blocks: list[bytearray] = []
+        # Only the last one ever grows, and only when it is a bytearray.
+        self._blocks: list[bytes | bytearray] = []
 
     @property
     def first(self) -> int:
@@ -27,22 +32,27 @@ class Memory:
         return self._bases[0] if self._bases else self.end
 
     def append(self, data: bytes, now: int) -> None:
-        """Keep a copy of these bytes at the end."""
+        """Keep these bytes, which came `now` (nanoseconds), at the end."""
         self.latest = now = max(now, self.latest)
         last = self._blocks[-1] if self._blocks else None
         follows = last is not None and self._bases[-1] + len(last) == self.end
         if (
-            not self.times
+            not self.marks
             or not follows
-            or now - self.times[-1][1] >= MARK_NANOSECONDS
-            or self.end - self.times[-1][0] >= BLOCK_BYTES
+            or now - self.marks[-1].nanoseconds >= MARK_NANOSECONDS
+            or self.end - self.marks[-1].offset >= BLOCK_BYTES
         ):
-            self.times.append((self.end, now))
-        if last is None or not follows or len(last) >= BLOCK_BYTES:
+            self.marks.append(Mark(self.end, self._lines, now))
+        # Here and not where the index is written: the bytes are still in the processor's cache.
+        self._lines += data.count(b"\n")
+        if isinstance(data, bytes) and len(data) >= WHOLE_BYTES:
+            self._bases.append(self.end)
+            self._blocks.append(data)
+        elif isinstance(last, bytearray) and follows and len(last) < BLOCK_BYTES:
+            last += data
+        else:
             self._bases.append(self.end)
             self._blocks.append(bytearray(data))
-        else:
-            last += data
         self.end += len(data)
 
     def skip(self, lost: int) -> None:
@@ -51,20 +61,30 @@ class Memory:
 
     def read(self, offset: int, max_bytes: int) -> bytes:
         """At most `max_bytes` from `offset` on, up to a gap."""
+        parts = self.parts(offset, max_bytes)
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    def parts(self, offset: int, max_bytes: int) -> list[bytes]:
+        """The same, in pieces, which are not copied where they need not be."""
         at = bisect_right(self._bases, offset) - 1
         if at < 0:
-            return b""
+            return []
         parts: list[bytes] = []
         while at < len(self._bases) and self._bases[at] <= offset and max_bytes > 0:
             start = offset - self._bases[at]
-            part = bytes(self._blocks[at][start : start + max_bytes])
+            block = self._blocks[at]
+            if isinstance(block, bytes):
+                part = block[start : start + max_bytes]
+            else:  # through a view, which does not copy what is then copied
+                with memoryview(block) as view:
+                    part = bytes(view[start : start + max_bytes])
             if not part:
                 break
             parts.append(part)
             offset += len(part)
             max_bytes -= len(part)
             at += 1
-        return parts[0] if len(parts) == 1 else b"".join(parts)
+        return parts
 
     def held(self, offset: int) -> int | None:
         """The first offset at or after this one that is held."""
@@ -79,21 +99,20 @@ class Memory:
         at = bisect_left(self._bases, offset) - 1
         return min(offset, self._bases[at] + len(self._blocks[at])) if at >= 0 else None
 
-    def marks(self, start: int, end: int) -> list[tuple[int, int]]:
-        """The known times of bytes in this range."""
-        at = bisect_left(self.times, (start, 0))
-        return self.times[at : bisect_left(self.times, (end, 0))]
+    def marks_in(self, start: int, end: int) -> list[Mark]:
+        """What is known of bytes in this range."""
+        return self.marks[self._at(start) : self._at(end)]
 
     def when(self, offset: int) -> int:
         """When the byte at this offset came, or the latest known time before that."""
-        at = bisect_right(self.times, offset, key=lambda mark: mark[0]) - 1
-        return self.times[at][1] if at >= 0 else self.latest
+        at = self._at(offset + 1) - 1
+        return self.marks[at].nanoseconds if at >= 0 else self.latest
 
     def drop(self, floor: int) -> None:
         """Forget everything before this offset."""
         self.trim(floor)
         if self._bases and self._bases[0] < floor:
-            del self._blocks[0][: floor - self._bases[0]]
+            self._blocks[0] = self._blocks[0][floor - self._bases[0] :]
             self._bases[0] = floor
 
     def trim(self, floor: int) -> None:
@@ -104,5 +123,7 @@ class Memory:
         if count:
             del self._bases[:count], self._blocks[:count]
             # The mark before the first byte says when that came; it stays.
-            at = bisect_right(self.times, self.first, key=lambda mark: mark[0]) - 1
-            del self.times[: max(0, at)]
+            del self.marks[: max(0, self._at(self.first + 1) - 1)]
+
+    def _at(self, offset: int) -> int:
+        return bisect_left(self.marks, offset, key=lambda mark: mark.offset)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import AsyncGenerator, Callable
-from datetime import datetime, timezone
 from typing import Any
 
 from jupyter_bridge import observe
@@ -22,6 +21,7 @@ from jupyter_bridge.consoles.stop import Stop
 from jupyter_bridge.consoles.typed import Typed
 from jupyter_bridge.problems import Gone, Problem
 from jupyter_bridge.seams import Exit
+from jupyter_bridge.wire.times import now, to_iso
 
 # A prompt that is drawn just now is not "busy", seconds.
 PROMPT_GRACE = 0.3
@@ -67,7 +67,7 @@ class Run:
         self._fresh = fresh
         self._on_end = on_end
         self._loop = asyncio.get_running_loop()
-        self._created = datetime.now(timezone.utc)
+        self._created = now()
         self._since: float | None = None
         self._seconds = 0.0
         self._shell = Shell(console)
@@ -231,7 +231,7 @@ class Run:
             exit_code=self._exit_code,
             truncated=self.spool.truncated,
             cwd=self._cwd,
-            started=self._created.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            started=to_iso(self._created),
             seconds=round(self.seconds, 6),
             start_offset=self._offsets[0],
             end_offset=self._offsets[1],

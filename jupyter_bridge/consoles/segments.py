@@ -1,204 +1,96 @@
-"""The files of a Journal: segments named by the offset of their first byte, each with an index.
+"""Segments: what of a Journal is on the disk, ascending, with gaps between where bytes are missing.
 
-    00000000000000000000.log   the bytes, as they are
-    00000000000000000000.idx   records of three u64, big-endian: an offset, the number of newlines
-                               before it (since the console began), the Unix time in nanoseconds
-                               when the byte there came
-
-A segment is written once, by one writer, and never again after a crash: whoever goes on begins a
-new one. So the .log needs no repair, and of the .idx only whole records that lie within it count.
+Not thread-safe. What reads files takes a list of segments, so that no lock need be held meanwhile.
 """
 
 from __future__ import annotations
 
-import os
-import struct
-from bisect import bisect_right
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-RECORD = struct.Struct(">QQQ")
-BLOCK_BYTES = 64 * 1024
-
-Write = Callable[[int, bytes], int]
+from jupyter_bridge.consoles.segment import Segment
 
 
-@dataclass
-class Mark:
-    """What was known about one byte: where it stands, how many newlines before it, when it came."""
+class Segments:
+    """The segments in a folder. Files that are none are left alone."""
 
-    offset: int
-    lines: int
-    nanoseconds: int
+    def __init__(self, folder: Path | None) -> None:
+        self._segments = _load(folder) if folder is not None and folder.exists() else []
 
+    def __len__(self) -> int:
+        return len(self._segments)
 
-@dataclass
-class Segment:
-    """One piece of a console, from `base` up to `end`, as far as it is on the disk."""
+    def __iter__(self) -> Iterator[Segment]:
+        return iter(self._segments)
 
-    folder: Path
-    base: int
-    size: int
-    lines: int
-    """Newlines before `base`, since the console began."""
-    first: int
-    """When its first byte came, in nanoseconds."""
-    last: int
-    """When it was last written."""
-    index_size: int = 0
+    def __contains__(self, segment: Segment) -> bool:
+        return any(one is segment for one in self._segments)
 
     @property
-    def end(self) -> int:
-        """One past its last byte."""
-        return self.base + self.size
+    def oldest(self) -> Segment | None:
+        """The first one, or None."""
+        return self._segments[0] if self._segments else None
 
     @property
-    def log_path(self) -> Path:
-        """Where the bytes are."""
-        return self.folder / f"{self.base:020d}.log"
+    def newest(self) -> Segment | None:
+        """The last one, or None."""
+        return self._segments[-1] if self._segments else None
 
     @property
-    def index_path(self) -> Path:
-        """Where its index is."""
-        return self.folder / f"{self.base:020d}.idx"
+    def bytes(self) -> int:
+        """What they and their indexes take."""
+        return sum(segment.size + segment.index_size for segment in self._segments)
 
-    @classmethod
-    def load(cls, folder: Path, base: int, before: Segment | None) -> Segment:
-        """A segment as a writer left it, however that ended, and the one before it."""
-        segment = cls(folder, base, 0, 0, 0, 0)
-        stat = segment.log_path.stat()
-        segment.size, segment.last = stat.st_size, stat.st_mtime_ns
-        segment.first = segment.last
-        try:
-            with segment.index_path.open("rb") as file:
-                segment.index_size = os.fstat(file.fileno()).st_size
-                record = file.read(RECORD.size)
-        except FileNotFoundError:
-            record = b""
-        if len(record) == RECORD.size and RECORD.unpack(record)[0] == base:
-            _, segment.lines, segment.first = RECORD.unpack(record)
-        elif before is not None:
-            segment.lines = before.lines_before(before.end)
-        return segment
+    def add(self, segment: Segment) -> None:
+        """Put this one, which begins behind all others, at the end."""
+        self._segments.append(segment)
 
-    def read(self, offset: int, max_bytes: int) -> bytes:
-        """Bytes from `offset` on; raises FileNotFoundError once retention took the segment."""
-        with self.log_path.open("rb", buffering=0) as file:
-            file.seek(offset - self.base)
-            return file.read(min(max_bytes, self.end - offset))
+    def remove(self, segment: Segment) -> None:
+        """Forget this one; its files are not touched."""
+        self._segments = [one for one in self._segments if one is not segment]
 
-    def marks(self) -> list[Mark]:
-        """The index: whole records within the segment, ascending; stops at the first bad one."""
-        try:
-            data = self.index_path.read_bytes()
-        except FileNotFoundError:
-            return []
-        marks: list[Mark] = []
-        for values in RECORD.iter_unpack(data[: len(data) // RECORD.size * RECORD.size]):
-            mark = Mark(*values)
-            if not self.base <= mark.offset <= self.end or (
-                marks and (mark.offset <= marks[-1].offset or mark.lines < marks[-1].lines)
-            ):
-                break
-            marks.append(mark)
-        return marks
+    def reaching(self, offset: int) -> Segment | None:
+        """The first one that ends behind this offset."""
+        at = bisect_right(self._segments, offset, key=lambda segment: segment.end)
+        return self._segments[at] if at < len(self._segments) else None
 
-    def lines_before(self, offset: int) -> int:
-        """Newlines before `offset`, since the console began."""
-        marks = self.marks()
-        at = bisect_right(marks, offset, key=lambda mark: mark.offset) - 1
-        start, lines = (marks[at].offset, marks[at].lines) if at >= 0 else (self.base, self.lines)
-        while start < offset:
-            block = self.read(start, min(BLOCK_BYTES, offset - start))
-            if not block:
-                break
-            lines += block.count(b"\n")
-            start += len(block)
-        return lines
+    def held(self, offset: int) -> int | None:
+        """The first offset at or after this one that is held."""
+        segment = self.reaching(offset)
+        return max(offset, segment.base) if segment is not None and segment.size else None
 
-    def after_line(self, line: int) -> int:
-        """Where the text after the newline number `line` (counted from 1) begins."""
-        marks = self.marks()
-        # The last mark with fewer newlines before it: the one we look for is behind it.
-        at = bisect_right(marks, line - 1, key=lambda mark: mark.lines) - 1
-        start, lines = (marks[at].offset, marks[at].lines) if at >= 0 else (self.base, self.lines)
-        while start < self.end:
-            block = self.read(start, BLOCK_BYTES)
-            if not block:
-                break
-            count = block.count(b"\n")
-            if lines + count >= line:
-                position = -1
-                for _ in range(line - lines):
-                    position = block.index(b"\n", position + 1)
-                return start + position + 1
-            lines += count
-            start += len(block)
-        return self.end
-
-    def delete(self) -> None:
-        """Remove its files; a reader that has them open reads on."""
-        self.log_path.unlink(missing_ok=True)
-        self.index_path.unlink(missing_ok=True)
+    def behind(self, offset: int) -> int | None:
+        """One past the last byte that is held before this offset."""
+        at = bisect_left(self._segments, offset, key=lambda segment: segment.base) - 1
+        return min(offset, self._segments[at].end) if at >= 0 else None
 
 
-class SegmentWriter:
-    """The one who writes a new segment. Raises OSError; what was written stays readable."""
-
-    def __init__(self, segment: Segment, write: Write = os.write) -> None:
-        self.segment = segment
-        self._write = write
-        self._lines = segment.lines
-        self._log = _create(segment.log_path)
-        try:
-            self._index = _create(segment.index_path)
-        except BaseException:
-            os.close(self._log)
-            raise
-
-    @property
-    def lines(self) -> int:
-        """Newlines before the segment's end, since the console began."""
-        return self._lines
-
-    def append(self, data: bytes, times: Sequence[tuple[int, int]]) -> None:
-        """Write the bytes, then index records for the (offset, nanoseconds) that lie in them."""
-        start = self.segment.end
-        records = []
-        at = 0
-        for offset, nanoseconds in times:
-            self._lines += data.count(b"\n", at, offset - start)
-            at = offset - start
-            records.append(RECORD.pack(offset, self._lines, nanoseconds))
-        self._lines += data.count(b"\n", at)
-        self._write_all(self._log, data)
-        self.segment.size += len(data)
-        if times:
-            self.segment.last = times[-1][1]
-            index = b"".join(records)
-            self._write_all(self._index, index)
-            self.segment.index_size += len(index)
-
-    def close(self, sync: bool = True) -> None:
-        """Close both files, on the disk for good unless `sync` is false; twice is fine."""
-        log, index = self._log, self._index
-        self._log = self._index = -1
-        for number in (log, index):
-            if number >= 0:
-                try:
-                    if sync:
-                        os.fsync(number)
-                finally:
-                    os.close(number)
-
-    def _write_all(self, number: int, data: bytes) -> None:
-        while data:
-            data = data[self._write(number, data) :]
+def lines_back(segments: Sequence[Segment], position: int, newlines: int) -> int | None:
+    """Where the text begins that has so many newlines between it and `position`; the first byte
+    where there are fewer, None where nothing is held before it. Raises FileNotFoundError."""
+    at = bisect_left(segments, position, key=lambda segment: segment.base) - 1
+    if at < 0:
+        return None
+    line = segments[at].lines_before(min(position, segments[at].end)) - newlines + 1
+    if line <= segments[0].lines:
+        return segments[0].base
+    # The newline of that number is in the last segment that has fewer before it.
+    at = bisect_left(segments, line, key=lambda segment: segment.lines) - 1
+    return segments[at].after_line(line)
 
 
-def load_segments(folder: Path) -> list[Segment]:
-    """The segments in a folder, ascending; files that are none are left alone."""
+def first_since(segments: Sequence[Segment], nanoseconds: int) -> int | None:
+    """Where what came at or after this time begins, as far as the indexes know."""
+    later = bisect_left(segments, nanoseconds, key=lambda segment: segment.first)
+    if later > 0:
+        for mark in segments[later - 1].marks():
+            if mark.nanoseconds >= nanoseconds:
+                return mark.offset
+    return segments[later].base if later < len(segments) else None
+
+
+def _load(folder: Path) -> list[Segment]:
     bases = sorted(
         int(path.stem)
         for path in folder.glob("*.log")
@@ -210,7 +102,3 @@ def load_segments(folder: Path) -> list[Segment]:
         if segment.size and (not segments or base >= segments[-1].end):
             segments.append(segment)
     return segments
-
-
-def _create(path: Path) -> int:
-    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC, 0o600)

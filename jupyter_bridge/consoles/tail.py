@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from jupyter_bridge.consoles.segments import BLOCK_BYTES
+from jupyter_bridge.consoles.segment import BLOCK_BYTES
 
 # A tail sends at most this much where lines are long, so that no newline is no flood.
 TAIL_BYTES = 1024 * 1024

@@ -80,7 +80,7 @@ class View:
         resumed: bool = False,
     ) -> None:
         self.console = console
-        self.offset = start
+        self.offset = self._start = start
         self.gaps = 0
         self._follow = follow
         self._present = console.end_offset
@@ -149,10 +149,10 @@ class View:
         if self.offset >= self._present:
             pieces += self._history.flush()
             self._history = None
-        return self._pass(pieces)
+        return self._pass([_behind(self._start, piece) for piece in pieces])
 
     async def _look_back(self) -> None:
-        """Begin as if what stands just before had been seen, so that no half sequence comes."""
+        """Begin as if what stands just before had been seen, so that the rest of a query is one."""
         if self._resumed and self._history is not None and self.offset < self._present:
             start = max(self.console.first_offset, self.offset - LOOKBACK_BYTES)
             before = await self.console.fetch(start, self.offset - start)
@@ -162,7 +162,7 @@ class View:
     def _rest(self) -> list[Step]:
         """What was held back because it might have been the beginning of a sequence."""
         pieces = self._history.flush() if self._history is not None else []
-        steps = self._pass(pieces)
+        steps = self._pass([_behind(self._start, piece) for piece in pieces])
         if self._stripper is not None:
             steps += self._match(self._stripper.flush())
         return steps
@@ -183,6 +183,12 @@ class View:
                 return steps
             steps.append(Output(offset, data))
         return steps
+
+
+def _behind(start: int, piece: ansi.Piece) -> ansi.Piece:
+    """What of a piece stands at or after `start`: who resumes in a sequence has its beginning."""
+    before = max(0, start - piece.offset)
+    return ansi.Piece(piece.offset + before, piece.data[before:])
 
 
 def ended(console: Console) -> Ended:

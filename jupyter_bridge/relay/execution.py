@@ -11,7 +11,6 @@ import asyncio
 import uuid
 from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from datetime import datetime, timezone
 from typing import Any
 
 import msgspec
@@ -23,6 +22,7 @@ from jupyter_bridge.relay.models import ErrorModel, ExecuteBody, ExecutionModel,
 from jupyter_bridge.relay.relay import Relay
 from jupyter_bridge.wire import kernel
 from jupyter_bridge.wire.outputs import MESSAGES, Outputs
+from jupyter_bridge.wire.times import now, to_iso
 
 # After an interrupt a kernel gets this long to come to an end before the answer is given, seconds.
 INTERRUPT_GRACE = 5.0
@@ -78,7 +78,7 @@ class Execution:
         self._interrupt = interrupt
         self._on_end = on_end
         self._on_update = on_update
-        self._started = datetime.now(timezone.utc)
+        self._started = now()
         self._loop = asyncio.get_running_loop()
         self._start = self._loop.time()
         self._seconds: float | None = None
@@ -335,7 +335,7 @@ class Execution:
             execution_count=self._count,
             outputs=self.outputs.outputs,
             user_expressions=reply.get("user_expressions") or {},
-            started=self._started.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            started=to_iso(self._started),
             seconds=round(seconds, 6),
         )
         if reply.get("status") == "error":

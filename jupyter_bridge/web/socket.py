@@ -91,6 +91,13 @@ class BridgeSocket(Door, WebSocketMixin, WebSocketHandler, JupyterHandler):
     def on_frame(self, frame: str | bytes) -> Awaitable[None] | None:
         """One frame of the client; raising a Problem ends the socket."""
 
+    def on_close(self) -> None:
+        # The host pings on, which holds all of a socket that is gone until the next ping is due.
+        pinging: Any = self.ping_callback
+        if pinging is not None:
+            pinging.stop()
+        super().on_close()
+
     def fail(self, problem: Problem) -> None:
         """Tell the Problem in a last text frame and close with 4000 + its status."""
         if self._ended:

@@ -202,7 +202,10 @@ class Table:
             file.write_text(json.dumps(self.to_json(), indent=1) + "\n")
         if document:
             between = (f"<!-- bench {self.name} -->", f"<!-- end bench {self.name} -->")
-            before, rest = DOCUMENT.read_text().split(between[0])
+            text = DOCUMENT.read_text()
+            if between[0] not in text:
+                text += f"\n## {self.name.capitalize()}\n\n{between[0]}\n{between[1]}\n"
+            before, rest = text.split(between[0])
             after = rest.split(between[1])[1]
             table = f"{between[0]}\n{self.markdown()}\n{between[1]}"
             DOCUMENT.write_text(before + table + after)

@@ -5,8 +5,10 @@ from pathlib import Path
 import pytest
 
 from jupyter_bridge.client import BridgeClient, connect
+from jupyter_bridge.client.consoles import Line
 from jupyter_bridge.problems import Conflict, NotFound
 from jupyter_bridge.wire.console import Ended, Matched, Output, Start, Trouble
+from tests.cable import Cable
 from tests.conftest import Server, start_server
 
 PATIENCE = 60.0
@@ -70,6 +72,52 @@ async def test_a_followed_tail_survives_the_server(tmp_path: Path) -> None:
             assert (await bridge.consoles.get("mine")).epoch == mine.epoch
     finally:
         server.stop()
+
+
+async def test_a_line_waits_while_it_is_broken(bridge_server: Server) -> None:
+    """What is typed while there is no line comes when there is one, once; closing does not wait."""
+    async with BridgeClient(bridge_server.url, bridge_server.token) as direct:
+        mine = await direct.consoles.open(shell_command=["/bin/sh", "-c", "stty -echo; exec cat"])
+        try:
+            with Cable(bridge_server.url) as cable:
+                async with BridgeClient(cable.url, bridge_server.token) as bridge:
+                    line = await bridge.consoles.interact(mine).open()
+                    await line.write(b"one\n")
+                    assert await said(line, b"one\r\n") == b"one\r\n"
+                    cable.cut()
+                    reading = asyncio.ensure_future(said(line, b"two\r\n"))
+                    while cable.refused == 0:
+                        await asyncio.sleep(0.01)
+                    writing = asyncio.ensure_future(line.write(b"two\n"))
+                    await asyncio.sleep(0)
+                    assert not writing.done()
+                    cable.mend()
+                    await asyncio.wait_for(writing, PATIENCE)
+                    assert await asyncio.wait_for(reading, PATIENCE) == b"two\r\n"
+                    cable.cut()
+                    refused = cable.refused
+                    reading = asyncio.ensure_future(said(line, b"three"))
+                    while cable.refused == refused:
+                        await asyncio.sleep(0.01)
+                    writing = asyncio.ensure_future(line.write(b"three\n"))
+                    while cable.refused <= refused + 3:
+                        await asyncio.sleep(0.01)
+                    await line.close()
+                    assert await asyncio.wait_for(reading, PATIENCE) == b""
+                    with pytest.raises(Conflict):
+                        await asyncio.wait_for(writing, PATIENCE)
+        finally:
+            await direct.consoles.end(mine, purge=True)
+
+
+async def said(line: Line, text: bytes) -> bytes:
+    """What a line says until it has said this, or ends."""
+    got = b""
+    async for frame in line:
+        got += frame.data if isinstance(frame, Output) else b""
+        if text in got:
+            break
+    return got
 
 
 def test_plain_calls_do_the_same(bridge_server: Server) -> None:

@@ -127,6 +127,22 @@ async def test_a_slow_disk_pauses_the_producer(
         assert everything(console) == b"x" * 2000
 
 
+async def test_much_is_written_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A little waits for more to come; a burst does not, so that its producer need not pause."""
+    monkeypatch.setattr("jupyter_bridge.consoles.archive.WRITE_SECONDS", 3600.0)
+    monkeypatch.setattr("jupyter_bridge.consoles.archive.HURRY_BYTES", 1000)
+    archive = Archive(tmp_path / "c")
+    _, journal = archive.create({"name": "1", "epoch": "e", "started": "2026"})
+    try:
+        journal.append(b"x" * 900)
+        archive.poke(journal.backlog)
+        journal.append(b"x" * 900)
+        archive.poke(journal.backlog)
+        await until(lambda: journal.backlog == 0)
+    finally:
+        archive.stop()
+
+
 async def test_a_folder_that_cannot_be_written_is_told_once(tmp_path: Path) -> None:
     """Recording goes on in memory, and the operator hears of it one time."""
     (tmp_path / "consoles").write_text("this is no folder")

@@ -17,7 +17,9 @@ from hypothesis.stateful import (
 )
 
 from jupyter_bridge.consoles import journal as journal_module
+from jupyter_bridge.consoles import memory as memory_module
 from jupyter_bridge.consoles.journal import Journal
+from jupyter_bridge.consoles.segment import Parts
 
 TEXTS = st.one_of(
     st.binary(max_size=30),
@@ -33,9 +35,14 @@ class JournalAgainstBytes(RuleBasedStateMachine):
     """A Journal answers like a plain list of bytes, whenever the process dies."""
 
     @initialize(
-        segment=st.integers(1, 60), memory=st.integers(0, 80), maximum=st.integers(40, 2000)
+        segment=st.integers(1, 60),
+        memory=st.integers(0, 80),
+        maximum=st.integers(40, 2000),
+        whole=st.integers(1, 40),
     )
-    def begin(self, segment: int, memory: int, maximum: int) -> None:
+    def begin(self, segment: int, memory: int, maximum: int, whole: int) -> None:
+        self.whole = mock.patch.object(memory_module, "WHOLE_BYTES", whole)
+        self.whole.start()
         self.folder = tempfile.TemporaryDirectory()
         self.sizes = {"segment_bytes": segment, "memory_bytes": memory, "max_bytes": maximum}
         self.said: list[int | None] = []
@@ -56,7 +63,8 @@ class JournalAgainstBytes(RuleBasedStateMachine):
             **self.sizes,
         )
 
-    def write(self, number: int, data: bytes) -> int:
+    def write(self, number: int, parts: Parts) -> int:
+        data = b"".join(parts)
         if self.fuse is not None:
             if self.fuse < len(data):
                 os.write(number, data[: self.fuse])
@@ -66,6 +74,7 @@ class JournalAgainstBytes(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         if hasattr(self, "folder"):
+            self.whole.stop()
             self.journal.close()
             self.folder.cleanup()
 
@@ -214,10 +223,10 @@ def test_a_full_disk_is_told_once_and_recording_goes_on(make: Callable[..., Jour
     told: list[OSError] = []
     budget = itertools.count()
 
-    def write(number: int, data: bytes) -> int:
+    def write(number: int, parts: Parts) -> int:
         if next(budget) >= 6:
             raise OSError(28, "No space left on device")
-        return os.write(number, data)
+        return os.writev(number, parts)
 
     journal = make(write=write, on_trouble=told.append, segment_bytes=10, memory_bytes=0)
     for i in range(20):
@@ -227,6 +236,25 @@ def test_a_full_disk_is_told_once_and_recording_goes_on(make: Callable[..., Jour
     assert journal.read(0, 10) == b"000000000\n"
     assert journal.read(190, 10) == b"000000019\n"
     assert journal.backlog == 0
+
+
+def test_a_write_that_takes_a_part_is_gone_on_with(make: Callable[..., Journal]) -> None:
+    """A disk that takes seven bytes at a time gets all of them, once, across the blocks."""
+
+    def write(number: int, parts: Parts) -> int:
+        return os.write(number, b"".join(parts)[:7])
+
+    said = b"".join(b"%09d\n" % i for i in range(2000))
+    with mock.patch.object(memory_module, "WHOLE_BYTES", 100):
+        journal = make(write=write, segment_bytes=5000, memory_bytes=0)
+        for start, end in itertools.pairwise([0, 10, 400, 403, 411, 9000, 9001, len(said)]):
+            journal.append(said[start:end])
+        journal.write_pending()
+        assert journal.backlog == 0
+        assert b"".join(map(journal.read, range(0, len(said), 10), [10] * 2000)) == said
+        with mock.patch.object(journal_module, "TAIL_BYTES", 10):
+            assert [journal.tail(lines) for lines in (1, 900, 2000)] == [19990, 11000, 0]
+    journal.close()
 
 
 def test_no_folder_keeps_memory_only_and_bounds_it() -> None:
@@ -275,6 +303,18 @@ def test_a_segment_that_vanished_is_a_gap(make: Callable[..., Journal]) -> None:
     assert journal.held(10) == 20
     assert journal.read(20, 5) == b"01234"
     journal.close()
+
+
+def test_reading_nothing_takes_nothing_away(make: Callable[..., Journal]) -> None:
+    """Asked for no byte, the journal gives none, and has the others as before."""
+    journal = make(memory_bytes=0)
+    journal.append(b"0123456789")
+    journal.close()
+    for again in (journal, make()):
+        assert again.read(0, 0) == b""
+        assert again.read(0, 100) == b"0123456789"
+        assert not again.near(0)  # nor does it hold in memory what is on the disk
+        again.close()
 
 
 def test_an_index_torn_or_lost_costs_nothing(make: Callable[..., Journal]) -> None:

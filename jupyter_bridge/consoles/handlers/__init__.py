@@ -10,8 +10,9 @@ from jupyter_bridge.consoles.handlers.consoles import (
     RecordingHandler,
     SendHandler,
 )
+from jupyter_bridge.consoles.handlers.interact import InteractSocket
 from jupyter_bridge.consoles.handlers.run import OneRunHandler, RunInputHandler, RunsHandler
-from jupyter_bridge.consoles.handlers.tail import InteractSocket, TailSocket
+from jupyter_bridge.consoles.handlers.tail import TailSocket
 from jupyter_bridge.consoles.runs import Runs
 from jupyter_bridge.web import Route
 

@@ -124,3 +124,4 @@ class ChannelsSocket(BridgeSocket):
     def on_close(self) -> None:
         if self._seat is not None:
             self._seat.close()
+        super().on_close()

@@ -1,0 +1,160 @@
+"""ConsoleSocket: a View of a console as a websocket, in frames or as text."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from typing import Any
+
+from tornado.iostream import StreamClosedError
+from tornado.websocket import WebSocketClosedError
+
+from jupyter_bridge import observe
+from jupyter_bridge.consoles.asking import TailQuery, asked
+from jupyter_bridge.consoles.console import Console, Mode, Viewer
+from jupyter_bridge.consoles.consoles import Consoles
+from jupyter_bridge.consoles.handlers.access import resources_of
+from jupyter_bridge.consoles.handlers.shown import Text, counted
+from jupyter_bridge.consoles.view import Step, View
+from jupyter_bridge.problems import Problem
+from jupyter_bridge.web import BridgeSocket
+from jupyter_bridge.wire import console as wire
+
+# What the kernel holds for a viewer who does not read; its own limit is megabytes for each.
+SEND_BUFFER = 256 * 1024
+
+
+class ConsoleSocket(BridgeSocket):
+    """What tail and interact share: a viewer's seat, and a task that writes what the View gives."""
+
+    resources: tuple[str, ...] = ("bridge:consoles",)
+    subprotocols = (wire.SUBPROTOCOL,)
+    query_type: type[TailQuery] = TailQuery
+
+    def initialize(self, consoles: Consoles, events: observe.Events) -> None:
+        self.consoles = consoles
+        self.events = events
+        self._viewer: Viewer | None = None
+        self._pump: asyncio.Task[None] | None = None
+        self._telling: asyncio.Future[None] | None = None
+        self._news = False
+
+    @property
+    def _v1(self) -> bool:
+        # Tornado knows it only while the connection is there.
+        return self.ws_connection is not None and self.selected_subprotocol == wire.SUBPROTOCOL
+
+    async def _look_up(self, name: str, action: str, query: TailQuery, follow: bool) -> None:
+        self.resources = resources_of(name)
+        await self.authorize(action)
+        what = asked(query, self.request.headers, follow=follow)
+        self._console: Console = await self.consoles.open(name)
+        self._view: View = await what.view(self._console)
+
+    def _enter(self, mode: Mode) -> Viewer:
+        viewer = Viewer(self.username, mode, self._tell_viewers)
+        self._viewer = viewer
+        self._console.enter(viewer)
+        if mode == "steal":
+            self.events.emit("console_steal", user=viewer.user, console=self._console.name)
+        return viewer
+
+    def _start(self, mode: Mode) -> None:
+        if self.ws_connection is not None:
+            stream: Any = self.ws_connection.stream
+            stream.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
+        if self._v1:
+            self._send(wire.Start(self._console.end_offset, about(self._console)))
+        self._enter(mode)
+        self._pump = asyncio.ensure_future(self._write_all())
+
+    async def _write_all(self) -> None:
+        try:
+            reason = await (self._write_frames() if self._v1 else self._write_text())
+            self.close(1000, reason)
+        except Problem as problem:
+            self.fail(problem)
+        except (WebSocketClosedError, StreamClosedError):
+            pass
+
+    async def _write_frames(self) -> str:
+        reason = ""
+        async for step in counted(self._view):
+            await self.write_message(wire.to_server_frame(step), binary=True)
+            reason = _reason(step)
+        return reason
+
+    async def _write_text(self) -> str:
+        reason = ""
+        text = Text()
+        async for step in counted(self._view):
+            shown = text.of(step)
+            if shown:
+                await self.write_message(shown)
+            reason = _reason(step)
+        rest = text.rest()
+        if rest:
+            await self.write_message(rest)
+        return reason
+
+    def _tell_viewers(self) -> None:
+        """Say who is here; while the client does not read, only the latest counts."""
+        if not self._v1 or self._viewer is None or not self.open_for_frames:
+            return
+        if self._telling is not None and not self._telling.done():
+            self._news = True
+            return
+        self._news = False
+        viewers = [
+            {**viewer.to_json(), **({"you": True} if viewer is self._viewer else {})}
+            for viewer in self._console.viewers
+        ]
+        self._telling = self._send(wire.Viewers(self._console.end_offset, viewers))
+        if self._telling is not None:
+            self._telling.add_done_callback(self._told)
+
+    def _told(self, done: asyncio.Future[None]) -> None:
+        if not done.cancelled() and done.exception() is None and self._news:
+            self._tell_viewers()
+
+    def _send(self, frame: wire.ServerFrame) -> asyncio.Future[None] | None:
+        try:
+            return self.write_message(wire.to_server_frame(frame), binary=True)
+        except WebSocketClosedError:
+            return None
+
+    def fail(self, problem: Problem) -> None:
+        """As everywhere; who speaks console frames gets it as one."""
+        if not self._ended and self._v1 and self.open_for_frames:
+            self._ended = True
+            self._send(wire.Trouble(self._console.end_offset, problem.to_json()))
+            self.close(problem.close_code, problem.code)
+        else:
+            super().fail(problem)
+
+    def on_close(self) -> None:
+        viewer, self._viewer = self._viewer, None
+        if viewer is not None:
+            self._console.leave(viewer)
+        pump, self._pump, self._telling = self._pump, None, None
+        if pump is not None:
+            pump.cancel()
+        super().on_close()
+
+
+def about(console: Console) -> dict[str, Any]:
+    """What the first frame says."""
+    return {
+        "name": console.name,
+        "kind": console.kind,
+        "state": console.state,
+        "epoch": console.epoch,
+    }
+
+
+def _reason(step: Step) -> str:
+    if isinstance(step, wire.Matched):
+        return f"match {step.offset}-{step.to}"
+    if isinstance(step, wire.Ended):
+        return "ended"
+    return ""
