@@ -41,6 +41,8 @@ ANSWER_SECONDS = 30.0
 SILENCE_SECONDS = 60.0
 # An answer that is read whole; lists of 100,000 files are about 30 MiB.
 MAX_ANSWER = 128 << 20
+# A longer body is sent in pieces of this size: aiohttp would copy it several times.
+IN_ONE_GO = 256 << 10
 # Same-origin redirects (a missing slash, a login page's way back) come one or two at a time.
 MAX_REDIRECTS = 5
 # One transfer uses up to 8 streams; several run beside each other and beside the calls.
@@ -202,10 +204,14 @@ class Outbound:
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         target = self.policy.check_url(url)
         session = await self._open()
+        sent: bytes | AsyncIterator[memoryview] | None = body
+        if body is not None and len(body) > IN_ONE_GO:
+            # Once is enough: what has a body is not redirected.
+            sent, headers = _pieces(body), {**(headers or {}), "Content-Length": str(len(body))}
         for _ in range(MAX_REDIRECTS):
             try:
                 response = await session.request(
-                    method, target, headers=headers, data=body, timeout=clock, allow_redirects=False
+                    method, target, headers=headers, data=sent, timeout=clock, allow_redirects=False
                 )
             except (aiohttp.ClientError, OSError, asyncio.TimeoutError) as error:
                 raise _translate(error, shown(target)) from None
@@ -327,6 +333,12 @@ def _never_redirected() -> aiohttp.TraceConfig:
     config = aiohttp.TraceConfig()
     config.on_request_redirect.append(stop)
     return config
+
+
+async def _pieces(body: bytes) -> AsyncIterator[memoryview]:
+    view = memoryview(body)
+    for start in range(0, len(view), IN_ONE_GO):
+        yield view[start : start + IN_ONE_GO]
 
 
 async def _read(response: aiohttp.ClientResponse, limit: int) -> bytes:

@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import uuid
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -94,16 +95,17 @@ async def bare_fast(url: str, perm_id: str, folder: Path) -> None:
 
 
 async def bare_upload(url: str, source: str, _: Path) -> None:
-    """The same chunks, not registered."""
+    """The same chunks of one file, and the call that makes them a data set."""
     async with aiohttp.ClientSession() as client:
         token = str(await _call(client, url, openbis.AS_V3, "login", "ada", "secret"))
         chunks = openbis.upload_chunks(os.stat(source).st_size, CHUNK)
+        folder = str(uuid.uuid4())
 
         async def send() -> None:
             with open(source, "rb") as file:
                 for number, start, end in chunks:
                     file.seek(start)
-                    query = openbis.upload_query("bare/big", number, start, end, token)
+                    query = openbis.upload_query(f"{folder}/big", number, start, end, token)
                     data = file.read(end - start)
 
                     async def pieces(data: bytes = data) -> object:
@@ -115,6 +117,10 @@ async def bare_upload(url: str, source: str, _: Path) -> None:
                         openbis.parse_uploaded(await reply.read())
 
         await asyncio.gather(*(send() for _ in range(STREAMS)))
+        creation = openbis.uploaded_data_set(
+            folder, "RAW_DATA", sample="20240101000000000-1", parents=[], properties={}
+        )
+        await _call(client, url, openbis.DSS_V3, "createUploadedDataSet", token, creation)
 
 
 async def bridge_download(url: str, perm_id: str, folder: Path) -> None:

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 import pytest
 
+from jupyter_bridge.connections import checksums
 from jupyter_bridge.connections.connection import Connection
 from jupyter_bridge.connections.roles import File
 from jupyter_bridge.connections.target import judge_names
@@ -130,6 +131,28 @@ def test_a_session_that_ends_in_the_middle(simulator: Simulator, tmp_path: Path)
     assert model.state == "done", model.problem
     assert (tmp_path / "down" / made.perm_id / "original/big").read_bytes() == data
     assert simulator.store.logins <= 2
+
+
+def test_a_whole_file_is_not_read_again(
+    simulator: Simulator,  # noqa: F811
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The sums of its pieces say what its checksum is, however many streams end at once."""
+    made = simulator.store.add({"big": os.urandom(24 << 20)})
+
+    def refuse(path: Path, **_: Any) -> None:
+        raise RuntimeError(f"{path} is read again")
+
+    monkeypatch.setattr(checksums, "of_file", refuse)
+
+    async def work(all_of_them: Transfers, _: Connection) -> Any:
+        transfer = await all_of_them.download("bis", made.perm_id, str(tmp_path / "down"))
+        return await transfer.wait()
+
+    for _ in range(3):
+        model = run(simulator, tmp_path, work)
+        assert model.state == "done", model.problem
 
 
 def test_rotten_bytes_are_not_delivered(simulator: Simulator, tmp_path: Path) -> None:  # noqa: F811

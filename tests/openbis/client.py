@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+import zlib
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -43,3 +44,12 @@ class MemorySink:
         file = self.files.setdefault(path, bytearray())
         file.extend(bytes(max(0, offset + len(data) - len(file))))
         file[offset : offset + len(data)] = data
+
+    async def write_checked(
+        self, path: str, offset: int, parts: Sequence[memoryview | bytearray], crc32: int
+    ) -> bool:
+        data = b"".join(parts)
+        if zlib.crc32(data) != crc32:
+            return False
+        await self.write(path, offset, data)
+        return True
