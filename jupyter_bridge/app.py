@@ -134,6 +134,10 @@ class BridgeApp(ExtensionApp):
         help="Folders besides the server's root that data sets may be brought to and taken from.",
     ).tag(config=True)
 
+    openbis_compat = Bool(
+        False, help="Also serve /openbis/… and /requirements as jupyter-openbis-server does."
+    ).tag(config=True)
+
     @default("connections_dir")
     def _connections_dir(self) -> str:
         return str(Path(jupyter_data_dir(), "jupyter_bridge", "connections"))
@@ -180,6 +184,7 @@ class BridgeApp(ExtensionApp):
                 server.root_dir,
                 self.transfer_roots,
                 self.ask_environment,
+                openbis_compat=self.openbis_compat,
             ),
         ]
         handlers: list[tuple[str, Any, dict[str, Any]]] = [
@@ -370,6 +375,8 @@ class OpenAPIHandler(BridgeHandler):
     async def get(self) -> dict[str, Any]:
         # "/?" is the index with and without its slash; readers want to see the slash.
         routes = [
-            Route("/", route.handler) if route.path == "/?" else route for route in self.app.routes
+            Route("/", route.handler) if route.path == "/?" else route
+            for route in self.app.routes
+            if route.top == "/bridge"
         ]
         return openapi.describe(routes, base=self.link(""), version=__version__)

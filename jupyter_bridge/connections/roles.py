@@ -222,6 +222,10 @@ class HasObjects(Role):
         """As `dataSetTypes` in jupyter-openbis-server's answer."""
 
     @abstractmethod
+    async def check_object(self, identifier: str) -> None:
+        """Pass if there is such an object, to which a data set may belong; else NotFound."""
+
+    @abstractmethod
     async def datasets_of(self, identifier: str, start: int, count: int) -> dict[str, Any]:
         """As jupyter-openbis-server's answer for a sample or experiment: dataSets, totalCount…"""
 

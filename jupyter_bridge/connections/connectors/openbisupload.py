@@ -114,7 +114,7 @@ class Uploads:
         upload = Upload.parse(self._api, text)
         if not new.type:
             raise BadRequest("type: openBIS needs the type of the data set.", field="type")
-        sample, experiment = await self._entity(new.entity)
+        sample, experiment = await self.entity(new.entity)
         if self._is_old:
             return await self._register_old(upload, new, sample, experiment)
         creation = openbis.uploaded_data_set(
@@ -160,7 +160,7 @@ class Uploads:
         except (KeyError, IndexError, TypeError):
             raise RemoteFailed("openBIS does not say what it registered.") from None
 
-    async def _entity(self, name: str) -> tuple[Any, Any]:
+    async def entity(self, name: str) -> tuple[Any, Any]:
         """The sample or the experiment of this name, as permId and identifier."""
         for kind, method in (("sample", "getSamples"), ("experiment", "getExperiments")):
             options = openbis.fetch(f"{kind}.{kind.capitalize()}")

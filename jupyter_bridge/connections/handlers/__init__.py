@@ -7,6 +7,7 @@ from typing import Any
 
 from jupyter_bridge import observe
 from jupyter_bridge.connections.connections import Connections
+from jupyter_bridge.connections.handlers import compat
 from jupyter_bridge.connections.handlers.conns import (
     BrowseHandler,
     ConnHandler,
@@ -44,10 +45,13 @@ def routes(
     root_dir: str,
     roots: Sequence[str] = (),
     ask_kernel: AskKernel | None = None,
+    *,
+    openbis_compat: bool = False,
 ) -> list[Route]:
     """Every connection route, for app.py; `roots` are folders that transfers may use, too.
 
-    `ask_kernel` brings the kernels in, which this part does not know.
+    `ask_kernel` brings the kernels in, which this part does not know. `openbis_compat` adds
+    jupyter-openbis-server's routes.
     """
     parts: dict[str, Any] = {
         "connections": connections,
@@ -72,4 +76,5 @@ def routes(
         Route("/content/{conn}/{perm_id}/{file}", ContentHandler, parts, greedy=True),
         Route("/datasetTypes/{conn}", DatasetTypesHandler, parts),
         Route("/sample/{conn}/{identifier}", SampleHandler, parts, greedy=True),
+        *(compat.routes(moving) if openbis_compat else ()),
     ]

@@ -151,7 +151,7 @@ class ConnsHandler(ConnectionHandler):
     async def post(self, body: AddBody) -> ConnsModel:
         given = {**_given(body, ("url", "username", "password", "token")), **self.others(AddBody)}
         connection = await self.connections.add(body.name, body.kind, given, remember=body.remember)
-        await self.tell("add", connection, _log_in_soon(connection))
+        await self.tell("add", connection, log_in_soon(connection))
         self.set_header("Location", self.link(f"/conn/{connection.name}"))
         return await self.listing()
 
@@ -223,7 +223,7 @@ def _check_given(connection: Connection, given: Iterable[str]) -> None:
             raise BadRequest(f"{name}: a {connection.kind} login has no such field.", field=name)
 
 
-async def _log_in_soon(connection: Connection) -> None:
+async def log_in_soon(connection: Connection) -> None:
     """Log in if nothing is missing; what becomes of it the connection's state tells."""
     if not connection.is_wanted:
         return

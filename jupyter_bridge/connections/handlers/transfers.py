@@ -134,7 +134,7 @@ class TransfersBase(ConnectionHandler):
             self.answer(transfer.model(), 202)
             return None
         if model.state != "done":
-            raise _problem_of(model)
+            raise problem_of(model)
         return model
 
 
@@ -245,7 +245,7 @@ def _within(roots: Sequence[str], path: str) -> Path:
     )
 
 
-def _problem_of(model: TransferModel) -> Problem:
+def problem_of(model: TransferModel) -> Problem:
     """The Problem that ended a transfer, in its own class."""
     told = dict(model.problem or {})
     code = str(told.pop("error", ""))
