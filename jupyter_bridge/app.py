@@ -16,6 +16,7 @@ from traitlets import Bool, Dict, Enum, Float, Int, List, Unicode, default
 from jupyter_bridge import __version__, observe, openapi
 from jupyter_bridge.connections import environment
 from jupyter_bridge.connections import handlers as connection_handlers
+from jupyter_bridge.connections.audit import Audit
 from jupyter_bridge.connections.connections import Connections
 from jupyter_bridge.connections.environment import Environment
 from jupyter_bridge.connections.kinds import Kinds
@@ -181,6 +182,7 @@ class BridgeApp(ExtensionApp):
                 self.mounts,
                 self.transfers,
                 events,
+                Audit(Path(self.connections_dir) / "audit.jsonl", self.log),
                 server.root_dir,
                 self.transfer_roots,
                 self.ask_environment,

@@ -6,6 +6,7 @@ import asyncio
 import http.client
 import json
 import re
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -65,7 +66,7 @@ def tables() -> list[Route]:
     return [
         *relay.routes(parts, parts, parts),
         *consoles.routes(parts, parts, parts),
-        *connections.routes(parts, parts, parts, parts, "", openbis_compat=True),
+        *connections.routes(*[parts] * 5, "", openbis_compat=True),
     ]
 
 
@@ -141,7 +142,10 @@ def serve(folder: Path, *options: str, **env: str) -> Iterator[Client]:
     )
     try:
         client = Client(server, asyncio.run(log_in(server)))
-        assert client.call("GET", "/bridge/conn/lab", "token")[0] == 200
+        deadline = time.monotonic() + 60
+        while b'"state":"connected"' not in client.call("GET", "/bridge/conn/lab", "token")[1]:
+            assert time.monotonic() < deadline, "the connection does not log in"
+            time.sleep(0.05)
         yield client
     finally:
         server.stop()

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from jupyter_bridge import observe
+from jupyter_bridge.connections.audit import Audit
 from jupyter_bridge.connections.connections import Connections
 from jupyter_bridge.connections.handlers import compat
 from jupyter_bridge.connections.handlers.conns import (
@@ -42,6 +43,7 @@ def routes(
     mounts: Mounts,
     transfers: Transfers,
     events: observe.Events,
+    audit: Audit,
     root_dir: str,
     roots: Sequence[str] = (),
     ask_kernel: AskKernel | None = None,
@@ -57,6 +59,7 @@ def routes(
         "connections": connections,
         "mounts": mounts,
         "events": events,
+        "audit": audit,
         "root_dir": root_dir,
     }
     moving = {**parts, "transfers": transfers, "roots": roots}

@@ -258,7 +258,7 @@ class CompatDownload(CompatHandler):
         except NotFound:
             raise Refused(404, f"No such dataSet found: {perm_id}") from None
         try:
-            transfer = await self.transfers.download(conn, perm_id, str(target))
+            transfer = await self.download(connection, perm_id, target)
             model = await transfer.wait()
             if model.state != "done":
                 raise problem_of(model)
