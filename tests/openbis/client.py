@@ -13,8 +13,9 @@ from typing import Any
 from jupyter_bridge.connections.connection import Connection
 from jupyter_bridge.connections.connector import Context
 from jupyter_bridge.connections.connectors.openbis import OpenBis, OpenBisFields
-from jupyter_bridge.connections.outbound import Outbound, Trust
+from jupyter_bridge.connections.outbound import Outbound
 from jupyter_bridge.connections.policy import Policy
+from jupyter_bridge.connections.trust import Trust
 
 
 @asynccontextmanager
