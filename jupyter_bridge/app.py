@@ -16,6 +16,7 @@ from traitlets import Bool, Dict, Enum, Float, Int, List, Unicode, default
 from jupyter_bridge import __version__, observe, openapi
 from jupyter_bridge.connections import environment
 from jupyter_bridge.connections import handlers as connection_handlers
+from jupyter_bridge.connections.audit import Audit
 from jupyter_bridge.connections.connections import Connections
 from jupyter_bridge.connections.environment import Environment
 from jupyter_bridge.connections.kinds import Kinds
@@ -134,6 +135,10 @@ class BridgeApp(ExtensionApp):
         help="Folders besides the server's root that data sets may be brought to and taken from.",
     ).tag(config=True)
 
+    openbis_compat = Bool(
+        False, help="Also serve /openbis/… and /requirements as jupyter-openbis-server does."
+    ).tag(config=True)
+
     @default("connections_dir")
     def _connections_dir(self) -> str:
         return str(Path(jupyter_data_dir(), "jupyter_bridge", "connections"))
@@ -177,9 +182,11 @@ class BridgeApp(ExtensionApp):
                 self.mounts,
                 self.transfers,
                 events,
+                Audit(Path(self.connections_dir) / "audit.jsonl", self.log),
                 server.root_dir,
                 self.transfer_roots,
                 self.ask_environment,
+                openbis_compat=self.openbis_compat,
             ),
         ]
         handlers: list[tuple[str, Any, dict[str, Any]]] = [
@@ -370,6 +377,8 @@ class OpenAPIHandler(BridgeHandler):
     async def get(self) -> dict[str, Any]:
         # "/?" is the index with and without its slash; readers want to see the slash.
         routes = [
-            Route("/", route.handler) if route.path == "/?" else route for route in self.app.routes
+            Route("/", route.handler) if route.path == "/?" else route
+            for route in self.app.routes
+            if route.top == "/bridge"
         ]
         return openapi.describe(routes, base=self.link(""), version=__version__)

@@ -153,11 +153,15 @@ SCHEMAS = {
         _schema(
             "connection_action",
             "Connection used",
-            "Somebody added, removed, logged in, logged out, mounted or unmounted a connection.",
+            "Somebody changed a connection, or moved data through it.",
             user=_WHO,
             connection=_CONNECTION,
             kind=_KIND,
-            action={"type": "string", "description": "add, remove, login, logout, mount, unmount"},
+            action={
+                "type": "string",
+                "description": "add, remove, login, logout, mount, unmount, download, upload, "
+                "cancel, resume",
+            },
             outcome={"type": "string", "description": "ok, or the Problem's code."},
         ),
     ]

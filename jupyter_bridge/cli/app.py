@@ -7,11 +7,11 @@ from typing import Annotated
 import typer
 
 from jupyter_bridge import __version__
-from jupyter_bridge.cli import conn, console, consoles, dataset, execute, kernels, shell
+from jupyter_bridge.cli import conn, console, consoles, dataset, env, execute, kernels, shell
 from jupyter_bridge.cli.call import CaFile, Call, Json, Token, Url, prose
 
 # Each has `group`, a typer.Typer with its commands.
-GROUPS = (kernels, execute, console, shell, consoles, conn, dataset)
+GROUPS = (kernels, execute, console, shell, consoles, conn, dataset, env)
 
 app = typer.Typer(
     no_args_is_help=True,

@@ -76,6 +76,17 @@ class Transfer(msgspec.Struct, frozen=True):
     problem: dict[str, Any] | None = None
 
 
+class Environment(msgspec.Struct, frozen=True):
+    """What a kernel runs on, as the two texts of Binder, and the contents paths written."""
+
+    language: str
+    requirements_list: str
+    requirements_filename: str
+    runtime: str
+    runtime_filename: str
+    saved: list[str] = []
+
+
 class _One(msgspec.Struct):
     connection: Connection
 
@@ -197,6 +208,15 @@ class Connections:
                     yield msgspec.convert(event.data, Transfer)
         finally:
             response.close()
+
+    # -- environments --------------------------------------------------------------------------
+
+    async def environment(self, kernel: str, *, beside: str | None = None) -> Environment:
+        """What the kernel of this id runs on; saved `beside` a notebook (its contents path)."""
+        body = {"path": beside, "save": beside is not None}
+        route = f"environment/{segment(kernel)}"
+        answer = await self._ask("POST", route, body=body, timeout=LOGIN_SECONDS)
+        return answer.read(Environment)
 
     # -- below ---------------------------------------------------------------------------------
 

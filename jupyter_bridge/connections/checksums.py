@@ -26,6 +26,14 @@ def combine(parts: Iterable[tuple[int, int]]) -> int:
     return total
 
 
+def of_parts(parts: Iterable[bytes | bytearray | memoryview]) -> int:
+    """The CRC32 of bytes that follow each other."""
+    check = 0
+    for part in parts:
+        check = crc32(part, check)
+    return check
+
+
 def of_file(path: Path, *, sha256: bool) -> tuple[int, str | None]:
     """CRC32 and, if asked for, SHA-256 (hex) of a file; blocks while it reads."""
     check, digest = 0, hashlib.sha256() if sha256 else None

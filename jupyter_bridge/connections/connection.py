@@ -30,6 +30,7 @@ from jupyter_bridge.connections.connector import (
     secrets_of,
     to_fields,
 )
+from jupyter_bridge.connections.refusals import Refusals
 from jupyter_bridge.connections.roles import Role, words_of
 from jupyter_bridge.connections.session import Session
 from jupyter_bridge.problems import (
@@ -106,6 +107,7 @@ class Connection:
         self._on_change = on_change
         self._on_keep = on_keep
         self._session = Session()
+        self._refusals = Refusals()
         self._blocked: Problem | None = None  # what only a person can change
         self._logged_out = False
         self._closed = False
@@ -168,10 +170,11 @@ class Connection:
         """Log in, with the fields `given` in place of what is held; raises the Problem if it fails.
 
         Whoever else waits for a login of this connection gets the outcome of the same one. Wrong
-        credentials are not held on to.
+        credentials are not held on to; after some in a row there is a pause (Busy).
         """
         held = self.fields
         if given:
+            self._refusals.check(self.name)
             fields = self.changed(given)
             await self._session.settle()  # what is under way has what was held before
             self.connector.fields = fields
@@ -179,8 +182,10 @@ class Connection:
         try:
             await self._join(self.connector.login)
         except Denied:
+            self._refusals.add()
             self.connector.fields = held
             raise
+        self._refusals.clear()
 
     def changed(self, given: Mapping[str, Any]) -> Fields:
         """The fields with `given` in them, checked as if they came from a form."""

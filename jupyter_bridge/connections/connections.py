@@ -16,11 +16,12 @@ from jupyter_bridge import observe
 from jupyter_bridge.connections.connection import Connection
 from jupyter_bridge.connections.connector import Context, WebFields, secrets_of, to_fields
 from jupyter_bridge.connections.kinds import Kinds
-from jupyter_bridge.connections.outbound import Outbound, Trust
+from jupyter_bridge.connections.outbound import Outbound
 from jupyter_bridge.connections.policy import Policy
 from jupyter_bridge.connections.remembered import Remembered
 from jupyter_bridge.connections.sources import Entry, Report, Sources
 from jupyter_bridge.connections.tending import Tending
+from jupyter_bridge.connections.trust import Trust
 from jupyter_bridge.problems import BadRequest, Conflict, NotFound, Problem
 
 # In routes, console names (`<connection>:<node>`), file names and metrics.

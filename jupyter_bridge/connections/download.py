@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -123,6 +124,7 @@ class _Checks:
         self._target = target
         self._index = {file.path: n for n, file in enumerate(download.job.files or [])}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._under_way: set[int] = set()
         self._places = asyncio.Semaphore(CHECKS)
         self._failed: BaseException | None = None
 
@@ -130,14 +132,29 @@ class _Checks:
         if self._failed is not None:
             raise self._failed
         await self._target.write(path, offset, data)
+        self._on_written(path)
+
+    async def write_checked(
+        self, path: str, offset: int, parts: Sequence[memoryview | bytearray], crc32: int
+    ) -> bool:
+        if self._failed is not None:
+            raise self._failed
+        sound = await self._target.write_checked(path, offset, parts, crc32)
+        if sound:
+            self._on_written(path)
+        return sound
+
+    def _on_written(self, path: str) -> None:
         index = self._index[path]
         file = (self._download.job.files or [])[index]
         if self._download.pieces.of(index).extents.total == file.size:
             self.add(index, file)
 
     def add(self, index: int, file: File) -> None:
-        if file.directory:
+        # Twice at the same time, the second would find no pieces any more, and read the file.
+        if file.directory or index in self._under_way:
             return
+        self._under_way.add(index)
         task = asyncio.ensure_future(self._check(index))
         self._tasks.add(task)
         task.add_done_callback(self._on_done)
@@ -156,8 +173,11 @@ class _Checks:
             await asyncio.wait(self._tasks)
 
     async def _check(self, index: int) -> None:
-        async with self._places:
-            await self._target.check(index)
+        try:
+            async with self._places:
+                await self._target.check(index)
+        finally:
+            self._under_way.discard(index)
 
     def _on_done(self, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)

@@ -1,6 +1,6 @@
 """Outbound: the only door to the network, one per connection.
 
-Every name is resolved, every address judged (policy.py) and then that same address connected to. No
+Every name is resolved, every address judged (lookup.py, policy.py) and then that same one used. No
 cookies are kept, no proxy or netrc of the host is read, redirects lead nowhere but to the same
 origin, everything has a deadline. Messages name a URL without its query, where remotes take tokens.
 """
@@ -8,23 +8,20 @@ origin, everything has a deadline. Messages name a URL without its query, where 
 from __future__ import annotations
 
 import asyncio
-import functools
-import ipaddress
 import socket
-import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import aiohttp
-from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
 from jupyter_bridge import __version__
-from jupyter_bridge.connections.policy import Policy, to_address
+from jupyter_bridge.connections.lookup import CONNECT_SECONDS, Lookup, Resolver
+from jupyter_bridge.connections.policy import Policy
+from jupyter_bridge.connections.trust import Trust
 from jupyter_bridge.problems import (
-    BadRequest,
     Denied,
     Problem,
     RemoteFailed,
@@ -33,30 +30,18 @@ from jupyter_bridge.problems import (
     Unavailable,
 )
 
-# A remote that does not take a connection within this time is taken as away.
-CONNECT_SECONDS = 10.0
 # The longest that one question and its whole answer may take, unless the caller says otherwise.
 ANSWER_SECONDS = 30.0
 # The longest silence within a stream.
 SILENCE_SECONDS = 60.0
 # An answer that is read whole; lists of 100,000 files are about 30 MiB.
 MAX_ANSWER = 128 << 20
+# A longer body is sent in pieces of this size: aiohttp would copy it several times.
+IN_ONE_GO = 256 << 10
 # Same-origin redirects (a missing slash, a login page's way back) come one or two at a time.
 MAX_REDIRECTS = 5
 # One transfer uses up to 8 streams; several run beside each other and beside the calls.
 MAX_SOCKETS = 64
-
-
-@dataclass(frozen=True)
-class Trust:
-    """Whom TLS trusts: the system's authorities, or a CA file, or one certificate (SHA-256).
-
-    `verify=False` trusts anybody; only configuration may say so, never a request.
-    """
-
-    ca_file: str | None = None
-    pin: str | None = None
-    verify: bool = True
 
 
 @dataclass(frozen=True)
@@ -73,6 +58,7 @@ class Outbound:
 
     def __init__(self, policy: Policy, trust: Trust | None = None) -> None:
         self.policy = policy
+        self.lookup = Lookup(policy)
         self._trust = trust or Trust()
         self._session: aiohttp.ClientSession | None = None
         self._lock = asyncio.Lock()
@@ -145,43 +131,11 @@ class Outbound:
 
     async def addresses(self, host: str, port: int) -> list[str]:
         """The addresses of `host` that may be connected to, for what is not HTTP (ssh, sshfs)."""
-        literal = to_address(host)
-        if literal is not None:
-            self.policy.check_address(literal, host)
-            return [str(literal)]
-        loop = asyncio.get_running_loop()
-        try:
-            found = await asyncio.wait_for(
-                loop.getaddrinfo(host, port, type=socket.SOCK_STREAM), CONNECT_SECONDS
-            )
-        except asyncio.TimeoutError:
-            raise Timeout(f"The name {host} was not resolved in time.") from None
-        except (OSError, UnicodeError) as error:
-            raise Unavailable(f"The name {host} is not known: {error}") from None
-        return [info[4][0] for info in self._judged(host, found)]
+        return await self.lookup.addresses(host, port)
 
     async def dial(self, host: str, port: int) -> socket.socket:
         """A connected, non-blocking TCP socket, for libraries that bring their own protocol."""
-        loop = asyncio.get_running_loop()
-        failed: Exception | None = None
-        for address in await self.addresses(host, port):
-            family = socket.AF_INET6 if ":" in address else socket.AF_INET
-            line = socket.socket(family, socket.SOCK_STREAM)
-            line.setblocking(False)
-            try:
-                await asyncio.wait_for(loop.sock_connect(line, (address, port)), CONNECT_SECONDS)
-            except (OSError, asyncio.TimeoutError) as error:
-                line.close()
-                failed = error
-            except BaseException:
-                line.close()
-                raise
-            else:
-                line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                return line
-        if isinstance(failed, asyncio.TimeoutError):
-            raise Timeout(f"{host}:{port} did not take the connection in {CONNECT_SECONDS:g} s.")
-        raise Unavailable(f"{host}:{port} cannot be reached: {failed}")
+        return await self.lookup.dial(host, port)
 
     async def close(self) -> None:
         """Close every connection; closing twice is fine, and another request opens anew."""
@@ -202,10 +156,14 @@ class Outbound:
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         target = self.policy.check_url(url)
         session = await self._open()
+        sent: bytes | AsyncIterator[memoryview] | None = body
+        if body is not None and len(body) > IN_ONE_GO:
+            # Once is enough: what has a body is not redirected.
+            sent, headers = _pieces(body), {**(headers or {}), "Content-Length": str(len(body))}
         for _ in range(MAX_REDIRECTS):
             try:
                 response = await session.request(
-                    method, target, headers=headers, data=body, timeout=clock, allow_redirects=False
+                    method, target, headers=headers, data=sent, timeout=clock, allow_redirects=False
                 )
             except (aiohttp.ClientError, OSError, asyncio.TimeoutError) as error:
                 raise _translate(error, shown(target)) from None
@@ -234,13 +192,13 @@ class Outbound:
     async def _open(self) -> aiohttp.ClientSession:
         async with self._lock:
             if self._session is None:
-                trust = await asyncio.to_thread(_tls, self._trust)
+                trust = await asyncio.to_thread(self._trust.tls)
                 self._session = aiohttp.ClientSession(
                     connector=aiohttp.TCPConnector(
-                        resolver=_Resolver(self),
+                        resolver=Resolver(self.lookup),
                         ssl=trust,
                         limit=MAX_SOCKETS,
-                        socket_factory=self._socket,
+                        socket_factory=self.lookup.open_socket,
                     ),
                     cookie_jar=aiohttp.DummyCookieJar(),
                     headers={"User-Agent": f"jupyter-bridge/{__version__}"},
@@ -250,49 +208,6 @@ class Outbound:
                     trace_configs=[_never_redirected()],
                 )
             return self._session
-
-    def _judged(self, host: str, found: list[Any]) -> list[Any]:
-        """Those of the resolved that are allowed; Denied if there is none."""
-        allowed = [
-            info for info in found if self.policy.allows(ipaddress.ip_address(info[4][0]), host)
-        ]
-        if not allowed:
-            self.policy.check_address(ipaddress.ip_address(found[0][4][0]), host)
-        return allowed
-
-    def _socket(self, info: Any) -> socket.socket:
-        """The last guard: a socket is made for an allowed address, or not at all."""
-        family, kind, proto, _, (address, *_rest) = info
-        judged = ipaddress.ip_address(address)
-        # The name was judged with the address by the resolver; a literal is its own name.
-        if not self.policy.allows(judged, str(judged)):
-            raise OSError(f"{address} is not allowed")
-        return socket.socket(family, kind, proto)
-
-
-class _Resolver(AbstractResolver):
-    """Resolves through `Outbound.addresses`, so that only judged addresses are connected to."""
-
-    def __init__(self, outbound: Outbound) -> None:
-        self._outbound = outbound
-
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
-    ) -> list[ResolveResult]:
-        return [
-            ResolveResult(
-                hostname=host,
-                host=address,
-                port=port,
-                family=socket.AF_INET6 if ":" in address else socket.AF_INET,
-                proto=0,
-                flags=socket.AI_NUMERICHOST,
-            )
-            for address in await self._outbound.addresses(host, port)
-        ]
-
-    async def close(self) -> None:
-        """Holds nothing."""
 
 
 def shown(url: URL) -> str:
@@ -329,6 +244,12 @@ def _never_redirected() -> aiohttp.TraceConfig:
     return config
 
 
+async def _pieces(body: bytes) -> AsyncIterator[memoryview]:
+    view = memoryview(body)
+    for start in range(0, len(view), IN_ONE_GO):
+        yield view[start : start + IN_ONE_GO]
+
+
 async def _read(response: aiohttp.ClientResponse, limit: int) -> bytes:
     pieces, size = [], 0
     async for piece in response.content.iter_any():
@@ -359,20 +280,3 @@ def _translate(error: Exception, where: str) -> Problem:
     if isinstance(error, (aiohttp.ClientPayloadError, aiohttp.ServerDisconnectedError, OSError)):
         return Unavailable(f"{where} broke off.")
     return RemoteFailed(f"{where} does not speak HTTP as expected ({type(error).__name__}).")
-
-
-def _tls(trust: Trust) -> ssl.SSLContext | aiohttp.Fingerprint | bool:
-    if not trust.verify:
-        return False
-    if trust.pin:
-        return aiohttp.Fingerprint(bytes.fromhex(trust.pin.replace(":", "")))
-    return _context(trust.ca_file)
-
-
-@functools.lru_cache(maxsize=64)
-def _context(ca_file: str | None) -> ssl.SSLContext:
-    # Reading the system's authorities takes 20 ms; connections that trust alike share them.
-    try:
-        return ssl.create_default_context(cafile=ca_file)
-    except (OSError, ssl.SSLError) as error:
-        raise BadRequest(f"ca_file: {ca_file} is no PEM file: {error}", field="ca_file") from error

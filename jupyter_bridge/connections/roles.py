@@ -89,6 +89,16 @@ class Sink(Protocol):
     async def write(self, path: str, offset: int, data: bytes | bytearray | memoryview) -> None:
         """Take `data` for `path` at `offset`; waits where the disk is behind. In any order."""
 
+    async def write_checked(
+        self, path: str, offset: int, parts: Sequence[memoryview | bytearray], crc32: int
+    ) -> bool:
+        """Take `parts`, one after the other, if all of them together have this CRC32.
+
+        False where they have not: nothing of them is kept then. Where the remote checks what it
+        sends piece by piece, this reads each byte once; nothing smaller than a file's rest or some
+        100 KiB should come this way.
+        """
+
 
 @dataclass(frozen=True)
 class Sshfs:
@@ -210,6 +220,10 @@ class HasObjects(Role):
     @abstractmethod
     async def dataset_types(self) -> list[dict[str, Any]]:
         """As `dataSetTypes` in jupyter-openbis-server's answer."""
+
+    @abstractmethod
+    async def check_object(self, identifier: str) -> None:
+        """Pass if there is such an object, to which a data set may belong; else NotFound."""
 
     @abstractmethod
     async def datasets_of(self, identifier: str, start: int, count: int) -> dict[str, Any]:

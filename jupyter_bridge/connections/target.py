@@ -14,11 +14,11 @@ import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
-from zlib import crc32
 
 from jupyter_bridge.connections import checksums
 from jupyter_bridge.connections.pieces import Pieces
 from jupyter_bridge.connections.roles import File
+from jupyter_bridge.connections.writer import Piece, Writer, open_new
 from jupyter_bridge.problems import BadRequest, Conflict, Denied, Problem, RemoteFailed
 
 # Network pieces are gathered to this size: a hop to a thread costs as much as 100 KiB of disk.
@@ -76,7 +76,7 @@ class Target:
         self._on_bytes = on_bytes
         self._index = {file.path: number for number, file in enumerate(files)}
         self._buffers: dict[str, _Buffer] = {}
-        self._folders: set[Path] = set()
+        self._writer = Writer(staging, pieces)
         self._busy: set[asyncio.Future[Any]] = set()
 
     async def prepare(self) -> None:
@@ -85,9 +85,7 @@ class Target:
 
     async def write(self, path: str, offset: int, data: bytes | bytearray | memoryview) -> None:
         """Take a piece of a file; it is on its way to the disk when this returns."""
-        index = self._index.get(path)
-        if index is None or offset < 0 or offset + len(data) > self._files[index].size:
-            raise RemoteFailed(f"The remote sends more than it said of {path[:200]}.", path=path)
+        index = self._judge(path, offset, len(data))
         if not data or self._pieces.is_checked(index):
             return
         buffer = self._buffers.get(path)
@@ -100,6 +98,17 @@ class Target:
         if buffer.size >= FLUSH_BYTES or buffer.stop == self._files[index].size:
             await self._flush(path)
 
+    async def write_checked(
+        self, path: str, offset: int, parts: Sequence[memoryview | bytearray], crc32: int
+    ) -> bool:
+        """Take these parts if they have this CRC32; they are written when this returns."""
+        size = sum(map(len, parts))
+        index = self._judge(path, offset, size)
+        if not size or self._pieces.is_checked(index):
+            return checksums.of_parts(parts) == crc32
+        await self._flush(path)
+        return await self._write(Piece(index, path, offset, parts, crc32))
+
     async def flush(self) -> None:
         """Write what is still gathered."""
         for path in list(self._buffers):
@@ -108,9 +117,11 @@ class Target:
     def drop(self) -> None:
         """Forget what is gathered and not written."""
         self._buffers.clear()
+        self._writer.drop()
 
     async def settle(self) -> None:
         """Wait for the disk work under way, whatever comes of it."""
+        await self._writer.settle()
         if self._busy:
             await asyncio.wait(self._busy)
 
@@ -149,9 +160,23 @@ class Target:
     async def _flush(self, path: str) -> None:
         buffer = self._buffers.pop(path, None)
         if buffer is not None:
-            index = self._index[path]
-            new = await self._off(self._store, index, path, buffer.start, buffer.parts)
-            self._on_bytes(new, path)
+            await self._write(Piece(self._index[path], path, buffer.start, buffer.parts))
+
+    async def _write(self, piece: Piece) -> bool:
+        try:
+            new = await self._writer.write(piece)
+        except OSError as error:
+            raise translate(error) from error
+        if new is not None:
+            self._on_bytes(new, piece.path)
+        return new is not None
+
+    def _judge(self, path: str, offset: int, size: int) -> int:
+        """The number of a file that may have these bytes; RemoteFailed if none may."""
+        index = self._index.get(path)
+        if index is None or offset < 0 or offset + size > self._files[index].size:
+            raise RemoteFailed(f"The remote sends more than it said of {path[:200]}.", path=path)
+        return index
 
     def _prepare(self) -> None:
         self._staging.parent.mkdir(parents=True, exist_ok=True)
@@ -165,30 +190,8 @@ class Target:
             if file.directory:
                 (self._staging / file.path).mkdir(parents=True, exist_ok=True)
             elif file.size == 0:
-                self._folder((self._staging / file.path).parent)
-                os.close(_open(self._staging / file.path))
-
-    def _store(self, index: int, path: str, start: int, parts: list[memoryview]) -> int:
-        target = self._staging / path
-        self._folder(target.parent)
-        line = _open(target)
-        try:
-            at, check = start, 0
-            for part in parts:
-                check = crc32(part, check)
-                left = part
-                while left:
-                    count = os.pwrite(line, left, at)
-                    at += count
-                    left = left[count:]
-        finally:
-            os.close(line)
-        return self._pieces.add(index, start, at, check)
-
-    def _folder(self, folder: Path) -> None:
-        if folder not in self._folders:
-            folder.mkdir(parents=True, exist_ok=True)
-            self._folders.add(folder)
+                self._writer.make((self._staging / file.path).parent)
+                os.close(open_new(self._staging / file.path))
 
     def _check(self, index: int) -> None:
         file, path = self._files[index], self._staging / self._files[index].path
@@ -262,10 +265,6 @@ def place_of(folder: Path, perm_id: str, files: Sequence[File]) -> Path:
         raise BadRequest("permId: must not lead outside of the target.", field="permId")
     alone = len(files) == 1 and not files[0].directory and files[0].path == path.name
     return folder / (path.parent if alone else path)
-
-
-def _open(path: Path) -> int:
-    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
 
 
 def _umask() -> int:

@@ -7,6 +7,7 @@ import os
 import stat
 from collections import deque
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from zlib import crc32
 
@@ -110,21 +111,48 @@ class Upload(Transfer):
     async def _stream(self, left: deque[tuple[int, int, int]]) -> None:
         """One chunk after the other, as long as there are some."""
         upload = self.job.upload or ""
-        while left:
-            index, start, stop = left.popleft()
-            file = (self.job.files or [])[index]
-            data = b"" if start == stop else await self._read(index, start, stop)
+        acknowledged: _Chunk | None = None
+        try:
+            while left:
+                chunk = _Chunk(*left.popleft())
+                acknowledged, last = None, acknowledged
+                await self._turn(last, chunk)
+                file = (self.job.files or [])[chunk.index]
 
-            async def append(
-                connector: CanWrite, file: File = file, start: int = start, data: bytes = data
-            ) -> None:
-                await connector.append(upload, file, start, data)
+                async def append(
+                    connector: CanWrite, file: File = file, chunk: _Chunk = chunk
+                ) -> None:
+                    await connector.append(upload, file, chunk.start, chunk.data)
 
-            await self.connection.use(CanWrite, append)
-            new = await asyncio.to_thread(self.pieces.add, index, start, stop, crc32(data))
-            if start == stop:
-                await asyncio.to_thread(self.pieces.set_checked, index, 0)
-            self._on_bytes(new, file.path)
+                await self.connection.use(CanWrite, append)
+                acknowledged = chunk
+        finally:
+            # Also where the stream is stopped: what the remote has need not be sent again.
+            if acknowledged is not None:
+                await self._turn(acknowledged, None)
+
+    async def _turn(self, last: _Chunk | None, next_one: _Chunk | None) -> None:
+        """Write down that one chunk is done and read another, in one hop to a thread."""
+        work = asyncio.ensure_future(asyncio.to_thread(self._note_and_read, last, next_one))
+        try:
+            new = await asyncio.shield(work)
+        except asyncio.CancelledError:
+            # Not beyond the end of the stream: the notes are closed then.
+            await asyncio.wait({work})
+            raise
+        if last is not None:
+            self._on_bytes(new, (self.job.files or [])[last.index].path)
+
+    def _note_and_read(self, last: _Chunk | None, next_one: _Chunk | None) -> int:
+        new = 0
+        if last is not None:
+            new = self.pieces.add(last.index, last.start, last.stop, last.check)
+            if last.start == last.stop:
+                self.pieces.set_checked(last.index, 0)
+            last.data = b""
+        if next_one is not None and next_one.start < next_one.stop:
+            next_one.read(*self.job.sources[next_one.index])
+        return new
 
     def _missing(self, step: int) -> Iterator[tuple[int, int, int]]:
         for index, file in enumerate(self.job.files or []):
@@ -137,16 +165,6 @@ class Upload(Transfer):
                 stop = min(start + step, file.size)
                 if extents.missing(start, stop):
                     yield index, start, stop
-
-    async def _read(self, index: int, start: int, stop: int) -> bytes:
-        path, changed = self.job.sources[index]
-        try:
-            data, now = await asyncio.to_thread(_read, path, start, stop)
-        except OSError as error:
-            raise translate(error) from error
-        if now != changed or len(data) != stop - start:
-            raise Conflict(f"{path} changed while it was uploaded.", path=path)
-        return data
 
     async def _commit(self) -> None:
         upload, new = self.job.upload or "", self._new()
@@ -186,12 +204,30 @@ def _find(files: Sequence[File], file: File) -> File | None:
     return found[0] if len(found) == 1 else None
 
 
-def _read(path: str, start: int, stop: int) -> tuple[bytes, int]:
-    line = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        return os.pread(line, stop - start, start), os.fstat(line).st_mtime_ns
-    finally:
-        os.close(line)
+@dataclass
+class _Chunk:
+    """Bytes of the file `index`, and their CRC32 once they are read."""
+
+    index: int
+    start: int
+    stop: int
+    data: bytes = b""
+    check: int = 0
+
+    def read(self, path: str, changed: int) -> None:
+        """Read them; Conflict if the file is not the one of the beginning any more."""
+        try:
+            line = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                self.data = os.pread(line, self.stop - self.start, self.start)
+                now = os.fstat(line).st_mtime_ns
+            finally:
+                os.close(line)
+        except OSError as error:
+            raise translate(error) from error
+        if now != changed or len(self.data) != self.stop - self.start:
+            raise Conflict(f"{path} changed while it was uploaded.", path=path)
+        self.check = crc32(self.data)
 
 
 def gather(paths: Sequence[Path]) -> tuple[list[File], list[tuple[str, int]]]:

@@ -41,7 +41,7 @@ class Verb:
 
 @dataclass(frozen=True)
 class Route:
-    """One path below `/bridge` (names in braces), who serves it, and what it is handed.
+    """One path below `top` (names in braces), who serves it, and what it is handed.
 
     A `greedy` route's last name takes all that follows, slashes too, and may be missing (None).
     """
@@ -50,11 +50,12 @@ class Route:
     handler: type[web.RequestHandler]
     parts: dict[str, Any] = field(default_factory=dict)
     greedy: bool = False
+    top: str = "/bridge"
 
     @property
     def pattern(self) -> str:
         """The path as Tornado's regular expression; a name matches one segment."""
-        pattern = "/bridge" + re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", self.path)
+        pattern = self.top + re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", self.path)
         if not self.greedy:
             return pattern
         head, _, last = pattern.rpartition("/(?P<")

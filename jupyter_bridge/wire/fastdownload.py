@@ -26,13 +26,15 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from zlib import crc32
 
 import msgspec
 
 # openBIS cuts files into chunks of 1 MiB; more than this is not a chunk but an attack on memory.
 MAX_PAYLOAD = 32 << 20
+# Smaller pieces of a payload are gathered: a view of a few bytes would cost more than they do.
+SMALL_PART = 64 << 10
 # An error text is a sentence, or a Java stack trace.
 MAX_ERROR = 1 << 20
 _HEAD = struct.Struct(">IHBHQI")
@@ -59,9 +61,35 @@ class Chunk:
     item: str
     path: str
     offset: int
-    payload: bytes | bytearray
+    payload: bytes
     directory: bool = False
     sound: bool = True
+
+
+@dataclass
+class CameChunk:
+    """A chunk as it came: the payload in the pieces that the network made, `check` not yet done.
+
+    Whoever writes the payload reads it anyway, and compares its CRC32 with `check` then, once.
+    """
+
+    number: int
+    item: str
+    path: str
+    offset: int
+    size: int
+    directory: bool
+    parts: list[memoryview | bytearray] = field(default_factory=list)
+    check: int = 0
+
+    def to_chunk(self) -> Chunk:
+        """The same in one piece, and judged."""
+        payload = b"".join(self.parts)
+        return Chunk(
+            *(self.number, self.item, self.path, self.offset, payload),
+            directory=self.directory,
+            sound=crc32(payload) == self.check,
+        )
 
 
 class Session(msgspec.Struct, rename="camel"):
@@ -147,21 +175,20 @@ def build_chunk(chunk: Chunk) -> bytes:
 class ChunkReader:
     """Cuts a stream of bytes, in pieces of any size, into chunks.
 
-    Holds at most one chunk. A payload that its checksum denies comes out as a chunk that is not
-    `sound`, and the stream goes on; a header that is wrong ends it with ChunkError.
+    Large pieces are not copied: a chunk's parts are views of what was fed. At most one chunk is
+    held. A header that is wrong ends the stream with ChunkError; a payload is for others to judge.
     """
 
     def __init__(self) -> None:
         self._head = bytearray()
         self._error: bytearray | None = None
-        self._chunk: Chunk | None = None
-        self._filled = 0
-        self._sum = 0
+        self._chunk: CameChunk | None = None
+        self._missing = 0
         self._tail = b""
 
-    def feed(self, data: bytes | memoryview) -> list[Chunk]:
+    def feed(self, data: bytes | memoryview) -> list[CameChunk]:
         """The chunks that `data` completes."""
-        done: list[Chunk] = []
+        done: list[CameChunk] = []
         view = memoryview(data)
         while view:
             if self._error is not None:
@@ -173,9 +200,10 @@ class ChunkReader:
                 view = self._feed_head(view)
                 continue
             view = self._feed_payload(self._chunk, view)
-            chunk = self._take()
-            if chunk is not None:
-                done.append(chunk)
+            if len(self._tail) == _SUM.size:
+                (self._chunk.check,) = _SUM.unpack(self._tail)
+                done.append(self._chunk)
+                self._chunk = None
         return done
 
     def end(self) -> None:
@@ -216,35 +244,24 @@ class ChunkReader:
             item_name, path_name = names[:item].decode(), names[item : item + path].decode()
         except UnicodeDecodeError:
             raise ChunkError("the name in a chunk is not UTF-8") from None
-        self._chunk = Chunk(
-            number, item_name, path_name, offset, bytearray(size), directory=bool(directory)
-        )
+        self._chunk = CameChunk(number, item_name, path_name, offset, size, bool(directory))
         self._head.clear()
-        self._filled = self._sum = 0
+        self._missing = size
         self._tail = b""
 
-    def _feed_payload(self, chunk: Chunk, view: memoryview) -> memoryview:
-        missing = len(chunk.payload) - self._filled
-        if missing:
-            piece = view[:missing]
-            memoryview(chunk.payload)[self._filled : self._filled + len(piece)] = piece
-            self._sum = crc32(piece, self._sum)
-            self._filled += len(piece)
+    def _feed_payload(self, chunk: CameChunk, view: memoryview) -> memoryview:
+        if self._missing:
+            piece = view[: self._missing]
+            if len(piece) >= SMALL_PART:
+                chunk.parts.append(piece)
+            elif chunk.parts and isinstance(chunk.parts[-1], bytearray):
+                chunk.parts[-1] += piece
+            else:
+                chunk.parts.append(bytearray(piece))
+            self._missing -= len(piece)
             view = view[len(piece) :]
-        if self._filled == len(chunk.payload):
+        if not self._missing:
             wanted = _SUM.size - len(self._tail)
             self._tail += bytes(view[:wanted])
             view = view[wanted:]
         return view
-
-    def _take(self) -> Chunk | None:
-        if self._chunk is None or len(self._tail) < _SUM.size:
-            return None
-        chunk, self._chunk = self._chunk, None
-        if _SUM.unpack(self._tail)[0] == self._sum:
-            return chunk
-        return Chunk(
-            *(chunk.number, chunk.item, chunk.path, chunk.offset, chunk.payload),
-            directory=chunk.directory,
-            sound=False,
-        )

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import sys
 
-from tests.bench import consoles, kernels, run, transfers
+from tests.bench import connections, consoles, kernels, run, transfers
 
 PARTS = {
     "kernels": kernels.main,
     "consoles": consoles.main,
     "run": run.main,
     "transfers": transfers.main,
+    "connections": connections.main,
 }
 
 

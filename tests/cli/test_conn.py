@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -82,3 +83,33 @@ def test_nobody_to_ask(bridge_server: Server) -> None:
     """In a pipe `conn add` without a name says what is missing instead of waiting."""
     done = call(bridge_server, "conn", "add")
     assert (done.returncode, done.stderr) == (2, "Name: must be given where nobody can be asked.\n")
+
+
+def test_every_command_speaks_json(bridge_server: Server, store: Path) -> None:
+    """One object, or a list, for programs; nothing else on stdout."""
+
+    def told(*words: str) -> Any:
+        done = call(bridge_server, *words, "--json")
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    assert told("conn", "add", "lab", str(store))["state"] == "connected"
+    assert [one["name"] for one in told("conn", "ls")["connections"]] == ["lab"]
+    assert told("conn", "browse", "lab", "a")[0]["name"] == "one.bin"
+    assert told("dataset", "ls", "lab", "a")["files"][0]["path"] == "one.bin"
+    assert told("dataset", "get", "lab", "a", "json")["state"] == "done"
+    (bridge_server.root / "json.txt").write_text("new")
+    assert told("dataset", "put", "lab", "json.txt", "--to", "a")["permId"] == "a/json.txt"
+    assert told("dataset", "transfers")[0]["direction"] == "upload"
+    assert told("conn", "logout", "lab")["state"] == "disconnected"
+    assert told("conn", "login", "lab")["state"] == "connected"
+    assert told("conn", "rm", "lab") == {"name": "lab"}
+
+
+def test_what_cannot_be_mounted_says_so(bridge_server: Server, store: Path) -> None:
+    """A kind without sshfs is a Problem on stderr, also for programs."""
+    call(bridge_server, "conn", "add", "lab", str(store))
+    for words in (("mount", "lab"), ("umount", "lab")):
+        done = call(bridge_server, "conn", *words)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert "mount" in done.stderr

@@ -9,12 +9,15 @@ from pathlib import Path
 
 import pytest
 
+from jupyter_bridge.connections import refusals
 from jupyter_bridge.connections.connection import Connection
 from jupyter_bridge.connections.connector import WrongCredentials
 from jupyter_bridge.connections.roles import CanMount
 from jupyter_bridge.problems import (
     BadRequest,
+    Busy,
     Conflict,
+    Denied,
     NeedsLogin,
     RemoteFailed,
     Unavailable,
@@ -258,3 +261,26 @@ def test_repr_holds_no_secret(tmp_path: Path) -> None:
         str(vars(connection)),
     ]
     assert not any(PASSWORD in text for text in shown)
+
+
+def test_many_wrong_passwords_have_to_wait(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After three in a row the next is not even tried; a right one ends the count."""
+    monkeypatch.setattr(refusals, "FIRST", 3600.0)
+
+    async def test() -> None:
+        connection, remote = connect(tmp_path)
+        for _ in range(2):
+            with pytest.raises(Denied):
+                await connection.login({"password": "wrong"})
+        await connection.login({"password": PASSWORD})
+        for _ in range(3):
+            with pytest.raises(Denied):
+                await connection.login({"password": "wrong"})
+        tried = remote.logins
+        with pytest.raises(Busy) as caught:
+            await connection.login({"password": "wrong"})
+        assert caught.value.details["retry_after"] > 0
+        assert remote.logins == tried
+        await connection.close()
+
+    run(test)

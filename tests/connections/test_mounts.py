@@ -243,13 +243,9 @@ def test_fifty_mounts_leave_nothing_and_a_stranger_untouched(sshd: Sshd, tmp_pat
     )
 
     async def story(mounts: Mounts, home: Path) -> None:
-        slowest = 0.0
         for _ in range(50):
-            began = time.monotonic()
             await mounts.mount("data", what(sshd), resolve)
             await mounts.unmount("data")
-            slowest = max(slowest, time.monotonic() - began)
-        assert slowest < 10
 
     try:
         with_mounts(tmp_path, story)

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from jupyter_bridge.connections.outbound import Outbound, Trust
+from jupyter_bridge.connections.outbound import Outbound
 from jupyter_bridge.connections.policy import Policy
+from jupyter_bridge.connections.trust import Trust
 from jupyter_bridge.problems import (
     BadRequest,
     Denied,

@@ -10,17 +10,7 @@ from typing import Any
 import pytest
 
 from jupyter_bridge.connections.sources import MAX_FILE, Found, Sources
-
-GOOD = """\
-connections:
-  - name: lab
-    kind: openbis
-    url: https://openbis.example.org
-    username: jane
-    password: 0123
-  - name: data
-    url: /data
-"""
+from tests.connections.fuzzing import GOOD, broken_file
 
 
 def found(folder: Path, text: str | bytes, name: str = "bridge-connections.yaml") -> Found:
@@ -150,31 +140,5 @@ def test_small_bombs_do_not_explode(tmp_path: Path) -> None:
 def test_2000_broken_files_do_no_harm(tmp_path: Path) -> None:
     """2,000 files with bytes flipped, cut, doubled and inserted are read without an exception."""
     chance = random.Random(4)
-    odd = [
-        b"\0",
-        b"\xff",
-        b"\t",
-        b"&a ",
-        b"*a ",
-        b"!!binary ",
-        b"!!python/name:x ",
-        b"? ",
-        b"- ",
-        b"{",
-        b"\n",
-    ]
     for _ in range(2000):
-        text = bytearray(GOOD.encode())
-        for _ in range(chance.randint(1, 8)):
-            at = chance.randrange(len(text))
-            how = chance.randrange(4)
-            if how == 0:
-                text[at] = chance.randrange(256)
-            elif how == 1:
-                del text[at : at + chance.randrange(20)]
-                text = text or bytearray(b"x")
-            elif how == 2:
-                text[at:at] = chance.choice(odd)
-            else:
-                text[at:at] = text[: chance.randrange(60)]
-        found(tmp_path, bytes(text))
+        found(tmp_path, broken_file(chance))

@@ -17,7 +17,8 @@ import pytest
 
 from jupyter_bridge.connections import vault as vault_module
 from jupyter_bridge.connections.remembered import Remembered
-from jupyter_bridge.connections.vault import EncryptedFile, Vault, alone
+from jupyter_bridge.connections.secretplaces import EncryptedFile, alone
+from jupyter_bridge.connections.vault import Vault
 from jupyter_bridge.problems import Unavailable
 from tests.connections.double import DoubleFields
 

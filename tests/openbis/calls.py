@@ -186,17 +186,23 @@ class Calls:
         project = {"@type": "as.dto.project.Project", "code": "PROJECT", "identifier": name}
         return self._page("project", [project], options)
 
-    def do_searchSamples(self, token: str, _: Any, options: Any) -> Any:  # noqa: N802
+    def do_searchSamples(self, token: str, criteria: Any, options: Any) -> Any:  # noqa: N802
         self.store.check(token)
-        found = [self._dto().entity("sample", name) for name in self.store.samples.values()]
-        return self._page("sample", found, options)
+        return self._named("sample", self.store.samples.values(), criteria, options)
 
-    def do_searchExperiments(self, token: str, _: Any, options: Any) -> Any:  # noqa: N802
+    def do_searchExperiments(self, token: str, criteria: Any, options: Any) -> Any:  # noqa: N802
         self.store.check(token)
-        names = self.store.experiments.values()
-        return self._page(
-            "experiment", [self._dto().entity("experiment", n) for n in names], options
-        )
+        return self._named("experiment", self.store.experiments.values(), criteria, options)
+
+    def _named(self, kind: str, names: Any, criteria: Any, options: Any) -> Any:
+        """Those with the code that is asked for, if one is."""
+        codes = {
+            one["fieldValue"]["value"]
+            for one in criteria.get("criteria", [])
+            if one["@type"].endswith("CodeSearchCriteria")
+        }
+        found = [name for name in names if not codes or name.rpartition("/")[2] in codes]
+        return self._page(kind, [self._dto().entity(kind, name) for name in found], options)
 
     # -- the data store server -----------------------------------------------------------------
 
@@ -275,8 +281,9 @@ class Calls:
         return Dto(self.store, self.base)
 
     def _page(self, area: str, found: list[Any], options: Any) -> Any:
-        start = options.get("from") or 0
-        count = options.get("count")
+        # Jackson reads a number out of a text, too.
+        start = int(options.get("from") or 0)
+        count = None if options.get("count") is None else int(options["count"])
         part = found[start:] if count is None else found[start : start + count]
         return {
             "@type": f"as.dto.common.search.SearchResult<{area}>",

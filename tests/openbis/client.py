@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+import zlib
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,9 @@ from typing import Any
 from jupyter_bridge.connections.connection import Connection
 from jupyter_bridge.connections.connector import Context
 from jupyter_bridge.connections.connectors.openbis import OpenBis, OpenBisFields
-from jupyter_bridge.connections.outbound import Outbound, Trust
+from jupyter_bridge.connections.outbound import Outbound
 from jupyter_bridge.connections.policy import Policy
+from jupyter_bridge.connections.trust import Trust
 
 
 @asynccontextmanager
@@ -43,3 +45,12 @@ class MemorySink:
         file = self.files.setdefault(path, bytearray())
         file.extend(bytes(max(0, offset + len(data) - len(file))))
         file[offset : offset + len(data)] = data
+
+    async def write_checked(
+        self, path: str, offset: int, parts: Sequence[memoryview | bytearray], crc32: int
+    ) -> bool:
+        data = b"".join(parts)
+        if zlib.crc32(data) != crc32:
+            return False
+        await self.write(path, offset, data)
+        return True

@@ -149,6 +149,9 @@ class Store:
         shutil.move(str(content[0]), folder / "original" / content[0].name)
         source.rmdir()
         data_set = DataSet(perm_id, folder, **about)
+        for _, path in data_set.files():
+            if path.is_file():
+                self.crc32(path)
         self.data_sets[perm_id] = data_set
         return data_set
 

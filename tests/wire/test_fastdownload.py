@@ -45,7 +45,7 @@ def _chunk(case: dict[str, Any]) -> Chunk:
 def _read(data: bytes, size: int) -> list[Chunk]:
     reader = ChunkReader()
     found = [
-        chunk
+        chunk.to_chunk()
         for start in range(0, len(data), size)
         for chunk in reader.feed(data[start : start + size])
     ]

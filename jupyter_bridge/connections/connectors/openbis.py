@@ -206,6 +206,9 @@ class OpenBis(Connector[OpenBisFields], CanBrowse, CanRead, CanWrite, HasObjects
     async def dataset_types(self) -> list[dict[str, Any]]:
         return await lists.dataset_types(self._api)
 
+    async def check_object(self, identifier: str) -> None:
+        await self._uploads.entity(identifier)
+
     async def datasets_of(self, identifier: str, start: int, count: int) -> dict[str, Any]:
         return await lists.datasets_of(self._api, identifier, start, count)
 

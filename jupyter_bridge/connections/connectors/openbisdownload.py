@@ -15,7 +15,7 @@ from jupyter_bridge.connections.outbound import Answer
 from jupyter_bridge.connections.roles import Sink, Span
 from jupyter_bridge.problems import RemoteFailed, Unavailable
 from jupyter_bridge.wire import fastdownload, openbis
-from jupyter_bridge.wire.fastdownload import Chunk, ChunkError, ServerError
+from jupyter_bridge.wire.fastdownload import CameChunk, ChunkError, ServerError
 
 # As openBIS's own clients ask for; a server gives 5 to 10 to all downloads of a user.
 STREAMS = 4
@@ -248,7 +248,7 @@ class FastDownload:
             if not found:
                 return
 
-    async def _take(self, chunk: Chunk) -> None:
+    async def _take(self, chunk: CameChunk) -> None:
         file = self._files.get(chunk.item)
         if file is None or chunk.number not in file.chunks or chunk.path != file.path:
             # Never to a place of the server's choice.
@@ -256,13 +256,12 @@ class FastDownload:
                 f"openBIS sends {chunk.path[:200]!r}, which was not asked for.",
                 path=chunk.path[:200],
             )
-        if not chunk.sound:
-            self._unsound += 1
-            return  # it stays pending, and is queued again
         if chunk.directory:
             raise RemoteFailed(f"openBIS sends {file.path!r} as a folder.", path=file.path)
-        await self._sink.write(file.path, chunk.offset, chunk.payload)
-        file.came.add(chunk.offset, chunk.offset + len(chunk.payload))
+        if not await self._sink.write_checked(file.path, chunk.offset, chunk.parts, chunk.check):
+            self._unsound += 1
+            return  # it stays pending, and is queued again
+        file.came.add(chunk.offset, chunk.offset + chunk.size)
         self._pending.discard(chunk.number)
 
     async def _ask(self, method: str, **values: Any) -> bytes:

@@ -75,8 +75,8 @@ def about(one: dict[str, Any]) -> dict[str, Any]:
     return {
         "permId": one.get("code"),
         "type": (one.get("type") or {}).get("code"),
-        "experiment": _identifier(one.get("experiment")),
         "sample": _identifier(one.get("sample")),
+        "experiment": _identifier(one.get("experiment")),
         "registrationDate": _date(one.get("registrationDate")),
         "modificationDate": _date(one.get("modificationDate")),
         "size": physical.get("size"),

@@ -7,11 +7,10 @@ tokens outlive this server and its connections, session tokens usually do not.
 
 from __future__ import annotations
 
-import io
 import uuid
 from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import Any, cast
+from typing import Any
 
 from jupyter_bridge.connections.connectors.openbisapi import REGISTER_SECONDS, Api
 from jupyter_bridge.connections.roles import File, NewDataset
@@ -28,8 +27,6 @@ from jupyter_bridge.wire.openbis import FormError
 
 # A chunk on a slow line (1 MiB/s) and its answer.
 CHUNK_SECONDS = 120.0
-# What aiohttp takes as bytes without a word.
-IN_ONE_GO = 1 << 20
 # A proxy that refuses even this is not one to upload through.
 SMALLEST_POST = 64 << 10
 # The service of old openBIS servers that makes files of the workspace a data set.
@@ -117,7 +114,7 @@ class Uploads:
         upload = Upload.parse(self._api, text)
         if not new.type:
             raise BadRequest("type: openBIS needs the type of the data set.", field="type")
-        sample, experiment = await self._entity(new.entity)
+        sample, experiment = await self.entity(new.entity)
         if self._is_old:
             return await self._register_old(upload, new, sample, experiment)
         creation = openbis.uploaded_data_set(
@@ -163,7 +160,7 @@ class Uploads:
         except (KeyError, IndexError, TypeError):
             raise RemoteFailed("openBIS does not say what it registered.") from None
 
-    async def _entity(self, name: str) -> tuple[Any, Any]:
+    async def entity(self, name: str) -> tuple[Any, Any]:
         """The sample or the experiment of this name, as permId and identifier."""
         for kind, method in (("sample", "getSamples"), ("experiment", "getExperiments")):
             options = openbis.fetch(f"{kind}.{kind.capitalize()}")
@@ -183,10 +180,8 @@ class Uploads:
             *(name, number, start, start + len(data), self._api.held), folder=folder
         )
         store = await self._api.store()
-        # aiohttp writes more than 1 MiB of bytes in one go, and warns; of a file, bit by bit.
-        body = cast(bytes, io.BytesIO(data)) if len(data) > IN_ONE_GO else data
         answer = await self._api.outbound.ask(
-            "POST", f"{store}{openbis.UPLOAD}?{query}", body=body, timeout=CHUNK_SECONDS
+            "POST", f"{store}{openbis.UPLOAD}?{query}", body=data, timeout=CHUNK_SECONDS
         )
         if answer.status != 200:
             raise await self._api.judge(answer, "room for the upload")

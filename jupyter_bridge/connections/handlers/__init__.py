@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from jupyter_bridge import observe
+from jupyter_bridge.connections.audit import Audit
 from jupyter_bridge.connections.connections import Connections
+from jupyter_bridge.connections.handlers import compat
 from jupyter_bridge.connections.handlers.conns import (
     BrowseHandler,
     ConnHandler,
@@ -41,18 +43,23 @@ def routes(
     mounts: Mounts,
     transfers: Transfers,
     events: observe.Events,
+    audit: Audit,
     root_dir: str,
     roots: Sequence[str] = (),
     ask_kernel: AskKernel | None = None,
+    *,
+    openbis_compat: bool = False,
 ) -> list[Route]:
     """Every connection route, for app.py; `roots` are folders that transfers may use, too.
 
-    `ask_kernel` brings the kernels in, which this part does not know.
+    `ask_kernel` brings the kernels in, which this part does not know. `openbis_compat` adds
+    jupyter-openbis-server's routes.
     """
     parts: dict[str, Any] = {
         "connections": connections,
         "mounts": mounts,
         "events": events,
+        "audit": audit,
         "root_dir": root_dir,
     }
     moving = {**parts, "transfers": transfers, "roots": roots}
@@ -72,4 +79,5 @@ def routes(
         Route("/content/{conn}/{perm_id}/{file}", ContentHandler, parts, greedy=True),
         Route("/datasetTypes/{conn}", DatasetTypesHandler, parts),
         Route("/sample/{conn}/{identifier}", SampleHandler, parts, greedy=True),
+        *(compat.routes(moving) if openbis_compat else ()),
     ]

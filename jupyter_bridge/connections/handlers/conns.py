@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Iterable
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import msgspec
 
 from jupyter_bridge import observe
+from jupyter_bridge.connections.audit import Audit
 from jupyter_bridge.connections.connection import Connection, ConnectionModel
 from jupyter_bridge.connections.connections import Connections
 from jupyter_bridge.connections.connector import secrets_of
@@ -17,6 +18,8 @@ from jupyter_bridge.connections.mounts import Mounts
 from jupyter_bridge.connections.roles import CanBrowse, CanMount, Item
 from jupyter_bridge.problems import BadRequest, NotFound, Problem
 from jupyter_bridge.web import BridgeHandler, verb
+
+T = TypeVar("T")
 
 # How long adding a connection waits for its first login; afterwards the list tells.
 ADD_SECONDS = 10.0
@@ -80,11 +83,17 @@ class ConnectionHandler(BridgeHandler):
     resources = ("bridge:connections",)
 
     def initialize(
-        self, connections: Connections, mounts: Mounts, events: observe.Events, root_dir: str
+        self,
+        connections: Connections,
+        mounts: Mounts,
+        events: observe.Events,
+        audit: Audit,
+        root_dir: str,
     ) -> None:
         self.connections = connections
         self.mounts = mounts
         self.events = events
+        self.audit = audit
         self.root_dir = root_dir
 
     def set_default_headers(self) -> None:
@@ -116,24 +125,26 @@ class ConnectionHandler(BridgeHandler):
     def one(self, connection: Connection) -> ConnModel:
         return ConnModel(self.model(connection), self.root_dir)
 
-    async def tell(self, action: str, connection: Connection, doing: Awaitable[Any]) -> None:
-        """Do it, and emit the event of who did it and how it ended."""
+    async def tell(self, action: str, connection: Connection, doing: Awaitable[T]) -> T:
+        """What doing it gives; who did it and how it ended goes to the events and the audit log."""
         outcome = "failed"
         try:
-            await doing
+            result = await doing
             outcome = "ok"
+            return result
         except Problem as problem:
             outcome = problem.code
             raise
         finally:
-            self.events.emit(
-                "connection_action",
-                user=self.username,
-                connection=connection.name,
-                kind=connection.kind,
-                action=action,
-                outcome=outcome,
-            )
+            told = {
+                "user": self.username,
+                "connection": connection.name,
+                "kind": connection.kind,
+                "action": action,
+                "outcome": outcome,
+            }
+            self.events.emit("connection_action", **told)
+            await self.audit.write(**told)
 
 
 class KindsHandler(ConnectionHandler):
@@ -151,7 +162,7 @@ class ConnsHandler(ConnectionHandler):
     async def post(self, body: AddBody) -> ConnsModel:
         given = {**_given(body, ("url", "username", "password", "token")), **self.others(AddBody)}
         connection = await self.connections.add(body.name, body.kind, given, remember=body.remember)
-        await self.tell("add", connection, _log_in_soon(connection))
+        await self.tell("add", connection, log_in_soon(connection))
         self.set_header("Location", self.link(f"/conn/{connection.name}"))
         return await self.listing()
 
@@ -223,7 +234,7 @@ def _check_given(connection: Connection, given: Iterable[str]) -> None:
             raise BadRequest(f"{name}: a {connection.kind} login has no such field.", field=name)
 
 
-async def _log_in_soon(connection: Connection) -> None:
+async def log_in_soon(connection: Connection) -> None:
     """Log in if nothing is missing; what becomes of it the connection's state tells."""
     if not connection.is_wanted:
         return

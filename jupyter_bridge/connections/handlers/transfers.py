@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import unquote
@@ -11,13 +11,15 @@ from urllib.parse import unquote
 import msgspec
 
 from jupyter_bridge import observe
+from jupyter_bridge.connections.audit import Audit
+from jupyter_bridge.connections.connection import Connection
 from jupyter_bridge.connections.connections import Connections
 from jupyter_bridge.connections.handlers.conns import ConnectionHandler
 from jupyter_bridge.connections.mounts import Mounts
 from jupyter_bridge.connections.roles import CanRead, Dataset
 from jupyter_bridge.connections.transfer import Transfer, TransferModel
 from jupyter_bridge.connections.transfers import Transfers
-from jupyter_bridge.problems import BadRequest, Denied, Problem, RemoteFailed
+from jupyter_bridge.problems import BadRequest, Denied, NotFound, Problem, RemoteFailed
 from jupyter_bridge.web import Event, verb
 
 
@@ -87,11 +89,12 @@ class TransfersBase(ConnectionHandler):
         connections: Connections,
         mounts: Mounts,
         events: observe.Events,
+        audit: Audit,
         root_dir: str,
         transfers: Transfers,
         roots: Sequence[str] = (),
     ) -> None:
-        super().initialize(connections, mounts, events, root_dir)
+        super().initialize(connections, mounts, events, audit, root_dir)
         self.transfers = transfers
         self.roots = [root_dir, *roots]
 
@@ -107,8 +110,8 @@ class TransfersBase(ConnectionHandler):
     async def upload(self, conn: str, paths: list[str], entity: str, how: Any) -> Transfer:
         if not paths:
             raise BadRequest("files: name at least one.", field="files")
-        await self.find(conn)
-        return await self.transfers.upload(
+        connection = await self.find(conn)
+        starting = self.transfers.upload(
             conn,
             [await self.host_path(path) for path in paths],
             entity,
@@ -116,6 +119,22 @@ class TransfersBase(ConnectionHandler):
             parents=how.parents,
             props=how.props,
         )
+        return await self.tell("upload", connection, starting)
+
+    async def download(
+        self, connection: Connection, perm_id: str, path: Path, files: list[str] | None = None
+    ) -> Transfer:
+        starting = self.transfers.download(connection.name, perm_id, str(path), files)
+        return await self.tell("download", connection, starting)
+
+    async def told(self, action: str, transfer: Transfer, doing: Awaitable[Any]) -> None:
+        """As `tell`, of a transfer's connection; unless that was removed meanwhile."""
+        try:
+            connection = transfer.connection
+        except NotFound:
+            await doing
+        else:
+            await self.tell(action, connection, doing)
 
     def started(self, transfer: Transfer) -> TransferModel:
         self.set_header("Location", self.link(f"/transfers/{transfer.id}"))
@@ -134,7 +153,7 @@ class TransfersBase(ConnectionHandler):
             self.answer(transfer.model(), 202)
             return None
         if model.state != "done":
-            raise _problem_of(model)
+            raise problem_of(model)
         return model
 
 
@@ -146,11 +165,9 @@ class TransfersHandler(TransfersBase):
     @verb("write", "Start a transfer", body=TransferBody, reply=TransferModel, status=202)
     async def post(self, body: TransferBody) -> TransferModel:
         if body.direction == "download":
-            await self.find(body.connection)
+            connection = await self.find(body.connection)
             path = await self.host_path(body.path or ".")
-            return self.started(
-                await self.transfers.download(body.connection, body.permId, str(path), body.files)
-            )
+            return self.started(await self.download(connection, body.permId, path, body.files))
         paths = [*([body.path] if body.path else []), *(body.files or [])]
         return self.started(await self.upload(body.connection, paths, body.permId, body))
 
@@ -170,13 +187,17 @@ class TransferHandler(TransfersBase):
 
     @verb("write", "Cancel a transfer", reply=TransferModel, status=202)
     async def delete(self, transfer_id: str) -> TransferModel:
-        return (await self.transfers.cancel(transfer_id)).model()
+        transfer = self.transfers.get(transfer_id)
+        await self.told("cancel", transfer, self.transfers.cancel(transfer_id))
+        return transfer.model()
 
 
 class ResumeHandler(TransfersBase):
     @verb("write", "Go on with a transfer that failed or paused", reply=TransferModel, status=202)
     async def post(self, transfer_id: str) -> TransferModel:
-        return self.started(await self.transfers.resume(transfer_id))
+        transfer = self.transfers.get(transfer_id)
+        await self.told("resume", transfer, self.transfers.resume(transfer_id))
+        return self.started(transfer)
 
 
 class DownloadHandler(TransfersBase):
@@ -185,7 +206,7 @@ class DownloadHandler(TransfersBase):
         connection = await self.find(conn)
         target = await self.host_path(path or "")
         dataset: Dataset = await connection.use(CanRead, lambda one: one.dataset(perm_id))
-        transfer = await self.transfers.download(conn, perm_id, str(target))
+        transfer = await self.download(connection, perm_id, target)
         if await self.ended(transfer) is None:
             return None
         place = str(target / perm_id)
@@ -245,7 +266,7 @@ def _within(roots: Sequence[str], path: str) -> Path:
     )
 
 
-def _problem_of(model: TransferModel) -> Problem:
+def problem_of(model: TransferModel) -> Problem:
     """The Problem that ended a transfer, in its own class."""
     told = dict(model.problem or {})
     code = str(told.pop("error", ""))

@@ -17,7 +17,6 @@ from pybis import Openbis
 
 from jupyter_bridge.connections.connection import Connection
 from jupyter_bridge.connections.connector import WrongCredentials
-from jupyter_bridge.connections.outbound import Trust
 from jupyter_bridge.connections.roles import (
     CanBrowse,
     CanRead,
@@ -28,6 +27,7 @@ from jupyter_bridge.connections.roles import (
     NewDataset,
     Span,
 )
+from jupyter_bridge.connections.trust import Trust
 from jupyter_bridge.problems import (
     Denied,
     Gone,

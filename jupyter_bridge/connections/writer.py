@@ -1,0 +1,126 @@
+"""Writer: the pieces of a download on their way to the disk.
+
+One thread at a time writes, and takes all that waits: several would only wait for each other, in
+the file system's lock of the one large file, and a hop to a thread costs like 100 KiB written.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from jupyter_bridge.connections import checksums
+from jupyter_bridge.connections.pieces import Pieces
+
+# Bytes written by one call. More at once takes the largest pages of memory, which a virtual machine
+# may have given back to its host: then it is four times as slow.
+STEP = 256 << 10
+
+
+@dataclass(eq=False)
+class Piece:
+    """Bytes that follow each other, of the file `index` at `path` below the writer's folder.
+
+    `crc32` is what the remote says of them, if it does. `done` becomes how many of them are new,
+    or None where they are not what `crc32` says; then nothing of them is kept.
+    """
+
+    index: int
+    path: str
+    start: int
+    parts: Sequence[bytes | bytearray | memoryview]
+    crc32: int | None = None
+    done: asyncio.Future[int | None] = field(
+        default_factory=lambda: asyncio.get_running_loop().create_future()
+    )
+
+
+class Writer:
+    """Writes below `folder`, and tells `pieces` what is there, in this order."""
+
+    def __init__(self, folder: Path, pieces: Pieces) -> None:
+        self._folder = folder
+        self._pieces = pieces
+        self._made: set[Path] = set()
+        self._waiting: list[Piece] = []
+        self._task: asyncio.Task[None] | None = None
+
+    async def write(self, piece: Piece) -> int | None:
+        """What becomes of the piece (its `done`), once it is on the disk; may raise OSError."""
+        self._waiting.append(piece)
+        if self._task is None:
+            self._task = asyncio.ensure_future(self._work())
+        return await piece.done
+
+    def drop(self) -> None:
+        """Forget what waits."""
+        waiting, self._waiting = self._waiting, []
+        for piece in waiting:
+            piece.done.cancel()
+
+    async def settle(self) -> None:
+        """Wait until nothing is being written."""
+        while self._task is not None:
+            await asyncio.wait({self._task})
+
+    def make(self, folder: Path) -> None:
+        """Make a folder, once; blocks."""
+        if folder not in self._made:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._made.add(folder)
+
+    async def _work(self) -> None:
+        try:
+            while self._waiting:
+                pieces, self._waiting = self._waiting, []
+                # A thread cannot be stopped, so neither is this task: `settle` waits for both.
+                for piece, end in await asyncio.to_thread(self._write_all, pieces):
+                    if piece.done.done():
+                        continue  # nobody waits any more
+                    if isinstance(end, OSError):
+                        piece.done.set_exception(end)
+                    else:
+                        piece.done.set_result(end)
+        finally:
+            self._task = None
+
+    def _write_all(self, pieces: list[Piece]) -> list[tuple[Piece, int | OSError | None]]:
+        return [(piece, self._try(piece)) for piece in pieces]
+
+    def _try(self, piece: Piece) -> int | OSError | None:
+        try:
+            return self._write(piece)
+        except OSError as error:
+            return error
+
+    def _write(self, piece: Piece) -> int | None:
+        check = checksums.of_parts(piece.parts)
+        if piece.crc32 is not None and check != piece.crc32:
+            return None
+        target = self._folder / piece.path
+        self.make(target.parent)
+        line = open_new(target)
+        try:
+            stop = _write_at(line, piece.start, piece.parts)
+        finally:
+            os.close(line)
+        return self._pieces.add(piece.index, piece.start, stop, check)
+
+
+def open_new(path: Path) -> int:
+    """A descriptor for writing; what is there stays, a link is not followed."""
+    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
+
+
+def _write_at(line: int, at: int, parts: Sequence[bytes | bytearray | memoryview]) -> int:
+    """Write all parts from `at` on; returns where they end."""
+    for part in parts:
+        left = memoryview(part)
+        while left:
+            count = os.pwrite(line, left[:STEP], at)
+            at += count
+            left = left[count:]
+    return at
