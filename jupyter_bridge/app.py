@@ -31,6 +31,7 @@ from jupyter_bridge.consoles import terminals
 from jupyter_bridge.consoles.archive import Archive
 from jupyter_bridge.consoles.console import Console
 from jupyter_bridge.consoles.consoles import Consoles
+from jupyter_bridge.consoles.remotes import Remotes
 from jupyter_bridge.consoles.runs import Runs
 from jupyter_bridge.consoles.sources.kernel import KernelSource
 from jupyter_bridge.consoles.sources.terminal import TerminalSource
@@ -168,10 +169,11 @@ class BridgeApp(ExtensionApp):
         )
         self.executions = Executions(self.relays, keep=self.execution_keep)
         self.socketio = SocketIO(self.relays, max_frame=_max_frame(server))
+        self.make_connections(server, events)
+        self.remote_consoles = Remotes(self.remotes)
         self.consoles = self._consoles(server, events)
         self.consoles.load()
         self.runs = Runs(self.consoles, root_dir=Path(server.root_dir), keep=self.run_keep)
-        self.make_connections(server, events)
         self.routes = [
             Route("/?", IndexHandler),
             Route("/openapi.json", OpenAPIHandler, {"app": self}),
@@ -219,6 +221,7 @@ class BridgeApp(ExtensionApp):
             # The host makes its manager after this, and not at all where terminals are off.
             manager=lambda: server.web_app.settings.get("terminal_manager"),
             kernels=kernel,
+            remotes=self.remote_consoles,
             allow_hidden=bool(server.contents_manager.allow_hidden),
             on_ended=ended,
         )
@@ -319,6 +322,7 @@ class BridgeApp(ExtensionApp):
             await asyncio.wait({self._recovering})
         await self.repeats.close()
         await self.runs.close()
+        await self.remote_consoles.close()
         await self.consoles.stop()
         await self.transfers.close()
         await self.mounts.close()

@@ -69,6 +69,14 @@ class Source(ABC):
     kind = "remote"
     title = ""
 
+    def recall(self, tail: bytes) -> bool:
+        """Before `open`: `tail` is the end of what an earlier line to the same thing gave.
+
+        True if this line goes on from there, as far as the other side still holds it, and tells
+        itself what is missing; otherwise it begins anew.
+        """
+        return False
+
     @abstractmethod
     async def open(
         self,

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-pytest_plugins = ["pytest_jupyter.jupyter_server"]
+pytest_plugins = ["pytest_jupyter.jupyter_server", "tests.joined"]
 
 # Starting a server with its extensions takes 2 to 5 s; a loaded machine gets ten times that.
 START_TIME = 60.0

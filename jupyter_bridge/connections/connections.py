@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -61,6 +61,11 @@ class Connections:
         self._loaded = asyncio.Event()
         self._tending = Tending(self._connections, self._reload, log)
         self._starting: asyncio.Task[None] | None = None
+        self._watchers: list[Callable[[Connection, bool], None]] = []
+
+    def watch(self, watcher: Callable[[Connection, bool], None]) -> None:
+        """Call `watcher(connection, gone)` after each change of a state, and when one is gone."""
+        self._watchers.append(watcher)
 
     @property
     def vault(self) -> str:
@@ -131,6 +136,7 @@ class Connections:
         del self._connections[name]
         observe.CONNECTIONS.labels(connection.kind, connection.state).dec()
         connection.release()
+        self._tell_watchers(connection, gone=True)
         await connection.logout()
         await connection.close()
         await self._remembered.forget(name)
@@ -178,6 +184,7 @@ class Connections:
         connection = self._connections.pop(name)
         observe.CONNECTIONS.labels(connection.kind, connection.state).dec()
         connection.release()
+        self._tell_watchers(connection, gone=True)
         await connection.logout()
         await connection.close()
 
@@ -265,6 +272,14 @@ class Connections:
                 state=connection.state,
                 before=before,
             )
+        self._tell_watchers(connection)
+
+    def _tell_watchers(self, connection: Connection, *, gone: bool = False) -> None:
+        for watcher in self._watchers:
+            try:
+                watcher(connection, gone)
+            except Exception:  # noqa: PERF203 - the connection itself must go on
+                self._log.exception("A watcher of the connections failed")
 
 
 def _same(one: Entry | None, other: Entry) -> bool:

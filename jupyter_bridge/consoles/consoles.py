@@ -7,17 +7,21 @@ import contextvars
 import datetime
 import secrets
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
+from weakref import WeakSet
 
 from jupyter_bridge import observe
 from jupyter_bridge.consoles.archive import Archive, Record
 from jupyter_bridge.consoles.console import Console
 from jupyter_bridge.consoles.journal import Journal
+from jupyter_bridge.consoles.remotes import Remotes
 from jupyter_bridge.consoles.sources.file import FileSource
+from jupyter_bridge.consoles.sources.remote import RemoteSource
 from jupyter_bridge.consoles.spawn import Wish, spawn
 from jupyter_bridge.consoles.terminals import attach
-from jupyter_bridge.problems import NotFound, Timeout, Unsupported
+from jupyter_bridge.problems import NotFound, Problem, Timeout, Unsupported
 from jupyter_bridge.seams import Exit, Source
 from jupyter_bridge.wire.times import from_iso, now, to_iso
 
@@ -27,6 +31,8 @@ Provider = Callable[[str], Awaitable[Source]]
 LINGER = 60.0
 # A terminal's processes may take so long to end before somebody hears that they do not; seconds.
 END_SECONDS = 10.0
+# A line to a remote goes on from so much of what it gave before, bytes.
+RECALL_BYTES = 256 << 10
 # Unwritten bytes are looked at this often while a producer is paused; seconds.
 RELIEF_SECONDS = 0.01
 
@@ -34,7 +40,7 @@ RELIEF_SECONDS = 0.01
 class Consoles:
     """The collection. `get` what exists, `open` what can be opened by name, `create` terminals.
 
-    `kernels(id)` and `remotes(connection, node)` give Sources; `manager()` is the host's terminal
+    `kernels(id)` gives Sources, `remotes` those of connections; `manager()` is the host's terminal
     manager, or None where terminals are switched off.
     """
 
@@ -45,7 +51,7 @@ class Consoles:
         root_dir: Path,
         manager: Callable[[], Any] = lambda: None,
         kernels: Provider | None = None,
-        remotes: Callable[[str, str], Awaitable[Source]] | None = None,
+        remotes: Remotes | None = None,
         allow_hidden: bool = False,
         on_ended: Callable[[Console], None] = lambda console: None,
         linger: float = LINGER,
@@ -55,6 +61,8 @@ class Consoles:
         self._manager = manager
         self._kernels = kernels
         self._remotes = remotes
+        if remotes is not None:
+            remotes.on_gone = self.leave
         self._allow_hidden = allow_hidden
         self._ended_hook = on_ended
         self._linger = linger
@@ -63,6 +71,8 @@ class Consoles:
         self._opening: dict[str, asyncio.Task[Console]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._timers: dict[Console, asyncio.TimerHandle] = {}
+        # Whose line was closed here, while the thing itself goes on.
+        self._left: WeakSet[Console] = WeakSet()
         observe.CONSOLES.set_function(
             lambda: sum(console.state == "live" for console in self._consoles.values())
         )
@@ -104,6 +114,30 @@ class Consoles:
                 self._forget(console)
         return iter(list(self._consoles.values()))
 
+    def models(self, connection: str | None = None) -> list[dict[str, Any]]:
+        """Every console as lists show it, also those of connections that nobody has opened yet."""
+        offers = {} if self._remotes is None else self._remotes.offers(connection)
+        shown = {
+            console.name: console.to_json()
+            for console in self
+            if connection is None or console.name.startswith(f"{connection}:")
+        }
+        for name, offer in offers.items():
+            known = shown.setdefault(name, offer)
+            if known["state"] == "ended" != offer["state"]:  # nobody looks now, but anybody can
+                known["state"] = offer["state"]
+                known.pop("exit_code", None)
+        if self._remotes is not None:
+            self._remotes.refresh()
+        return list(shown.values())
+
+    async def ask(self, connection: str) -> list[dict[str, Any]]:
+        """The consoles of one connection, which is asked now."""
+        if self._remotes is None:
+            raise NotFound(f"No such connection: {connection}")
+        await self._remotes.ask(connection)
+        return self.models(connection)
+
     def get(self, name: str) -> Console:
         """The console of this name, live or ended; raises NotFound."""
         console = self._consoles.get(name)
@@ -113,8 +147,11 @@ class Consoles:
             )
         return console
 
-    async def open(self, name: str) -> Console:
-        """Like `get`, but also opens `kernel:`, `file:` and `<connection>:<node>` by their name."""
+    async def open(self, name: str, *, to_write: bool = False) -> Console:
+        """Like `get`, but also opens `kernel:`, `file:` and `<connection>:<node>` by their name.
+
+        What cannot be opened any more, or not now, can still be read, unless it is `to_write`.
+        """
         console = self._consoles.get(name)
         if ":" not in name or (console is not None and console.state == "live"):
             return self.get(name)
@@ -126,8 +163,11 @@ class Consoles:
             opening.add_done_callback(lambda done: self._opening.pop(name, None))
         try:
             return await asyncio.shield(opening)
-        except NotFound:
-            return self.get(name) if console is not None else await asyncio.shield(opening)
+        except Problem as problem:
+            gone = isinstance(problem, NotFound)
+            if console is not None and (gone or (self._is_remote(name) and not to_write)):
+                return self.get(name)
+            raise
 
     async def _open(self, name: str) -> Console:
         kind, _, rest = name.partition(":")
@@ -141,7 +181,7 @@ class Consoles:
         if kind == "kernel" and self._kernels is not None:
             source = await self._kernels(rest)
         elif kind != "kernel" and self._remotes is not None:
-            source = await self._remotes(kind, rest)
+            return await self._open_remote(name, await self._remotes.source(kind, rest))
         else:
             raise NotFound(f"There is no console {name!r}.")
         console = self._start(name, source)
@@ -154,6 +194,41 @@ class Consoles:
         self._watch_seats(console)
         return console
 
+    async def _open_remote(self, name: str, source: RemoteSource) -> Console:
+        """A console of a connection. It stays open, and its journal goes on where it was left."""
+        assert self._remotes is not None
+        old = self._consoles.get(name)
+        # The thing itself has ended: if there is one of its name, it is another one.
+        is_new = old is not None and old in self._kept and "exit" in self._kept[old][0].about
+        if is_new:
+            await self._remotes.check(*name.split(":", 1))
+            self._make_room(name)
+        elif old is not None:
+            source.recall(await asyncio.to_thread(_end_of, old))
+        console = self._start(name, source, goes_on=True)
+        try:
+            await console.open()
+        except BaseException:
+            if console.first_offset == console.end_offset:
+                self._forget(console)
+                if old is not None and is_new:
+                    self._consoles.pop(old.name, None)
+                    old.name = name
+                    self._put(old)
+            raise
+        console.title = source.title
+        self._kept[console][0].about["title"] = source.title
+        return console
+
+    def leave(self, connection: str) -> None:
+        """Close every console of a connection that is left; it can be opened again."""
+        for console in list(self._consoles.values()):
+            source = console.source
+            if not isinstance(source, RemoteSource) or console.state == "ended":
+                continue
+            if source.connection.name == connection:
+                self._close(console, source)
+
     def record(self, name: str, source: Source) -> None:
         """Keep what a terminal says from now on; a name that was used before begins anew."""
         self._make_room(name)
@@ -162,13 +237,17 @@ class Consoles:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    def _start(self, name: str, source: Source) -> Console:
-        """A live console with a journal: a new one, or that of a console which goes on."""
+    def _start(self, name: str, source: Source, *, goes_on: bool = False) -> Console:
+        """A live console with a journal: a new one, or that of a console which goes on.
+
+        A source that `goes_on` tells itself what is missing.
+        """
         old = self._consoles.get(name)
         if old is not None and old in self._kept:
             record, journal = self._kept.pop(old)
             record.about.pop("ended", None)
-            journal.skip(1)  # nobody knows what it said meanwhile
+            if not goes_on:
+                journal.skip(1)  # nobody knows what it said meanwhile
         else:
             about = {
                 "name": name,
@@ -227,8 +306,10 @@ class Consoles:
 
     def _on_ended(self, console: Console) -> None:
         record, journal = self._kept[console]
-        how = console.exit or Exit()
-        record.about |= {"ended": to_iso(now()), "exit": {"code": how.code, "signal": how.signal}}
+        record.about["ended"] = to_iso(now())
+        if console not in self._left:
+            how = console.exit or Exit()
+            record.about["exit"] = {"code": how.code, "signal": how.signal}
         self._archive.end(record, journal)
         self._ended_hook(console)
 
@@ -259,10 +340,15 @@ class Consoles:
     def _let_go(self, console: Console) -> None:
         self._timers.pop(console, None)
         if not console.viewers and console.source is not None:
-            task = asyncio.ensure_future(console.source.close())
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
-            console.on_end(Exit())
+            self._close(console, console.source)
+
+    def _close(self, console: Console, source: Source) -> None:
+        """Let go of the line; the thing itself goes on."""
+        task = asyncio.ensure_future(source.close())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        self._left.add(console)
+        console.on_end(Exit())
 
     # Terminals
 
@@ -289,7 +375,7 @@ class Consoles:
 
     async def end(self, name: str, *, purge: bool = False) -> None:
         """End a terminal and wait for its exit; its journal stays unless `purge`."""
-        console = self.get(name)
+        console = await self.open(name) if self._is_remote(name) else self.get(name)
         if console.state == "live" and console.source is not None:
             await console.source.end()
             try:
@@ -298,6 +384,17 @@ class Consoles:
                 raise Timeout(f"Console {name!r} has not ended within {END_SECONDS:g} s.") from None
         if purge:
             self._forget(console)
+
+    def _is_remote(self, name: str) -> bool:
+        kind, colon, _ = name.partition(":")
+        return bool(colon) and kind not in ("kernel", "file") and self._remotes is not None
+
+    async def create_remote(self, connection: str, wish: Wish) -> Console:
+        """A new console of a connection, opened."""
+        if self._remotes is None:
+            raise NotFound(f"No such connection: {connection}")
+        how = {name: value for name, value in asdict(wish).items() if value}
+        return await self.open(await self._remotes.create(connection, **how))
 
     async def stop(self) -> None:
         """Close every source and write every journal; the terminals themselves are the host's."""
@@ -308,9 +405,22 @@ class Consoles:
         self._ended_hook = lambda console: None
         for console in list(self._consoles.values()):
             if console.source is not None and console.state == "live":
+                if isinstance(console.source, RemoteSource):
+                    self._left.add(console)
                 console.on_end(Exit())
                 await console.source.close()
         await asyncio.to_thread(self._archive.stop)
+
+
+def _end_of(console: Console) -> bytes:
+    """The last of what it said, behind its last gap; reads the disk."""
+    end = console.end_offset
+    at, found = max(console.first_offset, end - RECALL_BYTES), b""
+    while at < end:
+        data = console.read(at, end - at)
+        found = found + data if data else b""
+        at = at + len(data) if data else max(at + 1, console.log.held(at))
+    return found
 
 
 def _parsed(text: Any) -> datetime.datetime | None:

@@ -171,7 +171,13 @@ class NodeLine(Source):
         self._typing = asyncio.Lock()
         self._typed = codecs.getincrementaldecoder("utf-8")("replace")
         self._started = ""
+        self._recalled = False
         self.title = f"Node {node}"
+
+    def recall(self, tail: bytes) -> bool:
+        self._replay.recall(tail)
+        self._recalled = True
+        return True
 
     async def _dial(self) -> Socket:
         lines = {"Cray-Console-Lines": str(self._service.history), "Cray-Console-Follow": "True"}
@@ -196,6 +202,8 @@ class NodeLine(Source):
 
         def on_frame(frame: str | bytes) -> None:
             data = frame.encode("utf-8", "surrogateescape") if isinstance(frame, str) else frame
+            if not past.is_over:
+                past.feed(b"")
             if self._again is not None and not self._again.is_over:
                 self._again.feed(data)
             else:
@@ -206,7 +214,12 @@ class NodeLine(Source):
                 self._again.finish()  # it broke again: what came of it counts
             self._again = _Again(told_again)
 
+        if self._recalled:
+            self._again = _Again(told_again)
+        past = _Again(lambda data: None)
         await self._line.open(on_frame, lambda reason: on_end(Exit()), on_up)
+        past.feed(b"")
+        await past.over()
 
     async def write(self, data: bytes) -> None:
         async with self._typing:
@@ -274,7 +287,15 @@ class _Again:
         self._pieces: list[bytes] = []
         self._size = 0
         self._timer: Any = None
-        self.is_over = False
+        self._over: asyncio.Future[None] = self._loop.create_future()
+
+    @property
+    def is_over(self) -> bool:
+        return self._over.done()
+
+    async def over(self) -> None:
+        """Wait until it is over."""
+        await asyncio.wait({self._over})
 
     def feed(self, data: bytes) -> None:
         self._pieces.append(data)
@@ -288,7 +309,7 @@ class _Again:
 
     def finish(self) -> None:
         if not self.is_over:
-            self.is_over = True
+            self._over.set_result(None)
             if self._timer is not None:
                 self._timer.cancel()
             if self._pieces:

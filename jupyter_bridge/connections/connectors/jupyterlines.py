@@ -19,6 +19,10 @@ from jupyter_bridge.wire import console, kernel
 
 # How much of a remote console's past is brought here when it is first looked at, lines.
 _HISTORY = 10_000
+# A line is open when what was said before has come, or does not come; seconds. A terminal tells it
+# right behind its greeting.
+_PAST_SECONDS = 10.0
+_NOTHING_SECONDS = 0.3
 # After a break the host may go on writing to the old websocket: until it reads the close, or until
 # its ping (every 30 s) is not answered. So long after the mend it is looked at again, seconds.
 _CHECKS = (2.0, 90.0)
@@ -58,7 +62,12 @@ class TerminalLine(Source):
         self._typed = codecs.getincrementaldecoder("utf-8")("replace")
         self._ended = False
         self._checking: asyncio.Task[None] | None = None
+        self._told: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.title = f"Terminal {name}"
+
+    def recall(self, tail: bytes) -> bool:
+        self._replay.recall(tail)
+        return True
 
     async def _dial(self) -> Socket:
         self._replayed = False
@@ -78,7 +87,12 @@ class TerminalLine(Source):
     ) -> None:
         def on_frame(frame: str | bytes) -> None:
             word, *rest = json.loads(frame)
+            if word == "setup" and not self._told.done():
+                # What was said before comes with it, if there is anything.
+                loop = asyncio.get_running_loop()
+                loop.call_later(_NOTHING_SECONDS, self._on_told)
             if word == "stdout" and rest:
+                self._on_told()
                 data = str(rest[0]).encode("utf-8", "replace")
                 if not self._replayed:
                     data, sure = self._replay.rest(data)
@@ -104,6 +118,11 @@ class TerminalLine(Source):
 
         await self._line.open(on_frame, on_lost, on_up)
         self._send_size()
+        await asyncio.wait({self._told}, timeout=_PAST_SECONDS)
+
+    def _on_told(self) -> None:
+        if not self._told.done():
+            self._told.set_result(None)
 
     async def _check(self) -> None:
         """After a break, look whether the host has left something out; mend again if it has.
@@ -188,7 +207,17 @@ class BridgeLine(Source):
         self._size: tuple[int, int] | None = None
         self._ended = False
         self._may_type = True
+        # What an earlier line gave, and what is told again of it up to the offset `_past_end`.
+        self._replay: Replay | None = None
+        self._past = b""
+        self._past_end = 0
+        self._told: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.title = name
+
+    def recall(self, tail: bytes) -> bool:
+        self._replay = Replay()
+        self._replay.recall(tail)
+        return True
 
     async def _dial(self) -> Socket:
         where: dict[str, Any] = {"lines": _HISTORY}
@@ -232,19 +261,36 @@ class BridgeLine(Source):
             if isinstance(frame, console.Start):
                 self._epoch = str(frame.about.get("epoch"))
                 self.title = str(frame.about.get("title") or self._name)
+                self._past_end = frame.offset
                 if self._anew:
                     self._anew = False
                     on_gap(1)
             elif isinstance(frame, console.Output):
                 self._offset = frame.offset + len(frame.data)
-                on_output(frame.data)
+                if self._replay is None:
+                    on_output(frame.data)
+                else:
+                    self._past += frame.data
             elif isinstance(frame, console.Gap):
                 self._offset = frame.to
-                on_gap(max(1, frame.to - frame.offset))
-            elif isinstance(frame, console.Ended):
+                if self._replay is None:
+                    on_gap(max(1, frame.to - frame.offset))
+                else:
+                    self._past = b""  # what is told before a gap cannot go on to the present
+            if self._replay is not None and (self._offset or 0) >= self._past_end:
+                data, sure = self._replay.rest(self._past)
+                self._replay, self._past = None, b""
+                if not sure:
+                    on_gap(1)
+                if data:
+                    on_output(data)
+            if (self._offset or 0) >= self._past_end and not self._told.done():
+                self._told.set_result(None)
+            if isinstance(frame, console.Ended):
                 ended(Exit(frame.exit.get("code"), frame.exit.get("signal")))
 
         await self._line.open(on_frame, lambda reason: ended(Exit()), self._send_size)
+        await asyncio.wait({self._told}, timeout=_PAST_SECONDS)
 
     async def write(self, data: bytes) -> None:
         if not self._may_type:

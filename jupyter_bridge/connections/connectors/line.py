@@ -210,6 +210,11 @@ class Replay:
         self._tail = b""
         self._whole = True  # nothing was forgotten: the replay cannot begin before the tail
 
+    def recall(self, tail: bytes) -> None:
+        """This is the end of what was passed on an earlier line."""
+        self._tail = tail[-self.KEEP :]
+        self._whole = False
+
     def passed(self, data: bytes) -> None:
         """This has been passed on."""
         tail = self._tail + data
@@ -218,39 +223,47 @@ class Replay:
 
     def agrees(self, replay: bytes) -> bool:
         """Whether everything in `replay` that had to be passed was passed."""
-        return not self._tail or next(self._overlaps(replay), None) is not None
+        return not self._tail or self._goes_on(replay) is not None
 
     def rest(self, replay: bytes) -> Rest:
         """What of `replay` is new. Where it is not sure, something may be missing before it."""
         if not self._tail:
             return Rest(replay, True)
-        overlaps = self._overlaps(replay)
-        longest = next(overlaps, None)
-        if longest is None:
-            return Rest(replay[self._agreement(replay) :], False)
-        # Text that repeats itself (`yes`) goes on from more than one place: nobody knows which.
-        second = next(overlaps, 0)
-        return Rest(replay[longest:], second < max(self.SURE, longest / 2))
+        return self._goes_on(replay) or Rest(replay[self._agreement(replay) :], False)
 
-    def _overlaps(self, replay: bytes) -> Iterator[int]:
-        """How much of `replay` is known if it goes on from the tail, the longest first."""
+    def _goes_on(self, replay: bytes) -> Rest | None:
+        """The rest of a replay that goes on from the tail; None if it leaves it before its end."""
+        overlaps = self._overlaps(replay)
+        known, agreement = next(overlaps, (0, -1))
+        if agreement < self._agreement(replay):
+            return None  # what agrees longer, but not to the end, has a hole
+        # Text that repeats itself (`yes`) goes on from more than one place: nobody knows which.
+        _, other = next(overlaps, (0, 0))
+        return Rest(replay[known:], other < max(self.SURE, agreement / 2))
+
+    def _overlaps(self, replay: bytes) -> Iterator[tuple[int, int]]:
+        """How much of `replay` is known if it goes on from the tail, and in how much they agree.
+
+        The best come first.
+        """
         tail = self._tail
         if self._whole and len(tail) < self.SURE:
             if replay.startswith(tail):
-                yield len(tail)
+                yield len(tail), len(tail)
             return
-        if not self._whole:
-            found = replay.rfind(tail)
+        if not self._whole and len(tail) >= self.SURE:
+            found = replay.find(tail, 1)
             while found > 0:
-                yield found + len(tail)
-                found = replay.rfind(tail, 0, found + len(tail) - 1)
+                yield found + len(tail), len(tail)
+                found = replay.find(tail, found + 1)
         for at in self._starts(replay):
             if len(tail) - at < self.SURE:
                 break
             if replay.startswith(tail[at:]) or tail.startswith(replay, at):
-                yield min(len(tail) - at, len(replay))
+                agreement = min(len(tail) - at, len(replay))
+                yield agreement, agreement
         if len(replay) < self.SURE and tail.endswith(replay):
-            yield len(replay)
+            yield len(replay), len(replay)
 
     def _starts(self, replay: bytes) -> Iterator[int]:
         """Where in the tail the replay may begin, so few that looking blocks nobody."""
@@ -269,7 +282,7 @@ class Replay:
             at = self._tail.find(head, at + 1)
 
     def _agreement(self, replay: bytes) -> int:
-        """How far a replay that does not go on from the tail runs along with it all the same."""
+        """How far the replay runs along with the tail at best, whether it goes on or not."""
         return max((_common(replay, self._tail[at:]) for at in self._starts(replay)), default=0)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import asdict
 from typing import Annotated, Any
 
 import msgspec
@@ -12,8 +13,9 @@ from jupyter_bridge import observe
 from jupyter_bridge.consoles.consoles import Consoles
 from jupyter_bridge.consoles.handlers.access import resources_of
 from jupyter_bridge.consoles.recording import recording
+from jupyter_bridge.consoles.spawn import Wish
 from jupyter_bridge.problems import TooLarge
-from jupyter_bridge.web import BridgeHandler, verb
+from jupyter_bridge.web import BridgeHandler, is_allowed, verb
 
 # What can be typed with one request; a paste that is larger belongs into a file.
 MAX_SEND = 16 << 20
@@ -67,28 +69,45 @@ class ConsoleHandler(BridgeHandler):
 
     async def authorize(self, action: str) -> None:
         name = self.path_kwargs.get("name")
+        if name is None and (connection := self.get_query_argument("conn", "")):
+            name = f"{connection}:"
         if name is not None:
             self.resources = resources_of(name)
         await super().authorize(action)
 
 
-class ConsolesHandler(ConsoleHandler):
-    @verb("read", "List the consoles", reply=list[ConsoleModel])
-    async def get(self) -> list[dict[str, Any]]:
-        return [console.to_json() for console in self.consoles]
+class ConnQuery(msgspec.Struct):
+    """`conn` is the connection whose consoles are meant; it is asked now."""
 
-    @verb("write", "Open a terminal", body=CreateBody, reply=ConsoleModel, status=201)
-    async def post(self, body: CreateBody) -> dict[str, Any]:
+    conn: str | None = None
+
+
+class ConsolesHandler(ConsoleHandler):
+    @verb("read", "List the consoles", query=ConnQuery, reply=list[ConsoleModel])
+    async def get(self, query: ConnQuery) -> list[dict[str, Any]]:
+        if query.conn is not None:
+            return await self.consoles.ask(query.conn)
+        shown = self.consoles.models()
+        if await is_allowed(self, self.current_user, "read", ("bridge:connections",)):
+            return shown
+        return [model for model in shown if model["kind"] != "remote"]
+
+    @verb(
+        "write",
+        "Open a terminal",
+        body=CreateBody,
+        query=ConnQuery,
+        reply=ConsoleModel,
+        status=201,
+    )
+    async def post(self, body: CreateBody, query: ConnQuery) -> dict[str, Any]:
         if body.shell_command is not None:
             await self.authorize("execute")
-        console = await self.consoles.create(
-            body.name,
-            cwd=body.cwd,
-            env=body.env,
-            shell_command=body.shell_command,
-            rows=body.rows,
-            cols=body.cols,
-        )
+        wish = Wish(body.name, body.cwd, body.env, body.shell_command, body.rows, body.cols)
+        if query.conn is not None:
+            console = await self.consoles.create_remote(query.conn, wish)
+        else:
+            console = await self.consoles.create(**asdict(wish))
         self.set_header("Location", self.link(f"/consoles/{console.name}"))
         return console.to_json()
 
@@ -102,6 +121,9 @@ class PurgeQuery(msgspec.Struct):
 class OneConsoleHandler(ConsoleHandler):
     @verb("read", "Show one console", reply=ConsoleModel)
     async def get(self, name: str) -> dict[str, Any]:
+        for model in self.consoles.models():
+            if model["name"] == name:
+                return model
         return self.consoles.get(name).to_json()
 
     @verb("write", "End a console", query=PurgeQuery, status=204)
@@ -122,7 +144,7 @@ class SendHandler(ConsoleHandler):
         data = self.request.body
         if len(data) > MAX_SEND:
             raise TooLarge(f"One request types {MAX_SEND} bytes at most.", limit=MAX_SEND)
-        console = await self.consoles.open(name)
+        console = await self.consoles.open(name, to_write=True)
         await console.write(data + b"\n" if query.newline else data)
         self.answer_nothing(204)
 

@@ -10,7 +10,7 @@ import os
 import re
 import signal
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -31,33 +31,16 @@ from jupyter_bridge.problems import (
 )
 from jupyter_bridge.seams import Exit, Source
 from jupyter_bridge.wire import kernel
-from tests.conftest import Server, start_server
+from tests.conftest import Server
+from tests.joined import start_plain
 
 LOG = logging.getLogger("test.jupyter")
 
 
-def start_plain(folder: Path) -> Server:
-    """A server whose Python finds an empty package where the bridge would be."""
-    stub = folder / "stub" / "jupyter_bridge"
-    stub.mkdir(parents=True)
-    (stub / "__init__.py").write_text("def _jupyter_server_extension_points():\n    return []\n")
-    return start_server(folder, env={"PYTHONPATH": str(stub.parent)})
-
-
-@pytest.fixture(scope="module")
-def plain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A Jupyter server without the bridge."""
-    server = start_plain(tmp_path_factory.mktemp("plain"))
-    yield server
-    server.stop()
-
-
-@pytest.fixture(scope="module")
-def bridged(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+@pytest.fixture
+def bridged(far: Server) -> Server:
     """A Jupyter server with the bridge."""
-    server = start_server(tmp_path_factory.mktemp("bridged"))
-    yield server
-    server.stop()
+    return far
 
 
 def make(tmp_path: Path, url: str, token: str | None, **fields: Any) -> JupyterServer:

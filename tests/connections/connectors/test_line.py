@@ -41,6 +41,11 @@ def test_the_known_part_of_a_replay_is_cut(passed: bytes, replay: bytes, rest: b
         (b"0123456789abcdefg$ ", b"$ something else", b"$ something else"),
         # A hole in what was passed: told again from there.
         (b"0123456789abcdefgh, and C", b"0123456789abcdefgh, B, and C", b"B, and C"),
+        (
+            b"user@the-host:~$ ls\r\nuser@the-host:~$ ",
+            b"user@the-host:~$ ls\r\nhole\r\nuser@the-host:~$ ",
+            b"hole\r\nuser@the-host:~$ ",
+        ),
     ],
 )
 def test_what_may_be_missing_is_told(passed: bytes, replay: bytes, rest: bytes) -> None:
@@ -71,6 +76,18 @@ def test_any_overlap_of_text_without_repetition_is_found(
     replay.passed(stream[:known])
     if known - start >= Replay.SURE:
         assert replay.rest(stream[start:end]) == (stream[known:end], True)
+
+
+def test_a_new_line_goes_on_from_what_an_earlier_one_passed() -> None:
+    """Where the end of it stands once in the replay; a mere prompt stands there often."""
+    replay = Replay()
+    replay.recall(b"ls\r\na  b  c\r\nuser@host:~$ ")
+    told = b"user@host:~$ ls\r\na  b  c\r\nuser@host:~$ pwd\r\n/home\r\nuser@host:~$ "
+    assert replay.rest(told) == (b"pwd\r\n/home\r\nuser@host:~$ ", True)
+    replay = Replay()
+    replay.recall(b"user@the-host:~$ ")
+    told = b"user@the-host:~$ pwd\r\n/home\r\nuser@the-host:~$ "
+    assert not replay.rest(told).sure
 
 
 def test_only_the_end_is_remembered() -> None:

@@ -1,0 +1,150 @@
+"""Remotes: the consoles that connections offer, known from memory and asked for beside.
+
+Whoever lists consoles never waits for a remote: the list shows what was known a moment ago, and
+sets off the next question. Who names a connection asks that one now.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from jupyter_bridge.connections.connection import Connection
+from jupyter_bridge.connections.connections import Connections
+from jupyter_bridge.connections.roles import HasConsoles, Node
+from jupyter_bridge.consoles.sources.remote import RemoteSource
+from jupyter_bridge.problems import NotFound, Problem
+from jupyter_bridge.wire.times import now, to_iso
+
+# What is known of a remote's consoles is asked anew after this, if somebody looks; seconds.
+STALE_SECONDS = 2.0
+# A remote that does not answer within this is not waited for; seconds.
+ASK_SECONDS = 15.0
+
+
+@dataclass
+class _Known:
+    """What one connection offers: when it was asked (monotonic), its nodes, since when known."""
+
+    asked: float = 0.0
+    nodes: list[Node] = field(default_factory=list)
+    since: dict[str, str] = field(default_factory=dict)
+    asking: asyncio.Task[None] | None = None
+
+
+class Remotes:
+    """The consoles of `connections`. `on_gone(connection)` hears of each that was left."""
+
+    def __init__(self, connections: Connections) -> None:
+        self.on_gone: Callable[[str], None] = lambda connection: None
+        self._connections = connections
+        self._known: dict[str, _Known] = {}
+        connections.watch(self._on_state)
+
+    # -- what there is -------------------------------------------------------------------------
+
+    def offers(self, connection: str | None = None) -> dict[str, dict[str, Any]]:
+        """What is offered, as far as is known, by the consoles' names; as lists show it."""
+        return {
+            f"{name}:{node.name}": _to_json(name, node, known.since[node.name])
+            for name, known in self._known.items()
+            if connection in (None, name)
+            for node in known.nodes
+        }
+
+    def refresh(self) -> None:
+        """Ask every connected remote whose answer has become old; nobody waits."""
+        for connection in self._connections.list():
+            known = self._known.get(connection.name)
+            old = known is None or time.monotonic() - known.asked > STALE_SECONDS
+            if old and connection.state == "connected" and "consoles" in connection.can:
+                self._ask_beside(connection)
+
+    async def ask(self, name: str) -> None:
+        """Ask one connection now; raises why it does not answer."""
+        await self._connections.loaded()
+        connection = self._connections.get(name)
+        known = self._known.setdefault(name, _Known())
+        known.asked = time.monotonic()
+        nodes = await connection.use(HasConsoles, lambda connector: connector.consoles())
+        told = to_iso(now())
+        known.since = {node.name: known.since.get(node.name, told) for node in nodes}
+        known.nodes = nodes
+
+    # -- one of them ---------------------------------------------------------------------------
+
+    async def check(self, connection: str, node: str) -> None:
+        """Ask whether it lives there now; NotFound if not."""
+        await self.ask(connection)
+        if not any(n.name == node and n.state == "live" for n in self._known[connection].nodes):
+            raise NotFound(f"{connection} has no live console {node!r}.")
+
+    async def source(self, connection: str, node: str) -> RemoteSource:
+        """The line to one of them, not yet opened; NotFound if there is no such connection."""
+        await self._connections.loaded()
+        return RemoteSource(self._connections.get(connection), node)
+
+    async def create(self, connection: str, **how: Any) -> str:
+        """Start a new console there; answers its name here."""
+        await self._connections.loaded()
+        node = await self._connections.get(connection).use(
+            HasConsoles, lambda connector: connector.create_console(**how)
+        )
+        return f"{connection}:{node}"
+
+    # -- beside --------------------------------------------------------------------------------
+
+    def _ask_beside(self, connection: Connection) -> None:
+        known = self._known.setdefault(connection.name, _Known())
+        if known.asking is None:
+            known.asking = asyncio.ensure_future(self._ask_quietly(connection, known))
+
+    async def _ask_quietly(self, connection: Connection, known: _Known) -> None:
+        try:
+            await asyncio.wait_for(self.ask(connection.name), ASK_SECONDS)
+        except (Problem, asyncio.TimeoutError) as error:
+            connection.log.info("%s does not tell its consoles: %r", connection.name, error)
+        except Exception:
+            connection.log.exception("The consoles of %s cannot be asked for", connection.name)
+        finally:
+            known.asked = time.monotonic()
+            known.asking = None
+
+    def _on_state(self, connection: Connection, gone: bool) -> None:
+        if gone or connection.state == "disconnected":
+            self._forget(connection.name)
+            self.on_gone(connection.name)
+        elif connection.state == "connected" and "consoles" in connection.can:
+            self._ask_beside(connection)
+
+    def _forget(self, name: str) -> None:
+        known = self._known.pop(name, None)
+        if known is not None and known.asking is not None:
+            known.asking.cancel()
+
+    async def close(self) -> None:
+        """Stop asking."""
+        asking = {known.asking for known in self._known.values() if known.asking is not None}
+        for name in list(self._known):
+            self._forget(name)
+        if asking:
+            await asyncio.wait(asking)
+
+
+def _to_json(connection: str, node: Node, since: str) -> dict[str, Any]:
+    """A console that nobody has looked at yet."""
+    return {
+        "name": f"{connection}:{node.name}",
+        "kind": "remote",
+        "state": node.state,
+        "title": node.title or node.name,
+        "first_offset": 0,
+        "end_offset": 0,
+        "epoch": "",
+        "started": since,
+        "last_activity": since,
+        "viewers": [],
+    }

@@ -1,0 +1,84 @@
+"""A console of a connection as a Source: the connector's own line, opened after a login."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from jupyter_bridge.connections.connection import Connection
+from jupyter_bridge.connections.roles import HasConsoles
+from jupyter_bridge.problems import Gone
+from jupyter_bridge.seams import Exit, Source
+
+
+class RemoteSource(Source):
+    """`node` of `connection`; whatever the line needs of a login is seen to here."""
+
+    kind = "remote"
+
+    def __init__(self, connection: Connection, node: str) -> None:
+        self._connection = connection
+        self._node = node
+        self._line: Source | None = None
+        self._tail: bytes | None = None
+        self._size: tuple[int | None, int | None] = (None, None)
+        self.title = f"{node} at {connection.name}"
+
+    @property
+    def connection(self) -> Connection:
+        """Whose console it is."""
+        return self._connection
+
+    @property
+    def line(self) -> Source:
+        """The connector's line; Gone before it is open and after it was closed."""
+        if self._line is None:
+            raise Gone(f"The line to {self.title} is closed.")
+        return self._line
+
+    def recall(self, tail: bytes) -> bool:
+        self._tail = tail
+        return True
+
+    async def open(
+        self,
+        on_output: Callable[[bytes], None],
+        on_gap: Callable[[int], None],
+        on_end: Callable[[Exit], None],
+    ) -> None:
+        async def open_line(connector: HasConsoles) -> Source:
+            line = await connector.console(self._node)
+            if self._tail is not None and not line.recall(self._tail):
+                on_gap(1)  # nobody knows what it said meanwhile
+            await line.open(on_output, on_gap, on_end)
+            return line
+
+        line: Source = await self._connection.use(HasConsoles, open_line)
+        self._line = line
+        self.title = line.title or self.title
+        if self._size != (None, None):
+            line.resize(*self._size)
+
+    async def write(self, data: bytes) -> None:
+        await self.line.write(data)
+
+    def resize(self, rows: int | None, cols: int | None) -> None:
+        self._size = (rows, cols)
+        if self._line is not None:
+            self._line.resize(rows, cols)
+
+    def pause(self) -> None:
+        if self._line is not None:
+            self._line.pause()
+
+    def resume(self) -> None:
+        if self._line is not None:
+            self._line.resume()
+
+    async def end(self) -> None:
+        line = self.line
+        await self._connection.use(HasConsoles, lambda connector: line.end())
+
+    async def close(self) -> None:
+        line, self._line = self._line, None
+        if line is not None:
+            await line.close()

@@ -1,0 +1,141 @@
+"""Servers joined by connections: one with the bridge, and what is connected to it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from tests.conftest import Server, start_server
+
+# What a loaded machine may take; nothing is asserted about being faster.
+PATIENCE = 90.0
+NEAR = "--BridgeApp.allow_loopback=True"
+
+
+def start_plain(folder: Path) -> Server:
+    """A server whose Python finds an empty package where the bridge would be."""
+    stub = folder / "stub" / "jupyter_bridge"
+    stub.mkdir(parents=True, exist_ok=True)
+    (stub / "__init__.py").write_text("def _jupyter_server_extension_points():\n    return []\n")
+    return start_server(folder, env={"PYTHONPATH": str(stub.parent)})
+
+
+@pytest.fixture(scope="session")
+def near(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server with the bridge that may connect to this machine."""
+    server = start_server(tmp_path_factory.mktemp("near"), NEAR)
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def far(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """Another server with the bridge."""
+    server = start_server(tmp_path_factory.mktemp("far"))
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def plain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """Another server without it."""
+    server = start_plain(tmp_path_factory.mktemp("plain"))
+    yield server
+    server.stop()
+
+
+class Caller:
+    """A client of one server's raw routes; what it connected it removes at the end."""
+
+    def __init__(self, server: Server, session: aiohttp.ClientSession) -> None:
+        self.server = server
+        self.session = session
+        self._connections: list[str] = []
+
+    def url(self, path: str) -> str:
+        return f"{self.server.url}{path}"
+
+    async def ask(self, method: str, path: str, **options: Any) -> tuple[int, Any]:
+        headers = {**self.server.headers, **options.pop("headers", {})}
+        async with self.session.request(
+            method, self.url(path), headers=headers, **options
+        ) as answer:
+            body = await answer.read()
+            try:
+                return answer.status, json.loads(body) if body else None
+            except ValueError:
+                return answer.status, body.decode()
+
+    async def get(self, path: str, **options: Any) -> Any:
+        status, body = await self.ask("GET", path, **options)
+        assert status == 200, (status, body)
+        return body
+
+    async def post(self, path: str, **options: Any) -> Any:
+        status, body = await self.ask("POST", path, **options)
+        assert status < 300, (status, body)
+        return body
+
+    def socket(self, path: str, *protocols: str, **headers: str) -> Any:
+        return self.session.ws_connect(
+            self.url(path),
+            headers={**self.server.headers, **headers},
+            protocols=protocols,
+            max_msg_size=0,
+        )
+
+    async def connect(self, name: str, url: str, token: str, **fields: Any) -> None:
+        """Add a connection and wait until it is there."""
+        body = {"name": name, "kind": "jupyter", "url": url, "token": token, **fields}
+        await self.post("bridge/conns", json=body)
+        self._connections.append(name)
+        await self.until(name, lambda model: model["state"] == "connected")
+
+    async def until(self, name: str, true: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+        """Wait until the connection's model is so."""
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            model = dict((await self.get(f"bridge/conn/{name}"))["connection"])
+            if true(model):
+                return model
+            assert time.monotonic() < deadline, model
+            await asyncio.sleep(0.05)
+
+    async def tail(self, name: str, text: str) -> str:
+        """What a console said, up to where it says `text` (a regular expression)."""
+        return str(
+            await self.get(
+                f"bridge/tail/{name}",
+                params={
+                    "lines": "1000",
+                    "follow": "true",
+                    # Escaped: servers strip the ends of what is asked.
+                    "until": text.replace("\r", "\\r").replace("\n", "\\n"),
+                    "timeout": str(PATIENCE / 2),
+                },
+            )
+        )
+
+    async def close(self) -> None:
+        for name in self._connections:
+            with contextlib.suppress(aiohttp.ClientError):  # a test has stopped the server
+                await self.ask("DELETE", f"bridge/conn/{name}")
+
+
+@asynccontextmanager
+async def caller(server: Server) -> AsyncIterator[Caller]:
+    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=PATIENCE)) as session:
+        found = Caller(server, session)
+        try:
+            yield found
+        finally:
+            await found.close()
