@@ -17,8 +17,10 @@ from jupyter_bridge import __version__, observe, openapi
 from jupyter_bridge.connections import environment
 from jupyter_bridge.connections import handlers as connection_handlers
 from jupyter_bridge.connections.audit import Audit
+from jupyter_bridge.connections.connection import Connection
 from jupyter_bridge.connections.connections import Connections
 from jupyter_bridge.connections.environment import Environment
+from jupyter_bridge.connections.kernelhome import KernelHome
 from jupyter_bridge.connections.kinds import Kinds
 from jupyter_bridge.connections.mounts import Mounts
 from jupyter_bridge.connections.policy import Policy
@@ -155,6 +157,7 @@ class BridgeApp(ExtensionApp):
             observe.redact(log)
         remote = bool(server.gateway_config.gateway_enabled)
         events = observe.Events(server.event_logger)
+        self.make_connections(server, events)
         kernels = Kernels(
             server.kernel_manager, server.kernel_spec_manager, remote=remote, log=self.log
         )
@@ -165,11 +168,12 @@ class BridgeApp(ExtensionApp):
             gateway=GatewayClient.instance() if remote else None,
             tell_activity=self.tell_activity,
             event_logger=server.event_logger,
+            home=self._home,
             log=self.log,
         )
+        self.remotes.watch(self._on_connection)
         self.executions = Executions(self.relays, keep=self.execution_keep)
         self.socketio = SocketIO(self.relays, max_frame=_max_frame(server))
-        self.make_connections(server, events)
         self.remote_consoles = Remotes(self.remotes)
         self.consoles = self._consoles(server, events)
         self.consoles.load()
@@ -198,6 +202,15 @@ class BridgeApp(ExtensionApp):
         ]
         self.handlers.extend(handlers)
 
+    async def _home(self, connection: str) -> KernelHome:
+        """Where a connection's kernels run."""
+        await self.remotes.loaded()
+        return KernelHome(self.remotes.get(connection))
+
+    def _on_connection(self, connection: Connection, gone: bool) -> None:
+        if gone or connection.state == "disconnected":
+            self.relays.remotes.leave(connection.name)
+
     def _consoles(self, server: Any, events: observe.Events) -> Consoles:
         folder = Path(self.console_dir or Path(jupyter_data_dir()) / "bridge" / "consoles")
         archive = Archive(
@@ -210,7 +223,7 @@ class BridgeApp(ExtensionApp):
 
         async def kernel(kernel_id: str) -> KernelSource:
             relay = await self.relays.get(kernel_id)
-            return KernelSource(relay, lambda: self.relays.kernels.interrupt(kernel_id))
+            return KernelSource(relay, lambda: self.relays.interrupt(kernel_id))
 
         def ended(console: Console) -> None:
             events.emit("console_end", console=console.name, kind=console.kind)
@@ -287,7 +300,11 @@ class BridgeApp(ExtensionApp):
         """What a kernel runs on, as it says itself when it is asked silently."""
         server: Any = self.serverapp
         kernel = await self.relays.model(kernel_id)
-        spec = await ensure_async(server.kernel_spec_manager.get_kernel_spec(kernel.kernelspec))
+        if kernel.conn:
+            language = await (await self._home(kernel.conn)).language(kernel.kernelspec)
+        else:
+            specs = server.kernel_spec_manager
+            language = (await ensure_async(specs.get_kernel_spec(kernel.kernelspec))).language
 
         async def run(code: str) -> str:
             body = ExecuteBody(code, silent=True, store_history=False, allow_stdin=False)
@@ -303,7 +320,7 @@ class BridgeApp(ExtensionApp):
                 if output.get("name") == "stdout"
             )
 
-        return await environment.ask(run, spec.language)
+        return await environment.ask(run, language)
 
     async def _recover(self) -> None:
         try:

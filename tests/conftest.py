@@ -68,7 +68,7 @@ def start_server(
     root, runtime, config = folder / "root", folder / "runtime", folder / "config"
     for path in (root, runtime, config):
         path.mkdir(parents=True, exist_ok=True)
-    token = secrets.token_hex(16)
+    token = (env or {}).get("JUPYTER_TOKEN") or secrets.token_hex(16)
     log = folder / "server.log"
     with log.open("wb") as output:
         process = subprocess.Popen(

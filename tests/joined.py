@@ -21,12 +21,12 @@ PATIENCE = 90.0
 NEAR = "--BridgeApp.allow_loopback=True"
 
 
-def start_plain(folder: Path) -> Server:
+def start_plain(folder: Path, *, env: dict[str, str] | None = None, port: int = 0) -> Server:
     """A server whose Python finds an empty package where the bridge would be."""
     stub = folder / "stub" / "jupyter_bridge"
     stub.mkdir(parents=True, exist_ok=True)
     (stub / "__init__.py").write_text("def _jupyter_server_extension_points():\n    return []\n")
-    return start_server(folder, env={"PYTHONPATH": str(stub.parent)})
+    return start_server(folder, env={"PYTHONPATH": str(stub.parent), **(env or {})}, port=port)
 
 
 @pytest.fixture(scope="session")

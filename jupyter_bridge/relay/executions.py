@@ -43,6 +43,11 @@ class Executions:
                 f"There is no execution {execution_id}.", execution=execution_id
             ) from None
 
+    def kernel_of(self, execution_id: str) -> str:
+        """The kernel that an execution runs on; empty if there is none."""
+        execution = self._executions.get(execution_id)
+        return "" if execution is None else execution.kernel_id
+
     async def start(
         self, user: str, where: str, body: ExecuteBody, *, ephemeral: bool, key: str | None = None
     ) -> Execution:
@@ -66,7 +71,7 @@ class Executions:
         kernel_id = await relays.spawn(where) if ephemeral else where
 
         async def end(execution: Execution) -> None:
-            relays.kernels.count_clients(kernel_id, -1)
+            relays.count_clients(kernel_id, -1)
             if ephemeral:
                 await self._stop(kernel_id)
             self._expire_later(execution)
@@ -76,7 +81,7 @@ class Executions:
             execution = Execution(
                 relay,
                 body,
-                interrupt=lambda: relays.kernels.interrupt(kernel_id),
+                interrupt=lambda: relays.interrupt(kernel_id),
                 on_end=end,
                 on_update=self._update_others,
             )
@@ -85,7 +90,7 @@ class Executions:
             if ephemeral:
                 await self._stop(kernel_id)
             raise
-        relays.kernels.count_clients(kernel_id, 1)
+        relays.count_clients(kernel_id, 1)
         self._executions[execution.id] = execution
         return execution
 

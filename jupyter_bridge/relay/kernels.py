@@ -10,7 +10,7 @@ import asyncio
 import logging
 import os
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from jupyter_client.kernelspec import NoSuchKernel
@@ -21,6 +21,9 @@ from traitlets import TraitError
 
 from jupyter_bridge.problems import BadRequest, NotFound, Problem, StartFailed, Timeout
 from jupyter_bridge.relay.lastwords import LastWords
+
+if TYPE_CHECKING:
+    from jupyter_bridge.relay.relay import Relay
 
 # How often a starting kernel's process is looked at, seconds.
 ALIVE_PERIOD = 0.1
@@ -42,11 +45,17 @@ class RelayModel(msgspec.Struct):
     last_seq: int = 0
     bytes: int = 0
 
+    @classmethod
+    def of(cls, relay: Relay) -> RelayModel:
+        ring = relay.ring
+        return cls(relay.seats, ring.first, ring.end - 1, ring.bytes)
+
 
 class KernelModel(msgspec.Struct, kw_only=True):
     """A kernel as the routes show it: the host's model, and `kernelId` for kernel-relay's clients.
 
-    `name` is the name it was spawned with, else its kernelspec's.
+    `name` is the name it was spawned with, else its kernelspec's; `conn` the connection that it
+    belongs to, whose name its id begins with.
     """
 
     id: str
@@ -57,6 +66,7 @@ class KernelModel(msgspec.Struct, kw_only=True):
     last_activity: str | None
     connections: int
     reason: str | UnsetType = UNSET
+    conn: str | UnsetType = UNSET
     relay: RelayModel = msgspec.field(default_factory=RelayModel)
 
 

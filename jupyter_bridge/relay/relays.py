@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import uuid
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 import msgspec
@@ -23,6 +23,7 @@ from jupyter_bridge.relay.kernels import (
 )
 from jupyter_bridge.relay.policy import Policy
 from jupyter_bridge.relay.relay import Relay
+from jupyter_bridge.relay.remotes import Home, RemoteRelays, is_remote, nowhere
 from jupyter_bridge.relay.upstreams import GatewayUpstream, ZmqUpstream
 from jupyter_bridge.seams import Upstream
 
@@ -33,7 +34,7 @@ WATCH_PERIOD = 1.0
 
 
 class Relays:
-    """The open lines, by kernel id.
+    """The open lines, by kernel id; those of connections' kernels are in `remotes`.
 
     `gateway` is the host's GatewayClient if its kernels are behind one. `deadline` is how many
     seconds a kernel may take until it answers. `tell_activity` says that the relays, and not the
@@ -49,9 +50,13 @@ class Relays:
         gateway: Any = None,
         tell_activity: bool = True,
         event_logger: Any = None,
+        home: Callable[[str], Awaitable[Home]] = nowhere,
         log: logging.Logger,
     ) -> None:
         self.kernels = kernels
+        self.remotes = RemoteRelays(
+            home, self._policy, ring_bytes=ring_bytes, deadline=deadline, log=log
+        )
         self._ring_bytes = ring_bytes
         self._deadline = deadline
         self._gateway = gateway
@@ -66,14 +71,28 @@ class Relays:
         # Kernels whose restart was asked for here; the host's event tells nothing new of them.
         self._restarting: set[str] = set()
         self._watching: asyncio.Task[None] | None = None
-        observe.RELAYS.set_function(lambda: len(self._relays))
-        observe.CLIENTS.set_function(lambda: sum(r.seats for r in self._relays.values()))
-        observe.RING_BYTES.set_function(lambda: sum(r.ring.bytes for r in self._relays.values()))
+        observe.RELAYS.set_function(lambda: sum(1 for _ in self._all()))
+        observe.CLIENTS.set_function(lambda: sum(relay.seats for relay in self._all()))
+        observe.RING_BYTES.set_function(lambda: sum(relay.ring.bytes for relay in self._all()))
+
+    def _all(self) -> Iterator[Relay]:
+        yield from self._relays.values()
+        yield from self.remotes
+
+    def _policy(self) -> Policy:
+        manager = self.kernels.manager
+        return Policy(
+            frozenset(manager.allowed_message_types),
+            manager.allow_tracebacks,
+            manager.traceback_replacement_message,
+        )
 
     # -- one relay -----------------------------------------------------------------------------
 
     async def get(self, kernel_id: str) -> Relay:
         """The kernel's relay, ready to use; opened at the first call, whoever waits for it."""
+        if is_remote(kernel_id):
+            return await self.remotes.get(kernel_id)
         relay = self._relays.get(kernel_id)
         if relay is not None and relay.ended is None:
             await relay.ready()
@@ -98,11 +117,7 @@ class Relays:
             kernel_id,
             lambda: self._upstream(kernel_id),
             session=uuid.uuid4().hex,
-            policy=Policy(
-                frozenset(manager.allowed_message_types),
-                manager.allow_tracebacks,
-                manager.traceback_replacement_message,
-            ),
+            policy=self._policy(),
             ring_bytes=self._ring_bytes,
             deadline=self._deadline,
             log=self._log,
@@ -151,19 +166,21 @@ class Relays:
     # -- models --------------------------------------------------------------------------------
 
     async def model(self, kernel_id: str) -> KernelModel:
+        if is_remote(kernel_id):
+            return await self.remotes.model(kernel_id)
         return self._with_relay(await self.kernels.model(kernel_id))
 
-    async def list(self) -> list[KernelModel]:
+    async def list(self, connection: str | None = None) -> list[KernelModel]:
+        """The host's kernels, or those of a connection, which is asked now."""
+        if connection is not None:
+            return await self.remotes.list(connection)
         return [self._with_relay(model) for model in await self.kernels.list()]
 
     def _with_relay(self, model: KernelModel) -> KernelModel:
         relay = self._relays.get(model.id)
         if relay is None:
             return model
-        ring = relay.ring
-        return msgspec.structs.replace(
-            model, relay=RelayModel(relay.seats, ring.first, ring.end - 1, ring.bytes)
-        )
+        return msgspec.structs.replace(model, relay=RelayModel.of(relay))
 
     # -- what is done to kernels ---------------------------------------------------------------
 
@@ -172,6 +189,8 @@ class Relays:
 
         A kernel that is alive but not ready when the deadline has passed is returned as it is.
         """
+        if is_remote(kernelspec):
+            return await self.remotes.spawn(kernelspec, **options)
         kernel_id = await self.kernels.start(kernelspec, **options)
         opening = asyncio.ensure_future(self.get(kernel_id))
         try:
@@ -188,7 +207,18 @@ class Relays:
             raise
         return kernel_id
 
+    async def interrupt(self, kernel_id: str) -> None:
+        await (self.remotes if is_remote(kernel_id) else self.kernels).interrupt(kernel_id)
+
+    def count_clients(self, kernel_id: str, change: int) -> None:
+        """Tell the host of one client more or less of a kernel of its own."""
+        if not is_remote(kernel_id):
+            self.kernels.count_clients(kernel_id, change)
+
     async def shutdown(self, kernel_id: str) -> None:
+        if is_remote(kernel_id):
+            await self.remotes.shutdown(kernel_id)
+            return
         relay = self._relays.get(kernel_id)
         if relay is not None:
             # What the host restarts while it shuts it down would stay behind.
@@ -198,6 +228,9 @@ class Relays:
 
     async def restart(self, kernel_id: str) -> None:
         """Restart a kernel; returns when it is ready again."""
+        if is_remote(kernel_id):
+            await self.remotes.restart(kernel_id)
+            return
         self._tell_restarting(kernel_id)
         self._restarting.add(kernel_id)
         try:
@@ -299,4 +332,5 @@ class Relays:
             self._release(kernel_id)
             await relay.close()
         self._relays.clear()
+        await self.remotes.close()
         self.kernels.close()

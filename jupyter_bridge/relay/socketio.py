@@ -1,7 +1,8 @@
 """SocketIO: the same seats behind python-socketio namespaces `/{channel}/{kernel id}`.
 
 An event `msg` is one Jupyter message, both ways, as an object with `header, parent_header,
-metadata, content, buffers` (and `channel` in the namespace `/channels/…`). An event `problem` comes
+metadata, content, buffers` (and `channel` in the namespace `/channels/…`). A connection's kernel is
+`{connection}:{kernel id}`. An event `problem` comes
 before the bridge ends a namespace. One connection is one client, over all its namespaces.
 
 The engine below serves polling and websockets. What it leaves open is closed here: the order of
@@ -27,12 +28,12 @@ from tornado.websocket import WebSocketClosedError
 
 from jupyter_bridge.problems import BadRequest, Denied, NotFound, Problem
 from jupyter_bridge.relay.channels import IOPUB, SEATS, Channels
+from jupyter_bridge.relay.handlers.resources import RESOURCES, resources_of
 from jupyter_bridge.relay.relays import Relays
 from jupyter_bridge.relay.ring import Entry
 from jupyter_bridge.web import Door, is_allowed, user_of_token
 from jupyter_bridge.wire import kernel
 
-RESOURCES = ("bridge:kernels", "kernels")
 # A connection without credentials is given this long to show a token to a namespace, seconds.
 LOGIN_TIME = 5.0
 # kernel-relay's clients use their server's whole path as the namespace.
@@ -170,9 +171,10 @@ class SocketIO:
                 raise NotFound(f"There is no namespace {namespace}; use /channel/kernel-id.")
             user = await self._user(handler, connection, auth)
             names = SEATS[found[1]]
-            may_send = await is_allowed(handler, user, "execute", RESOURCES)
+            asked = resources_of(found[2])
+            may_send = await is_allowed(handler, user, "execute", asked)
             if not may_send:
-                if IOPUB not in names or not await is_allowed(handler, user, "read", RESOURCES):
+                if IOPUB not in names or not await is_allowed(handler, user, "read", asked):
                     raise Denied(f"You may not open {found[1]} of kernels.")
                 names = frozenset({IOPUB})
             relay = await self._relays.get(found[2])

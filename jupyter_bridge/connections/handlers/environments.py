@@ -64,10 +64,15 @@ class RequirementsHandler(BridgeHandler):
 
 
 class EnvironmentHandler(BridgeHandler):
-    resources = ("bridge:kernels", "kernels")
+    resources: tuple[str, ...] = ("bridge:kernels", "kernels")
 
     def initialize(self, ask_kernel: AskKernel) -> None:
         self.ask_kernel = ask_kernel
+
+    async def authorize(self, action: str) -> None:
+        if ":" in self.path_kwargs.get("kernel_id", ""):  # <connection>:<id>
+            self.resources = (*self.resources, "bridge:connections")
+        await super().authorize(action)
 
     @verb(
         "execute",

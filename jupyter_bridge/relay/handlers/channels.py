@@ -11,24 +11,27 @@ from tornado.websocket import WebSocketClosedError
 
 from jupyter_bridge.problems import BadRequest, Denied
 from jupyter_bridge.relay.channels import IOPUB, SEATS, Channels, encode_default, encode_v1
-from jupyter_bridge.relay.handlers.resources import RESOURCES
+from jupyter_bridge.relay.handlers.resources import RESOURCES, resources_of
 from jupyter_bridge.relay.relay import Relay
 from jupyter_bridge.relay.relays import Relays
+from jupyter_bridge.relay.remotes import qualified
 from jupyter_bridge.web import BridgeSocket
 from jupyter_bridge.wire import kernel
 
 
 class ChannelsQuery(msgspec.Struct):
-    """`session_id` names the client over all its seats; `after`, the last iopub message it has."""
+    """`session_id` names the client over all its seats; `after`, the last iopub message it has;
+    `conn` is the connection whose kernel is meant."""
 
     session_id: str = ""
     after: str | None = None
+    conn: str | None = None
 
 
 class ChannelsSocket(BridgeSocket):
     """A websocket as a seat on a kernel's Relay."""
 
-    resources = RESOURCES
+    resources: tuple[str, ...] = RESOURCES
     subprotocols = (kernel.V1,)
     query_type = ChannelsQuery
 
@@ -43,12 +46,14 @@ class ChannelsSocket(BridgeSocket):
     async def on_handshake(self, kernel_id: str) -> None:  # type: ignore[override]
         # Watching needs `read`; a seat that can send needs `execute`, as on /api/kernels. Whoever
         # may only read can still take the seats that have iopub.
+        self._query = self.read_query(ChannelsQuery)
+        kernel_id = qualified(kernel_id, self._query.conn)
+        self.resources = resources_of(kernel_id)
         self._may_send = await self.may("execute")
         if not self._may_send:
             await self.authorize("read")
             if IOPUB not in SEATS[self.seat]:
                 raise Denied(f"You may watch this kernel's iopub, but not open its {self.seat}.")
-        self._query = self.read_query(ChannelsQuery)
         self._names = SEATS[self.seat] if self._may_send else frozenset({IOPUB})
         self._relay = await self.relays.get(kernel_id)
 

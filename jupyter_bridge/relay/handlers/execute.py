@@ -5,18 +5,26 @@ from __future__ import annotations
 import msgspec
 
 from jupyter_bridge.relay.executions import Executions
-from jupyter_bridge.relay.handlers.resources import RESOURCES
+from jupyter_bridge.relay.handlers.resources import RESOURCES, ConnQuery, resources_of
 from jupyter_bridge.relay.models import ExecuteBody, ExecutionModel
+from jupyter_bridge.relay.remotes import qualified
 from jupyter_bridge.web import LastingHandler, WaitQuery, verb
 
 
 class ExecutionHandler(LastingHandler):
     """What the execute routes share."""
 
-    resources = RESOURCES
+    resources: tuple[str, ...] = RESOURCES
 
     def initialize(self, executions: Executions) -> None:
         self.executions = executions
+
+    async def authorize(self, action: str) -> None:
+        name = self.path_kwargs.get("kernel_id") or self.get_query_argument("kernel", "")
+        if "execution_id" in self.path_kwargs:
+            name = self.executions.kernel_of(self.path_kwargs["execution_id"])
+        self.resources = resources_of(qualified(name, self.get_query_argument("conn", "")))
+        await super().authorize(action)
 
     async def run(self, where: str, body: ExecuteBody, *, ephemeral: bool) -> None:
         execution = await self.executions.start(
@@ -30,15 +38,23 @@ class ExecutionHandler(LastingHandler):
 
 
 class ExecuteHandler(ExecutionHandler):
-    @verb("execute", "Run code", body=ExecuteBody, reply=ExecutionModel, streams=True)
-    async def post(self, kernel_id: str, body: ExecuteBody) -> None:
-        await self.run(kernel_id, body, ephemeral=False)
+    @verb(
+        "execute",
+        "Run code",
+        body=ExecuteBody,
+        query=ConnQuery,
+        reply=ExecutionModel,
+        streams=True,
+    )
+    async def post(self, kernel_id: str, body: ExecuteBody, query: ConnQuery) -> None:
+        await self.run(qualified(kernel_id, query.conn), body, ephemeral=False)
 
 
 class EphemeralQuery(msgspec.Struct):
-    """`kernel` is the kernelspec to spawn for this run."""
+    """`kernel` is the kernelspec to spawn for this run, `conn` the connection that has it."""
 
     kernel: str
+    conn: str | None = None
 
 
 class EphemeralHandler(ExecutionHandler):
@@ -52,7 +68,7 @@ class EphemeralHandler(ExecutionHandler):
     )
     async def post(self, body: ExecuteBody, query: EphemeralQuery) -> None:
         await self.authorize("write")  # it spawns, too
-        await self.run(query.kernel, body, ephemeral=True)
+        await self.run(qualified(query.kernel, query.conn), body, ephemeral=True)
 
 
 class OneExecutionHandler(ExecutionHandler):

@@ -5,9 +5,10 @@ from __future__ import annotations
 import msgspec
 
 from jupyter_bridge import observe
-from jupyter_bridge.relay.handlers.resources import RESOURCES
+from jupyter_bridge.relay.handlers.resources import RESOURCES, ConnQuery, resources_of
 from jupyter_bridge.relay.kernels import KernelModel
 from jupyter_bridge.relay.relays import Relays
+from jupyter_bridge.relay.remotes import qualified
 from jupyter_bridge.web import BridgeHandler, verb
 
 
@@ -37,33 +38,44 @@ class StoppedKernel(msgspec.Struct):
 class KernelHandler(BridgeHandler):
     """What the kernel routes share."""
 
-    resources = RESOURCES
+    resources: tuple[str, ...] = RESOURCES
 
     def initialize(self, relays: Relays, events: observe.Events) -> None:
         self.relays = relays
         self.events = events
 
+    async def authorize(self, action: str) -> None:
+        name = self.path_kwargs.get("kernel_id") or self.path_kwargs.get("kernelspec") or ""
+        self.resources = resources_of(qualified(name, self.get_query_argument("conn", "")))
+        await super().authorize(action)
+
 
 class KernelsHandler(KernelHandler):
-    @verb("read", "List the kernels", reply=list[KernelModel])
-    async def get(self) -> list[KernelModel]:
-        return await self.relays.list()
+    @verb("read", "List the kernels", query=ConnQuery, reply=list[KernelModel])
+    async def get(self, query: ConnQuery) -> list[KernelModel]:
+        return await self.relays.list(query.conn)
 
 
 class OneKernelHandler(KernelHandler):
-    @verb("read", "Show one kernel", reply=KernelModel)
-    async def get(self, kernel_id: str) -> KernelModel:
-        return await self.relays.model(kernel_id)
+    @verb("read", "Show one kernel", query=ConnQuery, reply=KernelModel)
+    async def get(self, kernel_id: str, query: ConnQuery) -> KernelModel:
+        return await self.relays.model(qualified(kernel_id, query.conn))
 
 
 class SpawnHandler(KernelHandler):
-    @verb("write", "Spawn a kernel", body=SpawnBody, reply=KernelModel, status=201)
-    async def post(self, kernelspec: str, body: SpawnBody) -> KernelModel:
-        return await self.spawn(kernelspec, body)
+    @verb("write", "Spawn a kernel", query=ConnQuery, body=SpawnBody, reply=KernelModel, status=201)
+    async def post(self, kernelspec: str, body: SpawnBody, query: ConnQuery) -> KernelModel:
+        return await self.spawn(qualified(kernelspec, query.conn), body)
 
-    @verb("write", "Spawn a kernel, as kernel-relay's clients ask", reply=KernelModel, proof=True)
-    async def get(self, kernelspec: str) -> KernelModel:
-        return await self.spawn(kernelspec, SpawnBody())
+    @verb(
+        "write",
+        "Spawn a kernel, as kernel-relay's clients ask",
+        query=ConnQuery,
+        reply=KernelModel,
+        proof=True,
+    )
+    async def get(self, kernelspec: str, query: ConnQuery) -> KernelModel:
+        return await self.spawn(qualified(kernelspec, query.conn), SpawnBody())
 
     async def spawn(self, kernelspec: str, body: SpawnBody) -> KernelModel:
         kernel_id = await self.relays.spawn(kernelspec, **msgspec.structs.asdict(body))
@@ -75,17 +87,23 @@ class SpawnHandler(KernelHandler):
 
 
 class ShutdownHandler(KernelHandler):
-    @verb("write", "Shut a kernel down", reply=StoppedKernel)
-    async def post(self, kernel_id: str) -> StoppedKernel:
-        return await self.shutdown(kernel_id)
+    @verb("write", "Shut a kernel down", query=ConnQuery, reply=StoppedKernel)
+    async def post(self, kernel_id: str, query: ConnQuery) -> StoppedKernel:
+        return await self.shutdown(qualified(kernel_id, query.conn))
 
-    @verb("write", "Shut a kernel down", reply=StoppedKernel)
-    async def delete(self, kernel_id: str) -> StoppedKernel:
-        return await self.shutdown(kernel_id)
+    @verb("write", "Shut a kernel down", query=ConnQuery, reply=StoppedKernel)
+    async def delete(self, kernel_id: str, query: ConnQuery) -> StoppedKernel:
+        return await self.shutdown(qualified(kernel_id, query.conn))
 
-    @verb("write", "Shut down, as kernel-relay's clients ask", reply=StoppedKernel, proof=True)
-    async def get(self, kernel_id: str) -> StoppedKernel:
-        return await self.shutdown(kernel_id)
+    @verb(
+        "write",
+        "Shut down, as kernel-relay's clients ask",
+        query=ConnQuery,
+        reply=StoppedKernel,
+        proof=True,
+    )
+    async def get(self, kernel_id: str, query: ConnQuery) -> StoppedKernel:
+        return await self.shutdown(qualified(kernel_id, query.conn))
 
     async def shutdown(self, kernel_id: str) -> StoppedKernel:
         await self.relays.shutdown(kernel_id)
@@ -94,14 +112,18 @@ class ShutdownHandler(KernelHandler):
 
 
 class InterruptHandler(KernelHandler):
-    @verb("write", "Interrupt what a kernel is doing", reply=KernelId)
-    async def post(self, kernel_id: str) -> KernelId:
-        await self.relays.kernels.interrupt(kernel_id)
+    @verb("write", "Interrupt what a kernel is doing", query=ConnQuery, reply=KernelId)
+    async def post(self, kernel_id: str, query: ConnQuery) -> KernelId:
+        kernel_id = qualified(kernel_id, query.conn)
+        await self.relays.interrupt(kernel_id)
         return KernelId(kernel_id)
 
 
 class RestartHandler(KernelHandler):
-    @verb("write", "Restart a kernel; answers when it is ready again", reply=KernelId)
-    async def post(self, kernel_id: str) -> KernelId:
+    @verb(
+        "write", "Restart a kernel; answers when it is ready again", query=ConnQuery, reply=KernelId
+    )
+    async def post(self, kernel_id: str, query: ConnQuery) -> KernelId:
+        kernel_id = qualified(kernel_id, query.conn)
         await self.relays.restart(kernel_id)
         return KernelId(kernel_id)
