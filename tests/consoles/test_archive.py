@@ -11,19 +11,20 @@ from typing import Any
 import pytest
 
 from jupyter_bridge.consoles.archive import Archive
+from jupyter_bridge.consoles.sources.remote import RemoteSource
 from jupyter_bridge.consoles.view import View
 from jupyter_bridge.problems import NotFound
-from jupyter_bridge.seams import Exit, Source
+from jupyter_bridge.seams import Exit
 from jupyter_bridge.wire.console import Ended, Gap, Output
 
 from .conftest import everything, house, says, until
 
 
-class Talk(Source):
-    """A source that says what a test tells it to."""
+class Talk(RemoteSource):
+    """A source that says what a test tells it to, and remembers nothing."""
 
-    kind = "talk"
     title = "a test"
+    recalled = False
 
     def __init__(self) -> None:
         self.paused = 0
@@ -31,6 +32,12 @@ class Talk(Source):
 
     async def open(self, on_output: Any, on_gap: Any, on_end: Any) -> None:
         self.say, self.lose, self.finish = on_output, on_gap, on_end
+        if self.recalled:
+            on_gap(1)
+
+    def recall(self, tail: bytes) -> bool:
+        self.recalled = True
+        return True
 
     async def write(self, data: bytes) -> None:
         self.typed += data
@@ -45,8 +52,17 @@ class Talk(Source):
         pass
 
 
-async def remotes(connection: str, node: str) -> Source:
-    return Talk()
+class Remotes:
+    """Connections whose every node talks."""
+
+    def offers(self, connection: str | None = None) -> dict[str, dict[str, Any]]:
+        return {}
+
+    async def source(self, connection: str, node: str) -> RemoteSource:
+        return Talk()
+
+
+remotes = Remotes()
 
 
 async def test_a_console_outlives_its_server(tmp_path: Path) -> None:
