@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -24,7 +23,9 @@ class FakeRelays:
     def __init__(self) -> None:
         self.upstream = FakeUpstream()
         self.relay = make(self.upstream)
-        self.kernels = SimpleNamespace(count_clients=lambda kernel_id, change: None)
+
+    def count_clients(self, kernel_id: str, change: int) -> None:
+        pass
 
     async def get(self, kernel_id: str) -> Any:
         return self.relay
