@@ -69,6 +69,11 @@ class Source(ABC):
     kind = "remote"
     title = ""
 
+    @property
+    def offset(self) -> int | None:
+        """How far the other side has come by its own count, in bytes; None where it has none."""
+        return None
+
     def recall(self, tail: bytes) -> bool:
         """Before `open`: `tail` is the end of what an earlier line to the same thing gave.
 

@@ -238,6 +238,25 @@ class CanMount(Role):
         """What to mount; called when somebody mounts, after a login."""
 
 
+class Command(ABC):
+    """One shell command that the remote runs itself; nothing happens before `events` is read."""
+
+    @abstractmethod
+    def events(self) -> AsyncIterator[tuple[str, dict[str, Any]]]:
+        """What happens: `begun`, `output` as in the stream of `POST B/run`, and `done`, the answer.
+
+        Raises the Problem where it does not begin, or is lost.
+        """
+
+    @abstractmethod
+    async def stop(self) -> None:
+        """End it, gently first; `done` follows."""
+
+    @abstractmethod
+    async def send_input(self, data: bytes) -> None:
+        """Type `data` into it."""
+
+
 class HasConsoles(Role):
     words = ("consoles",)
 
@@ -252,6 +271,10 @@ class HasConsoles(Role):
     async def create_console(self, **how: Any) -> str:
         """Start a new one (cwd, env, rows, cols) and return its name."""
         raise Unsupported("New consoles cannot be started there.")
+
+    async def command(self, name: str, ask: dict[str, Any]) -> Command:
+        """A command for the shell in the console `name`; `ask` as the body of `POST B/run`."""
+        raise Unsupported("Commands can be typed there, not run: nobody tells how they end.")
 
 
 class HasKernels(Role):

@@ -13,9 +13,11 @@ from typing import Any
 
 from jupyter_bridge import observe
 from jupyter_bridge.consoles.console import Console
+from jupyter_bridge.consoles.remoterun import RemoteRun, RemoteStop
 from jupyter_bridge.consoles.runbody import RunBody, RunModel, Status, fill, text_of
 from jupyter_bridge.consoles.scripts import Scripts
 from jupyter_bridge.consoles.shell import Shell
+from jupyter_bridge.consoles.sources.remote import RemoteSource
 from jupyter_bridge.consoles.spool import Spool
 from jupyter_bridge.consoles.stop import Stop
 from jupyter_bridge.consoles.typed import Typed
@@ -70,9 +72,17 @@ class Run:
         self._created = now()
         self._since: float | None = None
         self._seconds = 0.0
-        self._shell = Shell(console)
-        self._typed = Typed(console, self._shell, scripts, body, self, fresh=fresh)
-        self._stop = Stop(console, self._shell, self.ended)
+        self._shell: Shell | RemoteRun
+        self._typed: Typed | RemoteRun
+        self._stop: Stop | RemoteStop
+        if isinstance(console.source, RemoteSource) and console.state == "live":
+            remote = RemoteRun(console, console.source, body, self, fresh=fresh)
+            self._shell = self._typed = remote
+            self._stop = RemoteStop(remote, self.ended)
+        else:
+            self._shell = Shell(console)
+            self._typed = Typed(console, self._shell, scripts, body, self, fresh=fresh)
+            self._stop = Stop(console, self._shell, self.ended)
         self._at_work = self._timed_out = self._cancelled = False
         self._timer: asyncio.TimerHandle | None = None
         self._task: asyncio.Task[None] | None = None
@@ -103,7 +113,10 @@ class Run:
             raise Gone("This run has ended; nothing reads its input.", run=self.id)
         if b"\x03" in data:
             self._stop.interrupted = True
-        await self.console.write(data)
+        if isinstance(self._typed, RemoteRun):
+            await self._typed.send_input(data)
+        else:
+            await self.console.write(data)
 
     async def close(self) -> None:
         """Let go of everything; a command that still runs is left to its shell."""
@@ -141,8 +154,10 @@ class Run:
         return self._stop.interrupted
 
     def on_began(self, offset: int) -> None:
-        """The command runs."""
+        """The command runs; told again where the offset is known only later."""
         self._offsets[0] = offset
+        if self._since is not None:  # told anew, more exactly
+            return
         self._status = "running"
         self._since = self._loop.time()
         if self.body.timeout is not None:

@@ -28,7 +28,8 @@ class RunBody(msgspec.Struct, forbid_unknown_fields=True):
     """What to run, where and how.
 
     `console` is a terminal's name, "new" for one that stays, or nothing for a fresh login shell
-    that is closed afterwards. `cwd` and `env` are set in the shell before the command, and stay.
+    that is closed afterwards; on a connection `<connection>:<node>`, `<connection>:new`, and
+    `<connection>:`. `cwd` and `env` are set in the shell before the command, and stay.
     `stdin` is a text; without it `tty` reads the terminal and `split` reads nothing. `timeout` is
     in seconds from when the command begins; then it is killed, or left to be read later. At most
     `max_output` bytes are kept. A busy shell is waited for if `queue` is true.
@@ -46,6 +47,26 @@ class RunBody(msgspec.Struct, forbid_unknown_fields=True):
     max_output: Annotated[int, msgspec.Meta(ge=0, le=LARGEST_OUTPUT)] = MAX_OUTPUT
     queue: bool = False
 
+    @property
+    def connection(self) -> str | None:
+        """The connection that it runs on; None for this server."""
+        name, colon, _ = (self.console or "").partition(":")
+        return name if colon and name not in ("kernel", "file") else None
+
+    @property
+    def is_fresh(self) -> bool:
+        """Whether a shell is opened for it."""
+        return self.console in (None, "new") or self._node in ("", "new")
+
+    @property
+    def stays(self) -> bool:
+        """Whether the shell is there afterwards."""
+        return self.console is not None and self._node != ""
+
+    @property
+    def _node(self) -> str | None:
+        return None if self.connection is None else str(self.console).partition(":")[2]
+
     def checked(self, root_dir: Path) -> RunBody:
         """The same with an absolute `cwd`; BadRequest where a value is one no shell can be told."""
         for name, text in (("command", self.command), ("cwd", self.cwd), ("stdin", self.stdin)):
@@ -54,8 +75,8 @@ class RunBody(msgspec.Struct, forbid_unknown_fields=True):
             if not _NAME.fullmatch(name):
                 raise BadRequest(f"env: {name!r} is no name of a variable.", field="env")
             _check_text("env", value)
-        if self.cwd is None:
-            return self
+        if self.cwd is None or self.connection is not None:
+            return self  # another server's folders are its own to check
         path = root_dir / Path(self.cwd).expanduser()
         if not path.is_dir() or not os.access(path, os.X_OK):
             raise BadRequest(f"cwd: there is no folder {self.cwd!r} to go to.", field="cwd")

@@ -14,6 +14,7 @@ from jupyter_bridge.consoles.consoles import Consoles
 from jupyter_bridge.consoles.run import Run
 from jupyter_bridge.consoles.runbody import RunBody
 from jupyter_bridge.consoles.scripts import Scripts
+from jupyter_bridge.consoles.spawn import Wish
 from jupyter_bridge.problems import Busy, Gone, NotFound, Problem
 from jupyter_bridge.repeats import Repeats
 
@@ -55,6 +56,11 @@ class Runs:
         except KeyError:
             raise NotFound(f"There is no run {run_id}.", run=run_id) from None
 
+    def console_of(self, run_id: str) -> str:
+        """The name of the console that a run is in; empty if there is no such run."""
+        run = self._runs.get(run_id)
+        return "" if run is None else run.console.name
+
     async def start(self, user: str, body: RunBody, *, key: str | None = None) -> Run:
         """Type the command; returns when it runs, or is queued. Busy if the console's shell is.
 
@@ -69,13 +75,16 @@ class Runs:
         return run
 
     async def _start(self, body: RunBody) -> Run:
-        fresh = body.console is None or body.console == "new"
-        if fresh:
+        fresh = body.is_fresh
+        if fresh and body.connection is not None:
+            wish = Wish(cwd=body.cwd, env=body.env)
+            console = await self.consoles.create_remote(body.connection, wish)
+        elif fresh:
             console = await self.consoles.create(
                 cwd=body.cwd, env=body.env, shell_command=[login_shell(), "-l"]
             )
         else:
-            console = await self.consoles.open(str(body.console))
+            console = await self.consoles.open(str(body.console), to_write=True)
         try:
             turn = self._turns.setdefault(console, asyncio.Lock())
             before = self._newest.get(console)
@@ -89,7 +98,7 @@ class Runs:
             self._newest[console] = self._runs[run.id] = run
             run.start()
         except BaseException:
-            if body.console is None:
+            if not body.stays:
                 self._end_console(console)
             raise
         if fresh or not body.queue:
@@ -100,7 +109,7 @@ class Runs:
         return run
 
     def _on_end(self, run: Run) -> None:
-        if run.body.console is None:
+        if not run.body.stays:
             self._end_console(run.console)
         if run.id not in self._runs:
             return

@@ -164,7 +164,7 @@ class Typed:
 
     async def _more_before_prompt(self, offset: int) -> bool:
         """After the end: whether more came before the prompt, or before patience was over."""
-        if self._fresh and self._body.console is None:
+        if self._fresh and not self._body.stays:
             return False  # nobody comes after this one
         until = self._over_at + SETTLE
         waiting = asyncio.ensure_future(self._console.wait(offset))

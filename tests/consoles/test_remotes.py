@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import contextlib
 import json
 import os
 import signal
 import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -223,3 +227,155 @@ async def test_a_journal_outlives_the_server_and_goes_on(tmp_path: Path, far: Se
             await here.ask("DELETE", f"bridge/consoles/{name}?purge=1")
     finally:
         near.stop()
+
+
+async def test_a_command_runs_there(near: Server, far: Server) -> None:
+    """Its exact output and exit status; its state stays; stdout and stderr apart; fresh shells."""
+    async with caller(near) as here:
+        await here.connect("lab", far.url, far.token)
+        ran = await here.post("bridge/run", json={"console": "lab:new", "command": "cd /; X=7"})
+        assert (ran["status"], ran["exit_code"], ran["cwd"]) == ("done", 0, "/")
+        name = ran["console"]
+        assert name.startswith("lab:")
+        command = "echo grün $X; printf '\\377'; exit_with() { return 3; }; exit_with"
+        ran = await here.post("bridge/run", json={"console": name, "command": command})
+        assert (ran["exit_code"], ran["output"]) == (3, "grün 7\n\ufffd")
+        exact = base64.b64decode(ran["output_base64"])
+        assert exact == "grün 7\n".encode() + b"\xff"
+        # The offsets are those of the console here.
+        said = await here.get(f"bridge/tail/{name}?offset={ran['start_offset']}&format=ndjson")
+        line = json.loads(said.splitlines()[0]) if isinstance(said, str) else said
+        data = base64.b64decode(line["base64"]) if "base64" in line else line["data"].encode()
+        assert data[: ran["end_offset"] - ran["start_offset"]] == exact.replace(b"\n", b"\r\n")
+        split = {
+            "console": name,
+            "command": "cat; echo out; echo err >&2; false",
+            "output": "split",
+            "stdin": "in\n",
+        }
+        ran = await here.post("bridge/run", json=split)
+        assert (ran["stdout"], ran["stderr"], ran["exit_code"]) == ("in\nout\n", "err\n", 1)
+        again = await here.get(f"bridge/runs/{ran['run']}")
+        assert again["stdout"] == "in\nout\n"
+        fresh = {
+            "console": "lab:",
+            "command": "pwd; echo $E; exit 9",
+            "cwd": "/tmp",
+            "env": {"E": "5"},
+        }
+        ran = await here.post("bridge/run", json=fresh)
+        assert (ran["status"], ran["exit_code"]) == ("session-closed", 9)
+        assert ran["output"].startswith("/tmp\n5\n")
+        await here.ask("DELETE", f"bridge/consoles/{name}?purge=1")
+
+
+async def test_a_command_there_is_stopped_and_typed_into(near: Server, far: Server) -> None:
+    """Input reaches it, a timeout or a cancel ends it, a busy shell is told."""
+    async with caller(near) as here:
+        await here.connect("lab", far.url, far.token)
+        name = await open_there(here)
+        asking = {"console": name, "command": "read line; echo got $line", "queue": True}
+        run = await here.post("bridge/run", json=asking, headers={"Prefer": "respond-async"})
+        await running(here, run["run"])
+        busy = {"console": name, "command": "true"}
+        status, problem = await here.ask("POST", "bridge/run", json=busy)
+        assert (status, problem["error"]) == (409, "busy")
+        status, _ = await here.ask("POST", f"bridge/runs/{run['run']}/input", data=b"me\n")
+        assert status == 204
+        ended = await here.get(f"bridge/runs/{run['run']}?wait=60")
+        assert ended["status"] == "done"
+        assert "got me" in ended["output"]
+        long = {"console": name, "command": "echo begun; sleep 600", "queue": True}
+        ran = await here.post("bridge/run", json={**long, "timeout": 1})
+        assert ran["status"] == "timeout"
+        assert ran["output"].startswith("begun\n")
+        run = await here.post("bridge/run", json=long, headers={"Prefer": "respond-async"})
+        await running(here, run["run"])
+        status, _ = await here.ask("DELETE", f"bridge/runs/{run['run']}")
+        assert status == 202
+        ended = await here.get(f"bridge/runs/{run['run']}?wait=60")
+        assert (ended["status"], ended["exit_code"]) == ("cancelled", 130)
+        await here.ask("DELETE", f"bridge/consoles/{name}?purge=1")
+
+
+async def test_a_command_there_outlives_a_broken_line(near: Server, tmp_path: Path) -> None:
+    """A server that does not answer for a while is asked again; nothing is lost or typed twice."""
+    far = start_server(tmp_path / "far")
+    try:
+        async with cut_off(far) as (address, cut), caller(near) as here:
+            await here.connect("lab", address, far.token)
+            name = await open_there(here)
+            command = "for i in $(seq 100); do echo line-$i; sleep 0.02; done; echo en''d"
+            body = {"console": name, "command": command, "queue": True}
+            run = await here.post("bridge/run", json=body, headers={"Prefer": "respond-async"})
+            for _ in range(3):
+                await running(here, run["run"], then=cut)
+            ended = await here.get(f"bridge/runs/{run['run']}?wait=60")
+            expected = "".join(f"line-{number}\n" for number in range(1, 101)) + "end\n"
+            assert (ended["status"], ended["output"]) == ("done", expected)
+            await here.ask("DELETE", f"bridge/consoles/{name}?purge=1")
+    finally:
+        far.stop()
+
+
+async def test_a_plain_server_cannot_run(near: Server, plain: Server) -> None:
+    """Without a bridge there nobody knows a command's end: that is told, and nothing typed."""
+    async with caller(near) as here:
+        await here.connect("lab", plain.url, plain.token)
+        name = await open_there(here)
+        body = {"console": name, "command": "echo nev''er"}
+        status, problem = await here.ask("POST", "bridge/run", json=body)
+        assert (status, problem["error"]) == (501, "unsupported")
+        await here.post(f"bridge/send/{name}", data=b"echo typ''ed\n")
+        assert "nev''er" not in await here.tail(name, "typed\r\n")
+        await here.ask("DELETE", f"bridge/consoles/{name}?purge=1")
+
+
+async def running(here: Caller, run: str, then: Any = None) -> None:
+    """Wait until the run is under way, and so far that there is more to come."""
+    deadline = time.monotonic() + PATIENCE
+    while (await here.get(f"bridge/runs/{run}"))["status"] != "running":
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.05)
+    if then is not None:
+        await asyncio.sleep(0.2)
+        then()
+
+
+@asynccontextmanager
+async def cut_off(server: Server) -> AsyncIterator[tuple[str, Callable[[], None]]]:
+    """An address of the server through which every line can be cut at once."""
+    port = int(server.url.rstrip("/").rpartition(":")[2])
+    writers: set[asyncio.StreamWriter] = set()
+    tasks: set[asyncio.Task[None]] = set()
+
+    async def forward(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        to_reader, to_writer = await asyncio.open_connection("127.0.0.1", port)
+        writers.update({writer, to_writer})
+        await asyncio.gather(pump(reader, to_writer), pump(to_reader, writer))
+
+    async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(OSError):
+            while data := await reader.read(65536):
+                writer.write(data)
+                await writer.drain()
+        writer.close()
+        writers.discard(writer)
+
+    def on_client(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.ensure_future(forward(reader, writer))
+        tasks.add(task)
+        task.add_done_callback(tasks.discard)
+
+    def cut() -> None:
+        for writer in list(writers):
+            writer.transport.abort()
+
+    proxy = await asyncio.start_server(on_client, "127.0.0.1", 0)
+    try:
+        yield f"http://127.0.0.1:{proxy.sockets[0].getsockname()[1]}/", cut
+    finally:
+        proxy.close()
+        cut()
+        if tasks:
+            await asyncio.wait(tasks)

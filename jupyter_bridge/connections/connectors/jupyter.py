@@ -24,8 +24,10 @@ from jupyter_bridge.connections.connector import (
 from jupyter_bridge.connections.connectors import jupyterapi
 from jupyter_bridge.connections.connectors.hub import Hub
 from jupyter_bridge.connections.connectors.jupyterlines import BridgeLine, KernelLine, TerminalLine
+from jupyter_bridge.connections.connectors.jupyterrun import BridgeRun
 from jupyter_bridge.connections.connectors.line import Socket, missing
-from jupyter_bridge.connections.roles import HasConsoles, HasKernels, Node
+from jupyter_bridge.connections.outbound import Outbound
+from jupyter_bridge.connections.roles import Command, HasConsoles, HasKernels, Node
 from jupyter_bridge.problems import (
     BadRequest,
     Denied,
@@ -180,6 +182,14 @@ class JupyterServer(Connector[JupyterFields], HasConsoles, HasKernels):
             )
         return str((await self.api("POST", "api/terminals", wanted))["name"])
 
+    async def command(self, name: str, ask: dict[str, Any]) -> Command:
+        if "consoles" not in self._bridge:
+            raise Unsupported(
+                f"{self.context.name} has no bridge: a command can be typed there (send, "
+                "interact), but nobody tells its output and exit status."
+            )
+        return BridgeRun(self, {**ask, "console": name})
+
     # -- kernels -------------------------------------------------------------------------------
 
     async def kernels(self) -> list[dict[str, Any]]:
@@ -264,5 +274,17 @@ class JupyterServer(Connector[JupyterFields], HasConsoles, HasKernels):
         return self._base
 
     @property
-    def _headers(self) -> dict[str, str]:
-        return {"Authorization": f"token {self.fields.token}"} if self.fields.token else {}
+    def name(self) -> str:
+        return self.context.name
+
+    @property
+    def outbound(self) -> Outbound:
+        return self.context.outbound
+
+    def url_of(self, path: str) -> str:
+        """The address of a path below the server's."""
+        return self._address + path
+
+    def headers(self) -> dict[str, str]:
+        """Who asks."""
+        return jupyterapi.headers(self.fields.token)

@@ -62,14 +62,14 @@ async def ask(
     if answer.status in fine:
         return None
     if answer.status >= 300:
-        raise _problem(answer, name)
+        raise problem_of(answer, name)
     try:
         return msgspec.json.decode(answer.body) if answer.body.strip() else None
     except msgspec.DecodeError as error:
         raise RemoteFailed(f"{name} does not answer as a Jupyter server does.") from error
 
 
-def _problem(answer: Answer, name: str) -> Problem:
+def problem_of(answer: Answer, name: str) -> Problem:
     """The refusal in its own words, which Jupyter and the bridge put into `message`."""
     if answer.status in (401, 403):
         return Expired(f"{name} does not take the token, or does not allow this with it.")

@@ -219,6 +219,10 @@ class BridgeLine(Source):
         self._replay.recall(tail)
         return True
 
+    @property
+    def offset(self) -> int | None:
+        return self._offset
+
     async def _dial(self) -> Socket:
         where: dict[str, Any] = {"lines": _HISTORY}
         if self._offset is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from jupyter_bridge import observe
+from jupyter_bridge.consoles.handlers.access import resources_of
 from jupyter_bridge.consoles.runbody import RunBody, RunModel
 from jupyter_bridge.consoles.runs import Runs
 from jupyter_bridge.problems import TooLarge
@@ -15,17 +16,27 @@ MAX_INPUT = 16 << 20
 class RunHandler(LastingHandler):
     """What the run routes share."""
 
-    resources = ("bridge:consoles", "terminals")
+    resources: tuple[str, ...] = ("bridge:consoles", "terminals")
 
     def initialize(self, runs: Runs, events: observe.Events) -> None:
         self.runs = runs
         self.events = events
 
+    async def authorize(self, action: str) -> None:
+        if "run_id" in self.path_kwargs:
+            console = self.runs.console_of(self.path_kwargs["run_id"])
+            if ":" in console:
+                self.resources = resources_of(console)
+        await super().authorize(action)
+
 
 class RunsHandler(RunHandler):
     @verb("execute", "Run a shell command", body=RunBody, reply=RunModel, streams=True)
     async def post(self, body: RunBody) -> None:
-        if body.console is None or body.console == "new":
+        if body.connection is not None:
+            self.resources = resources_of(str(body.console))
+            await self.authorize("execute")
+        if body.is_fresh:
             await self.authorize("write")  # it opens a terminal, too
         key = self.request.headers.get("Idempotency-Key")
         run = await self.runs.start(self.identity, body, key=key)

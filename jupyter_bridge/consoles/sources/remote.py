@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from jupyter_bridge.connections.connection import Connection
-from jupyter_bridge.connections.roles import HasConsoles
+from jupyter_bridge.connections.roles import Command, HasConsoles
 from jupyter_bridge.problems import Gone
 from jupyter_bridge.seams import Exit, Source
 
@@ -34,6 +35,17 @@ class RemoteSource(Source):
         if self._line is None:
             raise Gone(f"The line to {self.title} is closed.")
         return self._line
+
+    @property
+    def offset_there(self) -> int | None:
+        """How far the other side has come by its own count; None where it has none."""
+        return None if self._line is None else self._line.offset
+
+    async def command(self, ask: dict[str, Any]) -> Command:
+        """A command for the shell over there; Unsupported where the remote cannot run one."""
+        return await self._connection.use(
+            HasConsoles, lambda connector: connector.command(self._node, ask)
+        )
 
     def recall(self, tail: bytes) -> bool:
         self._tail = tail
