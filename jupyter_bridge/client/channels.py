@@ -12,24 +12,17 @@ import asyncio
 import json
 import uuid
 from collections.abc import Mapping, Sequence
-from types import TracebackType
 from typing import Any
 
-import aiohttp
 import msgspec
 
 from jupyter_bridge.client.door import Door, problem_of, segment
-from jupyter_bridge.client.listening import Patience
-from jupyter_bridge.problems import Conflict, Problem, RemoteFailed, Unavailable
+from jupyter_bridge.client.seat import Seat
+from jupyter_bridge.problems import Problem, RemoteFailed
 from jupyter_bridge.wire.kernel import V1, FrameError, build_message, build_v1, parse_v1
 
-# A ping goes out this often; without its pong the line is dead.
-HEARTBEAT_SECONDS = 30.0
 # One message is one frame; a kernel's ring holds 64 MiB, a single larger message still arrives.
 MAX_FRAME_BYTES = 512 << 20
-# A close code of the bridge: 4000 plus the Problem's HTTP status.
-_PROBLEM_CODES = range(4400, 4600)
-_OK = 1000
 
 
 class Message(msgspec.Struct, frozen=True):
@@ -70,12 +63,15 @@ class Message(msgspec.Struct, frozen=True):
             ) from error
 
 
-class Channels:
+class Channels(Seat[Message]):
     """A kernel's channels. Open with `async with`, `send`, iterate, close.
 
     `session_id` names this client to the kernel; `after` is the id of the last iopub message that
     was received, here or by an earlier client, and may be handed to the next one.
     """
+
+    _protocol = V1
+    _limit = MAX_FRAME_BYTES
 
     def __init__(
         self,
@@ -86,48 +82,10 @@ class Channels:
         after: str | None = None,
         session_id: str | None = None,
     ) -> None:
+        super().__init__(door, f"{segment(channel)}/{segment(kernel_id)}")
         self.session_id = session_id or uuid.uuid4().hex
         self.after = after
-        self._door = door
-        self._path = f"{segment(channel)}/{segment(kernel_id)}"
         self._channel = channel
-        self._socket: aiohttp.ClientWebSocketResponse[bool] | None = None
-        self._opening = asyncio.Lock()
-        self._patience = Patience()
-        self._closed = False
-
-    async def open(self) -> Channels:
-        """Open the line; raises the Problem of a refused handshake. Opening twice is fine."""
-        await self._connected()
-        return self
-
-    async def close(self) -> None:
-        """Leave the seat; the kernel goes on. Closing twice is fine."""
-        self._closed = True
-        socket, self._socket = self._socket, None
-        if socket is not None:
-            await socket.close()
-
-    async def __aenter__(self) -> Channels:
-        return await self.open()
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        await self.close()
-
-    def __aiter__(self) -> Channels:
-        return self
-
-    async def __anext__(self) -> Message:
-        while not self._closed:
-            message = await self._next()
-            if message is not None:
-                return message
-        raise StopAsyncIteration
 
     async def receive(self, timeout: float | None = None) -> Message | None:
         """The next message; None if the line is closed or nothing came within `timeout` seconds."""
@@ -156,72 +114,28 @@ class Channels:
         parts = build_message(msg_type, dict(content or {}), self.session_id, head, msg_id)
         if metadata:
             parts[2] = msgspec.json.encode(dict(metadata))
-        socket = await self._connected()
-        try:
-            await socket.send_bytes(build_v1(channel or default, [*parts, *buffers]))
-        except (aiohttp.ClientError, ConnectionError) as error:
-            raise Unavailable(f"The line to the kernel broke while sending: {error}.") from error
+        await self._send(build_v1(channel or default, [*parts, *buffers]))
         return msg_id
 
-    # -- below ---------------------------------------------------------------------------------
+    # -- the seat ------------------------------------------------------------------------------
 
-    async def _connected(self) -> aiohttp.ClientWebSocketResponse[bool]:
-        async with self._opening:
-            if self._closed:
-                raise Conflict("This line is closed.")
-            if self._socket is None:
-                self._socket = await self._door.websocket(
-                    self._path,
-                    query={"session_id": self.session_id, "after": self.after},
-                    protocol=V1,
-                    heartbeat=HEARTBEAT_SECONDS,
-                    limit=MAX_FRAME_BYTES,
-                )
-            return self._socket
+    def _query(self) -> dict[str, Any]:
+        return {"session_id": self.session_id, "after": self.after}
 
-    async def _next(self) -> Message | None:
-        """One message; None when there is none yet and the line was opened again, or is closed."""
-        try:
-            socket = await self._connected()
-        except (Unavailable, RemoteFailed) as problem:
-            await self._patience.wait(problem)
+    def _heard(self, data: bytes) -> Message:
+        message = Message.from_frame(data)
+        if message.channel == "iopub" and message.msg_type != "bridge_gap":
+            self.after = message.msg_id or self.after
+        return message
+
+    def _farewell(self, text: str | None, status: int | None) -> Problem | None:
+        if text is None:
             return None
-        frame = await socket.receive()
-        if frame.type is aiohttp.WSMsgType.BINARY:
-            self._patience.renew()
-            message = Message.from_frame(frame.data)
-            if message.channel == "iopub" and message.msg_type != "bridge_gap":
-                self.after = message.msg_id or self.after
-            return message
-        if self._socket is socket:
-            self._socket = None
-        await socket.close()
-        if self._closed:
-            return None
-        text = frame.data if frame.type is aiohttp.WSMsgType.TEXT else None
-        await self._resume(text, socket.close_code)
-        return None
-
-    async def _resume(self, last: str | None, code: int | None) -> None:
-        """After the line closed: raise what ended it for good, else pause and try again."""
-        problem: Problem | str = f"the websocket closed with {code}"
-        if last is not None:
-            problem = self._problem(last, code)
-        elif code == _OK:
-            self._closed = True
-            return
-        if isinstance(problem, Problem) and not isinstance(problem, Unavailable):
-            self._closed = True
-            raise problem
-        await self._patience.wait(problem)
-
-    def _problem(self, text: str, code: int | None) -> Problem:
         where = f"The websocket {self._path}"
         try:
             body = json.loads(text)
         except ValueError:
             body = None
-        status = code - 4000 if code is not None and code in _PROBLEM_CODES else None
         return problem_of(body, status, where) or RemoteFailed(f"{where} sent unknown text.")
 
 
