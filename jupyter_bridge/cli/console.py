@@ -15,7 +15,7 @@ from jupyter_bridge.cli.run import Run
 from jupyter_bridge.cli.screen import Screen
 from jupyter_bridge.cli.which import find_place
 from jupyter_bridge.client import Bridge, Kernel
-from jupyter_bridge.client.sync import Channels
+from jupyter_bridge.client.sync_kernels import Channels
 from jupyter_bridge.problems import Problem
 
 try:

@@ -6,7 +6,7 @@ from jupyter_bridge.cli.ask import Asker
 from jupyter_bridge.cli.call import Call, code_of
 from jupyter_bridge.cli.screen import Screen
 from jupyter_bridge.client import Event, InputRequest, Result
-from jupyter_bridge.client.sync import Stream
+from jupyter_bridge.client.sync_kernels import Stream
 from jupyter_bridge.problems import Conflict, Problem
 
 CODE_FAILED = 1

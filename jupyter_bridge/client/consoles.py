@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from typing import Any, Literal
@@ -91,7 +91,7 @@ class Consoles:
 
     def recording(
         self, name: str | Console, *, start: int | None = None, end: int | None = None
-    ) -> AsyncIterator[bytes]:
+    ) -> AsyncGenerator[bytes, None]:
         """The console played back as asciicast v2, piece by piece."""
         return self._door().download(_path("recording", name), query={"from": start, "to": end})
 

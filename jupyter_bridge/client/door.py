@@ -12,7 +12,7 @@ import html
 import os
 import re
 import ssl
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -211,7 +211,7 @@ class Door:
 
     async def download(
         self, path: str, *, query: Mapping[str, Any] | None = None
-    ) -> AsyncIterator[bytes]:
+    ) -> AsyncGenerator[bytes, None]:
         """The body of a GET as it comes, whatever it is; raises its Problem where it is one."""
         response = await self._send("GET", path, query, None, {}, self._timeout, False)
         where = _shown(response.url)

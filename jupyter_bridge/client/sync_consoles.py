@@ -2,33 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
-from types import TracebackType
-from typing import Any, Literal, Protocol, TypeVar
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Literal
 
 from jupyter_bridge.client import consoles as a_consoles
 from jupyter_bridge.client.consoles import Console
+from jupyter_bridge.client.loop import Loop, Pull
 from jupyter_bridge.wire.console import ServerFrame
-
-T = TypeVar("T")
-T_co = TypeVar("T_co", covariant=True)
-
-
-class Loop(Protocol):
-    """Runs something on the client's event loop, and waits for it."""
-
-    def run(self, coroutine: Coroutine[Any, Any, T]) -> T: ...
-
-
-Pull = Callable[[AsyncIterator[Any]], Iterator[Any]]
 
 
 class Consoles:
     """List, open, end, tail, interact, send, recording."""
 
-    def __init__(self, loop: Loop, pull: Pull, consoles: a_consoles.Consoles) -> None:
+    def __init__(self, loop: Loop, consoles: a_consoles.Consoles) -> None:
         self._loop = loop
-        self._pull = pull
         self._consoles = consoles
 
     def list(self) -> list[Console]:
@@ -67,11 +54,12 @@ class Consoles:
         self, name: str | Console, *, start: int | None = None, end: int | None = None
     ) -> Iterator[bytes]:
         """The console played back as asciicast v2, piece by piece."""
-        return self._pull(self._consoles.recording(name, start=start, end=end))
+        playing = self._consoles.recording(name, start=start, end=end)
+        return Pull(self._loop, playing, playing.aclose)
 
     def tail(self, name: str | Console, **how: Any) -> Line:
         """What a console said: iterate it; the arguments are those of `client.consoles`."""
-        return Line(self._loop, self._pull, self._consoles.tail(name, **how))
+        return Line(self._loop, lambda: self._consoles.tail(name, **how))
 
     def interact(
         self,
@@ -81,17 +69,15 @@ class Consoles:
         lines: int | None = None,
     ) -> Line:
         """A console to take part in: iterate what it says, `write`, `resize`."""
-        line = self._consoles.interact(name, mode=mode, lines=lines)
-        return Line(self._loop, self._pull, line)
+        return Line(self._loop, lambda: self._consoles.interact(name, mode=mode, lines=lines))
 
 
-class Line:
+class Line(Pull[ServerFrame]):
     """One console's frames, for `with` and `for`."""
 
-    def __init__(self, loop: Loop, pull: Pull, line: a_consoles.Line) -> None:
-        self._loop = loop
-        self._line = line
-        self._frames = pull(line)
+    def __init__(self, loop: Loop, make: Callable[[], a_consoles.Line]) -> None:
+        self._line = loop.make(make)
+        super().__init__(loop, self._line, self._line.close)
 
     @property
     def offset(self) -> int | None:
@@ -116,20 +102,5 @@ class Line:
         """The screen has this size now."""
         self._loop.run(self._line.resize(rows, cols))
 
-    def close(self) -> None:
-        """Leave; the console goes on. Closing twice is fine."""
-        self._loop.run(self._line.close())
-
-    def __iter__(self) -> Iterator[ServerFrame]:
-        return self._frames
-
     def __enter__(self) -> Line:
         return self.open()
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from jupyter_bridge.client import runs as a_runs
+from jupyter_bridge.client.loop import Loop, Pull
 from jupyter_bridge.client.runs import RunOptions, RunOutput, RunResult
-from jupyter_bridge.client.sync_consoles import Loop, Pull
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -17,9 +16,8 @@ if TYPE_CHECKING:
 class Runs:
     """Run, start, stream, follow, get, cancel, send_input."""
 
-    def __init__(self, loop: Loop, pull: Pull, runs: a_runs.Runs) -> None:
+    def __init__(self, loop: Loop, runs: a_runs.Runs) -> None:
         self._loop = loop
-        self._pull = pull
         self._runs = runs
 
     def run(self, command: str, **options: Unpack[RunOptions]) -> RunResult:
@@ -32,11 +30,11 @@ class Runs:
 
     def stream(self, command: str, **options: Unpack[RunOptions]) -> RunStream:
         """Run a command and iterate its output; it begins with the first piece asked for."""
-        return RunStream(self._loop, self._pull, lambda: self._runs.stream(command, **options))
+        return RunStream(self._loop, lambda: self._runs.stream(command, **options))
 
     def follow(self, run: str, *, after: int = 0) -> RunStream:
         """The output of a run that was started before, behind its first `after` bytes."""
-        return RunStream(self._loop, self._pull, lambda: self._runs.follow(run, after=after))
+        return RunStream(self._loop, lambda: self._runs.follow(run, after=after))
 
     def get(self, run: str, *, wait: float = 0) -> RunResult:
         """A run as it stands, or as it ends within `wait` seconds."""
@@ -51,16 +49,12 @@ class Runs:
         self._loop.run(self._runs.send_input(run, data))
 
 
-class RunStream:
+class RunStream(Pull[RunOutput]):
     """One run as it happens; see `client/runs.py`."""
 
-    def __init__(self, loop: Loop, pull: Pull, make: Callable[[], a_runs.RunStream]) -> None:
-        async def made() -> a_runs.RunStream:
-            return make()
-
-        self._loop = loop
-        self._stream = loop.run(made())
-        self._pulled: Iterator[Any] = pull(self._stream)
+    def __init__(self, loop: Loop, make: Callable[[], a_runs.RunStream]) -> None:
+        self._stream = loop.make(make)
+        super().__init__(loop, self._stream, self._stream.aclose)
 
     @property
     def run(self) -> str | None:
@@ -72,13 +66,6 @@ class RunStream:
         """The answer, without output, once the loop has ended."""
         return self._stream.result
 
-    def __iter__(self) -> RunStream:
-        return self
-
-    def __next__(self) -> RunOutput:
-        output: RunOutput = next(self._pulled)
-        return output
-
     def cancel(self) -> None:
         """Stop the command; the stream still ends by itself."""
         self._loop.run(self._stream.cancel())
@@ -86,18 +73,3 @@ class RunStream:
     def send_input(self, data: bytes | str) -> None:
         """Type into it, as it is."""
         self._loop.run(self._stream.send_input(data))
-
-    def close(self) -> None:
-        """Stop listening; the command goes on. Closing twice is fine."""
-        self._loop.run(self._stream.aclose())
-
-    def __enter__(self) -> RunStream:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
