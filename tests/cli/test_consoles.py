@@ -44,6 +44,35 @@ def test_type_wait_and_read(bridge_server: Server, shell: tuple[Bridge, str]) ->
     assert (done.returncode, "no console" in done.stderr) == (2, True)
 
 
+def test_json_is_all_that_is_written(bridge_server: Server, shell: tuple[Bridge, str]) -> None:
+    """With --json each verb writes lines of JSON and nothing else, problems too."""
+    _, name = shell
+    done = call(bridge_server, "--json", "send", name, "echo o''ne")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    for words in (
+        ("tail", "--until", "^one", "--timeout", "30", name),
+        ("tail", "-n", "1", name, f"{name}"),
+        ("consoles",),
+        ("record", name),
+        ("run", "-c", name, "--queue", "echo two"),
+    ):
+        done = call(bridge_server, "--json", *words)
+        assert (done.returncode, done.stderr) == (0, ""), done
+        assert done.stdout
+        for line in done.stdout.splitlines():
+            json.loads(line)
+    for words in (
+        ("tail", "nope"),
+        ("record", "nope"),
+        ("send", "nope", "x"),
+        ("attach", name),  # there is no terminal here
+        ("run", "-c", "nope", "true"),
+    ):
+        done = call(bridge_server, "--json", *words)
+        assert (done.returncode, done.stdout) == (2, ""), done
+        assert json.loads(done.stderr)["error"] in ("not-found", "bad-request")
+
+
 def test_several_are_told_apart(bridge_server: Server) -> None:
     """Each line stands behind its console's name; the ends are told."""
     with connect(bridge_server.url, bridge_server.token) as bridge:
