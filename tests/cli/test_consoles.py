@@ -90,6 +90,22 @@ def test_several_are_told_apart(bridge_server: Server) -> None:
             bridge.consoles.end(name, purge=True)
 
 
+def test_several_have_colours_in_a_terminal(bridge_server: Server) -> None:
+    """In a terminal each name has a colour of its own before its lines."""
+    with connect(bridge_server.url, bridge_server.token) as bridge:
+        names = [
+            bridge.consoles.open(
+                f"cli_{uuid.uuid4().hex[:8]}", shell_command=["/bin/sh", "-c", f"echo I am {i}"]
+            ).name
+            for i in (1, 2)
+        ]
+        with Terminal(bridge_server, "tail", "-f", *names) as terminal:
+            assert terminal.wait() == 0
+        for i, (name, colour) in enumerate(zip(names, (36, 33), strict=True), 1):
+            assert f"\x1b[{colour}m{name}\x1b[0m I am {i}\r\n" in terminal.shown
+            bridge.consoles.end(name, purge=True)
+
+
 def test_attach_is_a_real_terminal(bridge_server: Server, shell: tuple[Bridge, str]) -> None:
     """What is typed goes there raw, the size is this window's, Ctrl-] leaves it running."""
     bridge, name = shell

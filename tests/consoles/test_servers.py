@@ -113,6 +113,19 @@ async def test_a_folder_that_cannot_be_made_leaves_memory(tmp_path: Path) -> Non
     assert taken.read_text() == "a file"
 
 
+async def test_recording_that_is_switched_off_writes_nothing(tmp_path: Path) -> None:
+    """record_terminals=False: consoles work from memory, and no file holds what they said."""
+    kept = tmp_path / "kept"
+    options = ("--BridgeApp.record_terminals=False", f"--BridgeApp.console_dir={kept}")
+    with serving(tmp_path, *options) as server:
+        async with bridge_of(server) as bridge:
+            name = await bridge.open("echo SAID; exit 4")
+            ended = await bridge.ended(name)
+            assert ended["exit_code"] == 4
+            assert await bridge.text(f"tail/{name}?offset=0") == "SAID\r\n"
+    assert not kept.exists()
+
+
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 256 KiB."""
