@@ -7,6 +7,7 @@ from types import TracebackType
 from typing import Any, Literal, Protocol, TypeVar
 
 from jupyter_bridge.client import consoles as a_consoles
+from jupyter_bridge.client import line as a_line
 from jupyter_bridge.client.consoles import Console
 from jupyter_bridge.wire.console import ServerFrame
 
@@ -88,7 +89,7 @@ class Consoles:
 class Line:
     """One console's frames, for `with` and `for`."""
 
-    def __init__(self, loop: Loop, pull: Pull, line: a_consoles.Line) -> None:
+    def __init__(self, loop: Loop, pull: Pull, line: a_line.Line) -> None:
         self._loop = loop
         self._line = line
         self._frames = pull(line)
