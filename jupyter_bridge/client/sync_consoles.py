@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 from jupyter_bridge.client import consoles as a_consoles
+from jupyter_bridge.client import line as a_line
 from jupyter_bridge.client.consoles import Console
 from jupyter_bridge.client.loop import Loop, Pull
 from jupyter_bridge.wire.console import ServerFrame
@@ -75,7 +76,7 @@ class Consoles:
 class Line(Pull[ServerFrame]):
     """One console's frames, for `with` and `for`."""
 
-    def __init__(self, loop: Loop, make: Callable[[], a_consoles.Line]) -> None:
+    def __init__(self, loop: Loop, make: Callable[[], a_line.Line]) -> None:
         self._line = loop.make(make)
         super().__init__(loop, self._line, self._line.close)
 

@@ -10,7 +10,7 @@ be given to the host's own trait `TerminalsExtensionApp.terminal_manager_class`.
     waits for a terminal's process without stopping the loop, and knows its exit status.
 
 `attach(manager, record)` is for a manager that is there already: terminals are then recorded from
-where they are, as text.
+where they are, as text. One whose beginning is gone begins with a gap.
 """
 
 from __future__ import annotations
@@ -217,7 +217,10 @@ class _Terminals(dict[str, Any]):
     def __setitem__(self, name: str, terminal: Any) -> None:
         if self.get(name) is not terminal:
             source = TerminalSource(terminal, Lane())
-            for text in terminal.read_buffer:
+            held = terminal.read_buffer
+            if len(held) == held.maxlen:
+                source.missed(1)  # the host has let go of the beginning; nobody knows how much
+            for text in held:
                 source.feed(text.encode())
             terminal.clients.insert(0, Listener(terminal, source))
             self._record(name, source)

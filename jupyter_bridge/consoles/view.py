@@ -134,6 +134,8 @@ class View:
             steps.append(Gap(self.offset, held))
             self.offset = held
             self.gaps += 1
+            if held >= self._present:
+                self._history = None  # retention took all the rest of it
             return steps
         most = FRAME_BYTES
         if self._history is not None:

@@ -44,6 +44,35 @@ def test_type_wait_and_read(bridge_server: Server, shell: tuple[Bridge, str]) ->
     assert (done.returncode, "no console" in done.stderr) == (2, True)
 
 
+def test_json_is_all_that_is_written(bridge_server: Server, shell: tuple[Bridge, str]) -> None:
+    """With --json each verb writes lines of JSON and nothing else, problems too."""
+    _, name = shell
+    done = call(bridge_server, "--json", "send", name, "echo o''ne")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    for words in (
+        ("tail", "--until", "^one", "--timeout", "30", name),
+        ("tail", "-n", "1", name, f"{name}"),
+        ("consoles",),
+        ("record", name),
+        ("run", "-c", name, "--queue", "echo two"),
+    ):
+        done = call(bridge_server, "--json", *words)
+        assert (done.returncode, done.stderr) == (0, ""), done
+        assert done.stdout
+        for line in done.stdout.splitlines():
+            json.loads(line)
+    for words in (
+        ("tail", "nope"),
+        ("record", "nope"),
+        ("send", "nope", "x"),
+        ("attach", name),  # there is no terminal here
+        ("run", "-c", "nope", "true"),
+    ):
+        done = call(bridge_server, "--json", *words)
+        assert (done.returncode, done.stdout) == (2, ""), done
+        assert json.loads(done.stderr)["error"] in ("not-found", "bad-request")
+
+
 def test_several_are_told_apart(bridge_server: Server) -> None:
     """Each line stands behind its console's name; the ends are told."""
     with connect(bridge_server.url, bridge_server.token) as bridge:
@@ -58,6 +87,22 @@ def test_several_are_told_apart(bridge_server: Server) -> None:
         for i, name in enumerate(names, 1):
             said = [line for line in done.stdout.splitlines() if line.startswith(f"{name}: ")]
             assert said == [f"{name}: I am {i}", f"{name}: [ended: {i}]"], done
+            bridge.consoles.end(name, purge=True)
+
+
+def test_several_have_colours_in_a_terminal(bridge_server: Server) -> None:
+    """In a terminal each name has a colour of its own before its lines."""
+    with connect(bridge_server.url, bridge_server.token) as bridge:
+        names = [
+            bridge.consoles.open(
+                f"cli_{uuid.uuid4().hex[:8]}", shell_command=["/bin/sh", "-c", f"echo I am {i}"]
+            ).name
+            for i in (1, 2)
+        ]
+        with Terminal(bridge_server, "tail", "-f", *names) as terminal:
+            assert terminal.wait() == 0
+        for i, (name, colour) in enumerate(zip(names, (36, 33), strict=True), 1):
+            assert f"\x1b[{colour}m{name}\x1b[0m I am {i}\r\n" in terminal.shown
             bridge.consoles.end(name, purge=True)
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from jupyter_bridge.client import BridgeClient, connect
-from jupyter_bridge.client.consoles import Line
+from jupyter_bridge.client.line import Line
 from jupyter_bridge.problems import Conflict, NotFound
 from jupyter_bridge.wire.console import Ended, Matched, Output, Start, Trouble
 from tests.cable import Cable

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 from typing import Any
@@ -122,7 +123,10 @@ async def test_send_types_as_is(bridge_server: Server) -> None:
 async def test_a_recording_plays_in_asciinema(bridge_server: Server) -> None:
     """asciicast v2: a header, then output events whose text is what was said."""
     async with bridge_of(bridge_server) as bridge:
-        name = await bridge.open("echo one; sleep 0.3; echo two\033[6n; exit 0")
+        name = await bridge.open("stty -echo; echo one; read x; echo two\033[6n; exit 0")
+        await bridge.text(f"tail/{name}?until=one&timeout=60")
+        await asyncio.sleep(0.3)
+        await bridge.ask("POST", f"send/{name}?newline=1")
         console = await bridge.ended(name)
         lines = (await bridge.text(f"recording/{name}")).splitlines()
         header, *events = [json.loads(line) for line in lines]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import stat
 from urllib.parse import quote
 
 import aiohttp
@@ -39,7 +40,7 @@ async def test_a_file_below_the_root_is_a_console(bridge_server: Server) -> None
 
 
 async def test_a_file_that_may_not_be_read_is_a_problem(bridge_server: Server) -> None:
-    """Outside the root, a link out of it, a folder, a FIFO, hidden, nothing: each is refused."""
+    """Outside the root, a link out of it, a folder, a FIFO, a device, hidden, nothing: refused."""
     async with bridge_of(bridge_server) as bridge:
         root = bridge_server.root
         (root / "out").unlink(missing_ok=True)
@@ -48,6 +49,14 @@ async def test_a_file_that_may_not_be_read_is_a_problem(bridge_server: Server) -
         (root / ".hidden").write_text("x")
         if not (root / "pipe").exists():
             os.mkfifo(root / "pipe")
+        device = []
+        try:
+            os.mknod(root / "null", stat.S_IFCHR | 0o666, os.makedev(1, 3))
+            device = [("null", 400)]
+        except PermissionError:
+            pass  # root alone may, and not everywhere
+        except FileExistsError:
+            device = [("null", 400)]
         for path, status in [
             ("../../etc/passwd", 400),
             ("/etc/passwd", 404),
@@ -56,6 +65,7 @@ async def test_a_file_that_may_not_be_read_is_a_problem(bridge_server: Server) -
             ("pipe", 400),
             (".hidden", 404),
             ("nothing", 404),
+            *device,
             ("a%00b", 400),
         ]:
             got, problem = await bridge.ask("GET", f"tail/file:{quote(path, safe='%')}")

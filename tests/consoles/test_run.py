@@ -46,9 +46,10 @@ class TestEveryShell:
     async def test_syntax_error(self, d: Desk, shell: str) -> None:
         """A command that does not parse has the shell's own status, and the shell goes on."""
         await d.open(shell)
-        answer = await d.run("echo )", shell)
-        assert answer.exit_code == SYNTAX[shell]
-        assert answer.output
+        for text in ("echo )", "echo 'never closed", 'echo "$(('):
+            answer = await d.run(text, shell)
+            assert answer.exit_code == SYNTAX[shell], text
+            assert answer.output
         assert (await d.run("echo on", shell)).output == "on\n"
 
     async def test_cancel_is_ctrl_c(self, d: Desk, shell: str) -> None:

@@ -208,6 +208,17 @@ async def test_bad_input(
     assert problem.get("field") == field
 
 
+@served
+async def test_a_command_of_a_megabyte(api: Api, bash: str) -> None:
+    """A command as long as a body may be is run, and its output is whole."""
+    word = "x" * 1_000_000
+    body = {"command": f"echo {word}", "console": bash, "queue": True}
+    content = io.BytesIO(json.dumps(body).encode())
+    status, answer, _ = await api.ask("POST", "run", data=content)
+    assert (status, answer["exit_code"]) == (200, 0)
+    assert answer["output"] == word + "\n"
+
+
 async def test_unknown_runs(bridge_server: Server) -> None:
     """A run that is not there is 404 for every verb."""
     async with aiohttp.ClientSession(timeout=PATIENCE) as session:

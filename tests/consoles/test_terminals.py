@@ -11,8 +11,10 @@ from jupyter_server_terminals.terminalmanager import TerminalManager
 
 from jupyter_bridge.consoles.sources.terminal import TerminalSource
 from jupyter_bridge.consoles.terminals import RecordedTerminals, attach, recorded
+from jupyter_bridge.consoles.view import View
 from jupyter_bridge.problems import BadRequest, Conflict, Gone, NotFound, StartFailed
 from jupyter_bridge.seams import Exit
+from jupyter_bridge.wire.console import Gap, Output
 
 from .conftest import SH, everything, house, says, until
 
@@ -322,6 +324,29 @@ async def test_a_manager_that_reads_its_own_way_is_attached_late(tmp_path: Path)
         assert young.exit == Exit(3)
         await manager.terminate("old", force=True)
         await asyncio.wait_for(old.ended(), 30)
+        await until(lambda: not manager.terminals)
+        manager.blocking_io_executor.shutdown()
+
+
+async def test_a_terminal_attached_in_its_middle_begins_with_a_gap(tmp_path: Path) -> None:
+    """What the host no longer holds is told as missing, and what it holds is there."""
+    async with house(tmp_path) as consoles:
+        manager: Any = TerminalManager(shell_command=SH)
+        script = "for i in $(seq 1500); do echo $i; sleep 0.0005; done; echo END; exec cat"
+        manager.create(name="long", shell_command=["/bin/sh", "-c", script])
+        held = manager.terminals["long"].read_buffer
+        await until(lambda: "END" in "".join(held))
+        for number in range(held.maxlen):  # as many chunks as it takes, however it was read
+            held.append(f"chunk {number}\n")
+        text = "".join(held).encode()
+        attach(manager, consoles.record)
+        console = consoles.get("long")
+        await says(console, b"chunk 999\n", 1)
+        steps = [step async for step in View(console, 0, follow=False).steps()]
+        assert steps[0] == Gap(0, 1)
+        assert b"".join(step.data for step in steps[1:] if isinstance(step, Output)) == text
+        await manager.terminate("long", force=True)
+        await asyncio.wait_for(console.ended(), 30)
         await until(lambda: not manager.terminals)
         manager.blocking_io_executor.shutdown()
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
+from pathlib import Path
 
 import pytest
 
 from jupyter_bridge.consoles.console import Console
 from jupyter_bridge.consoles.journal import Journal
 from jupyter_bridge.consoles.view import View
-from jupyter_bridge.wire.console import Output
+from jupyter_bridge.wire.console import Ended, Gap, Output
 
+PATIENCE = 30.0
 QUERY = b"\x1b[6n"
 SAID = b"plain \x1b[31mred\x1b[0m " + QUERY + b"\x1b]0;title\x07\xc2\x9b1mend\x1b[3"
 
@@ -36,3 +39,39 @@ async def test_a_view_taken_up_anywhere_repeats_no_byte(start: int) -> None:
     expected = {at: SAID[at] for at in range(start, len(SAID)) if at not in left_out}
     got = [(step.offset + at, byte) for step in found for at, byte in enumerate(step.data)]
     assert got == sorted(expected.items())
+
+
+async def test_retention_under_a_reader_is_a_gap(tmp_path: Path) -> None:
+    """What is taken away while a slow viewer reads is told; what is still held comes whole."""
+    folder = tmp_path / "journal"
+    folder.mkdir()
+    journal = Journal(folder, "epoch", segment_bytes=100_000, max_bytes=400_000, memory_bytes=0)
+    said = b"".join(b"%09d\n" % number for number in range(100_000))
+
+    def say(start: int, end: int) -> None:
+        for at in range(start, end, 50_000):
+            journal.append(said[at : at + 50_000])
+            journal.write_pending()
+
+    say(0, 300_000)
+    console = Console("x", "terminal", journal, None)
+    steps = View(console, 0, follow=True).steps()
+    first = await asyncio.wait_for(anext(steps), PATIENCE)
+    assert isinstance(first, Output)
+    assert first.data == said[: len(first.data)]
+    say(300_000, 1_000_000)
+    position, lost = len(first.data), 0
+    async for step in steps:
+        if isinstance(step, Gap):
+            assert step.offset == position
+            lost += step.to - step.offset
+            position = step.to
+        elif isinstance(step, Output):
+            assert step.offset == position
+            assert step.data == said[position : position + len(step.data)]
+            position += len(step.data)
+        else:
+            assert isinstance(step, Ended)
+    assert position == len(said)
+    assert 0 < lost < len(said) - 200_000
+    journal.close()

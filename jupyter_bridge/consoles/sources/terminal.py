@@ -47,6 +47,7 @@ class TerminalSource(Source):
         # Its own descriptor, so that a write which is under way never meets a reused number.
         self._input = os.dup(terminal.ptyproc.fd)
         self._early: list[bytes] = []
+        self._missed = 0
         self._on_output: Callable[[bytes], None] | None = None
         self._on_end: Callable[[Exit], None] | None = None
         self._exit: Exit | None = None
@@ -93,6 +94,8 @@ class TerminalSource(Source):
         on_end: Callable[[Exit], None],
     ) -> None:
         self._on_output, self._on_end = on_output, on_end
+        if self._missed:
+            on_gap(self._missed)
         early, self._early = self._early, []
         for data in early:
             on_output(data)
@@ -110,6 +113,10 @@ class TerminalSource(Source):
     def resume(self) -> None:
         if self._reading is not None and self._exit is None:
             self._reading(True)
+
+    def missed(self, count: int) -> None:
+        """So many bytes (an estimate, at least 1) were said before anybody listened."""
+        self._missed = count
 
     def feed(self, data: bytes) -> None:
         """The pty said this."""
