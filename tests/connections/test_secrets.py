@@ -81,7 +81,7 @@ def call(server: Server, method: str, path: str, body: Any = None) -> tuple[int,
     content = None if body is None else json.dumps(body).encode()
     request = urllib.request.Request(f"{server.url}{path}", content, server.headers, method=method)
     try:
-        with urllib.request.urlopen(request, timeout=20) as answer:
+        with urllib.request.urlopen(request, timeout=60) as answer:
             return answer.status, answer.read()
     except urllib.error.HTTPError as error:
         with error:
