@@ -1,4 +1,4 @@
-# make run    JupyterLab with the bridge, on a free loopback port, and lines to paste
+# make run    JupyterLab with the bridge, on a free loopback port, and lines to paste (RUN="options")
 # make test   everything needed, then the whole suite
 # make check  format, lint, types, layers
 # make bench  the figures of docs/performance.md, measured here and now
@@ -8,7 +8,7 @@ BIN := .venv/bin
 .PHONY: run test check bench clean
 
 run: .venv/run
-	@$(BIN)/python -m jupyter_bridge.cli.demo
+	@$(BIN)/python -m jupyter_bridge.cli.demo $(RUN)
 
 test: .venv/test
 	$(BIN)/python -m pytest

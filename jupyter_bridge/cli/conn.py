@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import getpass
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Annotated, Any
 
 import typer
@@ -105,16 +106,7 @@ def login(call: Call, name: Name, username: Username = None, ask: Ask = False) -
         given: dict[str, Any] = {"username": username}
         if ask or username or held.needs:
             given.update(_credentials(kind, held))
-        try:
-            made = bridge.connections.login(name, **given)
-        except Problem as problem:
-            key = problem.details.get("host_key")
-            if key is None or not sys.stdin.isatty():
-                raise
-            call.note(problem.message)
-            if read_line(f"Accept the host key {key}? [y/N] ").lower() not in ("y", "yes"):
-                raise
-            made = bridge.connections.login(name, **given, host_key=key)
+        made = _with_host_key(call, partial(bridge.connections.login, name, **given))
     _print(call, made)
 
 
@@ -135,7 +127,7 @@ def mount(
 ) -> None:
     """Mount it on the server's host, and print where."""
     with call.connect() as bridge:
-        made = bridge.connections.mount(name, mountpoint)
+        made = _with_host_key(call, partial(bridge.connections.mount, name, mountpoint))
     if call.json:
         call.print_json(made)
     call.print(made.mountpoint)
@@ -185,6 +177,20 @@ for _short, _function in (("ls", list_), ("umount", unmount), ("rm", remove)):
 
 
 # -- asking ------------------------------------------------------------------------------------
+
+
+def _with_host_key(call: Call, do: Callable[..., Connection]) -> Connection:
+    """Do it, and again with the host's key where nobody has accepted that yet and somebody does."""
+    try:
+        return do()
+    except Problem as problem:
+        key = problem.details.get("host_key")
+        if key is None or not sys.stdin.isatty():
+            raise
+        call.note(problem.message)
+        if read_line(f"Accept the host key {key}? [y/N] ").lower() not in ("y", "yes"):
+            raise
+    return do(host_key=key)
 
 
 def _ask(prompt: str, typed: bool) -> str:

@@ -144,15 +144,20 @@ def _follow(call: Call, bridge: Bridge, transfer: Transfer, detach: bool) -> int
         console=Console(stderr=True),
         disable=call.json or not sys.stderr.isatty(),
     ) as progress:
-        bar = progress.add_task(transfer.permId or transfer.path, total=None)
+        about = transfer.permId or transfer.path
+        bar = progress.add_task(_short(about), total=None)
 
         def on_progress(now: Transfer) -> None:
-            progress.update(
-                bar, completed=now.done, total=now.total, description=now.file or transfer.path
-            )
+            told = _short(now.file or about)
+            progress.update(bar, completed=now.done, total=now.total, description=told)
 
         last = bridge.connections.follow(transfer.transfer, on_progress)
     return _tell(call, last)
+
+
+def _short(path: str) -> str:
+    """Its last name, so that there is room for the bar."""
+    return path.rstrip("/").rpartition("/")[2][:40]
 
 
 def _tell(call: Call, last: Transfer) -> int:

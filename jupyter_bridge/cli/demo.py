@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from jupyter_core.paths import jupyter_runtime_dir
@@ -40,17 +41,21 @@ Lines to paste into another terminal:
   # tail that terminal, from its first line on
   curl -sN -H 'Authorization: token {token}' '{url}bridge/tail/1?lines=100&follow=true'
 
+  # a folder as a data store: connect it, see what is in it
+  curl -s -H 'Authorization: token {token}' {url}bridge/conns -d '{{"name": "tmp", "url": "/tmp"}}'
+  curl -s -H 'Authorization: token {token}' {url}bridge/conn/tmp/browse
+
 Ctrl-C stops it.
 """
 
 _PICK = "python3 -c 'import json, sys; print(json.load(sys.stdin)[\"id\"])'"
 
 
-def main() -> int:
-    """Run until Ctrl-C; returns JupyterLab's exit code."""
+def main(options: Sequence[str] = ()) -> int:
+    """Run, with more of JupyterLab's options, until Ctrl-C; returns JupyterLab's exit code."""
     token = os.environ.get("JUPYTER_TOKEN") or secrets.token_hex(16)
     command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--ServerApp.ip=127.0.0.1"]
-    command += ["--port=0", "--log-level=WARN"]
+    command += ["--port=0", "--log-level=WARN", *options]
     if hasattr(os, "geteuid") and os.geteuid() == 0:
         command.append("--allow-root")
     # The token goes by the environment: a command line can be read by everybody on the machine.
@@ -79,4 +84,4 @@ def _url(lab: subprocess.Popen[bytes]) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

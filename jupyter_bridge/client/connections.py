@@ -132,9 +132,11 @@ class Connections:
         """End the session; nothing logs in by itself until `login`."""
         return await self._put(name, "logout", {})
 
-    async def mount(self, name: str, mountpoint: str | None = None) -> Connection:
-        """Mount it on the server's host, at ~/<hostname> unless told."""
-        return await self._put(name, "mount", {"mountpoint": mountpoint})
+    async def mount(
+        self, name: str, mountpoint: str | None = None, *, host_key: str | None = None
+    ) -> Connection:
+        """Mount it on the server's host, at ~/<hostname> unless told; `host_key` accepts one."""
+        return await self._put(name, "mount", {"mountpoint": mountpoint, "host_key": host_key})
 
     async def unmount(self, name: str) -> Connection:
         return await self._put(name, "unmount", {})

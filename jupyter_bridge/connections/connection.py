@@ -21,6 +21,7 @@ from typing import Any, TypeVar, cast
 import msgspec
 
 from jupyter_bridge import observe
+from jupyter_bridge.connections.connectionmodel import ConnectionModel, model_of
 from jupyter_bridge.connections.connector import (
     Connector,
     Expired,
@@ -44,7 +45,7 @@ from jupyter_bridge.problems import (
     Unavailable,
     Unsupported,
 )
-from jupyter_bridge.wire.times import now, to_iso
+from jupyter_bridge.wire.times import now
 
 # A remote that needs longer to say goodbye is left alone.
 LOGOUT_SECONDS = 5.0
@@ -55,27 +56,6 @@ RETRY_SECONDS = 30.0
 
 R = TypeVar("R", bound=Role)
 T = TypeVar("T")
-
-
-class ConnectionModel(msgspec.Struct):
-    """A connection as the API shows it; secrets are only told to exist."""
-
-    name: str
-    kind: str
-    url: str
-    status: str
-    state: str
-    reason: str | None
-    since: str
-    username: str
-    password: str
-    has_secret: bool
-    needs: list[str]
-    can: list[str]
-    source: str
-    remembered: bool
-    isMounted: bool = False  # noqa: N815
-    mountpoint: str = ""
 
 
 class Connection:
@@ -145,24 +125,7 @@ class Connection:
 
     def model(self, mountpoint: str | None = None) -> ConnectionModel:
         """How it stands, and where it is mounted; never asks the remote."""
-        return ConnectionModel(
-            name=self.name,
-            kind=self.kind,
-            url=self.fields.url,
-            status="connected" if self.state == "connected" else "not connected",
-            state=self.state,
-            reason=self.reason,
-            since=to_iso(self.since),
-            username=self.fields.username or "",
-            password="******" if self.has_secret else "",
-            has_secret=self.has_secret,
-            needs=list(self.connector.needs),
-            can=self.can,
-            source=self.source,
-            remembered=self.remembered,
-            isMounted=mountpoint is not None,
-            mountpoint=mountpoint or "",
-        )
+        return model_of(self, mountpoint)
 
     # -- logging in and out --------------------------------------------------------------------
 

@@ -84,7 +84,11 @@ class Kinds:
             return KindModel(kind, kind, problem=problem.message)
         fields = connector.fields_type
         return KindModel(
-            kind, connector.title, form_of(fields), sorted(secrets_of(fields)), words_of(connector)
+            kind,
+            connector.title,
+            form_of(fields),
+            sorted(secrets_of(fields)),
+            list(words_of(connector)),
         )
 
 

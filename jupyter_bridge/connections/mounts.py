@@ -187,7 +187,12 @@ class Mounts:
             while mount is None:
                 # sshfs mounts before it connects: only a mount that answers is one.
                 entry = mounttable.at(target)
-                if entry is not None and await question.answers(_POLL):
+                # And where it has gone meanwhile, it was the bare folder that answered.
+                if (
+                    entry is not None
+                    and await question.answers(_POLL)
+                    and mounttable.at(target) == entry
+                ):
                     mount = Mount(
                         Record(target, entry.device, process.pid, made), question, process
                     )

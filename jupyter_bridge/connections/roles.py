@@ -8,6 +8,7 @@ Unavailable, Timeout, RemoteFailed. What one remote does not allow the connector
 
 from __future__ import annotations
 
+import functools
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
@@ -301,11 +302,12 @@ class HasKernels(Role):
         """`interrupt`, `restart` or `shutdown` it."""
 
 
-def words_of(connector: type) -> list[str]:
+@functools.cache  # asked for each connection of each list
+def words_of(connector: type) -> tuple[str, ...]:
     """What `can` says of a connector: the words of its roles, in the order of its bases."""
-    return [
+    return tuple(
         word
         for base in connector.__mro__
         if issubclass(base, Role)
         for word in vars(base).get("words", ())
-    ]
+    )

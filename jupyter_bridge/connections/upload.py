@@ -13,6 +13,7 @@ from zlib import crc32
 
 from jupyter_bridge.connections.roles import CanRead, CanWrite, File, NewDataset
 from jupyter_bridge.connections.target import translate
+from jupyter_bridge.connections.together import together
 from jupyter_bridge.connections.transfer import Transfer
 from jupyter_bridge.problems import BadRequest, Conflict, Denied, Gone, Problem, RemoteFailed
 
@@ -96,17 +97,8 @@ class Upload(Transfer):
 
     async def _send(self, connector: CanWrite) -> None:
         left = deque(self._missing(connector.chunk_bytes))
-        tasks = [
-            asyncio.ensure_future(self._stream(left))
-            for _ in range(max(1, min(connector.streams, len(left))))
-        ]
-        try:
-            for task in asyncio.as_completed(tasks):
-                await task
-        finally:
-            for one in tasks:
-                one.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+        count = max(1, min(connector.streams, len(left)))
+        await together([self._stream(left) for _ in range(count)])
 
     async def _stream(self, left: deque[tuple[int, int, int]]) -> None:
         """One chunk after the other, as long as there are some."""

@@ -125,7 +125,7 @@ def _keygen(path: Path) -> None:
 
 
 def _wait_for(port: int) -> None:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1) as line:
             if line.recv(4) == b"SSH-":

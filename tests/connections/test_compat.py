@@ -34,7 +34,7 @@ def ours(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
 
 
 def expected(name: str) -> dict[str, Any]:
-    """What is recorded, but for what differs on purpose (see compat.py)."""
+    """What is recorded, but for what differs on purpose (see handlers/compat)."""
     answer = dict(RECORDED[name])
     if answer["text"].startswith('{"status": 200, "statusText"'):
         answer["text"] = answer["text"][:-1] + ', "permId": "{made}"}'

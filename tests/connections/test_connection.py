@@ -27,7 +27,7 @@ from tests.connections.double import PASSWORD, browse, connect
 
 
 def run(test: Callable[[], Awaitable[None]]) -> None:
-    asyncio.run(asyncio.wait_for(test(), 20))  # type: ignore[arg-type]
+    asyncio.run(asyncio.wait_for(test(), 100))  # type: ignore[arg-type]
 
 
 def test_64_calls_share_one_login(tmp_path: Path) -> None:

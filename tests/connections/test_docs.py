@@ -65,4 +65,4 @@ def test_the_connector_of_the_page_works(tmp_path: Path) -> None:
             await connection.close()
             await runner.cleanup()
 
-    asyncio.run(asyncio.wait_for(test(), 20))
+    asyncio.run(asyncio.wait_for(test(), 100))

@@ -34,7 +34,7 @@ def fetch(jp_serverapp: Any, jp_auth_header: dict[str, str], http_server_client:
     def fetch(path: str, *, headers: dict[str, str], **how: Any) -> Any:
         headers = {**jp_auth_header, **headers}
         return http_server_client.fetch(
-            base + path, headers=headers, follow_redirects=False, request_timeout=15, **how
+            base + path, headers=headers, follow_redirects=False, request_timeout=60, **how
         )
 
     return fetch

@@ -70,6 +70,11 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         f"connections:\n- {{name: filed, kind: parrot, url: x, password: {CANARY}-file}}\n"
         f"- {{name: bad, kind: parrot, url: x, password: [{CANARY}-list]}}\n"
     )
+    # Whatever the host's event logger is told.
+    handler = f"logging.FileHandler({str(folder / 'events')!r})"
+    (config / "jupyter_server_config.py").write_text(
+        f"import logging\nc.EventLogger.handlers = [{handler}]\n"
+    )
     server = start_server(
         folder, "--debug", "--BridgeApp.vault=file", env={"PYTHONPATH": str(plugins)}
     )
@@ -81,7 +86,7 @@ def call(server: Server, method: str, path: str, body: Any = None) -> tuple[int,
     content = None if body is None else json.dumps(body).encode()
     request = urllib.request.Request(f"{server.url}{path}", content, server.headers, method=method)
     try:
-        with urllib.request.urlopen(request, timeout=20) as answer:
+        with urllib.request.urlopen(request, timeout=60) as answer:
             return answer.status, answer.read()
     except urllib.error.HTTPError as error:
         with error:
@@ -94,7 +99,7 @@ def seen_in_proc(pid: int) -> bool:
 
 
 def test_no_canary_comes_out(server: Server) -> None:
-    """No secret is in any reply, the log, the metrics, the process table or a plain file."""
+    """No secret is in a reply, the log, events, metrics, the process table or a plain file."""
     replies = []
 
     def do(method: str, path: str, body: Any = None) -> int:
@@ -130,6 +135,9 @@ def test_no_canary_comes_out(server: Server) -> None:
     assert "login as jane with [secret]" in log
     assert "fields ParrotFields(" in log
     assert CANARY not in log
+    events = (server.root.parent / "events").read_text()
+    assert '"action": "login"' in events
+    assert CANARY not in events
     assert not seen_in_proc(server.process.pid)
     data = server.root.parent / "data"
     leaks = [
@@ -137,6 +145,8 @@ def test_no_canary_comes_out(server: Server) -> None:
     ]
     assert leaks == []
     assert json.loads((data / "jupyter_bridge/connections/connections.json").read_bytes())["good"]
+    audit = (data / "jupyter_bridge/connections/audit.jsonl").read_text()
+    assert '"outcome":"denied"' in audit, "among what was looked through"
 
 
 def test_every_kinds_repr_is_clean(tmp_path: Path) -> None:

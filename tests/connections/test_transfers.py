@@ -381,6 +381,26 @@ def test_an_upload_is_whole(
     assert (made.sample, made.properties) == ("/LAB/PROJECT/S1", {"$NAME": "mine"})
 
 
+@pytest.mark.parametrize("wrong", [{"entity": "/LAB/PROJECT/NONE"}, {"type": None}])
+def test_what_cannot_be_registered_is_not_sent(
+    simulator: Simulator,  # noqa: F811
+    tmp_path: Path,
+    wrong: dict[str, Any],
+) -> None:
+    """An object that is not there, or no type: told before the first byte, not after the last."""
+    source = tmp_path / "big"
+    source.write_bytes(bytes(10 << 20))
+    about = {"entity": "/LAB/PROJECT/S1", "type": "RAW_DATA", **wrong}
+
+    async def work(all_of_them: Transfers, _: Connection) -> Any:
+        transfer = await all_of_them.upload("bis", [source], about["entity"], type=about["type"])
+        return await transfer.wait()
+
+    model = run(simulator, tmp_path, work)
+    assert model.state == "failed"
+    assert simulator.files.received == 0
+
+
 def test_an_upload_begins_anew_where_its_session_ended(
     simulator: Simulator,  # noqa: F811
     tmp_path: Path,

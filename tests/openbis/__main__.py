@@ -1,11 +1,13 @@
-"""Run the simulator until Ctrl-C: `python -m tests.openbis [folder] [--port N]`.
+"""Run the simulator until Ctrl-C: `python -m tests.openbis [folder] [--port N] [--sftp]`.
 
-User ada, password secret. What lies in `folder`/seed becomes a data set, which is told.
+User ada, password secret. What lies in `folder`/seed becomes a data set; its permId is told after
+the URL. With `--sftp` its data sets can be mounted, by the port that is told after them.
 """
 
 from __future__ import annotations
 
 import argparse
+import asyncio
 import tempfile
 import threading
 from pathlib import Path
@@ -18,6 +20,7 @@ def main() -> None:
     parser.add_argument("folder", nargs="?", type=Path)
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--api", default="3.7")
+    parser.add_argument("--sftp", action="store_true", help="serve the data sets by SFTP, too")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         simulator = Simulator(Path(temporary), port=options.port)
@@ -28,11 +31,21 @@ def main() -> None:
         }
         made = simulator.store.add(files or {"hello.txt": b"hello\n"}, sample="/LAB/PROJECT/S1")
         simulator.start()
-        print(simulator.url, made.perm_id, flush=True)
         try:
+            if options.sftp:
+                asyncio.run(_serve_sftp(simulator, made.perm_id))
+            print(simulator.url, made.perm_id, flush=True)
             threading.Event().wait()
         except KeyboardInterrupt:
             simulator.stop()
+
+
+async def _serve_sftp(simulator: Simulator, perm_id: str) -> None:
+    from tests.connections.sshd import start_password_server  # asyncssh may not be installed
+
+    server, _ = await start_password_server(simulator.store.folder / "store", "ada", "secret")
+    print(simulator.url, perm_id, server.get_port(), flush=True)
+    await server.wait_closed()
 
 
 if __name__ == "__main__":

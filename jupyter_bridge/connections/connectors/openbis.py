@@ -273,7 +273,7 @@ class OpenBis(Connector[OpenBisFields], CanBrowse, CanRead, CanWrite, HasObjects
     # -- writing -------------------------------------------------------------------------------
 
     async def begin(self, new: NewDataset) -> str:
-        return self._uploads.begin(new)
+        return await self._uploads.begin(new)
 
     async def append(self, upload: str, file: File, offset: int, data: bytes) -> None:
         await self._uploads.append(upload, file, offset, data)

@@ -13,6 +13,7 @@ from jupyter_bridge.connections.connectors.openbisapi import Api
 from jupyter_bridge.connections.extents import Extents
 from jupyter_bridge.connections.outbound import Answer
 from jupyter_bridge.connections.roles import Sink, Span
+from jupyter_bridge.connections.together import together
 from jupyter_bridge.problems import RemoteFailed, Unavailable
 from jupyter_bridge.wire import fastdownload, openbis
 from jupyter_bridge.wire.fastdownload import CameChunk, ChunkError, ServerError
@@ -74,7 +75,7 @@ async def fetch_each(api: Api, store: str, perm_id: str, spans: Sequence[Span], 
             finally:
                 await pieces.aclose()  # type: ignore[attr-defined]
 
-    await _together([work() for _ in range(min(STREAMS, len(left)))])
+    await together([work() for _ in range(min(STREAMS, len(left)))])
 
 
 async def fetch_fast(
@@ -203,7 +204,7 @@ class FastDownload:
             before = self._arrived()
             ranges = fastdownload.build_ranges(pending)
             await self._ask("queue", downloadSessionId=self._session, ranges=ranges)
-            await _together([self._drain(stream) for stream in streams])
+            await together([self._drain(stream) for stream in streams])
             if self._arrived() > before:
                 idle = 0
                 continue
@@ -285,15 +286,3 @@ class FastDownload:
         if isinstance(error, ChunkError) or (isinstance(error, ServerError) and error.retriable):
             return Unavailable(f"The download from openBIS broke off: {str(error)[:200]}")
         return RemoteFailed(f"openBIS refuses the download: {str(error)[:200]}")
-
-
-async def _together(works: list[Any]) -> None:
-    """All of them at the same time; the first that fails ends the others."""
-    tasks = [asyncio.ensure_future(work) for work in works]
-    try:
-        for task in asyncio.as_completed(tasks):
-            await task
-    finally:
-        for one in tasks:
-            one.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)

@@ -83,11 +83,15 @@ class Uploads:
     def _is_old(self) -> bool:
         return self._api.version <= (3, 5)
 
-    def begin(self, new: NewDataset) -> str:
+    async def begin(self, new: NewDataset) -> str:
+        """An upload's id; what could not be registered is refused before a byte of it is sent."""
         if not new.files:
             raise BadRequest("files: a data set needs at least one file.", field="files")
         if self._is_old and any(file.directory or "/" in file.path for file in new.files):
             raise Unsupported("This openBIS (API 3.5) takes files, but no folders.")
+        if not new.type:
+            raise BadRequest("type: openBIS needs the type of the data set.", field="type")
+        await self.entity(new.entity)
         return str(Upload.begin(self._api, new))
 
     async def append(self, text: str, file: File, offset: int, data: bytes) -> None:
@@ -112,13 +116,11 @@ class Uploads:
 
     async def commit(self, text: str, new: NewDataset) -> str:
         upload = Upload.parse(self._api, text)
-        if not new.type:
-            raise BadRequest("type: openBIS needs the type of the data set.", field="type")
         sample, experiment = await self.entity(new.entity)
         if self._is_old:
             return await self._register_old(upload, new, sample, experiment)
         creation = openbis.uploaded_data_set(
-            *(upload.folder, new.type),
+            *(upload.folder, new.type or ""),
             sample=sample and sample["permId"],
             experiment=experiment and experiment["permId"],
             parents=new.parents,

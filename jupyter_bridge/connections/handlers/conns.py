@@ -10,7 +10,8 @@ import msgspec
 
 from jupyter_bridge import observe
 from jupyter_bridge.connections.audit import Audit
-from jupyter_bridge.connections.connection import Connection, ConnectionModel
+from jupyter_bridge.connections.connection import Connection
+from jupyter_bridge.connections.connectionmodel import ConnectionModel
 from jupyter_bridge.connections.connections import Connections
 from jupyter_bridge.connections.connector import secrets_of
 from jupyter_bridge.connections.kinds import KindModel

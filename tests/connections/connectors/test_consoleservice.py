@@ -59,7 +59,7 @@ class Seen:
         self.data += data
 
     async def until(self, true: Callable[[], bool]) -> None:
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while not true():
             assert time.monotonic() < deadline, (self.data[-500:], self.gaps, self.exits)
             await asyncio.sleep(0.01)

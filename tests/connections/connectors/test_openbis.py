@@ -420,6 +420,23 @@ def test_what_the_bridge_writes_pybis_reads(simulator: Simulator, tmp_path: Path
     assert data_set.sample.identifier == "/LAB/PROJECT/S1"
 
 
+@APIS
+def test_what_pybis_writes_the_bridge_reads(simulator: Simulator, tmp_path: Path, api: str) -> None:  # noqa: F811
+    """Up by pyBIS, in chunks of its own size, down here, byte for byte."""
+    simulator.knobs.api = api
+    source = tmp_path / "up.bin"
+    source.write_bytes(os.urandom(11 << 20))
+    theirs = Openbis(
+        simulator.url,
+        allow_http_but_do_not_use_this_in_production_and_only_within_safe_networks=True,
+    )
+    theirs.login("ada", "secret")
+    made = theirs.new_dataset(type="RAW_DATA", experiment="/LAB/PROJECT/E1", files=[str(source)])
+    made.save()
+    found = run(simulator, tmp_path, lambda one: fetch(one, made.permId))
+    assert found == {"original/up.bin": source.read_bytes()}
+
+
 def test_a_proxy_that_takes_only_small_requests(simulator: Simulator, tmp_path: Path) -> None:  # noqa: F811
     """After a 413 the same bytes go up in smaller pieces."""
     simulator.knobs.upload_faults = {1: 413, 2: 413}

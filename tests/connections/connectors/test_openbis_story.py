@@ -97,6 +97,10 @@ async def test_mounted(jp_fetch: Any, tmp_path: Path, openbis: Simulator) -> Non
         one = (await ask(jp_fetch, "PUT", "conn", "bis", body={"action": "unmount"}))["connection"]
         assert (one["isMounted"], one["mountpoint"]) == (False, "")
         assert mounttable.at(str(place)) is None
+        await ask(jp_fetch, "PUT", "conn", "bis", body=body)
+        assert mounttable.at(str(place)) is not None
+        await ask(jp_fetch, "DELETE", "conn", "bis")
+        assert mounttable.at(str(place)) is None, "removing a connection unmounts it"
     finally:
         server.close()
         await server.wait_closed()

@@ -1,0 +1,55 @@
+"""A connection as the API shows it: what is known without asking the remote."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from jupyter_bridge.wire.times import to_iso
+
+if TYPE_CHECKING:
+    from jupyter_bridge.connections.connection import Connection
+
+
+class ConnectionModel(msgspec.Struct):
+    """A connection as the API shows it; secrets are only told to exist."""
+
+    name: str
+    kind: str
+    url: str
+    status: str
+    state: str
+    reason: str | None
+    since: str
+    username: str
+    password: str
+    has_secret: bool
+    needs: list[str]
+    can: list[str]
+    source: str
+    remembered: bool
+    isMounted: bool = False  # noqa: N815
+    mountpoint: str = ""
+
+
+def model_of(connection: Connection, mountpoint: str | None) -> ConnectionModel:
+    """How a connection stands, and where it is mounted (None: nowhere)."""
+    return ConnectionModel(
+        name=connection.name,
+        kind=connection.kind,
+        url=connection.fields.url,
+        status="connected" if connection.state == "connected" else "not connected",
+        state=connection.state,
+        reason=connection.reason,
+        since=to_iso(connection.since),
+        username=connection.fields.username or "",
+        password="******" if connection.has_secret else "",
+        has_secret=connection.has_secret,
+        needs=list(connection.connector.needs),
+        can=connection.can,
+        source=connection.source,
+        remembered=connection.remembered,
+        isMounted=mountpoint is not None,
+        mountpoint=mountpoint or "",
+    )
