@@ -26,6 +26,7 @@ from jupyter_bridge.connections.connector import (
     Expired,
     Fields,
     Login,
+    Progress,
     form_of,
     secrets_of,
     to_fields,
@@ -76,6 +77,7 @@ class ConnectionModel(msgspec.Struct):
     remembered: bool
     isMounted: bool = False  # noqa: N815
     mountpoint: str = ""
+    progress: Progress | None = None  # while it is connecting, where the remote tells
 
 
 class Connection:
@@ -145,13 +147,14 @@ class Connection:
 
     def model(self, mountpoint: str | None = None) -> ConnectionModel:
         """How it stands, and where it is mounted; never asks the remote."""
+        connector = self.connector
         return ConnectionModel(
             name=self.name,
             kind=self.kind,
             url=self.fields.url,
             status="connected" if self.state == "connected" else "not connected",
             state=self.state,
-            reason=self.reason,
+            reason=self.reason or (connector.notice if self.state == "connected" else None),
             since=to_iso(self.since),
             username=self.fields.username or "",
             password="******" if self.has_secret else "",
@@ -162,6 +165,7 @@ class Connection:
             remembered=self.remembered,
             isMounted=mountpoint is not None,
             mountpoint=mountpoint or "",
+            progress=connector.progress if self.state == "connecting" else None,
         )
 
     # -- logging in and out --------------------------------------------------------------------
