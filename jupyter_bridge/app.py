@@ -325,6 +325,8 @@ class BridgeApp(ExtensionApp):
     async def _recover(self) -> None:
         try:
             await self.mounts.recover()
+            await self.remotes.loaded()
+            await self.mounts.keep_only([connection.name for connection in self.remotes.list()])
         except Exception:
             self.log.exception("The mounts of an earlier server could not be taken up")
         try:

@@ -35,6 +35,7 @@ class Connection(msgspec.Struct, frozen=True):
     can: list[str] = []
     source: str = ""
     isMounted: bool = False  # noqa: N815
+    progress: dict[str, Any] | None = None
     mountpoint: str = ""
 
 

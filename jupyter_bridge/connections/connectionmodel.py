@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from jupyter_bridge.connections.connector import Progress
 from jupyter_bridge.wire.times import to_iso
 
 if TYPE_CHECKING:
@@ -31,25 +32,28 @@ class ConnectionModel(msgspec.Struct):
     remembered: bool
     isMounted: bool = False  # noqa: N815
     mountpoint: str = ""
+    progress: Progress | None = None  # while it is connecting, where the remote tells
 
 
 def model_of(connection: Connection, mountpoint: str | None) -> ConnectionModel:
     """How a connection stands, and where it is mounted (None: nowhere)."""
+    connector = connection.connector
     return ConnectionModel(
         name=connection.name,
         kind=connection.kind,
         url=connection.fields.url,
         status="connected" if connection.state == "connected" else "not connected",
         state=connection.state,
-        reason=connection.reason,
+        reason=connection.reason or (connector.notice if connection.state == "connected" else None),
         since=to_iso(connection.since),
         username=connection.fields.username or "",
         password="******" if connection.has_secret else "",
         has_secret=connection.has_secret,
-        needs=list(connection.connector.needs),
+        needs=list(connector.needs),
         can=connection.can,
         source=connection.source,
         remembered=connection.remembered,
         isMounted=mountpoint is not None,
         mountpoint=mountpoint or "",
+        progress=connector.progress if connection.state == "connecting" else None,
     )

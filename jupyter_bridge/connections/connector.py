@@ -116,6 +116,13 @@ class Login:
     keep: dict[str, str] = field(default_factory=dict, repr=False)
 
 
+class Progress(msgspec.Struct, frozen=True):
+    """How far something has come: percent, and what is being done."""
+
+    percent: int
+    message: str
+
+
 @dataclass
 class Context:
     """What the bridge lends to one connector.
@@ -149,6 +156,10 @@ class Connector(ABC, Generic[F]):
     # Fields, besides the user name and the secrets, that a person may give anew when logging in.
     login_fields: ClassVar[tuple[str, ...]] = ()
 
+    # How far a login that takes long has come, for the connection's model; None when it is over.
+    progress: Progress | None = None
+    # What a person should know of a connection that works, but not as well as it could.
+    notice: str | None = None
     # Words of `can` (roles.py) that this very remote does not allow, known after a login.
     cannot: frozenset[str] = frozenset()
 

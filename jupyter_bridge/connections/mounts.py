@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import logging
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -133,7 +133,7 @@ class Mounts:
     async def recover(self) -> dict[str, Mount]:
         """Take up the mounts of a server that was killed; clear away those that are dead.
 
-        Returns what is mounted now, by connection: whoever has no such connection unmounts it.
+        Returns what is mounted now, by connection; see `keep_only`.
         """
         for name, record in (await self._records.read()).items():
             mount = Mount(record, Question(record.mountpoint))
@@ -147,6 +147,14 @@ class Mounts:
                 await sshfs.end(pid, config, None, patience=0)
         await self._write_down()
         return dict(self._mounts)
+
+    async def keep_only(self, names: Collection[str]) -> None:
+        """Unmount what belongs to none of these connections, in use or not."""
+        for name in set(self._mounts) - set(names):
+            try:
+                await self.unmount(name, lazy=True)
+            except Problem as problem:  # noqa: PERF203 - the others are unmounted all the same
+                self._log.warning("The mount of %s, which is gone: %s", name, problem.message)
 
     async def close(self) -> None:
         """Unmount everything of ours, in use or not; closing twice is fine."""

@@ -311,6 +311,8 @@ class Consoles:
             how = console.exit or Exit()
             record.about["exit"] = {"code": how.code, "signal": how.signal}
         self._archive.end(record, journal)
+        if isinstance(console.source, RemoteSource) and console not in self._left:
+            self._close_source(console.source)
         self._ended_hook(console)
 
     def _on_file_ended(self, console: Console) -> None:
@@ -344,11 +346,14 @@ class Consoles:
 
     def _close(self, console: Console, source: Source) -> None:
         """Let go of the line; the thing itself goes on."""
+        self._close_source(source)
+        self._left.add(console)
+        console.on_end(Exit())
+
+    def _close_source(self, source: Source) -> None:
         task = asyncio.ensure_future(source.close())
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-        self._left.add(console)
-        console.on_end(Exit())
 
     # Terminals
 

@@ -376,7 +376,11 @@ asyncio.run(main())
         assert not (home / "dead").exists()
         await asyncio.to_thread((home / "alive" / "x").write_text, "x")
         assert (sshd.data / "x").read_text() == "x"
-        await mounts.unmount("alive")
+        await mounts.keep_only(["alive", "other"])
+        assert set(mounts._mounts) == {"alive"}
+        # A connection that is no more: nobody could unmount what was mounted of it.
+        await mounts.keep_only(["other"])
+        assert set(mounts._mounts) == set()
         assert not (home / "alive").exists()
 
     with_mounts(tmp_path, story)

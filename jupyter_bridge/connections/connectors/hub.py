@@ -46,10 +46,15 @@ class Hub:
         return None if found is None else dict(found)
 
     async def start(
-        self, user: str, name: str, on_progress: Callable[[int, str], None]
+        self,
+        user: str,
+        name: str,
+        options: dict[str, Any],
+        on_progress: Callable[[int, str], None],
     ) -> dict[str, Any]:
         """The user's server, running; started if it does not. The caller has the deadline.
 
+        `options` are what the hub's own form would ask when it starts one.
         `on_progress(percent, message)` tells what the hub tells.
         """
         path = f"{self._base}api/users/{quote(user, safe='')}/"
@@ -58,7 +63,7 @@ class Hub:
         while server is None or not server.get("ready"):
             if server is None or server.get("pending") not in ("spawn", "stop"):
                 # 400 is "running or pending already": somebody else was faster.
-                await self._api("POST", path, {}, fine=(400,))
+                await self._api("POST", path, options, fine=(400,))
             await self._follow(f"{path}/progress", on_progress)
             server = await self.server(user, name)
             if server is None or not server.get("ready"):

@@ -17,6 +17,7 @@ from jupyter_bridge.connections.connector import (
     Connector,
     Expired,
     Login,
+    Progress,
     Secret,
     WebFields,
     WrongCredentials,
@@ -39,6 +40,11 @@ from jupyter_bridge.problems import (
 )
 from jupyter_bridge.seams import Source, Upstream
 
+_NO_SUBPROTOCOLS = (
+    "A proxy on the way drops the subprotocols of websockets (the configurable-http-proxy of PyPI "
+    "does, that of npm does not): consoles there cannot be read, kernels need more bytes."
+)
+
 
 class JupyterFields(WebFields, kw_only=True):
     """Where it is, and a token: the server's own, or one of the hub's with access to the server."""
@@ -55,6 +61,13 @@ class JupyterFields(WebFields, kw_only=True):
         str,
         msgspec.Meta(title="Server name", description="Of a named server on a hub."),
     ] = ""
+    user_options: Annotated[
+        dict[str, Any],
+        msgspec.Meta(
+            title="Options",
+            description="What the hub's form asks when it starts a server: profile, image, cpus…",
+        ),
+    ] = {}
 
 
 class JupyterServer(Connector[JupyterFields], HasConsoles, HasKernels):
@@ -63,8 +76,6 @@ class JupyterServer(Connector[JupyterFields], HasConsoles, HasKernels):
     fields_type = JupyterFields
     login_seconds: ClassVar[float] = 600.0
 
-    # What the hub says while a server starts: percent and words; None when none does.
-    progress: tuple[int, str] | None = None
     _base = ""
     _bridge: frozenset[str] = frozenset()  # the parts of the bridge over there
 
@@ -122,11 +133,13 @@ class JupyterServer(Connector[JupyterFields], HasConsoles, HasKernels):
         user = user or str(me["name"])
 
         def on_progress(percent: int, message: str) -> None:
-            self.progress = (percent, message)
+            self.progress = Progress(percent, message)
             self.log.info("%s: %d %% %s", self.context.name, percent, message)
 
         try:
-            server = await hub.start(user, self.fields.server_name, on_progress)
+            server = await hub.start(
+                user, self.fields.server_name, self.fields.user_options, on_progress
+            )
         except Expired as error:
             raise Denied(
                 f"The token may not use the server of {user}; it needs the scopes read:servers, "
@@ -251,13 +264,16 @@ class JupyterServer(Connector[JupyterFields], HasConsoles, HasKernels):
         url = URL(f"{self._address}{path}", encoded=True)
         scheme = "wss" if url.scheme == "https" else "ws"
         try:
-            return await self.context.outbound.websocket(
+            socket = await self.context.outbound.websocket(
                 str(url.with_scheme(scheme)),
                 headers=jupyterapi.headers(self.fields.token),
                 protocols=(protocol,) if protocol else (),
             )
         except RemoteFailed as problem:
             raise missing(problem, "It is there no longer.") from problem
+        if protocol is not None and self._bridge:  # a bridge speaks every protocol it is asked for
+            self.notice = None if socket.protocol == protocol else _NO_SUBPROTOCOLS
+        return socket
 
     async def _ask(
         self, method: str, url: str, body: Any = None, fine: tuple[int, ...] = ()

@@ -107,6 +107,7 @@ class TerminalLine(Source):
 
         def on_lost(reason: str) -> None:
             self._stop_checking()
+            self._line.finish()
             if not self._ended:
                 self._ended = True
                 on_end(Exit())
@@ -241,13 +242,20 @@ class BridgeLine(Source):
         if self._may_type:
             query = urlencode({"mode": "join", **where})
             try:
-                return await self._server.dial(
-                    f"bridge/interact/{name}?{query}", console.SUBPROTOCOL
-                )
+                return await self._dial_frames(f"bridge/interact/{name}?{query}")
             except Denied:
                 self._may_type = False
         query = urlencode({"follow": "true", **where})
-        return await self._server.dial(f"bridge/tail/{name}?{query}", console.SUBPROTOCOL)
+        return await self._dial_frames(f"bridge/tail/{name}?{query}")
+
+    async def _dial_frames(self, path: str) -> Socket:
+        socket = await self._server.dial(path, console.SUBPROTOCOL)
+        if socket.protocol != console.SUBPROTOCOL:  # then it sends text, without offsets
+            await socket.close()
+            raise RemoteFailed(
+                f"A proxy on the way to {self._name} drops the subprotocols of websockets."
+            )
+        return socket
 
     async def open(
         self,
@@ -256,6 +264,7 @@ class BridgeLine(Source):
         on_end: Callable[[Exit], None],
     ) -> None:
         def ended(exit_: Exit) -> None:
+            self._line.finish()
             if not self._ended:
                 self._ended = True
                 on_end(exit_)

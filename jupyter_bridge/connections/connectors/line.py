@@ -21,6 +21,8 @@ Socket = aiohttp.ClientWebSocketResponse[Any]
 # next ones quickly (a server that was restarted), later ones spare the remote. Seconds.
 _PAUSES = (0.0, 0.1, 0.3, 1.0, 2.0, 5.0, 10.0)
 _LAST_PAUSE = 30.0
+# A line that lasted no longer than this was hardly one, seconds.
+_SHORT = 1.0
 # A remote that was away for a night's maintenance is found again; one that is gone is let go. Sec.
 GIVE_UP = 12 * 3600.0
 # What a kernel was asked while its line is broken is sent later; more than this is not. Bytes.
@@ -45,6 +47,7 @@ class Line:
         self._reading.set()
         self._waiting: list[str | bytes] = []
         self._held = 0
+        self._over = False
         self._writing: asyncio.Task[None] | None = None
 
     @property
@@ -71,12 +74,19 @@ class Line:
         on_lost: Callable[[str], None],
         on_up: Callable[[], None],
     ) -> None:
+        loop = asyncio.get_running_loop()
         while True:
             assert self._socket is not None
+            since = loop.time()
             await self._read(self._socket, on_frame)
             socket, self._socket = self._socket, None
             await socket.close()
-            reason = await self._mend()
+            if self._is_over():
+                return
+            # A remote that takes the line and drops it at once is not asked without a pause.
+            reason = await self._mend(0 if loop.time() - since > _SHORT else 1)
+            if self._is_over():
+                return
             if reason is not None:
                 on_lost(reason)
                 return
@@ -95,11 +105,11 @@ class Line:
                 self._log.exception("A frame of the remote could not be used")
                 return
 
-    async def _mend(self) -> str | None:
+    async def _mend(self, attempt: int) -> str | None:
         """None when the line is up again, else why there will be none."""
         loop = asyncio.get_running_loop()
-        deadline, attempt = loop.time() + self._give_up, 0
-        while True:
+        deadline = loop.time() + self._give_up
+        while not self._is_over():
             await asyncio.sleep(_PAUSES[attempt] if attempt < len(_PAUSES) else _LAST_PAUSE)
             attempt += 1
             try:
@@ -113,6 +123,14 @@ class Line:
                     return problem.message
             else:
                 return None
+        return None
+
+    def _is_over(self) -> bool:
+        return self._over
+
+    def finish(self) -> None:
+        """The thing on the other side has ended: when this line breaks, it is not mended."""
+        self._over = True
 
     async def say(self, frame: str | bytes) -> None:
         """Send now, wait until it is on its way; Unavailable while the line is broken."""
@@ -158,6 +176,7 @@ class Line:
 
     async def close(self) -> None:
         """Close it; closing twice is fine. No call back follows."""
+        self._over = True  # before Python 3.12 `wait_for` may swallow the cancelling below
         tasks = {task for task in (self._running, self._writing) if task is not None}
         tasks.discard(asyncio.current_task())
         self._running = self._writing = None

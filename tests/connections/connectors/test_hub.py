@@ -23,7 +23,7 @@ from typing import Any
 import pytest
 
 from jupyter_bridge.connections.connection import Connection
-from jupyter_bridge.connections.connector import WrongCredentials
+from jupyter_bridge.connections.connector import Progress, WrongCredentials
 from jupyter_bridge.connections.roles import HasKernels
 from jupyter_bridge.problems import Denied, Unavailable
 from tests.connections.connectors.test_jupyter import Heard, Seen, ask, make, run
@@ -152,22 +152,29 @@ c.ConfigurableHTTPProxy.debug = False
 def test_a_users_server_is_started_and_used(hub: RunningHub, tmp_path: Path) -> None:
     """From the hub's address alone: started with progress, its terminals and kernels used."""
     token = hub.user_token("jo", [*_SCOPES, "self"])
-    remote = make(tmp_path, hub.url, token)
-    told: list[tuple[int, str] | None] = []
+    remote = make(tmp_path, hub.url, token, user_options={"profile": "small"})
+    connection = Connection("lab", remote)
+    told: list[Progress | None] = []
 
     async def story() -> None:
         async def look() -> None:
             while True:
-                if remote.progress not in told:
-                    told.append(remote.progress)
+                model = connection.model()
+                if model.progress not in told:
+                    assert model.state == "connecting"
+                    told.append(model.progress)
                 await asyncio.sleep(0.005)
 
+        logging_in = asyncio.create_task(connection.login())
+        await asyncio.sleep(0)
         looking = asyncio.create_task(look())
-        login = await remote.login()
+        await logging_in
         looking.cancel()
-        assert login.username == "jo"
-        assert len([step for step in told if step is not None]) >= 1
-        assert remote.progress is None
+        model = connection.model()
+        assert (model.username, model.state, model.progress) == ("jo", "connected", None)
+        assert [step for step in told if step is not None and step.message]
+        started = (await asyncio.to_thread(hub.api, "GET", "users/jo"))["servers"][""]
+        assert started["user_options"] == {"profile": "small"}
         assert remote._base == f"{hub.url}user/jo/"
         source, seen = await remote.console(await remote.create_console()), Seen()
         await seen.open(source)

@@ -26,6 +26,7 @@ from jupyter_bridge.problems import (
     BadRequest,
     NotFound,
     Problem,
+    RemoteFailed,
     Unavailable,
     Unsupported,
 )
@@ -331,8 +332,6 @@ def test_a_bridges_journals_are_used(bridged: Server, tmp_path: Path) -> None:
 
     async def story() -> None:
         await remote.login()
-        if "consoles" not in remote._bridge:
-            pytest.skip("the bridge of this checkout serves no consoles yet")
         name = await remote.create_console()
         source, seen = await remote.console(name), Seen()
         await seen.open(source)
@@ -357,6 +356,10 @@ def test_a_bridges_journals_are_used(bridged: Server, tmp_path: Path) -> None:
         await other.close()
         await source.write(b"exit 7\n")
         await seen.when(lambda: seen.exits == [Exit(7)])
+        # What has ended is not asked for again.
+        socket = source._line  # type: ignore[attr-defined]
+        await asyncio.wait_for(asyncio.wait({socket._running}), 30)
+        assert not socket.is_up
         await source.close()
         with pytest.raises(NotFound):
             await seen.open(await remote.console("no-such-console"))
@@ -503,6 +506,48 @@ def test_a_kernel_that_is_gone_is_lost(plain: Server, tmp_path: Path) -> None:
         await line.close()
 
     run(remote, story)
+
+
+def test_a_proxy_that_drops_subprotocols_is_told(bridged: Server, tmp_path: Path) -> None:
+    """Kernels work all the same; consoles say why not; the connection's model has it in words."""
+    remote = make(tmp_path, "http://127.0.0.1:1/", bridged.token)
+    connection = Connection("lab", remote)
+
+    async def forward(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        port = int(bridged.url.rstrip("/").rpartition(":")[2])
+        to_reader, to_writer = await asyncio.open_connection("127.0.0.1", port)
+
+        async def requests() -> None:
+            with contextlib.suppress(OSError):
+                while data := await reader.read(65536):
+                    to_writer.write(re.sub(rb"(?i)sec-websocket-protocol:[^\r]*\r\n", b"", data))
+            to_writer.close()
+
+        await asyncio.gather(requests(), _pump(to_reader, writer))
+
+    async def story() -> None:
+        proxy = await asyncio.start_server(forward, "127.0.0.1", 0)
+        remote.fields.url = f"http://127.0.0.1:{proxy.sockets[0].getsockname()[1]}/"
+        await connection.login()
+        assert connection.model().reason is None
+        name = await remote.create_console()
+        with pytest.raises(RemoteFailed, match="subprotocols"):
+            await Seen().open(await remote.console(name))
+        model = connection.model()
+        assert model.state == "connected"
+        assert "subprotocols" in str(model.reason)
+        spawned = await remote.spawn("python3")
+        line, heard = await remote.kernel(spawned["id"]), Heard()
+        await line.open(heard.on_messages, heard.lost.append)
+        line.send("shell", ask("print('out', 6 * 7)"))
+        await heard.when(lambda m: m[1] == "stream" and m[2]["text"] == "out 42\n")
+        await line.close()
+        await remote.control(spawned["id"], "shutdown")
+        await remote.api("DELETE", f"bridge/consoles/{name}?purge=1")
+        await remote.context.outbound.close()
+        proxy.close()
+
+    run(remote, story, 100)
 
 
 def test_a_connection_uses_it(plain: Server, tmp_path: Path) -> None:
