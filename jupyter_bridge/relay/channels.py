@@ -109,10 +109,14 @@ class Channels:
             self._notices.append(Entry(0, 0, IOPUB, header, frame, self.client))
             observe.GAPS.inc()
 
-    def send(self, channel: str | None, parts: Sequence[bytes]) -> None:
-        """Pass one message on to the kernel, or raise the Problem that ends this seat."""
+    def check_may_send(self) -> None:
+        """Denied on a seat that may only watch, whatever is sent on it."""
         if not self.may_send:
             raise Denied("You may watch this kernel, and not send to it.")
+
+    def send(self, channel: str | None, parts: Sequence[bytes]) -> None:
+        """Pass one message on to the kernel, or raise the Problem that ends this seat."""
+        self.check_may_send()
         if channel is None:
             # As the host does for clients that name no channel; a seat of one channel means that.
             channel = next(iter(self.names)) if len(self.names) == 1 else SHELL

@@ -214,8 +214,7 @@ class SocketIO:
         if seat is None:
             return
         try:
-            if not seat.may_send:
-                raise Denied("You may watch this kernel, and not send to it.")
+            seat.check_may_send()
             seat.send(*_from_event(message))
         except Problem as problem:
             await self._fail(sid, namespace, problem)

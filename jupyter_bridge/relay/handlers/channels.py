@@ -83,9 +83,7 @@ class ChannelsSocket(BridgeSocket):
             else:
                 self._seat.send(*kernel.parse_default(frame))
         except kernel.FrameError as error:
-            # An observer is told that it may not send before it is told how.
-            if not self._may_send:
-                raise Denied("You may watch this kernel, and not send to it.") from error
+            self._seat.check_may_send()  # told before it is told how
             raise BadRequest(f"This frame is no Jupyter message: {error}.") from error
 
     def _pump(self) -> None:
