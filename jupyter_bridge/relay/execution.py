@@ -20,6 +20,7 @@ from jupyter_bridge.problems import Conflict, Denied, Problem
 from jupyter_bridge.relay.channels import SHELL, STDIN
 from jupyter_bridge.relay.models import ErrorModel, ExecuteBody, ExecutionModel, InputModel
 from jupyter_bridge.relay.relay import Relay
+from jupyter_bridge.relay.steps import Steps
 from jupyter_bridge.wire import kernel
 from jupyter_bridge.wire.outputs import MESSAGES, Outputs
 from jupyter_bridge.wire.times import now, to_iso
@@ -37,17 +38,6 @@ ABORTED_GRACE = 1.0
 BEGIN_GRACE = 0.2
 INTERRUPT_PAUSE = 1.0
 INTERRUPTS = 5
-# What a stream can be resumed from. Outputs are kept besides, and bounded on their own. Bytes.
-EVENT_BYTES = 16 << 20
-
-
-class Step(msgspec.Struct):
-    """One event of an execution; `id` rises by one."""
-
-    id: int
-    event: str
-    data: Any
-    size: int
 
 
 class Execution:
@@ -98,10 +88,7 @@ class Execution:
         self._inputs = deque(body.inputs)
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._tasks: set[asyncio.Task[None]] = set()
-        self._steps: deque[Step] = deque()
-        self._step_bytes = 0
-        self._last_id = 0
-        self._more = asyncio.Event()
+        self._steps = Steps()
 
     # -- asking --------------------------------------------------------------------------------
 
@@ -183,7 +170,7 @@ class Execution:
             if kind == "execute_result" and isinstance(content.get("execution_count"), int):
                 self._count = content["execution_count"]
             if change is not None:
-                self._tell(change.event, change.data, len(parts[3]))
+                self._steps.tell(change.event, change.data, len(parts[3]))
                 if change.event == "update_display":
                     self._on_update(self, change.data)
         elif kind == "execute_input":
@@ -196,7 +183,7 @@ class Execution:
             self._end_if_complete()
 
     def _on_status(self, state: object) -> None:
-        self._tell("status", {"execution_state": state}, 0)
+        self._steps.tell("status", {"execution_state": state}, 0)
         if state == "busy":
             self._set_timer("begin", BEGIN_GRACE, self._begin)
         elif state == "idle":
@@ -225,7 +212,7 @@ class Execution:
         if self._inputs:
             self.send_input(self._inputs.popleft())
         elif self.body.allow_stdin:
-            self._tell("input_request", msgspec.to_builtins(asked), 0)
+            self._steps.tell("input_request", msgspec.to_builtins(asked), 0)
         else:
             self.cancel()  # nobody is going to answer
 
@@ -260,7 +247,7 @@ class Execution:
     def _on_timeout(self) -> None:
         self._timed_out = True
         if self.body.on_timeout == "leave":
-            self._tell("done", self.model(), 0)
+            self._steps.tell("done", self.model(), 0)
             self.answered.set()
         else:
             self.cancel()
@@ -285,7 +272,7 @@ class Execution:
             self._status = status
             self._asked = None
             observe.EXECUTION_SECONDS.labels(status).observe(self._seconds or 0)
-            self._tell("done", self.model(), 0)
+            self._steps.end(self.model())
             self.finished.set()
             self.answered.set()
 
@@ -321,7 +308,7 @@ class Execution:
     @property
     def size(self) -> int:
         """Bytes held: outputs and events."""
-        return self.outputs.size + self._step_bytes
+        return self.outputs.size + self._steps.size
 
     def model(self) -> ExecutionModel:
         """The execution as it stands now."""
@@ -352,35 +339,6 @@ class Execution:
             model.truncated = True
         return model
 
-    def _tell(self, event: str, data: Any, size: int) -> None:
-        self._last_id += 1
-        step = Step(self._last_id, event, data, size + 200)
-        self._steps.append(step)
-        self._step_bytes += step.size
-        while self._step_bytes > EVENT_BYTES and len(self._steps) > 1:
-            self._step_bytes -= self._steps.popleft().size
-        more, self._more = self._more, asyncio.Event()
-        more.set()
-
-    async def events(self, after: int = 0) -> AsyncGenerator[tuple[int, str, Any], None]:
-        """What happens, from the event behind `after` on, as (id, name, data), up to `done`.
-
-        Events that are no longer held are told as one event `gap` `{lost}`.
-        """
-        position = after
-        while True:
-            more = self._more
-            first = self._steps[0].id if self._steps else self._last_id + 1
-            if first > position + 1:
-                yield first - 1, "gap", {"lost": first - 1 - position}
-                position = first - 1
-            # A copy: while a reader is being written to, steps come and go.
-            for step in [s for s in self._steps if s.id > position]:
-                yield step.id, step.event, step.data
-                position = step.id
-                if step.event == "done":
-                    return
-            if self.finished.is_set() and position >= self._last_id:
-                return
-            if more is self._more:
-                await more.wait()
+    def events(self, after: int = 0) -> AsyncGenerator[tuple[int, str, Any], None]:
+        """What happens, from the event behind `after` on, as (id, name, data), up to `done`."""
+        return self._steps.after(after)
