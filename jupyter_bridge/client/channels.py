@@ -16,7 +16,8 @@ from typing import Any
 
 import msgspec
 
-from jupyter_bridge.client.door import Door, problem_of, segment
+from jupyter_bridge.client.door import Door, segment
+from jupyter_bridge.client.refusals import problem_of
 from jupyter_bridge.client.seat import Seat
 from jupyter_bridge.problems import Problem, RemoteFailed
 from jupyter_bridge.wire.kernel import V1, FrameError, build_message, build_v1, parse_v1

@@ -8,15 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import html
 import os
-import re
 import ssl
 from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
-from urllib.parse import quote, urlencode, urljoin, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 from urllib.request import getproxies, proxy_bypass
 from weakref import WeakSet
 
@@ -26,7 +24,8 @@ from yarl import URL
 
 from jupyter_bridge import __version__, problems
 from jupyter_bridge.client.find import Server
-from jupyter_bridge.problems import Conflict, Denied, Problem, RemoteFailed, TooLarge, Unavailable
+from jupyter_bridge.client.refusals import by_status, problem_in, shown, what_answered
+from jupyter_bridge.problems import Conflict, Problem, RemoteFailed, TooLarge, Unavailable
 
 T = TypeVar("T")
 
@@ -167,7 +166,7 @@ class Door:
         """As `ask`, for requests that may be repeated: raises Broken where the answer was lost."""
         wait = self._timeout if timeout is None else timeout
         response = await self._send(method, path, query, body, headers or {}, wait, beside)
-        where = _shown(response.url)
+        where = shown(response.url)
         try:
             content = await _read(response, MAX_ANSWER_BYTES)
         except asyncio.TimeoutError:
@@ -177,9 +176,9 @@ class Door:
         finally:
             response.release()
         if not 200 <= response.status < 300:
-            raise _problem_in(response, content)
+            raise problem_in(response, content)
         if content and response.content_type != "application/json":
-            raise RemoteFailed(_what_answered(response, content))
+            raise RemoteFailed(what_answered(response, content))
         return Answer(response.status, response.headers, content, where)
 
     async def stream(
@@ -207,17 +206,17 @@ class Door:
             content = b""
         finally:
             response.release()
-        raise _problem_in(response, content)
+        raise problem_in(response, content)
 
     async def download(
         self, path: str, *, query: Mapping[str, Any] | None = None
     ) -> AsyncGenerator[bytes, None]:
         """The body of a GET as it comes, whatever it is; raises its Problem where it is one."""
         response = await self._send("GET", path, query, None, {}, self._timeout, False)
-        where = _shown(response.url)
+        where = shown(response.url)
         try:
             if response.status != 200:
-                raise _problem_in(response, await _read(response, _PEEK_BYTES))
+                raise problem_in(response, await _read(response, _PEEK_BYTES))
             async for chunk in response.content.iter_any():
                 yield chunk
         except asyncio.TimeoutError:
@@ -249,7 +248,7 @@ class Door:
         except _Redirected as error:
             refused = error.status
         except asyncio.TimeoutError:
-            raise Unavailable(f"{_shown(url)} did not open within {self._timeout:g} s.") from None
+            raise Unavailable(f"{shown(url)} did not open within {self._timeout:g} s.") from None
         except (aiohttp.ClientError, OSError) as error:
             raise self._unreachable(error) from error
         if refused is not None:
@@ -258,7 +257,7 @@ class Door:
             raise await self._refusal(url, refused, protocol)
         if socket.protocol != protocol:
             await socket.close()
-            raise RemoteFailed(f"{_shown(url)} opened a websocket that does not speak {protocol}.")
+            raise RemoteFailed(f"{shown(url)} opened a websocket that does not speak {protocol}.")
         self._sockets.add(socket)
         return socket
 
@@ -297,9 +296,9 @@ class Door:
         except aiohttp.ServerTimeoutError as error:
             if isinstance(error, aiohttp.ConnectionTimeoutError):
                 raise self._unreachable(error) from error
-            raise Silent(f"{_shown(url)} did not answer within {silence:g} s") from error
+            raise Silent(f"{shown(url)} did not answer within {silence:g} s") from error
         except (aiohttp.ClientError, OSError) as error:
-            raise Broken(f"{_shown(url)} broke off without an answer: {_reason(error)}") from error
+            raise Broken(f"{shown(url)} broke off without an answer: {_reason(error)}") from error
 
     def _open_session(self) -> aiohttp.ClientSession:
         if self._session is None:
@@ -359,8 +358,8 @@ class Door:
             if response is not None:
                 response.close()
         if response is not None and response.status == status:
-            return _problem_in(response, content)
-        return _by_status(status)(f"{_shown(url)} refused the websocket with {status}.")
+            return problem_in(response, content)
+        return by_status(status)(f"{shown(url)} refused the websocket with {status}.")
 
 
 class _Redirected(Exception):
@@ -386,86 +385,6 @@ def segment(text: str) -> str:
     return quote(text, safe="")
 
 
-def problem_of(body: Any, status: int | None, where: str) -> Problem | None:
-    """The Problem that a JSON body tells, in its own class; None where the body tells none.
-
-    `status` is the HTTP status that it came with; None where it came without, and its class knows.
-    """
-    if not isinstance(body, dict) or not isinstance(body.get("message") or body.get("reason"), str):
-        return None
-    message = body.get("message") or body["reason"]
-    code = body.get("error")
-    if isinstance(code, str):
-        problem = _classes().get(code, _by_status(status))(message)
-        problem.code = code
-    else:  # the host's own words, said before the bridge was reached
-        hint = ": is the token right?" if status in (401, 403) else ""
-        end = hint or "."
-        problem = _by_status(status)(f"{where} answered {status or ''} {message}{end}")
-    problem.status = status or problem.status
-    problem.details = {k: v for k, v in body.items() if k not in ("error", "message", "reason")}
-    return problem
-
-
-def _classes() -> dict[str, type[Problem]]:
-    found: dict[str, type[Problem]] = {}
-    waiting: list[type[Problem]] = [Problem]
-    while waiting:
-        kind = waiting.pop()
-        # An application's own subclass does not take the place of the one it specializes.
-        found.setdefault(kind.code, kind)
-        waiting.extend(kind.__subclasses__())
-    return found
-
-
-def _by_status(status: int | None) -> type[Problem]:
-    return {
-        400: problems.BadRequest,
-        401: Denied,
-        403: Denied,
-        404: problems.NotFound,
-        409: problems.Conflict,
-        410: problems.Gone,
-        413: TooLarge,
-        501: problems.Unsupported,
-        502: RemoteFailed,
-        503: Unavailable,
-        504: problems.Timeout,
-    }.get(status or 500, Problem)
-
-
-def _problem_in(response: aiohttp.ClientResponse, content: bytes) -> Problem:
-    """What an answer that is not good tells."""
-    where = _shown(response.url)
-    if 300 <= response.status < 400:
-        target = urljoin(str(response.url), response.headers.get("Location", ""))
-        if "login" in urlsplit(target).path:
-            return Denied(f"{where} asks for a login: the token is missing or wrong.")
-        return RemoteFailed(
-            f"{where} answered {response.status} and points to {_shown(URL(target))}: "
-            "is that the right url?"
-        )
-    try:
-        body = msgspec.json.decode(content)
-    except (msgspec.MsgspecError, UnicodeError):
-        body = None
-    problem = problem_of(body, response.status, where) if response.status >= 400 else None
-    return problem or RemoteFailed(_what_answered(response, content))
-
-
-def _what_answered(response: aiohttp.ClientResponse, content: bytes) -> str:
-    title = re.search(rb"<title[^>]*>(.*?)</title>", content, re.DOTALL | re.IGNORECASE)
-    words = html.unescape(title.group(1).decode("utf-8", "replace")) if title else ""
-    named = f" titled {' '.join(words.split())[:80]!r}" if words.strip() else ""
-    server = response.headers.get("Server", "")
-    by = f" from {server[:40]}" if server else ""
-    kind = response.content_type if "Content-Type" in response.headers else "nothing"
-    return (
-        f"{_shown(response.url)} answered {response.status} with {kind}{named}{by} instead of the "
-        "bridge's JSON: is the url right, and is jupyter_bridge enabled on that server?"
-    )
-
-
 async def _read(response: aiohttp.ClientResponse, limit: int) -> bytes:
     chunks = []
     size = 0
@@ -473,14 +392,9 @@ async def _read(response: aiohttp.ClientResponse, limit: int) -> bytes:
         size += len(chunk)
         if size > limit:
             response.close()
-            raise TooLarge(f"{_shown(response.url)} answered more than {limit} bytes.", limit=limit)
+            raise TooLarge(f"{shown(response.url)} answered more than {limit} bytes.", limit=limit)
         chunks.append(chunk)
     return b"".join(chunks)
-
-
-def _shown(url: URL) -> str:
-    """An address as it may be read by anybody: without query and login."""
-    return str(url.with_query(None).with_fragment(None).with_user(None))
 
 
 def _reason(error: BaseException) -> str:

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 import msgspec
 
 from jupyter_bridge.client.answers import Result, text_of
-from jupyter_bridge.client.door import problem_of
+from jupyter_bridge.client.refusals import problem_of
 from jupyter_bridge.problems import RemoteFailed
 
 

@@ -8,7 +8,8 @@ from typing import Any
 
 import aiohttp
 
-from jupyter_bridge.client.door import Door, problem_of
+from jupyter_bridge.client.door import Door
+from jupyter_bridge.client.refusals import problem_of
 from jupyter_bridge.client.seat import Seat
 from jupyter_bridge.problems import Problem, RemoteFailed
 from jupyter_bridge.wire import console as wire
