@@ -17,6 +17,10 @@ from typing import Any
 
 import pytest
 
+# A run in the background is started deaf to Ctrl-C, and so would be all that the tests start.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
 pytest_plugins = ["pytest_jupyter.jupyter_server", "tests.joined"]
 
 # Starting a server with its extensions takes 2 to 5 s; a loaded machine gets ten times that.
