@@ -2,6 +2,7 @@ import asyncio
 import itertools
 import os
 import signal
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -134,6 +135,28 @@ async def test_a_stalled_terminal_holds_up_no_other(tmp_path: Path) -> None:
         with pytest.raises(Gone):
             await asyncio.wait_for(paste, 30)
         await until(lambda: stalled.source._input == -1)
+
+
+async def test_input_that_ends_the_terminal_was_typed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The terminal ends of what was typed before the typing thread says that it is done."""
+    ended = threading.Event()
+    write = TerminalSource._write
+
+    def slowly(source: TerminalSource, data: bytes) -> None:
+        write(source, data)
+        ended.wait(30)
+
+    monkeypatch.setattr(TerminalSource, "_write", slowly)
+    async with house(tmp_path) as consoles:
+        console = await shell(consoles, "read x; exit 3")
+        loop = asyncio.get_running_loop()
+        source: Any = console.source
+        source._gone.add_done_callback(lambda gone: loop.call_later(0.05, ended.set))
+        await asyncio.wait_for(console.write(b"\n"), 30)
+        await asyncio.wait_for(console.ended(), 30)
+        assert console.exit == Exit(3)
 
 
 async def test_input_keeps_its_order(tmp_path: Path) -> None:

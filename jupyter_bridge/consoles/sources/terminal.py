@@ -20,6 +20,8 @@ from jupyter_bridge.seams import Exit, Source
 
 # When a pty can be written to at all, so much fits: one buffer of the kernel's is more.
 FITS = 1024
+# A write that is under way hears at once of a terminal that has ended; a loaded machine is slower.
+LAST_WORD_SECONDS = 1.0
 
 
 class Seat:
@@ -137,6 +139,9 @@ class TerminalSource(Source):
     async def write(self, data: bytes) -> None:
         written = asyncio.wrap_future(self._lane.submit(lambda: self._write(data)))
         await asyncio.wait({written, self._gone}, return_when=asyncio.FIRST_COMPLETED)
+        if not written.done():
+            # It may have been taken, and be what ended the terminal; its thread is about to say so.
+            await asyncio.wait({written}, timeout=LAST_WORD_SECONDS)
         if not written.done() or (not written.cancelled() and written.exception() is not None):
             written.cancel()
             raise Gone("The terminal has ended; nothing reads what is typed there.")
