@@ -76,6 +76,7 @@ class Target:
         self._on_bytes = on_bytes
         self._index = {file.path: number for number, file in enumerate(files)}
         self._buffers: dict[str, _Buffer] = {}
+        self._flying: dict[str, asyncio.Future[bool]] = {}  # at most one of each file
         self._writer = Writer(staging, pieces)
         self._busy: set[asyncio.Future[Any]] = set()
 
@@ -95,8 +96,11 @@ class Target:
         if buffer is None:
             buffer = self._buffers[path] = _Buffer(offset)
         buffer.add(data)
-        if buffer.size >= FLUSH_BYTES or buffer.stop == self._files[index].size:
+        if buffer.stop == self._files[index].size:
             await self._flush(path)
+        elif buffer.size >= FLUSH_BYTES:
+            await self._land(path)
+            self._send_off(path, self._buffers.pop(path))
 
     async def write_checked(
         self, path: str, offset: int, parts: Sequence[memoryview | bytearray], crc32: int
@@ -111,12 +115,13 @@ class Target:
 
     async def flush(self) -> None:
         """Write what is still gathered."""
-        for path in list(self._buffers):
+        for path in {**self._buffers, **self._flying}:
             await self._flush(path)
 
     def drop(self) -> None:
         """Forget what is gathered and not written."""
         self._buffers.clear()
+        self._flying.clear()
         self._writer.drop()
 
     async def settle(self) -> None:
@@ -157,7 +162,21 @@ class Target:
         if not future.cancelled():
             future.exception()
 
+    def _send_off(self, path: str, buffer: _Buffer) -> None:
+        """Have a buffer written while the next one fills: the disk and the line work together."""
+        piece = Piece(self._index[path], path, buffer.start, buffer.parts)
+        flying = self._flying[path] = asyncio.ensure_future(self._write(piece))
+        self._busy.add(flying)
+        flying.add_done_callback(self._on_idle)
+
+    async def _land(self, path: str) -> None:
+        """Wait until what was sent off is written; raises what became of it."""
+        flying = self._flying.pop(path, None)
+        if flying is not None:
+            await flying
+
     async def _flush(self, path: str) -> None:
+        await self._land(path)
         buffer = self._buffers.pop(path, None)
         if buffer is not None:
             await self._write(Piece(self._index[path], path, buffer.start, buffer.parts))

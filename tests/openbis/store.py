@@ -34,11 +34,14 @@ class DataSet:
     parents: list[str] = field(default_factory=list)
     properties: dict[str, Any] = field(default_factory=dict)
     user: str = "ada"
+    _files: list[tuple[str, Path]] = field(default_factory=list)
 
     def files(self) -> list[tuple[str, Path]]:
-        """Every path within the data set, folders included, in order."""
-        found = sorted(self.folder.rglob("*"))
-        return [(path.relative_to(self.folder).as_posix(), path) for path in found]
+        """Every path within the data set, folders included, in order; it does not change."""
+        if not self._files:
+            found = sorted(self.folder.rglob("*"))
+            self._files = [(path.relative_to(self.folder).as_posix(), path) for path in found]
+        return self._files
 
 
 @dataclass
