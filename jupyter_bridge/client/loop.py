@@ -116,7 +116,7 @@ class Pull(Generic[T]):
             try:
                 coming.result(timeout)
             except CancelledError:
-                if self._closed:  # by another thread
+                if self._closed or not self._loop.is_open:  # by another thread
                     raise StopAsyncIteration from None
                 raise
         return self._ready.popleft()()

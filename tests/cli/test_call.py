@@ -126,6 +126,27 @@ def test_signal(bridge_server: Server) -> None:
     assert "jupyter_bridge" not in error
 
 
+def test_signal_while_following(bridge_server: Server) -> None:
+    """Following several consoles is stopped just as quietly."""
+    (bridge_server.root / "one.log").write_text("1\n")
+    (bridge_server.root / "two.log").write_text("2\n")
+    words = [*COMMAND, "tail", "-f", "file:one.log", "file:two.log"]
+    with subprocess.Popen(
+        words,
+        env=environment(bridge_server),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        said = {process.stdout.readline() for _ in range(2)}
+        assert said == {"file:one.log: 1\n", "file:two.log: 2\n"}
+        process.send_signal(signal.SIGTERM)
+        _, error = process.communicate(timeout=40)
+    assert (process.returncode, error) == (128 + signal.SIGTERM, "")
+
+
 def test_secret() -> None:
     """The repr of a call has no token."""
     assert "hunter2" not in repr(Call(token="hunter2"))
