@@ -213,7 +213,9 @@ def _ask_kind(kinds: dict[str, Kind], typed: bool) -> str:
 def _missing(kind: Kind, given: dict[str, Any]) -> dict[str, Any]:
     """What the kind's form asks for, besides what is given; an empty answer leaves it out."""
     answers = {}
-    for name in kind.fields.get("properties", {}):
+    for name, field in kind.fields.get("properties", {}).items():
+        if field.get("type") == "object":  # nobody types one
+            continue
         if given.get(name) is not None or name in ("ca_file", "pin", "host_key"):
             continue
         prompt = f"{_title(kind, name, name.replace('_', ' ').capitalize())}: "

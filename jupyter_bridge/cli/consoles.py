@@ -16,6 +16,7 @@ from rich.table import Table
 
 from jupyter_bridge.cli.attach import Attachment
 from jupyter_bridge.cli.call import Call, command, write
+from jupyter_bridge.cli.kernels import ConnOption
 from jupyter_bridge.client import Bridge
 from jupyter_bridge.client.consoles import Console
 from jupyter_bridge.problems import BadRequest, Problem, Timeout
@@ -41,10 +42,10 @@ Name = Annotated[
 
 
 @command(group)
-def consoles(call: Call) -> None:
+def consoles(call: Call, conn: ConnOption = None) -> None:
     """List the consoles: terminals, and what else was opened; ended ones while they are kept."""
     with call.connect() as bridge:
-        found = bridge.consoles.list()
+        found = bridge.consoles.list(conn)
     if call.json:
         call.print_json(found)
     elif found:

@@ -21,21 +21,25 @@ group = typer.Typer()
 # A pipe has no width; nothing is cut there.
 _PIPE_WIDTH = 500
 
+ConnOption = Annotated[
+    str | None,
+    typer.Option(metavar="CONNECTION", help="Ask this connection for its own.", show_default=False),
+]
 KernelArgument = Annotated[
     str,
     typer.Argument(
         metavar="KERNEL",
-        help="The kernel's id, the beginning of it, or its name.",
+        help="The kernel's id, the beginning of it, or its name; CONNECTION:KERNEL for one there.",
         show_default=False,
     ),
 ]
 
 
 @command(group)
-def kernels(call: Call) -> None:
+def kernels(call: Call, conn: ConnOption = None) -> None:
     """List the kernels that run on the server."""
     with call.connect() as bridge:
-        running = bridge.kernels()
+        running = bridge.kernels(conn)
     if call.json:
         call.print_json(running)
     elif running:
@@ -87,7 +91,11 @@ def _size(count: int) -> str:
 def spawn(
     call: Call,
     kernelspec: Annotated[
-        str, typer.Argument(metavar="KERNELSPEC", help="What to start, such as python3.")
+        str,
+        typer.Argument(
+            metavar="KERNELSPEC",
+            help="What to start, such as python3; on a connection NAME:python3.",
+        ),
     ],
     cwd: Annotated[
         str | None,

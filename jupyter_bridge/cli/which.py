@@ -8,8 +8,8 @@ from jupyter_bridge.problems import Conflict, NotFound
 
 def find_kernels(bridge: Bridge, words: list[str]) -> list[Kernel]:
     """The running kernel that each word means; NotFound or Conflict before anything is done."""
-    running = bridge.kernels()
-    return [_one(word, running) for word in words]
+    running = {conn: bridge.kernels(conn) for conn in {_connection(word) for word in words}}
+    return [_one(word, running[_connection(word)]) for word in words]
 
 
 def find_kernel(bridge: Bridge, word: str) -> Kernel:
@@ -21,8 +21,11 @@ def find_place(bridge: Bridge, word: str | None) -> Kernel | str:
     """Where code is to run: a kernel that runs, or the name of a kernelspec.
 
     The name of a kernelspec wins over the beginning of an id. Without a word it is the server's
-    default kernelspec.
+    default kernelspec. What a connection has for kernelspecs, only that server knows.
     """
+    if word is not None and (connection := _connection(word)) is not None:
+        running = bridge.kernels(connection)
+        return _one(word, running) if _meant(word, running) else word
     specs = bridge.kernelspecs()
     if word is None:
         return next(iter(specs), "python3")
@@ -37,6 +40,12 @@ def find_place(bridge: Bridge, word: str | None) -> Kernel | str:
         kernels=[kernel.id for kernel in running],
         kernelspecs=list(specs),
     )
+
+
+def _connection(word: str) -> str | None:
+    """The connection whose kernel is meant by `<connection>:<word>`."""
+    name, colon, _ = word.partition(":")
+    return name if colon else None
 
 
 def _one(word: str, running: list[Kernel]) -> Kernel:
@@ -57,6 +66,7 @@ def _listed(running: list[Kernel]) -> str:
 def _meant(word: str, running: list[Kernel]) -> list[Kernel]:
     """Every kernel that may be meant: by its id, by a name given to it, by the id's beginning."""
     by_id = [kernel for kernel in running if kernel.id == word]
-    by_name = [kernel for kernel in running if kernel.name == word != kernel.kernelspec]
-    by_start = [kernel for kernel in running if word and kernel.id.startswith(word)]
+    rest = word.rpartition(":")[2]
+    by_name = [kernel for kernel in running if kernel.name == rest != kernel.kernelspec]
+    by_start = [kernel for kernel in running if rest and kernel.id.startswith(word)]
     return by_id or by_name or by_start

@@ -147,9 +147,14 @@ class BridgeClient:
 
     # -- kernels -------------------------------------------------------------------------------
 
-    async def kernels(self) -> list[Kernel]:
-        """Every kernel that runs on the server."""
-        return (await self._ask("GET", "kernels")).read(list[Kernel])
+    async def kernels(self, conn: str | None = None) -> list[Kernel]:
+        """Every kernel that runs on the server, or on the one that it knows as connection `conn`.
+
+        The ids of the latter begin with `<conn>:`, and do wherever a kernel's id is wanted; so does
+        `<conn>:<kernelspec>` where a kernelspec is.
+        """
+        query = {} if conn is None else {"conn": conn}
+        return (await self._ask("GET", "kernels", query=query)).read(list[Kernel])
 
     async def kernel(self, kernel: str | Kernel) -> Kernel:
         """One kernel as it is now."""

@@ -41,9 +41,13 @@ class Consoles:
     def __init__(self, door: Callable[[], Door]) -> None:
         self._door = door
 
-    async def list(self) -> list[Console]:
-        """Every console, ended ones included whose record is still kept."""
-        return (await self._door().ask("GET", "consoles")).read(list[Console])
+    async def list(self, conn: str | None = None) -> list[Console]:
+        """Every console, ended ones included whose record is still kept.
+
+        Those of connections are as was last known; with `conn` that one is asked, and alone listed.
+        """
+        query = {} if conn is None else {"conn": conn}
+        return (await self._door().ask("GET", "consoles", query=query)).read(list[Console])
 
     async def get(self, name: str | Console) -> Console:
         """One console as it is now."""

@@ -105,9 +105,9 @@ class Bridge:
         """The kernels that the server can start, name to display name, the default one first."""
         return self._loop.run(self._client.kernelspecs())
 
-    def kernels(self) -> list[Kernel]:
-        """Every kernel that runs on the server."""
-        return self._loop.run(self._client.kernels())
+    def kernels(self, conn: str | None = None) -> list[Kernel]:
+        """Every kernel of the server, or of the one that it knows as connection `conn`."""
+        return self._loop.run(self._client.kernels(conn))
 
     def kernel(self, kernel: str | Kernel) -> Kernel:
         """One kernel as it is now."""

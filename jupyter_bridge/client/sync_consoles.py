@@ -19,9 +19,9 @@ class Consoles:
         self._loop = loop
         self._consoles = consoles
 
-    def list(self) -> list[Console]:
-        """Every console, ended ones included whose record is still kept."""
-        return self._loop.run(self._consoles.list())
+    def list(self, conn: str | None = None) -> list[Console]:
+        """Every console, ended ones included; or those of one connection, which is asked now."""
+        return self._loop.run(self._consoles.list(conn))
 
     def get(self, name: str | Console) -> Console:
         """One console as it is now."""

@@ -12,14 +12,14 @@ from jupyter_bridge.consoles.console import Console
 from jupyter_bridge.consoles.runbody import RunBody
 from jupyter_bridge.consoles.sources.remote import RemoteSource
 from jupyter_bridge.consoles.typed import Hearer
-from jupyter_bridge.problems import Problem
+from jupyter_bridge.problems import Problem, Unavailable
 from jupyter_bridge.seams import Exit
 
 # Output comes by another line than the console's: so long its end may be waited for, seconds.
 CATCH_UP = 5.0
 # A run that was told to stop there, and that the other side cannot be reached about: asked again
 # after this, seconds.
-STOP_AGAIN = 2.0
+STOP_AGAIN = 0.5
 
 
 class RemoteRun:
@@ -110,8 +110,9 @@ class RemoteRun:
 
     async def stop(self) -> None:
         """Have it stopped there."""
-        if self._command is not None:
-            await self._command.stop()
+        if self._command is None:
+            raise Unavailable("The command is just being asked for.")
+        await self._command.stop()
 
 
 class RemoteStop:

@@ -99,7 +99,8 @@ class Run:
         if self.ended.is_set() or self._cancelled:
             return
         self._cancelled = True
-        if self.begun.is_set():
+        at_work_there = self._at_work and isinstance(self._stop, RemoteStop)
+        if self.begun.is_set() or at_work_there:
             self._stop.start()
         elif not self._at_work:  # once typed, it is stopped when it begins
             self._finish("cancelled")

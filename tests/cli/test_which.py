@@ -22,8 +22,9 @@ class Known:
     def __init__(self, *kernels: Kernel) -> None:
         self._kernels = kernels
 
-    def kernels(self) -> list[Kernel]:
-        return list(self._kernels)
+    def kernels(self, conn: str | None = None) -> list[Kernel]:
+        there = f"{conn}:"
+        return [k for k in self._kernels if k.id.startswith(there) == (conn is not None)]
 
     def kernelspecs(self) -> dict[str, str]:
         return {"python3": "Python 3", "ada": "Ada", "ab": "AB"}
@@ -37,6 +38,18 @@ def known(*kernels: Kernel) -> Bridge:
 def test_kernel(word: str, kernel: Kernel) -> None:
     """A kernel is known by its id, the beginning of it, or the name it was given."""
     assert find_kernel(known(AB1, AB2, ADA, TWIN), word) == kernel
+
+
+def test_a_kernel_of_a_connection() -> None:
+    """It is known the same ways, behind the connection's name; else it is a kernelspec there."""
+    far = Kernel("lab:ab9", name="distant", kernelspec="python3")
+    server = known(AB1, far)
+    for word in ("lab:ab9", "lab:ab", "lab:distant"):
+        assert find_kernels(server, [word, "ab1"]) == [far, AB1]
+        assert find_place(server, word) == far
+    assert find_place(server, "lab:python3") == "lab:python3"
+    with pytest.raises(NotFound, match="there are lab:ab9"):
+        find_kernel(server, "lab:")
 
 
 @pytest.mark.parametrize("word", ["ab", "twin", "a"])

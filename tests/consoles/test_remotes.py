@@ -295,6 +295,15 @@ async def test_a_command_there_is_stopped_and_typed_into(near: Server, far: Serv
         assert status == 202
         ended = await here.get(f"bridge/runs/{run['run']}?wait=60")
         assert (ended["status"], ended["exit_code"]) == ("cancelled", 130)
+        # One that waits for the shell over there is taken out of its queue.
+        await here.post(f"bridge/send/{name}", data=b"sleep 600\n")
+        await here.tail(name, "sleep 600\r\n")
+        run = await here.post("bridge/run", json=long, headers={"Prefer": "respond-async"})
+        assert (await here.get(f"bridge/runs/{run['run']}?wait=1"))["status"] == "queued"
+        status, _ = await here.ask("DELETE", f"bridge/runs/{run['run']}")
+        assert status == 202
+        ended = await here.get(f"bridge/runs/{run['run']}?wait=60")
+        assert (ended["status"], ended["exit_code"], ended["output"]) == ("cancelled", None, "")
         await here.ask("DELETE", f"bridge/consoles/{name}?purge=1")
 
 

@@ -279,6 +279,11 @@ async def test_the_authorizer_is_asked_for_connections_too(
             await bridge.get("/tail/lab:1"),
             await bridge.get("/consoles?conn=lab"),
             await bridge.post("/consoles?conn=lab", {}),
+            await bridge.post("/run", {"console": "lab:1", "command": "true"}),
+            await bridge.post("/run", {"console": "lab:", "command": "true"}),
+            await bridge.post("/send/lab:1", {}),
+            await bridge.delete("/consoles/lab:1"),
+            await bridge.handshake("/interact/lab:1"),
             await bridge.post(f"/environment/{kernel}", {}),
             *[
                 await bridge.handshake(f"/{seat}/{kernel}")

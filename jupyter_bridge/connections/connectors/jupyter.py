@@ -24,9 +24,10 @@ from jupyter_bridge.connections.connector import (
 )
 from jupyter_bridge.connections.connectors import jupyterapi
 from jupyter_bridge.connections.connectors.hub import Hub
-from jupyter_bridge.connections.connectors.jupyterlines import BridgeLine, KernelLine, TerminalLine
+from jupyter_bridge.connections.connectors.jupyterlines import BridgeLine, KernelLine
 from jupyter_bridge.connections.connectors.jupyterrun import BridgeRun
 from jupyter_bridge.connections.connectors.line import Socket, missing
+from jupyter_bridge.connections.connectors.terminalline import TerminalLine
 from jupyter_bridge.connections.outbound import Outbound
 from jupyter_bridge.connections.roles import Command, HasConsoles, HasKernels, Node
 from jupyter_bridge.problems import (

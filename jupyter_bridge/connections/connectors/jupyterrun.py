@@ -18,6 +18,8 @@ from jupyter_bridge.problems import Gone, NotFound, Problem, RemoteFailed, Timeo
 # The other side keeps what a run wrote for an hour.
 _GIVE_UP = 3600.0
 _PAUSES = (0.0, 0.1, 0.3, 1.0, 2.0, 5.0)
+# How often a queued command is looked at, at last; seconds.
+_LOOK_EVERY = 0.5
 # An answer that refuses is a sentence.
 _MAX_REFUSAL = 1 << 20
 
@@ -80,6 +82,9 @@ class BridgeRun(Command):
                 raise self._refused(Answer(response.status, response.headers, said))
             self._run = response.headers.get("Location", "").rpartition("/")[2] or self._run
             if method == "POST":
+                # Asked to queue, the other side answers before the command runs.
+                if self._ask.get("queue"):
+                    await self._begun()
                 yield "begun", {}
             async for line in _lines(response.content):
                 event = _decoded(line)
@@ -88,6 +93,13 @@ class BridgeRun(Command):
                     raise RemoteFailed(str(event["data"].get("message", "The run failed there.")))
                 yield str(event.get("event")), event.get("data") or {}
 
+    async def _begun(self) -> None:
+        """Wait until it is queued no longer."""
+        pause = 0.02
+        while (await self._tell("GET", f"bridge/runs/{self._run}")).get("status") == "queued":
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, _LOOK_EVERY)
+
     def _refused(self, answer: Answer) -> Problem:
         problem = jupyterapi.problem_of(answer, self._server.name)
         if self._run and isinstance(problem, NotFound):
@@ -95,19 +107,21 @@ class BridgeRun(Command):
         return problem
 
     async def stop(self) -> None:
-        if self._run:
-            await self._tell("DELETE", f"bridge/runs/{self._run}")
+        if not self._run:
+            raise Unavailable("The command is just being asked for.")
+        await self._tell("DELETE", f"bridge/runs/{self._run}")
 
     async def send_input(self, data: bytes) -> None:
         await self._tell("POST", f"bridge/runs/{self._run}/input", data)
 
-    async def _tell(self, method: str, path: str, body: bytes | None = None) -> None:
+    async def _tell(self, method: str, path: str, body: bytes | None = None) -> dict[str, Any]:
         server = self._server
         answer = await server.outbound.ask(
             method, server.url_of(quote(path)), headers=server.headers(), body=body
         )
         if answer.status >= 300:
             raise self._refused(answer)
+        return _decoded(answer.body) if answer.body.strip() else {}
 
 
 async def _lines(content: Any) -> AsyncIterator[bytes]:
