@@ -20,14 +20,10 @@ def test_another_server(near: Server, far: Server) -> None:
         assert terminal.wait() == 0
         assert far.token not in terminal.shown
     try:
-        # What other tests left there is none of ours.
-        before = {
-            c["name"] for c in json.loads(call(near, "consoles", "--conn", "lab", "--json").stdout)
-        }
+        before = live(near)
         done = call(near, "run", "-c", "lab:new", "--", "cd /tmp && echo hello")
         assert (done.returncode, done.stdout, done.stderr) == (0, "hello\n", "")
-        listed = json.loads(call(near, "consoles", "--conn", "lab", "--json").stdout)
-        (name,) = {c["name"] for c in listed} - before
+        (name,) = live(near) - before
         done = call(near, "run", "-c", name, "--", "pwd; false")
         assert (done.returncode, done.stdout) == (1, "/tmp\n")
         assert call(near, "send", name, "echo se''nt").returncode == 0
@@ -55,3 +51,9 @@ def test_another_server(near: Server, far: Server) -> None:
         assert call(near, "conn", "rm", "lab").returncode == 0
     done = call(near, "tail", "nowhere:1")
     assert (done.returncode, done.stderr) == (2, "No such connection: nowhere\n")
+
+
+def live(server: Server) -> set[str]:
+    """The live consoles of the connection; other tests may have left ended ones of its name."""
+    listed = json.loads(call(server, "consoles", "--conn", "lab", "--json").stdout)
+    return {console["name"] for console in listed if console["state"] == "live"}
