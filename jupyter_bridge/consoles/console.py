@@ -205,6 +205,16 @@ class Console:
         finally:
             self._waiters.discard(waiter)
 
+    def newest(self, max_bytes: int) -> bytes:
+        """The last of what it said, behind its last gap; reads the disk."""
+        end = self.end_offset
+        at, found = max(self.first_offset, end - max_bytes), b""
+        while at < end:
+            data = self.read(at, end - at)
+            found = found + data if data else b""
+            at = at + len(data) if data else max(at + 1, self.log.held(at))
+        return found
+
     def read(self, offset: int, max_bytes: int) -> bytes:
         """At most `max_bytes` from `offset` on, never across a gap (see `Log.read`).
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-import datetime
-import secrets
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -13,17 +11,16 @@ from typing import Any
 from weakref import WeakSet
 
 from jupyter_bridge import observe
-from jupyter_bridge.consoles.archive import Archive, Record
+from jupyter_bridge.consoles.archive import Archive
 from jupyter_bridge.consoles.console import Console
-from jupyter_bridge.consoles.journal import Journal
 from jupyter_bridge.consoles.remotes import Remotes
+from jupyter_bridge.consoles.shelf import Shelf
 from jupyter_bridge.consoles.sources.file import FileSource
 from jupyter_bridge.consoles.sources.remote import RemoteSource
 from jupyter_bridge.consoles.spawn import Wish, spawn
 from jupyter_bridge.consoles.terminals import attach
 from jupyter_bridge.problems import NotFound, Problem, Timeout, Unsupported
 from jupyter_bridge.seams import Exit, Source
-from jupyter_bridge.wire.times import from_iso, now, to_iso
 
 Provider = Callable[[str], Awaitable[Source]]
 
@@ -33,8 +30,6 @@ LINGER = 60.0
 END_SECONDS = 10.0
 # A line to a remote goes on from so much of what it gave before, bytes.
 RECALL_BYTES = 256 << 10
-# Unwritten bytes are looked at this often while a producer is paused; seconds.
-RELIEF_SECONDS = 0.01
 
 
 class Consoles:
@@ -56,7 +51,7 @@ class Consoles:
         on_ended: Callable[[Console], None] = lambda console: None,
         linger: float = LINGER,
     ) -> None:
-        self._archive = archive
+        self._shelf = Shelf(archive, on_ended=self._on_ended)
         self._root_dir = root_dir
         self._manager = manager
         self._kernels = kernels
@@ -66,53 +61,30 @@ class Consoles:
         self._allow_hidden = allow_hidden
         self._ended_hook = on_ended
         self._linger = linger
-        self._consoles: dict[str, Console] = {}
-        self._kept: dict[Console, tuple[Record, Journal]] = {}
         self._opening: dict[str, asyncio.Task[Console]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._timers: dict[Console, asyncio.TimerHandle] = {}
         # Whose line was closed here, while the thing itself goes on.
         self._left: WeakSet[Console] = WeakSet()
         observe.CONSOLES.set_function(
-            lambda: sum(console.state == "live" for console in self._consoles.values())
+            lambda: sum(console.state == "live" for console in self._shelf)
         )
         observe.CONSOLE_VIEWERS.set_function(
-            lambda: sum(len(console.viewers) for console in self._consoles.values())
+            lambda: sum(len(console.viewers) for console in self._shelf)
         )
 
     def load(self) -> None:
         """Take in the journals that earlier servers left; reads the disk, before the loop runs."""
-        for record, journal in self._archive.load():
-            about = record.about
-            if journal.first_offset == journal.end_offset:
-                self._archive.forget(record, journal)
-                continue
-            how = about.get("exit") or {}
-            console = Console(
-                str(about["name"]),
-                str(about.get("kind", "terminal")),
-                journal,
-                None,
-                title=str(about.get("title", "")),
-                started=_parsed(about["started"]),
-                exit=Exit(how.get("code"), how.get("signal")),
-            )
-            console.last_activity = _parsed(about["ended"]) or console.started
-            self._kept[console] = (record, journal)
-            self._make_room(console.name)
-            self._put(console)
+        self._shelf.load()
+
+    def __iter__(self) -> Iterator[Console]:
+        return iter(self._shelf)
 
     def attach(self) -> None:
         """Record also the terminals of a manager that `terminals.adopt` could not make its own."""
         manager = self._manager()
         if manager is not None:
             attach(manager, self.record)
-
-    def __iter__(self) -> Iterator[Console]:
-        for console, (record, _) in list(self._kept.items()):
-            if record.deleted:
-                self._forget(console)
-        return iter(list(self._consoles.values()))
 
     def models(self, connection: str | None = None) -> list[dict[str, Any]]:
         """Every console as lists show it, also those of connections that nobody has opened yet."""
@@ -140,7 +112,7 @@ class Consoles:
 
     def get(self, name: str) -> Console:
         """The console of this name, live or ended; raises NotFound."""
-        console = self._consoles.get(name)
+        console = self._shelf.find(name)
         if console is None:
             raise NotFound(
                 f"There is no console {name!r}.", consoles=[console.name for console in self]
@@ -152,7 +124,7 @@ class Consoles:
 
         What cannot be opened any more, or not now, can still be read, unless it is `to_write`.
         """
-        console = self._consoles.get(name)
+        console = self._shelf.find(name)
         if ":" not in name or (console is not None and console.state == "live"):
             return self.get(name)
         opening = self._opening.get(name)
@@ -173,8 +145,8 @@ class Consoles:
         kind, _, rest = name.partition(":")
         if kind == "file":
             file = await FileSource.find(self._root_dir, rest, allow_hidden=self._allow_hidden)
-            console = Console(name, "file", file.log, file, on_ended=self._on_file_ended)
-            self._put(console)
+            console = Console(name, "file", file.log, file, on_ended=self._shelf.forget)
+            self._shelf.put(console)
             await console.open()
             self._watch_seats(console)
             return console
@@ -184,12 +156,12 @@ class Consoles:
             return await self._open_remote(name, await self._remotes.source(kind, rest))
         else:
             raise NotFound(f"There is no console {name!r}.")
-        console = self._start(name, source)
+        console = self._shelf.start(name, source)
         try:
             await console.open()
         except BaseException:
             if console.first_offset == console.end_offset:
-                self._forget(console)
+                self._shelf.forget(console)
             raise
         self._watch_seats(console)
         return console
@@ -197,32 +169,29 @@ class Consoles:
     async def _open_remote(self, name: str, source: RemoteSource) -> Console:
         """A console of a connection. It stays open, and its journal goes on where it was left."""
         assert self._remotes is not None
-        old = self._consoles.get(name)
+        old = self._shelf.find(name)
         # The thing itself has ended: if there is one of its name, it is another one.
-        is_new = old is not None and old in self._kept and "exit" in self._kept[old][0].about
+        is_new = old is not None and self._shelf.has_ended(old)
         if is_new:
             await self._remotes.check(*name.split(":", 1))
-            self._make_room(name)
+            self._shelf.make_room(name)
         elif old is not None:
-            source.recall(await asyncio.to_thread(_end_of, old))
-        console = self._start(name, source, goes_on=True)
+            source.recall(await asyncio.to_thread(old.newest, RECALL_BYTES))
+        console = self._shelf.start(name, source, goes_on=True)
         try:
             await console.open()
         except BaseException:
             if console.first_offset == console.end_offset:
-                self._forget(console)
+                self._shelf.forget(console)
                 if old is not None and is_new:
-                    self._consoles.pop(old.name, None)
-                    old.name = name
-                    self._put(old)
+                    self._shelf.give_back(old, name)
             raise
-        console.title = source.title
-        self._kept[console][0].about["title"] = source.title
+        self._shelf.retitle(console, source.title)
         return console
 
     def leave(self, connection: str) -> None:
         """Close every console of a connection that is left; it can be opened again."""
-        for console in list(self._consoles.values()):
+        for console in self._shelf:
             source = console.source
             if not isinstance(source, RemoteSource) or console.state == "ended":
                 continue
@@ -231,99 +200,18 @@ class Consoles:
 
     def record(self, name: str, source: Source) -> None:
         """Keep what a terminal says from now on; a name that was used before begins anew."""
-        self._make_room(name)
-        console = self._start(name, source)
+        self._shelf.make_room(name)
+        console = self._shelf.start(name, source)
         task = asyncio.ensure_future(console.open())
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    def _start(self, name: str, source: Source, *, goes_on: bool = False) -> Console:
-        """A live console with a journal: a new one, or that of a console which goes on.
-
-        A source that `goes_on` tells itself what is missing.
-        """
-        old = self._consoles.get(name)
-        if old is not None and old in self._kept:
-            record, journal = self._kept.pop(old)
-            record.about.pop("ended", None)
-            if not goes_on:
-                journal.skip(1)  # nobody knows what it said meanwhile
-        else:
-            about = {
-                "name": name,
-                "kind": source.kind,
-                "title": source.title,
-                "epoch": secrets.token_hex(6),
-                "started": to_iso(now()),
-            }
-            record, journal = self._archive.create(about)
-        output = observe.CONSOLE_BYTES.labels(source.kind)
-
-        def on_output(data: bytes) -> None:
-            journal.append(data)
-            self._archive.poke(journal.backlog)
-            output.inc(len(data))
-            if journal.congested:
-                self._pause(source, journal)
-
-        console = Console(
-            name,
-            source.kind,
-            journal,
-            source,
-            title=source.title,
-            started=_parsed(record.about["started"]),
-            on_output=on_output,
-            on_gap=journal.skip,
-            on_ended=self._on_ended,
-        )
-        self._kept[console] = (record, journal)
-        self._put(console)
-        return console
-
-    def _pause(self, source: Source, journal: Journal) -> None:
-        """The disk is behind: stop the producer until it has caught up."""
-
-        def relieve() -> None:
-            if journal.congested:
-                loop.call_later(RELIEF_SECONDS, relieve)
-            else:
-                source.resume()
-
-        loop = asyncio.get_running_loop()
-        source.pause()
-        loop.call_later(RELIEF_SECONDS, relieve)
-
-    def _put(self, console: Console) -> None:
-        self._consoles[console.name] = console
-
-    def _make_room(self, name: str) -> None:
-        """A console whose name is taken over is kept under its name and epoch."""
-        old = self._consoles.pop(name, None)
-        if old is not None:
-            old.name = f"{name}~{old.epoch}"
-            self._consoles[old.name] = old
-
     def _on_ended(self, console: Console) -> None:
-        record, journal = self._kept[console]
-        record.about["ended"] = to_iso(now())
-        if console not in self._left:
-            how = console.exit or Exit()
-            record.about["exit"] = {"code": how.code, "signal": how.signal}
-        self._archive.end(record, journal)
-        if isinstance(console.source, RemoteSource) and console not in self._left:
+        is_over = console not in self._left
+        self._shelf.end(console, (console.exit or Exit()) if is_over else None)
+        if isinstance(console.source, RemoteSource) and is_over:
             self._close_source(console.source)
         self._ended_hook(console)
-
-    def _on_file_ended(self, console: Console) -> None:
-        self._forget(console)
-
-    def _forget(self, console: Console) -> None:
-        if self._consoles.get(console.name) is console:
-            del self._consoles[console.name]
-        kept = self._kept.pop(console, None)
-        if kept is not None and not kept[0].deleted:
-            self._archive.forget(*kept)
 
     # Consoles that are open only while somebody looks
 
@@ -388,7 +276,7 @@ class Consoles:
             except asyncio.TimeoutError:
                 raise Timeout(f"Console {name!r} has not ended within {END_SECONDS:g} s.") from None
         if purge:
-            self._forget(console)
+            self._shelf.forget(console)
 
     def _is_remote(self, name: str) -> bool:
         kind, colon, _ = name.partition(":")
@@ -408,28 +296,10 @@ class Consoles:
         for task in [*self._opening.values(), *self._tasks]:
             task.cancel()
         self._ended_hook = lambda console: None
-        for console in list(self._consoles.values()):
+        for console in self._shelf:
             if console.source is not None and console.state == "live":
                 if isinstance(console.source, RemoteSource):
                     self._left.add(console)
                 console.on_end(Exit())
                 await console.source.close()
-        await asyncio.to_thread(self._archive.stop)
-
-
-def _end_of(console: Console) -> bytes:
-    """The last of what it said, behind its last gap; reads the disk."""
-    end = console.end_offset
-    at, found = max(console.first_offset, end - RECALL_BYTES), b""
-    while at < end:
-        data = console.read(at, end - at)
-        found = found + data if data else b""
-        at = at + len(data) if data else max(at + 1, console.log.held(at))
-    return found
-
-
-def _parsed(text: Any) -> datetime.datetime | None:
-    try:
-        return from_iso(str(text))
-    except ValueError:
-        return None
+        await asyncio.to_thread(self._shelf.stop)
