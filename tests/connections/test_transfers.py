@@ -295,6 +295,7 @@ def test_a_cancel_does_not_wait_for_the_remote(
 ) -> None:
     """With nothing left on disk, nor registered, while the server is silent."""
     simulator.knobs.api = api
+    simulator.knobs.latency = 0.5  # it must not be over before it is seen to have begun
     source = tmp_path / "big"
     source.write_bytes(bytes(100 << 20))
     made = simulator.store.add({"big": source})
