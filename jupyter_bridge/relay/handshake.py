@@ -2,9 +2,9 @@
 
 A subscription to iopub takes effect some time after connecting; until then what the kernel says is
 lost. So kernel_info is requested, again and again, until its reply and something on iopub have come
-(its status messages, or the welcome that newer kernels send to every new subscriber). The reply has
-to come on shell, where code will be run, unless the kernel is at work there; and the line has to be
-complete: a question on stdin is lost too if nobody is connected.
+(its status messages, or the welcome that newer kernels send to every new subscriber). It is asked
+on shell, where code will be run, or on control while the kernel is at work there; and the line has
+to be complete: a question on stdin is lost too if nobody is connected.
 """
 
 from __future__ import annotations
@@ -78,8 +78,8 @@ class Handshake:
         start, pause = loop.time(), NUDGE_FIRST
         while True:
             busy = is_busy()
-            for channel in (CONTROL,) if busy else (CONTROL, SHELL):
-                self._ask(channel)
+            # Not on control as well: some kernels stumble over what comes there while they start.
+            self._ask(CONTROL if busy else SHELL)
             heard = await self._wait(busy, pause)
             waited = loop.time() - start
             if heard or (busy and waited > BUSY_PATIENCE):
@@ -106,10 +106,10 @@ class Handshake:
 
     def _missing(self, busy: bool) -> str:
         """The first channel on which the kernel is still to be heard; empty if there is none."""
+        if not self._heard & ({SHELL, CONTROL} if busy else {SHELL}):
+            return CONTROL if busy else SHELL
         if IOPUB not in self._heard:
             return IOPUB
-        if SHELL not in self._heard and not (busy and CONTROL in self._heard):
-            return SHELL
         return "" if self._is_complete() else STDIN
 
     def _ask(self, channel: str) -> None:
