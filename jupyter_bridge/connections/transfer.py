@@ -113,6 +113,7 @@ class Transfer(ABC):
         self._samples: deque[tuple[float, int]] = deque()
         self._task: asyncio.Task[None] | None = None
         self._changed = asyncio.Event()
+        self._saving = asyncio.Lock()
 
     @property
     def id(self) -> str:
@@ -231,34 +232,39 @@ class Transfer(ABC):
 
     async def save(self) -> None:
         """Write down what it is about, for another process."""
-        data = msgspec.json.encode(self.job)
-        try:
-            await asyncio.to_thread(_write, self.folder / "transfer.json", data)
-        except OSError as error:
-            raise translate(error) from error
+        async with self._saving:
+            data = msgspec.json.encode(self.job)
+            try:
+                await asyncio.to_thread(_write, self.folder / "transfer.json", data)
+            except OSError as error:
+                raise translate(error) from error
 
     # -- below ---------------------------------------------------------------------------------
 
     async def _run(self, place: asyncio.Semaphore) -> None:
+        state, problem = "done", None
         try:
             async with place:
                 self._enter("running")
                 await self.save()
                 await self._tries()
-            self._enter("done")
         except asyncio.CancelledError:
+            self._task = None
             raise
-        except NeedsLogin as problem:
-            self._end("paused", problem)
-        except Problem as problem:
-            self._end("failed", problem)
+        except NeedsLogin as error:
+            state, problem = "paused", error.to_json()
+        except Problem as error:
+            state, problem = "failed", error.to_json()
         except Exception as error:
             self.connection.connector.context.log.exception("The transfer %s failed", self.id)
-            self._end("failed", RemoteFailed(f"The transfer failed ({type(error).__name__})."))
-        finally:
-            self._task = None
-        await self.save()
+            told = RemoteFailed(f"The transfer failed ({type(error).__name__}).")
+            state, problem = "failed", told.to_json()
+        # Before anybody hears of the end, who may begin it anew at once.
         await asyncio.to_thread(self.pieces.close)
+        self._task = None
+        self.job.problem = problem
+        self._enter(state)
+        await self.save()
 
     async def _tries(self) -> None:
         """Work, and again after a while, as long as something new comes of it."""
@@ -287,10 +293,6 @@ class Transfer(ABC):
         self._enter(state)
         await self._stopped()
         await self.save()
-
-    def _end(self, state: str, problem: Problem) -> None:
-        self.job.problem = problem.to_json()
-        self._enter(state)
 
     def _enter(self, state: str) -> None:
         before, self.job.state = self.job.state, state
