@@ -133,7 +133,12 @@ class Line:
         self._over = True
 
     async def say(self, frame: str | bytes) -> None:
-        """Send now, wait until it is on its way; Unavailable while the line is broken."""
+        """Send now, behind what was posted, and wait until it is on its way.
+
+        Raises Unavailable while the line is broken.
+        """
+        if self._writing is not None:
+            await asyncio.wait({self._writing})
         socket = self._socket
         if socket is None or socket.closed:
             raise Unavailable("The line to the remote is broken; it is being mended.")
