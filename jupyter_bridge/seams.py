@@ -68,6 +68,9 @@ class Source(ABC):
 
     kind = "remote"
     title = ""
+    # Whether it is a terminal with a shell in it that nobody on the other side types commands for:
+    # then a run is typed through the line (consoles/typedonline.py).
+    has_shell = False
 
     @property
     def offset(self) -> int | None:

@@ -328,17 +328,16 @@ async def test_a_command_there_outlives_a_broken_line(near: Server, tmp_path: Pa
         far.stop()
 
 
-async def test_a_plain_server_cannot_run(near: Server, plain: Server) -> None:
-    """Without a bridge there nobody knows a command's end: that is told, and nothing typed."""
-    async with caller(near) as here:
-        await here.connect("lab", plain.url, plain.token)
-        name = await open_there(here)
-        body = {"console": name, "command": "echo nev''er"}
+async def test_a_console_service_cannot_run(near: Server) -> None:
+    """Nobody knows what reads a node's lines: that is told, with what to do, and nothing typed."""
+    async with CrayDouble(["x1"]) as service, caller(near) as here:
+        await here.connect("cray", service.url, "good", kind="console", nodes=["x1"])
+        body = {"console": "cray:x1", "command": "echo nev''er"}
         status, problem = await here.ask("POST", "bridge/run", json=body)
         assert (status, problem["error"]) == (501, "unsupported")
-        await here.post(f"bridge/send/{name}", data=b"echo typ''ed\n")
-        assert "nev''er" not in await here.tail(name, "typed\r\n")
-        await here.ask("DELETE", f"bridge/consoles/{name}?purge=1")
+        assert "send" in problem["message"]
+        assert "until" in problem["message"]
+        assert service.nodes["x1"].typed == []
 
 
 async def running(here: Caller, run: str, then: Any = None) -> None:

@@ -32,6 +32,7 @@ class TerminalLine(Source):
     """
 
     kind = "remote"
+    has_shell = True
 
     def __init__(self, server: Server, name: str) -> None:
         self._server = server
