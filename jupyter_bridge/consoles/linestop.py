@@ -24,7 +24,8 @@ BESIDE_SECONDS = 20.0
 
 # `ps` is not everywhere, /proc neither. No history is to have it.
 _KILL = (
-    ' unset HISTFILE; exec /bin/sh -c \'g=$(ps -o tpgid= -p {pid}||{{ set -- $(sed "s/.*) //" /proc/{pid}/stat);'
+    " unset HISTFILE; exec /bin/sh -c 'g=$(ps -o tpgid= -p {pid}||"
+    '{{ set -- $(sed "s/.*) //" /proc/{pid}/stat);'
     "echo $6;}});kill -s {name} -- -$(echo $g)'\r"
 )
 

@@ -125,7 +125,8 @@ class Wrapping:
         status = "$?" if self.status is None else self.status
         parting = f"; __jb_w={quote(self.dialect, self.parting)}" if self.parting else ""
         check = f'[ "${{__jb_v-}}" = {self.version} ] || . {integration}'
-        return f"__jb_s={status}{parting}; {check}\n"
+        trap = "; __jb_trap" if self.parting and self.dialect == "bash" else ""
+        return f"__jb_s={status}{parting}; {check}{trap}\n"
 
     def _command(self) -> str:
         name = {"bash": "\\builtin", "zsh": "\\builtin"}.get(self.dialect, "\\command")
