@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import shutil
+import subprocess
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -14,10 +15,12 @@ from typing import Any
 import pytest
 
 from tests.conftest import Server
-from tests.joined import PATIENCE, Caller, caller, start_plain
+from tests.joined import PATIENCE, Caller, caller, cut_off, start_plain
 
+from .fuzzing import Outcome, cases, expected
 from .running import SHELLS, needs
 
+SEED = 20261128
 STATUS = {"fish": "$status"}
 SYNTAX = {"bash": 2, "dash": 2, "zsh": 126, "fish": 123}
 LOOP = {"fish": "while true; end"}
@@ -88,9 +91,11 @@ class Desk:
 
 
 @asynccontextmanager
-async def desk(near: Server, server: Server, home: Path) -> AsyncIterator[Desk]:
+async def desk(
+    near: Server, server: Server, home: Path, address: str | None = None
+) -> AsyncIterator[Desk]:
     async with caller(near) as here:
-        await here.connect("lab", server.url, server.token)
+        await here.connect("lab", address or server.url, server.token)
         opened = Desk(here, home)
         try:
             yield opened
@@ -364,3 +369,135 @@ class TestBash:
             assert ran["output"] == "a\ufffdb"
             ran = await d.run("printf 'a\\377b'", output="split")
             assert base64.b64decode(ran["stdout_base64"]) == b"a\xffb"
+
+    async def test_what_comes_between_is_noticed(
+        self, near: Server, bashed: tuple[Server, Path]
+    ) -> None:
+        """What somebody else types while a run is handed over costs it nothing but time."""
+        async with desk(near, *bashed) as d:
+            await d.run("true")
+            long = "echo '" + "x" * 200_000 + "' | cksum"
+            run = asyncio.ensure_future(d.run(long))
+            for _ in range(20):
+                await asyncio.sleep(0.01)
+                await d.type(b"y")
+            ran = await run
+            assert ran["exit_code"] == 0
+            words = subprocess.run(["cksum"], input=b"x" * 200_000 + b"\n", capture_output=True)
+            assert ran["output"] == words.stdout.decode()
+
+
+async def test_subprocess_agrees(near: Server, bashed: tuple[Server, Path]) -> None:
+    """Random commands: never a wrong status, and never a wrong byte that text can hold."""
+    wrong = []
+    async with desk(near, *bashed) as d:
+        await d.run("set +H; HISTCONTROL=ignorespace")
+        for case in cases(SEED, 60):
+            wanted = await asyncio.to_thread(expected, case)
+            mode = "split" if case.split else "tty"
+            more = {"output": mode, "stdin": case.stdin}
+            if case.cancel:
+                run = await d.start(case.command, **more)
+                if not case.split:
+                    await d.wrote(run, wanted.output.decode())
+                else:
+                    await asyncio.sleep(0.5)
+                ran = await d.stop(run)
+            else:
+                ran = await d.run(case.command, **more)
+            if ran["status"] == "session-closed":
+                d.console = "lab:new"
+            found = Outcome(ran["exit_code"], b"")
+            if case.split:
+                found = Outcome(found.status, exact(ran, "stdout"), exact(ran, "stderr"))
+            elif case.output:
+                # As the host over there decodes it.
+                text = wanted.output.replace(b"\n", b"\r\n").decode(errors="replace")
+                wanted = Outcome(wanted.status, text.replace("\r\n", "\n").encode())
+                found = Outcome(found.status, ran["output"].encode())
+            if case.cancel:  # the line of the prompt, and the terminal's own ^C
+                text = found.output.removesuffix(b"\n").removesuffix(b"^C")
+                found = Outcome(found.status, text.rstrip(b"\n") + b"\n")
+            if found != wanted:
+                wrong.append(f"{case}\n  found  {found}\n  wanted {wanted}\n  {ran}")
+    assert not wrong, "\n\n".join(wrong)
+
+
+def exact(ran: dict[str, Any], stream: str) -> bytes:
+    data = ran.get(f"{stream}_base64")
+    return base64.b64decode(data) if data else str(ran[stream]).encode()
+
+
+class TestBrokenLines:
+    async def test_output_over_breaks(self, near: Server, tmp_path: Path) -> None:
+        """A line that breaks and is mended loses no byte of a run that goes on meanwhile."""
+        server, home = plain_with("bash", tmp_path)
+        try:
+            async with cut_off(server) as (address, cut), desk(near, server, home, address) as d:
+                await d.run("true")
+                command = "for i in $(seq 100); do echo line-$i; sleep 0.03; done; (exit 4)"
+                run = await d.start(command)
+                for number in (5, 40, 70):
+                    await d.wrote(run, f"line-{number}\n")
+                    cut()
+                ran = await d.ended(run)
+                assert (ran["status"], ran["exit_code"]) == ("done", 4)
+                lines = "".join(f"line-{number}\n" for number in range(1, 101))
+                assert ran["truncated"] or ran["output"] == lines
+                assert set(ran["output"].splitlines()) <= set(lines.splitlines())
+                assert (await d.run("echo on"))["output"] == "on\n"
+        finally:
+            server.stop()
+
+    async def test_a_break_while_handing_over(self, near: Server, tmp_path: Path) -> None:
+        """A line that breaks before the command is typed is waited for; it is run once."""
+        server, home = plain_with("bash", tmp_path)
+        try:
+            async with cut_off(server) as (address, cut), desk(near, server, home, address) as d:
+                await d.run("n=0")
+                for delay in (0.0, 0.05, 0.1, 0.2):
+                    command = f"n=$((n+1)); : {'x' * 300_000}; echo $n"
+                    running = asyncio.ensure_future(
+                        d.here.ask(
+                            "POST",
+                            "bridge/run",
+                            json={"console": d.console, "command": command, "queue": True},
+                        )
+                    )
+                    await asyncio.sleep(delay)
+                    cut()
+                    status, ran = await running
+                    if status != 200:  # it broke just when the line was typed
+                        assert (status, ran["error"]) in (
+                            (502, "remote-failed"),
+                            (503, "unavailable"),
+                        )
+                    else:
+                        assert (ran["status"], ran["exit_code"]) == ("done", 0), ran
+                said = (await d.run("echo $n"))["output"]
+                assert said.strip().isdecimal()
+                assert int(said) <= 4
+        finally:
+            server.stop()
+
+    async def test_a_server_that_dies(self, near: Server, tmp_path: Path) -> None:
+        """The end of the other side ends the run: nobody knows its status, and none is made up."""
+        server, home = plain_with("bash", tmp_path)
+        address = server.url
+        port = int(address.rstrip("/").rpartition(":")[2])
+        again = None
+        try:
+            async with desk(near, server, home) as d:
+                run = await d.start("echo begun; sleep 600")
+                await d.wrote(run, "begun\n")
+                server.process.kill()
+                server.process.wait()
+                ran = await d.stop(run)
+                told = (ran["status"], ran["exit_code"], ran["output"])
+                assert told == ("cancelled", None, "begun\n")
+                shell = {"SHELL": needs("bash"), "HOME": str(home), "JUPYTER_TOKEN": server.token}
+                again = start_plain(tmp_path, env=shell, port=port)
+        finally:
+            for one in (server, again):
+                if one is not None:
+                    one.stop()
