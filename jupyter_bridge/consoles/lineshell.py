@@ -14,7 +14,7 @@ import uuid
 from collections.abc import Callable, Mapping
 
 from jupyter_bridge.consoles.console import Console
-from jupyter_bridge.problems import Busy, Gone, RemoteFailed, Unavailable
+from jupyter_bridge.problems import Busy, Gone, Problem, RemoteFailed, Unavailable
 from jupyter_bridge.wire import ansi, handover
 from jupyter_bridge.wire.handover import Missing, Reader, Received
 
@@ -41,8 +41,11 @@ _INTERRUPT = b"\x03"
 _EDITOR = re.compile(rb"\x1b\[\?2004([hl])")
 _SCREEN = re.compile(rb"\x1b\[\?(?:1049|1047|47)([hl])")
 _PROMPT = re.compile("[$#%>\u276f\u279c\u00bb\u03bb]\\s*$")
-# Line editors that are no shell's: Python, IPython, pdb; and a shell in the midst of a command.
-_OTHER = re.compile(r"(>>>|^\.\.\.|In \[\d+\]:|\((Pdb|gdb)\)|\w(sql|lite|ftp|mongo)?>|^>)\s*$")
+# Who asks for a line and is no shell, or no POSIX one: Python, IPython, pdb, `sqlite>`, PowerShell;
+# and a shell in the midst of a command.
+_OTHER = re.compile(
+    r"(>>>|^\.\.\.|In \[\d+\]:|\((Pdb|gdb)\)|^\w*>|^irb.*>|^MariaDB.*>|^PS .*>)\s*$"
+)
 
 
 class LineShell:
@@ -54,8 +57,8 @@ class LineShell:
         # The folder over there, and which of the files that stay are in it.
         self._folder: str | None = None
         self._there: set[str] = set()
-        # The shell showed its prompt, and nothing was said since: the console's end then.
-        self._prompt_end: int | None = None
+        # The shell showed its prompt: the console's end then, and how often had been typed.
+        self._prompt: tuple[int, int] | None = None
         self.pid: int | None = None
 
     # -- is it at its prompt? ------------------------------------------------------------------
@@ -68,7 +71,7 @@ class LineShell:
         """
         console = self._console
         until = None if patience is None else self._loop.time() + patience
-        while self._prompt_end != console.end_offset or console.state == "ended":
+        while self._prompt != self._now() or console.state == "ended":
             await self.settle(1.0)
             if console.state == "ended":
                 raise Gone(f"Console {console.name!r} ended before the command was typed.")
@@ -97,9 +100,11 @@ class LineShell:
         edits = _last(_EDITOR, said) == b"h"
         if not edits and not last.strip():
             return False
-        await self._console.write(_KEYS)
-        await self._more(start, REACTION)
-        await self._console.write(KILL_LINE)
+        try:
+            await self._console.write(_KEYS)
+            await self._more(start, REACTION)
+        finally:
+            await self._console.write(KILL_LINE)
         await self.settle(REACTION)
         seen = b""
         while data := self._console.read(start + len(seen), LOOK_BYTES):
@@ -108,7 +113,9 @@ class LineShell:
             return False
         in_line_mode = b"^E" in seen or b"\x05" in seen
         found = edits or bool(_PROMPT.search(last)) or not in_line_mode
-        self._prompt_end = self._console.end_offset if found else None
+        # Whatever was typed just before shows only now.
+        found = found and b"\n" not in seen and _last(_EDITOR, seen) != b"l"
+        self._prompt = self._now() if found else None
         return found
 
     def shows_prompt(self, said: bytes, *, edits: bool) -> bool:
@@ -120,7 +127,10 @@ class LineShell:
 
     def at_prompt_now(self) -> None:
         """The shell has shown its prompt, and nobody typed since."""
-        self._prompt_end = self._console.end_offset
+        self._prompt = self._now()
+
+    def _now(self) -> tuple[int, int]:
+        return self._console.end_offset, self._console.typed
 
     # -- giving it files -----------------------------------------------------------------------
 
@@ -159,7 +169,7 @@ class LineShell:
     ) -> Reader | None:
         """None where it failed in a way that may pass."""
         nonce, start = uuid.uuid4().hex, self._console.end_offset
-        self._prompt_end = None
+        self._prompt = None
         await self._console.write(handover.opening(nonce, self._folder))
         mark = await self._hear(nonce, start, (Reader, Missing))
         if isinstance(mark, Missing):
@@ -180,9 +190,14 @@ class LineShell:
         kept = keep(mark)
         new = {name: kept[name] for name in kept if name not in self._there}
         all_ = {**new, **files(mark)}
-        for piece in handover.pieces(all_):
-            await self._console.write(piece)
-        said = await self._hear(nonce, start, (Received,), patience=TAKE_PATIENCE * 4)
+        try:
+            for piece in handover.pieces(all_):
+                await self._console.write(piece)
+            said = await self._hear(nonce, start, (Received,), patience=TAKE_PATIENCE * 4)
+        except asyncio.CancelledError:
+            with contextlib.suppress(Problem):
+                await self._console.write(_INTERRUPT)
+            raise
         if not isinstance(said, Received) or said.cksum != handover.cksum(b"".join(all_.values())):
             await self._console.write(_INTERRUPT)
             await self.settle(REACTION)

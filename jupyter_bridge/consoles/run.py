@@ -30,6 +30,8 @@ from jupyter_bridge.wire.times import now, to_iso
 
 # A prompt that is drawn just now is not "busy", seconds.
 PROMPT_GRACE = 0.3
+# ... nor one that has its way to come.
+LINE_GRACE = 1.0
 # A login shell may load modules, conda and a prompt framework before its first prompt, seconds.
 START_PATIENCE = 30.0
 # One event of a stream.
@@ -144,7 +146,8 @@ class Run:
                 if self.body.queue and not self._fresh:
                     patience = None
                 else:
-                    patience = START_PATIENCE if self._fresh else PROMPT_GRACE
+                    grace = LINE_GRACE if isinstance(self._shell, LineShell) else PROMPT_GRACE
+                    patience = START_PATIENCE if self._fresh else grace
                 await self._shell.wait_for_prompt(patience)
                 self._at_work = True
                 await self._typed.perform()

@@ -62,8 +62,10 @@ class TypedOnLine(Followed):
                 task.cancel()
             await asyncio.wait({follow, look})
         if self._ready and not self._nobody_follows:
+            typed = self._console.typed
             await self._shell.settle(1.0, DRAWN)
-            self._shell.at_prompt_now()
+            if typed == self._console.typed:
+                self._shell.at_prompt_now()
 
     def close(self) -> None:
         """Nothing is held: the folder over there goes with its shell."""

@@ -20,6 +20,7 @@ that what somebody else types meanwhile is noticed:
 
     ESC ] 133 ; U ; jb=<nonce> ; <cksum> <size> BEL      or N, where there is no such folder
 
+When no line comes for 30 s, or an interrupt, it gives the terminal back.
 A watcher stays behind that removes the folder when the shell has ended, whatever became of the
 line. The files of one run have digits as names, and are gone when the next ones come.
 """
@@ -48,9 +49,9 @@ RECEIVER = (
     'cd "$d"||{ m N "$d";exit 0;};'
     'trap "stty $t" EXIT;trap "exit 130" INT TERM;'
     "rm -f [0-9]*;stty -echo icanon icrnl;"
-    "(sleep 30;kill $$) </dev/null >/dev/null& w=$!;"
+    "(i=0;while [ $i -lt 30 ];do sleep 1;i=$((i+1));done;kill $$) </dev/null >/dev/null& w=$!;"
     'm H "$k;$PPID;$PWD";'
-    "while IFS= read -r l;do kill $w;case $l in "
+    'while IFS= read -r l;do [ -z "$w" ]||{ kill $w;w=;};case $l in '
     ':*)printf %b "${l#:}";;">"*)exec >"${l#>}";;*)break;;esac;done;'
     'exec >/dev/tty;m U "$(cat ${l#=}|cksum)"'
 )

@@ -252,7 +252,8 @@ end
 _BYE = r"""
 __jb_bye() {
   __jb_s=$?
-  [ -z "${__jb_n-}" ] || __jb_end "$__jb_s" '!'
+  # zsh calls this in the subshell of an `if`, too.
+  case ${__jb_n:+${ZSH_SUBSHELL-0}} in 0) __jb_end "$__jb_s" '!' ;; esac
   return "$__jb_s"
 }
 """
