@@ -40,6 +40,7 @@ _INTERRUPT = b"\x03"
 
 _EDITOR = re.compile(rb"\x1b\[\?2004([hl])")
 _SCREEN = re.compile(rb"\x1b\[\?(?:1049|1047|47)([hl])")
+_TAKEN_BACK = re.compile("^\b+|[^\b]\b")
 _PROMPT = re.compile("[$#%>\u276f\u279c\u00bb\u03bb]\\s*$")
 # Who asks for a line and is no shell, or no POSIX one: Python, IPython, pdb, `sqlite>`, PowerShell;
 # and a shell in the midst of a command.
@@ -260,7 +261,10 @@ class LineShell:
 def _last_line(said: bytes) -> str:
     """The text of the screen's last line, as far as it can be told without a screen."""
     text = ansi.strip(said.replace(b"\r\n", b"\n")).decode("utf-8", "replace")
-    return text.rpartition("\n")[2].rpartition("\r")[2]
+    text = text.rpartition("\n")[2].rpartition("\r")[2].replace("\x07", "")
+    while "\b" in text:
+        text = _TAKEN_BACK.sub("", text)
+    return text
 
 
 def _last(pattern: re.Pattern[bytes], data: bytes) -> bytes | None:

@@ -11,7 +11,7 @@ import contextlib
 from typing import Protocol
 
 from jupyter_bridge.consoles.console import Console
-from jupyter_bridge.consoles.lineshell import LineShell
+from jupyter_bridge.consoles.lineshell import LOOK_BYTES, LineShell
 from jupyter_bridge.consoles.sources.remote import RemoteSource
 from jupyter_bridge.problems import Problem
 
@@ -19,6 +19,9 @@ from jupyter_bridge.problems import Problem
 INTERRUPTS = (1.0, 1.5)
 # Then these, each with its grace; a text of many commands goes on with the next one. Seconds.
 SIGNALS = (("TERM", 2.0), ("KILL", 1.0), ("KILL", 1.0), ("KILL", 1.0))
+# A shell that seems to be at its prompt is asked how the command ended: that may take so long,
+# and then only the shell could be hit. Seconds.
+ASKING = 10.0
 # Opening a terminal there, typing a line and waiting for its end may take so long, seconds.
 BESIDE_SECONDS = 20.0
 
@@ -62,13 +65,16 @@ class LineStop:
 
     async def _go(self) -> None:
         for grace in INTERRUPTS:
-            self.interrupted = True
-            with contextlib.suppress(Problem):
-                await self._console.write(b"\x03")
-                self.last = "SIGINT"
+            if not self.interrupted or not await self._at_prompt():
+                self.interrupted = True
+                with contextlib.suppress(Problem):
+                    await self._console.write(b"\x03")
+                    self.last = "SIGINT"
             if await self._over(grace):
                 return
         for name, grace in SIGNALS:
+            if await self._at_prompt() and await self._over(ASKING):
+                return
             before, self.last = self.last, f"SIG{name}"
             try:
                 await asyncio.wait_for(self._send(name), BESIDE_SECONDS)
@@ -77,6 +83,10 @@ class LineStop:
             if await self._over(grace):
                 return
         self._run.on_unreachable()
+
+    async def _at_prompt(self) -> bool:
+        said = await asyncio.to_thread(self._console.newest, LOOK_BYTES)
+        return self._shell.shows_prompt(said, edits=False)
 
     async def _send(self, name: str) -> None:
         source = self._console.source

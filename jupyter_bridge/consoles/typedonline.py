@@ -24,6 +24,9 @@ LOOK_EVERY = 0.25
 ASK_AFTER = 0.7
 PROMPT_AFTER = 1.5
 ASKS = 3
+# Somebody's key may come between while a prompt is looked at: again, so often, after this; seconds.
+LOOKS = 3
+LOOK_AGAIN = 1.5
 # A shell that said how it leaves, and is there still, was a nested one; seconds.
 LEAVE_AFTER = 1.5
 
@@ -40,7 +43,8 @@ class TypedOnLine(Followed):
         self._parted = Parted(self._nonce)
         self._wrapping: Wrapping | None = None
         self._asking = b""
-        self._looked_at = 0
+        # The console's end at the last look at its prompt, and how often it was looked at.
+        self._looked_at = self._looks = 0
 
     async def perform(self) -> None:
         await self._shell.hand_over(self._to_keep, self._to_run)
@@ -172,10 +176,14 @@ class TypedOnLine(Followed):
             return False
         end = self._console.end_offset
         if end == self._looked_at:
-            return False
-        self._looked_at = end
+            if self._looks == LOOKS or silent < self._looks * LOOK_AGAIN:
+                return False
+            self._looks += 1
+        else:
+            self._looks = 1
         said = await asyncio.to_thread(self._console.newest, min(end - start, LOOK_BYTES))
         if not self._shell.shows_prompt(said, edits=not lost):
+            self._looked_at, self._looks = end, LOOKS
             return False
         cut, self._cut = self._cut, end if self._cut is None else self._cut
         found = await self._shell.at_prompt()

@@ -74,7 +74,9 @@ def opening(nonce: str, folder: str | None) -> bytes:
 
     It begins with a space, which most histories leave out.
     """
-    tell = f"""jb={nonce} '\\' "${{BASH_VERSION:+b}}${{ZSH_VERSION:+z}}$?" ' "f$status" \\'"""
+    # zsh's own status after an interrupted run may be another one than it should be (ZSH there).
+    posix = "${BASH_VERSION:+b}${ZSH_VERSION:+z}${__jb_k:-$?}"
+    tell = f"""jb={nonce} '\\' "{posix}" ' "f$status" \\'"""
     if folder is None:
         return f" /bin/sh -c '{RECEIVER}' jb-hand {tell}\r".encode()
     # Paths that need no quoting are the same in every shell; others are not used again.
