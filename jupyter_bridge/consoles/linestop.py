@@ -72,9 +72,9 @@ class LineStop:
                     self.last = "SIGINT"
             if await self._over(grace):
                 return
+        if await self._at_prompt() and await self._over(ASKING):
+            return
         for name, grace in SIGNALS:
-            if await self._at_prompt() and await self._over(ASKING):
-                return
             before, self.last = self.last, f"SIG{name}"
             try:
                 await asyncio.wait_for(self._send(name), BESIDE_SECONDS)
