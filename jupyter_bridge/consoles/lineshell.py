@@ -14,6 +14,7 @@ import uuid
 from collections.abc import Callable, Mapping
 
 from jupyter_bridge.consoles.console import Console
+from jupyter_bridge.consoles.sources.remote import RemoteSource
 from jupyter_bridge.problems import Busy, Gone, Problem, RemoteFailed, Unavailable
 from jupyter_bridge.wire import ansi, handover
 from jupyter_bridge.wire.handover import Missing, Reader, Received
@@ -61,6 +62,12 @@ class LineShell:
         # The shell showed its prompt: the console's end then, and how often had been typed.
         self._prompt: tuple[int, int] | None = None
         self.pid: int | None = None
+
+    @property
+    def times_broken(self) -> int:
+        """How often the line broke, so that something may have been lost unnoticed."""
+        source = self._console.source
+        return source.times_broken if isinstance(source, RemoteSource) else 0
 
     # -- is it at its prompt? ------------------------------------------------------------------
 
@@ -146,7 +153,7 @@ class LineShell:
         that breaks meanwhile is waited for: nothing has been run.
         """
         for attempt in range(ATTEMPTS):
-            start = self._console.end_offset
+            start, breaks = self._console.end_offset, self.times_broken
             try:
                 reader = await self._hand_over(keep, files)
             except Unavailable:
@@ -156,7 +163,7 @@ class LineShell:
             else:
                 if reader is not None:
                     return reader
-                if self._console.log.held(start) != start or self._has_gap(start):
+                if self._has_gap(start) or self.times_broken != breaks:
                     await self._mended()
         raise RemoteFailed(
             f"What was typed into console {self._console.name!r} did not arrive as it was: does "
@@ -169,7 +176,7 @@ class LineShell:
         files: Callable[[Reader], Mapping[str, bytes]],
     ) -> Reader | None:
         """None where it failed in a way that may pass."""
-        nonce, start = uuid.uuid4().hex, self._console.end_offset
+        nonce, start, breaks = uuid.uuid4().hex, self._console.end_offset, self.times_broken
         self._prompt = None
         await self._console.write(handover.opening(nonce, self._folder))
         mark = await self._hear(nonce, start, (Reader, Missing))
@@ -179,7 +186,7 @@ class LineShell:
             self._folder = None
             return None
         if mark is None:
-            if self._has_gap(start):
+            if self._has_gap(start) or self.times_broken != breaks:
                 return None
             raise Busy(
                 f"What has the foreground of console {self._console.name!r} takes no line as a "

@@ -45,12 +45,14 @@ class TypedOnLine(Followed):
         self._asking = b""
         # The console's end at the last look at its prompt, and how often it was looked at.
         self._looked_at = self._looks = 0
+        self._breaks = 0
 
     async def perform(self) -> None:
         await self._shell.hand_over(self._to_keep, self._to_run)
         assert self._wrapping is not None
         # Its prompt first: what is typed ahead would be echoed twice.
         await self._shell.settle(1.0, DRAWN)
+        self._breaks = self._shell.times_broken
         offset = self._console.end_offset
         follow = asyncio.ensure_future(self._follow(Scanner(self._nonce, offset), offset))
         look = asyncio.ensure_future(self._look())
@@ -127,8 +129,12 @@ class TypedOnLine(Followed):
         return b""
 
     def _drain(self) -> None:
-        if self._body.output == "split" and self._parted.streams != {0, 1}:
-            self._hearer.on_lost()  # the shell came to its prompt without telling them
+        if self._body.output == "split":
+            sure = self._parted.streams == {0, 1}  # else it came to its prompt without telling them
+        else:
+            sure = self._shell.times_broken == self._breaks
+        if not sure:
+            self._hearer.on_lost()
 
     def _exit(self) -> Exit:
         exit_ = self._console.exit or Exit()
@@ -171,7 +177,7 @@ class TypedOnLine(Followed):
         A mark is lost with a break of the line, and with an interrupt where somebody took the
         prompt's hook away; a shell that replaced itself is seen by its line editor only.
         """
-        lost = self._gap or self._hearer.interrupted
+        lost = self._gap or self._hearer.interrupted or self._shell.times_broken != self._breaks
         if silent < (ASK_AFTER if lost else PROMPT_AFTER) or self._console.state != "live":
             return False
         end = self._console.end_offset
@@ -194,7 +200,7 @@ class TypedOnLine(Followed):
 
     def _not_taken(self) -> RemoteFailed | Busy:
         name = self._console.name
-        if self._gap:
+        if self._gap or self._shell.times_broken != self._breaks:
             return RemoteFailed(
                 f"The line to console {name!r} broke just when the command was typed: whether it "
                 "runs there is not known. Look with tail."

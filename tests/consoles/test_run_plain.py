@@ -430,7 +430,7 @@ def exact(ran: dict[str, Any], stream: str) -> bytes:
 
 class TestBrokenLines:
     async def test_output_over_breaks(self, near: Server, tmp_path: Path) -> None:
-        """A line that breaks and is mended loses no byte of a run that goes on meanwhile."""
+        """A run goes on over breaks: its status is exact, and that text may be missing is told."""
         server, home = plain_with("bash", tmp_path)
         try:
             async with cut_off(server) as (address, cut), desk(near, server, home, address) as d:
@@ -443,7 +443,7 @@ class TestBrokenLines:
                 ran = await d.ended(run)
                 assert (ran["status"], ran["exit_code"]) == ("done", 4)
                 lines = "".join(f"line-{number}\n" for number in range(1, 101))
-                assert ran["truncated"] or ran["output"] == lines
+                assert ran["truncated"], "nobody can be sure"
                 assert set(ran["output"].splitlines()) <= set(lines.splitlines())
                 assert (await d.run("echo on"))["output"] == "on\n"
         finally:

@@ -43,6 +43,11 @@ class RemoteSource(Source):
         """Whether a command is typed through the line, not by the other side."""
         return self._line is not None and self._line.has_shell
 
+    @property
+    def times_broken(self) -> int:
+        """How often something may have been lost unnoticed, so far."""
+        return 0 if self._line is None else self._line.breaks
+
     async def beside(self, line: bytes, seconds: float) -> None:
         """Type a line into a terminal of its own over there and wait for its end."""
         use, over = self._connection.use, asyncio.Event()
