@@ -68,6 +68,11 @@ class Source(ABC):
 
     kind = "remote"
     title = ""
+    # Whether it is a terminal with a shell in it that nobody on the other side types commands for:
+    # then a run is typed through the line (consoles/typedonline.py).
+    has_shell = False
+    # How often the line broke and was mended in a way that may have lost something unnoticed.
+    breaks = 0
 
     @property
     def offset(self) -> int | None:

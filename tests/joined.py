@@ -139,3 +139,42 @@ async def caller(server: Server) -> AsyncIterator[Caller]:
             yield found
         finally:
             await found.close()
+
+
+@asynccontextmanager
+async def cut_off(server: Server) -> AsyncIterator[tuple[str, Callable[[], None]]]:
+    """An address of the server through which every line can be cut at once."""
+    port = int(server.url.rstrip("/").rpartition(":")[2])
+    writers: set[asyncio.StreamWriter] = set()
+    tasks: set[asyncio.Task[None]] = set()
+
+    async def forward(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        to_reader, to_writer = await asyncio.open_connection("127.0.0.1", port)
+        writers.update({writer, to_writer})
+        await asyncio.gather(pump(reader, to_writer), pump(to_reader, writer))
+
+    async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(OSError):
+            while data := await reader.read(65536):
+                writer.write(data)
+                await writer.drain()
+        writer.close()
+        writers.discard(writer)
+
+    def on_client(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.ensure_future(forward(reader, writer))
+        tasks.add(task)
+        task.add_done_callback(tasks.discard)
+
+    def cut() -> None:
+        for writer in list(writers):
+            writer.transport.abort()
+
+    proxy = await asyncio.start_server(on_client, "127.0.0.1", 0)
+    try:
+        yield f"http://127.0.0.1:{proxy.sockets[0].getsockname()[1]}/", cut
+    finally:
+        proxy.close()
+        cut()
+        if tasks:
+            await asyncio.wait(tasks)

@@ -275,7 +275,11 @@ class HasConsoles(Role):
 
     async def command(self, name: str, ask: dict[str, Any]) -> Command:
         """A command for the shell in the console `name`; `ask` as the body of `POST B/run`."""
-        raise Unsupported("Commands can be typed there, not run: nobody tells how they end.")
+        raise Unsupported(
+            "A command cannot be run there: nobody knows whether a shell reads this console's "
+            "lines, nor when one has ended. Type it with send or interact, and wait for what it "
+            "says with tail and until=<regular expression>."
+        )
 
 
 class HasKernels(Role):

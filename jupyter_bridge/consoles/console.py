@@ -102,6 +102,8 @@ class Console:
         self.state: State = "live" if source is not None else "ended"
         self.exit: Exit | None = exit if source is not None else (exit or Exit())
         self.viewers: list[Viewer] = []
+        # How often something was typed from here, by whomever.
+        self.typed = 0
         self._append = on_output
         self._skip = on_gap
         self.on_ended = on_ended
@@ -232,6 +234,7 @@ class Console:
         """Type `data` as it is; returns when the source has taken it. Raises Gone after the end."""
         if self.source is None or self.state == "ended":
             raise Gone(f"Console {self.name!r} has ended; nothing reads what is typed there.")
+        self.typed += 1
         await self.source.write(data)
 
     # Who is here

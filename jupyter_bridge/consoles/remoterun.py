@@ -9,9 +9,9 @@ from typing import Any
 
 from jupyter_bridge.connections.roles import Command
 from jupyter_bridge.consoles.console import Console
+from jupyter_bridge.consoles.followed import Hearer
 from jupyter_bridge.consoles.runbody import RunBody
 from jupyter_bridge.consoles.sources.remote import RemoteSource
-from jupyter_bridge.consoles.typed import Hearer
 from jupyter_bridge.problems import Problem, Unavailable
 from jupyter_bridge.seams import Exit
 
@@ -39,8 +39,8 @@ class RemoteRun:
             "max_output": body.max_output,
             # A shell that was just opened has no prompt yet.
             "queue": body.queue or fresh,
-            **({} if body.cwd is None or fresh else {"cwd": body.cwd}),
-            **({} if not body.env or fresh else {"env": body.env}),
+            **({} if body.cwd is None else {"cwd": body.cwd}),
+            **({} if not body.env else {"env": body.env}),
             **({} if body.stdin is None else {"stdin": body.stdin}),
         }
 

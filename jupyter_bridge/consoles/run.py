@@ -13,6 +13,8 @@ from typing import Any
 
 from jupyter_bridge import observe
 from jupyter_bridge.consoles.console import Console
+from jupyter_bridge.consoles.lineshell import LineShell
+from jupyter_bridge.consoles.linestop import LineStop
 from jupyter_bridge.consoles.remoterun import RemoteRun, RemoteStop
 from jupyter_bridge.consoles.runbody import RunBody, RunModel, Status, fill, text_of
 from jupyter_bridge.consoles.scripts import Scripts
@@ -21,12 +23,15 @@ from jupyter_bridge.consoles.sources.remote import RemoteSource
 from jupyter_bridge.consoles.spool import Spool
 from jupyter_bridge.consoles.stop import Stop
 from jupyter_bridge.consoles.typed import Typed
+from jupyter_bridge.consoles.typedonline import TypedOnLine
 from jupyter_bridge.problems import Gone, Problem
 from jupyter_bridge.seams import Exit
 from jupyter_bridge.wire.times import now, to_iso
 
 # A prompt that is drawn just now is not "busy", seconds.
 PROMPT_GRACE = 0.3
+# ... nor one that has its way to come.
+LINE_GRACE = 1.0
 # A login shell may load modules, conda and a prompt framework before its first prompt, seconds.
 START_PATIENCE = 30.0
 # One event of a stream.
@@ -36,7 +41,8 @@ EVENT_BYTES = 64 << 10
 class Run:
     """One run. `start` it once; then read `model`, iterate `events`, wait for `answered`.
 
-    `fresh` is for a console that was opened for it; `on_end` is called once, at the end.
+    `fresh` is for a console that was opened for it; `line` is the console's shell where it is at
+    the end of a line; `on_end` is called once, at the end.
     """
 
     def __init__(
@@ -47,6 +53,7 @@ class Run:
         turn: asyncio.Lock,
         *,
         fresh: bool,
+        line: LineShell | None = None,
         on_end: Callable[[Run], None],
     ) -> None:
         self.id = uuid.uuid4().hex
@@ -72,10 +79,14 @@ class Run:
         self._created = now()
         self._since: float | None = None
         self._seconds = 0.0
-        self._shell: Shell | RemoteRun
-        self._typed: Typed | RemoteRun
-        self._stop: Stop | RemoteStop
-        if isinstance(console.source, RemoteSource) and console.state == "live":
+        self._shell: Shell | LineShell | RemoteRun
+        self._typed: Typed | TypedOnLine | RemoteRun
+        self._stop: Stop | LineStop | RemoteStop
+        if line is not None:
+            self._shell = line
+            self._typed = TypedOnLine(console, line, body, self)
+            self._stop = LineStop(console, line, self)
+        elif isinstance(console.source, RemoteSource) and console.state == "live":
             remote = RemoteRun(console, console.source, body, self, fresh=fresh)
             self._shell = self._typed = remote
             self._stop = RemoteStop(remote, self.ended)
@@ -135,7 +146,8 @@ class Run:
                 if self.body.queue and not self._fresh:
                     patience = None
                 else:
-                    patience = START_PATIENCE if self._fresh else PROMPT_GRACE
+                    grace = LINE_GRACE if isinstance(self._shell, LineShell) else PROMPT_GRACE
+                    patience = START_PATIENCE if self._fresh else grace
                 await self._shell.wait_for_prompt(patience)
                 self._at_work = True
                 await self._typed.perform()
@@ -185,6 +197,12 @@ class Run:
         """The shell has ended."""
         self._exit_code, self._signal, self._offsets[1] = exit.code, exit.signal, offset
         self._finish("session-closed")
+
+    def on_unreachable(self) -> None:
+        """It cannot be stopped, nor its end be heard: nobody knows more than what came so far."""
+        self._finish("cancelled")
+        if self._task is not None:
+            self._task.cancel()
 
     def _on_timeout(self) -> None:
         self._timed_out = True

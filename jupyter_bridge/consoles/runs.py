@@ -11,9 +11,11 @@ from weakref import WeakKeyDictionary
 
 from jupyter_bridge.consoles.console import Console
 from jupyter_bridge.consoles.consoles import Consoles
+from jupyter_bridge.consoles.lineshell import LineShell
 from jupyter_bridge.consoles.run import Run
 from jupyter_bridge.consoles.runbody import RunBody
 from jupyter_bridge.consoles.scripts import Scripts
+from jupyter_bridge.consoles.sources.remote import RemoteSource
 from jupyter_bridge.consoles.spawn import Wish
 from jupyter_bridge.problems import Busy, Gone, NotFound, Problem
 from jupyter_bridge.repeats import Repeats
@@ -42,6 +44,7 @@ class Runs:
         # One run at a time in each console, in the order they came; and which one it is.
         self._turns: WeakKeyDictionary[Console, asyncio.Lock] = WeakKeyDictionary()
         self._newest: WeakKeyDictionary[Console, Run] = WeakKeyDictionary()
+        self._lines: WeakKeyDictionary[Console, LineShell] = WeakKeyDictionary()
         self._repeats: Repeats[Run] = Repeats()
         self._names: dict[str, tuple[str, str]] = {}
         self._timers: dict[str, asyncio.TimerHandle] = {}
@@ -77,8 +80,8 @@ class Runs:
     async def _start(self, body: RunBody) -> Run:
         fresh = body.is_fresh
         if fresh and body.connection is not None:
-            wish = Wish(cwd=body.cwd, env=body.env)
-            console = await self.consoles.create_remote(body.connection, wish)
+            # Not every server takes a folder and an environment; the shell there always does.
+            console = await self.consoles.create_remote(body.connection, Wish())
         elif fresh:
             console = await self.consoles.create(
                 cwd=body.cwd, env=body.env, shell_command=[login_shell(), "-l"]
@@ -94,7 +97,15 @@ class Runs:
                     "with queue: true.",
                     run=before.id,
                 )
-            run = Run(console, body, self._scripts, turn, fresh=fresh, on_end=self._on_end)
+            run = Run(
+                console,
+                body,
+                self._scripts,
+                turn,
+                fresh=fresh,
+                line=self._line(console),
+                on_end=self._on_end,
+            )
             self._newest[console] = self._runs[run.id] = run
             run.start()
         except BaseException:
@@ -107,6 +118,13 @@ class Runs:
                 self._forget(run)
                 raise run.problem
         return run
+
+    def _line(self, console: Console) -> LineShell | None:
+        """What is known of the console's shell, where it is at the end of a line."""
+        source = console.source
+        if not isinstance(source, RemoteSource) or not source.types_runs:
+            return None
+        return self._lines.setdefault(console, LineShell(console))
 
     def _on_end(self, run: Run) -> None:
         if not run.body.stays:

@@ -45,7 +45,7 @@ class Shell:
         if not hasattr(console.source, "fd"):
             raise Unsupported(
                 f"Console {console.name!r} is of kind {console.kind}; a run needs a terminal of "
-                "this server."
+                "this server or of a connected Jupyter server."
             )
         self._console = console
         self._terminal = cast(Terminal, console.source)

@@ -1,62 +1,31 @@
-"""Typed: one command at work in a terminal, from the line that starts it to the prompt after it.
-
-The protocol is `wire/shell.py`. What is found is told to a `Hearer`, which is the Run.
-"""
+"""Typed: one command at work in a terminal of this server, from the line that starts it."""
 
 from __future__ import annotations
 
 import asyncio
-import uuid
-from typing import Protocol
 
 from jupyter_bridge.consoles.console import Console
+from jupyter_bridge.consoles.followed import Followed, Hearer
 from jupyter_bridge.consoles.pipes import Pipes
 from jupyter_bridge.consoles.runbody import RunBody
 from jupyter_bridge.consoles.scripts import Files, Scripts
 from jupyter_bridge.consoles.shell import Shell
-from jupyter_bridge.problems import Busy, Gone
-from jupyter_bridge.seams import Exit
-from jupyter_bridge.wire.shell import Began, Ended, Newlines, Output, Ready, Scanner, Wrapping
+from jupyter_bridge.problems import Busy
+from jupyter_bridge.wire.shell import Scanner, Wrapping
 
 # Between the typed line and the mark a shell only opens two files, seconds.
 TAKE_PATIENCE = 10.0
-# After the end the prompt is waited for this long, then the next run may look itself, seconds.
-SETTLE = 2.0
 # How often to look whether the shell is still the one that was typed into, and how long the console
 # must have been silent before a shell that gave no mark is asked for its status, seconds.
 LOOK_EVERY = 0.25
 ASK_AFTER = 0.5
 ASKS = 3
-READ_BYTES = 256 << 10
 # Whatever somebody typed and did not send stands at the prompt: Ctrl-E, Ctrl-U kill it.
 KILL_LINE = {"sh": b"\x15"}
 KILL_EDITED_LINE = b"\x05\x15"
 
 
-class Hearer(Protocol):
-    """Who hears of a typed command."""
-
-    @property
-    def interrupted(self) -> bool:
-        """Whether the shell may have been interrupted, so that no mark may come."""
-
-    def on_began(self, offset: int) -> None:
-        """The command runs; its output begins at this console offset."""
-
-    def on_data(self, data: bytes, stream: int) -> None:
-        """It wrote this."""
-
-    def on_lost(self) -> None:
-        """Some of what it wrote is lost."""
-
-    def on_status(self, status: int | None, cwd: str | None, offset: int) -> None:
-        """It has ended so. Comes once, and all data before it."""
-
-    def on_session_end(self, exit: Exit, offset: int) -> None:  # noqa: A002
-        """The console has ended, and the command with it."""
-
-
-class Typed:
+class Typed(Followed):
     """Type one command and follow it: `perform` once, then `close`."""
 
     def __init__(
@@ -69,22 +38,13 @@ class Typed:
         *,
         fresh: bool,
     ) -> None:
-        self._console = console
+        super().__init__(console, hearer, nobody_follows=fresh and not body.stays)
         self._shell = shell
         self._scripts = scripts
         self._body = body
-        self._hearer = hearer
         self._fresh = fresh
-        self._loop = asyncio.get_running_loop()
-        self._nonce = uuid.uuid4().hex
-        self._newlines = Newlines()
         self._files: Files | None = None
         self._pipes: Pipes | None = None
-        self._began = self._over = self._ready = False
-        self._status: Ended | None = None
-        # When the command ended; when its console said something last; where the asking began.
-        self._over_at = self._heard_at = 0.0
-        self._cut: int | None = None
 
     async def perform(self) -> None:
         """Type the command; return when the shell is ready for another. Busy when it takes none."""
@@ -112,6 +72,16 @@ class Typed:
         if self._pipes is not None:
             self._pipes.close()
 
+    def _at_prompt(self) -> bool:
+        return self._shell.at_prompt()
+
+    def _take(self, data: bytes) -> bytes:
+        return data if self._body.output == "tty" else b""
+
+    def _drain(self) -> None:
+        if self._pipes is not None:
+            self._pipes.drain()
+
     def _write_files(self) -> Wrapping:
         dialect = self._shell.dialect()
         if dialect is None:
@@ -136,98 +106,6 @@ class Typed:
         self._scripts.write(files, wrapping.script())
         self._pipes = Pipes(files.ends, self._hearer.on_data)
         return wrapping
-
-    # -- what the console says -----------------------------------------------------------------
-
-    async def _follow(self, scanner: Scanner, offset: int) -> None:
-        console = self._console
-        while not self._ready:
-            data = await console.fetch(offset, READ_BYTES)
-            if data:
-                offset += len(data)
-                for event in scanner.feed(data):
-                    self._on_event(event)
-                continue
-            held = console.log.held(offset)
-            if held > offset:  # retention took it before we came to it
-                self._hearer.on_lost()
-                scanner.feed(b"\0" * (held - offset))
-                offset = held
-            elif console.state == "ended" and console.end_offset <= offset:
-                self._on_console_end(scanner.rest(), offset)
-                return
-            elif self._over:
-                if not await self._more_before_prompt(offset):
-                    return
-            else:
-                await console.wait(offset)
-
-    async def _more_before_prompt(self, offset: int) -> bool:
-        """After the end: whether more came before the prompt, or before patience was over."""
-        if self._fresh and not self._body.stays:
-            return False  # nobody comes after this one
-        until = self._over_at + SETTLE
-        waiting = asyncio.ensure_future(self._console.wait(offset))
-        try:
-            while not waiting.done() and self._loop.time() < until:
-                await asyncio.wait({waiting}, timeout=0.02)
-                if not waiting.done() and self._shell.at_prompt():
-                    return False
-            return waiting.done()
-        finally:
-            waiting.cancel()
-
-    def _on_event(self, event: Began | Output | Ended | Ready) -> None:
-        self._heard_at = self._loop.time()
-        if isinstance(event, Output):
-            self._on_output(event)
-        elif isinstance(event, Began):
-            self._began = True
-            self._hearer.on_began(event.offset)
-        elif isinstance(event, Ended):
-            self._status = event
-            if not event.leaving:
-                self._end()
-        else:
-            self._ready = True
-            self._end()
-
-    def _on_output(self, event: Output) -> None:
-        data = event.data
-        if self._cut is not None:
-            data = data[: max(0, len(data) - max(0, event.end - self._cut))]
-        if self._body.output == "tty" and (data := self._newlines.feed(data)):
-            self._hearer.on_data(data, 0)
-
-    def _end(self) -> None:
-        if self._over:
-            return
-        self._flush()
-        status = self._status
-        if status is None:
-            self._hearer.on_status(None, None, self._cut or self._console.end_offset)
-        else:
-            end = status.offset if self._cut is None else min(status.offset, self._cut)
-            self._hearer.on_status(status.status, status.cwd or None, end)
-
-    def _on_console_end(self, rest: bytes, offset: int) -> None:
-        if self._over:
-            return
-        if not self._began:
-            raise Gone(f"Console {self._console.name!r} ended before the command was run.")
-        if rest:
-            self._on_output(Output(rest, offset))
-        self._flush()
-        end = offset if self._status is None else self._status.offset
-        self._hearer.on_session_end(self._console.exit or Exit(), end)
-
-    def _flush(self) -> None:
-        self._over = True
-        self._over_at = self._loop.time()
-        if self._pipes is not None:
-            self._pipes.drain()
-        if rest := self._newlines.rest():
-            self._hearer.on_data(rest, 0)
 
     # -- a shell that may never give the mark --------------------------------------------------
 

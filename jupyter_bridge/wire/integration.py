@@ -6,6 +6,7 @@ r"""What a shell sources once, per dialect: functions that print the marks, and 
     __jb_e              the command returned: D
     __jb_d              the prompt hook: D if the command did not return, then A
     __jb_n, __jb_o      the run's nonce; whether its D is still to come
+    __jb_w              a script to be run once before D, where one is needed
     __jb_v              set when all this is there
 """
 
@@ -16,7 +17,9 @@ from typing import Literal
 Dialect = Literal["bash", "zsh", "fish", "sh"]
 
 # What the wrapper compares with `__jb_v`: a shell that an older server prepared reads it anew.
-VERSION = "1"
+VERSION = "2"
+# ... and where it has the farewell, too.
+VERSION_FAREWELL = "2f"
 
 # C, at once; but with `set -x` the `.` that follows would be traced into the output, so there C
 # comes from inside the file.
@@ -32,6 +35,11 @@ __jb_start() {
     *) __jb_mark '\033]133;C;jb=%s\007' "$__jb_n" ;;
   esac
 }
+__jb_part() {
+  [ -n "${__jb_w-}" ] || return 0
+  /bin/sh "$__jb_w"
+  __jb_w=
+}
 __jb_x() {
   __jb_mark '\033]133;C;jb=%s\007' "$__jb_n"
   set -x
@@ -43,8 +51,12 @@ BASH = (
     r"""
 __jb_mark() { { \builtin printf "$@" >/dev/tty; } 2>/dev/null; }
 __jb_end() {
-  case $PWD in *[[:cntrl:]]*) set -- "$1" '' ;; *) set -- "$1" "$PWD" ;; esac
-  __jb_mark '\033]133;D;%s;jb=%s;%s\007' "$1" "$__jb_n" "$2"
+  __jb_part
+  case $PWD in
+    *[[:cntrl:]]*) set -- "$1" "$__jb_n${2-}" '' ;;
+    *) set -- "$1" "$__jb_n${2-}" "$PWD" ;;
+  esac
+  __jb_mark '\033]133;D;%s;jb=%s;%s\007' "$@"
 }
 __jb_c() {
   __jb_n=$1; __jb_f=$2; __jb_o=1
@@ -62,7 +74,10 @@ __jb_unlearn() {
       # Through a file: a subshell would cost more than all the rest.
       HISTTIMEFORMAT= \builtin history 1 >|"$1.x"
       IFS= \builtin read -r __jb_text <"$1.x"
-      case $__jb_text in *" . ${1%/*}/"*) \builtin history -d -1 ;; esac ;;
+      case $__jb_text in
+        *" . ${1%/*}/"*) \builtin history -d -1; __jb_unlearn "$1" ;;
+        *" /bin/sh "*" jb="*) \builtin history -d -1 ;;
+      esac ;;
   esac
 }
 __jb_e() {
@@ -109,7 +124,8 @@ __jb_end() {
   emulate -L zsh
   local p=$PWD
   [[ $p == *[[:cntrl:]]* ]] && p=
-  __jb_mark '\033]133;D;%s;jb=%s;%s\007' "$1" "$__jb_n" "$p"
+  __jb_part
+  __jb_mark '\033]133;D;%s;jb=%s;%s\007' "$1" "$__jb_n$2" "$p"
 }
 __jb_c() {
   __jb_n=$1; __jb_f=$2; __jb_o=1; __jb_dir=${2:h}
@@ -149,8 +165,8 @@ __jb_d() {
 __jb_h() {
   # A hook that fails would end a shell with `set -e`.
   case $-$1 in
-    *e*" . $__jb_dir/"*) return 0 ;;
-    *" . $__jb_dir/"*) return 1 ;;
+    *e*" . $__jb_dir/"*|*e*" /bin/sh "*" jb="*) return 0 ;;
+    *" . $__jb_dir/"*|*" /bin/sh "*" jb="*) return 1 ;;
   esac
   return 0
 }
@@ -164,8 +180,12 @@ SH = (
     r"""
 __jb_mark() { { \command printf "$@" >/dev/tty; } 2>/dev/null; }
 __jb_end() {
-  case $PWD in *[[:cntrl:]]*) set -- "$1" '' ;; *) set -- "$1" "$PWD" ;; esac
-  __jb_mark '\033]133;D;%s;jb=%s;%s\007' "$1" "$__jb_n" "$2"
+  __jb_part
+  case $PWD in
+    *[[:cntrl:]]*) set -- "$1" "$__jb_n${2-}" '' ;;
+    *) set -- "$1" "$__jb_n${2-}" "$PWD" ;;
+  esac
+  __jb_mark '\033]133;D;%s;jb=%s;%s\007' "$@"
 }
 __jb_c() {
   __jb_n=$1; __jb_f=$2
@@ -194,6 +214,10 @@ function __jb_mark
     builtin printf $argv >/dev/tty 2>/dev/null
 end
 function __jb_end
+    if test -n "$__jb_w"
+        /bin/sh $__jb_w
+        set -g __jb_w ''
+    end
     set -l p $PWD
     string match -qr '[[:cntrl:]]' -- $p; and set p ''
     __jb_mark '\033]133;D;%s;jb=%s;%s\007' $argv[1] "$__jb_n$argv[2]" $p
@@ -223,8 +247,45 @@ end
 """
 
 
-def integration(dialect: Dialect) -> str:
+# Where nobody sees the shell's process end, the shell itself tells its status, as fish always does:
+# D with a `!`. A trap that is there goes on being called.
+_BYE = r"""
+__jb_bye() {
+  __jb_s=$?
+  # zsh calls this in the subshell of an `if`, too.
+  case ${__jb_n:+${ZSH_SUBSHELL-0}} in 0) __jb_end "$__jb_s" '!' ;; esac
+  return "$__jb_s"
+}
+"""
+FAREWELL: dict[Dialect, str] = {
+    "bash": _BYE
+    + r"""
+# Called for each run: somebody may have set a trap since.
+__jb_trap() {
+  \builtin eval "set -- $(\builtin trap -p EXIT)"
+  case ${3-} in *__jb_bye*) return 0 ;; esac
+  \builtin trap "{ __jb_bye && :; } 2>/dev/null${3:+; $3}" EXIT
+}
+""",
+    "zsh": _BYE
+    + r"""
+zshexit_functions+=(__jb_bye)
+""",
+    "sh": _BYE
+    + r"""
+\command trap >|"$__jb_w.x"
+case $(\command cat "$__jb_w.x") in
+  *EXIT*) ;;
+  *) \command trap '{ __jb_bye && :; } 2>/dev/null' EXIT ;;
+esac
+""",
+    "fish": "",
+}
+
+
+def integration(dialect: Dialect, *, farewell: bool = False) -> str:
     """The script for this dialect; its last line says that all of it was read."""
-    if dialect == "fish":
-        return FISH + f"set -g __jb_v {VERSION}\n"
-    return {"bash": BASH, "zsh": ZSH, "sh": SH}[dialect] + f"__jb_v={VERSION}\n"
+    text = FISH if dialect == "fish" else {"bash": BASH, "zsh": ZSH, "sh": SH}[dialect]
+    version = VERSION_FAREWELL if farewell else VERSION
+    said = f"set -g __jb_v {version}\n" if dialect == "fish" else f"__jb_v={version}\n"
+    return text + (FAREWELL[dialect] if farewell else "") + said

@@ -29,7 +29,7 @@ import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from jupyter_bridge.wire.integration import VERSION, Dialect
+from jupyter_bridge.wire.integration import VERSION, VERSION_FAREWELL, Dialect
 
 # A mark is at most this long: a status and a path (PATH_MAX is 4096 bytes).
 LONGEST_MARK = 4096 + 128
@@ -77,6 +77,15 @@ class Wrapping:
     stdin: str | None = None
     stdout: str | None = None
     stderr: str | None = None
+    # What `$?` is to be, where lines were typed since; None: what it is.
+    status: int | None = None
+    # A script that is run once, just before D. Where there is one, the shell tells its exit, too.
+    parting: str | None = None
+
+    @property
+    def version(self) -> str:
+        """Of the integration that the wrapper needs."""
+        return VERSION if self.parting is None else VERSION_FAREWELL
 
     def _redirections(self) -> str:
         pairs = ((">", self.stdout), ("2>", self.stderr), ("<", self.stdin))
@@ -113,7 +122,11 @@ class Wrapping:
 
     def _begin(self) -> str:
         integration = quote(self.dialect, self.integration)
-        return f'__jb_s=$?; [ "${{__jb_v-}}" = {VERSION} ] || . {integration}\n'
+        status = "$?" if self.status is None else self.status
+        parting = f"; __jb_w={quote(self.dialect, self.parting)}" if self.parting else ""
+        check = f'[ "${{__jb_v-}}" = {self.version} ] || . {integration}'
+        trap = "; __jb_trap" if self.parting and self.dialect == "bash" else ""
+        return f"__jb_s={status}{parting}; {check}{trap}\n"
 
     def _command(self) -> str:
         name = {"bash": "\\builtin", "zsh": "\\builtin"}.get(self.dialect, "\\command")
@@ -136,8 +149,9 @@ class Wrapping:
 
     def _fish_begin(self) -> tuple[str, ...]:
         return (
-            "set -g __jb_s $status",
-            f'test "$__jb_v" = {VERSION}; or source {quote("fish", self.integration)}',
+            f"set -g __jb_s {'$status' if self.status is None else self.status}",
+            f"set -g __jb_w {quote('fish', self.parting or '')}",
+            f'test "$__jb_v" = {self.version}; or source {quote("fish", self.integration)}',
             f"set -g __jb_n {self.nonce}",
             "set -g __jb_o 1",
         )
@@ -241,6 +255,13 @@ class Scanner:
             position = len(data)
         self._held = data[position:]
         self._offset += position
+        return found
+
+    def skip(self, count: int) -> list[Output]:
+        """So many bytes are missing here; answers what was held back, which is output now."""
+        held = self.rest()
+        found = [Output(held, self._offset)] if held else []
+        self._offset += count
         return found
 
     def rest(self) -> bytes:

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import contextlib
 import json
 import os
 import signal
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -20,7 +17,7 @@ import pytest
 from jupyter_bridge.wire import console as wire
 from tests.conftest import Server, start_server
 from tests.connections.cray import CrayDouble
-from tests.joined import NEAR, PATIENCE, Caller, caller
+from tests.joined import NEAR, PATIENCE, Caller, caller, cut_off
 
 
 @pytest.fixture(params=["far", "plain"])
@@ -328,17 +325,16 @@ async def test_a_command_there_outlives_a_broken_line(near: Server, tmp_path: Pa
         far.stop()
 
 
-async def test_a_plain_server_cannot_run(near: Server, plain: Server) -> None:
-    """Without a bridge there nobody knows a command's end: that is told, and nothing typed."""
-    async with caller(near) as here:
-        await here.connect("lab", plain.url, plain.token)
-        name = await open_there(here)
-        body = {"console": name, "command": "echo nev''er"}
+async def test_a_console_service_cannot_run(near: Server) -> None:
+    """Nobody knows what reads a node's lines: that is told, with what to do, and nothing typed."""
+    async with CrayDouble(["x1"]) as service, caller(near) as here:
+        await here.connect("cray", service.url, "good", kind="console", nodes=["x1"])
+        body = {"console": "cray:x1", "command": "echo nev''er"}
         status, problem = await here.ask("POST", "bridge/run", json=body)
         assert (status, problem["error"]) == (501, "unsupported")
-        await here.post(f"bridge/send/{name}", data=b"echo typ''ed\n")
-        assert "nev''er" not in await here.tail(name, "typed\r\n")
-        await here.ask("DELETE", f"bridge/consoles/{name}?purge=1")
+        assert "send" in problem["message"]
+        assert "until" in problem["message"]
+        assert service.nodes["x1"].typed == []
 
 
 async def running(here: Caller, run: str, then: Any = None) -> None:
@@ -350,42 +346,3 @@ async def running(here: Caller, run: str, then: Any = None) -> None:
     if then is not None:
         await asyncio.sleep(0.2)
         then()
-
-
-@asynccontextmanager
-async def cut_off(server: Server) -> AsyncIterator[tuple[str, Callable[[], None]]]:
-    """An address of the server through which every line can be cut at once."""
-    port = int(server.url.rstrip("/").rpartition(":")[2])
-    writers: set[asyncio.StreamWriter] = set()
-    tasks: set[asyncio.Task[None]] = set()
-
-    async def forward(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        to_reader, to_writer = await asyncio.open_connection("127.0.0.1", port)
-        writers.update({writer, to_writer})
-        await asyncio.gather(pump(reader, to_writer), pump(to_reader, writer))
-
-    async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(OSError):
-            while data := await reader.read(65536):
-                writer.write(data)
-                await writer.drain()
-        writer.close()
-        writers.discard(writer)
-
-    def on_client(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.ensure_future(forward(reader, writer))
-        tasks.add(task)
-        task.add_done_callback(tasks.discard)
-
-    def cut() -> None:
-        for writer in list(writers):
-            writer.transport.abort()
-
-    proxy = await asyncio.start_server(on_client, "127.0.0.1", 0)
-    try:
-        yield f"http://127.0.0.1:{proxy.sockets[0].getsockname()[1]}/", cut
-    finally:
-        proxy.close()
-        cut()
-        if tasks:
-            await asyncio.wait(tasks)

@@ -157,3 +157,15 @@ def test_scripts_parse(dialect: str, shell: str) -> None:
     wrapping = Wrapping(dialect, NONCE, "/d/i", "/d/w", "/d/t", "/tmp", {"A": "it's"}, "/d/in")  # type: ignore[arg-type]
     for script in (integration(dialect), wrapping.script(), wrapping.ask()):  # type: ignore[arg-type]
         subprocess.run([shell, "-n"], input=script, text=True, check=True, timeout=30)
+
+
+def test_what_is_missing_is_skipped() -> None:
+    """Over a gap offsets go on, what was held back is output, and the end is found behind it."""
+    scanner = Scanner("n")
+    scanner.feed(b"\x1b]133;C;jb=n\x07")
+    assert scanner.feed(b"ab\x1b]133;D;1") == [Output(b"ab", 15)]
+    assert scanner.skip(100) == [Output(b"\x1b]133;D;1", 24)]
+    assert scanner.feed(b"c\x1b]133;D;7;jb=n;/\x07") == [
+        Output(b"c", 125),
+        Ended(125, 7, "/"),
+    ]

@@ -198,9 +198,9 @@ class JupyterServer(Connector[JupyterFields], HasConsoles, HasKernels):
 
     async def command(self, name: str, ask: dict[str, Any]) -> Command:
         if "consoles" not in self._bridge:
-            raise Unsupported(
-                f"{self.context.name} has no bridge: a command can be typed there (send, "
-                "interact), but nobody tells its output and exit status."
+            raise Unsupported(  # elsewhere its line is a plain terminal's, and the run is typed
+                f"{self.context.name} has lost its bridge since this console was opened. Log in "
+                "to it anew, and open the console again."
             )
         return BridgeRun(self, {**ask, "console": name})
 

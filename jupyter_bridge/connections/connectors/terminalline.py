@@ -32,6 +32,7 @@ class TerminalLine(Source):
     """
 
     kind = "remote"
+    has_shell = True
 
     def __init__(self, server: Server, name: str) -> None:
         self._server = server
@@ -94,6 +95,7 @@ class TerminalLine(Source):
                 on_end(Exit())
 
         def on_up() -> None:
+            self.breaks += 1  # the host may have written to the old websocket meanwhile
             self._send_size()
             self._stop_checking()
             self._checking = asyncio.create_task(self._check())

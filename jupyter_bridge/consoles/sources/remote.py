@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from collections.abc import Callable
 from typing import Any
 
 from jupyter_bridge.connections.connection import Connection
 from jupyter_bridge.connections.roles import Command, HasConsoles
-from jupyter_bridge.problems import Gone
+from jupyter_bridge.problems import Gone, Problem
 from jupyter_bridge.seams import Exit, Source
 
 
@@ -35,6 +37,31 @@ class RemoteSource(Source):
         if self._line is None:
             raise Gone(f"The line to {self.title} is closed.")
         return self._line
+
+    @property
+    def types_runs(self) -> bool:
+        """Whether a command is typed through the line, not by the other side."""
+        return self._line is not None and self._line.has_shell
+
+    @property
+    def times_broken(self) -> int:
+        """How often something may have been lost unnoticed, so far."""
+        return 0 if self._line is None else self._line.breaks
+
+    async def beside(self, line: bytes, seconds: float) -> None:
+        """Type a line into a terminal of its own over there and wait for its end."""
+        use, over = self._connection.use, asyncio.Event()
+        name = await use(HasConsoles, lambda connector: connector.create_console())
+        terminal: Source = await use(HasConsoles, lambda connector: connector.console(name))
+        try:
+            await terminal.open(lambda data: None, lambda lost: None, lambda exit_: over.set())
+            await terminal.write(line)
+            await asyncio.wait_for(over.wait(), seconds)
+        finally:
+            if not over.is_set():
+                with contextlib.suppress(Problem):
+                    await use(HasConsoles, lambda connector: terminal.end())
+            await terminal.close()
 
     @property
     def offset_there(self) -> int | None:

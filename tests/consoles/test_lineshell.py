@@ -1,0 +1,98 @@
+"""What a terminal's last words say about who has its foreground."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from jupyter_bridge.consoles.lineshell import LineShell
+from jupyter_bridge.problems import Busy
+
+from .conftest import house, until
+from .running import needs
+
+EDITOR = b"\x1b[?2004h"
+PROMPTS = [
+    b"$ ",
+    b"root@vm:/tmp# ",
+    b"\x1b[1;32mme\x1b[0m@host:~> ",
+    b"me@host /usr> ",
+    "\u276f ".encode(),
+    b"vm% ",
+    b"text\r\n\x1b[K(env) $ ",
+    b"$  \b\x1b[K",
+]
+OTHERS = [
+    b"",
+    b"output\r\n",
+    b">>> ",
+    b"... ",
+    b"> ",
+    b"In [3]: ",
+    b"(Pdb) ",
+    b"sqlite> ",
+    b"PS C:\\> ",
+    b"Password: ",
+    b"name? ",
+    b"$ sleep 600\r\n",
+    b"\x1b[?1049h\x1b[H# ",
+]
+
+
+@pytest.fixture
+def shell(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, jp_asyncio_loop: asyncio.AbstractEventLoop
+) -> LineShell:
+    """One that knows nothing yet, and whose console is not asked."""
+
+    async def make() -> LineShell:
+        async with house(tmp_path, keep=False) as consoles:
+            return LineShell(await consoles.create())
+
+    return jp_asyncio_loop.run_until_complete(make())
+
+
+@pytest.mark.parametrize("said", PROMPTS)
+def test_prompts(shell: LineShell, said: bytes) -> None:
+    """What ends as shells' prompts do is one, after whatever was said before."""
+    assert shell.shows_prompt(said, edits=False)
+    assert shell.shows_prompt(b"a\r\n" + EDITOR + said, edits=True)
+    assert not shell.shows_prompt(EDITOR + b"x\x1b[?2004l\r" + said, edits=True)
+
+
+@pytest.mark.parametrize("said", OTHERS)
+def test_no_prompts(shell: LineShell, said: bytes) -> None:
+    """Interpreters, questions, full screens and running commands show none."""
+    assert not shell.shows_prompt(said, edits=False)
+
+
+@pytest.mark.parametrize("name", ["bash", "zsh", "fish", "dash"])
+async def test_a_real_shell_is_found_at_its_prompt(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its prompt is found by the keys it takes, which are taken back; a program in it is busy."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / ".zshrc").write_text("")
+    async with house(tmp_path) as consoles:
+        env = {"TERM": "xterm", "PS1": "$ "}
+        console = await consoles.create(shell_command=[needs(name), "-i"], env=env)
+        line = LineShell(console)
+        await line.wait_for_prompt(30)
+        end = console.end_offset
+        await line.wait_for_prompt(30)
+        assert console.end_offset == end, "nothing is typed where nothing was said since"
+        await console.write(b"echo up; sleep 600\r")
+        await until(lambda: b"up\r\n" in console.newest(4096))
+        with pytest.raises(Busy):
+            await line.wait_for_prompt(0.5)
+        end = console.end_offset
+        with pytest.raises(Busy):
+            await line.wait_for_prompt(0.5)
+        assert console.end_offset == end, "nothing is typed into a program"
+        waiting = asyncio.ensure_future(line.wait_for_prompt(None))
+        await asyncio.sleep(0.3)
+        assert not waiting.done()
+        await console.write(b"\x03")
+        await asyncio.wait_for(waiting, 30)

@@ -1,0 +1,158 @@
+"""Files are handed over a terminal's line to whatever shell reads it: real shells in real ptys."""
+
+from __future__ import annotations
+
+import os
+import pty
+import re
+import select
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jupyter_bridge.wire import handover
+from jupyter_bridge.wire.handover import Missing, Reader, Received
+
+NONCE = "0123456789abcdef0123456789abcdef"
+
+
+@given(st.binary(max_size=3000))
+def test_cksum_is_that_of_posix(data: bytes) -> None:
+    """The sum is what the utility on the other side computes."""
+    said = subprocess.run(["cksum"], input=data, stdout=subprocess.PIPE, check=True).stdout
+    assert handover.cksum(data) == said.decode().strip()
+
+
+@given(st.dictionaries(st.sampled_from("123"), st.binary(max_size=2000), min_size=1))
+def test_lines_fit_any_terminal(files: dict[str, bytes]) -> None:
+    """No line is longer than POSIX's least limit, and none holds a key that acts."""
+    typed = b"".join(handover.pieces(files))
+    for line in typed.split(b"\n"):
+        assert len(line) < 255
+        assert re.fullmatch(rb"[ -~]*", line)
+
+
+def test_pieces_are_cut_between_lines() -> None:
+    """Large files go in many messages."""
+    pieces = list(handover.pieces({"1": bytes(range(256)) * 1000}))
+    assert len(pieces) > 10
+    assert all(len(piece) <= handover.PIECE and piece.endswith(b"\n") for piece in pieces)
+
+
+def test_marks_of_another_nonce_are_not_heard() -> None:
+    """What a program prints, or an earlier receiver, answers nobody."""
+    said = b"\x1b]133;H;jb=00;b0;1;/tmp\x07\x1b]133;U;jb=%s;1 2\x07" % NONCE.encode()
+    assert handover.heard(said, NONCE) == [Received("1 2")]
+
+
+class Far:
+    """A shell in a pty, to which only bytes lead."""
+
+    def __init__(self, shell: str, home: Path) -> None:
+        path = shutil.which(shell)
+        if path is None:
+            pytest.skip(f"{shell} is not installed (apt-get install {shell})")
+        (home / ".zshrc").write_text("")
+        self.said = b""
+        self.pid, self.fd = pty.fork()
+        if self.pid == 0:
+            env = {"HOME": str(home), "TMPDIR": str(home), "PATH": os.environ["PATH"]}
+            os.execve(path, [shell, "-i"], {**env, "TERM": "xterm", "PS1": "$ "})
+
+    def type(self, data: bytes) -> None:
+        while data:
+            data = data[os.write(self.fd, data[:1000]) :]
+            self.read(0.0)
+
+    def read(self, seconds: float) -> None:
+        if select.select([self.fd], [], [], seconds)[0]:
+            try:
+                self.said += os.read(self.fd, 65536)
+            except OSError:
+                time.sleep(0.01)
+
+    def until(self, true: Callable[[], object]) -> None:
+        deadline = time.monotonic() + 30
+        while not true():
+            assert time.monotonic() < deadline, self.said[-3000:]
+            self.read(0.05)
+
+    def mark(self, kind: type, nonce: str) -> Reader | Received | Missing:
+        def found() -> list[Reader | Received | Missing]:
+            return [mark for mark in handover.heard(self.said, nonce) if isinstance(mark, kind)]
+
+        self.until(found)
+        return found()[0]
+
+    def close(self) -> None:
+        os.kill(self.pid, signal.SIGKILL)
+        os.close(self.fd)
+        os.waitpid(self.pid, 0)
+
+
+LETTERS = {"bash": "bash", "zsh": "zsh", "dash": "sh", "fish": "fish"}
+
+
+@pytest.mark.parametrize("shell", LETTERS)
+def test_every_shell_receives(shell: str, tmp_path: Path) -> None:
+    """The same line is read by all: who reads it, `$?`, and every byte is told and taken."""
+    far = Far(shell, tmp_path)
+    try:
+        far.until(lambda: far.said and not select.select([far.fd], [], [], 0.5)[0])
+        far.type(b"sh -c 'exit 7'\r")
+        far.type(handover.opening(NONCE, None))
+        reader = far.mark(Reader, NONCE)
+        assert isinstance(reader, Reader)
+        assert (reader.dialect, reader.status, reader.pid) == (LETTERS[shell], 7, far.pid)
+        folder = Path(reader.folder)
+        assert (folder.parent, folder.stat().st_mode & 0o777) == (tmp_path, 0o700)
+        files = {
+            handover.RECEIVER_FILE: handover.RECEIVER.encode(),
+            "1": bytes(range(256)) * 200,
+            "2": b"",
+            "3": "grün \\n %s \\0101 \\c".encode() * 100,
+        }
+        for piece in handover.pieces(files):
+            far.type(piece)
+        assert far.mark(Received, NONCE) == Received(handover.cksum(b"".join(files.values())))
+        assert {path.name: path.read_bytes() for path in folder.iterdir()} == files
+        # Again, shorter; what an earlier run left is gone.
+        far.until(lambda: not select.select([far.fd], [], [], 0.5)[0])
+        far.type(handover.opening("ab", reader.folder))
+        far.mark(Reader, "ab")
+        far.type(b"".join(handover.pieces({"4": b"x"})))
+        assert far.mark(Received, "ab") == Received(handover.cksum(b"x"))
+        assert {path.name for path in folder.iterdir()} == {"r", "4"}
+        # An interrupt gives the terminal back.
+        far.until(lambda: not select.select([far.fd], [], [], 0.5)[0])
+        far.type(handover.opening("cd", reader.folder))
+        far.mark(Reader, "cd")
+        far.type(b":half\n\x03")
+        far.until(lambda: not select.select([far.fd], [], [], 0.5)[0])
+        far.type(b"echo he''re\r")
+        far.until(lambda: b"echo he''re" in far.said and b"here\r\n" in far.said)
+    finally:
+        far.close()
+    deadline = time.monotonic() + 30
+    while folder.exists():  # the watcher's work
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+@pytest.mark.parametrize("shell", LETTERS)
+def test_a_folder_that_is_gone_is_told(shell: str, tmp_path: Path) -> None:
+    """Whoever tidies /tmp costs a run one line more, not its answer."""
+    far = Far(shell, tmp_path)
+    try:
+        far.until(lambda: far.said and not select.select([far.fd], [], [], 0.5)[0])
+        far.type(handover.opening(NONCE, f"{tmp_path}/gone"))
+        assert isinstance(far.mark(Missing, NONCE), Missing)
+    finally:
+        far.close()
