@@ -109,7 +109,8 @@ class Client:
     def call(self, method: str, path: str, how: str, body: Any = None) -> tuple[int, Any]:
         line = http.client.HTTPConnection(str(self._at.hostname), self._at.port, timeout=20)
         try:
-            content = None if method == "GET" else json.dumps(body or {})
+            content = body if isinstance(body, bytes) else json.dumps(body or {}).encode()
+            content = None if method == "GET" else content
             line.request(method, f"{self._at.path}{path[1:]}", content, self.headers(how))
             answer = line.getresponse()
             return answer.status, answer.read()
@@ -228,3 +229,28 @@ def test_the_authorizer_is_asked(reader: Client, verb: Verb) -> None:
     status, answer = reader.call(verb.method, verb.url(), "token", body)
     assert (status == 403) == (verb.action != "read"), answer
     assert reader.state() == before
+
+
+JUNK = {
+    "text that is not UTF-8": b'{"name": "\xff", "command": "\xff", "url": "\xff"}',
+    "lists without end": b"[" * 100_000,
+    "objects without end": b'{"name":' * 100_000,
+    "half a body": b'{"name": "x',
+    "NaN": b'{"timeout": NaN}',
+    "no object": b"[1]",
+}
+
+
+@pytest.mark.parametrize("junk", JUNK)
+def test_a_body_that_cannot_be_read(client: Client, junk: str) -> None:
+    """Every route that reads one refuses it with a sentence; it is never an error of ours."""
+    before = client.state()
+    for verb in VERBS:
+        if verb.method in ("POST", "PUT"):
+            url = verb.url(name="absent", conn="absent")
+            status, body = client.call(verb.method, url, "token", JUNK[junk])
+            # The older routes skip the keys they do not know, as jupyter-openbis-server does.
+            assert (400 if verb.top else 200) <= status < 500, (verb, status, body)
+            if status >= 400:
+                assert json.loads(body)["reason"]
+    assert client.state() == before
