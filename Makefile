@@ -1,17 +1,26 @@
 # make run    JupyterLab with the bridge, on a free loopback port, and lines to paste (RUN="options")
 # make test   everything needed, then the whole suite
+# make soak   the long ones: the same properties with 50 times the examples, a day's worth of use
 # make check  format, lint, types, layers
 # make bench  the figures of docs/performance.md, measured here and now
 
 PYTHON ?= python3
 BIN := .venv/bin
-.PHONY: run test check bench clean
+.PHONY: run test soak check bench clean
 
 run: .venv/run
 	@$(BIN)/python -m jupyter_bridge.cli.demo $(RUN)
 
 test: .venv/test
 	$(BIN)/python -m pytest
+
+# Where a property holds for whatever comes, more examples are the longer test.
+SOAK ?= 50
+soak: .venv/test
+	$(BIN)/python -m pip install --quiet --editable '.[soak]'
+	$(BIN)/python -m pytest -m soak --timeout=3600
+	SOAK=$(SOAK) $(BIN)/python -m pytest --timeout=3600 tests/wire tests/consoles/test_journal.py \
+		tests/relay/test_relay.py tests/relay/test_ring.py
 
 check: .venv/test
 	$(BIN)/ruff format --check .
