@@ -2,11 +2,12 @@
 # make test   everything needed, then the whole suite
 # make soak   the long ones: the same properties with 50 times the examples, a day's worth of use
 # make check  format, lint, types, layers
+# make audit  known holes in what is installed with it, asked of the registries
 # make bench  the figures of docs/performance.md, measured here and now
 
 PYTHON ?= python3
 BIN := .venv/bin
-.PHONY: run test soak check bench clean
+.PHONY: run test soak check audit bench clean
 
 run: .venv/run
 	@$(BIN)/python -m jupyter_bridge.cli.demo $(RUN)
@@ -27,6 +28,14 @@ check: .venv/test
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -q tests/test_layers.py
+
+# In an environment of its own, so that what it needs itself is not asked about.
+audit: .venv/test
+	$(PYTHON) -m venv .venv/audit
+	.venv/audit/bin/python -m pip install --quiet pip-audit
+	$(BIN)/python -m pip freeze --exclude-editable > .venv/audit/requirements.txt
+	.venv/audit/bin/pip-audit --disable-pip --no-deps --requirement .venv/audit/requirements.txt
+	test ! -f labextension/package-lock.json || (cd labextension && npm audit --omit=dev)
 
 bench: .venv/test
 	$(BIN)/python -m tests.bench $(BENCH)
