@@ -152,3 +152,29 @@ def test_the_readme_s_shell_runs(block: Block, shell_env: dict[str, str]) -> Non
     assert '"error":"' not in said.replace('"status":"error"', ""), said
     assert said.strip()
     assert time.monotonic() - begun < 100
+
+
+def named_tests() -> list[tuple[str, str]]:
+    """Each test that README.md or docs/security.md names, as its file and its name or ""."""
+    found: list[tuple[str, str]] = []
+    for page in (REPOSITORY / "README.md", REPOSITORY / "docs" / "security.md"):
+        file = ""
+        for name in re.findall(r"`([\w/]*\.py|)(?:::(\w+))?`", page.read_text()):
+            file = name[0] or file
+            if "test_" in file and (name[0] or name[1]):
+                found.append((file.removeprefix("tests/"), name[1]))
+    return found
+
+
+def test_the_tests_that_are_named_exist() -> None:
+    """Whoever reads a claim finds its proof, and a proof that was renamed is renamed there."""
+    named = named_tests()
+    assert sum(bool(name) for _, name in named) > 25
+    for file, name in named:
+        exact = REPOSITORY / "tests" / file
+        found = [p for p in (REPOSITORY / "tests").rglob(exact.name) if str(p).endswith(file)]
+        paths = [exact] if exact.exists() else found
+        assert len(paths) == 1, f"{file}: {paths}"
+        if name:
+            words = rf"^(async )?def {name}\(|^{name} = "
+            assert re.search(words, paths[0].read_text(), re.MULTILINE), f"{file}::{name}"
