@@ -16,12 +16,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 # A run in the background is started deaf to Ctrl-C, and so would be all that the tests start.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 pytest_plugins = ["pytest_jupyter.jupyter_server", "tests.joined"]
+
+# How many times the usual number of examples a property is tried with: `make soak` says more.
+SOAK = int(os.environ.get("SOAK", "1"))
+settings.register_profile("bridge", max_examples=100 * SOAK, deadline=None)
+settings.load_profile("bridge")
 
 # Starting a server with its extensions takes 2 to 5 s; a loaded machine gets ten times that.
 START_TIME = 60.0

@@ -26,6 +26,7 @@ from jupyter_bridge import __version__, problems
 from jupyter_bridge.client.find import Server
 from jupyter_bridge.client.refusals import by_status, problem_in, shown, what_answered
 from jupyter_bridge.problems import Conflict, Problem, RemoteFailed, TooLarge, Unavailable
+from jupyter_bridge.wire.unreadable import UNREADABLE
 
 T = TypeVar("T")
 
@@ -67,7 +68,7 @@ class Answer:
         """The body as `kind`; RemoteFailed where it is something else."""
         try:
             return msgspec.json.decode(self.body, type=kind)
-        except msgspec.MsgspecError as error:
+        except UNREADABLE as error:
             raise RemoteFailed(
                 f"{self.where} answered what this client cannot read: {error}."
             ) from error

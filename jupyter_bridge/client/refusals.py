@@ -13,6 +13,7 @@ from yarl import URL
 
 from jupyter_bridge import problems
 from jupyter_bridge.problems import Denied, Problem, RemoteFailed, TooLarge, Unavailable
+from jupyter_bridge.wire.unreadable import UNREADABLE
 
 
 def problem_of(body: Any, status: int | None, where: str) -> Problem | None:
@@ -77,7 +78,7 @@ def problem_in(response: aiohttp.ClientResponse, content: bytes) -> Problem:
         )
     try:
         body = msgspec.json.decode(content)
-    except (msgspec.MsgspecError, UnicodeError):
+    except UNREADABLE:
         body = None
     problem = problem_of(body, response.status, where) if response.status >= 400 else None
     return problem or RemoteFailed(what_answered(response, content))

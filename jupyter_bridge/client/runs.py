@@ -16,6 +16,7 @@ from jupyter_bridge.client.listening import SILENCE_SECONDS, Listening, Patience
 from jupyter_bridge.client.refusals import problem_of
 from jupyter_bridge.client.stream import execution_of
 from jupyter_bridge.problems import Conflict, RemoteFailed, Unavailable
+from jupyter_bridge.wire.unreadable import UNREADABLE
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -193,7 +194,7 @@ class RunStream(Listening[RunOutput]):
             return None
         try:
             said = msgspec.json.decode(line, type=_Line)
-        except msgspec.MsgspecError as error:
+        except UNREADABLE as error:
             raise RemoteFailed(f"The event stream holds what is no event: {error}.") from error
         if said.event == "problem":
             raise problem_of(said.data, None, "the event stream") or RemoteFailed(

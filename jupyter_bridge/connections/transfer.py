@@ -234,8 +234,15 @@ class Transfer(ABC):
         """Write down what it is about, for another process."""
         async with self._saving:
             data = msgspec.json.encode(self.job)
+            path = self.folder / "transfer.json"
+            writing = asyncio.ensure_future(asyncio.to_thread(_write, path, data))
             try:
-                await asyncio.to_thread(_write, self.folder / "transfer.json", data)
+                await asyncio.shield(writing)
+            except asyncio.CancelledError:
+                # The thread goes on; whoever saves next must not meet it at the same file.
+                await asyncio.wait({writing})
+                writing.exception()
+                raise
             except OSError as error:
                 raise translate(error) from error
 

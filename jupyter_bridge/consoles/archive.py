@@ -205,7 +205,8 @@ class Archive:
 
     def _write(self) -> None:
         for journal in list(self._journals):
-            journal.write_pending()
+            if journal.backlog:  # of thousands that ended nothing is to be written
+                journal.write_pending()
         while self._errands:
             try:
                 self._errands.pop(0)()

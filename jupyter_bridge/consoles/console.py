@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
+from jupyter_bridge.consoles.lanes import Lane, off_loop
 from jupyter_bridge.problems import Busy, Denied, Gone
 from jupyter_bridge.seams import Exit, Source
 from jupyter_bridge.wire.times import now, to_iso
@@ -28,6 +29,10 @@ LARGEST_SCREEN = (1000, 2000)
 
 class Log(Protocol):
     """A console's bytes by absolute offset: a Journal, or a followed file itself."""
+
+    @property
+    def lane(self) -> Lane | None:
+        """Where its blocking calls run; None for what lies on the server's own disk."""
 
     @property
     def epoch(self) -> str:
@@ -228,7 +233,7 @@ class Console:
         """Like `read`, with disk work off the event loop."""
         if self.log.near(offset):
             return self.log.read(offset, max_bytes)
-        return await asyncio.to_thread(self.log.read, offset, max_bytes)
+        return await off_loop(self.log.lane, self.log.read, offset, max_bytes)
 
     async def write(self, data: bytes) -> None:
         """Type `data` as it is; returns when the source has taken it. Raises Gone after the end."""

@@ -76,6 +76,11 @@ class Journal:
         self._lines = 0
 
     @property
+    def lane(self) -> None:
+        """The archive is the server's own disk."""
+        return None
+
+    @property
     def first_offset(self) -> int:
         """The oldest byte still held."""
         with self._lock:

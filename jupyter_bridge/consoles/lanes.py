@@ -1,11 +1,13 @@
-"""Lanes: blocking writes, one thread per thing that is written to and only while there is some.
+"""Lanes: blocking calls, one thread per thing that they are for and only while there are some.
 
 A pty that nobody reads blocks whoever writes to it. With a lane each, a stalled terminal holds up
-its own input and nobody else's.
+its own input and nobody else's. A file on a mount that does not answer blocks its readers alike,
+and of the threads that all share there are few: soon every one of them would stand there.
 """
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -37,7 +39,7 @@ class Lane:
             else:
                 self._running = True
                 # A daemon, because a write into a stalled pty must not hold up the server's exit.
-                threading.Thread(target=self._run, name="bridge-input", daemon=True).start()
+                threading.Thread(target=self._run, name="bridge-lane", daemon=True).start()
         return future
 
     def _run(self) -> None:
@@ -52,6 +54,13 @@ class Lane:
                     future.set_result(job())
                 except BaseException as error:
                     future.set_exception(error)
+
+
+async def off_loop(lane: Lane | None, call: Callable[..., T], *args: Any) -> T:
+    """A blocking call off the event loop, in this lane, or in the threads that all share."""
+    if lane is None:
+        return await asyncio.to_thread(call, *args)
+    return await asyncio.wrap_future(lane.submit(lambda: call(*args)))
 
 
 class InputLanes(Executor):

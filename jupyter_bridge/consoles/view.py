@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 from jupyter_bridge.consoles.console import Console
+from jupyter_bridge.consoles.lanes import off_loop
 from jupyter_bridge.consoles.until import Until
 from jupyter_bridge.problems import BadRequest, Conflict, Timeout
 from jupyter_bridge.wire import ansi
@@ -54,12 +55,12 @@ class Beginning:
                 )
             return self.offset
         if self.since is not None:
-            return await asyncio.to_thread(console.log.since, self.since)
+            return await off_loop(console.log.lane, console.log.since, self.since)
         if not 0 <= self.lines <= MAX_LINES:
             raise BadRequest(f"lines: must be between 0 and {MAX_LINES}.", field="lines")
         if self.lines == 0:
             return console.end_offset
-        start = await asyncio.to_thread(console.log.tail, self.lines)
+        start = await off_loop(console.log.lane, console.log.tail, self.lines)
         # A tail that was cut because its lines are long does not begin inside a character.
         head = await console.fetch(start, 4)
         return start + len(head) - len(head.lstrip(bytes(range(0x80, 0xC0)))) if start else start

@@ -18,6 +18,7 @@ from jupyter_bridge import observe
 from jupyter_bridge.problems import BadRequest, Denied, Problem
 from jupyter_bridge.relay.ring import Entry
 from jupyter_bridge.wire import kernel, websocket
+from jupyter_bridge.wire.unreadable import UNREADABLE
 
 if TYPE_CHECKING:
     from jupyter_bridge.relay.relay import Client, Relay
@@ -243,7 +244,7 @@ def _stream_in(entry: Entry) -> tuple[Entry, _Stream, bytes] | None:
     parts = entry.parts
     try:
         return entry, _decode_stream(parts[3]), parts[1]
-    except msgspec.MsgspecError:
+    except UNREADABLE:
         return None  # not ours to mend: it goes on as it came
 
 

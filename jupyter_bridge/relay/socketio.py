@@ -13,6 +13,7 @@ login page, and no more is put into its queue than the client takes.
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 from typing import Any, cast
 
@@ -33,6 +34,7 @@ from jupyter_bridge.relay.relays import Relays
 from jupyter_bridge.relay.ring import Entry
 from jupyter_bridge.web import Door, is_allowed, user_of_token
 from jupyter_bridge.wire import kernel
+from jupyter_bridge.wire.unreadable import UNREADABLE
 
 # A connection without credentials is given this long to show a token to a namespace, seconds.
 LOGIN_TIME = 5.0
@@ -290,9 +292,7 @@ def _from_event(message: Any) -> tuple[str | None, list[bytes]]:
 def _to_event(entry: Entry, *, named: bool) -> dict[str, Any]:
     parts = entry.parts
     names = ("header", "parent_header", "metadata", "content")
-    event: dict[str, Any] = {
-        name: msgspec.json.decode(part) for name, part in zip(names, parts, strict=False)
-    }
+    event: dict[str, Any] = {name: _as_json(part) for name, part in zip(names, parts, strict=False)}
     event["buffers"] = parts[kernel.JSON_PARTS :]
     if named:
         event["channel"] = entry.channel
@@ -348,3 +348,15 @@ def _handler(owner: SocketIO, server: Any, max_frame: int) -> type[JupyterHandle
             await Engine.open(self)  # not WebSocketMixin's: the engine has pings of its own
 
     return SocketIOHandler
+
+
+def _as_json(part: bytes) -> Any:
+    """What a kernel sent, as browsers read it: NaN, which some write, is null, and junk is {}."""
+    try:
+        return msgspec.json.decode(part)
+    except UNREADABLE:
+        pass
+    try:
+        return json.loads(part, parse_constant=lambda name: None)
+    except (ValueError, RecursionError):
+        return {}

@@ -18,6 +18,7 @@ from jupyter_bridge.problems import BadRequest, NotFound, Problem, TooLarge
 from jupyter_bridge.repeats import Repeats
 from jupyter_bridge.web.door import Door, bad_field
 from jupyter_bridge.web.stream import KEEP_ALIVE, NDJSON, SSE, Event, silence
+from jupyter_bridge.wire.unreadable import UNREADABLE
 
 # What one JSON body may hold (API.md, section 1).
 MAX_BODY = 1 << 20
@@ -155,7 +156,7 @@ class BridgeHandler(Door, APIHandler):
             return msgspec.json.decode(body.strip() or b"{}", type=kind)
         except msgspec.ValidationError as error:
             raise bad_field(error) from error
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except UNREADABLE as error:
             raise BadRequest(f"The body is not JSON: {error}") from error
 
     def answer(self, answer: Any, status: int = 200) -> None:

@@ -174,13 +174,14 @@ def from_client_frame(data: bytes) -> ClientFrame:
 
 
 def _json(value: Any) -> bytes:
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode()
+    # Half a surrogate pair (a file's name may hold one) is no UTF-8; the rest is told all the same.
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode(errors="replace")
 
 
 def _object(payload: bytes, kind: type) -> Any:
     try:
         value = json.loads(payload)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise FrameError("The frame's payload is not JSON.") from error
     if not isinstance(value, kind):
         raise FrameError(f"The frame's payload is not a JSON {kind.__name__}.")

@@ -31,6 +31,8 @@ from zlib import crc32
 
 import msgspec
 
+from jupyter_bridge.wire.unreadable import UNREADABLE
+
 # openBIS cuts files into chunks of 1 MiB; more than this is not a chunk but an attack on memory.
 MAX_PAYLOAD = 32 << 20
 # Smaller pieces of a payload are gathered: a view of a few bytes would cost more than they do.
@@ -119,7 +121,7 @@ def parse_session(body: bytes) -> Session:
     raise_error(body)
     try:
         return msgspec.json.decode(body, type=Session)
-    except (msgspec.MsgspecError, RecursionError) as error:
+    except UNREADABLE as error:
         raise ChunkError(f"the answer is not a download session: {error}") from None
 
 
@@ -152,7 +154,7 @@ def raise_error(body: bytes) -> None:
         return
     try:
         answer = msgspec.json.decode(body)
-    except (msgspec.DecodeError, RecursionError):
+    except UNREADABLE:
         return
     error = answer.get("error")
     if error:

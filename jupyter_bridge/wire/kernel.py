@@ -34,6 +34,8 @@ from typing import Any
 
 import msgspec
 
+from jupyter_bridge.wire.unreadable import UNREADABLE
+
 V1 = "v1.kernel.websocket.jupyter.org"
 PROTOCOL_VERSION = "5.4"
 DELIMITER = b"<IDS|MSG>"
@@ -63,7 +65,7 @@ def parse_header(part: bytes) -> Header:
     """The header in `part`; an empty object (a parent that is not there) gives empty names."""
     try:
         return _decode_header(part)
-    except msgspec.MsgspecError as error:
+    except UNREADABLE as error:
         raise FrameError(f"the header is not a Jupyter message header: {error}") from error
 
 
@@ -71,7 +73,7 @@ def parse_content(parts: Sequence[bytes]) -> dict[str, Any]:
     """A message's content; an empty object where it is not one."""
     try:
         content = msgspec.json.decode(parts[3])
-    except msgspec.DecodeError:
+    except UNREADABLE:
         return {}
     return content if isinstance(content, dict) else {}
 
@@ -227,14 +229,10 @@ def build_default(channel: str, parts: Sequence[bytes]) -> str | bytes:
 
 def parse_default(frame: str | bytes) -> tuple[str | None, list[bytes]]:
     """The channel (None where the client named none) and the parts of one default frame."""
-    buffers: list[bytes] = []
-    if isinstance(frame, str):
-        body = frame.encode()
-    else:
-        body, buffers = _split_default(frame)
+    body, buffers = (frame, []) if isinstance(frame, str) else _split_default(frame)
     try:
         message = _decode_default(body)
-    except (msgspec.MsgspecError, UnicodeError) as error:
+    except UNREADABLE as error:
         raise FrameError(f"not a Jupyter message in JSON: {error}") from error
     raw = (message.header, message.parent_header, message.metadata, message.content)
     # JupyterLab writes `null` for a parent that is not there; kernels expect an object.

@@ -32,6 +32,8 @@ from urllib.parse import quote
 
 import msgspec
 
+from jupyter_bridge.wire.unreadable import UNREADABLE
+
 AS_V3 = "/openbis/openbis/rmi-application-server-v3.json"
 AS_V1 = "/openbis/openbis/rmi-query-v1.json"
 DSS_V3 = "/datastore_server/rmi-data-store-server-v3.json"
@@ -89,7 +91,7 @@ def parse_answer(body: bytes) -> Any:
     """The `result` in `body`, references resolved; raises RpcError or FormError."""
     try:
         answer = msgspec.json.decode(body)
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+    except UNREADABLE as error:
         raise FormError(f"the answer is not JSON: {error}") from None
     if not isinstance(answer, dict):
         raise FormError("the answer is not a JSON-RPC object")
@@ -304,7 +306,7 @@ def parse_uploaded(body: bytes) -> int:
     """How many bytes the server says it took of one chunk; FormError unless its status is ok."""
     try:
         answer = msgspec.json.decode(body)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except UNREADABLE as error:
         raise FormError(f"the answer to a chunk is not JSON: {error}") from None
     if not isinstance(answer, dict) or answer.get("status") != "ok":
         raise FormError("the server did not take the chunk")

@@ -284,10 +284,11 @@ def _as_json(content: Any) -> dict[str, Any]:
     """The content as JSON in UTF-8 can carry it; empty if that cannot be, or it is no object."""
     mended: dict[str, Any] = dict(content) if isinstance(content, Mapping) else {}
     try:
-        msgspec.json.encode(mended)
-    except UnicodeEncodeError:
-        text = json.dumps(mended, ensure_ascii=False, default=str)
-        mended = json.loads(text.encode("utf-16", "surrogatepass").decode("utf-16", "replace"))
+        try:
+            msgspec.json.encode(mended)
+        except UnicodeEncodeError:
+            text = json.dumps(mended, ensure_ascii=False, default=str)
+            mended = json.loads(text.encode("utf-16", "surrogatepass").decode("utf-16", "replace"))
     except (TypeError, ValueError, RecursionError):
         mended = {}
     return mended

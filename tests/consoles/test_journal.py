@@ -20,6 +20,7 @@ from jupyter_bridge.consoles import journal as journal_module
 from jupyter_bridge.consoles import memory as memory_module
 from jupyter_bridge.consoles.journal import Journal
 from jupyter_bridge.consoles.segment import Parts
+from tests.conftest import SOAK
 
 TEXTS = st.one_of(
     st.binary(max_size=30),
@@ -194,7 +195,7 @@ class JournalAgainstBytes(RuleBasedStateMachine):
 
 
 JournalAgainstBytes.TestCase.settings = settings(
-    max_examples=150, stateful_step_count=25, deadline=None
+    max_examples=150 * SOAK, stateful_step_count=25, deadline=None
 )
 TestJournalAgainstBytes = JournalAgainstBytes.TestCase
 

@@ -37,6 +37,7 @@ BODIES = {
         "runtime": "",
     },
 }
+SEATS = ("channels", "shell", "iopub", "stdin", "stdio", "control", "interact", "tail")
 # What no route takes: whoever is let in changes nothing, either.
 NO_BODY = {"no such field": 1}
 NAMES = {"name": "lab", "conn": "lab", "perm_id": "a", "file": "one.txt", "path": "a"}
@@ -109,10 +110,27 @@ class Client:
     def call(self, method: str, path: str, how: str, body: Any = None) -> tuple[int, Any]:
         line = http.client.HTTPConnection(str(self._at.hostname), self._at.port, timeout=20)
         try:
-            content = None if method == "GET" else json.dumps(body or {})
+            content = body if isinstance(body, bytes) else json.dumps(body or {}).encode()
+            content = None if method == "GET" else content
             line.request(method, f"{self._at.path}{path[1:]}", content, self.headers(how))
             answer = line.getresponse()
             return answer.status, answer.read()
+        finally:
+            line.close()
+
+    def shake_hands(self, path: str, how: str) -> int:
+        """The status of a websocket's handshake, with the proof and perhaps another Origin."""
+        line = http.client.HTTPConnection(str(self._at.hostname), self._at.port, timeout=20)
+        try:
+            handshake = {
+                "Connection": "Upgrade",
+                "Upgrade": "websocket",
+                "Sec-WebSocket-Version": "13",
+                "Sec-WebSocket-Key": "AAAAAAAAAAAAAAAAAAAAAA==",
+                "Origin": f"http://{self._at.netloc}",
+            }
+            line.request("GET", f"{self._at.path}{path[1:]}", headers=handshake | self.headers(how))
+            return line.getresponse().status
         finally:
             line.close()
 
@@ -190,8 +208,7 @@ HOWS = [
 def test_the_table_is_whole() -> None:
     """Every HTTP route has a verb, and every verb that is not GET changes something."""
     bare = {route.top + route.path for route in tables()} - {v.top + v.path for v in VERBS}
-    sockets = {"channels", "shell", "iopub", "stdin", "stdio", "control", "interact", "tail"}
-    assert {path.split("/")[2] for path in bare} <= sockets
+    assert {path.split("/")[2] for path in bare} <= set(SEATS)
     assert all(verb.action != "read" for verb in VERBS if verb.method != "GET")
 
 
@@ -228,3 +245,96 @@ def test_the_authorizer_is_asked(reader: Client, verb: Verb) -> None:
     status, answer = reader.call(verb.method, verb.url(), "token", body)
     assert (status == 403) == (verb.action != "read"), answer
     assert reader.state() == before
+
+
+JUNK = {
+    "text that is not UTF-8": b'{"name": "\xff", "command": "\xff", "url": "\xff"}',
+    "lists without end": b"[" * 100_000,
+    "objects without end": b'{"name":' * 100_000,
+    "half a body": b'{"name": "x',
+    "NaN": b'{"timeout": NaN}',
+    "no object": b"[1]",
+}
+
+
+@pytest.mark.parametrize("junk", JUNK)
+def test_a_body_that_cannot_be_read(client: Client, junk: str) -> None:
+    """Every route that reads one refuses it with a sentence; it is never an error of ours."""
+    before = client.state()
+    for verb in VERBS:
+        if verb.method in ("POST", "PUT"):
+            url = verb.url(name="absent", conn="absent")
+            status, body = client.call(verb.method, url, "token", JUNK[junk])
+            # The older routes skip the keys they do not know, as jupyter-openbis-server does.
+            assert (400 if verb.top else 200) <= status < 500, (verb, status, body)
+            if status >= 400:
+                assert json.loads(body)["reason"]
+    assert client.state() == before
+
+
+SOCKETS = sorted(
+    {route.top + re.sub(r"\{\w+\}", "absent", route.path) for route in tables()}
+    & {f"/bridge/{seat}/absent" for seat in SEATS}
+)
+# What the reply is to whoever is let in: there is no such kernel or console.
+LET_IN = 404
+
+
+def test_every_socket_is_in_the_matrix() -> None:
+    """Every route that takes a websocket, and no other."""
+    assert len(SOCKETS) == len(SEATS)
+
+
+@pytest.mark.parametrize(
+    ("how", "let_in"),
+    [
+        ("nothing", False),
+        ("wrong token", False),
+        ("cookie", True),
+        ("cookie, xsrf, foreign Origin", False),
+        ("token", True),
+    ],
+)
+@pytest.mark.parametrize("path", SOCKETS)
+def test_who_may_open_a_socket(client: Client, path: str, how: str, let_in: bool) -> None:
+    """A cookie opens one from a page of this server alone; nobody unknown opens any."""
+    assert client.shake_hands(path, how) == (LET_IN if let_in else 403)
+
+
+@pytest.mark.parametrize("path", SOCKETS)
+def test_the_authorizer_is_asked_for_a_socket(reader: Client, path: str) -> None:
+    """Who may only read may watch; where a client types it is refused, before any look-up."""
+    watches = path.split("/")[2] in ("channels", "iopub", "tail")
+    assert reader.shake_hands(path, "token") == (LET_IN if watches else 403)
+
+
+@pytest.fixture(scope="module")
+def strict(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
+    """A server that lets nothing pass that does not say it needs no login."""
+    yield from serve(
+        tmp_path_factory.mktemp("strict"), "--ServerApp.allow_unauthenticated_access=False"
+    )
+
+
+def test_without_unauthenticated_access(strict: Client) -> None:
+    """Everything is as it is without: refused without proof, and answered with a token."""
+    for verb in VERBS:
+        before = strict.call(verb.method, verb.url(name="absent", conn="absent"), "nothing")
+        assert before[0] == 403, verb
+        names = {"name": "absent", "conn": "absent"} if verb.changes else {}
+        status, body = strict.call(verb.method, verb.url(**names), "token", NO_BODY)
+        assert status != 403, (verb, body)
+        assert status != 500 or not verb.top, (
+            verb,
+            body,
+        )  # the older routes have 500s of their own
+    for path in SOCKETS:
+        assert strict.shake_hands(path, "nothing") == 403
+        assert strict.shake_hands(path, "token") == LET_IN
+    for path in ("/bridge/", "/bridge/openapi.json"):
+        assert strict.call("GET", path, "nothing")[0] == 403
+        assert strict.call("GET", path, "token")[0] == 200
+    handshake = "/bridge/socket.io/?EIO=4&transport=polling"
+    assert strict.call("GET", handshake, "wrong token")[0] in (401, 403)
+    assert strict.call("GET", handshake, "token")[0] == 200
+    assert strict.call("GET", "/bridge/no/such/route", "nothing")[0] in (403, 404)

@@ -42,3 +42,37 @@ def test_text_cut_anywhere_plays_whole(text: str, sizes: list[int]) -> None:
         at += size
     lines += recording.output(0, data[at:], final=True)
     assert "".join(json.loads(line)[2] for line in lines) == data.decode()
+
+
+MARK = b"\x1b]133;C\x07"
+
+
+@given(
+    st.lists(st.binary(max_size=12) | st.just(MARK), max_size=12),
+    st.lists(st.floats(-1e9, 1e9), min_size=12, max_size=12),
+)
+def test_any_bytes_at_any_time_are_a_recording(pieces: list[bytes], times: list[float]) -> None:
+    """Every line is `[time, "o" or "m", text]`, the times rise, and no byte is left out."""
+    recording = asciicast.Recording(0)
+    lines = [
+        line
+        for index, (when, data) in enumerate(zip(times, pieces, strict=False))
+        for line in recording.output(when, data, final=index == len(pieces) - 1)
+    ]
+    events = [json.loads(line) for line in lines]
+    assert all(code in ("o", "m") for _, code, _ in events)
+    assert [event[0] for event in events] == sorted(event[0] for event in events)
+    assert all("\n" not in line for line in lines)
+    text = "".join(text for _, code, text in events if code == "o")
+    assert text == b"".join(pieces).decode(errors="replace")
+    whole = pieces.count(MARK)
+    assert [code for _, code, _ in events].count("m") >= whole
+
+
+@given(st.integers(1, 999), st.integers(1, 999), st.floats(0, 1e10), st.text())
+def test_any_header_is_one_line(width: int, height: int, when: float, title: str) -> None:
+    """No title ends the line, or is told as another one."""
+    line = asciicast.header(width, height, when, title)
+    assert "\n" not in line
+    told = json.loads(line)
+    assert (told["width"], told["height"], told.get("title", "")) == (width, height, title)

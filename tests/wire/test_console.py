@@ -53,7 +53,15 @@ def test_an_unknown_server_frame_is_skipped() -> None:
     assert console.from_server_frame(b"q" + bytes(8) + b"later") is None
 
 
-@given(st.binary(max_size=40))
+@given(
+    st.binary(max_size=40)
+    | st.builds(
+        lambda kind, payload: kind + bytes(8) + payload,
+        st.sampled_from([b"s", b"g", b"m", b"x", b"v", b"e"]),
+        st.binary(max_size=20)
+        | st.sampled_from([b"[" * 50_000, b'{"a":' * 50_000, b'"\xff"', b"9" * 5000, b"null"]),
+    )
+)
 def test_any_bytes_are_a_frame_or_a_frame_error(data: bytes) -> None:
     """Whatever arrives, decoding answers or raises FrameError."""
     for decode in (console.from_server_frame, console.from_client_frame):
@@ -68,3 +76,40 @@ def test_output_survives_the_wire(offset: int, data: bytes) -> None:
     """Any bytes at any offset arrive as they were sent."""
     frame = console.Output(offset, data)
     assert console.from_server_frame(console.to_server_frame(frame)) == frame
+
+
+texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=10)
+objects = st.dictionaries(texts, texts | st.none() | st.integers(), max_size=4)
+offsets = st.integers(0, 2**64 - 1)
+FRAMES = st.one_of(
+    st.builds(console.Start, offsets, objects),
+    st.builds(console.Output, offsets, st.binary()),
+    st.builds(console.Gap, offsets, offsets),
+    st.builds(console.Matched, offsets, offsets),
+    st.builds(console.Ended, offsets, objects),
+    st.builds(console.Viewers, offsets, st.lists(objects, max_size=3)),
+    st.builds(console.Trouble, offsets, objects),
+)
+
+
+@given(FRAMES)
+def test_a_server_frame_survives_the_wire(frame: console.ServerFrame) -> None:
+    """Each kind of frame is read back as it was sent."""
+    assert console.from_server_frame(console.to_server_frame(frame)) == frame
+
+
+@given(
+    st.builds(console.Input, st.binary())
+    | st.builds(console.Resize, st.integers(1, 65535), st.integers(1, 65535))
+)
+def test_a_client_frame_survives_the_wire(frame: console.ClientFrame) -> None:
+    """Input is typed as it is, and a size is a size."""
+    assert console.from_client_frame(console.to_client_frame(frame)) == frame
+
+
+def test_a_name_that_is_no_utf8_can_be_told() -> None:
+    """A file's name on the disk may hold any byte; a viewer is told the rest of it."""
+    frame = console.from_server_frame(
+        console.to_server_frame(console.Start(0, {"name": "a\udcff"}))
+    )
+    assert frame == console.Start(0, {"name": "a?"})

@@ -167,3 +167,55 @@ def test_a_session_is_read() -> None:
     for body in (b"", b"<html>", b"{}", b'{"ranges": 1}'):
         with pytest.raises(ChunkError):
             fastdownload.parse_session(body)
+
+
+@given(
+    st.binary(max_size=60).map(lambda rest: b"{" + rest)
+    | st.sampled_from(
+        [
+            b'{"error": "\xff"}',
+            b'{"error": {"message": 5}}',
+            b'{"downloadSessionId": "\xff", "ranges": {}, "streamIds": []}',
+            b'{"error": ' + b"[" * 100_000,
+            b'{"downloadSessionId": ' + b"[" * 100_000,
+        ]
+    )
+)
+def test_any_session_is_read_or_refused(body: bytes) -> None:
+    """Whatever stands in place of a session, or of a chunk, is an error of this protocol."""
+    with pytest.raises((ChunkError, fastdownload.ServerError)):
+        fastdownload.parse_session(body)
+    reader = ChunkReader()
+    reader.feed(body)
+    with pytest.raises((ChunkError, fastdownload.ServerError)):
+        reader.end()
+
+
+@given(st.text(max_size=20) | st.integers().map(str))
+def test_any_range_is_read_or_refused(text: str) -> None:
+    """A range is some chunk numbers of 32 bits, or a ChunkError."""
+    try:
+        numbers = fastdownload.parse_range(text)
+    except ChunkError:
+        return
+    assert 0 <= numbers.start < numbers.stop <= 1 << 32
+
+
+@given(st.dictionaries(names, st.lists(names, max_size=3) | names, max_size=3))
+def test_a_request_is_lists_of_one_string(values: dict[str, Any]) -> None:
+    """Both versions of the protocol get what was meant, in their own spelling."""
+    values.pop("method", None)
+    values.pop("api", None)
+    values.pop("version", None)
+    for api in ((3, 5), (3, 7)):
+        body = json.loads(fastdownload.build_request("queue", api, **values))
+        assert body.pop("method") == ["queue"]
+        assert body.pop("version", None) == (["2"] if api == (3, 7) else None)
+        for name, value in values.items():
+            (told,) = body[name]
+            if isinstance(value, str):
+                assert told == value
+            else:
+                assert (json.loads(told) if api == (3, 7) else told) == (
+                    value if api == (3, 7) else ", ".join(value)
+                )

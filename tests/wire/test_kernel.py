@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import struct
 from contextlib import suppress
 from pathlib import Path
 
@@ -135,3 +136,67 @@ def test_v1_vectors(case: dict[str, object]) -> None:
     frame = bytes.fromhex(str(case["frame"]))
     assert kernel.build_v1(str(case["channel"]), parts) == frame
     assert kernel.parse_v1(frame) == (case["channel"], parts)
+
+
+# JSON that is not UTF-8, nested without end, torn, or of another form than asked for.
+UNREADABLE = st.one_of(
+    st.binary(max_size=60),
+    st.sampled_from([b"[", b'{"header":', b'{"msg_id":"a","x":[']).map(lambda part: part * 50_000),
+    st.sampled_from([b'{"msg_id":"\xff"}', b'{"execution_state":"\xc3"}', b'{"header":"\xff"}']),
+    st.recursive(
+        st.none() | st.integers() | st.text(max_size=3),
+        lambda inner: (
+            st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=6), inner, max_size=3)
+        ),
+        max_leaves=6,
+    ).map(lambda value: json.dumps(value).encode()),
+)
+
+
+@given(UNREADABLE)
+def test_any_part_is_read_or_refused(part: bytes) -> None:
+    """A kernel may send any bytes as a header or as content, and a client any bytes as a frame."""
+    with suppress(kernel.FrameError):
+        kernel.parse_header(part)
+    assert isinstance(kernel.parse_content([b"{}", b"{}", b"{}", part]), dict)
+    with suppress(kernel.FrameError):
+        kernel.build_default("iopub", [part] * 4)
+    for frame in (struct.pack(">2I", 1, 8) + part, part.decode(errors="surrogateescape")):
+        with suppress(kernel.FrameError):
+            kernel.parse_default(frame)
+
+
+@given(json_parts, buffers, st.data())
+def test_a_frame_torn_or_flipped_is_read_or_refused(
+    parts: list[bytes], extra: list[bytes], data: st.DataObject
+) -> None:
+    """A frame that lost its end, or has one byte that is wrong, gives parts or a FrameError."""
+    for build, parse in (
+        (kernel.build_v1, kernel.parse_v1),
+        (kernel.build_default, kernel.parse_default),
+    ):
+        built = build("shell", [*parts, *extra])
+        frame = bytearray(built.encode() if isinstance(built, str) else built)
+        frame[data.draw(st.integers(0, len(frame) - 1))] ^= data.draw(st.integers(0, 255))
+        end = data.draw(st.integers(0, len(frame)))
+        with suppress(kernel.FrameError):
+            parse(bytes(frame[:end]))
+
+
+@given(json_parts, buffers, st.lists(st.binary(max_size=8), max_size=2), st.binary(max_size=20))
+def test_zmq_round_trip(
+    parts: list[bytes], extra: list[bytes], routing: list[bytes], key: bytes
+) -> None:
+    """What to_zmq signs, from_zmq gives back, whatever routing frames stand before it."""
+    signer = kernel.Signer(key)
+    routing = [frame for frame in routing if frame != kernel.DELIMITER]
+    assert signer.from_zmq(routing + signer.to_zmq([*parts, *extra])) == [*parts, *extra]
+
+
+@given(st.lists(st.binary(max_size=12) | st.just(kernel.DELIMITER), max_size=8))
+def test_any_zmq_frames_are_read_or_refused(frames: list[bytes]) -> None:
+    """Whoever can write on a socket without the key gets a FrameError, and nothing through."""
+    with pytest.raises(kernel.FrameError):
+        kernel.Signer(b"key").from_zmq(frames)
+    with suppress(kernel.FrameError):
+        assert len(kernel.Signer(b"").from_zmq(frames)) >= kernel.JSON_PARTS

@@ -6,6 +6,7 @@ import copy
 import json
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl
 
 import pytest
 from hypothesis import given
@@ -150,4 +151,62 @@ def test_object_ids() -> None:
     assert openbis.object_id("dataset", "2024-1") == {
         "@type": "as.dto.dataset.id.DataSetPermId",
         "permId": "2024-1",
+    }
+
+
+@given(
+    st.binary(max_size=60)
+    | st.builds(
+        lambda size: b'{"status": "ok", "size": ' + size + b"}",
+        st.sampled_from([b"1e999", b'"1e3"', b"null", b"[", b"true", b'"\xff"', b"9" * 5000]),
+    )
+    | st.sampled_from([b'{"status": "\xff"}', b"[" * 100_000])
+)
+def test_any_answer_to_a_chunk_is_read_or_refused(body: bytes) -> None:
+    """The number of bytes, or a FormError."""
+    try:
+        assert isinstance(openbis.parse_uploaded(body), int)
+    except openbis.FormError:
+        pass
+
+
+@given(st.binary(max_size=80))
+def test_any_bytes_are_an_answer_or_refused(body: bytes) -> None:
+    """What is no JSON-RPC answer is a FormError, in any bytes."""
+    try:
+        openbis.parse_answer(body)
+    except (openbis.FormError, openbis.RpcError):
+        pass
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text(max_size=5),
+        lambda inner: (
+            st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3)
+        ),
+        max_leaves=8,
+    )
+)
+def test_a_result_without_references_is_as_it_was_sent(value: Any) -> None:
+    """Where no object has an `@id`, nothing is replaced."""
+    body = _encode({"jsonrpc": "2.0", "result": value})
+    if b"@id" not in body:
+        assert openbis.parse_answer(body) == value
+
+
+@given(st.text(), st.integers(1, 99), st.integers(0, 2**40), st.integers(0, 2**40), st.text())
+def test_an_upload_is_asked_for_as_it_is_meant(
+    filename: str, number: int, start: int, end: int, token: str
+) -> None:
+    """No name and no token can add to the query, or change another part of it."""
+    query = openbis.upload_query(filename, number, start, end, token)
+    asked = dict(parse_qsl(query, keep_blank_values=True, strict_parsing=True, errors="strict"))
+    assert asked == {
+        "filename": filename,
+        "id": str(number),
+        "startByte": str(start),
+        "endByte": str(end),
+        "emptyFolder": "False",
+        "sessionID": token,
     }

@@ -429,6 +429,15 @@ def test_bottomless_content() -> None:
     assert held(("display_data", {"data": {"application/json": deep}}))[0]["data"] == {}
 
 
+def test_bottomless_content_with_half_a_character() -> None:
+    """Content that is wrong in two ways at once is empty, too."""
+    deep: list[Any] = []
+    for _ in range(100_000):
+        deep = [deep]
+    content = {"data": {"application/json": ["\ud83d", deep]}}
+    assert held(("display_data", content))[0]["data"] == {}
+
+
 @pytest.mark.parametrize("display_id", [None, "", 0, 5, ["d"], {}])
 def test_display_id_that_is_none(display_id: Any) -> None:
     """A display_id that is no text, or empty, names nothing."""

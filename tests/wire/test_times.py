@@ -50,3 +50,14 @@ def test_what_is_no_time_is_a_value_error(text: str) -> None:
 def test_now_has_a_zone() -> None:
     """A time without one cannot be told."""
     assert now().utcoffset() == timedelta(0)
+
+
+@given(st.text(max_size=30) | st.datetimes().map(str) | st.from_regex(r"[0-9TZ:+. -]{0,30}\Z"))
+def test_any_text_is_a_time_or_a_value_error(text: str) -> None:
+    """What is read has a zone, and a place on the Unix time line."""
+    try:
+        when = from_iso(text)
+    except ValueError:
+        return
+    assert when.utcoffset() is not None
+    assert isinstance(when.timestamp(), float)

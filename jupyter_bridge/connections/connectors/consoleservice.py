@@ -45,6 +45,7 @@ from jupyter_bridge.problems import (
     Unavailable,
 )
 from jupyter_bridge.seams import Exit, Source
+from jupyter_bridge.wire.unreadable import UNREADABLE
 
 # How much of a node's past is asked for, lines: the service's logs are rotated at 5 MB.
 _HISTORY = 10_000
@@ -151,7 +152,7 @@ def _end_of(token: str | None) -> float | None:
         payload = (token or "").split(".")[1]
         claims = msgspec.json.decode(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
         return float(claims["exp"])
-    except (IndexError, KeyError, TypeError, ValueError, binascii.Error, msgspec.DecodeError):
+    except (*UNREADABLE, IndexError, KeyError, TypeError, ValueError, binascii.Error):
         return None
 
 

@@ -13,6 +13,7 @@ import shutil
 import stat
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timezone
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, BinaryIO, cast
@@ -34,6 +35,9 @@ from jupyter_bridge.problems import BadRequest, Conflict, Denied, NotFound, Prob
 
 # One read from disk; large enough that the thread's hop does not count.
 _PIECE = 1 << 20
+# A folder may lie on a mount that does not answer: it then holds up these, and not the threads that
+# all share. As many as a transfer has streams.
+_THREADS = 4
 # Uploads grow here, on the same file system as their target; it is never listed.
 _INCOMING = ".jupyter-bridge-incoming"
 
@@ -48,6 +52,7 @@ class Folder(Connector[FolderFields], CanBrowse, CanRead, CanWrite):
     kind = "folder"
     title = "Folder"
     fields_type = FolderFields
+    _threads: ThreadPoolExecutor | None = None
 
     @classmethod
     def check(cls, fields: FolderFields) -> None:
@@ -70,53 +75,69 @@ class Folder(Connector[FolderFields], CanBrowse, CanRead, CanWrite):
         return Login()
 
     async def probe(self) -> None:
-        await _disk(os.listdir, self.root)
+        await self._disk(os.listdir, self.root)
 
     # -- reading -------------------------------------------------------------------------------
 
     async def browse(self, path: str) -> list[Item]:
-        return cast("list[Item]", await _disk(self._browse, path))
+        return cast("list[Item]", await self._disk(self._browse, path))
 
     async def dataset(self, perm_id: str) -> Dataset:
-        return cast(Dataset, await _disk(self._dataset, perm_id))
+        return cast(Dataset, await self._disk(self._dataset, perm_id))
 
     async def file(self, perm_id: str, path: str) -> File:
-        return cast(File, await _disk(self._file, perm_id, path))
+        return cast(File, await self._disk(self._file, perm_id, path))
 
     async def read(
         self, perm_id: str, path: str, start: int = 0, stop: int | None = None
     ) -> AsyncIterator[bytes]:
-        target = await _disk(self._member, perm_id, path)
-        file = await _disk(_open, target)
+        target = await self._disk(self._member, perm_id, path)
+        file = await self._disk(_open, target)
         try:
-            await _disk(file.seek, start)
+            await self._disk(file.seek, start)
             left = float("inf") if stop is None else stop - start
             while left > 0:
-                piece = await _disk(file.read, int(min(_PIECE, left)))
+                piece = await self._disk(file.read, int(min(_PIECE, left)))
                 if not piece:
                     break
                 left -= len(piece)
                 yield piece
         finally:
-            await asyncio.to_thread(file.close)
+            await self._disk(file.close)
 
     # -- writing -------------------------------------------------------------------------------
 
     async def begin(self, new: NewDataset) -> str:
-        await _disk(self._within, new.entity)
+        await self._disk(self._within, new.entity)
         upload = uuid.uuid4().hex
-        await _disk(os.makedirs, self._upload(upload), 0o700)
+        await self._disk(os.makedirs, self._upload(upload), 0o700)
         return upload
 
     async def append(self, upload: str, file: File, offset: int, data: bytes) -> None:
         target = _below(self._upload(upload), file.path)
-        await _disk(_write, target, offset, data, file.directory)
+        await self._disk(_write, target, offset, data, file.directory)
 
     async def commit(self, upload: str, new: NewDataset) -> str:
-        return str(await _disk(self._commit, upload, new))
+        return str(await self._disk(self._commit, upload, new))
 
     async def abort(self, upload: str) -> None:
-        await _disk(_drop, self._upload(upload))
+        await self._disk(_drop, self._upload(upload))
+
+    async def _disk(self, call: Callable[..., Any], *arguments: Any) -> Any:
+        """A blocking call in a thread of this folder's; its OSError as a Problem."""
+        threads = self._threads
+        if threads is None:
+            threads = self._threads = ThreadPoolExecutor(_THREADS, "bridge-folder")
+        try:
+            loop = asyncio.get_running_loop()
+            return await loop.run_in_executor(threads, call, *arguments)
+        except OSError as error:
+            raise _translate(error) from error
+
+    async def close(self) -> None:
+        threads, self._threads = self._threads, None
+        if threads is not None:
+            threads.shutdown(wait=False, cancel_futures=True)
 
     # -- below ---------------------------------------------------------------------------------
 
@@ -257,14 +278,6 @@ def _write(target: Path, offset: int, data: bytes, directory: bool) -> None:
     with open(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW, 0o666), "wb") as file:
         file.seek(offset)
         file.write(data)
-
-
-async def _disk(call: Callable[..., Any], *arguments: Any) -> Any:
-    """A blocking call in a thread; its OSError as a Problem."""
-    try:
-        return await asyncio.to_thread(call, *arguments)
-    except OSError as error:
-        raise _translate(error) from error
 
 
 def _translate(error: OSError) -> Problem:

@@ -11,6 +11,7 @@ import msgspec
 
 from jupyter_bridge.connections.outbound import Outbound
 from jupyter_bridge.problems import Denied, RemoteFailed, Unavailable
+from jupyter_bridge.wire.unreadable import UNREADABLE
 
 # How often the hub is asked when its progress stream ends before the server is ready, seconds.
 _POLL = 1.0
@@ -83,7 +84,7 @@ class Hub:
                     event = msgspec.json.decode(line[5:].strip())
                     message = str(event.get("message", ""))
                     on_progress(int(event.get("progress", 0)), message)
-                except (msgspec.DecodeError, AttributeError, TypeError, ValueError):
+                except (*UNREADABLE, AttributeError, TypeError, ValueError, OverflowError):
                     raise RemoteFailed("The hub tells a progress that is none.") from None
                 if event.get("failed"):
                     raise Unavailable(f"The hub could not start the server: {message}")

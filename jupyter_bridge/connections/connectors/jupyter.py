@@ -40,6 +40,7 @@ from jupyter_bridge.problems import (
     Unsupported,
 )
 from jupyter_bridge.seams import Source, Upstream
+from jupyter_bridge.wire.unreadable import UNREADABLE
 
 _NO_SUBPROTOCOLS = (
     "A proxy on the way drops the subprotocols of websockets (the configurable-http-proxy of PyPI "
@@ -119,7 +120,7 @@ class JupyterServer(Connector[JupyterFields], HasConsoles, HasKernels):
         answer = await self.context.outbound.ask("GET", f"{root}hub/api/")
         try:
             is_hub = answer.status == 200 and "version" in msgspec.json.decode(answer.body)
-        except (msgspec.DecodeError, TypeError):
+        except (*UNREADABLE, TypeError):
             is_hub = False
         if not is_hub:
             return None, None

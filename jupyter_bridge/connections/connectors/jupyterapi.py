@@ -16,6 +16,7 @@ from jupyter_bridge.problems import (
     RemoteFailed,
     Unsupported,
 )
+from jupyter_bridge.wire.unreadable import UNREADABLE
 
 # A kernel that starts slowly (Spark, a cold container) may take minutes. Seconds.
 _POST_SECONDS = 180.0
@@ -65,7 +66,7 @@ async def ask(
         raise problem_of(answer, name)
     try:
         return msgspec.json.decode(answer.body) if answer.body.strip() else None
-    except msgspec.DecodeError as error:
+    except UNREADABLE as error:
         raise RemoteFailed(f"{name} does not answer as a Jupyter server does.") from error
 
 
@@ -77,7 +78,7 @@ def problem_of(answer: Answer, name: str) -> Problem:
         return Expired(f"{name} is not running.", remote_status=answer.status)
     try:
         said = str(msgspec.json.decode(answer.body)["message"])
-    except (msgspec.DecodeError, KeyError, TypeError):
+    except (*UNREADABLE, KeyError, TypeError):
         said = f"it answers {answer.status}"
     kind = _KINDS.get(answer.status, RemoteFailed)
     return kind(f"{name}: {said}", remote_status=answer.status)

@@ -13,6 +13,7 @@ from jupyter_bridge.connections.connectors import jupyterapi
 from jupyter_bridge.connections.outbound import Answer, Outbound
 from jupyter_bridge.connections.roles import Command
 from jupyter_bridge.problems import Gone, NotFound, Problem, RemoteFailed, Timeout, Unavailable
+from jupyter_bridge.wire.unreadable import UNREADABLE
 
 # How long a broken line is mended before the run counts as lost, and the pauses meanwhile; seconds.
 # The other side keeps what a run wrote for an hour.
@@ -137,5 +138,5 @@ async def _lines(content: Any) -> AsyncIterator[bytes]:
 def _decoded(line: bytes) -> dict[str, Any]:
     try:
         return msgspec.json.decode(line, type=dict[str, Any])
-    except msgspec.DecodeError as error:
+    except UNREADABLE as error:
         raise RemoteFailed("The other bridge does not tell of its run as expected.") from error

@@ -18,6 +18,7 @@ from pathlib import Path
 
 import watchfiles
 
+from jupyter_bridge.consoles.lanes import Lane, off_loop
 from jupyter_bridge.consoles.tail import furthest, search
 from jupyter_bridge.problems import BadRequest, NotFound, Unsupported
 from jupyter_bridge.seams import Exit, Source
@@ -26,6 +27,8 @@ from jupyter_bridge.seams import Exit, Source
 POLL_SECONDS = 1.0
 # Changes are told within this; milliseconds.
 STEP_MILLISECONDS = 20
+# Closing waits so long for a file system that does not answer.
+CLOSE_SECONDS = 1.0
 # Pieces that rotation left behind and that are still held open.
 MAX_PIECES = 8
 
@@ -46,9 +49,11 @@ class Piece:
 class FileLog:
     """The bytes of a followed file. `refresh` looks what became of it; reading is thread-safe."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, lane: Lane | None = None) -> None:
         self.path = path
+        self.lane = lane or Lane()
         self._lock = threading.Lock()
+        self._looking = threading.Lock()
         self._gap = 0
         number, status = _open_regular(path)
         self.epoch = f"{status.st_dev:x}-{status.st_ino:x}"
@@ -64,32 +69,47 @@ class FileLog:
 
     def refresh(self) -> bool:
         """Look at the file again; whether there is anything new. Touches the disk."""
-        with self._lock:
-            last = self._pieces[-1]
-            if last.number < 0:
-                return False
-            before = (len(self._pieces), last.end, last.base)
-            size = os.fstat(last.number).st_size
-            if size < last.size:
-                # What was there is gone, and nobody knows what else was: one byte stands for it.
-                self._pieces[-1] = Piece(last.end + 1, last.number, size)
-            else:
-                last.size = size
+        # The disk may not answer: readers on the event loop never wait for this lock.
+        with self._looking:
+            with self._lock:
+                last = self._pieces[-1]
+                if last.number < 0:
+                    return False
+                before = (len(self._pieces), last.end, last.base)
+                number = os.dup(last.number)  # close() may come at any time
             try:
-                here = os.stat(self.path)
-                there = os.fstat(self._pieces[-1].number)
-                if (here.st_dev, here.st_ino) != (there.st_dev, there.st_ino):
-                    number, status = _open_regular(self.path)
-                    # What was written up to the change is still the old file's.
-                    old = self._pieces[-1]
-                    old.size = max(old.size, os.fstat(old.number).st_size)
-                    self._pieces.append(Piece(old.end, number, status.st_size))
+                here, found = os.fstat(number), self._replacement(number)
+                # What was written up to the change is still the old file's.
+                size = os.fstat(number).st_size if found is not None else here.st_size
+            finally:
+                os.close(number)
+            with self._lock:
+                last = self._pieces[-1]
+                if last.number < 0:
+                    if found is not None:
+                        os.close(found[0])
+                    return False
+                if here.st_size < last.size:
+                    # What was there is gone, and nobody knows what else: one byte stands for it.
+                    self._pieces[-1] = Piece(last.end + 1, last.number, max(size, here.st_size))
+                else:
+                    last.size = max(size, last.size)
+                if found is not None:
+                    self._pieces.append(Piece(self._pieces[-1].end, found[0], found[1].st_size))
                     if len(self._pieces) > MAX_PIECES:
                         os.close(self._pieces.pop(0).number)
-            except (OSError, NotFound, BadRequest):
-                pass  # it is away just now, or no file any more: the old one is followed on
-            last = self._pieces[-1]
-            return before != (len(self._pieces), last.end, last.base)
+                last = self._pieces[-1]
+                return before != (len(self._pieces), last.end, last.base)
+
+    def _replacement(self, number: int) -> tuple[int, os.stat_result] | None:
+        """What stands at the path now, open, if that is another file than this one."""
+        try:
+            here, there = os.stat(self.path), os.fstat(number)
+            if (here.st_dev, here.st_ino) == (there.st_dev, there.st_ino):
+                return None
+            return _open_regular(self.path)
+        except (OSError, NotFound, BadRequest):
+            return None  # away just now, or no file any more: the old one is followed on
 
     def near(self, offset: int) -> bool:
         return False
@@ -116,8 +136,12 @@ class FileLog:
             piece = self._pieces[at]
             if piece.number < 0:
                 return b""
-            most = min(max_bytes, piece.end - offset)
-            return os.pread(piece.number, most, offset - piece.base)
+            most, start = min(max_bytes, piece.end - offset), offset - piece.base
+            number = os.dup(piece.number)
+        try:
+            return os.pread(number, most, start)
+        finally:
+            os.close(number)
 
     def tail(self, lines: int) -> int:
         floor = max(self.first_offset, furthest(self, lines))
@@ -153,8 +177,9 @@ class FileSource(Source):
     @classmethod
     async def find(cls, root: Path, path: str, *, allow_hidden: bool) -> FileSource:
         """The source for a path under `root`; raises NotFound or BadRequest."""
-        found = await asyncio.to_thread(_resolve, root, path, allow_hidden)
-        return cls(await asyncio.to_thread(FileLog, found), path)
+        lane = Lane()  # its own from the first look on: nobody knows what file system that is
+        found = await off_loop(lane, _resolve, root, path, allow_hidden)
+        return cls(await off_loop(lane, FileLog, found, lane), path)
 
     async def open(
         self,
@@ -186,7 +211,7 @@ class FileSource(Source):
             await asyncio.sleep(POLL_SECONDS)
 
     async def _look(self) -> None:
-        if await asyncio.to_thread(self.log.refresh):
+        if await off_loop(self.log.lane, self.log.refresh):
             self._on_output(b"")  # the log has it already; this wakes the readers
 
     async def write(self, data: bytes) -> None:
@@ -198,7 +223,9 @@ class FileSource(Source):
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        self.log.close()
+        # Where the file system does not answer its thread closes the file when it does.
+        closing = asyncio.ensure_future(off_loop(self.log.lane, self.log.close))
+        await asyncio.wait({closing}, timeout=CLOSE_SECONDS)
 
 
 def _resolve(root: Path, path: str, allow_hidden: bool) -> Path:

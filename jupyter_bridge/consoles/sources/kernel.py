@@ -22,6 +22,7 @@ from jupyter_bridge.relay.channels import IOPUB, SHELL, STDIN, Channels
 from jupyter_bridge.relay.relay import Relay
 from jupyter_bridge.seams import Exit, Source
 from jupyter_bridge.wire import kernel
+from jupyter_bridge.wire.unreadable import UNREADABLE
 
 _SEATS = frozenset({SHELL, IOPUB, STDIN})
 _INTERRUPT = b"\x03"
@@ -146,6 +147,6 @@ def _plain(content: dict[str, Any]) -> str:
 def _content(parts: list[bytes]) -> dict[str, Any]:
     try:
         content = msgspec.json.decode(parts[3])
-    except msgspec.DecodeError:
+    except UNREADABLE:
         return {}
     return content if isinstance(content, dict) else {}
