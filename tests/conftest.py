@@ -21,7 +21,7 @@ import pytest
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
-pytest_plugins = ["pytest_jupyter.jupyter_server", "tests.joined"]
+pytest_plugins = ["pytest_jupyter.jupyter_server", "tests.joined", "tests.hub.running"]
 
 # Starting a server with its extensions takes 2 to 5 s; a loaded machine gets ten times that.
 START_TIME = 60.0
