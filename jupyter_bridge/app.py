@@ -8,7 +8,6 @@ from typing import Any
 
 import msgspec
 from jupyter_core.paths import jupyter_data_dir
-from jupyter_core.utils import ensure_async
 from jupyter_server.extension.application import ExtensionApp
 from jupyter_server.gateway.gateway_client import GatewayClient
 from traitlets import Bool, Dict, Enum, Float, Int, List, Unicode, default
@@ -158,11 +157,11 @@ class BridgeApp(ExtensionApp):
         remote = bool(server.gateway_config.gateway_enabled)
         events = observe.Events(server.event_logger)
         self.make_connections(server, events)
-        kernels = Kernels(
+        self.kernels = Kernels(
             server.kernel_manager, server.kernel_spec_manager, remote=remote, log=self.log
         )
         self.relays = Relays(
-            kernels,
+            self.kernels,
             ring_bytes=self.ring_bytes,
             deadline=server.kernel_manager.kernel_info_timeout,
             gateway=GatewayClient.instance() if remote else None,
@@ -298,13 +297,11 @@ class BridgeApp(ExtensionApp):
 
     async def ask_environment(self, user: str, kernel_id: str) -> Environment:
         """What a kernel runs on, as it says itself when it is asked silently."""
-        server: Any = self.serverapp
         kernel = await self.relays.model(kernel_id)
         if kernel.conn:
             language = await (await self._home(kernel.conn)).language(kernel.kernelspec)
         else:
-            specs = server.kernel_spec_manager
-            language = (await ensure_async(specs.get_kernel_spec(kernel.kernelspec))).language
+            language = (await self.kernels.spec(kernel.kernelspec)).language
 
         async def run(code: str) -> str:
             body = ExecuteBody(code, silent=True, store_history=False, allow_stdin=False)
