@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import sys
 
-from tests.bench import connections, consoles, kernels, run, transfers
+from tests.bench import connections, consoles, gateways, kernels, run, transfers
 
 PARTS = {
     "kernels": kernels.main,
+    "gateways": gateways.main,
     "consoles": consoles.main,
     "run": run.main,
     "transfers": transfers.main,

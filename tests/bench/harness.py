@@ -166,6 +166,8 @@ class Table:
 
     name: str
     rows: list[Row] = field(default_factory=list)
+    # What stands above the columns, where it is not the host beside the bridge.
+    head: list[str] = field(default_factory=lambda: list(HEAD))
     remarks: list[str] = field(default_factory=list)
 
     def add(self, row: Row) -> None:
@@ -179,7 +181,7 @@ class Table:
         print(f"          {text}", flush=True)
 
     def text(self) -> str:
-        lines = [HEAD, *(row.cells() for row in self.rows)]
+        lines = [self.head, *(row.cells() for row in self.rows)]
         widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
         return "\n".join(
             "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
@@ -187,7 +189,7 @@ class Table:
         )
 
     def markdown(self) -> str:
-        lines = [f"| {' | '.join(HEAD)} |", "|" + "---|" * len(HEAD)]
+        lines = [f"| {' | '.join(self.head)} |", "|" + "---|" * len(self.head)]
         lines += [f"| {' | '.join(row.cells())} |" for row in self.rows]
         lines += ["", *(f"- {remark}" for remark in [*self.remarks, machine()])]
         return "\n".join(lines)

@@ -73,6 +73,8 @@ def gateway(kind: str, folder: Path) -> Iterator[Gateway]:
             *(sys.executable, "-m", "kernel_gateway", f"--KernelGatewayApp.port={port}"),
             *("--KernelGatewayApp.ip=127.0.0.1", "--KernelGatewayApp.port_retries=0"),
             "--JupyterWebsocketPersonality.list_kernels=1",
+            # The bridge has a budget of bytes; a gateway's limit of messages a second loses some.
+            "--ZMQChannelsWebsocketConnection.limit_rate=False",
         ],
         "enterprise": lambda: [
             *(str(install_enterprise() / "jupyter-enterprisegateway"), f"--port={port}"),
