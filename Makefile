@@ -1,17 +1,21 @@
 # make run    JupyterLab with the bridge, on a free loopback port, and lines to paste (RUN="options")
 # make test   everything needed, then the whole suite
+# make soak   the tests that take minutes each
 # make check  format, lint, types, layers
 # make bench  the figures of docs/performance.md, measured here and now
 
 PYTHON ?= python3
 BIN := .venv/bin
-.PHONY: run test check bench clean
+.PHONY: run test soak check bench clean
 
 run: .venv/run
 	@$(BIN)/python -m jupyter_bridge.cli.demo $(RUN)
 
 test: .venv/test
 	$(BIN)/python -m pytest
+
+soak: .venv/test
+	$(BIN)/python -m pytest -m soak
 
 check: .venv/test
 	$(BIN)/ruff format --check .

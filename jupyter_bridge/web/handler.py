@@ -30,7 +30,12 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Verb:
-    """What one HTTP verb of one route takes, gives and demands; read by `openapi.py`."""
+    """What one HTTP verb of one route takes, gives and demands; read by `openapi.py`.
+
+    Without a `reply` type, `kinds` are the content types of what is answered, and `also` are the
+    statuses besides `status` that it may be answered with. `raw` bodies are bytes, taken as they
+    are.
+    """
 
     action: str
     summary: str
@@ -40,6 +45,9 @@ class Verb:
     status: int = 200
     proof: bool = False
     streams: bool = False
+    kinds: tuple[str, ...] = ()
+    also: tuple[int, ...] = ()
+    raw: bool = False
 
 
 @dataclass(frozen=True)
@@ -75,6 +83,9 @@ def verb(
     status: int = 200,
     proof: bool = False,
     streams: bool = False,
+    kinds: tuple[str, ...] = (),
+    also: tuple[int, ...] = (),
+    raw: bool = False,
 ) -> Callable[[Callable[..., Awaitable[Any]]], Callable[..., Awaitable[None]]]:
     """Make a method the handler of its verb: `action` is what the authorizer is asked.
 
@@ -85,7 +96,7 @@ def verb(
     A POST with an Idempotency-Key is done once, and repeated ones get the same answer; what
     `streams` sees to that by itself, as it can be joined while it goes on.
     """
-    spec = Verb(action, summary, body, query, reply, status, proof, streams)
+    spec = Verb(action, summary, body, query, reply, status, proof, streams, kinds, also, raw)
 
     def wrap(method: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[None]]:
         @wraps(method)

@@ -21,6 +21,8 @@ class BridgeSocket(Door, WebSocketMixin, WebSocketHandler, JupyterHandler):
 
     # Subprotocols that the route speaks, the preferred one first.
     subprotocols: tuple[str, ...] = ()
+    # Content types of what the same address answers to a plain GET, if it does.
+    answers: tuple[str, ...] = ()
     # What the host accepts in one frame; a larger one is told and ends the socket.
     default_max_frame = 10 << 20
     _ended = False
