@@ -12,7 +12,7 @@ from jupyter_server.extension.application import ExtensionApp
 from jupyter_server.gateway.gateway_client import GatewayClient
 from traitlets import Bool, Dict, Enum, Float, Int, List, Unicode, default
 
-from jupyter_bridge import __version__, observe, openapi
+from jupyter_bridge import __version__, asyncapi, observe, openapi
 from jupyter_bridge.connections import environment
 from jupyter_bridge.connections import handlers as connection_handlers
 from jupyter_bridge.connections.audit import Audit
@@ -180,6 +180,7 @@ class BridgeApp(ExtensionApp):
         self.routes = [
             Route("/?", IndexHandler),
             Route("/openapi.json", OpenAPIHandler, {"app": self}),
+            Route("/asyncapi.json", AsyncAPIHandler, {"app": self}),
             *relay_handlers.routes(self.relays, self.executions, events),
             *console_handlers.routes(self.consoles, self.runs, events),
             *connection_handlers.routes(
@@ -379,6 +380,7 @@ class IndexHandler(BridgeHandler):
             },
             links={
                 "openapi": self.link("/openapi.json"),
+                "asyncapi": self.link("/asyncapi.json"),
                 "socket.io": self.link("/socket.io/"),
                 "metrics": f"{self.base_url.rstrip('/')}/metrics",
             },
@@ -402,3 +404,22 @@ class OpenAPIHandler(BridgeHandler):
             if route.top == "/bridge"
         ]
         return openapi.describe(routes, base=self.link(""), version=__version__)
+
+
+class AsyncAPIHandler(BridgeHandler):
+    """`GET B/asyncapi.json`."""
+
+    resources = ("bridge",)
+
+    def initialize(self, app: BridgeApp) -> None:
+        self.app = app
+
+    @verb("read", "Describe every websocket")
+    async def get(self) -> dict[str, Any]:
+        return asyncapi.describe(
+            self.app.routes,
+            host=self.request.host,
+            secure=self.request.protocol == "https",
+            base=self.link(""),
+            version=__version__,
+        )

@@ -16,6 +16,7 @@ __all__ = ["bridge"]  # a fixture
 PATHS = {
     "/": {"get"},
     "/openapi.json": {"get"},
+    "/asyncapi.json": {"get"},
     "/kernels": {"get"},
     "/kernels/{kernel_id}": {"get"},
     "/spawn/{kernelspec}": {"get", "post"},
