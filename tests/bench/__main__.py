@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from tests.bench import connections, consoles, gateways, kernels, run, transfers
+from tests.bench import connections, consoles, costs, gateways, kernels, load, run, transfers
 
 PARTS = {
     "kernels": kernels.main,
@@ -13,6 +13,8 @@ PARTS = {
     "run": run.main,
     "transfers": transfers.main,
     "connections": connections.main,
+    "load": load.main,
+    "costs": costs.main,
 }
 
 

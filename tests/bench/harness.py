@@ -203,14 +203,18 @@ class Table:
         if file is not None:
             file.write_text(json.dumps(self.to_json(), indent=1) + "\n")
         if document:
-            between = (f"<!-- bench {self.name} -->", f"<!-- end bench {self.name} -->")
-            text = DOCUMENT.read_text()
-            if between[0] not in text:
-                text += f"\n## {self.name.capitalize()}\n\n{between[0]}\n{between[1]}\n"
-            before, rest = text.split(between[0])
-            after = rest.split(between[1])[1]
-            table = f"{between[0]}\n{self.markdown()}\n{between[1]}"
-            DOCUMENT.write_text(before + table + after)
+            write_between(DOCUMENT, self.name, self.markdown())
+
+
+def write_between(document: Path, name: str, text: str) -> None:
+    """Put `text` where `document` has the marks of the bench `name`, or at its end."""
+    between = (f"<!-- bench {name} -->", f"<!-- end bench {name} -->")
+    written = document.read_text()
+    if between[0] not in written:
+        written += f"\n## {name.capitalize()}\n\n{between[0]}\n{between[1]}\n"
+    before, rest = written.split(between[0])
+    after = rest.split(between[1])[1]
+    document.write_text(f"{before}{between[0]}\n{text}\n{between[1]}{after}")
 
 
 def machine() -> str:
