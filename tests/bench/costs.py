@@ -77,7 +77,6 @@ def kernels(count: int) -> list[Cost]:
         crowd = Crowd(server)
         crowd.grow(0, 1)
         started = _each(server, count, lambda: crowd.grow(0, count))
-        own = _children(server)
 
         def relay() -> None:
             for kernel in crowd.kernels[1:]:
@@ -85,6 +84,7 @@ def kernels(count: int) -> list[Cost]:
 
         request(server, "POST", f"bridge/execute/{crowd.kernels[0]}", {"code": "1"})
         line = _each(server, count, relay)
+        own = _children(server)  # all have run something, and so are really there
         viewer = _viewers(server, crowd.seats(BRIDGE, 40))
     return [
         Cost("a python3 kernel, its process", f"{own / MIB:.0f} MiB", "-", "without what it loads"),
