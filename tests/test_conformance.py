@@ -113,7 +113,8 @@ def schema(subject: Subject) -> Any:
         if isinstance(body, dict):
             if isinstance(body.get("command"), str):
                 body["command"] = "true"
-            if isinstance(body.get("shell_command"), list):
+            words = body.get("shell_command")
+            if isinstance(words, list) and words and all(isinstance(word, str) for word in words):
                 body["shell_command"] = ["true"]
             if isinstance(body.get("code"), str):
                 body["code"] = "1"
