@@ -8,12 +8,11 @@ from typing import Any
 
 import msgspec
 from jupyter_core.paths import jupyter_data_dir
-from jupyter_core.utils import ensure_async
 from jupyter_server.extension.application import ExtensionApp
 from jupyter_server.gateway.gateway_client import GatewayClient
 from traitlets import Bool, Dict, Enum, Float, Int, List, Unicode, default
 
-from jupyter_bridge import __version__, observe, openapi
+from jupyter_bridge import __version__, asyncapi, observe, openapi
 from jupyter_bridge.connections import environment
 from jupyter_bridge.connections import handlers as connection_handlers
 from jupyter_bridge.connections.audit import Audit
@@ -158,11 +157,11 @@ class BridgeApp(ExtensionApp):
         remote = bool(server.gateway_config.gateway_enabled)
         events = observe.Events(server.event_logger)
         self.make_connections(server, events)
-        kernels = Kernels(
+        self.kernels = Kernels(
             server.kernel_manager, server.kernel_spec_manager, remote=remote, log=self.log
         )
         self.relays = Relays(
-            kernels,
+            self.kernels,
             ring_bytes=self.ring_bytes,
             deadline=server.kernel_manager.kernel_info_timeout,
             gateway=GatewayClient.instance() if remote else None,
@@ -181,6 +180,7 @@ class BridgeApp(ExtensionApp):
         self.routes = [
             Route("/?", IndexHandler),
             Route("/openapi.json", OpenAPIHandler, {"app": self}),
+            Route("/asyncapi.json", AsyncAPIHandler, {"app": self}),
             *relay_handlers.routes(self.relays, self.executions, events),
             *console_handlers.routes(self.consoles, self.runs, events),
             *connection_handlers.routes(
@@ -298,13 +298,11 @@ class BridgeApp(ExtensionApp):
 
     async def ask_environment(self, user: str, kernel_id: str) -> Environment:
         """What a kernel runs on, as it says itself when it is asked silently."""
-        server: Any = self.serverapp
         kernel = await self.relays.model(kernel_id)
         if kernel.conn:
             language = await (await self._home(kernel.conn)).language(kernel.kernelspec)
         else:
-            specs = server.kernel_spec_manager
-            language = (await ensure_async(specs.get_kernel_spec(kernel.kernelspec))).language
+            language = (await self.kernels.spec(kernel.kernelspec)).language
 
         async def run(code: str) -> str:
             body = ExecuteBody(code, silent=True, store_history=False, allow_stdin=False)
@@ -382,6 +380,7 @@ class IndexHandler(BridgeHandler):
             },
             links={
                 "openapi": self.link("/openapi.json"),
+                "asyncapi": self.link("/asyncapi.json"),
                 "socket.io": self.link("/socket.io/"),
                 "metrics": f"{self.base_url.rstrip('/')}/metrics",
             },
@@ -405,3 +404,22 @@ class OpenAPIHandler(BridgeHandler):
             if route.top == "/bridge"
         ]
         return openapi.describe(routes, base=self.link(""), version=__version__)
+
+
+class AsyncAPIHandler(BridgeHandler):
+    """`GET B/asyncapi.json`."""
+
+    resources = ("bridge",)
+
+    def initialize(self, app: BridgeApp) -> None:
+        self.app = app
+
+    @verb("read", "Describe every websocket")
+    async def get(self) -> dict[str, Any]:
+        return asyncapi.describe(
+            self.app.routes,
+            host=self.request.host,
+            secure=self.request.protocol == "https",
+            base=self.link(""),
+            version=__version__,
+        )

@@ -43,7 +43,7 @@ def describe(routes: Sequence[Route], *, base: str, version: str) -> dict[str, A
         paths.setdefault(route.path, {})[method] = operation
     for route in routes:
         if issubclass(route.handler, BridgeSocket):
-            paths.setdefault(route.path, {})["get"] = _handshake(route)
+            paths.setdefault(route.path, {})["get"] = _handshake(route, by_type)
     return {
         "openapi": "3.1.0",
         "info": {
@@ -76,6 +76,8 @@ def _operation(route: Route, method: str, spec: Verb, schemas: dict[str, Any]) -
         "parameters": [*_path_parameters(route), *_query_parameters(spec)],
         "responses": {str(spec.status): _answer(spec, schemas), "default": _problem(schemas)},
     }
+    for status in spec.also:
+        operation["responses"][str(status)] = _answer(spec, schemas)
     if spec.streams:
         operation["responses"]["202"] = {
             "description": "Under way; Location names where to read on.",
@@ -86,6 +88,9 @@ def _operation(route: Route, method: str, spec: Verb, schemas: dict[str, Any]) -
             "required": _has_required(spec.body),
             "content": {"application/json": {"schema": schemas[_key(spec.body)]}},
         }
+    elif spec.raw:
+        content: dict[str, Any] = {"application/octet-stream": {"schema": {}}}
+        operation["requestBody"] = {"required": False, "content": content}
     return operation
 
 
@@ -96,6 +101,8 @@ def _answer(spec: Verb, schemas: dict[str, Any]) -> dict[str, Any]:
         if spec.streams:
             content.update({kind: {"schema": {"type": "string"}} for kind in (SSE, NDJSON)})
         answer["content"] = content
+    elif spec.kinds:
+        answer["content"] = {kind: {"schema": {}} for kind in spec.kinds}
     return answer
 
 
@@ -140,16 +147,23 @@ def _has_required(body: type) -> bool:
     return any(field.required for field in msgspec.structs.fields(body))
 
 
-def _handshake(route: Route) -> dict[str, Any]:
+def _handshake(route: Route, schemas: dict[str, Any]) -> dict[str, Any]:
     query = getattr(route.handler, "query_type", None)
     subprotocols = getattr(route.handler, "subprotocols", ())
     spoken = f" Subprotocols: {', '.join(subprotocols)}, or none." if subprotocols else ""
+    responses: dict[str, Any] = {
+        "101": {"description": "The websocket is open."},
+        "default": _problem(schemas),
+    }
+    answers = getattr(route.handler, "answers", ())
+    if answers:
+        responses["200"] = {
+            "description": "What was said, to a request that is no handshake.",
+            "content": {kind: {"schema": {"type": "string"}} for kind in answers},
+        }
     return {
         "operationId": f"{route.handler.__name__}.{route.path.split('/')[1]}",
         "summary": f"A websocket: {(route.handler.__doc__ or '').strip().splitlines()[0]}{spoken}",
         "parameters": [*_path_parameters(route), *(_parameters_of(query) if query else [])],
-        "responses": {
-            "101": {"description": "The websocket is open."},
-            "400": {"description": "This was no websocket handshake."},
-        },
+        "responses": responses,
     }

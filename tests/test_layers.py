@@ -16,6 +16,7 @@ STAIRS = {
     "cli": 7,
     "handlers": 6,
     "openapi": 6,
+    "asyncapi": 6,
     "web": 5,
     "client": 5,
     "consoles": 4,

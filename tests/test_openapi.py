@@ -16,6 +16,7 @@ __all__ = ["bridge"]  # a fixture
 PATHS = {
     "/": {"get"},
     "/openapi.json": {"get"},
+    "/asyncapi.json": {"get"},
     "/kernels": {"get"},
     "/kernels/{kernel_id}": {"get"},
     "/spawn/{kernelspec}": {"get", "post"},
@@ -138,6 +139,22 @@ async def test_bodies_are_as_described(bridge: Bridge) -> None:
             assert validator.is_valid(body) == good
             answer = await bridge.post(f"/execute/{kernel_id}", body)
             assert (answer.status == 200) == good, answer
+
+
+async def test_says_what_would_do(bridge: Bridge) -> None:
+    """A method that a route does not have is 405 with those it has in Allow, as is described."""
+    for path, verbs in PATHS.items():
+        answer = await bridge.call("PATCH", path.format_map(Anything()))
+        assert answer.status == 405, (path, answer)
+        allowed = {method.lower() for method in answer.headers["Allow"].split(", ")}
+        assert allowed - {"options"} == verbs, path
+
+
+class Anything(dict[str, str]):
+    """A name for each of a path's names."""
+
+    def __missing__(self, name: str) -> str:
+        return "x"
 
 
 @pytest.mark.parametrize("path", ["/openapi.json", "/"])

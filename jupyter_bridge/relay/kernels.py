@@ -142,7 +142,7 @@ class Kernels:
         `cwd` is a folder of the operating system, `path` one below the server's root as the
         contents API names it; `env` is added to the server's own environment.
         """
-        spec = await self._spec(kernelspec)
+        spec = await self.spec(kernelspec)
         options: dict[str, Any] = {}
         if env:
             options["env"] = {**os.environ, **_checked_env(env)}
@@ -169,15 +169,24 @@ class Kernels:
             self._names[kernel_id] = name
         return kernel_id
 
-    async def _spec(self, kernelspec: str) -> Any:
-        try:
-            return await ensure_async(self._specs.get_kernel_spec(kernelspec))
-        except (NoSuchKernel, KeyError) as error:
-            known = sorted(await ensure_async(self._specs.get_all_specs()))
-            raise NotFound(
-                f"There is no kernelspec {kernelspec!r}; there are {', '.join(known) or 'none'}.",
-                kernelspecs=known,
-            ) from error
+    async def spec(self, kernelspec: str) -> Any:
+        """The host's KernelSpec of this name; NotFound names those there are."""
+        if self.remote:
+            # Asked for one by name where KERNEL_USERNAME is set, the host asks the gateway for all
+            # and takes what comes for the one.
+            known = await ensure_async(self._specs.get_all_specs())
+            if kernelspec in known:
+                return self._specs.kernel_spec_class(**known[kernelspec]["spec"])
+        else:
+            try:
+                return await ensure_async(self._specs.get_kernel_spec(kernelspec))
+            except (NoSuchKernel, KeyError):
+                known = await ensure_async(self._specs.get_all_specs())
+        names = sorted(known)
+        raise NotFound(
+            f"There is no kernelspec {kernelspec!r}; there are {', '.join(names) or 'none'}.",
+            kernelspecs=names,
+        )
 
     def _checked_cwd(self, cwd: str) -> str:
         if not self.remote and not os.path.isdir(cwd):
@@ -307,8 +316,14 @@ async def _settled(manager: Any) -> None:
 
 
 def _start_failed(kernelspec: str, error: Exception) -> Problem:
-    reason = error.log_message if isinstance(error, HTTPError) else str(error)
+    reason = _said(error) if isinstance(error, HTTPError) else str(error)
     return StartFailed(f"The kernel {kernelspec!r} could not be started: {reason}", stderr=[])
+
+
+def _said(error: HTTPError) -> str:
+    """The sentence of an HTTPError, with what belongs into it."""
+    message = error.log_message or error.reason or "no reason given"
+    return str(message % error.args) if error.args else str(message)
 
 
 async def _translated(outcome: Any, what: str) -> Any:
@@ -319,7 +334,7 @@ async def _translated(outcome: Any, what: str) -> Any:
         raise Timeout(f"The kernel did not {what} in time.") from error
     except HTTPError as error:
         if error.status_code == 404:
-            raise NotFound(str(error.log_message)) from error
-        raise StartFailed(f"The kernel did not {what}: {error.log_message}") from error
+            raise NotFound(_said(error)) from error
+        raise StartFailed(f"The kernel did not {what}: {_said(error)}") from error
     except RuntimeError as error:
         raise StartFailed(f"The kernel did not {what}: {error}") from error

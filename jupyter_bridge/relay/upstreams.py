@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
+import socket as system
 import uuid
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -27,6 +29,8 @@ _DRAIN_BYTES = 512 << 10
 _LINGER = 0
 # A gateway may send images and buffers; Tornado's own limit is 10 MiB.
 _MAX_GATEWAY_FRAME = 1 << 30
+# Linux has it; elsewhere a gateway's answers may come 40 ms later.
+_QUICK_ACK: int | None = getattr(system, "TCP_QUICKACK", None)
 
 OnMessages = Callable[[str, list[list[bytes]]], None]
 OnLost = Callable[[str], None]
@@ -219,6 +223,7 @@ class GatewayUpstream(Upstream):
         while True:
             assert self._socket is not None
             frame = await self._socket.read_message()
+            _acknowledge(self._socket)
             if frame is None:
                 self._socket.close()
                 if not await self._mend():
@@ -271,3 +276,17 @@ class GatewayUpstream(Upstream):
         socket, self._socket = self._socket, None
         if socket is not None:
             socket.close()
+
+
+def _acknowledge(connection: WebSocketClientConnection) -> None:
+    """Acknowledge at once what was received.
+
+    Gateways leave Nagle's algorithm on: the second of two small messages waits there until the
+    first is acknowledged, which the system would put off by 40 ms. It forgets this option soon, so
+    it is set after every message.
+    """
+    stream = getattr(connection.protocol, "stream", None)
+    line = getattr(stream, "socket", None)
+    if line is not None and _QUICK_ACK is not None:
+        with contextlib.suppress(OSError):  # closed meanwhile
+            line.setsockopt(system.IPPROTO_TCP, _QUICK_ACK, 1)

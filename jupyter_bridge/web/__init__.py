@@ -7,17 +7,21 @@ For the parts' `handlers.py`: `BridgeHandler` and its decorator `verb`, `BridgeS
 from jupyter_bridge.web.door import Door, is_allowed, user_of_token
 from jupyter_bridge.web.handler import Answer, BridgeHandler, NoSuchRoute, Prefer, Route, Verb, verb
 from jupyter_bridge.web.lasting import LastingHandler, WaitQuery
-from jupyter_bridge.web.socket import BridgeSocket
+from jupyter_bridge.web.socket import JSON, PROBLEM_FRAME, TEXT, BridgeSocket, Frame
 from jupyter_bridge.web.stream import NDJSON, SSE, Event
 
 __all__ = [
+    "JSON",
     "NDJSON",
+    "PROBLEM_FRAME",
     "SSE",
+    "TEXT",
     "Answer",
     "BridgeHandler",
     "BridgeSocket",
     "Door",
     "Event",
+    "Frame",
     "LastingHandler",
     "NoSuchRoute",
     "Prefer",

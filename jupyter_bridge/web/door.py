@@ -135,8 +135,16 @@ class Door:
         status, body = self._to_reply(error, status_code)
         handler.set_status(status)
         handler.set_header("Content-Type", "application/json")
+        if status == 405:  # RFC 9110 wants to be told what would do
+            handler.set_header("Allow", ", ".join(self._methods()))
         # Not APIHandler.finish, which a websocket does not have.
         web.RequestHandler.finish(handler, msgspec.json.encode(body))
+
+    def _methods(self) -> list[str]:
+        """The methods that this route has."""
+        missing = web.RequestHandler.get  # they are all one function there
+        names = cast(JupyterHandler, self).SUPPORTED_METHODS
+        return [name for name in names if getattr(type(self), name.lower()) is not missing]
 
     def _to_reply(self, error: BaseException | None, status: int) -> tuple[int, dict[str, Any]]:
         if isinstance(error, Problem):

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import hmac
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from functools import wraps
 from typing import Any, NamedTuple, TypeVar
+from urllib.parse import urlsplit
 
 import msgspec
 from jupyter_server.base.handlers import APIHandler, JupyterHandler
 from tornado import web
+from tornado.escape import utf8
 from tornado.iostream import StreamClosedError
 
-from jupyter_bridge.problems import BadRequest, NotFound, Problem, TooLarge
+from jupyter_bridge.problems import BadRequest, Denied, NotFound, Problem, TooLarge
 from jupyter_bridge.repeats import Repeats
 from jupyter_bridge.web.door import Door, bad_field
 from jupyter_bridge.web.stream import KEEP_ALIVE, NDJSON, SSE, Event, silence
@@ -28,7 +31,12 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Verb:
-    """What one HTTP verb of one route takes, gives and demands; read by `openapi.py`."""
+    """What one HTTP verb of one route takes, gives and demands; read by `openapi.py`.
+
+    Without a `reply` type, `kinds` are the content types of what is answered, and `also` are the
+    statuses besides `status` that it may be answered with. `raw` bodies are bytes, taken as they
+    are.
+    """
 
     action: str
     summary: str
@@ -38,6 +46,9 @@ class Verb:
     status: int = 200
     proof: bool = False
     streams: bool = False
+    kinds: tuple[str, ...] = ()
+    also: tuple[int, ...] = ()
+    raw: bool = False
 
 
 @dataclass(frozen=True)
@@ -73,6 +84,9 @@ def verb(
     status: int = 200,
     proof: bool = False,
     streams: bool = False,
+    kinds: tuple[str, ...] = (),
+    also: tuple[int, ...] = (),
+    raw: bool = False,
 ) -> Callable[[Callable[..., Awaitable[Any]]], Callable[..., Awaitable[None]]]:
     """Make a method the handler of its verb: `action` is what the authorizer is asked.
 
@@ -83,14 +97,14 @@ def verb(
     A POST with an Idempotency-Key is done once, and repeated ones get the same answer; what
     `streams` sees to that by itself, as it can be joined while it goes on.
     """
-    spec = Verb(action, summary, body, query, reply, status, proof, streams)
+    spec = Verb(action, summary, body, query, reply, status, proof, streams, kinds, also, raw)
 
     def wrap(method: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[None]]:
         @wraps(method)
         async def handle(self: BridgeHandler, **path: str) -> None:
             await self.authorize(spec.action)
             if spec.proof:
-                self.check_xsrf_cookie()
+                self.check_proof()
             arguments: dict[str, Any] = dict(path)
             if spec.body is not None:
                 arguments["body"] = self.read_body(spec.body)
@@ -146,6 +160,26 @@ class BridgeHandler(Door, APIHandler):
         # Not APIHandler.prepare: an API answers 403, it never sends people to a login page.
         await JupyterHandler.prepare(self, _redirect_to_login=False)
         self.check_user()
+
+    def check_proof(self) -> None:
+        """Pass if a GET that changes something was meant; else the host's 403.
+
+        The host's own check is asked first. A JupyterHub puts another one in its place, which
+        lets a GET through that a browser calls a visit to a page, and so every link on any page;
+        the proof is then asked for here. A Referer counts only from below this very server, as
+        other users' servers have the same host.
+        """
+        self.check_xsrf_cookie()
+        if not hasattr(self, "_xsrf_token_id"):  # what the hub puts beside its check
+            return
+        if self.token_authenticated or self.settings.get("disable_check_xsrf", False):
+            return
+        referer = urlsplit(self.request.headers.get("Referer", ""))
+        if self.check_referer() and referer.path.startswith(self.base_url):
+            return
+        shown = self.get_argument("_xsrf", "") or self.request.headers.get("X-XSRFToken", "")
+        if not hmac.compare_digest(utf8(shown), utf8(self.xsrf_token)):
+            raise Denied("A cookie alone is no proof that you want this; show the XSRF token too.")
 
     def read_body(self, kind: type[T]) -> T:
         """The JSON body as `kind`; no body at all counts as an empty object."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable
+from dataclasses import dataclass
 from typing import Any, cast
 
 import msgspec
@@ -15,12 +16,37 @@ from tornado.websocket import WebSocketClosedError, WebSocketHandler
 from jupyter_bridge.problems import BadRequest, Problem, TooLarge
 from jupyter_bridge.web.door import TOKEN_SUBPROTOCOL, Door
 
+JSON = "application/json"
+TEXT = "text/plain"
+
+
+@dataclass(frozen=True)
+class Frame:
+    """A kind of frame that a websocket carries; read by `asyncapi.py`.
+
+    `by` is who sends it: "server", "client" or "both"; `kind` its content type; `subprotocol` the
+    one that it belongs to, if it is not the default.
+    """
+
+    name: str
+    by: str
+    summary: str
+    kind: str = "application/octet-stream"
+    subprotocol: str = ""
+
+
+PROBLEM_FRAME = Frame("problem", "server", "What ended the websocket; the last frame.", JSON)
+
 
 class BridgeSocket(Door, WebSocketMixin, WebSocketHandler, JupyterHandler):
     """One websocket. Subclasses define `on_handshake(**path)`, `on_open()`, `on_frame(frame)`."""
 
     # Subprotocols that the route speaks, the preferred one first.
     subprotocols: tuple[str, ...] = ()
+    # What goes over it.
+    frames: tuple[Frame, ...] = (PROBLEM_FRAME,)
+    # Content types of what the same address answers to a plain GET, if it does.
+    answers: tuple[str, ...] = ()
     # What the host accepts in one frame; a larger one is told and ends the socket.
     default_max_frame = 10 << 20
     _ended = False

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import sys
 
-from tests.bench import connections, consoles, kernels, run, transfers
+from tests.bench import connections, consoles, costs, gateways, kernels, load, run, transfers
 
 PARTS = {
     "kernels": kernels.main,
+    "gateways": gateways.main,
     "consoles": consoles.main,
     "run": run.main,
     "transfers": transfers.main,
     "connections": connections.main,
+    "load": load.main,
+    "costs": costs.main,
 }
 
 

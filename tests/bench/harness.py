@@ -166,6 +166,8 @@ class Table:
 
     name: str
     rows: list[Row] = field(default_factory=list)
+    # What stands above the columns, where it is not the host beside the bridge.
+    head: list[str] = field(default_factory=lambda: list(HEAD))
     remarks: list[str] = field(default_factory=list)
 
     def add(self, row: Row) -> None:
@@ -179,7 +181,7 @@ class Table:
         print(f"          {text}", flush=True)
 
     def text(self) -> str:
-        lines = [HEAD, *(row.cells() for row in self.rows)]
+        lines = [self.head, *(row.cells() for row in self.rows)]
         widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
         return "\n".join(
             "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
@@ -187,7 +189,7 @@ class Table:
         )
 
     def markdown(self) -> str:
-        lines = [f"| {' | '.join(HEAD)} |", "|" + "---|" * len(HEAD)]
+        lines = [f"| {' | '.join(self.head)} |", "|" + "---|" * len(self.head)]
         lines += [f"| {' | '.join(row.cells())} |" for row in self.rows]
         lines += ["", *(f"- {remark}" for remark in [*self.remarks, machine()])]
         return "\n".join(lines)
@@ -201,14 +203,18 @@ class Table:
         if file is not None:
             file.write_text(json.dumps(self.to_json(), indent=1) + "\n")
         if document:
-            between = (f"<!-- bench {self.name} -->", f"<!-- end bench {self.name} -->")
-            text = DOCUMENT.read_text()
-            if between[0] not in text:
-                text += f"\n## {self.name.capitalize()}\n\n{between[0]}\n{between[1]}\n"
-            before, rest = text.split(between[0])
-            after = rest.split(between[1])[1]
-            table = f"{between[0]}\n{self.markdown()}\n{between[1]}"
-            DOCUMENT.write_text(before + table + after)
+            write_between(DOCUMENT, self.name, self.markdown())
+
+
+def write_between(document: Path, name: str, text: str) -> None:
+    """Put `text` where `document` has the marks of the bench `name`, or at its end."""
+    between = (f"<!-- bench {name} -->", f"<!-- end bench {name} -->")
+    written = document.read_text()
+    if between[0] not in written:
+        written += f"\n## {name.capitalize()}\n\n{between[0]}\n{between[1]}\n"
+    before, rest = written.split(between[0])
+    after = rest.split(between[1])[1]
+    document.write_text(f"{before}{between[0]}\n{text}\n{between[1]}{after}")
 
 
 def machine() -> str:

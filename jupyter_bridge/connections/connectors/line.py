@@ -7,7 +7,9 @@ is told that it broke and that it is there again, and only at the very end that 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
+import socket as system
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any, NamedTuple
 
@@ -27,6 +29,8 @@ _SHORT = 1.0
 GIVE_UP = 12 * 3600.0
 # What a kernel was asked while its line is broken is sent later; more than this is not. Bytes.
 _HELD = 16 << 20
+# Linux has it; elsewhere a remote's answers may come 40 ms later.
+_QUICK_ACK: int | None = getattr(system, "TCP_QUICKACK", None)
 
 
 class Line:
@@ -97,6 +101,7 @@ class Line:
         while True:
             await self._reading.wait()
             message = await socket.receive()
+            _acknowledge(socket)
             if message.type not in (aiohttp.WSMsgType.TEXT, aiohttp.WSMsgType.BINARY):
                 return
             try:
@@ -321,3 +326,16 @@ def _common(one: bytes, other: bytes) -> int:
         else:
             high = middle - 1
     return low
+
+
+def _acknowledge(socket: Socket) -> None:
+    """Acknowledge at once what was received.
+
+    Jupyter servers leave Nagle's algorithm on: the second of two small messages waits there until
+    the first is acknowledged, which the system would put off by 40 ms. It forgets this option
+    soon, so it is set after every message.
+    """
+    line = socket.get_extra_info("socket")
+    if line is not None and _QUICK_ACK is not None:
+        with contextlib.suppress(OSError):  # closed meanwhile
+            line.setsockopt(system.IPPROTO_TCP, _QUICK_ACK, 1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import mimetypes
-from typing import Any, cast
+from typing import Annotated, Any, cast
 from urllib.parse import quote
 
 import msgspec
@@ -26,8 +26,8 @@ class TypesModel(msgspec.Struct):
 class PageQuery(msgspec.Struct):
     """Which of the data sets: `count` of them from `start_with` on."""
 
-    start_with: int = 0
-    count: int = 10
+    start_with: Annotated[int, msgspec.Meta(ge=0)] = 0
+    count: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 10
 
 
 class DatasetHandler(ConnectionHandler):
@@ -48,8 +48,8 @@ class DatasetTypesHandler(ConnectionHandler):
 class SampleHandler(ConnectionHandler):
     @verb("read", "List the data sets of a sample or experiment", query=PageQuery)
     async def get(self, conn: str, identifier: str | None, query: PageQuery) -> dict[str, Any]:
-        if not identifier or query.start_with < 0 or not 0 < query.count <= 10_000:
-            raise BadRequest("start_with is 0 or more, count 1 to 10000, and an object is named.")
+        if not identifier:
+            raise BadRequest("Name a sample or an experiment.")
         connection = await self.find(conn)
         page = await connection.use(
             HasObjects,
@@ -61,7 +61,7 @@ class SampleHandler(ConnectionHandler):
 
 
 class ContentHandler(ConnectionHandler):
-    @verb("read", "The bytes of one file, or of a Range of it")
+    @verb("read", "The bytes of one file, or of a Range of it", kinds=("*/*",), also=(206, 416))
     async def get(self, conn: str, perm_id: str, file: str | None = None) -> None:
         connection = await self.find(conn)
         path = file or ""

@@ -139,7 +139,7 @@ class SendQuery(msgspec.Struct):
 
 
 class SendHandler(ConsoleHandler):
-    @verb("execute", "Type into a console", query=SendQuery, status=204)
+    @verb("execute", "Type into a console", query=SendQuery, status=204, raw=True)
     async def post(self, name: str, query: SendQuery) -> None:
         data = self.request.body
         if len(data) > MAX_SEND:
@@ -157,7 +157,12 @@ class RecordingQuery(msgspec.Struct):
 
 
 class RecordingHandler(ConsoleHandler):
-    @verb("read", "Play a console back, as asciicast v2", query=RecordingQuery)
+    @verb(
+        "read",
+        "Play a console back, as asciicast v2",
+        query=RecordingQuery,
+        kinds=("application/x-asciicast",),
+    )
     async def get(self, name: str, query: RecordingQuery) -> None:
         console = self.consoles.get(name)
         lines = recording(console, query.from_, query.to)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from jupyter_bridge.consoles.asking import InteractQuery
 from jupyter_bridge.consoles.console import Mode
-from jupyter_bridge.consoles.handlers.socket import ConsoleSocket
+from jupyter_bridge.consoles.handlers.socket import SAID, TYPED, ConsoleSocket
 from jupyter_bridge.problems import BadRequest, Busy, Denied
 from jupyter_bridge.wire import console as wire
 
@@ -13,6 +13,7 @@ class InteractSocket(ConsoleSocket):
     """A console to take part in: raw bytes and sizes as frames, or a line per text frame."""
 
     query_type = InteractQuery
+    frames = (*SAID, *TYPED)
 
     async def on_handshake(self, name: str) -> None:  # type: ignore[override]
         query = self.read_query(InteractQuery)

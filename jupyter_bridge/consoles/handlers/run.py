@@ -57,7 +57,7 @@ class OneRunHandler(RunHandler):
 
 
 class RunInputHandler(RunHandler):
-    @verb("execute", "Type into a run", status=204)
+    @verb("execute", "Type into a run", status=204, raw=True)
     async def post(self, run_id: str) -> None:
         data = self.request.body
         if len(data) > MAX_INPUT:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from typing import Any
+from typing import Any, get_args
 
 from tornado.iostream import StreamClosedError
 from tornado.websocket import WebSocketClosedError
@@ -17,11 +17,35 @@ from jupyter_bridge.consoles.handlers.access import resources_of
 from jupyter_bridge.consoles.handlers.shown import Text, counted
 from jupyter_bridge.consoles.view import Step, View
 from jupyter_bridge.problems import Problem
-from jupyter_bridge.web import BridgeSocket
+from jupyter_bridge.web import PROBLEM_FRAME, TEXT, BridgeSocket, Frame
 from jupyter_bridge.wire import console as wire
 
 # What the kernel holds for a viewer who does not read; its own limit is megabytes for each.
 SEND_BUFFER = 256 * 1024
+
+
+def _frames(kinds: Any, by: str) -> tuple[Frame, ...]:
+    """The frames of the subprotocol, as wire/console.py names and explains them."""
+    return tuple(
+        Frame(
+            kind.__name__.lower(),
+            by,
+            (kind.__doc__ or "").splitlines()[0],
+            subprotocol=wire.SUBPROTOCOL,
+        )
+        for kind in get_args(kinds)
+    )
+
+
+SAID = (
+    Frame("text", "server", "What the console says, cut at characters.", TEXT),
+    *_frames(wire.ServerFrame, "server"),
+    PROBLEM_FRAME,
+)
+TYPED = (
+    Frame("line", "client", "A line to type; the newline is added.", TEXT),
+    *_frames(wire.ClientFrame, "client"),
+)
 
 
 class ConsoleSocket(BridgeSocket):
@@ -29,6 +53,7 @@ class ConsoleSocket(BridgeSocket):
 
     resources: tuple[str, ...] = ("bridge:consoles",)
     subprotocols = (wire.SUBPROTOCOL,)
+    frames = SAID
     query_type: type[TailQuery] = TailQuery
 
     def initialize(self, consoles: Consoles, events: observe.Events) -> None:

@@ -24,6 +24,8 @@ KEEP_ALIVE = 15.0
 class TailSocket(ConsoleSocket):
     """What a console said and says; the same address answers a plain GET as text or NDJSON."""
 
+    answers = ("text/plain", NDJSON)
+
     async def get(self, name: str) -> None:  # type: ignore[override]
         """Shake hands, or answer curl."""
         if self.request.headers.get("Upgrade", "").lower() == "websocket":

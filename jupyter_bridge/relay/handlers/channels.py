@@ -15,7 +15,7 @@ from jupyter_bridge.relay.handlers.resources import RESOURCES, resources_of
 from jupyter_bridge.relay.relay import Relay
 from jupyter_bridge.relay.relays import Relays
 from jupyter_bridge.relay.remotes import qualified
-from jupyter_bridge.web import BridgeSocket
+from jupyter_bridge.web import JSON, PROBLEM_FRAME, BridgeSocket, Frame
 from jupyter_bridge.wire import kernel
 
 
@@ -28,8 +28,19 @@ class ChannelsQuery(msgspec.Struct):
     conn: str | None = None
 
 
+_SAID = "A Jupyter message, binary buffers included"
+FRAMES = (
+    Frame("message", "both", f"{_SAID}, framed as {kernel.V1} says.", subprotocol=kernel.V1),
+    Frame("json", "both", "A Jupyter message without buffers, with its `channel`.", JSON),
+    Frame("buffers", "both", f"{_SAID}, in Jupyter's default framing."),
+    PROBLEM_FRAME,
+)
+
+
 class ChannelsSocket(BridgeSocket):
     """A websocket as a seat on a kernel's Relay."""
+
+    frames = FRAMES
 
     resources: tuple[str, ...] = RESOURCES
     subprotocols = (kernel.V1,)

@@ -1,0 +1,95 @@
+"""asyncapi.json, made from the route table and the frames that each websocket names."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from jupyter_bridge.web import BridgeSocket, Frame, Route
+
+# From the server's side: what it sends, and what it receives.
+_ACTIONS = {"send": ("server", "both"), "receive": ("client", "both")}
+
+
+def describe(
+    routes: Sequence[Route], *, host: str, secure: bool, base: str, version: str
+) -> dict[str, Any]:
+    """The AsyncAPI 3.0 document of the websockets among `routes`, served by `host` below `base`."""
+    sockets = [route for route in routes if issubclass(route.handler, BridgeSocket)]
+    channels: dict[str, Any] = {}
+    operations: dict[str, Any] = {}
+    for route in sockets:
+        name = route.path.split("/")[1]
+        channels[name] = _channel(route)
+        for action, sides in _ACTIONS.items():
+            messages = [
+                {"$ref": f"#/channels/{name}/messages/{frame.name}"}
+                for frame in _frames(route)
+                if frame.by in sides
+            ]
+            if messages:
+                operations[f"{name}.{action}"] = {
+                    "action": action,
+                    "channel": {"$ref": f"#/channels/{name}"},
+                    "messages": messages,
+                }
+    return {
+        "asyncapi": "3.0.0",
+        "info": {
+            "title": "Jupyter Bridge",
+            "version": version,
+            "description": "The websockets; openapi.json beside this describes all else.",
+        },
+        "defaultContentType": "application/json",
+        "servers": {
+            "bridge": {
+                "host": host,
+                "pathname": base,
+                "protocol": "wss" if secure else "ws",
+                "security": [
+                    {"type": "httpApiKey", "in": "header", "name": "Authorization"},
+                    {"type": "httpApiKey", "in": "query", "name": "token"},
+                ],
+            }
+        },
+        "channels": channels,
+        "operations": operations,
+    }
+
+
+def _frames(route: Route) -> tuple[Frame, ...]:
+    handler: Any = route.handler
+    frames: tuple[Frame, ...] = handler.frames
+    return frames
+
+
+def _channel(route: Route) -> dict[str, Any]:
+    handler: Any = route.handler
+    spoken = ", ".join(handler.subprotocols)
+    channel: dict[str, Any] = {
+        "address": route.path,
+        "summary": (handler.__doc__ or "").strip().splitlines()[0],
+        "description": f"Subprotocols: {spoken}, or none.",
+        "parameters": {name: {} for name in re.findall(r"\{(\w+)\}", route.path)},
+        "messages": {frame.name: _message(frame) for frame in _frames(route)},
+    }
+    query = getattr(handler, "query_type", None)
+    if query is not None:
+        schema = msgspec.json.schema(query)["$defs"][query.__name__]
+        websocket = {"method": "GET", "query": schema, "bindingVersion": "0.1.0"}
+        channel["bindings"] = {"ws": websocket}
+    return channel
+
+
+def _message(frame: Frame) -> dict[str, Any]:
+    message: dict[str, Any] = {
+        "name": frame.name,
+        "summary": frame.summary,
+        "contentType": frame.kind,
+    }
+    if frame.subprotocol:
+        message["description"] = f"With the subprotocol {frame.subprotocol}."
+    return message

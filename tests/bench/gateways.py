@@ -1,0 +1,145 @@
+"""Kernels behind a Kernel Gateway and an Enterprise Gateway, beside kernels of the server's own.
+
+All three servers run at once, and are asked in turns by the same client. Each kernel is told over
+the bridge what to do, as nobody else can reach the gateways' kernels.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import tempfile
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from tests.bench.harness import HEAD, Row, Table, percentile, serving
+from tests.bench.kernels import LESSON, Door
+from tests.bench.wire import PROBE, Heard, Listeners, Socket
+from tests.conftest import Server
+from tests.relay import gateways
+
+OWN = "own"
+KINDS = ("kernel", "enterprise")
+NAMES = {"kernel": "Kernel Gateway", "enterprise": "Enterprise Gateway"}
+QUIET_LOG = "--ServerApp.log_level=WARN"
+
+
+class Kernel:
+    """A kernel of one server, reached through the bridge alone."""
+
+    def __init__(self, server: Server) -> None:
+        self.server = server
+        self.door = Door(server)
+        self.id = str(self.door.ask("POST", "bridge/spawn/python3", {})["id"])
+        self.run(LESSON)
+
+    @property
+    def url(self) -> str:
+        return f"{self.server.url}bridge/channels/{self.id}?session_id={uuid.uuid4().hex}"
+
+    def run(self, code: str) -> None:
+        status = self.door.ask("POST", f"bridge/execute/{self.id}", {"code": code})["status"]
+        assert status == "ok", status
+
+    def stop(self) -> None:
+        self.door.ask("DELETE", f"bridge/shutdown/{self.id}")
+        self.door.__exit__()
+
+
+@contextmanager
+def kernels() -> Iterator[dict[str, Kernel]]:
+    """One kernel of the server's own and one behind each gateway, on a server each."""
+    with ExitStack() as stack:
+        found = {OWN: Kernel(stack.enter_context(serving()))}
+        for kind in KINDS:
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+            running = stack.enter_context(gateways.gateway(kind, folder))
+            server = gateways.start_behind(folder / "server", running.url, QUIET_LOG)
+            stack.callback(server.stop)
+            found[kind] = Kernel(server)
+        for one in found.values():
+            stack.callback(one.stop)
+        yield found
+
+
+def round_trips(table: Table, found: dict[str, Kernel], turns: int) -> None:
+    """`1+1` over a websocket, and over HTTP, in turns."""
+    clients = {kind: Socket(one.url, one.server.token) for kind, one in found.items()}
+    asked: dict[str, dict[str, list[float]]] = {"websocket": {}, "HTTP": {}}
+    for turn in range(-10, turns):
+        for kind, one in found.items():
+            start = time.perf_counter()
+            clients[kind].round_trip("1+1")
+            middle = time.perf_counter()
+            one.run("1+1")
+            end = time.perf_counter()
+            if turn >= 0:
+                asked["websocket"].setdefault(kind, []).append(1e3 * (middle - start))
+                asked["HTTP"].setdefault(kind, []).append(1e3 * (end - middle))
+    for client in clients.values():
+        client.close()
+    for what, times in asked.items():
+        p50 = {kind: statistics.median(took) for kind, took in times.items()}
+        p95 = {kind: f"p95 {percentile(took, 0.95):.1f}" for kind, took in times.items()}
+        for kind in KINDS:
+            name = f"{NAMES[kind]}: {what} `1+1`, p50"
+            table.add(Row(name, "ms", p50[OWN], p50[kind], 20, p95[OWN], p95[kind]))
+
+
+def bursts(table: Table, found: dict[str, Kernel], count: int, pause: float) -> None:
+    """Numbered messages to one client: as fast as the kernel can, or with a pause in between."""
+    heard: dict[str, Heard] = {}
+    rate: dict[str, float] = {}
+    for kind, one in found.items():
+        listeners = Listeners([one.url], one.server.token)
+        while not listeners.live:
+            one.run(f"bench_send({PROBE}, 100)")
+        time.sleep(0.3)  # the last of the probes
+        start = time.perf_counter()
+        one.run(f"bench_burst({count}, 100, {pause})")
+        rate[kind] = count / (time.perf_counter() - start)
+        heard[kind] = listeners.finish(count)[0]
+    paced = f", one each {1e3 * pause:g} ms" if pause else ""
+    for kind in KINDS:
+        own, far = ((100 * heard[k].lost(count) / count, f"{rate[k]:,.0f}/s") for k in (OWN, kind))
+        what = f"{NAMES[kind]}: {count:,} messages{paced}"
+        row = Row(what, "% lost", own[0], far[0], 0, own[1], far[1])
+        row.complete = heard[kind].ordered and not heard[kind].twice
+        table.add(row)
+
+
+def measure(*, quick: bool) -> Table:
+    """Every row."""
+    head = [HEAD[0], "the server's own kernel", "behind the gateway", *HEAD[3:]]
+    table = Table("gateways", head=head)
+    with kernels() as found:
+        round_trips(table, found, 50 if quick else 300)
+        bursts(table, found, 500 if quick else 2_000, 0.002)
+        bursts(table, found, 5_000 if quick else 30_000, 0)
+    table.remark(
+        "The gateways read their kernels as the host does, through queues of 1,000 messages: what "
+        "a burst loses there, nobody behind them can bring back."
+    )
+    return table
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Measure, print, save; 1 if a goal was missed."""
+    parser = argparse.ArgumentParser(prog="tests.bench.gateways", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="smaller sizes, for a first look")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there, too")
+    parser.add_argument(
+        "--markdown", action="store_true", help="write the table into docs/performance.md"
+    )
+    options = parser.parse_args(argv)
+    table = measure(quick=options.quick)
+    print(f"\n{table.text()}\n")
+    table.save(file=options.json, document=options.markdown)
+    return 0 if all(row.met for row in table.rows) else 1
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

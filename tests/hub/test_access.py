@@ -1,0 +1,142 @@
+"""Every route and verb of users' servers under a real hub, with every kind of proof."""
+
+from __future__ import annotations
+
+import asyncio
+import http.client
+import json
+import urllib.request
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+from tests.conftest import Server
+from tests.hub.browser import Session, log_in
+from tests.hub.running import ACCESS, RunningHub, needs_hub
+from tests.web.test_access import BODIES, NO_BODY, VERBS, Verb, named
+
+pytestmark = [needs_hub, pytest.mark.timeout(300)]
+
+VISIT = {"Sec-Fetch-Mode": "navigate", "Sec-Fetch-Site": "cross-site"}
+FETCH = {"Sec-Fetch-Mode": "cors", "Sec-Fetch-Site": "same-origin"}
+
+
+class Client:
+    """Plain HTTP to mia's server through the proxy, as whoever the test says."""
+
+    def __init__(self, hub: RunningHub, server: Server, browser: Session) -> None:
+        self.server = server
+        self._at = urlsplit(server.url)
+        cookie = {"Cookie": browser.cookie}
+        proven = {**cookie, "X-XSRFToken": browser.xsrf}
+        stranger = hub.user_token("tom", ACCESS)
+        scopeless = hub.user_token("mia", ["read:users:name!user"])
+        self.headers = {
+            "nothing": {},
+            "wrong token": {"Authorization": "token wrong"},
+            "another user's token": {"Authorization": f"token {stranger}"},
+            "token without the scope": {"Authorization": f"token {scopeless}"},
+            "token": {"Authorization": f"token {server.token}"},
+            "cookie": cookie,
+            "cookie, a link followed": {**cookie, **VISIT, "Referer": "http://evil.example/"},
+            "cookie, a link of another user's": {
+                **cookie,
+                **VISIT,
+                "Sec-Fetch-Site": "same-origin",
+                "Referer": f"{hub.url}user/tom/files/page.html",
+            },
+            "cookie, bad xsrf": {**cookie, "X-XSRFToken": "2|aaaa|bbbb|0"},
+            "cookie, fetched": {**cookie, **FETCH},
+            "cookie, xsrf": proven,
+            "cookie, xsrf, fetched": {**proven, **FETCH},
+        }
+
+    def call(self, method: str, path: str, how: str, body: Any = None) -> tuple[int, Any]:
+        line = http.client.HTTPConnection(str(self._at.hostname), self._at.port, timeout=60)
+        try:
+            content = None if method == "GET" else json.dumps(body or {})
+            line.request(method, f"{self._at.path}{path[1:]}", content, self.headers[how])
+            answer = line.getresponse()
+            return answer.status, answer.read()
+        finally:
+            line.close()
+
+    def state(self) -> Any:
+        """All that a refused request may not have changed."""
+        told = []
+        for path in ("/bridge/conns", "/bridge/consoles", "/bridge/kernels"):
+            status, body = self.call("GET", path, "token")
+            assert status == 200, body
+            told.append(json.loads(body))
+        return told, sorted(path.name for path in self.server.root.iterdir() if path.suffix)
+
+
+@pytest.fixture(scope="module")
+def client(hub: RunningHub) -> Iterator[Client]:
+    server = hub.server_of("mia")
+    store = server.root / "store"
+    (store / "a").mkdir(parents=True)
+    (store / "a" / "one.txt").write_text("one")
+    client = Client(hub, server, asyncio.run(log_in(hub, "mia")))
+    body = {"name": "lab", "url": str(store)}
+    assert client.call("POST", "/bridge/conns", "token", body)[0] == 201
+    yield client
+    assert client.call("DELETE", "/bridge/conn/lab", "token")[0] == 200
+
+
+LET_IN = ("token", "cookie, xsrf", "cookie, xsrf, fetched")
+READING = (
+    "cookie",
+    "cookie, a link followed",
+    "cookie, a link of another user's",
+    "cookie, bad xsrf",
+)
+REFUSED = (
+    "nothing",
+    "wrong token",
+    "another user's token",
+    "token without the scope",
+    "cookie, fetched",
+)
+
+
+@pytest.mark.parametrize("how", [*LET_IN, *READING, *REFUSED])
+@pytest.mark.parametrize("verb", VERBS, ids=named)
+def test_who_is_let_in(client: Client, verb: Verb, how: str) -> None:
+    """The user's token and session pass; others' do not, nor a change that a page elsewhere asks.
+
+    A hub refuses a page's own reading, too, where its fetch does not show the XSRF token.
+    """
+    if how in LET_IN or (how in READING and not verb.changes):
+        names = {"name": "absent", "conn": "absent"} if verb.changes else {}
+        status, body = client.call(verb.method, verb.url(**names), how, NO_BODY)
+        assert status != 403, body
+        assert b"internal" not in body
+        return
+    before = client.state()
+    status, body = client.call(verb.method, verb.url(), how, BODIES.get((verb.method, verb.path)))
+    assert status == 403, body
+    told = json.loads(body)
+    assert told["reason"]
+    if verb.top:
+        assert told["error"] == "denied"
+    assert client.state() == before
+
+
+def test_the_matrix_is_whole(client: Client) -> None:
+    """Every kind of proof is either let in, let in to read, or refused."""
+    assert {*LET_IN, *READING, *REFUSED} == set(client.headers)
+
+
+def test_the_links_lead_through_the_proxy(client: Client) -> None:
+    """What the index and the document name stands below the user's own address."""
+    for path in ("/bridge/", "/bridge/openapi.json"):
+        assert client.call("GET", path, "token")[0] == 200
+    index = json.loads(client.call("GET", "/bridge/", "token")[1])
+    for link in (*index["parts"].values(), index["links"]["openapi"]):
+        address = f"http://{urlsplit(client.server.url).netloc}{link}"
+        request = urllib.request.Request(address, headers=client.server.headers)
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            assert answer.status == 200
