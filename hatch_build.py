@@ -50,11 +50,12 @@ class LabExtensionHook(BuildHookInterface[Any]):
                     raise
                 self.app.display_warning(f"The JupyterLab panel is left out: {error}")
         if BUILT.exists() and not _is_set("JUPYTER_BRIDGE_SKIP_LABEXT"):
-            build_data["artifacts"].append("jupyter_bridge/labextension")
             if self.target_name == "wheel":
                 shared = build_data["shared_data"]
                 shared["jupyter_bridge/labextension"] = INSTALLED
                 shared["labextension/install.json"] = f"{INSTALLED}/install.json"
+            else:
+                build_data["artifacts"].append("jupyter_bridge/labextension")
 
 
 def build() -> None:
