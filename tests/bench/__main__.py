@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from tests.bench import connections, consoles, kernels, run, transfers
+from tests.bench import connections, consoles, kernels, lab, run, transfers
 
 PARTS = {
     "kernels": kernels.main,
@@ -12,6 +12,7 @@ PARTS = {
     "run": run.main,
     "transfers": transfers.main,
     "connections": connections.main,
+    "lab": lab.main,
 }
 
 
