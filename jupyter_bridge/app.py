@@ -169,6 +169,9 @@ class BridgeApp(ExtensionApp):
             tell_activity=self.tell_activity,
             event_logger=server.event_logger,
             home=self._home,
+            on_state=lambda kernel_id, state: events.emit(
+                "kernel_state", kernel_id=kernel_id, state=state
+            ),
             log=self.log,
         )
         self.remotes.watch(self._on_connection)
@@ -249,6 +252,7 @@ class BridgeApp(ExtensionApp):
         """The server runs: record its terminals, read the connections, go on with transfers."""
         # Also the terminals of a manager that is not ours; the host has made it now.
         self.consoles.attach()
+        self.relays.states.start()
         self.remotes.start()
         self._recovering = asyncio.ensure_future(self._recover())
 

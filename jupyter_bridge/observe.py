@@ -111,6 +111,17 @@ SCHEMAS = {
             kernel_id=_KERNEL,
         ),
         _schema(
+            "kernel_state",
+            "Kernel changed",
+            "A kernel, whoever started it, does something else, has other clients, or is gone.",
+            kernel_id=_KERNEL,
+            state={
+                "type": "string",
+                "description": "starting, idle, busy, restarting, dead; clients: their number "
+                "changed; gone: shut down, culled",
+            },
+        ),
+        _schema(
             "console_steal",
             "Console taken over",
             "Somebody took a console over; the other writers became watchers.",
