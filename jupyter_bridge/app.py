@@ -240,6 +240,9 @@ class BridgeApp(ExtensionApp):
             remotes=self.remote_consoles,
             allow_hidden=bool(server.contents_manager.allow_hidden),
             on_ended=ended,
+            on_state=lambda name, kind, state: events.emit(
+                "console_state", console=name, kind=kind, state=state
+            ),
         )
 
     def _on_disk_trouble(self, error: OSError) -> None:

@@ -144,6 +144,14 @@ SCHEMAS = {
             kind={"type": "string", "description": "terminal, kernel, or a connector's own."},
         ),
         _schema(
+            "console_state",
+            "Console changed",
+            "A console appeared, said something, has other viewers, ended, or is gone.",
+            console=_CONSOLE,
+            kind={"type": "string", "description": "terminal, kernel, file, remote, …"},
+            state={"type": "string", "description": "live, ended or gone"},
+        ),
+        _schema(
             "connection_state",
             "Connection changed",
             "A connection came into another state.",

@@ -43,7 +43,11 @@ class ViewerModel(msgspec.Struct):
 
 
 class ConsoleModel(msgspec.Struct, omit_defaults=True):
-    """A console as lists show it; `exit_code` once it has ended, null where nobody knows."""
+    """A console as lists show it; `exit_code` once it has ended, null where nobody knows.
+
+    `last_line` is the last line it said that is not blank, without escape sequences and controls,
+    cut after 200 characters.
+    """
 
     name: str
     kind: str
@@ -54,6 +58,7 @@ class ConsoleModel(msgspec.Struct, omit_defaults=True):
     epoch: str
     started: str
     last_activity: str
+    last_line: str
     viewers: list[ViewerModel]
     exit_code: int | msgspec.UnsetType | None = msgspec.UNSET
 
