@@ -179,7 +179,7 @@ SCHEMAS = {
             action={
                 "type": "string",
                 "description": "add, remove, login, logout, mount, unmount, download, upload, "
-                "cancel, resume",
+                "cancel, pause, resume",
             },
             outcome={"type": "string", "description": "ok, or the Problem's code."},
         ),
