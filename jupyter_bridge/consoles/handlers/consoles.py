@@ -12,6 +12,7 @@ from tornado.iostream import StreamClosedError
 from jupyter_bridge import observe
 from jupyter_bridge.consoles.consoles import Consoles
 from jupyter_bridge.consoles.handlers.access import resources_of
+from jupyter_bridge.consoles.handlers.shown import attachment
 from jupyter_bridge.consoles.recording import recording
 from jupyter_bridge.consoles.spawn import Wish
 from jupyter_bridge.problems import TooLarge
@@ -168,8 +169,7 @@ class RecordingHandler(ConsoleHandler):
         lines = recording(console, query.from_, query.to)
         first = await anext(lines)
         self.set_header("Content-Type", "application/x-asciicast")
-        file = name.replace('"', "_").replace("/", "_").encode("ascii", "replace").decode()
-        self.set_header("Content-Disposition", f'attachment; filename="{file}.cast"')
+        self.set_header("Content-Disposition", attachment(f"{name}.cast"))
         self.write(first)
         try:
             async for part in lines:
