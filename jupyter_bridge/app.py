@@ -274,7 +274,12 @@ class BridgeApp(ExtensionApp):
             self.log.critical(
                 "disable_check_xsrf is on: any web page can use the connections of this server."
             )
-        self.mounts = Mounts(folder / "mounts", Path.home(), self.log)
+        self.mounts = Mounts(
+            folder / "mounts",
+            Path.home(),
+            self.log,
+            on_change=lambda name: self.remotes.on_news(name),
+        )
         self.remotes = Connections(
             Kinds(),
             Remembered(folder, Vault(folder / "vault", self.log, self.vault), self.log),

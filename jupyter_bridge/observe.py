@@ -89,7 +89,10 @@ _WHO = {"type": "string", "description": "The user name, as the identity provide
 _CONSOLE = {"type": "string", "description": "The name of the console."}
 _CONNECTION = {"type": "string", "description": "The connection's name."}
 _KIND = {"type": "string", "description": "The connection's kind."}
-_STATE = {"type": "string", "description": "disconnected, connecting, connected, expired, …"}
+_STATE = {
+    "type": "string",
+    "description": "disconnected, connecting, connected, expired, …; gone: it is not there",
+}
 _KERNEL = {"type": "string", "description": "The kernel's id in the host's kernel manager."}
 
 SCHEMAS = {
@@ -154,7 +157,8 @@ SCHEMAS = {
         _schema(
             "connection_state",
             "Connection changed",
-            "A connection came into another state.",
+            "A connection came, is gone, is in another state, or shows something new in the same "
+            "one: a mount, how far a login has come.",
             connection=_CONNECTION,
             kind=_KIND,
             state=_STATE,
