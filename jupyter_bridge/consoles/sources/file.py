@@ -18,6 +18,7 @@ from pathlib import Path
 
 import watchfiles
 
+from jupyter_bridge.consoles.lastline import LOOK_BYTES
 from jupyter_bridge.consoles.tail import furthest, search
 from jupyter_bridge.problems import BadRequest, NotFound, Unsupported
 from jupyter_bridge.seams import Exit, Source
@@ -28,6 +29,8 @@ POLL_SECONDS = 1.0
 STEP_MILLISECONDS = 20
 # Pieces that rotation left behind and that are still held open.
 MAX_PIECES = 8
+# What is read at each look, for those who may not touch the disk.
+RECENT_BYTES = LOOK_BYTES
 
 
 @dataclass
@@ -53,6 +56,7 @@ class FileLog:
         number, status = _open_regular(path)
         self.epoch = f"{status.st_dev:x}-{status.st_ino:x}"
         self._pieces = [Piece(0, number, status.st_size)]
+        self._recent = self._read_recent()
 
     @property
     def first_offset(self) -> int:
@@ -89,7 +93,21 @@ class FileLog:
             except (OSError, NotFound, BadRequest):
                 pass  # it is away just now, or no file any more: the old one is followed on
             last = self._pieces[-1]
-            return before != (len(self._pieces), last.end, last.base)
+            changed = before != (len(self._pieces), last.end, last.base)
+            if changed:
+                self._recent = self._read_recent()
+            return changed
+
+    def _read_recent(self) -> bytes:
+        last = self._pieces[-1]
+        try:
+            return os.pread(last.number, RECENT_BYTES, max(0, last.size - RECENT_BYTES))
+        except OSError:
+            return b""
+
+    def recent(self, max_bytes: int) -> bytes:
+        """Of what was read when the file was looked at last; RECENT_BYTES at most."""
+        return self._recent[-max_bytes:]
 
     def near(self, offset: int) -> bool:
         return False
