@@ -8,7 +8,7 @@ import { Problem } from '../problems';
 export function IconButton(props: {
   icon: LabIcon;
   label: string;
-  onClick: () => void;
+  onClick: (at: HTMLElement) => void;
   disabled?: boolean;
   pressed?: boolean;
 }): JSX.Element {
@@ -22,7 +22,7 @@ export function IconButton(props: {
       disabled={props.disabled}
       onClick={event => {
         event.stopPropagation();
-        props.onClick();
+        props.onClick(event.currentTarget);
       }}
       onDoubleClick={event => event.stopPropagation()}
     >
