@@ -13,6 +13,8 @@ export interface Asking {
   body?: unknown;
   headers?: Record<string, string>;
   signal?: AbortSignal;
+  /** Told of a stream's answer before its first event; its headers may name what was begun. */
+  onAnswer?: (response: Response) => void;
 }
 
 /** An event of a stream: what `application/x-ndjson` answers hold, a line each. */
@@ -43,6 +45,7 @@ export class Server {
   async *stream<T>(method: string, url: string, asking: Asking = {}): AsyncGenerator<T> {
     const headers = { Accept: 'application/x-ndjson', ...asking.headers };
     const response = await this.send(method, url, { ...asking, headers });
+    asking.onAnswer?.(response);
     if (response.body) {
       for await (const line of lines(chunks(response.body))) {
         yield JSON.parse(line) as T;

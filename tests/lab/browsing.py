@@ -20,6 +20,7 @@ LAB = (
     "--LabApp.extension_manager=readonly",
     "--LabApp.news_url=None",
     "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
+    "--LabApp.expose_app_in_browser=True",  # the tests read what terminals hold
     "--BridgeApp.allow_loopback=True",
 )
 # JupyterLab takes 3 to 10 s to stand in a fresh browser; a loaded machine gets its time. ms.

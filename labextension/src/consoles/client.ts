@@ -47,9 +47,9 @@ export interface Run {
 
 /** An event of a run's stream. */
 export interface RunEvent {
-  event: string;
+  event: 'output' | 'done' | 'problem';
   id: number;
-  data: Partial<Run> & { text?: string };
+  data: Partial<Run> & { text?: string; message?: string };
 }
 
 export class Consoles {
@@ -101,9 +101,17 @@ export class Consoles {
     return socket;
   }
 
-  /** Run a command; its events as they come. */
-  run(request: RunRequest, signal: AbortSignal): AsyncGenerator<RunEvent> {
-    return this.server.stream('POST', this.server.url('run'), { body: request, signal });
+  /** Run a command; its events as they come. `onBegun` is told the run's id before. */
+  run(
+    request: RunRequest,
+    signal: AbortSignal,
+    onBegun: (run: string) => void
+  ): AsyncGenerator<RunEvent> {
+    return this.server.stream('POST', this.server.url('run'), {
+      body: { ...request, strip: true },
+      signal,
+      onAnswer: answer => onBegun(answer.headers.get('Location')?.split('/').pop() ?? '')
+    });
   }
 
   /** Stop a run: SIGINT, then TERM, then KILL. */

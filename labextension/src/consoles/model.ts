@@ -146,7 +146,8 @@ export class ConsoleModel extends Model {
       }
       const end = this.past?.end ?? this.line.offset ?? end_offset;
       this.line.rest();
-      const before = await earlier(this.client, this.name, first_offset, top.offset);
+      const found = await earlier(this.client, this.name, first_offset, top.offset);
+      const before = fittingFromEnd(found, MOST_ROWS / 2);
       const rest = await this.read(top.offset, Math.min(end, top.offset + MOST_BYTES));
       const shown = fitting(joined(before, rest), MOST_ROWS);
       // The row at the top is where `before` ends; it was so many rows below the top of the screen.
@@ -164,7 +165,8 @@ export class ConsoleModel extends Model {
       const { end_offset } = await this.client.get(this.name);
       const top = this.screen.top()?.offset ?? past.start;
       const known = await this.read(top, past.end);
-      const after = await later(this.client, this.name, past.end, end_offset);
+      const found = await later(this.client, this.name, past.end, end_offset);
+      const after = fitting(found, MOST_ROWS / 2);
       const shown = fittingFromEnd(joined(known, after), MOST_ROWS);
       const rows = this.screen.term.rows;
       await this.showPast(shown, end_offset, at => at - rows + 1, past.end - shown.start);
@@ -237,6 +239,8 @@ export class ConsoleModel extends Model {
     switch (frame.type) {
       case 'start':
         this.kind = frame.about.kind;
+        // What is no terminal ends its lines as files do.
+        this.screen.term.options.convertEol = this.kind === 'file' || this.kind === 'kernel';
         this.skipIfBehind(frame.offset);
         break;
       case 'output':

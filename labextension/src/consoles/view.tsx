@@ -135,8 +135,11 @@ export class ConsoleView extends Panel {
     term.onData(text => this.model.type(encoder.encode(text)));
     term.onBinary(text => this.model.type(Uint8Array.from(text, one => one.charCodeAt(0))));
     term.attachCustomKeyEventHandler(event => this.onKey(event));
-    this.place.node.addEventListener('wheel', () => this.afterMove(), { passive: true });
-    this.place.node.addEventListener('pointerup', () => this.afterMove());
+    // On the way in: what the terminal makes use of goes no further.
+    for (const event of ['wheel', 'pointerup']) {
+      const options = { capture: true, passive: true };
+      this.place.node.addEventListener(event, () => this.afterMove(), options);
+    }
   }
 
   /** Keys that are not the terminal's; false for those. */
