@@ -151,8 +151,14 @@ export class ConsoleView extends Panel {
       return false; // the way out of the terminal for who has no mouse
     }
     if (event.shiftKey && ['PageUp', 'PageDown', 'Home', 'End'].includes(event.key)) {
+      const { term } = this.screen;
+      if (event.type === 'keydown' && event.key === 'Home') {
+        term.scrollToTop();
+      } else if (event.type === 'keydown' && event.key === 'End') {
+        term.scrollToBottom();
+      }
       this.afterMove();
-      return true;
+      return event.key.startsWith('Page'); // the terminal scrolls by pages itself
     }
     if (event.key.toLowerCase() === 'f' && event.shiftKey && (event.ctrlKey || event.metaKey)) {
       if (event.type === 'keydown') {
