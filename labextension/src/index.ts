@@ -3,6 +3,7 @@ import { connections } from './connections/plugin';
 import { consoles } from './consoles/plugin';
 import { panel } from './plugin';
 import { kernels } from './relay/plugin';
+import { status } from './status';
 
 export { IBridge } from './tokens';
-export default [panel, kernels, consoles, connections];
+export default [panel, kernels, consoles, connections, status];

@@ -1,60 +1,157 @@
 /** The section "Kernels": what runs, what it does, and what can be done about it. */
-import { PanelWithToolbar, ReactWidget } from '@jupyterlab/ui-components';
+import { Clipboard, Dialog, showDialog } from '@jupyterlab/apputils';
+import { addIcon, copyIcon, inspectorIcon, refreshIcon, stopIcon } from '@jupyterlab/ui-components';
+import { CommandRegistry } from '@lumino/commands';
+import { Widget } from '@lumino/widgets';
 import { Ground } from '../tokens';
+import { Action, Actions, menuHandlers } from '../ui/actions';
+import { Age, Dot, IconButton, Row } from '../ui/bits';
 import { List } from '../ui/list';
-import { Model, useModel } from '../ui/model';
-import { Soon } from '../ui/soon';
-import { Dot, ProblemLine, Row } from '../ui/bits';
+import { Filter, sectionWidget } from '../ui/section';
 import { Kernel, Kernels } from './client';
+import { CommandIDs } from './commands';
+import { KernelsModel } from './list';
 
-class KernelsModel extends Model {
-  constructor(readonly ground: Ground) {
-    super();
-    this.client = new Kernels(ground.server);
-    const soon = new Soon(() => this.refresh(), 250);
-    this.disposables.add(soon);
-    this.disposables.add(ground.events.on(['kernel_state'], () => soon.wish()));
-    void this.refresh();
-  }
-
-  kernels: Kernel[] = [];
-
-  private async refresh(): Promise<void> {
-    await this.try(async () => {
-      this.kernels = await this.client.list();
-    });
-  }
-
-  private client: Kernels;
-}
-
-function Section({ model }: { model: KernelsModel }): JSX.Element {
-  useModel(model);
-  const { trans } = model.ground;
-  return (
-    <>
-      <ProblemLine problem={model.problem} trans={trans} onClose={() => model.forgive()} />
+export async function section(ground: Ground, commands: CommandRegistry): Promise<Widget> {
+  const { trans } = ground;
+  const model = new KernelsModel(new Kernels(ground.server), ground.events);
+  const actions = actionsOf(ground, model, commands);
+  const menu = menuHandlers(actions);
+  return sectionWidget(
+    model,
+    trans,
+    () => (
+      <>
+        <Filter
+          label={trans.__('Filter kernels')}
+          value={model.filter}
+          onChange={text => model.narrow(text)}
+        />
+        <IconButton
+          icon={addIcon}
+          label={trans.__('Spawn a kernel…')}
+          onClick={() => void model.try(() => commands.execute(CommandIDs.spawn))}
+        />
+      </>
+    ),
+    () => (
       <List
         label={trans.__('Kernels')}
-        items={model.kernels}
-        keyOf={kernel => kernel.id}
+        items={model.shown}
+        keyOf={one => one.id}
         height={44}
-        empty={trans.__('No kernel runs.')}
-        render={kernel => (
+        empty={model.filter ? trans.__('No kernel is called so.') : trans.__('No kernel runs.')}
+        onOpen={one => void commands.execute(CommandIDs.messages, { id: one.id, name: one.name })}
+        {...menu}
+        render={one => (
           <Row
-            before={<Dot tone="idle" label={kernel.execution_state ?? ''} />}
-            title={kernel.name}
-            detail={kernel.execution_state}
-            actions={null}
+            before={<Dot tone={tone(one)} label={one.execution_state ?? trans.__('unknown')} />}
+            title={
+              <span title={one.id}>
+                {one.name === one.kernelspec ? one.name : `${one.name} · ${one.kernelspec}`}
+              </span>
+            }
+            detail={
+              one.executing ? (
+                <>
+                  {trans.__('busy for')} <Age since={one.executing.since} trans={trans} />
+                  {one.executing.code && (
+                    <code>: {one.executing.code.split('\n').find(line => line.trim())}</code>
+                  )}
+                </>
+              ) : (
+                (one.reason ?? one.execution_state ?? trans.__('unknown'))
+              )
+            }
+            after={trans._n('%1 client', '%1 clients', one.connections)}
+            actions={<Actions actions={actions} item={one} trans={trans} />}
           />
         )}
       />
-    </>
+    )
   );
 }
 
-export async function section(ground: Ground): Promise<PanelWithToolbar> {
-  const panel = new PanelWithToolbar();
-  panel.addWidget(ReactWidget.create(<Section model={new KernelsModel(ground)} />));
-  return panel;
+function tone({ execution_state: state }: Kernel): 'good' | 'busy' | 'idle' | 'bad' | 'off' {
+  switch (state) {
+    case 'idle':
+      return 'idle';
+    case 'busy':
+      return 'busy';
+    case 'dead':
+      return 'bad';
+    default:
+      return 'off';
+  }
+}
+
+function actionsOf(
+  { trans }: Ground,
+  model: KernelsModel,
+  commands: CommandRegistry
+): Action<Kernel>[] {
+  const { client } = model;
+  return [
+    {
+      id: 'messages',
+      label: trans.__('Show its messages'),
+      icon: inspectorIcon,
+      isButton: true,
+      run: one => commands.execute(CommandIDs.messages, { id: one.id, name: one.name })
+    },
+    {
+      id: 'interrupt',
+      label: trans.__('Interrupt'),
+      icon: stopIcon,
+      isButton: true,
+      applies: one => one.execution_state === 'busy',
+      run: one => model.try(() => client.interrupt(one.id))
+    },
+    {
+      id: 'restart',
+      label: trans.__('Restart…'),
+      icon: refreshIcon,
+      run: one =>
+        model.try(async () => {
+          const question = trans.__('What it holds in memory is lost.');
+          if (await isSure(trans.__('Restart kernel %1?', one.name), question, 'Restart')) {
+            await client.restart(one.id);
+          }
+        })
+    },
+    {
+      id: 'shutdown',
+      label: trans.__('Shut down…'),
+      run: one =>
+        model.try(async () => {
+          const question = trans.__('It ends, and what it holds in memory is lost.');
+          if (await isSure(trans.__('Shut down kernel %1?', one.name), question, 'Shut Down')) {
+            await client.shutdown(one.id);
+          }
+        })
+    },
+    {
+      id: 'curl',
+      label: trans.__('Copy a curl command that executes code on it'),
+      icon: copyIcon,
+      run: one => Clipboard.copyToSystem(asCurl(client.server.url('execute', one.id)))
+    }
+  ];
+
+  async function isSure(title: string, body: string, word: string): Promise<boolean> {
+    const { button } = await showDialog({
+      title,
+      body,
+      buttons: [Dialog.cancelButton(), Dialog.warnButton({ label: trans.__(word) })]
+    });
+    return button.accept;
+  }
+}
+
+/** The same from a shell; the token is the reader's own, never the page's. */
+export function asCurl(url: string): string {
+  return (
+    `curl -s -H "Authorization: token $JUPYTER_BRIDGE_TOKEN" ` +
+    `'${new URL(url, window.location.href)}' -d '{"code": "6 * 7"}'`
+  );
 }

@@ -15,6 +15,10 @@ export interface ListProps<T> {
   height: number;
   /** Enter, or a double click. */
   onOpen?: (item: T) => void;
+  /** A single click; the row is chosen by it in any case. */
+  onClick?: (item: T) => void;
+  /** Whether the last row stays in sight while rows are added, unless the reader has scrolled up. */
+  follow?: boolean;
   onContextMenu?: (item: T, event: React.MouseEvent) => void;
   /** Further keys on a row; true if it was one of them. */
   onKey?: (item: T, event: KeyboardEvent) => boolean;
@@ -51,6 +55,17 @@ export function List<T>(props: ListProps<T>): JSX.Element {
     }
   });
 
+  const isAtEnd = useRef(true);
+  useEffect(() => {
+    if (props.follow && isAtEnd.current && items.length) {
+      rows.scrollToIndex(items.length - 1, { align: 'end' });
+    }
+  }, [items.length, props.follow]);
+  const onScroll = () => {
+    const { scrollTop, scrollHeight, clientHeight } = place.current!;
+    isAtEnd.current = scrollTop + clientHeight >= scrollHeight - height;
+  };
+
   const move = (to: number) => {
     const found = Math.min(Math.max(to, 0), items.length - 1);
     moved.current = true;
@@ -85,7 +100,7 @@ export function List<T>(props: ListProps<T>): JSX.Element {
     return <div className="jp-Bridge-empty">{props.empty}</div>;
   }
   return (
-    <div className="jp-Bridge-list" ref={place}>
+    <div className="jp-Bridge-list" ref={place} onScroll={onScroll}>
       <div
         role="list"
         aria-label={props.label}
@@ -104,6 +119,7 @@ export function List<T>(props: ListProps<T>): JSX.Element {
               style={{ height, transform: `translateY(${row.start}px)` }}
               onFocus={() => setCurrent(keyOf(item))}
               onKeyDown={event => onKeyDown(event, item)}
+              onClick={() => props.onClick?.(item)}
               onDoubleClick={() => props.onOpen?.(item)}
               onContextMenu={event => props.onContextMenu?.(item, event)}
             >
