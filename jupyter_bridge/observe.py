@@ -89,7 +89,10 @@ _WHO = {"type": "string", "description": "The user name, as the identity provide
 _CONSOLE = {"type": "string", "description": "The name of the console."}
 _CONNECTION = {"type": "string", "description": "The connection's name."}
 _KIND = {"type": "string", "description": "The connection's kind."}
-_STATE = {"type": "string", "description": "disconnected, connecting, connected, expired, …"}
+_STATE = {
+    "type": "string",
+    "description": "disconnected, connecting, connected, expired, …; gone: it is not there",
+}
 _KERNEL = {"type": "string", "description": "The kernel's id in the host's kernel manager."}
 
 SCHEMAS = {
@@ -109,6 +112,17 @@ SCHEMAS = {
             "Somebody shut a kernel down through the bridge.",
             user=_WHO,
             kernel_id=_KERNEL,
+        ),
+        _schema(
+            "kernel_state",
+            "Kernel changed",
+            "A kernel, whoever started it, does something else, has other clients, or is gone.",
+            kernel_id=_KERNEL,
+            state={
+                "type": "string",
+                "description": "starting, idle, busy, restarting, dead; clients: their number "
+                "changed; gone: shut down, culled",
+            },
         ),
         _schema(
             "console_steal",
@@ -133,9 +147,18 @@ SCHEMAS = {
             kind={"type": "string", "description": "terminal, kernel, or a connector's own."},
         ),
         _schema(
+            "console_state",
+            "Console changed",
+            "A console appeared, said something, has other viewers, ended, or is gone.",
+            console=_CONSOLE,
+            kind={"type": "string", "description": "terminal, kernel, file, remote, …"},
+            state={"type": "string", "description": "live, ended or gone"},
+        ),
+        _schema(
             "connection_state",
             "Connection changed",
-            "A connection came into another state.",
+            "A connection came, is gone, is in another state, or shows something new in the same "
+            "one: a mount, how far a login has come.",
             connection=_CONNECTION,
             kind=_KIND,
             state=_STATE,
@@ -160,7 +183,7 @@ SCHEMAS = {
             action={
                 "type": "string",
                 "description": "add, remove, login, logout, mount, unmount, download, upload, "
-                "cancel, resume",
+                "cancel, pause, resume",
             },
             outcome={"type": "string", "description": "ok, or the Problem's code."},
         ),

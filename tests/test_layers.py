@@ -26,6 +26,7 @@ STAIRS = {
     "seams": 2,
     "observe": 2,
     "repeats": 2,
+    "paced": 2,
     "problems": 1,
     # The package itself: its version, and hooks that import inside functions.
     "": 0,

@@ -52,6 +52,7 @@ PATHS = {
     "/sample/{conn}/{identifier}": {"get"},
     "/transfers": {"get", "post"},
     "/transfers/{transfer_id}": {"get", "delete"},
+    "/transfers/{transfer_id}/pause": {"post"},
     "/transfers/{transfer_id}/resume": {"post"},
     "/requirements": {"post"},
     "/environment/{kernel_id}": {"post"},

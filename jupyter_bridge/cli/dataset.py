@@ -119,6 +119,20 @@ def cancel(
 
 
 @command(dataset)
+def pause(
+    call: Call, transfer: Annotated[str, typer.Argument(metavar="TRANSFER", help="Its id.")]
+) -> int:
+    """Pause a transfer; `resume` goes on with it."""
+    with call.connect() as bridge:
+        paused = bridge.connections.pause(transfer)
+    if call.json:
+        call.print_json(paused)
+    else:
+        call.print(paused.state)
+    return 0
+
+
+@command(dataset)
 def resume(
     call: Call,
     transfer: Annotated[str, typer.Argument(metavar="TRANSFER", help="Its id.")],

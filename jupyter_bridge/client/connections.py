@@ -196,6 +196,10 @@ class Connections:
     async def cancel(self, transfer: str) -> Transfer:
         return (await self._ask("DELETE", f"transfers/{segment(transfer)}")).read(Transfer)
 
+    async def pause(self, transfer: str) -> Transfer:
+        """Stop a transfer until it is resumed; what came is kept."""
+        return (await self._ask("POST", f"transfers/{segment(transfer)}/pause")).read(Transfer)
+
     async def resume(self, transfer: str) -> Transfer:
         """Go on with a transfer that failed or was paused."""
         return (await self._ask("POST", f"transfers/{segment(transfer)}/resume")).read(Transfer)

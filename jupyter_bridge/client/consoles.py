@@ -100,6 +100,7 @@ class Consoles:
         offset: int | None = None,
         epoch: str | None = None,
         since: float | str | None = None,
+        to: int | None = None,
         follow: bool = False,
         strip: bool = False,
         until: str | None = None,
@@ -107,13 +108,15 @@ class Consoles:
     ) -> Line:
         """What a console said, from there on: iterate it. It begins with the first frame asked for.
 
-        `since` is in seconds ago, or a time in ISO 8601; `until` a regular expression to stop at.
+        `since` is in seconds ago, or a time in ISO 8601; `to` an offset to stop before; `until` a
+        regular expression to stop at.
         """
         query = {
             "lines": lines,
             "offset": offset,
             "epoch": epoch,
             "since": since,
+            "to": to,
             "follow": str(follow or until is not None).lower(),
             "strip": "ansi" if strip else None,
             "until": until,

@@ -22,11 +22,14 @@ from jupyter_bridge.connections.remembered import Remembered
 from jupyter_bridge.connections.sources import Entry, Report, Sources
 from jupyter_bridge.connections.tending import Tending
 from jupyter_bridge.connections.trust import Trust
+from jupyter_bridge.paced import Paced
 from jupyter_bridge.problems import BadRequest, Conflict, NotFound, Problem
 
 # In routes, console names (`<connection>:<node>`), file names and metrics.
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_. -]{0,62}[A-Za-z0-9_]|[A-Za-z0-9_]")
 _RESERVED = frozenset({"kernel", "file"})
+# How often it is told that a connection is not as it was, though in the same state; per second.
+TELL_HZ = 4.0
 # One user's server; more are a mistake in a program that adds them.
 MAX_CONNECTIONS = 10_000
 
@@ -62,6 +65,12 @@ class Connections:
         self._tending = Tending(self._connections, self._reload, log)
         self._starting: asyncio.Task[None] | None = None
         self._watchers: list[Callable[[Connection, bool], None]] = []
+        self._news: Paced[None] = Paced(lambda name, _: self._tell_again(name), 1 / TELL_HZ)
+
+    def on_news(self, name: str) -> None:
+        """A connection shows something new in the same state: a mount, how far a login has come."""
+        if name in self._connections:
+            self._news.note(name, None)
 
     def watch(self, watcher: Callable[[Connection, bool], None]) -> None:
         """Call `watcher(connection, gone)` after each change of a state, and when one is gone."""
@@ -90,6 +99,7 @@ class Connections:
             self._starting.cancel()
             await asyncio.wait({self._starting})
         await self._tending.close()
+        self._news.close()
         closing = [connection.close() for connection in self._connections.values()]
         await asyncio.gather(*closing)
         for connection in self._connections.values():
@@ -136,6 +146,7 @@ class Connections:
         del self._connections[name]
         observe.CONNECTIONS.labels(connection.kind, connection.state).dec()
         connection.release()
+        self._tell_state(connection, connection.state, "gone")
         self._tell_watchers(connection, gone=True)
         await connection.logout()
         await connection.close()
@@ -184,6 +195,7 @@ class Connections:
         connection = self._connections.pop(name)
         observe.CONNECTIONS.labels(connection.kind, connection.state).dec()
         connection.release()
+        self._tell_state(connection, connection.state, "gone")
         self._tell_watchers(connection, gone=True)
         await connection.logout()
         await connection.close()
@@ -235,7 +247,12 @@ class Connections:
             for secret in secrets_of(type(fields)):
                 observe.hide(getattr(fields, secret))
             context = Context(
-                name, Outbound(policy, trust), self._folder / name, self._root_dir, self._log
+                name,
+                Outbound(policy, trust),
+                self._folder / name,
+                self._root_dir,
+                self._log,
+                on_progress=lambda: self.on_news(name),
             )
             connection = Connection(
                 name,
@@ -247,6 +264,7 @@ class Connections:
             )
             self._connections[name] = connection
             observe.CONNECTIONS.labels(kind, connection.state).inc()
+            self._tell_state(connection, "gone", connection.state)
             return connection
         finally:
             self._making.discard(name)
@@ -264,15 +282,23 @@ class Connections:
             return
         observe.CONNECTIONS.labels(connection.kind, before).dec()
         observe.CONNECTIONS.labels(connection.kind, connection.state).inc()
+        self._tell_state(connection, before, connection.state)
+        self._tell_watchers(connection)
+
+    def _tell_state(self, connection: Connection, before: str, state: str) -> None:
         with contextlib.suppress(Exception):
             self._events.emit(
                 "connection_state",
                 connection=connection.name,
                 kind=connection.kind,
-                state=connection.state,
+                state=state,
                 before=before,
             )
-        self._tell_watchers(connection)
+
+    def _tell_again(self, name: str) -> None:
+        connection = self._connections.get(name)
+        if connection is not None:
+            self._tell_state(connection, connection.state, connection.state)
 
     def _tell_watchers(self, connection: Connection, *, gone: bool = False) -> None:
         for watcher in self._watchers:

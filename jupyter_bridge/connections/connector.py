@@ -29,7 +29,7 @@ import functools
 import logging
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Generic, TypeVar
@@ -130,6 +130,7 @@ class Context:
     `name` is the connection's. `outbound` is the network under this connection's trust and
     deadlines. `folder` (0700, made on first use by `state_folder`) holds what must outlive the
     server, such as known hosts. `root_dir` is what the Jupyter server shows as its root.
+    `on_progress` is called when a login has come further.
     """
 
     name: str
@@ -137,6 +138,7 @@ class Context:
     folder: Path
     root_dir: Path
     log: logging.Logger | logging.LoggerAdapter[Any]
+    on_progress: Callable[[], None] = lambda: None
 
     def state_folder(self) -> Path:
         """`folder`, made if it is not there."""
@@ -156,8 +158,6 @@ class Connector(ABC, Generic[F]):
     # Fields, besides the user name and the secrets, that a person may give anew when logging in.
     login_fields: ClassVar[tuple[str, ...]] = ()
 
-    # How far a login that takes long has come, for the connection's model; None when it is over.
-    progress: Progress | None = None
     # What a person should know of a connection that works, but not as well as it could.
     notice: str | None = None
     # Words of `can` (roles.py) that this very remote does not allow, known after a login.
@@ -167,6 +167,18 @@ class Connector(ABC, Generic[F]):
         """Remember; touch neither disk nor network. `fields` changes when somebody logs in."""
         self.fields = fields
         self.context = context
+
+    @property
+    def progress(self) -> Progress | None:
+        """How far a login that takes long has come; set it, and at the end None: it is shown."""
+        return self._progress
+
+    @progress.setter
+    def progress(self, progress: Progress | None) -> None:
+        self._progress = progress
+        self.context.on_progress()
+
+    _progress: Progress | None = None
 
     @classmethod
     def check(cls, fields: F) -> None:

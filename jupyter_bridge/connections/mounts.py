@@ -63,8 +63,19 @@ class Mount:
 class Mounts:
     """All mounts of this server, by the name of their connection."""
 
-    def __init__(self, folder: Path, home: Path, log: logging.Logger) -> None:
-        """`folder` (0700) holds configurations and records; a mountpoint is relative to `home`."""
+    def __init__(
+        self,
+        folder: Path,
+        home: Path,
+        log: logging.Logger,
+        *,
+        on_change: Callable[[str], None] = lambda name: None,
+    ) -> None:
+        """`folder` (0700) holds configurations and records; a mountpoint is relative to `home`.
+
+        `on_change(name)` hears of each mount that is made or has ended, in whatever way.
+        """
+        self._on_change = on_change
         self._folder = folder
         self._home = home
         self._records = Records(folder, log)
@@ -105,6 +116,7 @@ class Mounts:
             self._mounts[name] = mount
             mount.watching = asyncio.create_task(self._watch(name, mount))
             await self._write_down()
+            self._on_change(name)
             return mount
 
     async def unmount(self, name: str, *, lazy: bool = False) -> None:
@@ -267,6 +279,7 @@ class Mounts:
         if mount.record.made and mounttable.at(mount.mountpoint) is None:
             await asyncio.to_thread(_remove, mount.mountpoint)
         await self._write_down()
+        self._on_change(name)
 
     async def _write_down(self) -> None:
         records = {name: mount.record for name, mount in self._mounts.items()}

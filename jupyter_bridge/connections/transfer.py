@@ -3,7 +3,9 @@
     queued ──▶ running ──▶ done
                  │  ▲  └──▶ failed ──resume──▶ queued
                  ▼  │
-               paused (this server ended, or a person has to log in)      any ──▶ cancelled
+               paused (by somebody, or a person has to log in, or this server ended)
+
+From everywhere but `done` it can be cancelled.
 
 What it is about is in `transfer.json`, what of it is done in `pieces` (pieces.py), both in a folder
 of its own, so that it goes on after this server was killed and asks again for no more than what was
@@ -87,6 +89,8 @@ class Job(msgspec.Struct, kw_only=True):
     parents: list[str] = []
     props: dict[str, Any] = {}
     upload: str | None = None
+    # Somebody paused it: it does not go on by itself, also not in another process.
+    held: bool = False
     problem: dict[str, Any] | None = None
 
 
@@ -114,6 +118,8 @@ class Transfer(ABC):
         self._task: asyncio.Task[None] | None = None
         self._changed = asyncio.Event()
         self._saving = asyncio.Lock()
+        # The remote is told that all is there; nobody knows what it makes of a half-told one.
+        self._completing = False
 
     @property
     def id(self) -> str:
@@ -185,7 +191,7 @@ class Transfer(ABC):
         """Go on as soon as there is a `place`."""
         if self._task is not None:
             raise Conflict(f"The transfer {self.id} is under way.", state=self.state)
-        self.job.problem = None
+        self.job.problem, self.job.held = None, False
         self._enter("queued")
         self._task = asyncio.ensure_future(self._run(place))
 
@@ -201,6 +207,29 @@ class Transfer(ABC):
         if self.state not in FINAL:
             await self._halt("paused")
         await asyncio.to_thread(self.pieces.close)
+
+    async def hold(self) -> None:
+        """Stop until somebody resumes it; what came is kept. Conflict where that is not possible.
+
+        Only what is queued or running can be held, and no upload that is just being completed.
+        """
+        if self.state not in ("queued", "running"):
+            raise Conflict(f"The transfer {self.id} is {self.state}.", state=self.state)
+        if self._completing:
+            raise Conflict(f"The transfer {self.id} is just being completed.", state=self.state)
+        task = self._task
+        if task is not None:
+            task.cancel()
+            await asyncio.wait({task})
+        # Until all of it has stopped it is under way, so that nobody resumes it before.
+        await self._stopped()
+        await asyncio.to_thread(self.pieces.close)
+        if self.state in FINAL:
+            raise Conflict(f"The transfer {self.id} is {self.state}.", state=self.state)
+        self._task = None  # one that was stopped before its first step could not say so
+        self.job.held = True
+        self._enter("paused")
+        await self.save()
 
     @abstractmethod
     async def discard(self) -> None:

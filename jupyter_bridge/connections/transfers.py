@@ -7,7 +7,7 @@ import logging
 import shutil
 import time
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,14 @@ from jupyter_bridge.connections.connection import Connection
 from jupyter_bridge.connections.download import Download, check_folder
 from jupyter_bridge.connections.roles import CanRead, CanWrite
 from jupyter_bridge.connections.target import place_of
-from jupyter_bridge.connections.transfer import FINAL, PAUSES, Job, Transfer
+from jupyter_bridge.connections.transfer import (
+    FINAL,
+    PAUSES,
+    TELL_HZ,
+    Job,
+    Transfer,
+    TransferModel,
+)
 from jupyter_bridge.connections.upload import Upload, gather
 from jupyter_bridge.problems import Conflict, NotFound, Problem
 
@@ -50,6 +57,7 @@ class Transfers:
         self._place = asyncio.Semaphore(max_running)
         self._all: dict[str, Transfer] = {}
         self._closed = False
+        self._changed = asyncio.Event()
 
     # -- what there is -------------------------------------------------------------------------
 
@@ -63,6 +71,40 @@ class Transfers:
         except KeyError:
             raise NotFound(f"There is no transfer {name}.", transfers=list(self._all)) from None
 
+    async def watch(self) -> AsyncGenerator[list[TransferModel] | TransferModel, None]:
+        """All of them, then each that is new or has changed, at most 4 times a second each.
+
+        A change of state is told at once. Ends when this server does.
+        """
+        told = {one.id: one.model() for one in self.all()}
+        yield list(told.values())
+        while not self._closed:
+            changed, moving = self._changed, False
+            for one in self.all():
+                before = told.get(one.id)
+                moving = moving or one.state == "running"
+                if before is not None and _is_settled(one, before):
+                    continue
+                now = one.model()
+                if now != before:
+                    told[one.id] = now
+                    yield now
+            for name in told.keys() - self._all.keys():
+                del told[name]
+            try:
+                await asyncio.wait_for(changed.wait(), 1 / TELL_HZ if moving else None)
+            except asyncio.TimeoutError:
+                pass
+
+    def _on_state(self, transfer: Transfer, before: str) -> None:
+        self._wake()
+        if self._on_change is not None:
+            self._on_change(transfer, before)
+
+    def _wake(self) -> None:
+        changed, self._changed = self._changed, asyncio.Event()
+        changed.set()
+
     async def start(self) -> None:
         """Know the transfers of an earlier process again, and go on with what was under way."""
         for path in await asyncio.to_thread(self._find):
@@ -75,13 +117,15 @@ class Transfers:
                 self._log.warning("The transfer in %s cannot be read: %s", path.parent, error)
                 continue
             self._all[transfer.id] = transfer
-            if job.state not in FINAL:
+            if job.state not in FINAL and not (job.held and job.state == "paused"):
                 self._go_on(transfer)
         self._forget()
+        self._wake()
 
     async def close(self) -> None:
         """Stop all; they go on when they are started again."""
         self._closed = True
+        self._wake()
         await asyncio.gather(*(one.pause() for one in self._all.values()))
 
     # -- what can be done ----------------------------------------------------------------------
@@ -136,6 +180,12 @@ class Transfers:
         await transfer.cancel()
         return transfer
 
+    async def pause(self, name: str) -> Transfer:
+        """Stop it until it is resumed; Conflict where it is not under way."""
+        transfer = self.get(name)
+        await transfer.hold()
+        return transfer
+
     async def resume(self, name: str) -> Transfer:
         """Go on with one that has failed or was paused."""
         transfer = self.get(name)
@@ -157,6 +207,7 @@ class Transfers:
         self._all[transfer.id] = transfer
         self._forget()
         transfer.start(self._place)
+        self._wake()
         return transfer
 
     def _make(self, job: Job) -> Transfer:
@@ -164,7 +215,7 @@ class Transfers:
             job,
             self._folder / job.transfer,
             self._connection,
-            on_change=self._on_change,
+            on_change=self._on_state,
             pauses=self._pauses,
         )
 
@@ -188,3 +239,13 @@ class Transfers:
             if number >= KEEP_ENDED or one.job.created < old:
                 del self._all[one.id]
                 shutil.rmtree(one.folder, ignore_errors=True)
+
+
+def _is_settled(transfer: Transfer, told: TransferModel) -> bool:
+    """Whether it is as it was told; seen without adding up the sizes of a million files."""
+    job = transfer.job
+    return (
+        job.state == told.state
+        and job.state not in ("queued", "running")
+        and job.problem is told.problem
+    )

@@ -131,6 +131,7 @@ class Upload(Transfer):
         except asyncio.CancelledError:
             # Not beyond the end of the stream: the notes are closed then.
             await asyncio.wait({work})
+            work.exception()  # whatever it is: the stream ends for another reason
             raise
         if last is not None:
             self._on_bytes(new, (self.job.files or [])[last.index].path)
@@ -164,10 +165,14 @@ class Upload(Transfer):
         async def commit(connector: CanWrite) -> str:
             return await connector.commit(upload, new)
 
-        made = await self.connection.use(CanWrite, commit)
-        self.job.permId = made
-        await self.save()
-        await self._compare(made)
+        self._completing = True
+        try:
+            made = await self.connection.use(CanWrite, commit)
+            self.job.permId = made
+            await self.save()
+            await self._compare(made)
+        finally:
+            self._completing = False
 
     async def _compare(self, perm_id: str) -> None:
         """Compare checksums with those that the remote has taken, where it offers any."""

@@ -12,7 +12,7 @@ import msgspec
 from jupyter_bridge.consoles.console import Console
 from jupyter_bridge.consoles.until import compiled
 from jupyter_bridge.consoles.view import DEFAULT_LINES, MAX_LINES, Beginning, View
-from jupyter_bridge.problems import BadRequest
+from jupyter_bridge.problems import BadRequest, Conflict
 from jupyter_bridge.wire.times import from_iso
 
 # What a script may wait for at most; a day.
@@ -21,18 +21,20 @@ MAX_TIMEOUT = 86400.0
 
 class TailQuery(msgspec.Struct):
     """`lines`, or `offset` (of `epoch`), or `since` (ISO 8601, or seconds ago) say where it begins;
-    `until` (a regular expression) and `timeout` (seconds) where it ends, `follow` whether it waits
-    for more. `strip=ansi` leaves escape sequences out."""
+    `to` (an offset, exclusive), `until` (a regular expression) and `timeout` (seconds) where it
+    ends, `follow` whether it waits for more. `strip=ansi` leaves escape sequences out;
+    `format=raw`, over HTTP alone, leaves nothing out but gaps."""
 
     lines: Annotated[int, msgspec.Meta(ge=0, le=MAX_LINES)] | None = None
     offset: Annotated[int, msgspec.Meta(ge=0)] | None = None
     epoch: str | None = None
     since: str | None = None
+    to: Annotated[int, msgspec.Meta(ge=0)] | None = None
     follow: bool | None = None
     strip: Literal["ansi"] | None = None
     until: str | None = None
     timeout: Annotated[float, msgspec.Meta(ge=0, le=MAX_TIMEOUT)] | None = None
-    format: Literal["text", "ndjson"] = "text"
+    format: Literal["text", "ndjson", "raw"] = "text"
 
 
 class InteractQuery(TailQuery):
@@ -50,9 +52,14 @@ class Asked:
     query: TailQuery
 
     async def view(self, console: Console) -> View:
-        """Begin it; raises Conflict for an offset that this console never had."""
+        """Begin it; raises Conflict for an offset that this console never had, or has not yet.
+
+        BadRequest where it would end before it begins.
+        """
         query = self.query
         start = await self.beginning.resolve(console)
+        if query.to is not None:
+            self._check_end(console, start, query.to)
         return View(
             console,
             start,
@@ -61,7 +68,20 @@ class Asked:
             until=compiled(query.until) if query.until is not None else None,
             timeout=query.timeout,
             resumed=query.offset is not None,
+            to=query.to,
+            raw=query.format == "raw",
         )
+
+    def _check_end(self, console: Console, start: int, to: int) -> None:
+        if to < start:
+            raise BadRequest(f"to: is {to}, and the tail begins at {start}.", field="to")
+        if to > console.end_offset and not self.follow:
+            raise Conflict(
+                f"Console {console.name!r} ends at {console.end_offset}, before {to}; "
+                "follow=true waits for the rest.",
+                epoch=console.epoch,
+                end_offset=console.end_offset,
+            )
 
 
 def asked(query: TailQuery, headers: Mapping[str, str], *, follow: bool = False) -> Asked:
@@ -75,6 +95,8 @@ def asked(query: TailQuery, headers: Mapping[str, str], *, follow: bool = False)
         raise BadRequest("epoch: belongs to an offset.", field="epoch")
     if query.until is not None:
         compiled(query.until)
+    if query.format == "raw" and query.strip is not None:
+        raise BadRequest("strip: nothing is left out of format=raw.", field="strip")
     lines = query.lines
     if lines is None:
         lines = _lines(headers.get("Cray-Console-Lines"))

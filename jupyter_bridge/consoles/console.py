@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 from jupyter_bridge.consoles.lanes import Lane, off_loop
+from jupyter_bridge.consoles.lastline import LOOK_BYTES, last_line
 from jupyter_bridge.problems import Busy, Denied, Gone
 from jupyter_bridge.seams import Exit, Source
 from jupyter_bridge.wire.times import now, to_iso
@@ -55,6 +56,9 @@ class Log(Protocol):
     def read(self, offset: int, max_bytes: int) -> bytes:
         """At most `max_bytes` from `offset` on; fewer at a gap; none at the end or inside a gap."""
 
+    def recent(self, max_bytes: int) -> bytes:
+        """At most so many of the last bytes, of those in memory; never reads the disk."""
+
     def tail(self, lines: int) -> int:
         """Where the last `lines` lines begin."""
 
@@ -93,6 +97,7 @@ class Console:
         title: str = "",
         started: datetime.datetime | None = None,
         exit: Exit | None = None,  # noqa: A002 - the contract's word
+        last_line: str = "",
         on_output: Callable[[bytes], None] | None = None,
         on_gap: Callable[[int], None] | None = None,
         on_ended: Callable[[Console], None] | None = None,
@@ -113,6 +118,10 @@ class Console:
         self._skip = on_gap
         self.on_ended = on_ended
         self.on_seats: Callable[[], None] = lambda: None
+        # Told of all that lists show of it; often, and so may do next to nothing.
+        self.on_news: Callable[[], None] = lambda: None
+        # The last line, and the end of what it was taken from.
+        self._last_line = (log.end_offset if last_line else -1, last_line)
         self._waiters: set[asyncio.Future[None]] = set()
 
     @property
@@ -130,6 +139,14 @@ class Console:
         """One past the newest byte."""
         return self.log.end_offset
 
+    @property
+    def last_line(self) -> str:
+        """The last line it said that is not blank, as far as memory goes; see `lastline.py`."""
+        end = self.end_offset
+        if self._last_line[0] != end:
+            self._last_line = end, last_line(self.log.recent(LOOK_BYTES))
+        return self._last_line[1]
+
     def to_json(self) -> dict[str, Any]:
         """As the list of consoles shows it."""
         answer = {
@@ -142,6 +159,7 @@ class Console:
             "epoch": self.epoch,
             "started": to_iso(self.started),
             "last_activity": to_iso(self.last_activity),
+            "last_line": self.last_line,
             "viewers": [viewer.to_json() for viewer in self.viewers],
         }
         if self.exit is not None:
@@ -177,6 +195,7 @@ class Console:
             return
         self.state = "ended"
         self.exit = exit
+        self.last_line  # noqa: B018 - known from now on: the memory is given back
         self.wake()
         if self.on_ended is not None:
             self.on_ended(self)
@@ -184,6 +203,7 @@ class Console:
     def wake(self) -> None:
         """Let everybody in `wait` look again."""
         self.last_activity = now()
+        self.on_news()
         waiters, self._waiters = self._waiters, set()
         for waiter in waiters:
             if not waiter.done():
@@ -292,6 +312,7 @@ class Console:
     def _seats_changed(self) -> None:
         self._fit()
         self.on_seats()
+        self.on_news()
         for viewer in list(self.viewers):
             try:
                 viewer.on_change()

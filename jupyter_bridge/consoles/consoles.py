@@ -19,6 +19,7 @@ from jupyter_bridge.consoles.sources.file import FileSource
 from jupyter_bridge.consoles.sources.remote import RemoteSource
 from jupyter_bridge.consoles.spawn import Wish, spawn
 from jupyter_bridge.consoles.terminals import attach
+from jupyter_bridge.paced import Paced
 from jupyter_bridge.problems import NotFound, Problem, Timeout, Unsupported
 from jupyter_bridge.seams import Exit, Source
 
@@ -28,6 +29,8 @@ Provider = Callable[[str], Awaitable[Source]]
 LINGER = 60.0
 # A terminal's processes may take so long to end before somebody hears that they do not; seconds.
 END_SECONDS = 10.0
+# At most one event in so many seconds tells of a console: what a person can read of a list.
+TELL_SECONDS = 1.0
 # A line to a remote goes on from so much of what it gave before, bytes.
 RECALL_BYTES = 256 << 10
 
@@ -36,7 +39,8 @@ class Consoles:
     """The collection. `get` what exists, `open` what can be opened by name, `create` terminals.
 
     `kernels(id)` gives Sources, `remotes` those of connections; `manager()` is the host's terminal
-    manager, or None where terminals are switched off.
+    manager, or None where terminals are switched off. `on_state(name, kind, state)` is told of each
+    console that appears, says something, has other viewers, ends, or is gone; paced.
     """
 
     def __init__(
@@ -49,15 +53,20 @@ class Consoles:
         remotes: Remotes | None = None,
         allow_hidden: bool = False,
         on_ended: Callable[[Console], None] = lambda console: None,
+        on_state: Callable[[str, str, str], None] = lambda name, kind, state: None,
         linger: float = LINGER,
     ) -> None:
-        self._shelf = Shelf(archive, on_ended=self._on_ended)
+        self._shelf = Shelf(archive, on_ended=self._on_ended, on_news=self._on_news)
+        self._news = Paced(self._tell_state, TELL_SECONDS)
+        self._tell = on_state
+        self._quiet = False
         self._root_dir = root_dir
         self._manager = manager
         self._kernels = kernels
         self._remotes = remotes
         if remotes is not None:
             remotes.on_gone = self.leave
+            remotes.on_news = lambda name: self._on_news(name, "remote")
         self._allow_hidden = allow_hidden
         self._ended_hook = on_ended
         self._linger = linger
@@ -75,7 +84,22 @@ class Consoles:
 
     def load(self) -> None:
         """Take in the journals that earlier servers left; reads the disk, before the loop runs."""
+        self._quiet = True
         self._shelf.load()
+        self._quiet = False
+
+    def _on_news(self, name: str, kind: str) -> None:
+        if not self._quiet:
+            self._news.note(name, kind)
+
+    def _tell_state(self, name: str, kind: str) -> None:
+        """Tell how a console stands now, whatever was noted of it."""
+        console = self._shelf.find(name)
+        state: str = console.state if console is not None else "gone"
+        if state != "live" and kind == "remote" and self._remotes is not None:
+            # As in `models`: nobody looks now, but anybody can.
+            state = self._remotes.state_of(name) or state
+        self._tell(name, kind, state)
 
     def __iter__(self) -> Iterator[Console]:
         return iter(self._shelf)
@@ -296,6 +320,8 @@ class Consoles:
         for task in [*self._opening.values(), *self._tasks]:
             task.cancel()
         self._ended_hook = lambda console: None
+        self._quiet = True  # nobody is told any more
+        self._news.close()
         for console in self._shelf:
             if console.source is not None and console.state == "live":
                 if isinstance(console.source, RemoteSource):

@@ -287,6 +287,11 @@ class Journal:
                     self._segments.remove(segment)
         return data
 
+    def recent(self, max_bytes: int) -> bytes:
+        """At most so many of the last bytes, of those in memory."""
+        with self._lock:
+            return self._memory.newest(max_bytes)
+
     def tail(self, lines: int) -> int:
         """Where the last `lines` lines begin; an unfinished last one counts. See `tail.py`."""
         floor = max(self.first_offset, furthest(self, lines))

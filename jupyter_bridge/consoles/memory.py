@@ -86,6 +86,18 @@ class Memory:
             at += 1
         return parts
 
+    def newest(self, max_bytes: int) -> bytes:
+        """At most so many of the last bytes, behind the last gap."""
+        parts: list[bytes | bytearray] = []
+        at = len(self._blocks) - 1
+        while at >= 0 and max_bytes > 0:
+            parts.append(self._blocks[at][-max_bytes:])
+            max_bytes -= len(parts[-1])
+            if at and self._bases[at - 1] + len(self._blocks[at - 1]) != self._bases[at]:
+                break
+            at -= 1
+        return b"".join(reversed(parts))
+
     def held(self, offset: int) -> int | None:
         """The first offset at or after this one that is held."""
         at = max(0, bisect_right(self._bases, offset) - 1)

@@ -23,6 +23,8 @@ from jupyter_bridge.wire.times import now, to_iso
 STALE_SECONDS = 2.0
 # A remote that does not answer within this is not waited for; seconds.
 ASK_SECONDS = 15.0
+# Of a remote with thousands of consoles not all are told of in one turn of the event loop.
+TELL_AT_ONCE = 10
 
 
 @dataclass
@@ -40,6 +42,8 @@ class Remotes:
 
     def __init__(self, connections: Connections) -> None:
         self.on_gone: Callable[[str], None] = lambda connection: None
+        # Told the name of each console that came, went, ended or began.
+        self.on_news: Callable[[str], None] = lambda name: None
         self._connections = connections
         self._known: dict[str, _Known] = {}
         connections.watch(self._on_state)
@@ -54,6 +58,13 @@ class Remotes:
             if connection in (None, name)
             for node in known.nodes
         }
+
+    def state_of(self, console: str) -> str | None:
+        """The state of a console by its name here, as far as is known."""
+        connection, _, name = console.partition(":")
+        known = self._known.get(connection)
+        nodes = known.nodes if known is not None else ()
+        return next((node.state for node in nodes if node.name == name), None)
 
     def refresh(self) -> None:
         """Ask every connected remote whose answer has become old; nobody waits."""
@@ -70,9 +81,15 @@ class Remotes:
         known = self._known.setdefault(name, _Known())
         known.asked = time.monotonic()
         nodes = await connection.use(HasConsoles, lambda connector: connector.consoles())
+        before, known.nodes = {node.name: node.state for node in known.nodes}, nodes
         told = to_iso(now())
         known.since = {node.name: known.since.get(node.name, told) for node in nodes}
-        known.nodes = nodes
+        after = {node.name: node.state for node in nodes}
+        changed = [node for node in before | after if before.get(node) != after.get(node)]
+        for number, node in enumerate(changed, 1):
+            self.on_news(f"{name}:{node}")
+            if number % TELL_AT_ONCE == 0:
+                await asyncio.sleep(0)
 
     # -- one of them ---------------------------------------------------------------------------
 
@@ -122,8 +139,12 @@ class Remotes:
 
     def _forget(self, name: str) -> None:
         known = self._known.pop(name, None)
-        if known is not None and known.asking is not None:
+        if known is None:
+            return
+        if known.asking is not None:
             known.asking.cancel()
+        for node in known.nodes:
+            self.on_news(f"{name}:{node.name}")
 
     async def close(self) -> None:
         """Stop asking."""
@@ -146,5 +167,6 @@ def _to_json(connection: str, node: Node, since: str) -> dict[str, Any]:
         "epoch": "",
         "started": since,
         "last_activity": since,
+        "last_line": "",
         "viewers": [],
     }

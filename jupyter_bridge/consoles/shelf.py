@@ -25,9 +25,17 @@ class Shelf:
     A console that was only opened to be read, a file, is `put` here without a journal.
     """
 
-    def __init__(self, archive: Archive, *, on_ended: Callable[[Console], None]) -> None:
+    def __init__(
+        self,
+        archive: Archive,
+        *,
+        on_ended: Callable[[Console], None],
+        on_news: Callable[[str, str], None] = lambda name, kind: None,
+    ) -> None:
+        """`on_news(name, kind)` hears of everything that lists show, also of what is forgotten."""
         self._archive = archive
         self._on_ended = on_ended
+        self._on_news = on_news
         self._consoles: dict[str, Console] = {}
         self._kept: dict[Console, tuple[Record, Journal]] = {}
 
@@ -47,6 +55,7 @@ class Shelf:
                 title=str(about.get("title", "")),
                 started=_parsed(about["started"]),
                 exit=Exit(how.get("code"), how.get("signal")),
+                last_line=str(about.get("last_line", "")),
             )
             console.last_activity = _parsed(about["ended"]) or console.started
             self._kept[console] = (record, journal)
@@ -66,17 +75,20 @@ class Shelf:
     def put(self, console: Console) -> None:
         """Let it be found by its name."""
         self._consoles[console.name] = console
+        console.on_news = lambda: self._on_news(console.name, console.kind)
+        console.on_news()
 
     def make_room(self, name: str) -> None:
         """A console whose name is taken over is kept under its name and epoch."""
         old = self._consoles.pop(name, None)
         if old is not None:
             old.name = f"{name}~{old.epoch}"
-            self._consoles[old.name] = old
+            self.put(old)
 
     def give_back(self, console: Console, name: str) -> None:
         """Undo `make_room`: nobody took the name over."""
         self._consoles.pop(console.name, None)
+        console.on_news()
         console.name = name
         self.put(console)
 
@@ -119,6 +131,7 @@ class Shelf:
             on_output=on_output,
             on_gap=journal.skip,
             on_ended=self._on_ended,
+            last_line=old.last_line if old is not None else "",
         )
         self._kept[console] = (record, journal)
         self.put(console)
@@ -137,6 +150,7 @@ class Shelf:
         """Note its end, and `how` it ended; None where only the line to it was closed."""
         record, journal = self._kept[console]
         record.about["ended"] = to_iso(now())
+        record.about["last_line"] = console.last_line
         if how is not None:
             record.about["exit"] = {"code": how.code, "signal": how.signal}
         self._archive.end(record, journal)
@@ -145,6 +159,7 @@ class Shelf:
         """Let go of it, and of what is kept of it."""
         if self._consoles.get(console.name) is console:
             del self._consoles[console.name]
+            self._on_news(console.name, console.kind)
         kept = self._kept.pop(console, None)
         if kept is not None and not kept[0].deleted:
             self._archive.forget(*kept)

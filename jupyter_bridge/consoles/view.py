@@ -79,29 +79,38 @@ class View:
         until: re.Pattern[str] | None = None,
         timeout: float | None = None,
         resumed: bool = False,
+        to: int | None = None,
+        raw: bool = False,
     ) -> None:
+        """`to` is where it ends at the latest, `raw` that also of history nothing is left out."""
         self.console = console
         self.offset = self._start = start
         self.gaps = 0
         self._follow = follow
-        self._present = console.end_offset
-        self._history: ansi.Cutter | None = ansi.without_queries()
+        self._to = to
+        self._present = self._within(console.end_offset)
+        self._history: ansi.Cutter | None = None if raw else ansi.without_queries()
         self._stripper = ansi.without_escapes() if strip else None
         self._until = Until(until) if until is not None else None
         self._timeout = timeout
         self._resumed = resumed
 
+    @property
+    def first_held(self) -> int:
+        """Where the first byte stands that it gives, as far as is known now."""
+        return min(self._present, self.console.log.held(self.offset))
+
     async def steps(self) -> AsyncIterator[Step]:
         """Output and gaps in order; Ended or Matched last.
 
         Raises Timeout when what `until` waits for has not come in time. Without `follow` it ends
-        at what was the present when it began.
+        at what was the present when it began; in any case at `to`.
         """
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self._timeout if self._timeout is not None else None
         await self._look_back()
         while True:
-            end = self._present if not self._follow else self.console.end_offset
+            end = self._within(self.console.end_offset) if self._follow else self._present
             if self.offset < end:
                 for step in await self._next(end):
                     yield step
@@ -115,7 +124,7 @@ class View:
             if self.console.state == "ended" and self.offset >= self.console.end_offset:
                 yield ended(self.console)
                 return
-            if not self._follow:
+            if not self._follow or self.offset == self._to:
                 return
             try:
                 left = None if deadline is None else max(0.0, deadline - loop.time())
@@ -127,9 +136,12 @@ class View:
                     f"Nothing matched within {self._timeout:g} s.", offset=self.offset
                 ) from None
 
+    def _within(self, end: int) -> int:
+        return end if self._to is None else min(end, self._to)
+
     async def _next(self, end: int) -> list[Step]:
         console = self.console
-        held = console.log.held(self.offset)
+        held = min(end, console.log.held(self.offset))
         if held > self.offset:
             steps = self._rest()
             steps.append(Gap(self.offset, held))

@@ -7,6 +7,7 @@ of JupyterLab's kernels, and the other way round.
 from __future__ import annotations
 
 import asyncio
+import datetime
 import logging
 import os
 from collections.abc import Callable
@@ -21,6 +22,7 @@ from traitlets import TraitError
 
 from jupyter_bridge.problems import BadRequest, NotFound, Problem, StartFailed, Timeout
 from jupyter_bridge.relay.lastwords import LastWords
+from jupyter_bridge.wire.times import to_iso
 
 if TYPE_CHECKING:
     from jupyter_bridge.relay.relay import Relay
@@ -51,11 +53,26 @@ class RelayModel(msgspec.Struct):
         return cls(relay.seats, ring.first, ring.end - 1, ring.bytes)
 
 
+class ExecutingModel(msgspec.Struct):
+    """What a busy kernel is doing: since when (ISO 8601 UTC), and the beginning of the code.
+
+    `code` is known where a relay has seen what runs; there is none while it does something else.
+    """
+
+    since: str
+    code: str | UnsetType = UNSET
+
+    @classmethod
+    def of(cls, since: datetime.datetime | None, code: str | None) -> ExecutingModel | UnsetType:
+        """The model, if it is known since when."""
+        return UNSET if since is None else cls(to_iso(since), UNSET if code is None else code)
+
+
 class KernelModel(msgspec.Struct, kw_only=True):
     """A kernel as the routes show it: the host's model, and `kernelId` for kernel-relay's clients.
 
     `name` is the name it was spawned with, else its kernelspec's; `conn` the connection that it
-    belongs to, whose name its id begins with.
+    belongs to, whose name its id begins with; `executing` is there while it is busy.
     """
 
     id: str
@@ -67,6 +84,7 @@ class KernelModel(msgspec.Struct, kw_only=True):
     connections: int
     reason: str | UnsetType = UNSET
     conn: str | UnsetType = UNSET
+    executing: ExecutingModel | UnsetType = UNSET
     relay: RelayModel = msgspec.field(default_factory=RelayModel)
 
 

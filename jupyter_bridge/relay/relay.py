@@ -27,6 +27,8 @@ from jupyter_bridge.wire import kernel
 
 # What clients may send while a line is being mended.
 MAX_HELD = 16 << 20
+# How much of the code that runs is shown in lists, characters.
+CODE_SHOWN = 200
 
 
 class Watcher(Protocol):
@@ -101,6 +103,8 @@ class Relay:
         self._settling: asyncio.Task[None] | None = None
         self._restarting = False
         self._waking = False
+        # The execute_input of what runs now.
+        self._running: list[bytes] | None = None
 
     # -- the line ------------------------------------------------------------------------------
 
@@ -118,6 +122,11 @@ class Relay:
                 raise error
         if self.ended is not None:
             raise self.ended
+
+    @property
+    def is_settling(self) -> bool:
+        """Whether a start or restart is under way."""
+        return self._settling is not None
 
     async def settled(self, timeout: float) -> None:
         """Wait until a start or restart that is under way is over, for so many seconds."""
@@ -191,6 +200,7 @@ class Relay:
 
     def _begin_restart(self, exit_code: int | None) -> None:
         self._restarting = True
+        self._running = None
         self._handshake.expect_successor()
         self._fail_requests(exit_code)
 
@@ -346,6 +356,8 @@ class Relay:
             return  # a greeting to each new subscriber, ours and other people's
         if kind == "error":
             self.policy.hide_errors(parts)
+        elif kind == "execute_input":
+            self._running = parts
         parent = ""
         if self._watchers or kind == "status":
             parent = kernel.parse_header(parts[1]).msg_id
@@ -360,11 +372,25 @@ class Relay:
         elif kind == "status" and not self._restarting:
             # A gateway tells of its kernels' restarts and deaths this way.
             state = kernel.parse_content(parts).get("execution_state")
-            if state == "restarting":
+            if state == "idle":
+                self._on_idle(parent)
+            elif state == "restarting":
                 self._begin_restart(None)
                 self._settle()
             elif state == "dead":
                 self.end(self._gone())
+
+    def _on_idle(self, parent: str) -> None:
+        running = self._running
+        if running is not None and kernel.parse_header(running[1]).msg_id == parent:
+            self._running = None
+
+    def running_code(self) -> str | None:
+        """The first 200 characters of the code that runs now; None where none is known to run."""
+        if self._running is None:
+            return None
+        code = kernel.parse_content(self._running).get("code")
+        return code[:CODE_SHOWN] if isinstance(code, str) else None
 
     def _on_reply(self, channel: str, header: kernel.Header, parts: list[bytes]) -> None:
         parent = kernel.parse_header(parts[1])

@@ -8,14 +8,13 @@ import uuid
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
-import msgspec
-
 from jupyter_bridge import observe
 from jupyter_bridge.problems import Timeout
 from jupyter_bridge.relay.activity import Activity, can_be_told
 from jupyter_bridge.relay.kernels import (
     ALIVE_PERIOD,
     SETTLE_TIME,
+    ExecutingModel,
     KernelModel,
     Kernels,
     RelayModel,
@@ -24,11 +23,10 @@ from jupyter_bridge.relay.kernels import (
 from jupyter_bridge.relay.policy import Policy
 from jupyter_bridge.relay.relay import Relay
 from jupyter_bridge.relay.remotes import Home, RemoteRelays, is_remote, nowhere
+from jupyter_bridge.relay.states import KERNEL_ACTIONS, States
 from jupyter_bridge.relay.upstreams import GatewayUpstream, ZmqUpstream
 from jupyter_bridge.seams import Upstream
 
-# The host's event that tells of what anybody does to a kernel.
-KERNEL_ACTIONS = "https://events.jupyter.org/jupyter_server/kernel_actions/v1"
 # How often kernels are looked after that vanish or move without a word, seconds.
 WATCH_PERIOD = 1.0
 
@@ -38,7 +36,7 @@ class Relays:
 
     `gateway` is the host's GatewayClient if its kernels are behind one. `deadline` is how many
     seconds a kernel may take until it answers. `tell_activity` says that the relays, and not the
-    host by itself, keep account of what kernels do.
+    host by itself, keep account of what kernels do. `on_state` hears what States tells.
     """
 
     def __init__(
@@ -51,9 +49,13 @@ class Relays:
         tell_activity: bool = True,
         event_logger: Any = None,
         home: Callable[[str], Awaitable[Home]] = nowhere,
+        on_state: Callable[[str, str], None] = lambda kernel_id, state: None,
         log: logging.Logger,
     ) -> None:
         self.kernels = kernels
+        self.states = States(
+            kernels, on_state, is_settled=self._is_settled, event_logger=event_logger, log=log
+        )
         self.remotes = RemoteRelays(
             home, self._policy, ring_bytes=ring_bytes, deadline=deadline, log=log
         )
@@ -122,7 +124,7 @@ class Relays:
             deadline=self._deadline,
             log=self._log,
             is_busy=lambda: self.kernels.is_busy(kernel_id),
-            on_seats=lambda change: self.kernels.count_clients(kernel_id, change),
+            on_seats=lambda change: self.count_clients(kernel_id, change),
             activity=activity,
         )
         try:
@@ -178,9 +180,13 @@ class Relays:
 
     def _with_relay(self, model: KernelModel) -> KernelModel:
         relay = self._relays.get(model.id)
-        if relay is None:
-            return model
-        return msgspec.structs.replace(model, relay=RelayModel.of(relay))
+        if model.execution_state == "busy":
+            since = self.states.busy_since(model.id)
+            code = relay.running_code() if relay is not None else None
+            model.executing = ExecutingModel.of(since, code)
+        if relay is not None:
+            model.relay = RelayModel.of(relay)
+        return model
 
     # -- what is done to kernels ---------------------------------------------------------------
 
@@ -214,6 +220,7 @@ class Relays:
         """Tell the host of one client more or less of a kernel of its own."""
         if not is_remote(kernel_id):
             self.kernels.count_clients(kernel_id, change)
+            self.states.on_clients(kernel_id)
 
     async def shutdown(self, kernel_id: str) -> None:
         if is_remote(kernel_id):
@@ -225,6 +232,7 @@ class Relays:
             await relay.settled(SETTLE_TIME)
         await self.kernels.stop(kernel_id)
         await self._drop(kernel_id)
+        self.states.look()
 
     async def restart(self, kernel_id: str) -> None:
         """Restart a kernel; returns when it is ready again."""
@@ -232,12 +240,19 @@ class Relays:
             await self.remotes.restart(kernel_id)
             return
         self._tell_restarting(kernel_id)
+        self.states.on_restarting(kernel_id)
         self._restarting.add(kernel_id)
         try:
             await self.kernels.restart(kernel_id)
         finally:
             self._restarting.discard(kernel_id)
         await self._restarted(kernel_id)
+        self.states.look()
+
+    def _is_settled(self, kernel_id: str) -> bool:
+        relay = self._relays.get(kernel_id)
+        restarting = kernel_id in self._restarting
+        return not restarting and (relay is None or not relay.is_settling)
 
     def _tell_restarting(self, kernel_id: str) -> None:
         relay = self._relays.get(kernel_id)
@@ -320,6 +335,7 @@ class Relays:
 
     async def close(self) -> None:
         """Close every line; the kernels themselves are the host's to stop."""
+        await self.states.close()
         if self._watching is not None:
             self._watching.cancel()
             await asyncio.wait({self._watching})

@@ -10,8 +10,12 @@ Server to client, binary: one type byte, an offset as u64 big-endian, the payloa
     v  viewers  JSON list of {user, mode, you?}
     e  problem  JSON {error, message, …}
 
-The offset of s, x, v and e is the console's present end. Client to server, binary: one type byte
-and the payload, no offset.
+The offset of s, x, v and e is the console's present end. A gap is not empty, and no match ends
+before it begins. JSON is UTF-8 without a byte order mark, and has no NaN. Offsets, though u64 on
+the wire, end at 2^53 - 1, so that every reader's numbers are exact; a frame with a larger one is
+refused.
+
+Client to server, binary: one type byte and the payload, no offset.
 
     i  input    raw bytes, typed as they are
     r  resize   u16 rows, u16 columns, big-endian
@@ -25,6 +29,9 @@ from dataclasses import dataclass
 from typing import Any
 
 SUBPROTOCOL = "v1.console.bridge"
+
+# The largest whole number that is exact where numbers are doubles: 8 PiB of one console.
+MAX_OFFSET = 2**53 - 1
 
 _HEAD = struct.Struct(">cQ")
 _U64 = struct.Struct(">Q")
@@ -132,6 +139,8 @@ def from_server_frame(data: bytes) -> ServerFrame | None:
     if len(data) < _HEAD.size:
         raise FrameError(f"A console frame has at least {_HEAD.size} bytes, this one {len(data)}.")
     kind, offset = _HEAD.unpack_from(data)
+    if offset > MAX_OFFSET:
+        raise FrameError(f"An offset is at most 2^53 - 1, this one is {offset}.")
     payload = data[_HEAD.size :]
     if kind == b"o":
         return Output(offset, payload)
@@ -139,6 +148,8 @@ def from_server_frame(data: bytes) -> ServerFrame | None:
         if len(payload) != _U64.size:
             raise FrameError("A gap or match frame's payload is one u64.")
         to = _U64.unpack(payload)[0]
+        if not offset + (kind == b"g") <= to <= MAX_OFFSET:
+            raise FrameError(f"A gap or match from {offset} cannot end at {to}.")
         return Gap(offset, to) if kind == b"g" else Matched(offset, to)
     if kind == b"s":
         return Start(offset, _object(payload, dict))
@@ -178,9 +189,14 @@ def _json(value: Any) -> bytes:
     return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode(errors="replace")
 
 
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is not JSON")
+
+
 def _object(payload: bytes, kind: type) -> Any:
     try:
-        value = json.loads(payload)
+        # As text: of bytes Python would guess the encoding.
+        value = json.loads(payload.decode(), parse_constant=_refuse)
     except (ValueError, RecursionError) as error:
         raise FrameError("The frame's payload is not JSON.") from error
     if not isinstance(value, kind):

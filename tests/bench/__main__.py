@@ -4,7 +4,17 @@ from __future__ import annotations
 
 import sys
 
-from tests.bench import connections, consoles, costs, gateways, kernels, load, run, transfers
+from tests.bench import (
+    connections,
+    consoles,
+    costs,
+    gateways,
+    kernels,
+    lab,
+    load,
+    run,
+    transfers,
+)
 
 PARTS = {
     "kernels": kernels.main,
@@ -15,6 +25,7 @@ PARTS = {
     "connections": connections.main,
     "load": load.main,
     "costs": costs.main,
+    "lab": lab.main,
 }
 
 

@@ -59,6 +59,23 @@ def test_data_sets_come_and_go(bridge_server: Server, store: Path) -> None:
     assert "upload" in call(bridge_server, "dataset", "transfers").stdout
 
 
+def test_a_transfer_is_paused_and_resumed(bridge_server: Server, store: Path) -> None:
+    """`dataset pause` says what it is now; `resume` goes on; a program sees the transfer."""
+    with (store / "a/hole").open("wb") as file:
+        file.truncate(4 << 30)  # long to bring, short to make
+    call(bridge_server, "conn", "add", "lab", str(store))
+    name = call(bridge_server, "dataset", "get", "lab", "a", "held", "--detach").stdout.strip()
+    done = call(bridge_server, "dataset", "pause", name)
+    assert (done.returncode, done.stdout) == (0, "paused\n")
+    done = call(bridge_server, "dataset", "pause", name)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "is paused" in done.stderr
+    assert call(bridge_server, "dataset", "resume", name, "--detach").returncode == 0
+    done = call(bridge_server, "dataset", "pause", name, "--json")
+    assert json.loads(done.stdout)["state"] == "paused"
+    assert call(bridge_server, "dataset", "cancel", name).returncode == 0
+
+
 def test_the_wizard_shows_no_password(bridge_server: Server, store: Path, bridge: Bridge) -> None:
     """`conn add` alone asks for name, kind and the kind's fields; the password is not echoed."""
     with Terminal(bridge_server, "conn", "add") as terminal:

@@ -27,6 +27,10 @@ async def test_consoles_are_opened_tailed_typed_into_and_ended(bridge_server: Se
             assert isinstance(frames[0], Start)
             assert isinstance(frames[-1], Matched)
             assert line.offset == frames[-1].to
+            for follow in (False, True):
+                part = consoles.tail(mine, offset=0, to=3, follow=follow)
+                outputs = [frame async for frame in part if isinstance(frame, Output)]
+                assert b"".join(frame.data for frame in outputs) == b"hel"
             async with consoles.interact(mine, mode="watch", lines=0) as watcher:
                 await watcher.write(b"x")
                 async for frame in watcher:

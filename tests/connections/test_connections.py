@@ -11,9 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from jupyter_events import EventLogger
 
+from jupyter_bridge import observe
 from jupyter_bridge.connections import tending
 from jupyter_bridge.connections.connections import Connections
+from jupyter_bridge.connections.connector import Progress
 from jupyter_bridge.connections.kinds import GROUP, Kinds
 from jupyter_bridge.connections.remembered import Remembered
 from jupyter_bridge.connections.sources import Sources
@@ -45,7 +48,9 @@ def remote(monkeypatch: pytest.MonkeyPatch) -> Remote:
     return remote
 
 
-def make(folder: Path, traits: list[Any] | None = None) -> Connections:
+def make(
+    folder: Path, traits: list[Any] | None = None, events: observe.Events | None = None
+) -> Connections:
     vault = Vault(folder / "vault", LOG, "file")
     return Connections(
         kinds(),
@@ -53,6 +58,7 @@ def make(folder: Path, traits: list[Any] | None = None) -> Connections:
         sources=Sources(traits or [], [folder], {}),
         folder=folder / "state",
         root_dir=folder,
+        events=events,
         log=LOG,
     )
 
@@ -81,6 +87,57 @@ def test_what_is_configured_logs_in_beside(tmp_path: Path, remote: Remote) -> No
         await until(lambda: remotes.get("a").state == "connected")
         assert remotes.get("b").state == "disconnected"
         assert remotes.get("b").model().needs == ["password", "token"]
+        await remotes.close()
+
+    run(test)
+
+
+def test_whatever_lists_show_is_told(tmp_path: Path, remote: Remote) -> None:
+    """A list that reads when it hears of a state is right: of what comes, changes and goes."""
+    logger = EventLogger()
+    told: list[tuple[str, str, str]] = []
+
+    async def listen(logger: Any, schema_id: str, data: dict[str, Any]) -> None:
+        assert data["kind"] == "double"
+        told.append((data["connection"], data["before"], data["state"]))
+
+    async def test() -> None:
+        events = observe.Events(logger)
+        schema = observe.SCHEMAS["connection_state"]["$id"]
+        logger.add_listener(schema_id=schema, listener=listen)
+        remotes = make(tmp_path, [double("configured")], events)
+        await remotes.loaded()
+        lab = await remotes.add("lab", "double", {"url": "double://lab"})
+        remote.latency = 0.5
+        logging_in = asyncio.ensure_future(lab.login({"password": PASSWORD}))
+        await until(lambda: lab.state == "connecting")
+        for percent in range(100):  # quicker than anybody reads
+            lab.connector.progress = Progress(percent, "starting")
+        await until(lambda: ("lab", "connecting", "connecting") in told)
+        lab.connector.progress = None
+        await logging_in
+        remotes.on_news("lab")  # as for a mount
+        await until(lambda: ("lab", "connected", "connected") in told)
+        remotes.on_news("nobody")
+        await remotes.remove("lab")
+        (tmp_path / "bridge-connections.yaml").write_text(
+            "connections:\n- {name: other, kind: double, url: 'double://other'}\n"
+        )
+        await until(lambda: any(one.name == "other" for one in remotes.list()))
+        (tmp_path / "bridge-connections.yaml").write_text("connections: []\n")
+        await until(lambda: all(one.name != "other" for one in remotes.list()))
+        await logger.gather_listeners()
+        assert [states for name, *states in told if name == "configured"] == [
+            ["gone", "disconnected"]
+        ]
+        of_lab = [states for name, *states in told if name == "lab"]
+        assert of_lab[:2] == [["gone", "disconnected"], ["disconnected", "connecting"]]
+        assert of_lab[-1] == ["connected", "gone"]
+        assert ["connecting", "connected"] in of_lab
+        assert len(of_lab) <= 10
+        assert [states for name, *states in told if name == "other"] == [
+            *(["gone", "disconnected"], ["disconnected", "gone"])
+        ]
         await remotes.close()
 
     run(test)

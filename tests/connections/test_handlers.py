@@ -289,6 +289,6 @@ async def test_transfers_stay_within_the_roots(fetch: Any, lab: str, path: str) 
 
 async def test_unknown_transfers_are_not_found(fetch: Any) -> None:
     """An unknown transfer is 404 for every verb."""
-    for method, path in (("GET", ""), ("DELETE", ""), ("POST", "/resume")):
+    for method, path in (("GET", ""), ("DELETE", ""), ("POST", "/pause"), ("POST", "/resume")):
         code, _ = await fail(fetch, method, f"transfers/nothing{path}")
         assert code == 404

@@ -103,6 +103,26 @@ def test_a_mount_stands_at_the_hosts_name_in_the_home(sshd: Sshd, tmp_path: Path
     with_mounts(tmp_path, story)
 
 
+def test_each_mount_and_its_end_is_told(sshd: Sshd, tmp_path: Path) -> None:
+    """When it is told, what can be asked is as it was told; also where a mount ends by itself."""
+    told: list[tuple[str, bool]] = []
+
+    async def story(mounts: Mounts, home: Path) -> None:
+        mounts._on_change = lambda name: told.append((name, mounts.get(name) is not None))
+        await mounts.mount("data", what(sshd), resolve, "one")
+        await mounts.unmount("data")
+        mount = await mounts.mount("data", what(sshd), resolve, "two")
+        assert told == [("data", True), ("data", False), ("data", True)]
+        os.kill(mount.record.pid, signal.SIGKILL)
+        subprocess.run(["fusermount3", "-uz", mount.mountpoint], check=False)
+        deadline = time.monotonic() + 60
+        while told[-1] != ("data", False):
+            assert time.monotonic() < deadline
+            await asyncio.sleep(0.05)
+
+    with_mounts(tmp_path, story)
+
+
 def test_a_mountpoint_can_be_named(sshd: Sshd, tmp_path: Path) -> None:
     """Absolute, below the home, or with ~; an empty folder that was there stays there."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 from pathlib import Path
@@ -113,6 +114,65 @@ async def test_a_cancelled_one_stays_listed(
     assert (answer.code, read(answer)["state"]) == (202, "cancelled")
     assert [one["state"] for one in read(await send(fetch, "GET", "transfers"))] == ["cancelled"]
     assert list((jp_root_dir / "stopped").rglob("*")) == []
+
+
+async def test_one_is_paused_and_followed(
+    fetch: Any,  # noqa: F811
+    lab: str,  # noqa: F811
+    store: Path,  # noqa: F811
+    tmp_path: Path,
+) -> None:
+    """A pause is 202 and written down; who follows all is told of it, and of what comes after."""
+    with (store / "a/large").open("wb") as file:
+        file.truncate(4 << 30)  # a hole: long to bring, short to make
+    body = {"connection": lab, "direction": "download", "permId": "a", "path": "held"}
+    lines: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+    rest = b""
+
+    def on_chunk(chunk: bytes) -> None:
+        nonlocal rest
+        *whole, rest = (rest + chunk).split(b"\n")
+        for line in whole:
+            if line:
+                lines.put_nowait(json.loads(line))
+
+    following = asyncio.ensure_future(
+        fetch(
+            "transfers",
+            method="GET",
+            headers={"Accept": "application/x-ndjson"},
+            streaming_callback=on_chunk,
+        )
+    )
+
+    async def told(state: str) -> dict[str, Any]:
+        while True:
+            line = await asyncio.wait_for(lines.get(), 30)
+            assert line["event"] == "transfer"
+            if line["data"]["state"] == state:
+                return line
+
+    first = await asyncio.wait_for(lines.get(), 30)
+    assert (first["event"], first["data"], first["id"]) == ("transfers", [], 1)
+    name = read(await send(fetch, "POST", "transfers", body))["transfer"]
+    await told("running")
+    answer = await send(fetch, "POST", f"transfers/{name}/pause")
+    assert (answer.code, read(answer)["state"]) == (202, "paused")
+    assert answer.headers["Location"].endswith(f"/transfers/{name}")
+    assert (await told("paused"))["data"]["transfer"] == name
+    code, problem = await fail(fetch, "POST", f"transfers/{name}/pause")
+    assert (code, problem["error"], problem["state"]) == (409, "conflict", "paused")
+    await send(fetch, "POST", f"transfers/{name}/resume")
+    await told("running")
+    await send(fetch, "DELETE", f"transfers/{name}")
+    await told("cancelled")
+    said = (tmp_path / "connections/audit.jsonl").read_text().splitlines()
+    assert [(json.loads(line)["action"], json.loads(line)["outcome"]) for line in said[2:]] == [
+        *(("pause", "ok"), ("pause", "conflict"), ("resume", "ok"), ("cancel", "ok"))
+    ]
+    assert not following.done()
+    following.cancel()
+    await asyncio.wait({following})
 
 
 async def test_further_folders_can_be_allowed(

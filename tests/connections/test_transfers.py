@@ -468,6 +468,130 @@ def test_what_failed_is_resumed(simulator: Simulator, tmp_path: Path) -> None:  
     assert (tmp_path / "down" / made.perm_id / "original/big").read_bytes() == data
 
 
+def test_what_is_paused_stays_so_until_it_is_resumed(
+    simulator: Simulator,  # noqa: F811
+    tmp_path: Path,
+) -> None:
+    """Also in another process; then it goes on with what is there, and asks for no more."""
+    data = os.urandom(60 << 20)
+    made = simulator.store.add({"big": data})
+
+    async def first(all_of_them: Transfers, _: Connection) -> str:
+        transfer = await all_of_them.download("bis", made.perm_id, str(tmp_path / "down"))
+        while not transfer.model().done:  # watching tells it too late: four times a second
+            await asyncio.sleep(0.001)
+        paused = await all_of_them.pause(transfer.id)
+        assert 0 < paused.model().done < len(data)
+        assert (paused.state, paused.model().problem) == ("paused", None)
+        for name in (transfer.id, transfer.id):
+            with pytest.raises(Conflict):
+                await all_of_them.pause(name)
+        return transfer.id
+
+    name = run(simulator, tmp_path, first)
+    sent = simulator.files.sent
+
+    async def second(all_of_them: Transfers, _: Connection) -> Any:
+        transfer = all_of_them.get(name)
+        await asyncio.sleep(0.2)
+        assert (transfer.state, simulator.files.sent) == ("paused", sent)
+        await all_of_them.resume(name)
+        await all_of_them.pause(name)  # at once: before or after its first byte
+        await all_of_them.resume(name)
+        return await transfer.wait()
+
+    assert run(simulator, tmp_path, second).state == "done"
+    assert (tmp_path / "down" / made.perm_id / "original/big").read_bytes() == data
+    assert simulator.files.sent - sent < 60 << 20
+
+
+def test_an_ended_one_cannot_be_paused(simulator: Simulator, tmp_path: Path) -> None:  # noqa: F811
+    """What is done, cancelled or not there is not touched; a cancelled one stays cancelled."""
+    small, big = simulator.store.add({"s": b"1"}), simulator.store.add({"big": bytes(60 << 20)})
+
+    async def work(all_of_them: Transfers, _: Connection) -> list[str]:
+        done = await all_of_them.download("bis", small.perm_id, str(tmp_path / "down"))
+        await done.wait()
+        stopped = await all_of_them.download("bis", big.perm_id, str(tmp_path / "down"))
+        cancelling = asyncio.ensure_future(all_of_them.cancel(stopped.id))
+        pausing = asyncio.ensure_future(all_of_them.pause(stopped.id))
+        await asyncio.wait({cancelling, pausing})
+        cancelling.result()
+        for name in (done.id, stopped.id):
+            with pytest.raises(Conflict):
+                await all_of_them.pause(name)
+        with pytest.raises(NotFound):
+            await all_of_them.pause("nobody")
+        assert isinstance(pausing.exception(), Conflict)
+        return [done.state, stopped.state]
+
+    assert run(simulator, tmp_path, work) == ["done", "cancelled"]
+
+
+def test_an_upload_is_not_paused_while_it_is_completed(
+    simulator: Simulator,  # noqa: F811
+    tmp_path: Path,
+) -> None:
+    """Whatever moment a pause hits: one data set comes of it, after the resume if there was one."""
+    (tmp_path / "up").write_bytes(os.urandom(3 << 20))
+
+    async def work(all_of_them: Transfers, _: Connection) -> list[str]:
+        outcomes = []
+        for number in range(12):
+            transfer = await all_of_them.upload(
+                "bis", [tmp_path / "up"], "/LAB/PROJECT/S1", type="RAW_DATA"
+            )
+            await asyncio.sleep(0.01 * number)
+            try:
+                await all_of_them.pause(transfer.id)
+            except Conflict as problem:
+                outcomes.append(problem.message)
+            else:
+                outcomes.append("paused")
+                await all_of_them.resume(transfer.id)
+            model = await transfer.wait()
+            assert model.state == "done", model.problem
+        return outcomes
+
+    before = len(simulator.store.data_sets)
+    outcomes = run(simulator, tmp_path, work)
+    assert "paused" in outcomes
+    assert len(simulator.store.data_sets) - before == 12
+
+
+def test_all_are_followed_at_once(simulator: Simulator, tmp_path: Path) -> None:  # noqa: F811
+    """First the list, then each at its changes: new ones, progress at 4 Hz, ends; then nothing."""
+    small, big = simulator.store.add({"s": b"1"}), simulator.store.add({"big": bytes(200 << 20)})
+
+    async def work(all_of_them: Transfers, _: Connection) -> None:
+        old = await all_of_them.download("bis", small.perm_id, str(tmp_path / "down"))
+        await old.wait()
+        following = all_of_them.watch()
+        first = await anext(following)
+        assert isinstance(first, list)
+        assert [(one.transfer, one.state) for one in first] == [(old.id, "done")]
+        began = time.monotonic()
+        new = await all_of_them.download("bis", big.perm_id, str(tmp_path / "down"))
+        told = []
+        while not told or told[-1].state != "done":
+            step = await asyncio.wait_for(anext(following), 60)
+            assert not isinstance(step, list)
+            assert step.transfer == new.id
+            told.append(step)
+        seconds = time.monotonic() - began
+        assert [model.done for model in told] == sorted(model.done for model in told)
+        assert {"running", "done"} <= {model.state for model in told}
+        assert len(told) <= 4 + 4 * seconds
+        coming = asyncio.ensure_future(anext(following))
+        await asyncio.sleep(0.5)
+        assert not coming.done()  # nothing changes, nothing is told
+        await all_of_them.close()
+        with pytest.raises(StopAsyncIteration):
+            await coming
+
+    run(simulator, tmp_path, work)
+
+
 def test_all_are_listed_after_a_reload(simulator: Simulator, tmp_path: Path) -> None:  # noqa: F811
     """What ended as it ended; what was under way goes on by itself."""
     data = os.urandom(60 << 20)

@@ -11,7 +11,7 @@ import pytest
 from jupyter_bridge.wire import console as wire
 from tests.conftest import Server
 
-from .driving import bridge_of, frame, said
+from .driving import bridge_of, frame, frames, output, said
 
 
 async def test_tail_takes_lines_offset_and_since(bridge_server: Server) -> None:
@@ -52,6 +52,10 @@ async def test_tail_takes_lines_offset_and_since(bridge_server: Server) -> None:
         ("timeout=-1", 400),
         ("strip=html", 400),
         ("format=xml", 400),
+        ("to=-1", 400),
+        ("to=99999999", 409),
+        ("offset=2&to=1", 400),
+        ("format=raw&strip=ansi", 400),
         ("follow=maybe", 400),
     ],
 )
@@ -60,16 +64,82 @@ async def test_a_tail_that_cannot_be_is_a_problem(
 ) -> None:
     """Every bad argument is a Problem, over HTTP and as a refused handshake alike."""
     async with bridge_of(bridge_server) as bridge:
-        name = await bridge.open("cat")
+        name = await bridge.open("printf abc; exec cat")
+        await bridge.text(f"tail/{name}?until=abc&timeout=60")
         got, problem = await bridge.ask("GET", f"tail/{name}?{query}")
         assert got == status, problem
         assert problem["message"] == problem["reason"]
         if status == 409:
             assert {"epoch", "end_offset"} <= set(problem)
         for route in ("tail", "interact"):
+            if (route, query) == ("interact", "to=99999999"):
+                continue  # it follows, and so may wait for it
             with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
                 await bridge.socket(f"{route}/{name}?{query}")
             assert refused.value.status == status
+
+
+async def test_a_tail_ends_where_it_is_told_to(bridge_server: Server) -> None:
+    """`to` is exclusive; what follows may wait for it, over HTTP and websockets alike."""
+    async with bridge_of(bridge_server) as bridge:
+        name = await bridge.open("stty -opost -echo; printf 0123456789; read x; printf abc; cat")
+        await bridge.text(f"tail/{name}?until=9&timeout=60")
+        assert await bridge.text(f"tail/{name}?offset=2&to=5") == "234"
+        assert await bridge.text(f"tail/{name}?offset=0&to=10") == "0123456789"
+        assert await bridge.text(f"tail/{name}?offset=4&to=4") == ""
+        assert await bridge.text(f"tail/{name}?offset=4&to=6&follow=true") == "45"
+        async with bridge.socket(f"tail/{name}?offset=8&to=12&follow=true") as socket:
+            assert await said(socket, b"89") == b"89"
+            await bridge.ask("POST", f"send/{name}?newline=1")
+            assert output(await frames(socket)) == b"ab"
+            assert socket.close_code == 1000
+
+
+async def test_a_journal_is_downloaded_byte_for_byte(bridge_server: Server) -> None:
+    """`format=raw` leaves nothing out: no query, no byte that is not UTF-8."""
+    said_there = b"a\x1b[6nb\xff\x00\x1b]11;?\x07\r\nend"
+    async with bridge_of(bridge_server) as bridge:
+        octal = "".join(f"\\{byte:03o}" for byte in said_there)
+        name = await bridge.open(f"stty -opost; printf '{octal}'; exit 0", name="raw_1")
+        await bridge.ended(name)
+        for query, expected, offset in (
+            ("offset=0", said_there, 0),
+            ("offset=2&to=9", said_there[2:9], 2),
+            ("lines=1", b"end", len(said_there) - 3),
+            ("lines=0", b"", len(said_there)),
+        ):
+            async with bridge.session.get(
+                bridge.url(f"tail/{name}?{query}&format=raw"),
+                headers={**bridge_server.headers, "Accept": "*/*, application/x-ndjson"},
+            ) as answer:
+                assert answer.status == 200
+                assert await answer.read() == expected
+                assert answer.headers["Content-Type"] == "application/octet-stream"
+                disposition = answer.headers["Content-Disposition"]
+                assert disposition == 'attachment; filename="raw_1.log"'
+                assert answer.headers["Bridge-Offset"] == str(offset)
+        with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
+            await bridge.socket(f"tail/{name}?format=raw")
+        assert refused.value.status == 400
+
+
+async def test_a_download_leaves_gaps_out(bridge_server: Server) -> None:
+    """What a file lost is not in its bytes, and the header tells where the first byte stood."""
+    log = bridge_server.root / "gap é.log"
+    log.write_text("gone\n")
+    async with (
+        bridge_of(bridge_server) as bridge,
+        bridge.socket("tail/file:gap é.log?offset=0&follow=true") as socket,
+    ):
+        await frame(socket, wire.Output)
+        log.write_text("x\n")
+        gap = await frame(socket, wire.Gap)
+        url = bridge.url("tail/file:gap é.log?offset=0&format=raw")
+        async with bridge.session.get(url, headers=bridge_server.headers) as answer:
+            assert await answer.read() == b"x\n"
+            assert answer.headers["Bridge-Offset"] == str(gap.to)
+            disposition = answer.headers["Content-Disposition"]
+            assert disposition.endswith("filename*=UTF-8''file%3Agap%20%C3%A9.log.log")
 
 
 async def test_until_waits_and_stops_right_behind_the_match(bridge_server: Server) -> None:

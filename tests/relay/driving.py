@@ -336,3 +336,37 @@ def expect_problem(answer: Answer, status: int, code: str, *words: str) -> Any:
         assert word in body["message"], body
     assert b"Traceback" not in answer.body
     return body
+
+
+@asynccontextmanager
+async def told(bridge: Bridge, *names: str) -> AsyncIterator[asyncio.Queue[dict[str, Any]]]:
+    """What the host's /api/events/subscribe tells of the bridge's events of these names."""
+    heard: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+    url = bridge.url("/api/events/subscribe", host=True)
+
+    async def listen(socket: aiohttp.ClientWebSocketResponse) -> None:
+        async for message in socket:
+            event = json.loads(message.data)
+            name = event["schema_id"].removeprefix("https://events.jupyter.org/jupyter_bridge/")
+            if name.split("/")[0] in names:
+                heard.put_nowait({"event": name.split("/")[0], **event})
+
+    async with bridge.session.ws_connect(url, headers=bridge.headers) as socket:
+        listening = asyncio.ensure_future(listen(socket))
+        try:
+            yield heard
+        finally:
+            listening.cancel()
+            await asyncio.wait({listening})
+
+
+async def tells(heard: asyncio.Queue[dict[str, Any]], **like: Any) -> dict[str, Any]:
+    """The next event that has these values."""
+
+    async def look() -> dict[str, Any]:
+        while True:
+            event = await heard.get()
+            if like.items() <= event.items():
+                return event
+
+    return await asyncio.wait_for(look(), PATIENCE)

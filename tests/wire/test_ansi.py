@@ -1,6 +1,7 @@
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import example, given
@@ -54,6 +55,27 @@ def test_what_draws_the_screen_stays_in_history(sequence: bytes) -> None:
 def test_strip_leaves_no_escape(sequence: bytes) -> None:
     """Stripping leaves the text alone and every sequence out."""
     assert ansi.strip(b"a\r\n" + sequence + "ü".encode()) == b"a\r\n" + "ü".encode()
+
+
+@pytest.mark.parametrize("case", VECTORS["strip"], ids=lambda case: case["name"])
+def test_the_shared_texts_are_stripped(case: dict[str, str]) -> None:
+    """What stays of a whole text is the same in every language."""
+    assert ansi.strip(bytes.fromhex(case["data"])) == case["text"].encode()
+
+
+@pytest.mark.parametrize("case", VECTORS["cut"], ids=lambda case: case["name"])
+def test_the_shared_streams_are_cut(case: dict[str, Any]) -> None:
+    """Each chunk gives these pieces at these offsets, and the end what was held back."""
+
+    def told(pieces: list[ansi.Piece]) -> list[dict[str, Any]]:
+        return [{"offset": piece.offset, "data": piece.data.hex()} for piece in pieces]
+
+    makes = {"queries": ansi.without_queries, "escapes": ansi.without_escapes}
+    cutter, at = makes[case["without"]](), 0
+    for chunk, pieces in zip(map(bytes.fromhex, case["chunks"]), case["pieces"], strict=True):
+        assert told(cutter.feed(at, chunk)) == pieces
+        at += len(chunk)
+    assert told(cutter.flush()) == case["rest"]
 
 
 @given(STREAMS, st.lists(st.integers(1, 9), max_size=30))

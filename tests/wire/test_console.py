@@ -1,6 +1,6 @@
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from hypothesis import given
@@ -48,9 +48,24 @@ def test_a_bad_server_frame_is_refused(vector: dict[str, Any]) -> None:
         console.from_server_frame(bytes.fromhex(vector["frame"]))
 
 
-def test_an_unknown_server_frame_is_skipped() -> None:
+@pytest.mark.parametrize("vector", VECTORS["server_unknown"], ids=lambda vector: vector["name"])
+def test_an_unknown_server_frame_is_skipped(vector: dict[str, Any]) -> None:
     """A client of this version goes on when a later server says something new."""
-    assert console.from_server_frame(b"q" + bytes(8) + b"later") is None
+    assert console.from_server_frame(bytes.fromhex(vector["frame"])) is None
+
+
+def test_every_frame_has_a_vector() -> None:
+    """What is said in the other language is checked for each type, both ways."""
+    types = {vector["type"] for vector in VECTORS["server"]}
+    assert types == {kind.__name__ for kind in get_args(console.ServerFrame)}
+    types = {vector["type"] for vector in VECTORS["client"]}
+    assert types == {kind.__name__ for kind in get_args(console.ClientFrame)}
+
+
+def test_json_that_nests_without_end_is_refused() -> None:
+    """A hostile server cannot exhaust the stack."""
+    with pytest.raises(console.FrameError):
+        console.from_server_frame(b"v" + bytes(8) + b"[" * 1_000_000)
 
 
 @given(
@@ -71,7 +86,7 @@ def test_any_bytes_are_a_frame_or_a_frame_error(data: bytes) -> None:
             pass
 
 
-@given(st.integers(0, 2**64 - 1), st.binary())
+@given(st.integers(0, console.MAX_OFFSET), st.binary())
 def test_output_survives_the_wire(offset: int, data: bytes) -> None:
     """Any bytes at any offset arrive as they were sent."""
     frame = console.Output(offset, data)

@@ -6,6 +6,7 @@ import json
 import struct
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -127,6 +128,29 @@ def test_build_message_has_a_header_of_its_own() -> None:
     header = kernel.parse_header(parts[0])
     assert (header.msg_type, header.session) == ("status", "s1")
     assert json.loads(parts[3]) == {"execution_state": "dead"}
+
+
+@pytest.mark.parametrize("case", VECTORS["v1_bad"], ids=lambda case: case["name"])
+def test_a_bad_v1_vector_is_refused(case: dict[str, str]) -> None:
+    """Offsets that lie, numbers that are too large, frames that were cut: a FrameError."""
+    with pytest.raises(kernel.FrameError):
+        kernel.parse_v1(bytes.fromhex(case["frame"]))
+
+
+@pytest.mark.parametrize("case", VECTORS["default"], ids=lambda case: case["name"])
+def test_default_vectors(case: dict[str, Any]) -> None:
+    """The shared vectors hold for the default protocol, with and without buffers."""
+    parts = [bytes.fromhex(part) for part in case["parts"]]
+    frame = case["text"] if "text" in case else bytes.fromhex(case["frame"])
+    assert kernel.build_default(case["channel"], parts) == frame
+    assert kernel.parse_default(frame) == (case["channel"], parts)
+
+
+@pytest.mark.parametrize("case", VECTORS["default_bad"], ids=lambda case: case["name"])
+def test_a_bad_default_vector_is_refused(case: dict[str, str]) -> None:
+    """Neither JSON that is no message nor offsets that lie are read."""
+    with pytest.raises(kernel.FrameError):
+        kernel.parse_default(case["text"] if "text" in case else bytes.fromhex(case["frame"]))
 
 
 @pytest.mark.parametrize("case", VECTORS["v1"], ids=lambda case: case["name"])

@@ -28,6 +28,7 @@ from jupyter_bridge.connections.handlers.environments import (
 )
 from jupyter_bridge.connections.handlers.transfers import (
     DownloadHandler,
+    PauseHandler,
     RegisterHandler,
     ResumeHandler,
     TransferHandler,
@@ -75,6 +76,7 @@ def routes(
         Route("/environment/{kernel_id}", EnvironmentHandler, {"ask_kernel": ask_kernel}),
         Route("/transfers", TransfersHandler, moving),
         Route("/transfers/{transfer_id}", TransferHandler, moving),
+        Route("/transfers/{transfer_id}/pause", PauseHandler, moving),
         Route("/transfers/{transfer_id}/resume", ResumeHandler, moving),
         Route("/content/{conn}/{perm_id}/{file}", ContentHandler, parts, greedy=True),
         Route("/datasetTypes/{conn}", DatasetTypesHandler, parts),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Sequence
+from contextlib import aclosing
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import unquote
@@ -158,8 +159,12 @@ class TransfersBase(ConnectionHandler):
 
 
 class TransfersHandler(TransfersBase):
-    @verb("read", "List the transfers", reply=list[TransferModel])
-    async def get(self) -> list[TransferModel]:
+    @verb("read", "List or follow the transfers", reply=list[TransferModel], streams=True)
+    async def get(self) -> list[TransferModel] | None:
+        kind = self.streaming()
+        if kind is not None:
+            await self.stream(_all_events(self.transfers), kind)
+            return None
         return [transfer.model() for transfer in self.transfers.all()]
 
     @verb("write", "Start a transfer", body=TransferBody, reply=TransferModel, status=202)
@@ -190,6 +195,14 @@ class TransferHandler(TransfersBase):
         transfer = self.transfers.get(transfer_id)
         await self.told("cancel", transfer, self.transfers.cancel(transfer_id))
         return transfer.model()
+
+
+class PauseHandler(TransfersBase):
+    @verb("write", "Pause a transfer, to be resumed", reply=TransferModel, status=202)
+    async def post(self, transfer_id: str) -> TransferModel:
+        transfer = self.transfers.get(transfer_id)
+        await self.told("pause", transfer, self.transfers.pause(transfer_id))
+        return self.started(transfer)
 
 
 class ResumeHandler(TransfersBase):
@@ -252,6 +265,14 @@ async def _events(transfer: Transfer) -> AsyncIterator[Event]:
         count += 1
         ended = model.state in ("done", "failed", "cancelled", "paused")
         yield Event(count, "done" if ended else "progress", model)
+
+
+async def _all_events(transfers: Transfers) -> AsyncIterator[Event]:
+    count = 0
+    async with aclosing(transfers.watch()) as steps:
+        async for step in steps:
+            count += 1
+            yield Event(count, "transfers" if isinstance(step, list) else "transfer", step)
 
 
 def _within(roots: Sequence[str], path: str) -> Path:

@@ -12,6 +12,7 @@ from tornado.iostream import StreamClosedError
 from jupyter_bridge import observe
 from jupyter_bridge.consoles.consoles import Consoles
 from jupyter_bridge.consoles.handlers.access import resources_of
+from jupyter_bridge.consoles.handlers.shown import attachment
 from jupyter_bridge.consoles.recording import recording
 from jupyter_bridge.consoles.spawn import Wish
 from jupyter_bridge.problems import TooLarge
@@ -43,7 +44,11 @@ class ViewerModel(msgspec.Struct):
 
 
 class ConsoleModel(msgspec.Struct, omit_defaults=True):
-    """A console as lists show it; `exit_code` once it has ended, null where nobody knows."""
+    """A console as lists show it; `exit_code` once it has ended, null where nobody knows.
+
+    `last_line` is the last line it said that is not blank, without escape sequences and controls,
+    cut after 200 characters.
+    """
 
     name: str
     kind: str
@@ -54,6 +59,7 @@ class ConsoleModel(msgspec.Struct, omit_defaults=True):
     epoch: str
     started: str
     last_activity: str
+    last_line: str
     viewers: list[ViewerModel]
     exit_code: int | msgspec.UnsetType | None = msgspec.UNSET
 
@@ -168,8 +174,7 @@ class RecordingHandler(ConsoleHandler):
         lines = recording(console, query.from_, query.to)
         first = await anext(lines)
         self.set_header("Content-Type", "application/x-asciicast")
-        file = name.replace('"', "_").replace("/", "_").encode("ascii", "replace").decode()
-        self.set_header("Content-Disposition", f'attachment; filename="{file}.cast"')
+        self.set_header("Content-Disposition", attachment(f"{name}.cast"))
         self.write(first)
         try:
             async for part in lines:

@@ -7,6 +7,7 @@ import codecs
 import json
 from collections.abc import AsyncGenerator
 from typing import Any
+from urllib.parse import quote
 
 from jupyter_bridge import observe
 from jupyter_bridge.consoles.view import Step, View
@@ -33,6 +34,26 @@ class Text:
         text = self._decoder.decode(b"", final=True)
         self._decoder.reset()
         return text
+
+
+class Raw:
+    """A view's output as it is; gaps are left out."""
+
+    def of(self, step: Step) -> bytes:
+        return step.data if isinstance(step, wire.Output) else b""
+
+    def rest(self) -> bytes:
+        return b""
+
+
+def attachment(name: str) -> str:
+    """A Content-Disposition by which a browser keeps the answer as a file of this name."""
+    safe = "".join(letter if letter.isprintable() else "_" for letter in name)
+    safe = safe.replace("/", "_").replace("\\", "_").replace('"', "_")
+    plain = safe.encode("ascii", "replace").decode().replace("?", "_")
+    if plain == safe:
+        return f'attachment; filename="{safe}"'
+    return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(safe, safe='')}"
 
 
 def line_of(step: Step) -> bytes:

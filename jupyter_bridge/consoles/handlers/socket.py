@@ -16,7 +16,7 @@ from jupyter_bridge.consoles.consoles import Consoles
 from jupyter_bridge.consoles.handlers.access import resources_of
 from jupyter_bridge.consoles.handlers.shown import Text, counted
 from jupyter_bridge.consoles.view import Step, View
-from jupyter_bridge.problems import Problem
+from jupyter_bridge.problems import BadRequest, Problem
 from jupyter_bridge.web import PROBLEM_FRAME, TEXT, BridgeSocket, Frame
 from jupyter_bridge.wire import console as wire
 
@@ -55,6 +55,8 @@ class ConsoleSocket(BridgeSocket):
     subprotocols = (wire.SUBPROTOCOL,)
     frames = SAID
     query_type: type[TailQuery] = TailQuery
+    # Whether this request is answered over plain HTTP.
+    answers_http = False
 
     def initialize(self, consoles: Consoles, events: observe.Events) -> None:
         self.consoles = consoles
@@ -73,6 +75,8 @@ class ConsoleSocket(BridgeSocket):
         self.resources = resources_of(name)
         await self.authorize(action)
         what = asked(query, self.request.headers, follow=follow)
+        if query.format == "raw" and not self.answers_http:
+            raise BadRequest("format: raw is for HTTP; a frame holds raw bytes.", field="format")
         self._console: Console = await self.consoles.open(name)
         self._view: View = await what.view(self._console)
 

@@ -11,7 +11,7 @@ from tornado.iostream import StreamClosedError
 
 from jupyter_bridge.consoles.asking import TailQuery
 from jupyter_bridge.consoles.console import Viewer
-from jupyter_bridge.consoles.handlers.shown import Text, counted, line_of
+from jupyter_bridge.consoles.handlers.shown import Raw, Text, attachment, counted, line_of
 from jupyter_bridge.consoles.handlers.socket import ConsoleSocket
 from jupyter_bridge.consoles.view import Step
 from jupyter_bridge.problems import Denied, Problem
@@ -44,10 +44,17 @@ class TailSocket(ConsoleSocket):
 
     async def _answer(self, name: str) -> None:
         query = self.read_query(TailQuery)
+        self.answers_http = True
         await self._look_up(name, "read", query, follow=False)
-        lines = query.format == "ndjson" or NDJSON in self.request.headers.get("Accept", "")
+        raw = query.format == "raw"
+        accept = self.request.headers.get("Accept", "")
+        lines = query.format == "ndjson" or (NDJSON in accept and not raw)
         self.set_header("Content-Type", NDJSON if lines else "text/plain; charset=utf-8")
         self.set_header("Bridge-Offset", str(self._view.offset))
+        if raw:
+            self.set_header("Content-Type", "application/octet-stream")
+            self.set_header("Content-Disposition", attachment(f"{name}.log"))
+            self.set_header("Bridge-Offset", str(self._view.first_held))
         self.set_header("Bridge-Epoch", self._console.epoch)
         self.set_header("Cache-Control", "no-cache")
         self.set_header("X-Content-Type-Options", "nosniff")
@@ -56,15 +63,15 @@ class TailSocket(ConsoleSocket):
         self._console.enter(self._viewer)
         self._gone: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         try:
-            await self._write_lines() if lines else await self._write_plain()
+            await self._write_lines() if lines else await self._write_plain(raw)
             await self.finish()
         except StreamClosedError:
             pass
         finally:
             self._console.leave(self._viewer)
 
-    async def _write_plain(self) -> None:
-        text = Text()
+    async def _write_plain(self, raw: bool) -> None:
+        text: Text | Raw = Raw() if raw else Text()
         try:
             async for step in self._while_here():
                 if step is not None:

@@ -19,6 +19,7 @@ from pathlib import Path
 import watchfiles
 
 from jupyter_bridge.consoles.lanes import Lane, off_loop
+from jupyter_bridge.consoles.lastline import LOOK_BYTES
 from jupyter_bridge.consoles.tail import furthest, search
 from jupyter_bridge.problems import BadRequest, NotFound, Unsupported
 from jupyter_bridge.seams import Exit, Source
@@ -31,6 +32,8 @@ STEP_MILLISECONDS = 20
 CLOSE_SECONDS = 1.0
 # Pieces that rotation left behind and that are still held open.
 MAX_PIECES = 8
+# What is read at each look, for those who may not touch the disk.
+RECENT_BYTES = LOOK_BYTES
 
 
 @dataclass
@@ -58,6 +61,7 @@ class FileLog:
         number, status = _open_regular(path)
         self.epoch = f"{status.st_dev:x}-{status.st_ino:x}"
         self._pieces = [Piece(0, number, status.st_size)]
+        self._recent = _read_end(number, status.st_size)
 
     @property
     def first_offset(self) -> int:
@@ -99,7 +103,14 @@ class FileLog:
                     if len(self._pieces) > MAX_PIECES:
                         os.close(self._pieces.pop(0).number)
                 last = self._pieces[-1]
-                return before != (len(self._pieces), last.end, last.base)
+                changed = before != (len(self._pieces), last.end, last.base)
+                number, size = os.dup(last.number), last.size
+            try:
+                if changed:
+                    self._recent = _read_end(number, size)
+            finally:
+                os.close(number)
+            return changed
 
     def _replacement(self, number: int) -> tuple[int, os.stat_result] | None:
         """What stands at the path now, open, if that is another file than this one."""
@@ -110,6 +121,10 @@ class FileLog:
             return _open_regular(self.path)
         except (OSError, NotFound, BadRequest):
             return None  # away just now, or no file any more: the old one is followed on
+
+    def recent(self, max_bytes: int) -> bytes:
+        """Of what was read when the file was looked at last; RECENT_BYTES at most."""
+        return self._recent[-max_bytes:]
 
     def near(self, offset: int) -> bool:
         return False
@@ -242,6 +257,14 @@ def _resolve(root: Path, path: str, allow_hidden: bool) -> Path:
     if not found.is_relative_to(top):
         raise NotFound(f"There is no file {path!r} below the server's root.")
     return found
+
+
+def _read_end(number: int, size: int) -> bytes:
+    """The last RECENT_BYTES of an open file; fewer, or none, where it cannot be read."""
+    try:
+        return os.pread(number, RECENT_BYTES, max(0, size - RECENT_BYTES))
+    except OSError:
+        return b""
 
 
 def _open_regular(path: Path) -> tuple[int, os.stat_result]:

@@ -1,0 +1,216 @@
+/**
+ * A line to one console that is mended by itself: it comes back at the offset where it was, so that
+ * nothing is lost or seen twice. It can be rested, when nobody looks or too much is coming.
+ */
+import { IDisposable } from '@lumino/disposable';
+import { ISignal, Signal } from '@lumino/signaling';
+import { Problem } from '../problems';
+import { fromServerFrame, inputFrame, Mode, resizeFrame, ServerFrame } from '../wire/console';
+import { Beginning, Consoles } from './client';
+
+/** How long to wait before a broken line is tried again, milliseconds: at first, and at most. */
+const FIRST_PAUSE = 250;
+const LONGEST_PAUSE = 10_000;
+/** Refusals come as a frame and this close code and more; they are not tried again. */
+const REFUSED = 4400;
+
+export type LineState = 'connecting' | 'open' | 'resting' | 'broken' | 'ended';
+
+export class ConsoleLine implements IDisposable {
+  constructor(
+    private client: Consoles,
+    readonly name: string,
+    private _mode: Mode,
+    private beginning: Beginning
+  ) {}
+
+  /** Every frame, in order; output and gaps go on from one another without overlap. */
+  get frame(): ISignal<this, ServerFrame> {
+    return this._frame;
+  }
+
+  /** The state has changed. */
+  get turned(): ISignal<this, LineState> {
+    return this._turned;
+  }
+
+  /** Another console has taken the name: what was shown is of the one before. */
+  get replaced(): ISignal<this, void> {
+    return this._replaced;
+  }
+
+  get state(): LineState {
+    return this._state;
+  }
+
+  get mode(): Mode {
+    return this._mode;
+  }
+
+  /** Where to go on: one past the last byte that was seen; null before the first. */
+  get offset(): number | null {
+    return 'offset' in this.beginning ? this.beginning.offset : null;
+  }
+
+  get isDisposed(): boolean {
+    return this._isDisposed;
+  }
+
+  dispose(): void {
+    this._isDisposed = true;
+    this.hangUp();
+    Signal.clearData(this);
+  }
+
+  /** Open it, or go on after a rest. */
+  open(): void {
+    if (!this._socket && !this._isDisposed && this._state !== 'ended') {
+      void this.dial();
+    }
+  }
+
+  /** Go on somewhere else. */
+  restart(beginning: Beginning): void {
+    this.hangUp();
+    this.beginning = beginning;
+    this._state = 'connecting';
+    this.open();
+  }
+
+  /** Go on at an offset of the same epoch, after something else was shown. */
+  continueAt(offset: number): void {
+    this.restart({ offset, epoch: this._epoch });
+  }
+
+  /** Take part in another way. */
+  changeMode(mode: Mode): void {
+    this._mode = mode;
+    if (this._state !== 'ended') {
+      this.hangUp();
+      this.open();
+    }
+  }
+
+  /** Let go until `open`; what comes meanwhile waits at the server. */
+  rest(): void {
+    if (this._state !== 'ended') {
+      this.hangUp();
+      this.turn('resting');
+    }
+  }
+
+  /** Type; whether it could be sent. */
+  type(data: Uint8Array): boolean {
+    return this.send(inputFrame(data));
+  }
+
+  resize(rows: number, cols: number): void {
+    this._size = [rows, cols];
+    if (this._mode !== 'watch') {
+      this.send(resizeFrame(rows, cols));
+    }
+  }
+
+  private send(frame: Uint8Array): boolean {
+    if (this._socket?.readyState !== WebSocket.OPEN) {
+      return false;
+    }
+    this._socket.send(frame as Uint8Array<ArrayBuffer>);
+    return true;
+  }
+
+  private async dial(): Promise<void> {
+    clearTimeout(this._timer);
+    this.turn(this._state === 'broken' ? 'broken' : 'connecting');
+    const socket = this.client.open(this.name, this._mode, this.beginning);
+    this._socket = socket;
+    socket.onopen = () => {
+      this._pause = FIRST_PAUSE;
+      this.turn('open');
+      if (this._size) {
+        this.resize(...this._size);
+      }
+    };
+    socket.onmessage = message => {
+      const frame = fromServerFrame(new Uint8Array(message.data as ArrayBuffer));
+      if (frame && this._socket === socket) {
+        this.onFrame(frame);
+      }
+    };
+    socket.onclose = event => {
+      if (this._socket === socket) {
+        this._socket = null;
+        if (this._state !== 'ended') {
+          this.turn('broken');
+          void this.onBroken(event.code);
+        }
+      }
+    };
+  }
+
+  private onFrame(frame: ServerFrame): void {
+    if (frame.type === 'start') {
+      this._epoch = frame.about.epoch;
+      if (frame.about.state === 'ended') {
+        this._mode = 'watch';
+      }
+    } else if (frame.type === 'output') {
+      this.beginning = { offset: frame.offset + frame.data.length, epoch: this._epoch };
+    } else if (frame.type === 'gap') {
+      this.beginning = { offset: frame.to, epoch: this._epoch };
+    } else if (frame.type === 'exit') {
+      this.turn('ended');
+    }
+    this._frame.emit(frame);
+  }
+
+  /** The line broke, or was refused: find out why, and go on. */
+  private async onBroken(code: number): Promise<void> {
+    try {
+      const console = await this.client.get(this.name);
+      if (this._epoch && console.epoch !== this._epoch) {
+        this._epoch = console.epoch;
+        this.beginning = { offset: console.first_offset, epoch: console.epoch };
+        this._replaced.emit();
+      } else if (code >= REFUSED) {
+        return;
+      }
+    } catch (error) {
+      const problem = Problem.caught(error);
+      if (problem.status === 404 || problem.status === 403) {
+        const { code: word, message } = problem;
+        this._frame.emit({ type: 'trouble', offset: 0, problem: { error: word, message } });
+        return;
+      }
+    }
+    if (!this._isDisposed && this._state === 'broken' && !this._socket) {
+      this._timer = setTimeout(() => void this.dial(), this._pause);
+      this._pause = Math.min(this._pause * 2, LONGEST_PAUSE);
+    }
+  }
+
+  private hangUp(): void {
+    clearTimeout(this._timer);
+    const socket = this._socket;
+    this._socket = null;
+    socket?.close();
+  }
+
+  private turn(state: LineState): void {
+    if (this._state !== state) {
+      this._state = state;
+      this._turned.emit(state);
+    }
+  }
+
+  private _socket: WebSocket | null = null;
+  private _state: LineState = 'connecting';
+  private _epoch = '';
+  private _size: [number, number] | null = null;
+  private _pause = FIRST_PAUSE;
+  private _timer: ReturnType<typeof setTimeout> | undefined;
+  private _isDisposed = false;
+  private _frame = new Signal<this, ServerFrame>(this);
+  private _turned = new Signal<this, LineState>(this);
+  private _replaced = new Signal<this, void>(this);
+}

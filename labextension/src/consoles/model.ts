@@ -1,0 +1,309 @@
+/**
+ * A console as one looks at it: the line to it and the screen it is shown on. At the end of the
+ * journal the screen follows the line; far from it, it shows a window of what was.
+ */
+import { TranslationBundle } from '@jupyterlab/translation';
+import { Problem } from '../problems';
+import { bytes } from '../ui/bits';
+import { Model } from '../ui/model';
+import { Mode, ServerFrame, Viewer } from '../wire/console';
+import { Consoles } from './client';
+import { earlier, fitting, fittingFromEnd, joined, later, MOST_BYTES, Window } from './history';
+import { ConsoleLine, LineState } from './line';
+import { Screen, SCROLLBACK } from './screen';
+
+/** With so much on its way to the screen the line is rested; and taken up again with so little. */
+const HIGH = 1024 * 1024;
+const LOW = 64 * 1024;
+/** Who is so far behind the present skips to it; what was left out can be scrolled back to. Bytes. */
+const SKIP = 4 * 1024 * 1024;
+/** Rows of history that the screen opens with, as screens. */
+const SCREENS = 3;
+/** Rows that a window of history may have: some less than the screen keeps. */
+const MOST_ROWS = SCROLLBACK - 1000;
+
+export class ConsoleModel extends Model {
+  constructor(
+    readonly name: string,
+    mode: Mode,
+    private client: Consoles,
+    readonly screen: Screen,
+    private trans: TranslationBundle
+  ) {
+    super();
+    this.wantedMode = mode;
+    this.line = new ConsoleLine(client, name, mode, { lines: SCREENS * screen.term.rows });
+    this.line.frame.connect(this.onFrame, this);
+    this.line.turned.connect(this.onTurned, this);
+    this.line.replaced.connect(this.onReplaced, this);
+    this.disposables.add(this.line);
+    screen.term.onScroll(() => this.onScroll());
+  }
+
+  readonly line: ConsoleLine;
+  kind = '';
+  viewers: Viewer[] = [];
+  /** How it ended, once it has. */
+  exit: { code: number | null; signal: string | null } | null = null;
+  /** Whether new output brings the screen to the bottom. */
+  isFollowing = true;
+  /** What is shown of the journal while the screen is apart from the line; null while it follows. */
+  past: { start: number; end: number } | null = null;
+  /** Whether a part of the journal is on its way. */
+  isLoading = false;
+  wantedMode: Mode;
+
+  get state(): LineState {
+    return this.line.state;
+  }
+
+  /** How this viewer takes part now: who was stolen from watches. */
+  get mode(): Mode {
+    return this.viewers.find(viewer => viewer.you)?.mode ?? this.line.mode;
+  }
+
+  get isStolen(): boolean {
+    return this.wantedMode !== 'watch' && this.mode === 'watch' && this.state === 'open';
+  }
+
+  open(): void {
+    this.line.open();
+  }
+
+  /** Nobody looks: nothing is read until somebody does. */
+  rest(): void {
+    if (!this.past) {
+      this.line.rest();
+    }
+  }
+
+  /** Somebody looks again. */
+  wake(): void {
+    if (!this.past) {
+      this.line.open();
+    }
+  }
+
+  changeMode(mode: Mode): void {
+    this.wantedMode = mode;
+    if (this.past) {
+      void this.goLive();
+    }
+    this.line.changeMode(mode);
+    this.change();
+  }
+
+  follow(on: boolean): void {
+    this.isFollowing = on;
+    if (on) {
+      if (this.past) {
+        void this.goLive();
+      } else {
+        this.screen.term.scrollToBottom();
+      }
+    }
+    this.change();
+  }
+
+  /** Type; a watcher's keys go nowhere, and who reads the past comes back first. */
+  type(data: Uint8Array): void {
+    if (this.past) {
+      void this.goLive();
+    }
+    if (this.mode !== 'watch') {
+      this.line.type(data);
+    }
+  }
+
+  // -- the past ----------------------------------------------------------------------------------
+
+  /** Show the end of the journal, and follow it. */
+  async goLive(): Promise<void> {
+    this.past = null;
+    this.isFollowing = true;
+    this.isFresh = true;
+    this.line.restart({ lines: SCREENS * this.screen.term.rows });
+    this.change();
+  }
+
+  /** Show the journal from its first byte on. */
+  goFirst(): Promise<unknown> {
+    return this.load(async () => {
+      const { first_offset, end_offset } = await this.client.get(this.name);
+      this.line.rest();
+      const found = await later(this.client, this.name, first_offset, end_offset);
+      await this.showPast(fitting(found, MOST_ROWS), end_offset, () => 0);
+    });
+  }
+
+  /** Show what stands before the top of the screen, and keep the reader's place. */
+  goEarlier(): Promise<unknown> {
+    return this.load(async () => {
+      const top = this.screen.top();
+      const { first_offset, end_offset } = await this.client.get(this.name);
+      if (!top || top.offset <= first_offset) {
+        return;
+      }
+      const end = this.past?.end ?? this.line.offset ?? end_offset;
+      this.line.rest();
+      const found = await earlier(this.client, this.name, first_offset, top.offset);
+      const before = fittingFromEnd(found, MOST_ROWS / 2);
+      const rest = await this.read(top.offset, Math.min(end, top.offset + MOST_BYTES));
+      const shown = fitting(joined(before, rest), MOST_ROWS);
+      // The row at the top is where `before` ends; it was so many rows below the top of the screen.
+      await this.showPast(shown, end_offset, rows => rows - top.row, before.data.length);
+    });
+  }
+
+  /** Show what stands behind the bottom of the window. */
+  goLater(): Promise<unknown> {
+    return this.load(async () => {
+      const past = this.past;
+      if (!past) {
+        return;
+      }
+      const { end_offset } = await this.client.get(this.name);
+      const top = this.screen.top()?.offset ?? past.start;
+      const known = await this.read(top, past.end);
+      const found = await later(this.client, this.name, past.end, end_offset);
+      const after = fitting(found, MOST_ROWS / 2);
+      const shown = fittingFromEnd(joined(known, after), MOST_ROWS);
+      const rows = this.screen.term.rows;
+      await this.showPast(shown, end_offset, at => at - rows + 1, past.end - shown.start);
+    });
+  }
+
+  private async read(offset: number, to: number): Promise<Window> {
+    const { offset: start, data } = await this.client.read(this.name, offset, to);
+    return { start, end: to, data };
+  }
+
+  /**
+   * Write a window to the screen; where it reaches the present, the line goes on from there.
+   * `place` says which row comes to the top, told the row at which the first `known` bytes end.
+   */
+  private async showPast(
+    window: Window,
+    present: number,
+    place: (row: number) => number,
+    known = 0
+  ): Promise<void> {
+    this.isFollowing = false;
+    this.past = { start: window.start, end: window.end };
+    this.screen.reset(window.start);
+    await this.screen.write(window.start, window.data.subarray(0, known));
+    const row = this.screen.row;
+    await this.screen.write(window.start + known, window.data.subarray(known));
+    this.screen.term.scrollToLine(Math.max(0, place(row)));
+    if (window.end >= present || window.end >= (this.line.offset ?? Infinity)) {
+      this.past = null;
+      this.line.continueAt(window.end);
+    }
+  }
+
+  /** Do what changes the screen, one at a time; scrolling that it causes is not the reader's. */
+  private async load(doing: () => Promise<void>): Promise<void> {
+    if (!this.isLoading) {
+      this.isLoading = true;
+      this.change();
+      await this.try(doing);
+      this.isLoading = false;
+      this.change();
+    }
+  }
+
+  private onScroll(): void {
+    if (this.isLoading || this.screen.term.buffer.active.type !== 'normal') {
+      return;
+    }
+    const follows = !this.past && this.screen.isAtBottom;
+    if (follows !== this.isFollowing && !this.past) {
+      this.isFollowing = follows;
+      this.change();
+    }
+  }
+
+  /** The reader has moved, by wheel, key or bar. */
+  onMoved(): void {
+    if (this.screen.isAtTop && this.screen.term.buffer.active.baseY > 0) {
+      void this.goEarlier();
+    } else if (this.past && this.screen.isAtBottom) {
+      void this.goLater();
+    }
+    this.onScroll();
+  }
+
+  // -- the line ----------------------------------------------------------------------------------
+
+  private onFrame(_: unknown, frame: ServerFrame): void {
+    switch (frame.type) {
+      case 'start':
+        this.kind = frame.about.kind;
+        // What is no terminal ends its lines as files do.
+        this.screen.term.options.convertEol = this.kind === 'file' || this.kind === 'kernel';
+        this.skipIfBehind(frame.offset);
+        break;
+      case 'output':
+        this.show(frame.offset, frame.data);
+        return;
+      case 'gap':
+        this.screen.say(
+          this.trans.__('[%1 are no longer held here]', bytes(frame.to - frame.offset))
+        );
+        break;
+      case 'viewers':
+        this.viewers = frame.viewers;
+        break;
+      case 'exit':
+        this.exit = frame.exit;
+        break;
+      case 'trouble':
+        void this.try(() => Promise.reject(Problem.of(JSON.stringify(frame.problem))));
+        break;
+    }
+    this.change();
+  }
+
+  private show(offset: number, data: Uint8Array): void {
+    if (this.isFresh) {
+      this.isFresh = false;
+      this.screen.reset(offset);
+    }
+    void this.screen.write(offset, data).then(() => {
+      if (this.isFollowing && !this.screen.isAtBottom) {
+        this.screen.term.scrollToBottom();
+      }
+      if (this.isCrowded && this.screen.pending < LOW && !this.isDisposed) {
+        this.isCrowded = false;
+        this.line.open();
+      }
+    });
+    if (!this.isCrowded && this.screen.pending > HIGH) {
+      this.isCrowded = true;
+      this.line.rest();
+    }
+  }
+
+  private skipIfBehind(present: number): void {
+    const offset = this.line.offset;
+    if (offset !== null && present - offset > SKIP) {
+      this.screen.say(
+        this.trans.__('[%1 left out here; scroll back to read them]', bytes(present - offset))
+      );
+      this.line.restart({ lines: SCREENS * this.screen.term.rows });
+    }
+  }
+
+  private onTurned(): void {
+    this.change();
+  }
+
+  private onReplaced(): void {
+    this.exit = null;
+    this.screen.say(this.trans.__('[a new console of this name]'));
+  }
+
+  /** Whether the next output is the first of a screen. */
+  private isFresh = true;
+  private isCrowded = false;
+}

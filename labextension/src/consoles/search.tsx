@@ -1,0 +1,130 @@
+/** The bar that looks for a text in what a console shows. */
+import { TranslationBundle } from '@jupyterlab/translation';
+import {
+  caretDownIcon,
+  caretUpIcon,
+  caseSensitiveIcon,
+  closeIcon,
+  ReactWidget,
+  regexIcon
+} from '@jupyterlab/ui-components';
+import { ISearchOptions } from '@xterm/addon-search';
+import { KeyboardEvent } from 'react';
+import { IconButton } from '../ui/bits';
+import { Screen } from './screen';
+
+const DECORATIONS: ISearchOptions['decorations'] = {
+  matchBackground: '#ffd54f',
+  activeMatchBackground: '#ff9800',
+  matchOverviewRuler: '#ffd54f',
+  activeMatchColorOverviewRuler: '#ff9800'
+};
+
+export class SearchBar extends ReactWidget {
+  constructor(
+    private screen: Screen,
+    private trans: TranslationBundle
+  ) {
+    super();
+    this.addClass('jp-BridgeConsole-search');
+    screen.search.onDidChangeResults(({ resultIndex, resultCount }) => {
+      this.found = resultCount ? `${resultIndex + 1}/${resultCount}` : trans.__('nothing');
+      this.update();
+    });
+  }
+
+  focus(): void {
+    this.node.querySelector('input')?.select();
+  }
+
+  protected override render(): JSX.Element {
+    const { trans } = this;
+    return (
+      <>
+        <input
+          type="search"
+          className="jp-Bridge-filter"
+          aria-label={trans.__('Search the console')}
+          placeholder={trans.__('Search')}
+          defaultValue=""
+          onChange={event => this.look(event.target.value, true)}
+          onKeyDown={event => this.onKey(event)}
+        />
+        <span role="status">{this.text && this.found}</span>
+        <IconButton
+          icon={caseSensitiveIcon}
+          label={trans.__('Match case')}
+          pressed={this.options.caseSensitive}
+          onClick={() => this.turn('caseSensitive')}
+        />
+        <IconButton
+          icon={regexIcon}
+          label={trans.__('Regular expression')}
+          pressed={this.options.regex}
+          onClick={() => this.turn('regex')}
+        />
+        <IconButton icon={caretUpIcon} label={trans.__('Previous')} onClick={() => this.go(-1)} />
+        <IconButton icon={caretDownIcon} label={trans.__('Next')} onClick={() => this.go(1)} />
+        <IconButton
+          icon={closeIcon}
+          label={trans.__('Close the search')}
+          onClick={() => this.close()}
+        />
+      </>
+    );
+  }
+
+  private onKey(event: KeyboardEvent): void {
+    event.stopPropagation();
+    if (event.key === 'Enter') {
+      this.go(event.shiftKey ? -1 : 1);
+    } else if (event.key === 'Escape') {
+      this.close();
+    }
+  }
+
+  private turn(option: 'caseSensitive' | 'regex'): void {
+    this.options = { ...this.options, [option]: !this.options[option] };
+    this.update();
+    this.look(this.text, true);
+  }
+
+  private look(text: string, incremental = false): void {
+    this.text = text;
+    if (text === '' || (this.options.regex && !isPattern(text))) {
+      this.screen.search.clearDecorations();
+      this.update();
+    } else {
+      this.screen.search.findNext(text, { ...this.options, incremental });
+    }
+  }
+
+  private go(step: 1 | -1): void {
+    if (this.text && (!this.options.regex || isPattern(this.text))) {
+      const { search } = this.screen;
+      (step > 0 ? search.findNext : search.findPrevious).call(search, this.text, this.options);
+    }
+  }
+
+  override close(): void {
+    this.screen.search.clearDecorations();
+    this.hide();
+    this.screen.term.focus();
+  }
+
+  private text = '';
+  private found = '';
+  private options: ISearchOptions = {
+    caseSensitive: false,
+    regex: false,
+    decorations: DECORATIONS
+  };
+}
+
+function isPattern(text: string): boolean {
+  try {
+    return Boolean(new RegExp(text));
+  } catch {
+    return false;
+  }
+}

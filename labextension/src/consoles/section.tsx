@@ -1,0 +1,194 @@
+/** The section "Consoles": everything that talks, live or ended. */
+import { Dialog, InputDialog, showDialog } from '@jupyterlab/apputils';
+import {
+  addIcon,
+  consoleIcon,
+  downloadIcon,
+  fileIcon,
+  LabIcon,
+  linkIcon,
+  runIcon,
+  terminalIcon
+} from '@jupyterlab/ui-components';
+import { CommandRegistry } from '@lumino/commands';
+import { Widget } from '@lumino/widgets';
+import { Ground } from '../tokens';
+import { Action, Actions, menuHandlers } from '../ui/actions';
+import { Age, Dot, IconButton, Row } from '../ui/bits';
+import { download } from '../ui/download';
+import { List } from '../ui/list';
+import { Filter, sectionWidget } from '../ui/section';
+import { Console, Consoles } from './client';
+import { CommandIDs } from './commands';
+import { ConsolesModel } from './list';
+
+const ICONS: Record<string, LabIcon> = {
+  terminal: terminalIcon,
+  kernel: consoleIcon,
+  file: fileIcon,
+  remote: linkIcon
+};
+
+export async function section(ground: Ground, commands: CommandRegistry): Promise<Widget> {
+  const { trans } = ground;
+  const client = new Consoles(ground.server);
+  const model = new ConsolesModel(client, ground.events);
+  const actions = actionsOf(ground, client, model, commands);
+  const menu = menuHandlers(actions);
+  return sectionWidget(
+    model,
+    trans,
+    () => (
+      <>
+        <Filter
+          label={trans.__('Filter consoles')}
+          value={model.filter}
+          onChange={text => model.narrow(text)}
+        />
+        <IconButton
+          icon={runIcon}
+          label={trans.__('Run a command…')}
+          onClick={() => void commands.execute(CommandIDs.run, {})}
+        />
+        <IconButton
+          icon={fileIcon}
+          label={trans.__('Tail a file…')}
+          onClick={() => void tailFile(ground, commands)}
+        />
+        <IconButton
+          icon={addIcon}
+          label={trans.__('New terminal')}
+          onClick={() => void model.try(() => commands.execute(CommandIDs.create))}
+        />
+      </>
+    ),
+    () => (
+      <List
+        label={trans.__('Consoles')}
+        items={model.shown}
+        keyOf={one => `${one.name}~${one.epoch}`}
+        height={44}
+        empty={model.filter ? trans.__('No console is called so.') : trans.__('Nothing talks yet.')}
+        onOpen={one => void commands.execute(CommandIDs.open, { name: one.name })}
+        {...menu}
+        render={one => {
+          const icon = ICONS[one.kind] ?? terminalIcon;
+          const others = one.viewers.length;
+          return (
+            <Row
+              before={<icon.react tag="span" elementSize="normal" title={one.kind} />}
+              title={
+                <>
+                  <Dot
+                    tone={one.state === 'live' ? 'good' : 'off'}
+                    label={one.state === 'live' ? trans.__('live') : trans.__('ended')}
+                  />{' '}
+                  {one.title && one.title !== one.name ? `${one.name} · ${one.title}` : one.name}
+                </>
+              }
+              detail={one.last_line || ending(one, ground)}
+              after={
+                <>
+                  {others > 0 && (
+                    <span title={one.viewers.map(viewer => viewer.user).join(', ')}>
+                      {trans._n('%1 here', '%1 here', others)}
+                      {' · '}
+                    </span>
+                  )}
+                  <Age since={one.last_activity} trans={trans} />
+                </>
+              }
+              actions={<Actions actions={actions} item={one} trans={trans} />}
+            />
+          );
+        }}
+      />
+    )
+  );
+}
+
+function actionsOf(
+  { server, trans }: Ground,
+  client: Consoles,
+  model: ConsolesModel,
+  commands: CommandRegistry
+): Action<Console>[] {
+  const isLive = (one: Console) => one.state === 'live';
+  const open = (mode: string) => (one: Console) =>
+    commands.execute(CommandIDs.open, { name: one.name, mode });
+  return [
+    { id: 'open', label: trans.__('Open'), icon: terminalIcon, isButton: true, run: open('join') },
+    { id: 'watch', label: trans.__('Watch only'), run: open('watch') },
+    { id: 'steal', label: trans.__('Take over'), applies: isLive, run: open('steal') },
+    {
+      id: 'run',
+      label: trans.__('Run a command in it…'),
+      icon: runIcon,
+      isButton: true,
+      applies: one => isLive(one) && (one.kind === 'terminal' || one.kind === 'remote'),
+      run: one => commands.execute(CommandIDs.run, { console: one.name })
+    },
+    {
+      id: 'journal',
+      label: trans.__('Download what it said'),
+      icon: downloadIcon,
+      run: one => download(server, client.journalUrl(one.name), `${one.name}.log`)
+    },
+    {
+      id: 'recording',
+      label: trans.__('Download the recording (asciicast)'),
+      run: one => download(server, client.recordingUrl(one.name), `${one.name}.cast`)
+    },
+    {
+      id: 'end',
+      label: trans.__('End…'),
+      applies: one => isLive(one) && one.kind !== 'file',
+      run: async one => {
+        const { button } = await showDialog({
+          title: trans.__('End console %1?', one.name),
+          body: trans.__('What runs in it ends. What it said is kept.'),
+          buttons: [Dialog.cancelButton(), Dialog.warnButton({ label: trans.__('End') })]
+        });
+        if (button.accept) {
+          await model.try(() => client.end(one.name));
+        }
+      }
+    },
+    {
+      id: 'forget',
+      label: trans.__('Forget…'),
+      applies: one => !isLive(one),
+      run: async one => {
+        const { button } = await showDialog({
+          title: trans.__('Forget console %1?', one.name),
+          body: trans.__('What it said is deleted.'),
+          buttons: [Dialog.cancelButton(), Dialog.warnButton({ label: trans.__('Forget') })]
+        });
+        if (button.accept) {
+          await model.try(() => client.end(one.name, true));
+        }
+      }
+    }
+  ];
+}
+
+/** Ask for a file, and follow it. */
+export async function tailFile({ trans }: Ground, commands: CommandRegistry): Promise<void> {
+  const { value } = await InputDialog.getText({
+    title: trans.__('Tail a file'),
+    label: trans.__('Its path below the server’s root'),
+    okLabel: trans.__('Tail')
+  });
+  if (value) {
+    await commands.execute(CommandIDs.open, { name: `file:${value}`, mode: 'watch' });
+  }
+}
+
+function ending(one: Console, { trans }: Ground): string {
+  if (one.state === 'live') {
+    return trans.__('has said nothing yet');
+  }
+  return typeof one.exit_code === 'number'
+    ? trans.__('ended with exit code %1', one.exit_code)
+    : trans.__('ended');
+}

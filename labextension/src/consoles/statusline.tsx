@@ -1,0 +1,99 @@
+/** The line under a console: how it stands, who is here, and what to do about it. */
+import { TranslationBundle } from '@jupyterlab/translation';
+import { FormEvent, useState } from 'react';
+import { ProblemLine } from '../ui/bits';
+import { useModel } from '../ui/model';
+import { Viewer } from '../wire/console';
+import { ConsoleModel } from './model';
+
+export function StatusLine(props: { model: ConsoleModel; trans: TranslationBundle }): JSX.Element {
+  const { trans } = props;
+  const model = useModel(props.model);
+  const others = model.viewers.filter(viewer => !viewer.you);
+  return (
+    <>
+      <ProblemLine problem={model.problem} trans={trans} onClose={() => model.forgive()} />
+      {model.kind === 'kernel' && model.exit === null && <LineInput model={model} trans={trans} />}
+      <div className="jp-BridgeConsole-line" role="status">
+        <span>{standing(model, trans)}</span>
+        {model.past && (
+          <button type="button" className="jp-Bridge-link" onClick={() => void model.goLive()}>
+            {trans.__('Jump to the present')}
+          </button>
+        )}
+        {model.isStolen && (
+          <button
+            type="button"
+            className="jp-Bridge-link"
+            onClick={() => model.changeMode('steal')}
+          >
+            {trans.__('Take over')}
+          </button>
+        )}
+        <span className="jp-BridgeConsole-others">{others.length > 0 && here(others, trans)}</span>
+      </div>
+    </>
+  );
+}
+
+/** How the console stands, as a sentence. */
+export function standing(model: ConsoleModel, trans: TranslationBundle): string {
+  if (model.past) {
+    return trans.__('You are reading what was said before.');
+  }
+  if (model.exit) {
+    const { code, signal } = model.exit;
+    return signal
+      ? trans.__('Ended by %1.', signal)
+      : code === null
+        ? trans.__('Ended.')
+        : trans.__('Ended with exit code %1.', code);
+  }
+  switch (model.state) {
+    case 'broken':
+      return trans.__('The line is broken; it is being mended, and nothing is lost.');
+    case 'connecting':
+      return trans.__('Connecting…');
+    case 'resting':
+      return trans.__('Resting while more comes than can be shown.');
+    default:
+      break;
+  }
+  if (model.isStolen) {
+    const thief = model.viewers.find(viewer => viewer.mode === 'steal');
+    return thief
+      ? trans.__('%1 has taken this console over; you are watching.', thief.user)
+      : trans.__('This console was taken over; you are watching.');
+  }
+  return model.mode === 'watch' ? trans.__('You are watching.') : trans.__('You may type.');
+}
+
+function here(others: Viewer[], trans: TranslationBundle): string {
+  const names = others.map(({ user, mode }) =>
+    mode === 'watch' ? trans.__('%1 (watching)', user) : trans.__('%1 (typing)', user)
+  );
+  return trans.__('Also here: %1', names.join(', '));
+}
+
+/** A line for a kernel: executed, or the answer to what it asks for. */
+function LineInput({ model, trans }: { model: ConsoleModel; trans: TranslationBundle }) {
+  const [text, setText] = useState('');
+  const send = (event: FormEvent) => {
+    event.preventDefault();
+    model.type(new TextEncoder().encode(`${text}\n`));
+    setText('');
+  };
+  return (
+    <form className="jp-BridgeConsole-input" onSubmit={send}>
+      <input
+        className="jp-Bridge-filter"
+        aria-label={trans.__('A line for the kernel')}
+        placeholder={trans.__('A line for the kernel: Enter runs it')}
+        value={text}
+        disabled={model.mode === 'watch'}
+        onChange={event => setText(event.target.value)}
+        onKeyDown={event => event.stopPropagation()}
+      />
+    </form>
+  );
+}

@@ -1,0 +1,67 @@
+/** What the status bar tells: transfers that run, and a line to the server that is lost. */
+import { JupyterFrontEnd, JupyterFrontEndPlugin } from '@jupyterlab/application';
+import { IStatusBar } from '@jupyterlab/statusbar';
+import { ReactWidget } from '@jupyterlab/ui-components';
+import { DOMAIN, IBridge } from './tokens';
+
+/** The item: empty, and hidden, as long as there is nothing to tell. */
+class StatusItem extends ReactWidget {
+  constructor(private bridge: IBridge) {
+    super();
+    this.addClass('jp-BridgeStatus');
+    const look = () => this.update();
+    bridge.events.turned.connect((_, connected) => {
+      this.isLost = !connected;
+      look();
+    });
+    bridge.events.on(['transfer_state'], ({ data }) => {
+      if (data.state === 'running' || data.state === 'queued') {
+        this.running.add(data.transfer);
+      } else {
+        this.running.delete(data.transfer);
+      }
+      look();
+    });
+  }
+
+  protected override render(): JSX.Element | null {
+    const text = this.tell();
+    return text ? (
+      <button
+        type="button"
+        className="jp-Bridge-link"
+        role="status"
+        onClick={() => void this.bridge.show()}
+      >
+        {text}
+      </button>
+    ) : null;
+  }
+
+  private tell(): string {
+    const trans = this.bridge.translator.load(DOMAIN);
+    if (this.isLost) {
+      return trans.__('Bridge: connection lost');
+    }
+    const count = this.running.size;
+    return count ? trans._n('%1 transfer', '%1 transfers', count) : '';
+  }
+
+  private isLost = false;
+  private running = new Set<string>();
+}
+
+export const status: JupyterFrontEndPlugin<void> = {
+  id: 'jupyter-bridge:status',
+  description: 'The status bar item of the Bridge: transfers, and a lost connection.',
+  autoStart: true,
+  requires: [IBridge],
+  optional: [IStatusBar],
+  activate: (_: JupyterFrontEnd, bridge: IBridge, bar: IStatusBar | null): void => {
+    bar?.registerStatusItem('jupyter-bridge:status', {
+      item: new StatusItem(bridge),
+      align: 'left',
+      rank: 90
+    });
+  }
+};

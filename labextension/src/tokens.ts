@@ -1,0 +1,39 @@
+/** What the parts of the panel share: the way to the server, its events, and a place to stand. */
+import { ITranslator, TranslationBundle } from '@jupyterlab/translation';
+import { Token } from '@lumino/coreutils';
+import { Widget } from '@lumino/widgets';
+import { Events } from './events';
+import { Server } from './server';
+
+/** What a section is made from when the panel is first shown. */
+export interface Ground {
+  server: Server;
+  events: Events;
+  translator: ITranslator;
+  trans: TranslationBundle;
+}
+
+/** One section of the panel; its code is loaded when the panel is first shown. */
+export interface Section {
+  id: string;
+  title: string;
+  /** Smaller stands higher. */
+  rank: number;
+  load: (ground: Ground) => Promise<Widget>;
+}
+
+/** The Bridge panel: other plugins add sections to it. */
+export interface IBridge extends Omit<Ground, 'trans'> {
+  /** Add a section; before the panel is first shown. */
+  add(section: Section): void;
+  /** Show the panel, and return when its sections stand. */
+  show(): Promise<void>;
+}
+
+export const IBridge = new Token<IBridge>(
+  'jupyter-bridge:IBridge',
+  'The Bridge panel: its way to the server, its events, and its sections.'
+);
+
+/** The domain of all strings that are shown. */
+export const DOMAIN = 'jupyter_bridge';

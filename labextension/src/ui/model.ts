@@ -1,0 +1,80 @@
+/** What a section shows: asked of the server when it is first looked at, kept true by events. */
+import { DisposableSet, IDisposable } from '@lumino/disposable';
+import { ISignal, Signal } from '@lumino/signaling';
+import { useEffect, useReducer } from 'react';
+import { Problem } from '../problems';
+
+/** Something that changes, and tells so. */
+export abstract class Model implements IDisposable {
+  /** Something that is shown has changed. */
+  get changed(): ISignal<this, void> {
+    return this._changed;
+  }
+
+  /** What went wrong the last time; shown until the next success. */
+  get problem(): Problem | null {
+    return this._problem;
+  }
+
+  get isDisposed(): boolean {
+    return this.disposables.isDisposed;
+  }
+
+  dispose(): void {
+    if (!this.isDisposed) {
+      this.disposables.dispose();
+      Signal.clearData(this);
+    }
+  }
+
+  /** Tell that something has changed; once for all changes of one turn. */
+  protected change(): void {
+    if (!this._isTelling) {
+      this._isTelling = true;
+      queueMicrotask(() => {
+        this._isTelling = false;
+        if (!this.isDisposed) {
+          this._changed.emit();
+        }
+      });
+    }
+  }
+
+  /** Do something, and show its Problem if it fails; whether it succeeded. */
+  async try(doing: () => Promise<unknown>): Promise<boolean> {
+    try {
+      await doing();
+      this._problem = null;
+      return true;
+    } catch (error) {
+      this._problem = Problem.caught(error);
+      return false;
+    } finally {
+      this.change();
+    }
+  }
+
+  /** The reader has seen the Problem. */
+  forgive(): void {
+    this._problem = null;
+    this.change();
+  }
+
+  protected readonly disposables = new DisposableSet();
+  private _changed = new Signal<this, void>(this);
+  private _problem: Problem | null = null;
+  private _isTelling = false;
+}
+
+/** Show a model anew whenever it changes. */
+export function useModel<M extends Model>(model: M): M {
+  const [, again] = useReducer((count: number) => count + 1, 0);
+  useEffect(() => {
+    const slot = () => again();
+    model.changed.connect(slot);
+    return () => {
+      model.changed.disconnect(slot);
+    };
+  }, [model]);
+  return model;
+}

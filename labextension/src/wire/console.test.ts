@@ -1,0 +1,40 @@
+import vectors from '../../../tests/vectors/console.json';
+import { FrameError, fromServerFrame, inputFrame, resizeFrame, SUBPROTOCOL } from './console';
+
+const bytes = (hex: string) => Uint8Array.from(Buffer.from(hex, 'hex'));
+/** Python's names of the frames. */
+const TYPES: Record<string, string> = {
+  Start: 'start',
+  Output: 'output',
+  Gap: 'gap',
+  Matched: 'match',
+  Ended: 'exit',
+  Viewers: 'viewers',
+  Trouble: 'trouble'
+};
+
+test('the subprotocol is the one that the server speaks', () => {
+  expect(SUBPROTOCOL).toBe(vectors.subprotocol);
+});
+
+test.each(vectors.server)('$name is read as Python means it', ({ type, frame, fields }) => {
+  const expected: Record<string, unknown> = { type: TYPES[type], ...fields };
+  if (typeof expected.data === 'string') {
+    expected.data = bytes(expected.data);
+  }
+  expect(fromServerFrame(bytes(frame))).toEqual(expected);
+});
+
+test.each(vectors.server_bad)('$name is refused', ({ frame }) => {
+  expect(() => fromServerFrame(bytes(frame))).toThrow(FrameError);
+});
+
+test.each(vectors.server_unknown)('$name is skipped', ({ frame }) => {
+  expect(fromServerFrame(bytes(frame))).toBeNull();
+});
+
+test.each(vectors.client)('$name is sent as Python reads it', ({ frame, fields }) => {
+  const { data, rows, cols } = fields as { data?: string; rows?: number; cols?: number };
+  const built = data === undefined ? resizeFrame(rows!, cols!) : inputFrame(bytes(data));
+  expect(Buffer.from(built).toString('hex')).toBe(frame);
+});

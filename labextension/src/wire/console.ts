@@ -1,0 +1,132 @@
+/**
+ * Console frames: the websocket subprotocol `v1.console.bridge`, as `wire/console.py` documents it.
+ *
+ * Server to client: a type byte, an offset (u64, big-endian, at most 2^53 - 1), the payload:
+ * `s` start, `o` output, `g` gap, `m` match, `x` exit, `v` viewers, `e` problem.
+ * Client to server: a type byte and the payload: `i` input, `r` resize (u16 rows, u16 columns).
+ */
+export const SUBPROTOCOL = 'v1.console.bridge';
+
+/** The bytes are no console frame; the message says why. */
+export class FrameError extends Error {}
+
+export interface About {
+  name: string;
+  kind: string;
+  state: 'live' | 'ended';
+  epoch: string;
+}
+
+export interface Viewer {
+  user: string;
+  mode: Mode;
+  you?: boolean;
+}
+
+export type Mode = 'watch' | 'join' | 'steal';
+
+/** What the server sends; the offset of start, exit, viewers and trouble is the present end. */
+export type ServerFrame =
+  | { type: 'start'; offset: number; about: About }
+  | { type: 'output'; offset: number; data: Uint8Array }
+  | { type: 'gap'; offset: number; to: number }
+  | { type: 'match'; offset: number; to: number }
+  | { type: 'exit'; offset: number; exit: { code: number | null; signal: string | null } }
+  | { type: 'viewers'; offset: number; viewers: Viewer[] }
+  | { type: 'trouble'; offset: number; problem: Record<string, unknown> };
+
+const HEAD = 9;
+
+/** What the server sent; null for a type that this version does not know. */
+export function fromServerFrame(frame: Uint8Array): ServerFrame | null {
+  if (frame.length < HEAD) {
+    throw new FrameError(`A console frame has at least ${HEAD} bytes, this one ${frame.length}.`);
+  }
+  const offset = readOffset(frame, 1);
+  const payload = frame.subarray(HEAD);
+  switch (String.fromCharCode(frame[0])) {
+    case 's':
+      return { type: 'start', offset, about: readObject(payload) as unknown as About };
+    case 'o':
+      return { type: 'output', offset, data: payload };
+    case 'g':
+      return { type: 'gap', offset, to: readEnd(payload, offset + 1) };
+    case 'm':
+      return { type: 'match', offset, to: readEnd(payload, offset) };
+    case 'x':
+      return {
+        type: 'exit',
+        offset,
+        exit: { code: null, signal: null, ...readObject(payload) }
+      };
+    case 'v':
+      return { type: 'viewers', offset, viewers: readList(payload) as Viewer[] };
+    case 'e':
+      return { type: 'trouble', offset, problem: readObject(payload) };
+    default:
+      return null;
+  }
+}
+
+/** Bytes to type. */
+export function inputFrame(data: Uint8Array): Uint8Array {
+  const frame = new Uint8Array(1 + data.length);
+  frame[0] = 'i'.charCodeAt(0);
+  frame.set(data, 1);
+  return frame;
+}
+
+/** The screen's size; at least one row and one column. */
+export function resizeFrame(rows: number, cols: number): Uint8Array {
+  const frame = new Uint8Array(5);
+  const view = new DataView(frame.buffer);
+  frame[0] = 'r'.charCodeAt(0);
+  view.setUint16(1, rows);
+  view.setUint16(3, cols);
+  return frame;
+}
+
+function readOffset(bytes: Uint8Array, at: number): number {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const offset = view.getUint32(at) * 2 ** 32 + view.getUint32(at + 4);
+  if (offset > Number.MAX_SAFE_INTEGER) {
+    throw new FrameError('An offset is at most 2^53 - 1.');
+  }
+  return offset;
+}
+
+function readEnd(payload: Uint8Array, least: number): number {
+  if (payload.length !== 8) {
+    throw new FrameError('A gap or match frame has one u64 as its payload.');
+  }
+  const to = readOffset(payload, 0);
+  if (to < least) {
+    throw new FrameError(`A gap or match cannot end at ${to}.`);
+  }
+  return to;
+}
+
+function readJson(payload: Uint8Array): unknown {
+  try {
+    const text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(payload);
+    return JSON.parse(text);
+  } catch {
+    throw new FrameError('The payload is no JSON.');
+  }
+}
+
+function readObject(payload: Uint8Array): Record<string, unknown> {
+  const value = readJson(payload);
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    throw new FrameError('The payload is no JSON object.');
+  }
+  return value as Record<string, unknown>;
+}
+
+function readList(payload: Uint8Array): unknown[] {
+  const value = readJson(payload);
+  if (!Array.isArray(value)) {
+    throw new FrameError('The payload is no JSON list.');
+  }
+  return value;
+}

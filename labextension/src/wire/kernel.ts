@@ -1,0 +1,117 @@
+/**
+ * Kernel messages as websocket frames of `v1.kernel.websocket.jupyter.org`, as `wire/kernel.py`
+ * documents them: little-endian u64s, then bytes,
+ *
+ *     n | offset_0 … offset_{n-1} | channel | header | parent_header | metadata | content | buffers…
+ */
+export const V1 = 'v1.kernel.websocket.jupyter.org';
+
+/** The bytes are no message of this protocol; the message says why. */
+export class FrameError extends Error {}
+
+/** A frame's parts as they are: four of JSON, then any buffers. */
+export interface Frame {
+  channel: string;
+  parts: Uint8Array[];
+}
+
+/** A message as one reads it. */
+export interface Message {
+  channel: string;
+  msg_id: string;
+  msg_type: string;
+  header: Record<string, unknown>;
+  parent_header: Record<string, unknown>;
+  metadata: Record<string, unknown>;
+  content: Record<string, unknown>;
+  /** The sizes of its binary buffers, bytes. */
+  buffers: number[];
+  /** The whole frame, bytes. */
+  size: number;
+}
+
+const WORD = 8;
+const JSON_PARTS = 4;
+
+/** The parts of a frame. */
+export function fromFrame(frame: Uint8Array): Frame {
+  const view = new DataView(frame.buffer, frame.byteOffset, frame.byteLength);
+  const word = (at: number): number => {
+    if ((at + 1) * WORD > frame.length) {
+      throw new FrameError('The frame is too short.');
+    }
+    return view.getUint32(at * WORD, true) + view.getUint32(at * WORD + 4, true) * 2 ** 32;
+  };
+  const count = word(0);
+  if (count < JSON_PARTS + 2 || (count + 1) * WORD > frame.length) {
+    throw new FrameError(`A frame with ${count} offsets holds no message.`);
+  }
+  const offsets = Array.from({ length: count }, (_, at) => word(at + 1));
+  const ends = offsets.slice(1);
+  const isRising = ends.every((end, at) => end >= offsets[at]);
+  if (!isRising || offsets[0] < (count + 1) * WORD || offsets[count - 1] !== frame.length) {
+    throw new FrameError('The offsets do not follow one another to the end of the frame.');
+  }
+  const [name, ...parts] = ends.map((end, at) => frame.subarray(offsets[at], end));
+  return { channel: text(name), parts };
+}
+
+/** A frame of these parts. */
+export function toFrame({ channel, parts }: Frame): Uint8Array {
+  const pieces = [new TextEncoder().encode(channel), ...parts];
+  const count = pieces.length + 1;
+  const total = pieces.reduce((sum, piece) => sum + piece.length, (count + 1) * WORD);
+  const frame = new Uint8Array(total);
+  const view = new DataView(frame.buffer);
+  const put = (at: number, value: number) => {
+    view.setUint32(at * WORD, value % 2 ** 32, true);
+    view.setUint32(at * WORD + 4, Math.floor(value / 2 ** 32), true);
+  };
+  put(0, count);
+  let offset = (count + 1) * WORD;
+  pieces.forEach((piece, at) => {
+    put(at + 1, offset);
+    frame.set(piece, offset);
+    offset += piece.length;
+  });
+  put(count, offset);
+  return frame;
+}
+
+/** The message in a frame. */
+export function fromFrameToMessage(frame: Uint8Array): Message {
+  const { channel, parts } = fromFrame(frame);
+  const [header, parent_header, metadata, content] = parts.slice(0, JSON_PARTS).map(readObject);
+  return {
+    channel,
+    msg_id: String(header.msg_id ?? ''),
+    msg_type: String(header.msg_type ?? ''),
+    header,
+    parent_header,
+    metadata,
+    content,
+    buffers: parts.slice(JSON_PARTS).map(buffer => buffer.length),
+    size: frame.length
+  };
+}
+
+function text(bytes: Uint8Array): string {
+  try {
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
+  } catch {
+    throw new FrameError('The frame holds text that is not UTF-8.');
+  }
+}
+
+function readObject(part: Uint8Array): Record<string, unknown> {
+  let value: unknown;
+  try {
+    value = JSON.parse(text(part));
+  } catch {
+    throw new FrameError('A part of the message is no JSON.');
+  }
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    throw new FrameError('A part of the message is no JSON object.');
+  }
+  return value as Record<string, unknown>;
+}

@@ -1,0 +1,211 @@
+"""The JupyterLab panel in a real browser: how soon it is usable, and what it adds to the start.
+
+`python -m tests.bench.lab [--quick] [--only panel|start …] [--json FILE] [--markdown]`
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from jupyter_bridge.consoles.archive import Archive
+from tests.bench.harness import Row, Table, serving
+from tests.conftest import Server
+from tests.lab.browsing import LAB, PANEL_TAB, launch, open_lab
+
+# What the page loads of ours, wherever the server stands.
+OURS = "/lab/extensions/jupyter-bridge/"
+CONNECTIONS, CONSOLES = 500, 200
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """How often everything is done."""
+
+    openings: int = 9
+    starts: int = 7
+
+
+QUICK = Sizes(openings=3, starts=3)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Measure, print, and write where asked; 1 if a goal was missed."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="a few repetitions only")
+    parser.add_argument("--only", nargs="+", choices=list(ROWS), default=list(ROWS))
+    parser.add_argument("--json", type=Path)
+    parser.add_argument("--markdown", action="store_true", help="write docs/performance.md")
+    options = parser.parse_args(argv)
+    table, sizes = Table("lab"), QUICK if options.quick else Sizes()
+    with sync_playwright() as playwright:
+        browser = launch(playwright)
+        for name in options.only:
+            ROWS[name](browser, table, sizes)
+        browser.close()
+    print("\n" + table.text())
+    table.save(file=options.json, document=options.markdown)
+    return 0 if all(row.met for row in table.rows) else 1
+
+
+# -- the panel -----------------------------------------------------------------------------------
+
+# Resolves with the milliseconds from the click on the tab until both long lists have been painted.
+_OPENING = """async tab => {
+  const start = performance.now();
+  document.querySelector(tab).dispatchEvent(
+    new PointerEvent('pointerdown', { bubbles: true, button: 0 })
+  );
+  const shown = id => document.querySelector(`#jupyter-bridge-${id} .jp-Bridge-row`);
+  while (!(shown('connections') && shown('consoles'))) {
+    await new Promise(resolve => setTimeout(resolve, 1));
+  }
+  await new Promise(resolve => requestAnimationFrame(() => setTimeout(resolve)));
+  return performance.now() - start;
+}"""
+
+
+def measure_panel(browser: Browser, table: Table, sizes: Sizes) -> None:
+    """From the click that activates the panel until its rows are painted."""
+    with tempfile.TemporaryDirectory() as folder:
+        fill(Path(folder))
+        known = [{"name": f"store-{n:03}", "url": folder} for n in range(CONNECTIONS)]
+        with serving(
+            *LAB, f"--BridgeApp.connections={known}", f"--BridgeApp.console_dir={folder}"
+        ) as server:
+            took = []
+            for _ in range(sizes.openings):
+                with shown(browser, server) as page:
+                    took.append(page.evaluate(_OPENING, PANEL_TAB))
+    note = f"{min(took):.0f} to {max(took):.0f}"
+    what = f"panel usable after activation, {CONNECTIONS} connections and {CONSOLES} consoles"
+    table.add(Row(what, "ms", None, statistics.median(took), 100, bridge_note=note))
+
+
+def fill(folder: Path) -> None:
+    """As many consoles as a busy month leaves behind, each with a screenful."""
+    archive = Archive(folder)
+    for number in range(CONSOLES):
+        about = {
+            "name": f"node{number}",
+            "kind": "terminal",
+            "title": f"node{number}",
+            "epoch": f"e{number}",
+            "started": "2026-01-01T00:00:00Z",
+            "ended": "2026-01-02T00:00:00Z",
+        }
+        _, journal = archive.create(about)
+        journal.append(b"".join(b"line %d of %d\r\n" % (n, number) for n in range(40)))
+    archive.stop()
+
+
+@contextmanager
+def shown(browser: Browser, server: Server) -> Iterator[Page]:
+    """A fresh page with JupyterLab at rest."""
+    context = browser.new_context(viewport={"width": 1280, "height": 800})
+    page = context.new_page()
+    open_lab(page, server)
+    page.wait_for_load_state("networkidle")
+    yield page
+    context.close()
+
+
+# -- the start -----------------------------------------------------------------------------------
+
+
+def measure_start(browser: Browser, table: Table, sizes: Sizes) -> None:
+    """The panel's share of the start's CPU time, by the browser's own profiler; and its bytes."""
+    spent, with_panel, without = [], [], []
+    loaded: dict[str, bytes] = {}
+    with tempfile.TemporaryDirectory() as others:
+        for extension in Path(sys.prefix, "share", "jupyter", "labextensions").iterdir():
+            if extension.name != "jupyter-bridge":
+                (Path(others) / extension.name).symlink_to(extension)
+        without_panel = f"--LabApp.labextensions_path={[others]}"
+        with serving(*LAB) as server, serving(*LAB, without_panel) as bare:
+            for _ in range(sizes.starts):
+                without.append(start(browser, bare, expected=False)[0])
+                seconds, own, loaded = start(browser, server, expected=True)
+                with_panel.append(seconds)
+                spent.append(own)
+    unpacked = sum(map(len, loaded.values()))
+    packed = sum(len(gzip.compress(body)) for body in loaded.values())
+    note = f"{min(spent):.1f} to {max(spent):.1f}"
+    what = "added to JupyterLab's start-up: CPU time in the panel's code"
+    table.add(Row(what, "ms", None, statistics.median(spent), 20, bridge_note=note))
+    what = "loaded before the panel opens, gzip"
+    note = f"{len(loaded)} files, {unpacked / 1024:.0f} KiB unpacked"
+    table.add(Row(what, "KiB", None, packed / 1024, 60, bridge_note=note))
+    table.remark(
+        f"JupyterLab stood after {statistics.median(with_panel):.2f} s with the panel and after "
+        f"{statistics.median(without):.2f} s without it (median of {sizes.starts}, in turns)."
+    )
+
+
+def start(
+    browser: Browser, server: Server, *, expected: bool
+) -> tuple[float, float, dict[str, bytes]]:
+    """Seconds until JupyterLab stood, milliseconds in our code, and what was loaded of it."""
+    context = browser.new_context(viewport={"width": 1280, "height": 800})
+    page = context.new_page()
+    loaded: dict[str, bytes] = {}
+
+    def on_response(response: Any) -> None:
+        if OURS in response.url:
+            loaded[response.url] = response.body()
+
+    page.goto(f"{server.url}login?token={server.token}")
+    session = context.new_cdp_session(page)
+    session.send("Profiler.enable")
+    session.send("Profiler.setSamplingInterval", {"interval": 100})
+    page.on("response", on_response)
+    session.send("Profiler.start")
+    began = time.perf_counter()
+    open_lab(page, server, panel=expected)
+    seconds = time.perf_counter() - began
+    page.wait_for_load_state("networkidle")
+    profile = session.send("Profiler.stop")["profile"]
+    context.close()
+    assert bool(loaded) == expected, "the panel is loaded when it is enabled, and only then"
+    return seconds, own_milliseconds(profile), loaded
+
+
+def own_milliseconds(profile: dict[str, Any]) -> float:
+    """The time of all samples in whose stack a function of ours stands."""
+    parents = {child: node["id"] for node in profile["nodes"] for child in node.get("children", [])}
+    urls = {node["id"]: node["callFrame"]["url"] for node in profile["nodes"]}
+
+    def is_ours(node: int | None) -> bool:
+        while node is not None:
+            if OURS in urls[node]:
+                return True
+            node = parents.get(node)
+        return False
+
+    known: dict[int, bool] = {}
+    total = 0
+    for node, microseconds in zip(profile["samples"], profile["timeDeltas"], strict=True):
+        if node not in known:
+            known[node] = is_ours(node)
+        total += microseconds if known[node] else 0
+    return total / 1000
+
+
+ROWS: dict[str, Callable[[Browser, Table, Sizes], None]] = {
+    "panel": measure_panel,
+    "start": measure_start,
+}
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,48 @@
+"""A browser that shows JupyterLab, for the tests and for the bench."""
+
+from __future__ import annotations
+
+import shutil
+
+from playwright.sync_api import Browser, Page, Playwright
+
+from ..conftest import Server
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+# What Chromium needs as root, and what keeps it from asking anybody but this server.
+FLAGS = [
+    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
+    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
+]
+# The options of a server with JupyterLab, which asks nobody outside.
+LAB = (
+    "--ServerApp.jpserver_extensions=jupyterlab=True",
+    "--LabApp.extension_manager=readonly",
+    "--LabApp.news_url=None",
+    "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
+    "--LabApp.expose_app_in_browser=True",  # the tests read what terminals hold
+    "--BridgeApp.allow_loopback=True",
+)
+# JupyterLab takes 3 to 10 s to stand in a fresh browser; a loaded machine gets its time. ms.
+PATIENCE = 60_000
+PANEL_TAB = ".jp-SideBar .lm-TabBar-tab[data-id='jupyter-bridge']"
+
+
+def launch(playwright: Playwright) -> Browser:
+    """Chromium, with a profile of its own that goes with it."""
+    return playwright.chromium.launch(executable_path=CHROMIUM, headless=True, args=FLAGS)
+
+
+def open_lab(page: Page, lab: Server, path: str = "lab?reset", *, panel: bool = True) -> None:
+    """Log in and wait until JupyterLab stands, with the panel's tab if there is to be one."""
+    page.set_default_timeout(PATIENCE)
+    mark = "&" if "?" in path else "?"
+    page.goto(f"{lab.url}{path}{mark}token={lab.token}")
+    page.wait_for_selector("#jupyterlab-splash", state="detached")
+    page.wait_for_selector(PANEL_TAB if panel else ".jp-SideBar .lm-TabBar-tab")
+
+
+def open_panel(page: Page) -> None:
+    """Show the Bridge panel, and wait for its sections."""
+    page.click(PANEL_TAB)
+    page.wait_for_selector("#jupyter-bridge-connections", state="attached")

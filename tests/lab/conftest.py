@@ -1,0 +1,49 @@
+"""A real JupyterLab with the panel, and a real browser to look at it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from ..conftest import Server, start_server
+from .browsing import CHROMIUM, LAB, launch, open_lab, open_panel
+
+__all__ = ["open_lab", "open_panel"]
+
+
+@pytest.fixture
+def browser() -> Iterator[Browser]:
+    """A browser with a profile of its own.
+
+    Not one for the whole session: as long as it lives an event loop runs in this thread, and the
+    fixtures of other tests could not run theirs.
+    """
+    if CHROMIUM is None:
+        pytest.skip("Chromium is not installed (Debian's package is called chromium)")
+    with sync_playwright() as playwright:
+        browser = launch(playwright)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="session")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server with JupyterLab and the panel."""
+    server = start_server(tmp_path_factory.mktemp("lab"), *LAB)
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def page(browser: Browser, lab: Server) -> Iterator[Page]:
+    """A page that shows JupyterLab, with nothing open; what it logs as an error fails the test."""
+    errors: list[str] = []
+    context = browser.new_context(viewport={"width": 1280, "height": 800})
+    page = context.new_page()
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    open_lab(page, lab)
+    yield page
+    context.close()
+    assert errors == []

@@ -1,0 +1,264 @@
+"""Consoles in JupyterLab: opened, typed into, read back to the first byte, resumed."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from ..conftest import Server, start_server
+from .browsing import LAB, open_lab, open_panel
+
+# All that the terminal of a console holds, its rows joined where they were wrapped.
+_TEXT = """name => {
+  const widgets = [...jupyterapp.shell.widgets('main')];
+  const widget = widgets.find(one => one.content.model?.name === name);
+  const buffer = widget.content.model.screen.term.buffer.active;
+  let text = '';
+  for (let row = 0; row < buffer.length; row++) {
+    const line = buffer.getLine(row);
+    text += (row && !line.isWrapped ? '\\n' : '') + line.translateToString(!line.isWrapped);
+  }
+  return text;
+}"""
+
+
+def text_of(page: Page, name: str) -> str:
+    """What the terminal of an open console holds."""
+    return str(page.evaluate(_TEXT, name))
+
+
+def until(page: Page, condition: Callable[[], bool], seconds: float = 60) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        page.wait_for_timeout(50)
+
+
+def ask(server: Server, method: str, path: str, body: Any = None) -> bytes:
+    data = body if isinstance(body, bytes | None) else json.dumps(body).encode()
+    request = urllib.request.Request(
+        f"{server.url}bridge/{path}", data, server.headers, method=method
+    )
+    with urllib.request.urlopen(request, timeout=60) as answer:
+        return bytes(answer.read())
+
+
+def journal(server: Server, name: str) -> bytes:
+    """All that a console said."""
+    return ask(server, "GET", f"tail/{quote(name, safe='')}?offset=0&format=raw")
+
+
+def terminal(server: Server, **wish: Any) -> str:
+    """A new terminal's name."""
+    return str(json.loads(ask(server, "POST", "consoles", wish))["name"])
+
+
+def show(page: Page, name: str, mode: str = "join") -> None:
+    """Open a console's view, and wait until the line stands."""
+    args = {"name": name, "mode": mode}
+    page.evaluate(
+        "args => jupyterapp.commands.execute('bridge:open-console', args).then(() => 0)", args
+    )
+    page.wait_for_selector(".jp-BridgeConsole-line:visible")
+
+
+def press(page: Page, keys: str) -> None:
+    page.click(".jp-BridgeConsole-screen:visible")
+    page.keyboard.type(keys)
+
+
+def test_a_terminal_is_opened_typed_into_and_ended(page: Page, lab: Server) -> None:
+    """From the section's button to the exit status, which the view and the list tell."""
+    open_panel(page)
+    page.click("#jupyter-bridge-consoles [aria-label='New terminal']")
+    row = page.locator("#jupyter-bridge-consoles .jp-Bridge-row").first
+    expect(row).to_be_visible()
+    expect(page.locator(".jp-BridgeConsole-line")).to_contain_text("You may type")
+    name = page.evaluate("() => jupyterapp.shell.currentWidget.content.model.name")
+    press(page, "echo $((6*7))-seen\n")
+    until(page, lambda: "42-seen" in text_of(page, name))
+    expect(row.locator(".jp-Bridge-detail")).not_to_have_text("has said nothing yet")
+    press(page, "exit 3\n")
+    expect(page.locator(".jp-BridgeConsole-line")).to_contain_text("exit code 3")
+    expect(page.get_by_label("ended").first).to_be_attached()
+    assert b"42-seen" in journal(lab, name)
+
+
+def test_a_long_journal_is_read_back_to_its_first_byte(page: Page, lab: Server) -> None:
+    """100,000 lines: opened at the end, gone back through, the first line seen, and back."""
+    name = terminal(lab)
+    ask(
+        lab,
+        "POST",
+        "run",
+        {"console": name, "queue": True, "command": "seq -f 'line %.0f.' 100000"},
+    )
+    show(page, name)
+    until(page, lambda: "line 100000." in text_of(page, name))
+    assert len(text_of(page, name).splitlines()) < 1000
+    page.click(".jp-BridgeConsole-screen:visible")
+    seen = set()
+    while min(seen, default=100_000) > 85_000:
+        seen |= {int(number) for number in re.findall(r"line (\d+)\.$", text_of(page, name), re.M)}
+        page.keyboard.press("Shift+Home")
+        page.wait_for_timeout(100)
+    assert seen >= set(range(85_000, 100_001))
+    page.get_by_role("button", name="First byte").click()
+    until(page, lambda: "line 1.\nline 2.\n" in text_of(page, name))
+    expect(page.locator(".jp-BridgeConsole-line")).to_contain_text("said before")
+    page.get_by_role("button", name="Jump to the present").click()
+    until(page, lambda: "line 100000." in text_of(page, name))
+    expect(page.locator(".jp-BridgeConsole-line")).to_contain_text("You may type")
+    ask(lab, "DELETE", f"consoles/{name}?purge=1")
+
+
+def test_going_back_shows_every_line_once(page: Page, lab: Server) -> None:
+    """However often an earlier part is fetched, the lines go on from one another."""
+    name = terminal(lab)
+    ask(lab, "POST", "run", {"console": name, "queue": True, "command": "seq -f 'line %.0f.' 8000"})
+    show(page, name)
+    until(page, lambda: "line 8000." in text_of(page, name))
+    for _ in range(6):
+        page.get_by_role("button", name="Earlier").click()
+        page.wait_for_timeout(300)
+    until(page, lambda: "line 1.\n" in text_of(page, name))
+    numbers = [int(number) for number in re.findall(r"line (\d+)\.$", text_of(page, name), re.M)]
+    assert numbers == list(range(1, 8001))
+    press(page, "echo back-$((1+1))\n")
+    until(page, lambda: "back-2" in text_of(page, name))
+    ask(lab, "DELETE", f"consoles/{name}?purge=1")
+
+
+def test_a_console_is_stolen_between_two_pages(browser: Browser, page: Page, lab: Server) -> None:
+    """The one who had it is told, watches, and takes it back."""
+    name = terminal(lab)
+    show(page, name)
+    expect(page.locator(".jp-BridgeConsole-line")).to_contain_text("You may type")
+    other = browser.new_context().new_page()
+    open_lab(other, lab, "lab/workspaces/other?reset")
+    show(other, name, "steal")
+    expect(page.locator(".jp-BridgeConsole-line")).to_contain_text("taken this console over")
+    press(page, "echo no-$((1+1))\n")
+    press(other, "echo yes-$((1+1))\n")
+    until(page, lambda: "yes-2" in text_of(page, name))
+    assert "no-2" not in text_of(other, name)
+    page.get_by_role("button", name="Take over", exact=True).click()
+    expect(other.locator(".jp-BridgeConsole-line")).to_contain_text("taken this console over")
+    press(page, "echo again-$((1+1))\n")
+    until(other, lambda: "again-2" in text_of(other, name))
+    other.context.close()
+    ask(lab, "DELETE", f"consoles/{name}?purge=1")
+
+
+def test_commands_are_run_with_status_and_output(page: Page, lab: Server) -> None:
+    """Typed into the form: what it said, how it ended; a long one is stopped."""
+    page.evaluate("() => jupyterapp.commands.execute('bridge:run-command', {}).then(() => 0)")
+    command = page.get_by_role("textbox", name="Command")
+    command.fill("echo '<b>bold</b>'; false")
+    command.press("Enter")
+    run = page.locator(".jp-BridgeRuns-run").first
+    expect(run).to_contain_text("exit status 1")
+    expect(run.locator("pre")).to_have_text("<b>bold</b>\n")
+    command.fill("echo begun; sleep 1000")
+    command.press("Enter")
+    expect(run.locator("pre")).to_have_text("begun\n")
+    run.get_by_label("Stop").click()
+    expect(run).to_contain_text("stopped")
+
+
+def test_a_file_is_tailed_from_the_file_browser(page: Page, lab: Server) -> None:
+    """Its context menu opens it as a console, which follows it."""
+    file = lab.root / "a log.txt"
+    file.write_text("first\n")
+    item = page.locator(".jp-DirListing-item", has_text="a log.txt")
+    item.click(button="right")
+    page.locator(".lm-Menu-itemLabel", has_text="Tail in a Console").click()
+    until(page, lambda: page.locator(".jp-BridgeConsole-line:visible").count() > 0)
+    name = "file:a log.txt"
+    until(page, lambda: "first" in text_of(page, name))
+    with file.open("a") as log:
+        log.write("second\n")
+    until(page, lambda: "first\nsecond" in text_of(page, name))
+
+
+def test_what_a_console_says_is_never_markup(page: Page, lab: Server) -> None:
+    """Titles, names and last lines that look like HTML are text."""
+    name = terminal(lab)
+    evil = "<img src=x onerror=document.title='pwned'>"
+    ask(
+        lab,
+        "POST",
+        "run",
+        {"console": name, "queue": True, "command": f"printf '%s\\n' \"{evil}\""},
+    )
+    open_panel(page)
+    row = page.locator("#jupyter-bridge-consoles .jp-Bridge-row", has_text=name).first
+    expect(row).to_be_visible()
+    show(page, name)
+    until(page, lambda: "<img src=x" in text_of(page, name))
+    assert page.locator("#jupyter-bridge-consoles img").count() == 0
+    assert "pwned" not in page.title()
+    ask(lab, "DELETE", f"consoles/{name}?purge=1")
+
+
+@pytest.fixture
+def mortal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], Server]]:
+    """`mortal()` starts a server with JupyterLab; called again it starts it on the same port."""
+    folder = tmp_path_factory.mktemp("mortal")
+    servers: list[Server] = []
+
+    def start() -> Server:
+        port = int(servers[0].url.rsplit(":", 1)[1].rstrip("/")) if servers else 0
+        env = {"JUPYTER_TOKEN": servers[0].token} if servers else {}
+        servers.append(start_server(folder, *LAB, env=env, port=port))
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        server.stop()
+
+
+def test_a_server_is_killed_under_an_open_console(
+    browser: Browser, mortal: Callable[[], Server]
+) -> None:
+    """The view mends its line, and holds what the journal holds, once."""
+    server = mortal()
+    page = browser.new_page()
+    open_lab(page, server)
+    file = server.root / "log.txt"
+    file.write_text("".join(f"line {number}.\n" for number in range(1, 501)))
+    show(page, "file:log.txt", "watch")
+    until(page, lambda: "line 500." in text_of(page, "file:log.txt"))
+    os.kill(server.process.pid, signal.SIGKILL)
+    server.process.wait()
+    expect(page.locator(".jp-BridgeConsole-line")).to_contain_text("being mended")
+    with file.open("a") as log:
+        log.writelines(f"line {number}.\n" for number in range(501, 1001))
+    mortal()
+    until(page, lambda: "line 1000." in text_of(page, "file:log.txt"))
+    numbers = re.findall(r"line (\d+)\.$", text_of(page, "file:log.txt"), re.M)
+    assert [int(number) for number in numbers] == list(range(int(numbers[0]), 1001))
+    page.close()
+
+
+def test_a_view_is_there_again_after_a_reload(page: Page, lab: Server) -> None:
+    """The layout is restored with its consoles, which go on."""
+    name = terminal(lab)
+    show(page, name)
+    press(page, "echo before-$((1+1))\n")
+    until(page, lambda: "before-2" in text_of(page, name))
+    page.wait_for_timeout(1500)  # JupyterLab saves its layout a second after a change
+    open_lab(page, lab, "lab")
+    page.wait_for_selector(".jp-BridgeConsole-line:visible")
+    until(page, lambda: "before-2" in text_of(page, name))
+    ask(lab, "DELETE", f"consoles/{name}?purge=1")

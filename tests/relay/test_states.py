@@ -1,0 +1,145 @@
+"""What kernels are doing: shown in their models, told as events over the host's own websocket."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import time
+from collections.abc import Callable
+from datetime import datetime, timezone
+from typing import Any
+
+from .driving import PATIENCE, Bridge, Message, eventually, is_status, is_type, tells, told
+
+
+async def start(bridge: Bridge) -> str:
+    """A kernel as JupyterLab starts one: the bridge has no relay for it."""
+    answer = await bridge.post("/api/kernels", {"name": "python3"}, host=True)
+    assert answer.status == 201
+    return str(answer.json["id"])
+
+
+def status(state: str, request: str) -> Callable[[Message], bool]:
+    """That what was asked has begun, or is over."""
+    return lambda message: (
+        is_status(message, state) and message["parent_header"]["msg_id"] == request
+    )
+
+
+async def show(bridge: Bridge, kernel_id: str) -> Any:
+    """The kernel's model, alike in the list and alone."""
+    one = (await bridge.get(f"/kernels/{kernel_id}")).json
+    listed = [k for k in (await bridge.get("/kernels")).json if k["id"] == kernel_id]
+    assert listed
+    return one
+
+
+async def test_executing(bridge: Bridge, kernel: str) -> None:
+    """A busy kernel shows since when and the first 200 characters of the code; an idle one not."""
+    code = "import time; time.sleep(600)  # " + "ü" * 1000
+    async with bridge.seat(kernel) as seat:
+        before = datetime.now(timezone.utc)
+        request = await seat.execute(code)
+        await seat.until(is_type("execute_input"))
+        model = await show(bridge, kernel)
+        assert model["execution_state"] == "busy"
+        assert model["executing"]["code"] == code[:200]
+        since = datetime.fromisoformat(model["executing"]["since"].replace("Z", "+00:00"))
+        assert -0.01 < (since - before).total_seconds() < PATIENCE
+        await bridge.post(f"/interrupt/{kernel}", {})
+        await seat.until(status("idle", request))
+        await eventually(lambda: _is_idle(bridge, kernel))
+        assert "executing" not in await show(bridge, kernel)
+
+
+async def _is_idle(bridge: Bridge, kernel: str) -> bool:
+    return bool((await show(bridge, kernel))["execution_state"] == "idle")
+
+
+async def test_busy_without_code(bridge: Bridge, kernel: str) -> None:
+    """What is silent, or not code at all, is not said; nor the code that ran before it."""
+    await bridge.execute(kernel, "'before'")
+    async with bridge.seat(kernel) as seat:
+        request = await seat.execute("import time; time.sleep(600)", silent=True)
+        await seat.until(status("busy", request))
+        await eventually(lambda: _is_busy(bridge, kernel))
+        executing = (await show(bridge, kernel))["executing"]
+        assert executing.keys() == {"since"}
+        await bridge.post(f"/interrupt/{kernel}", {})
+        await seat.until(status("idle", request))
+
+
+async def _is_busy(bridge: Bridge, kernel: str) -> bool:
+    return bool((await show(bridge, kernel))["execution_state"] == "busy")
+
+
+async def test_a_kernel_of_the_host_is_told_of(bridge: Bridge) -> None:
+    """A kernel that the bridge has nothing to do with: its start, its work, its end."""
+    async with told(bridge, "kernel_state") as heard:
+        kernel_id = await start(bridge)
+        await tells(heard, kernel_id=kernel_id, state="starting")
+        url = bridge.url(f"/api/kernels/{kernel_id}/channels", host=True)
+        async with bridge.session.ws_connect(url, headers=bridge.headers) as socket:
+            await tells(heard, kernel_id=kernel_id, state="idle")
+            header = {"msg_id": "1", "msg_type": "execute_request", "session": "s"}
+            header |= {"username": "", "date": "2026-01-01T00:00:00Z", "version": "5.3"}
+            content = {"code": "import time; time.sleep(1)", "silent": False}
+            await socket.send_json(
+                {
+                    "channel": "shell",
+                    "header": header,
+                    "parent_header": {},
+                    "metadata": {},
+                    "content": content,
+                }
+            )
+            await tells(heard, kernel_id=kernel_id, state="busy")
+            executing = (await show(bridge, kernel_id))["executing"]
+            assert executing.keys() == {"since"}
+            assert (await show(bridge, kernel_id))["relay"]["last_seq"] == 0
+            await tells(heard, kernel_id=kernel_id, state="idle")
+        answer = await bridge.delete(f"/api/kernels/{kernel_id}", host=True)
+        assert answer.status == 204
+        event = await tells(heard, kernel_id=kernel_id, state="gone")
+        assert event.keys() >= {"schema_id", "kernel_id", "state"}
+
+
+async def test_clients_and_restarts_are_told(bridge: Bridge) -> None:
+    """Seats that come and go are `clients`; a restart, asked for or not, is `restarting`."""
+    kernel_id = await bridge.spawn()
+    async with told(bridge, "kernel_state") as heard:
+        async with bridge.seat(kernel_id):
+            await tells(heard, kernel_id=kernel_id, state="clients")
+            assert (await show(bridge, kernel_id))["relay"]["clients"] == 1
+        await tells(heard, kernel_id=kernel_id, state="clients")
+        restarting = asyncio.ensure_future(bridge.post(f"/restart/{kernel_id}", {}))
+        await tells(heard, kernel_id=kernel_id, state="restarting")
+        assert (await restarting).status == 200
+        await tells(heard, kernel_id=kernel_id, state="idle")
+        answer = await bridge.execute(kernel_id, "import os; print(os.getpid())")
+        os.kill(int(answer["outputs"][0]["text"]), signal.SIGKILL)
+        await tells(heard, kernel_id=kernel_id, state="restarting")
+        await tells(heard, kernel_id=kernel_id, state="idle")
+        await bridge.delete(f"/shutdown/{kernel_id}")
+        await tells(heard, kernel_id=kernel_id, state="gone")
+
+
+async def test_a_flood_is_coalesced(bridge: Bridge, kernel: str) -> None:
+    """200 executions in a row are told at most four times a second, and idle at the end."""
+    async with told(bridge, "kernel_state") as heard, bridge.seat(kernel) as seat:
+        began = time.monotonic()
+        for number in range(200):
+            last = await seat.execute(str(number))
+        await seat.until(status("idle", last))
+        seconds = time.monotonic() - began
+        await asyncio.sleep(1)
+        states = [event["state"] for event in _drain(heard) if event["kernel_id"] == kernel]
+    # At once for the first, and one in each quarter of a second; the last one after the end.
+    assert 1 <= len(states) <= 3 + 4 * (seconds + 1)
+    assert [state for state in states if state != "clients"][-1] == "idle"
+    await eventually(lambda: _is_idle(bridge, kernel))
+
+
+def _drain(heard: asyncio.Queue[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [heard.get_nowait() for _ in range(heard.qsize())]
