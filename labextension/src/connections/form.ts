@@ -26,14 +26,7 @@ export interface Schema {
 
 /** `lines` is a list of texts, one a line; `json` whatever has no better field. */
 export type Input =
-  | 'text'
-  | 'secret'
-  | 'integer'
-  | 'number'
-  | 'boolean'
-  | 'choice'
-  | 'lines'
-  | 'json';
+  'text' | 'secret' | 'integer' | 'number' | 'boolean' | 'choice' | 'lines' | 'json';
 
 export interface Field {
   name: string;

@@ -51,6 +51,11 @@ export class ConnectionsModel extends Model {
     return (this._kinds ??= await this.client.kinds());
   }
 
+  /** What a person calls a kind. */
+  titleOf(kind: string): string {
+    return this._kinds?.find(one => one.kind === kind)?.title ?? kind;
+  }
+
   /** What an answer says anyway. */
   take(listing: Listing): void {
     this.connections = [...listing.connections].sort((one, other) =>

@@ -37,7 +37,9 @@ describe('the tree', () => {
     dataset: async () => dataset
   } as unknown as Connections;
   const lines = (tree: Tree) =>
-    tree.entries([conn], 'nothing', 'wait').map(one => `${one.level} ${one.note ?? one.item?.name}`);
+    tree
+      .entries([conn], 'nothing', 'wait')
+      .map(one => `${one.level} ${one.note ?? one.item?.name}`);
 
   test('asks for a branch once, when it is first opened', async () => {
     const tree = new Tree(client);
