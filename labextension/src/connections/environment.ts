@@ -30,10 +30,10 @@ export function addEnvironment(
       }
       const path = contents.localPath(notebook.context.path);
       const saving = save(server, kernel.id, path);
-      Notification.promise<string[]>(saving, {
+      Notification.promise(saving, {
         pending: { message: trans.__('Asking the kernel what it runs on…') },
         success: {
-          message: (saved: string[]) => trans.__('Saved %1.', saved.join(', ')),
+          message: saved => trans.__('Saved %1.', (saved as string[]).join(', ')),
           options: { autoClose: 5000 }
         },
         error: { message: problem => Problem.caught(problem).message }
