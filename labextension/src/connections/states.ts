@@ -34,12 +34,19 @@ export function sentenceOf(connection: Connection, trans: TranslationBundle): st
     case 'unreachable':
       return trans.__('Out of reach; it is tried again by itself.') + why;
     case 'forbidden':
-      return trans.__('Not let in: log in anew.') + why;
+      return reason
+        ? trans.__('%1. Log in anew.', bare(reason))
+        : trans.__('Not let in; log in anew.');
     case 'failed':
       return trans.__('Failed; a new login may help.') + why;
     default:
       return `${state}.${why}`;
   }
+}
+
+/** A sentence without its full stop. */
+function bare(sentence: string): string {
+  return sentence.replace(/\.$/, '');
 }
 
 /** Where secrets are kept, in words; `vault` is what the server says. */

@@ -1,7 +1,7 @@
 import { Connection, Connections, Item } from './client';
 import { foldersOf, Tree } from './tree';
 
-const conn = { name: 'bis', can: ['browse'] } as unknown as Connection;
+const conn = { name: 'bis', state: 'connected', can: ['browse'] } as unknown as Connection;
 const dataset = {
   permId: 'P1',
   files: [

@@ -40,7 +40,7 @@ export class Tree extends Model {
     const found: Entry[] = [];
     connections.forEach((conn, at) => {
       const key = keyOf(conn.name);
-      const canOpen = conn.can.includes('browse');
+      const canOpen = conn.state === 'connected' && conn.can.includes('browse');
       const isOpen = canOpen ? this.isOpen(key) : undefined;
       const place = { position: at + 1, siblings: connections.length };
       found.push({ key, level: 1, conn, isOpen, ...place });
