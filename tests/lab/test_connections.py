@@ -46,7 +46,7 @@ def test_a_folder_is_added_by_its_form(panel: Page, lab: Server) -> None:
     """The form is the kind's schema; an error stands at its field, and a good folder is browsed."""
     (lab.root / "shelf/deep").mkdir(parents=True)
     (lab.root / "shelf/deep/a.txt").write_text("hello")
-    add_connection(panel, "shelf", "Folder", {"Folder": "\0"}, submit=False)
+    add_connection(panel, "shelf", "Folder", {}, submit=False)
     dialog = panel.get_by_role("dialog")
     expect(dialog.locator("input[type=password]")).to_have_count(0)
     dialog.get_by_role("textbox", name="Folder").fill("")
@@ -135,7 +135,7 @@ def test_hostile_names_are_inert(panel: Page, lab: Server) -> None:
 
 
 def test_forgetting_asks_first(panel: Page, lab: Server) -> None:
-    """A connection is forgotten after a yes, and another page's list follows by the event."""
+    """A connection is forgotten after a yes, and one that was added elsewhere is shown by the event."""
     (lab.root / "brief").mkdir(exist_ok=True)
     with httpx.Client(base_url=f"{lab.url}bridge/", headers=lab.headers) as client:
         client.post("conns", json={"name": "brief", "url": "brief"}).raise_for_status()
