@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import json
+import urllib.error
+import urllib.request
+from typing import Any
 
-import httpx
 from playwright.sync_api import Locator, Page
 
 from ..conftest import Server
@@ -48,11 +51,20 @@ def add_connection(
         dialog.get_by_role("button", name="Add", exact=True).click()
 
 
+def ask(lab: Server, method: str, path: str, body: Any = None) -> Any:
+    """The JSON of the server's answer; urllib's HTTPError where it is no success."""
+    data = None if body is None else json.dumps(body).encode()
+    headers = {**lab.headers, "Content-Type": "application/json"}
+    request = urllib.request.Request(f"{lab.url}{path}", data, headers, method=method)
+    with urllib.request.urlopen(request, timeout=60) as answer:
+        text = answer.read()
+    return json.loads(text) if text else None
+
+
 def forget_all(lab: Server) -> None:
     """No connection is left, no transfer runs."""
-    with httpx.Client(base_url=f"{lab.url}bridge/", headers=lab.headers, timeout=60) as client:
-        for one in client.get("transfers").json():
-            with contextlib.suppress(httpx.HTTPError):
-                client.delete(f"transfers/{one['transfer']}")
-        for one in client.get("conns").json()["connections"]:
-            client.delete(f"conn/{one['name']}").raise_for_status()
+    for one in ask(lab, "GET", "bridge/transfers"):
+        with contextlib.suppress(urllib.error.HTTPError):
+            ask(lab, "DELETE", f"bridge/transfers/{one['transfer']}")
+    for one in ask(lab, "GET", "bridge/conns")["connections"]:
+        ask(lab, "DELETE", f"bridge/conn/{one['name']}")

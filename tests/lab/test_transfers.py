@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import httpx
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from ..conftest import Server
 from ..openbis.simulator import Simulator
 from .browsing import PATIENCE, open_lab
-from .connecting import add_connection, forget_all, open_connections, row
+from .connecting import add_connection, ask, forget_all, open_connections, row
 
 expect.set_options(timeout=PATIENCE)
-# With half a second for each answer this takes longer than the test looks at it.
-SLOW, LARGE = 0.5, 96 << 20
+# Half a second for each of so many files takes longer than the test looks at it.
+SLOW, FILES = 0.5, {f"{number}.bin": bytes(64 << 10) for number in range(400)}
 OBJECT = "/LAB/PROJECT/S1"
 
 
@@ -60,11 +58,11 @@ def beside(page: Page) -> None:
     """Put the panel to the right, so that the file browser is seen beside it."""
     page.locator(".jp-SideBar [data-id='jupyter-bridge']").click(button="right")
     page.get_by_role("menuitem", name="Switch Sidebar Side").click()
-    page.evaluate("document.querySelector('[data-id=filebrowser]').click()")
-    if not page.locator("#filebrowser").is_visible():
-        page.locator(".jp-SideBar [data-id='filebrowser']").click()
-    expect(page.locator("#filebrowser")).to_be_visible()
-    expect(page.locator("#jupyter-bridge-connections")).to_be_visible()
+    # The one is shown at the right, the other at the left, whatever was open before.
+    for name in ("filebrowser", "jupyter-bridge"):
+        if not page.locator(f"#{name}").is_visible():
+            page.locator(f".jp-SideBar [data-id='{name}']").click()
+        expect(page.locator(f"#{name}")).to_be_visible()
 
 
 def drag(page: Page, what: Locator, where: Locator) -> None:
@@ -83,13 +81,14 @@ def test_a_download_is_paused_resumed_and_cancelled(
     panel: Page, lab: Server, openbis: Simulator
 ) -> None:
     """Its bar shows how far it is; it survives a reload, stops, goes on, ends, and is cleared."""
-    made = openbis.store.add({"big.bin": os.urandom(LARGE)}, sample=OBJECT)
+    openbis.knobs.api = "3.5"  # which sends one file after the other
+    made = openbis.store.add(FILES, sample=OBJECT)
     open_object(panel, openbis)
     openbis.knobs.latency = SLOW
     row(panel, made.perm_id).hover()
     row(panel, made.perm_id).get_by_role("button", name="Download to the folder").click()
     bar = line(panel, made.perm_id).get_by_role("progressbar")
-    expect(line(panel, made.perm_id)).to_contain_text("of 96 MiB")
+    expect(line(panel, made.perm_id)).to_contain_text("of 25 MiB")
     assert bar.get_attribute("aria-valuemax") == "100"
     panel.reload()
     open_lab(panel, lab)
@@ -100,15 +99,14 @@ def test_a_download_is_paused_resumed_and_cancelled(
     assert not (lab.root / made.perm_id).exists()
     openbis.knobs.latency = 0.0
     one.get_by_role("button", name="Resume").click()
-    expect(one).to_contain_text("Done · 96 MiB")
-    assert (lab.root / made.perm_id / "original/big.bin").stat().st_size == LARGE
+    expect(one).to_contain_text("Done · 25 MiB")
+    assert len(list((lab.root / made.perm_id / "original").iterdir())) == len(FILES)
     panel.get_by_role("button", name="Clear ended transfers").click()
     expect(one).to_have_count(0)
-    second = openbis.store.add({"big.bin": os.urandom(LARGE)}, sample=OBJECT)
+    second = openbis.store.add(FILES, sample=OBJECT)
     openbis.knobs.latency = SLOW
-    with httpx.Client(base_url=f"{lab.url}bridge/", headers=lab.headers, timeout=60) as client:
-        wanted = {"connection": "bis", "direction": "download", "permId": second.perm_id}
-        client.post("transfers", json=wanted).raise_for_status()
+    wanted = {"connection": "bis", "direction": "download", "permId": second.perm_id}
+    ask(lab, "POST", "bridge/transfers", wanted)
     another = line(panel, second.perm_id)
     another.get_by_role("button", name="Cancel").click()
     expect(another).to_contain_text("Cancelled")

@@ -89,13 +89,13 @@ function takeDrops(
     const target = isLeaving ? null : targetOf(event);
     if (event.type === 'lm-drop') {
       mark(null);
-      event.dropAction = target ? 'copy' : 'none';
+      event.dropAction = target ? event.proposedAction : 'none';
       if (target) {
         take(event.mimeData.getData(mime), event, target);
       }
     } else {
       mark(event.type === 'lm-dragleave' ? null : target);
-      event.dropAction = target ? 'copy' : 'none';
+      event.dropAction = target ? event.proposedAction : 'none';
     }
   };
   const names = ['lm-dragenter', 'lm-dragover', 'lm-dragleave', 'lm-drop'];
