@@ -2,26 +2,28 @@
 import { JupyterFrontEnd, JupyterFrontEndPlugin } from '@jupyterlab/application';
 import { IStatusBar } from '@jupyterlab/statusbar';
 import { ReactWidget } from '@jupyterlab/ui-components';
+import { Message } from '@lumino/messaging';
 import { DOMAIN, IBridge } from './tokens';
 
-/** The item: empty, and hidden, as long as there is nothing to tell. */
+/** The item: empty as long as there is nothing to tell. */
 class StatusItem extends ReactWidget {
   constructor(private bridge: IBridge) {
     super();
     this.addClass('jp-BridgeStatus');
-    const look = () => this.update();
     bridge.events.turned.connect((_, connected) => {
       this.isLost = !connected;
-      look();
+      this.update();
     });
-    bridge.events.on(['transfer_state'], ({ data }) => {
-      if (data.state === 'running' || data.state === 'queued') {
-        this.running.add(data.transfer);
-      } else {
-        this.running.delete(data.transfer);
-      }
-      look();
-    });
+    bridge.events.on(['transfer_state'], () => this.update());
+  }
+
+  protected override onUpdateRequest(message: Message): void {
+    const { transfers } = this.bridge;
+    if (transfers && !this.isWatching) {
+      this.isWatching = true;
+      transfers.changed.connect(() => this.update());
+    }
+    super.onUpdateRequest(message);
   }
 
   protected override render(): JSX.Element | null {
@@ -43,12 +45,13 @@ class StatusItem extends ReactWidget {
     if (this.isLost) {
       return trans.__('Bridge: connection lost');
     }
-    const count = this.running.size;
-    return count ? trans._n('%1 transfer', '%1 transfers', count) : '';
+    const { active, done, total } = this.bridge.transfers ?? { active: 0, done: 0, total: 0 };
+    const share = total ? ` ${Math.floor((100 * done) / total)} %` : '';
+    return active ? trans._n('%1 transfer', '%1 transfers', active) + share : '';
   }
 
   private isLost = false;
-  private running = new Set<string>();
+  private isWatching = false;
 }
 
 export const status: JupyterFrontEndPlugin<void> = {
