@@ -51,13 +51,14 @@ def open_object(page: Page, openbis: Simulator) -> None:
 
 
 def line(page: Page, name: str) -> Locator:
-    return page.locator(".jp-Bridge-transfer").filter(has_text=name)
+    return page.locator(".jp-Bridge-transfer").filter(has_text=name).first
 
 
 def beside(page: Page) -> None:
     """Put the panel to the right, so that the file browser is seen beside it."""
     page.locator(".jp-SideBar [data-id='jupyter-bridge']").click(button="right")
     page.get_by_role("menuitem", name="Switch Sidebar Side").click()
+    expect(page.locator(".jp-SideBar.jp-mod-right [data-id='jupyter-bridge']")).to_be_visible()
     # The one is shown at the right, the other at the left, whatever was open before.
     for name in ("filebrowser", "jupyter-bridge"):
         if not page.locator(f"#{name}").is_visible():
@@ -102,7 +103,7 @@ def test_a_download_is_paused_resumed_and_cancelled(
     expect(one).to_contain_text("Done · 25 MiB")
     assert len(list((lab.root / made.perm_id / "original").iterdir())) == len(FILES)
     panel.get_by_role("button", name="Clear ended transfers").click()
-    expect(one).to_have_count(0)
+    expect(panel.locator(".jp-Bridge-transfer")).to_have_count(0)
     second = openbis.store.add(FILES, sample=OBJECT)
     openbis.knobs.latency = SLOW
     wanted = {"connection": "bis", "direction": "download", "permId": second.perm_id}
