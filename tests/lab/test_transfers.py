@@ -17,6 +17,7 @@ from .connecting import add_connection, ask, forget_all, open_connections, row
 expect.set_options(timeout=PATIENCE)
 # Half a second for each of so many files takes longer than the test looks at it.
 SLOW, FILES = 0.5, {f"{number}.bin": bytes(64 << 10) for number in range(400)}
+RIGHT = ".jp-SideBar.jp-mod-right [data-id='jupyter-bridge']"
 OBJECT = "/LAB/PROJECT/S1"
 
 
@@ -31,6 +32,9 @@ def panel(page: Page, lab: Server) -> Iterator[Page]:
     forget_all(lab)
     open_connections(page)
     yield page
+    if page.locator(RIGHT).is_visible():
+        switch_side(page)  # JupyterLab remembers it on the server
+        expect(page.locator(RIGHT)).to_have_count(0)
     forget_all(lab)
 
 
@@ -51,13 +55,19 @@ def open_object(page: Page, openbis: Simulator) -> None:
 
 
 def line(page: Page, name: str) -> Locator:
-    return page.locator(".jp-Bridge-transfer").filter(has_text=name)
+    return page.locator(".jp-Bridge-transfer").filter(has_text=name).first
+
+
+def switch_side(page: Page) -> None:
+    page.locator(".jp-SideBar [data-id='jupyter-bridge']").click(button="right")
+    page.get_by_role("menuitem", name="Switch Sidebar Side").click()
 
 
 def beside(page: Page) -> None:
     """Put the panel to the right, so that the file browser is seen beside it."""
-    page.locator(".jp-SideBar [data-id='jupyter-bridge']").click(button="right")
-    page.get_by_role("menuitem", name="Switch Sidebar Side").click()
+    if not page.locator(RIGHT).is_visible():
+        switch_side(page)
+    expect(page.locator(RIGHT)).to_be_visible()
     # The one is shown at the right, the other at the left, whatever was open before.
     for name in ("filebrowser", "jupyter-bridge"):
         if not page.locator(f"#{name}").is_visible():
@@ -102,7 +112,7 @@ def test_a_download_is_paused_resumed_and_cancelled(
     expect(one).to_contain_text("Done · 25 MiB")
     assert len(list((lab.root / made.perm_id / "original").iterdir())) == len(FILES)
     panel.get_by_role("button", name="Clear ended transfers").click()
-    expect(one).to_have_count(0)
+    expect(panel.locator(".jp-Bridge-transfer")).to_have_count(0)
     second = openbis.store.add(FILES, sample=OBJECT)
     openbis.knobs.latency = SLOW
     wanted = {"connection": "bis", "direction": "download", "permId": second.perm_id}
@@ -124,6 +134,7 @@ def test_a_data_set_is_dragged_to_the_file_browser(
     folder = panel.locator(".jp-DirListing-item", has_text="landing")
     expect(folder).to_be_visible()
     drag(panel, row(panel, made.perm_id), folder)
+    until((lab.root / "landing" / made.perm_id).exists)
     expect(line(panel, made.perm_id)).to_contain_text("Done")
     assert (lab.root / "landing" / made.perm_id / "original/a.txt").read_bytes() == b"hello"
 

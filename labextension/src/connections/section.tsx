@@ -88,7 +88,10 @@ export async function section(ground: Ground, around: Around): Promise<Widget> {
   }
   MessageLoop.installMessageHook(widget, (_, message) => {
     if (['after-show', 'after-attach', 'after-hide', 'before-detach'].includes(message.type)) {
-      transfers.isShown = widget.isVisible && message.type !== 'before-detach';
+      // The widget itself hears of it after this hook.
+      queueMicrotask(() => {
+        transfers.isShown = widget.isVisible;
+      });
     }
     return true;
   });
