@@ -11,10 +11,13 @@ import { Beginning, Consoles } from './client';
 /** How long to wait before a broken line is tried again, milliseconds: at first, and at most. */
 const FIRST_PAUSE = 250;
 const LONGEST_PAUSE = 10_000;
-/** Refusals come as a frame and this close code and more; they are not tried again. */
+/** Refusals come with 4000 and their HTTP status; those that pass are tried again. */
 const REFUSED = 4400;
+const PASSING = [4503, 4504];
+/** What is typed while the line is being opened is sent then; more than this is not, bytes. */
+const MOST_TYPED = 64 * 1024;
 
-export type LineState = 'connecting' | 'open' | 'resting' | 'broken' | 'ended';
+export type LineState = 'connecting' | 'open' | 'resting' | 'broken' | 'refused' | 'ended';
 
 export class ConsoleLine implements IDisposable {
   constructor(
@@ -85,6 +88,7 @@ export class ConsoleLine implements IDisposable {
   /** Take part in another way. */
   changeMode(mode: Mode): void {
     this._mode = mode;
+    this.typed = [];
     if (this._state !== 'ended') {
       this.hangUp();
       this.open();
@@ -99,9 +103,25 @@ export class ConsoleLine implements IDisposable {
     }
   }
 
-  /** Type; whether it could be sent. */
-  type(data: Uint8Array): boolean {
-    return this.send(inputFrame(data));
+  /** Type: now, or as soon as the line stands. What is typed while it is broken is not sent. */
+  type(data: Uint8Array): void {
+    if (!this.send(inputFrame(data)) && ['connecting', 'resting'].includes(this._state)) {
+      const waiting = this.typed.reduce((sum, piece) => sum + piece.length, data.length);
+      if (waiting <= MOST_TYPED) {
+        this.typed.push(data);
+      }
+      this.open();
+    }
+  }
+
+  /**
+   * How the server has seated us: who was stolen from comes back as a watcher, and who has stolen
+   * does not steal again when the line is mended.
+   */
+  settle(mode: Mode | undefined): void {
+    if (mode === 'watch' || (mode && this._mode === 'steal')) {
+      this._mode = mode === 'watch' ? 'watch' : 'join';
+    }
   }
 
   resize(rows: number, cols: number): void {
@@ -129,6 +149,9 @@ export class ConsoleLine implements IDisposable {
       this.turn('open');
       if (this._size) {
         this.resize(...this._size);
+      }
+      for (const data of this.typed.splice(0)) {
+        this.send(inputFrame(data));
       }
     };
     socket.onmessage = message => {
@@ -172,7 +195,8 @@ export class ConsoleLine implements IDisposable {
         this._epoch = console.epoch;
         this.beginning = { offset: console.first_offset, epoch: console.epoch };
         this._replaced.emit();
-      } else if (code >= REFUSED) {
+      } else if (code >= REFUSED && !PASSING.includes(code)) {
+        this.turn('refused');
         return;
       }
     } catch (error) {
@@ -180,6 +204,7 @@ export class ConsoleLine implements IDisposable {
       if (problem.status === 404 || problem.status === 403) {
         const { code: word, message } = problem;
         this._frame.emit({ type: 'trouble', offset: 0, problem: { error: word, message } });
+        this.turn('refused');
         return;
       }
     }
@@ -203,6 +228,7 @@ export class ConsoleLine implements IDisposable {
     }
   }
 
+  private typed: Uint8Array[] = [];
   private _socket: WebSocket | null = null;
   private _state: LineState = 'connecting';
   private _epoch = '';

@@ -105,23 +105,32 @@ export class ConsoleModel extends Model {
     this.change();
   }
 
-  /** Type; a watcher's keys go nowhere, and who reads the past comes back first. */
+  /**
+   * Type; a watcher's keys go nowhere, and who reads the past comes back first. What a terminal
+   * answers to questions in the past that is being written to it is nobody's input.
+   */
   type(data: Uint8Array): void {
+    if (this.isLoading || this.mode === 'watch') {
+      return;
+    }
     if (this.past) {
       void this.goLive();
     }
-    if (this.mode !== 'watch') {
-      this.line.type(data);
-    }
+    this.line.type(data);
   }
 
   // -- the past ----------------------------------------------------------------------------------
 
   /** Show the end of the journal, and follow it. */
   async goLive(): Promise<void> {
+    if (this.isLoading) {
+      this.isLiveWanted = true; // what is being written to the screen goes first
+      return;
+    }
     this.past = null;
     this.isFollowing = true;
     this.isFresh = true;
+    this.isCrowded = false;
     this.line.restart({ lines: SCREENS * this.screen.term.rows });
     this.change();
   }
@@ -189,6 +198,8 @@ export class ConsoleModel extends Model {
     known = 0
   ): Promise<void> {
     this.isFollowing = false;
+    this.isFresh = false;
+    this.isCrowded = false;
     this.past = { start: window.start, end: window.end };
     this.screen.reset(window.start);
     await this.screen.write(window.start, window.data.subarray(0, known));
@@ -209,6 +220,10 @@ export class ConsoleModel extends Model {
       await this.try(doing);
       this.isLoading = false;
       this.change();
+      if (this.isLiveWanted) {
+        this.isLiveWanted = false;
+        await this.goLive();
+      }
     }
   }
 
@@ -253,6 +268,7 @@ export class ConsoleModel extends Model {
         break;
       case 'viewers':
         this.viewers = frame.viewers;
+        this.line.settle(frame.viewers.find(viewer => viewer.you)?.mode);
         break;
       case 'exit':
         this.exit = frame.exit;
@@ -273,7 +289,7 @@ export class ConsoleModel extends Model {
       if (this.isFollowing && !this.screen.isAtBottom) {
         this.screen.term.scrollToBottom();
       }
-      if (this.isCrowded && this.screen.pending < LOW && !this.isDisposed) {
+      if (this.isCrowded && this.screen.pending < LOW && !this.past && !this.isDisposed) {
         this.isCrowded = false;
         this.line.open();
       }
@@ -305,5 +321,6 @@ export class ConsoleModel extends Model {
 
   /** Whether the next output is the first of a screen. */
   private isFresh = true;
+  private isLiveWanted = false;
   private isCrowded = false;
 }

@@ -193,6 +193,6 @@ function outcome(run: PageRun, trans: TranslationBundle): string {
 
 /** The same, typed into a shell. */
 export function asCommand(command: string, console?: string): string {
-  const quoted = `'${command.replace(/'/g, `'\\''`)}'`;
-  return `jupyter bridge run ${console ? `-c ${console} ` : ''}-- ${quoted}`;
+  const quoted = (text: string) => `'${text.replace(/'/g, `'\\''`)}'`;
+  return `jupyter bridge run ${console ? `-c ${quoted(console)} ` : ''}-- ${quoted(command)}`;
 }

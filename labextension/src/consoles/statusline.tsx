@@ -52,6 +52,8 @@ export function standing(model: ConsoleModel, trans: TranslationBundle): string 
   switch (model.state) {
     case 'broken':
       return trans.__('The line is broken; it is being mended, and nothing is lost.');
+    case 'refused':
+      return trans.__('The server does not let you in.');
     case 'connecting':
       return trans.__('Connecting…');
     case 'resting':
