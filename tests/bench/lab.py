@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import argparse
 import gzip
+import json
 import statistics
 import sys
 import tempfile
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -202,9 +204,126 @@ def own_milliseconds(profile: dict[str, Any]) -> float:
     return total / 1000
 
 
+# -- consoles ------------------------------------------------------------------------------------
+
+# Watches for tasks that hold the page up for longer than 50 ms, which is what a browser calls long.
+_WATCH = """() => {
+  window.longTasks = [];
+  new PerformanceObserver(list => {
+    for (const entry of list.getEntries()) window.longTasks.push(entry.duration);
+  }).observe({ entryTypes: ['longtask'] });
+}"""
+_HEAP = "() => performance.memory.usedJSHeapSize / 2 ** 20"
+STREAM_SECONDS = 15
+# Writes 20 MB a second, in lines of 80 bytes.
+_STREAM = (
+    "import os, time\n"
+    "line = b'x' * 78 + b'\\r\\n'\n"
+    "piece, start, sent = line * 2500, time.monotonic(), 0\n"
+    f"while time.monotonic() - start < {STREAM_SECONDS}:\n"
+    "    os.write(1, piece); sent += len(piece)\n"
+    "    time.sleep(max(0, sent / 20e6 - (time.monotonic() - start)))\n"
+)
+
+
+def measure_stream(browser: Browser, table: Table, sizes: Sizes) -> None:
+    """A page that shows a console saying 20 MB/s: its longest tasks, and its memory."""
+    with serving(*LAB) as server, shown(browser, server) as page:
+        (server.root / "stream.py").write_text(_STREAM)
+        name = str(ask(server, "POST", "consoles", {"name": "stream"})["name"])
+        open_console(page, name)
+        page.wait_for_timeout(3000)
+        page.evaluate(_WATCH)
+        before = page.evaluate(_HEAP)
+        command = f"{sys.executable} stream.py"
+        ask(server, "POST", "send/stream?newline=1", command.encode())
+        heap = []
+        for _ in range(STREAM_SECONDS * 2):
+            page.wait_for_timeout(500)
+            heap.append(page.evaluate(_HEAP))
+        page.wait_for_timeout(1000)
+        tasks = page.evaluate("() => window.longTasks")
+        said = ask(server, "GET", f"consoles/{name}")["end_offset"]
+    longest = max(tasks, default=0)
+    rate = said / STREAM_SECONDS / 1e6
+    what = "a console that says 20 MB/s: the page's longest task"
+    note = f"{sum(task >= 100 for task in tasks)} of 100 ms and more; it said {rate:.0f} MB/s"
+    table.add(Row(what, "ms", None, longest, 100, bridge_note=note))
+    what = "a console that says 20 MB/s: the page's memory grows by"
+    table.add(Row(what, "MiB", None, max(heap) - before, 64))
+
+
+# Resolves with the milliseconds from the command until the last line stands on the screen.
+_FIRST_SCREEN = """async ([name, last]) => {
+  const start = performance.now();
+  const widget = await jupyterapp.commands.execute('bridge:open-console', { name, mode: 'watch' });
+  const { term } = widget.content.model.screen;
+  for (;;) {
+    const { active } = term.buffer;
+    for (let row = Math.max(0, active.length - 60); row < active.length; row++) {
+      if (active.getLine(row)?.translateToString(true) === last) {
+        await new Promise(resolve => requestAnimationFrame(() => setTimeout(resolve)));
+        return performance.now() - start;
+      }
+    }
+    await new Promise(resolve => setTimeout(resolve, 1));
+  }
+}"""
+
+
+def measure_journal(browser: Browser, table: Table, sizes: Sizes) -> None:
+    """From the command until the last screen of a journal of 1 GB is painted."""
+    with tempfile.TemporaryDirectory() as folder:
+        archive = Archive(Path(folder), max_bytes=2 << 30, total_bytes=4 << 30)
+        about = {
+            "name": "big",
+            "kind": "terminal",
+            "title": "big",
+            "epoch": "big",
+            "started": "2026-01-01T00:00:00Z",
+            "ended": "2026-01-02T00:00:00Z",
+        }
+        _, journal = archive.create(about)
+        piece = b"".join(b"line %07d of the journal\r\n" % n for n in range(40_000))
+        while journal.end_offset < 1_000_000_000:
+            journal.append(piece)
+            journal.write_pending()
+        journal.append(b"the very last line\r\n")
+        archive.stop()
+        limits = [f"--BridgeApp.console_{what}bytes={4 << 30}" for what in ("", "total_")]
+        with serving(*LAB, *limits, f"--BridgeApp.console_dir={folder}") as server:
+            took = []
+            for _ in range(sizes.openings):
+                with shown(browser, server) as page:
+                    took.append(page.evaluate(_FIRST_SCREEN, ["big", "the very last line"]))
+    note = f"{min(took):.0f} to {max(took):.0f}, in a fresh page each time"
+    what = "opening a journal of 1 GB: first screen"
+    table.add(Row(what, "ms", None, statistics.median(took), 200, bridge_note=note))
+
+
+def open_console(page: Page, name: str) -> None:
+    page.evaluate(
+        "args => jupyterapp.commands.execute('bridge:open-console', args).then(() => 0)",
+        {"name": name, "mode": "join"},
+    )
+
+
+def ask(server: Server, method: str, path: str, body: Any = None) -> Any:
+    """The JSON that a route answers."""
+    data = body if isinstance(body, bytes | None) else json.dumps(body).encode()
+    request = urllib.request.Request(
+        f"{server.url}bridge/{path}", data, server.headers, method=method
+    )
+    with urllib.request.urlopen(request, timeout=60) as answer:
+        said = answer.read()
+    return json.loads(said) if said else None
+
+
 ROWS: dict[str, Callable[[Browser, Table, Sizes], None]] = {
     "panel": measure_panel,
     "start": measure_start,
+    "stream": measure_stream,
+    "journal": measure_journal,
 }
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 
-from playwright.sync_api import Browser, Page, Playwright
+from playwright.sync_api import Browser, Page, Playwright, expect
 
 from ..conftest import Server
 
@@ -13,6 +13,7 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 FLAGS = [
     *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
+    "--enable-precise-memory-info",
 ]
 # The options of a server with JupyterLab, which asks nobody outside.
 LAB = (
@@ -25,6 +26,7 @@ LAB = (
 )
 # JupyterLab takes 3 to 10 s to stand in a fresh browser; a loaded machine gets its time. ms.
 PATIENCE = 60_000
+expect.set_options(timeout=30_000)
 PANEL_TAB = ".jp-SideBar .lm-TabBar-tab[data-id='jupyter-bridge']"
 
 

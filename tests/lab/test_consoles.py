@@ -262,3 +262,40 @@ def test_a_view_is_there_again_after_a_reload(page: Page, lab: Server) -> None:
     page.wait_for_selector(".jp-BridgeConsole-line:visible")
     until(page, lambda: "before-2" in text_of(page, name))
     ask(lab, "DELETE", f"consoles/{name}?purge=1")
+
+
+def test_old_questions_are_not_answered_again(page: Page, lab: Server) -> None:
+    """A journal holds what programs asked the terminal; scrolling back types no answer."""
+    name = terminal(lab)
+    questions = r"printf '\033[6n\033[c\033[5n'; seq -f 'line %.0f.' 60000"
+    ask(lab, "POST", "run", {"console": name, "queue": True, "command": questions})
+    show(page, name)
+    until(page, lambda: "line 60000." in text_of(page, name))
+    before = journal(lab, name)
+    assert b"\x1b[6n" in before
+    page.get_by_role("button", name="First byte").click()
+    until(page, lambda: "line 1." in text_of(page, name))
+    page.wait_for_timeout(1000)
+    expect(page.locator(".jp-BridgeConsole-line")).to_contain_text("said before")
+    assert journal(lab, name) == before
+    press(page, "echo first-key-$((1+1))\n")
+    until(page, lambda: "first-key-2" in text_of(page, name))
+    assert b"echo first-key" in journal(lab, name)
+    ask(lab, "DELETE", f"consoles/{name}?purge=1")
+
+
+def test_a_console_is_downloaded(page: Page, lab: Server) -> None:
+    """The journal byte for byte, and the recording, as the routes give them."""
+    name = terminal(lab)
+    ask(lab, "POST", "run", {"console": name, "queue": True, "command": r"printf 'a\377b\n'"})
+    open_panel(page)
+    row = page.locator("#jupyter-bridge-consoles .jp-Bridge-row", has_text=name).first
+    for action, path in (
+        ("Download what it said", f"tail/{name}?offset=0&format=raw"),
+        ("Download the recording", f"recording/{name}"),
+    ):
+        with page.expect_download() as download:
+            row.click(button="right")
+            page.locator(".lm-Menu-itemLabel", has_text=action).click()
+        assert download.value.path().read_bytes() == ask(lab, "GET", path)
+    ask(lab, "DELETE", f"consoles/{name}?purge=1")

@@ -15,8 +15,7 @@ export class ConsolesModel extends Model {
     events: Events
   ) {
     super();
-    const soon = new Soon(() => this.refresh(), PAUSE);
-    this.disposables.add(soon);
+    this.disposables.add(this.soon);
     this.disposables.add(
       events.on(['console_state', 'connection_state'], ({ name, data }) => {
         if (name === 'console_state' && data.state === 'live' && this.has(data.console)) {
@@ -24,14 +23,14 @@ export class ConsolesModel extends Model {
         } else {
           this.isStale = true;
         }
-        soon.wish();
+        this.soon.wish();
       })
     );
     events.resumed.connect(() => {
       this.isStale = true;
-      soon.wish();
+      this.soon.wish();
     });
-    soon.wish();
+    this.soon.wish();
   }
 
   consoles: Console[] = [];
@@ -56,7 +55,16 @@ export class ConsolesModel extends Model {
     return this.consoles.some(one => one.name === name);
   }
 
+  protected override onLook(): void {
+    if (this.isSeen) {
+      this.soon.wish();
+    }
+  }
+
   private async refresh(): Promise<void> {
+    if (!this.isSeen || (!this.isStale && this.changedNames.size === 0)) {
+      return; // it is asked for when somebody looks again
+    }
     const names = [...this.changedNames];
     const all = this.isStale || names.length > FEW;
     this.changedNames.clear();
@@ -79,6 +87,7 @@ export class ConsolesModel extends Model {
 
   private changedNames = new Set<string>();
   private isStale = true;
+  private readonly soon = new Soon(() => this.refresh(), PAUSE);
 }
 
 /** Live ones first, the others with the newest first; by name among the live, so that none jumps. */

@@ -15,8 +15,7 @@ export class KernelsModel extends Model {
     events: Events
   ) {
     super();
-    const soon = new Soon(() => this.refresh(), PAUSE);
-    this.disposables.add(soon);
+    this.disposables.add(this.soon);
     this.disposables.add(
       events.on(['kernel_state'], ({ data }) => {
         if (data.state !== 'gone' && this.kernels.some(({ id }) => id === data.kernel_id)) {
@@ -24,14 +23,14 @@ export class KernelsModel extends Model {
         } else {
           this.isStale = true;
         }
-        soon.wish();
+        this.soon.wish();
       })
     );
     events.resumed.connect(() => {
       this.isStale = true;
-      soon.wish();
+      this.soon.wish();
     });
-    soon.wish();
+    this.soon.wish();
   }
 
   kernels: Kernel[] = [];
@@ -54,7 +53,16 @@ export class KernelsModel extends Model {
     this.change();
   }
 
+  protected override onLook(): void {
+    if (this.isSeen) {
+      this.soon.wish();
+    }
+  }
+
   private async refresh(): Promise<void> {
+    if (!this.isSeen || (!this.isStale && this.changedIds.size === 0)) {
+      return; // it is asked for when somebody looks again
+    }
     const ids = [...this.changedIds];
     const all = this.isStale || ids.length > FEW;
     this.changedIds.clear();
@@ -81,4 +89,5 @@ export class KernelsModel extends Model {
 
   private changedIds = new Set<string>();
   private isStale = true;
+  private readonly soon = new Soon(() => this.refresh(), PAUSE);
 }

@@ -129,8 +129,14 @@ export class MessagesModel extends Model {
   private changeSoon(): void {
     this.telling ??= setTimeout(() => {
       this.telling = undefined;
-      this.change();
+      if (this.isSeen) {
+        this.change();
+      }
     }, SHOW_EVERY);
+  }
+
+  protected override onLook(): void {
+    this.change();
   }
 
   private dial(): void {

@@ -9,6 +9,7 @@ import {
   ReactWidget,
   runIcon
 } from '@jupyterlab/ui-components';
+import { Message as LuminoMessage } from '@lumino/messaging';
 import { bytes, IconButton, ProblemLine } from '../ui/bits';
 import { List } from '../ui/list';
 import { useModel } from '../ui/model';
@@ -32,6 +33,16 @@ export class MessageView extends ReactWidget {
   override dispose(): void {
     this.model.dispose();
     super.dispose();
+  }
+
+  protected override onAfterShow(message: LuminoMessage): void {
+    super.onAfterShow(message);
+    this.model.look(true);
+  }
+
+  protected override onAfterHide(message: LuminoMessage): void {
+    super.onAfterHide(message);
+    this.model.look(false);
   }
 
   protected override render(): JSX.Element {

@@ -27,6 +27,22 @@ export abstract class Model implements IDisposable {
     }
   }
 
+  /** Whether somebody looks at it; out of sight it need not be kept true. */
+  get isSeen(): boolean {
+    return this._isSeen;
+  }
+
+  /** Somebody looks at it, or no longer does. */
+  look(seen: boolean): void {
+    if (seen !== this._isSeen) {
+      this._isSeen = seen;
+      this.onLook();
+    }
+  }
+
+  /** It has come into sight, or gone out of it. */
+  protected onLook(): void {}
+
   /** Tell that something has changed; once for all changes of one turn. */
   protected change(): void {
     if (!this._isTelling) {
@@ -64,6 +80,7 @@ export abstract class Model implements IDisposable {
   private _changed = new Signal<this, void>(this);
   private _problem: Problem | null = null;
   private _isTelling = false;
+  private _isSeen = true;
 }
 
 /** Show a model anew whenever it changes. */

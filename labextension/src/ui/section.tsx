@@ -1,6 +1,7 @@
 /** How a section of the panel is composed: a bar, what went wrong, and what there is. */
 import { TranslationBundle } from '@jupyterlab/translation';
 import { ReactWidget } from '@jupyterlab/ui-components';
+import { Message } from '@lumino/messaging';
 import { Widget } from '@lumino/widgets';
 import { ReactNode } from 'react';
 import { ProblemLine } from './bits';
@@ -26,10 +27,33 @@ export function sectionWidget<M extends Model>(
       </>
     );
   };
-  const widget = ReactWidget.create(<Content />);
-  widget.addClass('jp-Bridge-section');
-  widget.disposed.connect(() => model.dispose());
-  return widget;
+  return new SectionWidget(model, <Content />);
+}
+
+/** Tells its model whether it is in sight. */
+class SectionWidget extends ReactWidget {
+  constructor(
+    private model: Model,
+    private content: JSX.Element
+  ) {
+    super();
+    this.addClass('jp-Bridge-section');
+    this.disposed.connect(() => model.dispose());
+  }
+
+  protected override render(): JSX.Element {
+    return this.content;
+  }
+
+  protected override onAfterShow(message: Message): void {
+    super.onAfterShow(message);
+    this.model.look(true);
+  }
+
+  protected override onAfterHide(message: Message): void {
+    super.onAfterHide(message);
+    this.model.look(false);
+  }
 }
 
 /** The field that narrows a list. */
