@@ -3,13 +3,14 @@
 # make soak   the long ones: the same properties with 50 times the examples, a day's worth of use
 # make check  format, lint, types, layers; the panel's, too
 # make audit  known holes in what is installed with it, asked of the registries
+# make pictures  the pictures of the panel in docs/pictures
 # make bench  the figures of docs/performance.md, measured here and now
 
 PYTHON ?= python3
 BIN := .venv/bin
 NPM := $(shell command -v npm)
 PANEL := jupyter_bridge/labextension/static/style.js
-.PHONY: run test soak check audit bench clean
+.PHONY: run test soak check audit pictures bench clean
 
 run: .venv/run
 	@$(BIN)/python -m jupyter_bridge.cli.demo $(RUN)
@@ -39,6 +40,9 @@ audit: .venv/test
 	$(BIN)/python -m pip freeze --exclude-editable > .venv/audit/requirements.txt
 	.venv/audit/bin/pip-audit --disable-pip --no-deps --requirement .venv/audit/requirements.txt
 	test ! -f labextension/package-lock.json || (cd labextension && npm audit --omit=dev)
+
+pictures: .venv/test
+	$(BIN)/python -m pytest tests/lab/pictures.py
 
 bench: .venv/test
 	$(BIN)/python -m tests.bench $(BENCH)

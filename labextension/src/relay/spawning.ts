@@ -28,7 +28,7 @@ export async function askForKernel(
 class SpawnForm extends Widget implements Dialog.IBodyWidget<Choice> {
   constructor(specs: KernelSpec.ISpecModels | null, trans: TranslationBundle) {
     super();
-    this.addClass('jp-Bridge-form');
+    this.addClass('jp-BridgeSpawn');
     this.select = document.createElement('select');
     this.select.className = 'jp-mod-styled';
     for (const [name, spec] of Object.entries(specs?.kernelspecs ?? {})) {
