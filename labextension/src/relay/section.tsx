@@ -114,7 +114,9 @@ function actionsOf(
       run: one =>
         model.try(async () => {
           const question = trans.__('What it holds in memory is lost.');
-          if (await isSure(trans.__('Restart kernel %1?', one.name), question, 'Restart')) {
+          if (
+            await isSure(trans.__('Restart kernel %1?', one.name), question, trans.__('Restart'))
+          ) {
             await client.restart(one.id);
           }
         })
@@ -125,7 +127,13 @@ function actionsOf(
       run: one =>
         model.try(async () => {
           const question = trans.__('It ends, and what it holds in memory is lost.');
-          if (await isSure(trans.__('Shut down kernel %1?', one.name), question, 'Shut Down')) {
+          if (
+            await isSure(
+              trans.__('Shut down kernel %1?', one.name),
+              question,
+              trans.__('Shut Down')
+            )
+          ) {
             await client.shutdown(one.id);
           }
         })
@@ -142,7 +150,7 @@ function actionsOf(
     const { button } = await showDialog({
       title,
       body,
-      buttons: [Dialog.cancelButton(), Dialog.warnButton({ label: trans.__(word) })]
+      buttons: [Dialog.cancelButton(), Dialog.warnButton({ label: word })]
     });
     return button.accept;
   }
