@@ -95,12 +95,13 @@ def test_output_survives_the_wire(offset: int, data: bytes) -> None:
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=10)
 objects = st.dictionaries(texts, texts | st.none() | st.integers(), max_size=4)
-offsets = st.integers(0, 2**64 - 1)
+offsets = st.integers(0, console.MAX_OFFSET)
+ranges = st.tuples(offsets, offsets).map(sorted)
 FRAMES = st.one_of(
     st.builds(console.Start, offsets, objects),
     st.builds(console.Output, offsets, st.binary()),
-    st.builds(console.Gap, offsets, offsets),
-    st.builds(console.Matched, offsets, offsets),
+    ranges.filter(lambda ends: ends[0] < ends[1]).map(lambda ends: console.Gap(*ends)),
+    ranges.map(lambda ends: console.Matched(*ends)),
     st.builds(console.Ended, offsets, objects),
     st.builds(console.Viewers, offsets, st.lists(objects, max_size=3)),
     st.builds(console.Trouble, offsets, objects),

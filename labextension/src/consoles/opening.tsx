@@ -1,7 +1,7 @@
 /** Consoles as documents of the main area: the view and its toolbar. Loaded when the first opens. */
 import { MainAreaWidget, ReactWidget } from '@jupyterlab/apputils';
 import { TranslationBundle } from '@jupyterlab/translation';
-import { HTMLSelect, terminalIcon } from '@jupyterlab/ui-components';
+import { terminalIcon } from '@jupyterlab/ui-components';
 import { CommandRegistry } from '@lumino/commands';
 import { Server } from '../server';
 import { Action, openMenu } from '../ui/actions';
@@ -53,17 +53,17 @@ function ConsoleToolbar(props: {
   const model = useModel(view.model);
   return (
     <>
-      <HTMLSelect
+      <select
+        className="jp-BridgeConsole-mode"
         aria-label={trans.__('How to take part')}
         value={model.mode}
         disabled={model.exit !== null}
         onChange={event => model.changeMode(event.target.value as Mode)}
-        options={[
-          { value: 'join', label: trans.__('Type') },
-          { value: 'watch', label: trans.__('Watch') },
-          { value: 'steal', label: trans.__('Take over') }
-        ]}
-      />
+      >
+        <option value="join">{trans.__('Type')}</option>
+        <option value="watch">{trans.__('Watch')}</option>
+        <option value="steal">{trans.__('Take over')}</option>
+      </select>
       <label className="jp-BridgeConsole-follow">
         <input
           type="checkbox"
