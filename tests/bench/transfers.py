@@ -183,10 +183,13 @@ def _one(name: str, url: str, what: str) -> None:
 
 
 @contextmanager
-def simulator(folder: Path, api: str) -> Iterator[tuple[str, str]]:
-    """Its URL, and the permId of the data set of what is in `folder`/seed."""
+def simulator(folder: Path, api: str, *, latency: float = 0.0) -> Iterator[tuple[str, str]]:
+    """Its URL, and the permId of the data set of what is in `folder`/seed; `latency` in seconds."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "tests.openbis", str(folder), "--api", api],
+        [
+            *(sys.executable, "-m", "tests.openbis", str(folder)),
+            *("--api", api, "--latency", str(latency)),
+        ],
         stdout=subprocess.PIPE,
         cwd=REPOSITORY,
     )
