@@ -1,8 +1,9 @@
 """`python -m tests.bench.transfers`: data sets through the bridge, beside pyBIS and a bare client.
 
 The simulator of openBIS is a process of its own; each measured run is another, so that its memory
-can be told. The bare client makes the same requests with aiohttp, as many at the same time, and
-writes what comes (or sends what is there) without a look at it.
+can be told. Each is logged in before its clock starts, as a connection usually is. The bare client
+makes the same requests with aiohttp, as many at the same time, and writes what comes (or sends what
+is there) without a look at it.
 """
 
 from __future__ import annotations
@@ -34,6 +35,20 @@ CHUNK = 4 * MIB
 # -- one run, in a process of its own ----------------------------------------------------------
 
 
+class Clock:
+    """Wall and CPU seconds (of all threads of this process) of the transfer alone."""
+
+    def start(self) -> None:
+        self._began = time.monotonic(), time.process_time()
+
+    def stop(self) -> None:
+        wall, cpu = self._began
+        self.seconds, self.cpu = time.monotonic() - wall, time.process_time() - cpu
+
+
+CLOCK = Clock()
+
+
 async def _call(client: aiohttp.ClientSession, url: str, path: str, *parts: object) -> object:
     async with client.post(url + path, data=openbis.build_call(*parts)) as reply:  # type: ignore[arg-type]
         return openbis.parse_answer(await reply.read())
@@ -43,17 +58,20 @@ async def bare_file(url: str, perm_id: str, folder: Path) -> None:
     """One GET, written as it comes."""
     async with aiohttp.ClientSession(read_bufsize=MIB) as client:
         token = await _call(client, url, openbis.AS_V3, "login", "ada", "secret")
+        CLOCK.start()
         path = f"{url}/datastore_server/{perm_id}/original/big?sessionID={token}"
         async with client.get(path) as reply:
             with (folder / "bare").open("wb") as target:
                 async for piece in reply.content.iter_any():
                     target.write(piece)
+        CLOCK.stop()
 
 
 async def bare_fast(url: str, perm_id: str, folder: Path) -> None:
     """The streams of one fast download, written as they come, one file each."""
     async with aiohttp.ClientSession(read_bufsize=MIB) as client:
         token = await _call(client, url, openbis.AS_V3, "login", "ada", "secret")
+        CLOCK.start()
         ids = [openbis.file_id(perm_id, "original/big")]
         made = await _call(client, url, openbis.DSS_V3, "createFastDownloadSession", token, ids, {})
         where = made["downloadUrl"]  # type: ignore[index]
@@ -92,12 +110,14 @@ async def bare_fast(url: str, perm_id: str, folder: Path) -> None:
                         return
 
         await asyncio.gather(*map(drain, session.stream_ids))
+        CLOCK.stop()
 
 
 async def bare_upload(url: str, source: str, _: Path) -> None:
     """The same chunks of one file, and the call that makes them a data set."""
     async with aiohttp.ClientSession() as client:
         token = str(await _call(client, url, openbis.AS_V3, "login", "ada", "secret"))
+        CLOCK.start()
         chunks = openbis.upload_chunks(os.stat(source).st_size, CHUNK)
         folder = str(uuid.uuid4())
 
@@ -121,22 +141,27 @@ async def bare_upload(url: str, source: str, _: Path) -> None:
             folder, "RAW_DATA", sample="20240101000000000-1", parents=[], properties={}
         )
         await _call(client, url, openbis.DSS_V3, "createUploadedDataSet", token, creation)
+        CLOCK.stop()
 
 
 async def bridge_download(url: str, perm_id: str, folder: Path) -> None:
     async with transfers(url, folder) as (all_of_them, one):
         await one.login()
+        CLOCK.start()
         transfer = await all_of_them.download("bis", perm_id, str(folder / "down"))
         model = await transfer.wait()
+        CLOCK.stop()
         assert model.state == "done", model.problem
 
 
 async def bridge_upload(url: str, source: str, folder: Path) -> None:
     async with transfers(url, folder) as (all_of_them, one):
         await one.login()
+        CLOCK.start()
         about = ([Path(source)], "/LAB/PROJECT/S1")
         transfer = await all_of_them.upload("bis", *about, type="RAW_DATA")
         model = await transfer.wait()
+        CLOCK.stop()
         assert model.state == "done", model.problem
 
 
@@ -156,7 +181,9 @@ def _pybis(url: str, do: Callable[[object], object]) -> None:
     allowed = "allow_http_but_do_not_use_this_in_production_and_only_within_safe_networks"
     client = Openbis(url, **{allowed: True})
     client.login("ada", "secret")
+    CLOCK.start()
     do(client)
+    CLOCK.stop()
 
 
 RUNS: dict[str, Callable[[str, str, Path], Awaitable[None]]] = {
@@ -169,24 +196,25 @@ RUNS: dict[str, Callable[[str, str, Path], Awaitable[None]]] = {
 
 
 def _one(name: str, url: str, what: str) -> None:
-    """Run it, and print seconds and the growth of memory."""
+    """Run it, and print its seconds, its CPU seconds and the growth of memory."""
     with tempfile.TemporaryDirectory(dir=os.environ["BENCH_FOLDER"]) as folder:
         os.environ["HOME"] = folder
         with PeakMemory(os.getpid()) as memory:
-            began = time.monotonic()
             asyncio.run(RUNS[name](url, what, Path(folder)))  # type: ignore[arg-type]
-            seconds = time.monotonic() - began
-    print(json.dumps([seconds, memory.growth]))
+    print(json.dumps([CLOCK.seconds, CLOCK.cpu, memory.growth]))
 
 
 # -- the table ---------------------------------------------------------------------------------
 
 
 @contextmanager
-def simulator(folder: Path, api: str) -> Iterator[tuple[str, str]]:
-    """Its URL, and the permId of the data set of what is in `folder`/seed."""
+def simulator(folder: Path, api: str, *, latency: float = 0.0) -> Iterator[tuple[str, str]]:
+    """Its URL, and the permId of the data set of what is in `folder`/seed; `latency` in seconds."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "tests.openbis", str(folder), "--api", api],
+        [
+            *(sys.executable, "-m", "tests.openbis", str(folder)),
+            *("--api", api, "--latency", str(latency)),
+        ],
         stdout=subprocess.PIPE,
         cwd=REPOSITORY,
     )
@@ -215,7 +243,7 @@ class Bench:
             for number in range(self.mib):
                 target.write(number.to_bytes(8, "big") + piece[8:])
 
-    def run(self, name: str, url: str, what: str) -> tuple[float, int]:
+    def run(self, name: str, url: str, what: str) -> tuple[float, float, int]:
         done = subprocess.run(
             [sys.executable, "-m", "tests.bench.transfers", "--one", name, url, what],
             cwd=REPOSITORY,
@@ -224,8 +252,8 @@ class Bench:
             text=True,
             check=True,
         )
-        seconds, growth = json.loads(done.stdout.splitlines()[-1])
-        return seconds, growth
+        seconds, cpu, growth = json.loads(done.stdout.splitlines()[-1])
+        return seconds, cpu, growth
 
     def compare(self, what: str, api: str, bare: str, bridge: str, pybis: str) -> None:
         upload = "upload" in bridge
@@ -233,13 +261,14 @@ class Bench:
             thing = str(self.source) if upload else perm_id
             names = (bare, bridge, pybis)
             self.run(bare, url, thing)  # the disk's cache, and the simulator's checksums
-            runs: dict[str, list[tuple[float, int]]] = {name: [] for name in names}
+            runs: dict[str, list[tuple[float, float, int]]] = {name: [] for name in names}
             for turn in range(self.rounds):
                 # Nobody always comes after the same other: caches and memory are left differently.
                 for name in names[turn % 3 :] + names[: turn % 3]:
                     runs[name].append(self.run(name, url, thing))
-        best = {name: min(seconds for seconds, _ in some) for name, some in runs.items()}
-        growth = max(memory for _, memory in runs[bridge])
+        best = {name: min(seconds for seconds, _, _ in some) for name, some in runs.items()}
+        cpu = {name: min(one for _, one, _ in some) for name, some in runs.items()}
+        growth = max(memory for _, _, memory in runs[bridge])
         self.table.add(
             Row(
                 f"{what} of {self.mib} MiB",
@@ -249,7 +278,7 @@ class Bench:
                 best[bare] / 0.9,
                 today_note="pyBIS",
                 bridge_note=f"{self.mib / best[bridge]:.0f} MiB/s, bare "
-                f"{self.mib / best[bare]:.0f}",
+                f"{self.mib / best[bare]:.0f}; CPU {cpu[bridge]:.2f} s, bare {cpu[bare]:.2f} s",
             )
         )
         self.table.add(Row(f"{what}: memory grows by", "MiB", None, growth / MIB, 64))
@@ -272,7 +301,7 @@ class Bench:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(b"%d" % number)
         with simulator(folder, "3.7") as (url, perm_id):
-            seconds, _ = self.run("bridge_download", url, perm_id)
+            seconds, _, _ = self.run("bridge_download", url, perm_id)
         goal = self.small / 1000
         note = f"{self.small / seconds:.0f} files/s"
         self.table.add(Row(f"{self.small} small files", "s", None, seconds, goal, bridge_note=note))

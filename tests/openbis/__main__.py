@@ -1,4 +1,4 @@
-"""Run the simulator until Ctrl-C: `python -m tests.openbis [folder] [--port N] [--sftp]`.
+"""Run the simulator until Ctrl-C: `python -m tests.openbis [folder] [--port N] [--sftp] …`.
 
 User ada, password secret. What lies in `folder`/seed becomes a data set; its permId is told after
 the URL. With `--sftp` its data sets can be mounted, by the port that is told after them.
@@ -20,11 +20,13 @@ def main() -> None:
     parser.add_argument("folder", nargs="?", type=Path)
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--api", default="3.7")
+    parser.add_argument("--latency", type=float, default=0.0, help="seconds before each answer")
     parser.add_argument("--sftp", action="store_true", help="serve the data sets by SFTP, too")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         simulator = Simulator(Path(temporary), port=options.port)
         simulator.knobs.api = options.api
+        simulator.knobs.latency = options.latency
         seed = (options.folder or Path(temporary)) / "seed"
         files = {
             path.relative_to(seed).as_posix(): path for path in seed.rglob("*") if path.is_file()
