@@ -1,4 +1,4 @@
-"""docs/connectors.md: its connector is complete, and works against a real web server."""
+"""docs/writing-a-connector.md: its connector is complete, and works against a real web server."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from jupyter_bridge.connections.outbound import Outbound
 from jupyter_bridge.connections.policy import Policy
 from jupyter_bridge.connections.roles import CanBrowse
 
-PAGE = Path(__file__).parents[2] / "docs" / "connectors.md"
+PAGE = Path(__file__).parents[2] / "docs" / "writing-a-connector.md"
 
 
 def shelf() -> Any:
