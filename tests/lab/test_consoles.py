@@ -237,17 +237,22 @@ def test_a_server_is_killed_under_an_open_console(
     open_lab(page, server)
     file = server.root / "log.txt"
     file.write_text("".join(f"line {number}.\n" for number in range(1, 501)))
+    open_panel(page)
     show(page, "file:log.txt", "watch")
     until(page, lambda: "line 500." in text_of(page, "file:log.txt"))
+    lost = page.locator(".jp-BridgeStatus", has_text="Bridge: connection lost")
+    expect(lost).to_have_count(0)
     os.kill(server.process.pid, signal.SIGKILL)
     server.process.wait()
     expect(page.locator(".jp-BridgeConsole-line")).to_contain_text("being mended")
+    expect(lost).to_be_visible()
     with file.open("a") as log:
         log.writelines(f"line {number}.\n" for number in range(501, 1001))
     mortal()
     until(page, lambda: "line 1000." in text_of(page, "file:log.txt"))
     numbers = re.findall(r"line (\d+)\.$", text_of(page, "file:log.txt"), re.M)
     assert [int(number) for number in numbers] == list(range(int(numbers[0]), 1001))
+    expect(lost).to_have_count(0)
     page.close()
 
 
@@ -298,4 +303,57 @@ def test_a_console_is_downloaded(page: Page, lab: Server) -> None:
             row.click(button="right")
             page.locator(".lm-Menu-itemLabel", has_text=action).click()
         assert download.value.path().read_bytes() == ask(lab, "GET", path)
+    ask(lab, "DELETE", f"consoles/{name}?purge=1")
+
+
+def test_a_console_out_of_sight_rests(page: Page, lab: Server) -> None:
+    """It holds no line to the server then, and goes on where it was when it is looked at again."""
+    name = terminal(lab)
+    show(page, name)
+    expect(page.locator(".jp-BridgeConsole-line")).to_contain_text("You may type")
+    page.evaluate("() => { jupyterapp.shell.currentWidget.content.settings.restAfter = 0; }")
+    page.evaluate("() => jupyterapp.commands.execute('bridge:run-command', {}).then(() => 0)")
+
+    def viewers() -> int:
+        return len(json.loads(ask(lab, "GET", f"consoles/{name}"))["viewers"])
+
+    until(page, lambda: viewers() == 0)
+    ask(lab, "POST", f"send/{name}?newline=1", b"echo meanwhile-$((1+1))")
+    until(page, lambda: b"meanwhile-2" in journal(lab, name))
+    assert "meanwhile-2" not in text_of(page, name)
+    page.get_by_role("tab", name=name, exact=True).click()
+    until(page, lambda: "meanwhile-2" in text_of(page, name))
+    assert text_of(page, name).count("meanwhile-2") == 1
+    ask(lab, "DELETE", f"consoles/{name}?purge=1")
+
+
+def test_colours_follow_the_theme(page: Page, lab: Server) -> None:
+    """A terminal is as dark, or as light, as the page around it."""
+    name = terminal(lab)
+    show(page, name)
+    colour = "() => jupyterapp.shell.currentWidget.content.screen.term.options.theme.background"
+    light = page.evaluate(colour)
+    change = "theme => jupyterapp.commands.execute('apputils:change-theme', {theme}).then(() => 0)"
+    page.evaluate(change, "JupyterLab Dark")
+    until(page, lambda: page.evaluate(colour) != light)
+    page.evaluate(change, "JupyterLab Light")
+    until(page, lambda: page.evaluate(colour) == light)
+    ask(lab, "DELETE", f"consoles/{name}?purge=1")
+
+
+def test_a_text_is_searched(page: Page, lab: Server) -> None:
+    """The search bar counts what it finds, goes through it, and is left by Escape."""
+    name = terminal(lab)
+    ask(lab, "POST", "run", {"console": name, "queue": True, "command": "seq -f 'line %.0f.' 40"})
+    show(page, name)
+    until(page, lambda: "line 40." in text_of(page, name))
+    page.click(".jp-BridgeConsole-screen:visible")
+    page.keyboard.press("Control+Shift+F")
+    bar = page.locator(".jp-BridgeConsole-search")
+    bar.get_by_label("Search the console").fill(r"line 3\d\.")
+    expect(bar.get_by_role("status")).to_have_text("nothing")
+    bar.get_by_label("Regular expression").click()
+    expect(bar.get_by_role("status")).to_contain_text("/10")
+    bar.get_by_label("Search the console").press("Escape")
+    expect(bar).to_be_hidden()
     ask(lab, "DELETE", f"consoles/{name}?purge=1")

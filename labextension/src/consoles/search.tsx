@@ -91,8 +91,9 @@ export class SearchBar extends ReactWidget {
 
   private look(text: string, incremental = false): void {
     this.text = text;
+    // Without this the same text with other options counts as found already.
+    this.screen.search.clearDecorations();
     if (text === '' || (this.options.regex && !isPattern(text))) {
-      this.screen.search.clearDecorations();
       this.update();
     } else {
       this.screen.search.findNext(text, { ...this.options, incremental });
