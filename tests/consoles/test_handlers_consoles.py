@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import shutil
 import time
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -120,7 +123,26 @@ async def test_send_types_as_is(bridge_server: Server) -> None:
         await bridge.text(f"tail/{name}?until=00%20ff%201b%2003&timeout=60")
 
 
-async def test_a_recording_plays_in_asciinema(bridge_server: Server) -> None:
+@pytest.mark.skipif(shutil.which("asciinema") is None, reason="asciinema is not installed")
+async def test_asciinema_plays_a_recording(bridge_server: Server, tmp_path: Path) -> None:
+    """The player itself, unchanged, says what the console said."""
+    async with bridge_of(bridge_server) as bridge:
+        name = await bridge.open("stty -echo; echo one; sleep 0.1; printf 'zw\\303\\266lf'; exit 0")
+        await bridge.ended(name)
+        file = tmp_path / "x.cast"
+        file.write_bytes((await bridge.text(f"recording/{name}")).encode())
+    player = await asyncio.create_subprocess_exec(
+        *("script", "-qec", f"asciinema cat {file}", "/dev/null"),  # it wants a terminal
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        env={**os.environ, "LC_ALL": "C.UTF-8"},
+    )
+    said, _ = await asyncio.wait_for(player.communicate(), 30)
+    assert player.returncode == 0
+    assert said.decode() == "one\r\nzwölf"
+
+
+async def test_a_recording_is_an_asciicast(bridge_server: Server) -> None:
     """asciicast v2: a header, then output events whose text is what was said."""
     async with bridge_of(bridge_server) as bridge:
         name = await bridge.open("stty -echo; echo one; read x; echo two\033[6n; exit 0")
