@@ -5,7 +5,7 @@ import { Message } from '@lumino/messaging';
 import { Events } from './events';
 import { bridgeIcon } from './icons';
 import { Server } from './server';
-import { DOMAIN, IBridge, Section } from './tokens';
+import { DOMAIN, IBridge, ITransfersSummary, Section } from './tokens';
 
 /** The sections, and the panel that shows them. */
 export class Bridge implements IBridge {
@@ -22,6 +22,7 @@ export class Bridge implements IBridge {
 
   readonly events: Events;
   readonly panel: BridgePanel;
+  transfers: ITransfersSummary | null = null;
 
   add(section: Section): void {
     this.sections.push(section);

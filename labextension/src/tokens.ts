@@ -1,6 +1,7 @@
 /** What the parts of the panel share: the way to the server, its events, and a place to stand. */
 import { ITranslator, TranslationBundle } from '@jupyterlab/translation';
 import { Token } from '@lumino/coreutils';
+import { ISignal } from '@lumino/signaling';
 import { Widget } from '@lumino/widgets';
 import { Events } from './events';
 import { Server } from './server';
@@ -22,12 +23,24 @@ export interface Section {
   load: (ground: Ground) => Promise<Widget>;
 }
 
+/** The transfers under way, for who shows them in short. */
+export interface ITransfersSummary {
+  /** How many wait or run. */
+  readonly active: number;
+  /** The bytes of these, brought and in all. */
+  readonly done: number;
+  readonly total: number;
+  readonly changed: ISignal<unknown, void>;
+}
+
 /** The Bridge panel: other plugins add sections to it. */
 export interface IBridge extends Omit<Ground, 'trans'> {
   /** Add a section; before the panel is first shown. */
   add(section: Section): void;
   /** Show the panel, and return when its sections stand. */
   show(): Promise<void>;
+  /** Known since the section of connections was first shown. */
+  transfers: ITransfersSummary | null;
 }
 
 export const IBridge = new Token<IBridge>(

@@ -1,19 +1,59 @@
 /** The section "Connections" of the panel, and its commands. */
 import { JupyterFrontEnd, JupyterFrontEndPlugin } from '@jupyterlab/application';
+import { ICommandPalette } from '@jupyterlab/apputils';
+import { IDefaultFileBrowser } from '@jupyterlab/filebrowser';
+import { INotebookTracker } from '@jupyterlab/notebook';
 import { DOMAIN, IBridge } from '../tokens';
+import { CommandIDs } from './commands';
+import { addEnvironment } from './environment';
+import { clearedIn } from './cleared';
+import { Place } from './place';
 
 export const connections: JupyterFrontEndPlugin<void> = {
   id: 'jupyter-bridge:connections',
   description: 'The section of the Bridge panel with connections.',
   autoStart: true,
   requires: [IBridge],
-  activate: (_: JupyterFrontEnd, bridge: IBridge): void => {
+  optional: [IDefaultFileBrowser, ICommandPalette, INotebookTracker],
+  activate: (
+    { commands, serviceManager }: JupyterFrontEnd,
+    bridge: IBridge,
+    browser: IDefaultFileBrowser | null,
+    palette: ICommandPalette | null,
+    notebooks: INotebookTracker | null
+  ): void => {
     const trans = bridge.translator.load(DOMAIN);
+    const { contents } = serviceManager;
+    let add: (() => Promise<unknown>) | null = null;
     bridge.add({
       id: 'connections',
       title: trans.__('Connections'),
       rank: 30,
-      load: async ground => (await import('./section')).section(ground)
+      load: async ground =>
+        (await import('./section')).section(ground, {
+          commands,
+          place: new Place(browser, contents),
+          cleared: clearedIn(bridge.server.settings.baseUrl),
+          publish: summary => {
+            bridge.transfers = summary;
+          },
+          offer: adding => {
+            add = adding;
+          }
+        })
     });
+    commands.addCommand(CommandIDs.add, {
+      label: trans.__('Add a Connection…'),
+      caption: trans.__('Connect to a folder, a data store or another server'),
+      execute: async () => {
+        await bridge.show();
+        await add?.();
+      }
+    });
+    palette?.addItem({ command: CommandIDs.add, category: trans.__('Bridge') });
+    if (notebooks) {
+      addEnvironment(commands, notebooks, bridge.server, contents, trans);
+      palette?.addItem({ command: CommandIDs.environment, category: trans.__('Bridge') });
+    }
   }
 };

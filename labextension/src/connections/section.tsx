@@ -1,7 +1,172 @@
-/** The section of connections. */
-import { PanelWithToolbar } from '@jupyterlab/ui-components';
+/** The section "Connections": what there is, what is at it, and what is on its way. */
+import { addIcon } from '@jupyterlab/ui-components';
+import { MessageLoop } from '@lumino/messaging';
+import { Widget } from '@lumino/widgets';
 import { Ground } from '../tokens';
+import { Action, Actions, menuHandlers } from '../ui/actions';
+import { IconButton } from '../ui/bits';
+import { useModel } from '../ui/model';
+import { Filter, sectionWidget } from '../ui/section';
+import { TreeList } from '../ui/tree';
+import { actionsOf, canDownload, downloadTo, Parts, takesFiles, uploadInto } from './actions';
+import { Around } from './around';
+import { Connections } from './client';
+import { CommandIDs } from './commands';
+import { dragSoon, takeFiles, takeRemote } from './drag';
+import { Logins } from './login';
+import { ConnectionsModel } from './model';
+import { CONNECTION_HEIGHT, ConnectionRow, ItemRow, ITEM_HEIGHT, NoteRow } from './rows';
+import { TransfersModel } from './transfers';
+import { Tray } from './tray';
+import { Entry, Tree } from './tree';
+import { Uploads } from './uploads';
 
-export async function section(_: Ground): Promise<PanelWithToolbar> {
-  return new PanelWithToolbar();
+export async function section(ground: Ground, around: Around): Promise<Widget> {
+  const { trans, server, events } = ground;
+  const { place } = around;
+  const client = new Connections(server);
+  const model = new ConnectionsModel(client, events);
+  const tree = new Tree(client);
+  const transfers = new TransfersModel(server, events, around.cleared);
+  const logins = new Logins(model, trans);
+  const uploads = new Uploads(client, transfers, trans);
+  const parts: Parts = { ground, model, tree, transfers, logins, uploads, place };
+  const actions = actionsOf(parts);
+  around.publish(transfers);
+  // What is not connected shows nothing old, and what has come is shown.
+  model.changed.connect(() => tree.prune(name => model.get(name)?.state === 'connected'));
+  const arrivals = events.on(['transfer_state'], ({ data }) => {
+    const conn = model.get(data.connection);
+    if (data.state === 'done') {
+      if (data.direction === 'download') {
+        place.refresh();
+      } else if (conn) {
+        void tree.reload(conn);
+      }
+    }
+  });
+  const widget = sectionWidget(
+    model,
+    trans,
+    () => (
+      <>
+        <Filter
+          label={trans.__('Filter connections')}
+          value={model.filter}
+          onChange={text => model.narrow(text)}
+        />
+        <IconButton
+          icon={addIcon}
+          label={trans.__('Add a connection…')}
+          onClick={() => void around.commands.execute(CommandIDs.add)}
+        />
+      </>
+    ),
+    () => <Content parts={parts} actions={actions} />
+  );
+  const entryAt = (at: number) => entries(parts)[at];
+  const drops = [
+    takeFiles(
+      widget.node,
+      at => takesFiles(entryAt(at)),
+      (paths, at) => {
+        const local = paths.map(path => place.local(path));
+        void uploadInto(parts, entryAt(at), local);
+      }
+    )
+  ];
+  if (place.browser) {
+    const take = takeRemote(place.browser.node, (dragged, event) => {
+      const path = place.folderAt(event) || '.';
+      for (const { connection, permId, file } of dragged) {
+        const files = file === undefined ? undefined : [file];
+        const wanted = { connection, direction: 'download' as const, permId, path, files };
+        void transfers.try(() => transfers.start(wanted));
+      }
+    });
+    drops.push(take);
+  }
+  MessageLoop.installMessageHook(widget, (_, message) => {
+    if (['after-show', 'after-attach', 'after-hide', 'before-detach'].includes(message.type)) {
+      // The widget itself hears of it after this hook.
+      queueMicrotask(() => {
+        transfers.isShown = widget.isVisible;
+      });
+    }
+    return true;
+  });
+  around.offer(() => model.try(() => logins.add()));
+  widget.disposed.connect(() => {
+    [arrivals, ...drops, tree, transfers].forEach(one => one.dispose());
+  });
+  return widget;
+}
+
+function entries({ model, tree, ground }: Parts): Entry[] {
+  const { trans } = ground;
+  return tree.entries(model.shown, trans.__('Nothing is here.'), trans.__('Asking…'));
+}
+
+function Content(props: { parts: Parts; actions: Action<Entry>[] }): JSX.Element {
+  const { parts, actions } = props;
+  const { model, tree, transfers, ground } = parts;
+  const { trans } = ground;
+  useModel(tree);
+  const buttons = (entry: Entry) => <Actions actions={actions} item={entry} trans={trans} />;
+  const empty = !model.isLoaded ? (
+    trans.__('Asking…')
+  ) : model.filter ? (
+    trans.__('No connection is called so.')
+  ) : (
+    <button
+      type="button"
+      className="jp-Bridge-textButton"
+      onClick={() => void model.try(() => parts.logins.add())}
+    >
+      {trans.__('Add a first connection…')}
+    </button>
+  );
+  return (
+    <>
+      {model.reports.map(report => (
+        <div key={report} className="jp-Bridge-report" role="note">
+          {report}
+        </div>
+      ))}
+      <TreeList
+        label={trans.__('Connections')}
+        rows={entries(parts)}
+        heightOf={entry =>
+          entry.item || entry.note !== undefined ? ITEM_HEIGHT : CONNECTION_HEIGHT
+        }
+        onToggle={(entry, open) => tree.toggle(entry, open)}
+        onOpen={entry => canDownload(entry) && void downloadTo(parts, entry, parts.place.folder)}
+        onMouseDown={(entry, event) => {
+          const { conn, item, file } = entry;
+          const isButton = (event.target as HTMLElement).closest('button') !== null;
+          if (event.button === 0 && !isButton && canDownload(entry)) {
+            const { name, permId } = item!;
+            dragSoon(event, { connection: conn.name, permId: permId!, file, name });
+          }
+        }}
+        {...menuHandlers(actions)}
+        empty={empty}
+        render={entry =>
+          entry.note !== undefined ? (
+            <NoteRow entry={entry} />
+          ) : entry.item ? (
+            <ItemRow item={entry.item} actions={buttons(entry)} />
+          ) : (
+            <ConnectionRow
+              conn={entry.conn}
+              title={model.titleOf(entry.conn.kind)}
+              actions={buttons(entry)}
+              trans={trans}
+            />
+          )
+        }
+      />
+      <Tray model={transfers} trans={trans} />
+    </>
+  );
 }

@@ -1,0 +1,201 @@
+/** What can be done with a row: all of it follows from what the connection can. */
+import { Clipboard, Dialog, showDialog } from '@jupyterlab/apputils';
+import {
+  copyIcon,
+  downloadIcon,
+  fileUploadIcon,
+  folderIcon,
+  refreshIcon
+} from '@jupyterlab/ui-components';
+import { loginIcon } from '../icons';
+import { Ground } from '../tokens';
+import { Action } from '../ui/actions';
+import { download } from '../ui/download';
+import { Logins } from './login';
+import { ConnectionsModel } from './model';
+import { Place } from './place';
+import { TransfersModel } from './transfers';
+import { Entry, Tree } from './tree';
+import { Uploads } from './uploads';
+
+/** What a section of connections consists of. */
+export interface Parts {
+  ground: Ground;
+  model: ConnectionsModel;
+  tree: Tree;
+  transfers: TransfersModel;
+  logins: Logins;
+  uploads: Uploads;
+  place: Place;
+}
+
+/** Whether files can be uploaded there: a connection, a folder, or an object. */
+export function takesFiles({ conn, item, file, note }: Entry): boolean {
+  return (
+    note === undefined &&
+    conn.can.includes('upload') &&
+    file === undefined &&
+    (item ? item.kind !== 'file' && item.kind !== 'dataset' : !conn.can.includes('objects'))
+  );
+}
+
+/** What names the folder or object of a row to the server. */
+export function entityOf({ item }: Entry): string {
+  return item ? (item.permId ?? item.path) : '';
+}
+
+/** Upload into what a row shows, and say what went wrong there. */
+export function uploadInto(parts: Parts, entry: Entry, paths: string[]): Promise<boolean> {
+  return parts.model.try(() => parts.uploads.start(entry.conn, entityOf(entry), paths));
+}
+
+/** Download what a row shows into a folder of this side. */
+export function downloadTo(parts: Parts, entry: Entry, path: string): Promise<boolean> {
+  const { conn, item, file } = entry;
+  return parts.model.try(() =>
+    parts.transfers.start({
+      connection: conn.name,
+      direction: 'download',
+      permId: item?.permId ?? '',
+      path: path || '.',
+      files: file === undefined ? undefined : [file]
+    })
+  );
+}
+
+/** Whether a row can be downloaded: a data set, or a file of one. */
+export function canDownload({ conn, item, file }: Entry): boolean {
+  return (
+    conn.can.includes('download') && !!item?.permId && (file === undefined || item.kind === 'file')
+  );
+}
+
+export function actionsOf(parts: Parts): Action<Entry>[] {
+  const { model, tree, logins, place, ground } = parts;
+  const { trans, server } = ground;
+  const top = (entry: Entry) => entry.note === undefined && !entry.item;
+  const can = (word: string) => (entry: Entry) => top(entry) && entry.conn.can.includes(word);
+  const isIn = ({ conn }: Entry) => conn.state === 'connected';
+  const act = (action: string, fields = {}) => {
+    return ({ conn }: Entry) => model.try(() => logins.act(conn.name, action, fields));
+  };
+  return [
+    {
+      id: 'login',
+      label: trans.__('Log in…'),
+      icon: loginIcon,
+      isButton: true,
+      applies: entry => top(entry) && !isIn(entry) && entry.conn.state !== 'connecting',
+      run: ({ conn }) => model.try(() => logins.login(conn))
+    },
+    {
+      id: 'browse',
+      label: trans.__('Browse'),
+      icon: folderIcon,
+      isButton: true,
+      applies: entry => can('browse')(entry) && isIn(entry) && !entry.isOpen,
+      run: entry => tree.toggle(entry, true)
+    },
+    {
+      id: 'download',
+      label: trans.__('Download to the folder shown in the file browser'),
+      icon: downloadIcon,
+      isButton: true,
+      applies: canDownload,
+      run: entry => downloadTo(parts, entry, place.folder)
+    },
+    {
+      id: 'save',
+      label: trans.__('Save to this computer'),
+      applies: entry => canDownload(entry) && entry.item!.kind === 'file',
+      run: ({ conn, item, file }) =>
+        download(server, model.client.contentUrl(conn.name, item!.permId!, file), item!.name)
+    },
+    {
+      id: 'upload',
+      label: trans.__('Upload what is selected in the file browser'),
+      icon: fileUploadIcon,
+      applies: takesFiles,
+      run: entry => uploadSelected(parts, entry)
+    },
+    {
+      id: 'copy',
+      label: trans.__('Copy the identifier'),
+      icon: copyIcon,
+      applies: ({ item }) => item !== undefined,
+      run: entry => Clipboard.copyToSystem(entityOf(entry))
+    },
+    {
+      id: 'refresh',
+      label: trans.__('Refresh'),
+      icon: refreshIcon,
+      applies: entry => entry.isOpen === true,
+      run: entry => tree.load(entry)
+    },
+    {
+      id: 'mount',
+      label: trans.__('Mount'),
+      applies: entry => can('mount')(entry) && isIn(entry) && !entry.conn.isMounted,
+      run: act('mount')
+    },
+    {
+      id: 'unmount',
+      label: trans.__('Unmount'),
+      applies: entry => top(entry) && entry.conn.isMounted,
+      run: act('unmount')
+    },
+    {
+      id: 'logout',
+      label: trans.__('Log out'),
+      applies: entry => top(entry) && (isIn(entry) || entry.conn.state === 'connecting'),
+      run: act('logout')
+    },
+    {
+      id: 'remember',
+      label: trans.__('Remember'),
+      applies: entry => top(entry) && !entry.conn.remembered,
+      run: act('login', { remember: true })
+    },
+    {
+      id: 'unremember',
+      label: trans.__('No longer remember'),
+      applies: entry => top(entry) && entry.conn.remembered,
+      run: act('login', { remember: false })
+    },
+    {
+      id: 'forget',
+      label: trans.__('Forget…'),
+      applies: top,
+      run: ({ conn }) => forget(parts, conn.name)
+    }
+  ];
+}
+
+async function uploadSelected(parts: Parts, entry: Entry): Promise<void> {
+  const { selected } = parts.place;
+  const { trans } = parts.ground;
+  if (selected.length === 0) {
+    await showDialog({
+      title: trans.__('Nothing is selected'),
+      body: trans.__('Select files or folders in the file browser first.'),
+      buttons: [Dialog.okButton()]
+    });
+    return;
+  }
+  await uploadInto(parts, entry, selected);
+}
+
+async function forget({ model, ground }: Parts, name: string): Promise<void> {
+  const { trans } = ground;
+  const { button } = await showDialog({
+    title: trans.__('Forget connection %1?', name),
+    body: trans.__('It is logged out and unmounted, and what is remembered of it is deleted.'),
+    buttons: [
+      Dialog.cancelButton({ label: trans.__('Cancel') }),
+      Dialog.warnButton({ label: trans.__('Forget') })
+    ]
+  });
+  if (button.accept) {
+    await model.try(async () => model.take(await model.client.remove(name)));
+  }
+}

@@ -1,0 +1,15 @@
+/** What the section of connections is made from, besides the ground all sections stand on. */
+import { CommandRegistry } from '@lumino/commands';
+import { ITransfersSummary } from '../tokens';
+import { Place } from './place';
+import { Cleared } from './transfers';
+
+export interface Around {
+  commands: CommandRegistry;
+  place: Place;
+  cleared: Cleared;
+  /** Handed what the status bar shows. */
+  publish: (summary: ITransfersSummary) => void;
+  /** Handed what asks for a new connection. */
+  offer: (add: () => Promise<unknown>) => void;
+}

@@ -1,0 +1,105 @@
+/** The rows of the tree: a connection, what is at it, and what is said where nothing is. */
+import { TranslationBundle } from '@jupyterlab/translation';
+import { fileIcon, folderIcon, LabIcon, listIcon } from '@jupyterlab/ui-components';
+import { ReactNode } from 'react';
+import { bytes, Dot, Row } from '../ui/bits';
+import { datasetIcon } from '../icons';
+import { Connection, Item } from './client';
+import { sentenceOf, toneOf } from './states';
+import { Entry } from './tree';
+
+/** Heights, pixels. */
+export const CONNECTION_HEIGHT = 44;
+export const ITEM_HEIGHT = 26;
+
+const ICONS: Record<string, LabIcon> = {
+  file: fileIcon,
+  folder: folderIcon,
+  dataset: datasetIcon
+};
+
+export function ConnectionRow(props: {
+  conn: Connection;
+  title: string;
+  actions: ReactNode;
+  trans: TranslationBundle;
+}): JSX.Element {
+  const { conn, trans } = props;
+  const sentence = sentenceOf(conn, trans);
+  const mounted = conn.isMounted ? trans.__('mounted at %1', conn.mountpoint) : '';
+  // What works needs no words but where it leads; what does not, why.
+  const isWell = conn.state === 'connected' && !conn.reason;
+  const detail = isWell ? [conn.url, mounted].filter(Boolean).join(' · ') : sentence;
+  return (
+    <Row
+      before={<Dot tone={toneOf(conn)} label={sentence} />}
+      title={
+        <span title={`${conn.url}\n${sentence}`}>
+          {conn.name}
+          <span className="jp-Bridge-kind">{props.title}</span>
+          {conn.username && <span className="jp-Bridge-kind">{conn.username}</span>}
+        </span>
+      }
+      detail={
+        <>
+          {conn.progress && conn.state === 'connecting' && (
+            <span
+              className="jp-Bridge-smallProgress"
+              role="progressbar"
+              aria-label={sentence}
+              aria-valuemin={0}
+              aria-valuemax={100}
+              aria-valuenow={conn.progress.percent}
+            >
+              <span style={{ inlineSize: `${conn.progress.percent}%` }} />
+            </span>
+          )}
+          <span title={isWell ? detail : sentence}>{detail}</span>
+        </>
+      }
+      actions={props.actions}
+    />
+  );
+}
+
+export function ItemRow(props: { item: Item; actions: ReactNode }): JSX.Element {
+  const { item } = props;
+  const icon = ICONS[item.kind] ?? listIcon;
+  const type = typeof item.info?.type === 'string' ? item.info.type : '';
+  const when = item.modified ?? (typeof item.info?.since === 'string' ? item.info.since : '');
+  return (
+    <>
+      <icon.react tag="span" elementSize="normal" title={item.kind} className="jp-Bridge-before" />
+      <div
+        className="jp-Bridge-text jp-Bridge-title"
+        title={[item.name, item.permId, type, when].filter(Boolean).join('\n')}
+      >
+        {item.name}
+        {type && <span className="jp-Bridge-kind">{type}</span>}
+      </div>
+      <div className="jp-Bridge-after">
+        {typeof item.size === 'number' && <span>{bytes(item.size)}</span>}
+        {when && <time dateTime={when}>{day(when)}</time>}
+      </div>
+      <div className="jp-Bridge-actions">{props.actions}</div>
+    </>
+  );
+}
+
+export function NoteRow({ entry }: { entry: Entry }): JSX.Element {
+  return (
+    <div
+      className={`jp-Bridge-text jp-Bridge-title ${entry.problem ? 'jp-Bridge-note' : 'jp-Bridge-detail'}`}
+      role={entry.problem ? 'alert' : undefined}
+      title={entry.note}
+    >
+      {entry.note}
+    </div>
+  );
+}
+
+/** The day of a time, in the reader's own writing. */
+function day(when: string): string {
+  const time = new Date(when.includes('T') ? when : when.replace(' ', 'T'));
+  return isNaN(time.getTime()) ? when : time.toLocaleDateString();
+}

@@ -1,0 +1,197 @@
+/** The transfers: all of them, kept true by one stream while one is under way and somebody looks. */
+import { Events } from '../events';
+import { Server, StreamEvent } from '../server';
+import { ITransfersSummary } from '../tokens';
+import { Model } from '../ui/model';
+import { Soon } from '../ui/soon';
+
+/** A transfer as the server shows it: bytes, bytes per second, seconds. */
+export interface Transfer {
+  transfer: string;
+  connection: string;
+  direction: 'download' | 'upload';
+  permId: string | null;
+  path: string;
+  state: 'queued' | 'running' | 'paused' | 'done' | 'failed' | 'cancelled';
+  done: number;
+  total: number;
+  rate: number;
+  eta: number | null;
+  file: string | null;
+  files: number;
+  created: number;
+  problem?: { message?: string };
+}
+
+/** What is asked for by `POST B/transfers`. */
+export interface Wanted {
+  connection: string;
+  direction: 'download' | 'upload';
+  permId: string;
+  path?: string;
+  files?: string[];
+  type?: string;
+  props?: Record<string, unknown>;
+}
+
+/** Which ended ones a person has cleared away; it outlives the page. */
+export interface Cleared {
+  load(): string[];
+  save(ids: string[]): void;
+}
+
+const PAUSE = 250;
+/** A stream that broke is followed again after so many milliseconds. */
+const AGAIN = 2000;
+
+export class TransfersModel extends Model implements ITransfersSummary {
+  constructor(
+    private server: Server,
+    events: Events,
+    private cleared: Cleared
+  ) {
+    super();
+    this.hidden = new Set(cleared.load());
+    this.soon = new Soon(() => this.refresh(), PAUSE);
+    this.disposables.add(this.soon);
+    this.disposables.add(
+      events.on(['transfer_state'], () => {
+        if (!this.following) {
+          this.soon.wish();
+        }
+      })
+    );
+    events.resumed.connect(() => this.soon.wish());
+    this.soon.wish();
+  }
+
+  /** All that were not cleared away, the newest first. */
+  get transfers(): Transfer[] {
+    return [...this.known.values()]
+      .filter(one => !this.hidden.has(one.transfer))
+      .sort((one, other) => other.created - one.created);
+  }
+
+  get active(): number {
+    return [...this.known.values()].filter(isActive).length;
+  }
+
+  get done(): number {
+    return this.sum('done');
+  }
+
+  get total(): number {
+    return this.sum('total');
+  }
+
+  /** Whether somebody looks: only then the progress is followed. */
+  set isShown(shown: boolean) {
+    this._isShown = shown;
+    this.follow();
+  }
+
+  override dispose(): void {
+    this.following?.abort();
+    super.dispose();
+  }
+
+  start(wanted: Wanted): Promise<void> {
+    return this.tell('POST', ['transfers'], wanted);
+  }
+
+  pause(one: Transfer): Promise<void> {
+    return this.tell('POST', ['transfers', one.transfer, 'pause']);
+  }
+
+  resume(one: Transfer): Promise<void> {
+    return this.tell('POST', ['transfers', one.transfer, 'resume']);
+  }
+
+  cancel(one: Transfer): Promise<void> {
+    return this.tell('DELETE', ['transfers', one.transfer]);
+  }
+
+  /** Clear the ended ones away. */
+  clear(): void {
+    const ended = this.transfers.filter(one => !isActive(one) && one.state !== 'paused');
+    ended.forEach(one => this.hidden.add(one.transfer));
+    this.cleared.save([...this.hidden].filter(id => this.known.has(id)));
+    this.change();
+  }
+
+  private async tell(method: string, path: string[], body?: unknown): Promise<void> {
+    this.take(await this.server.ask<Transfer>(method, this.server.url(...path), { body }));
+    this.follow();
+  }
+
+  private async refresh(): Promise<void> {
+    try {
+      this.takeAll(await this.server.ask<Transfer[]>('GET', this.server.url('transfers')));
+    } catch (error) {
+      await this.try(() => Promise.reject(error));
+    }
+    this.follow();
+  }
+
+  private takeAll(all: Transfer[]): void {
+    this.known = new Map(all.map(one => [one.transfer, one]));
+    this.change();
+  }
+
+  private take(one: Transfer): void {
+    this.known.set(one.transfer, one);
+    this.change();
+  }
+
+  private sum(name: 'done' | 'total'): number {
+    return [...this.known.values()].filter(isActive).reduce((sum, one) => sum + one[name], 0);
+  }
+
+  /** Follow while that is worth it, and no longer. */
+  private follow(): void {
+    const wanted = this._isShown && this.active > 0 && !this.isDisposed;
+    if (wanted && !this.following) {
+      this.following = new AbortController();
+      void this.read(this.following);
+    } else if (!wanted && this.following) {
+      this.following.abort();
+      this.following = null;
+    }
+  }
+
+  private async read(following: AbortController): Promise<void> {
+    const { signal } = following;
+    try {
+      const stream = this.server.stream<StreamEvent>('GET', this.server.url('transfers'), {
+        signal
+      });
+      for await (const { event, data } of stream) {
+        if (event === 'transfers') {
+          this.takeAll(data as Transfer[]);
+        } else if (event === 'transfer') {
+          this.take(data as Transfer);
+        }
+        this.follow();
+        if (signal.aborted) {
+          break;
+        }
+      }
+    } catch {
+      // The line broke, or it was left; the events tell when the server is back.
+    }
+    if (this.following === following) {
+      this.following = null;
+      setTimeout(() => !this.isDisposed && this.soon.wish(), AGAIN);
+    }
+  }
+
+  private soon: Soon;
+  private known = new Map<string, Transfer>();
+  private hidden: Set<string>;
+  private following: AbortController | null = null;
+  private _isShown = false;
+}
+
+export function isActive({ state }: Transfer): boolean {
+  return state === 'queued' || state === 'running';
+}

@@ -1,0 +1,156 @@
+/** The tray of transfers: how far each has come, and what can be done about it. */
+import { TranslationBundle } from '@jupyterlab/translation';
+import {
+  closeIcon,
+  clearIcon,
+  downloadIcon,
+  fileUploadIcon,
+  runIcon,
+  stopIcon
+} from '@jupyterlab/ui-components';
+import { pauseIcon } from '../icons';
+import { bytes, duration, IconButton, ProblemLine } from '../ui/bits';
+import { useModel } from '../ui/model';
+import { isActive, Transfer, TransfersModel } from './transfers';
+
+export function Tray(props: {
+  model: TransfersModel;
+  trans: TranslationBundle;
+}): JSX.Element | null {
+  const model = useModel(props.model);
+  const { trans } = props;
+  const { transfers } = model;
+  if (transfers.length === 0 && !model.problem) {
+    return null;
+  }
+  const canClear = transfers.some(one => !isActive(one) && one.state !== 'paused');
+  return (
+    <section className="jp-Bridge-tray" aria-label={trans.__('Transfers')}>
+      <header className="jp-Bridge-trayTitle">
+        <span>
+          {model.active > 0
+            ? trans._n('%1 transfer under way', '%1 transfers under way', model.active)
+            : trans.__('Transfers')}
+        </span>
+        <IconButton
+          icon={clearIcon}
+          label={trans.__('Clear ended transfers')}
+          disabled={!canClear}
+          onClick={() => model.clear()}
+        />
+      </header>
+      <ProblemLine problem={model.problem} trans={trans} onClose={() => model.forgive()} />
+      <ul className="jp-Bridge-transfers">
+        {transfers.map(one => (
+          <Line key={one.transfer} one={one} model={model} trans={trans} />
+        ))}
+      </ul>
+    </section>
+  );
+}
+
+function Line({
+  one,
+  model,
+  trans
+}: {
+  one: Transfer;
+  model: TransfersModel;
+  trans: TranslationBundle;
+}): JSX.Element {
+  const name = nameOf(one);
+  const share = one.total > 0 ? one.done / one.total : one.state === 'done' ? 1 : 0;
+  const percent = Math.floor(share * 100);
+  const icon = one.direction === 'download' ? downloadIcon : fileUploadIcon;
+  const isOver = one.state === 'done' || one.state === 'cancelled';
+  return (
+    <li className={`jp-Bridge-transfer jp-mod-${one.state}`} data-transfer={one.transfer}>
+      <icon.react
+        tag="span"
+        elementSize="normal"
+        title={one.direction === 'download' ? trans.__('Download') : trans.__('Upload')}
+      />
+      <div className="jp-Bridge-text">
+        <div className="jp-Bridge-title" title={`${one.connection}: ${one.path}`}>
+          {name}
+        </div>
+        {!isOver && (
+          <div
+            className="jp-Bridge-progress"
+            role="progressbar"
+            aria-label={name}
+            aria-valuemin={0}
+            aria-valuemax={100}
+            aria-valuenow={percent}
+            aria-valuetext={standing(one, percent, trans)}
+          >
+            <div style={{ inlineSize: `${share * 100}%` }} />
+          </div>
+        )}
+        <div className="jp-Bridge-detail" title={one.problem?.message ?? one.file ?? undefined}>
+          {standing(one, percent, trans)}
+        </div>
+      </div>
+      <div className="jp-Bridge-transferActions">
+        {isActive(one) && (
+          <IconButton
+            icon={pauseIcon}
+            label={trans.__('Pause %1', name)}
+            onClick={() => void model.try(() => model.pause(one))}
+          />
+        )}
+        {(one.state === 'paused' || one.state === 'failed') && (
+          <IconButton
+            icon={runIcon}
+            label={trans.__('Resume %1', name)}
+            onClick={() => void model.try(() => model.resume(one))}
+          />
+        )}
+        {!isOver && (
+          <IconButton
+            icon={one.state === 'failed' ? closeIcon : stopIcon}
+            label={trans.__('Cancel %1', name)}
+            onClick={() => void model.try(() => model.cancel(one))}
+          />
+        )}
+      </div>
+    </li>
+  );
+}
+
+/** What it is called: the data set's name, or the file's. */
+export function nameOf({ permId, path, direction }: Transfer): string {
+  const whole = direction === 'upload' ? path : permId || path;
+  return whole.replace(/\/+$/, '').split('/').pop() || whole;
+}
+
+/** How it stands, in words. */
+export function standing(one: Transfer, percent: number, trans: TranslationBundle): string {
+  const how = trans.__('%1 of %2', bytes(one.done), bytes(one.total));
+  const said = one.problem?.message;
+  switch (one.state) {
+    case 'queued':
+      return trans.__('Waiting for its turn');
+    case 'running': {
+      if (one.total === 0) {
+        return trans.__('Preparing…');
+      }
+      const parts = [`${percent} %`, how];
+      if (one.rate > 0) {
+        parts.push(trans.__('%1/s', bytes(one.rate)));
+      }
+      if (one.eta !== null) {
+        parts.push(trans.__('%1 left', duration(one.eta, trans)));
+      }
+      return [...parts, ...(one.file ? [one.file.split('/').pop()!] : [])].join(' · ');
+    }
+    case 'paused':
+      return [trans.__('Paused at %1 %', percent), how, ...(said ? [said] : [])].join(' · ');
+    case 'failed':
+      return trans.__('Failed: %1', said ?? how);
+    case 'cancelled':
+      return trans.__('Cancelled');
+    default:
+      return trans.__('Done · %1', bytes(one.total));
+  }
+}

@@ -1,0 +1,63 @@
+/** Files of this side become a data set: what has to be asked for, and the transfer. */
+import { TranslationBundle } from '@jupyterlab/translation';
+import { Connection, Connections, DatasetType } from './client';
+import { Field, propertyFields } from './form';
+import { openForm } from './formdialog';
+import { TransfersModel } from './transfers';
+
+/** The name of the field of the type; no property of openBIS or another remote begins so. */
+const TYPE = '~type';
+
+export class Uploads {
+  constructor(
+    private client: Connections,
+    private transfers: TransfersModel,
+    private trans: TranslationBundle
+  ) {}
+
+  /** Bring `paths` (below the server's root) into `entity`, a folder or object of a connection. */
+  async start(conn: Connection, entity: string, paths: string[]): Promise<void> {
+    const wanted = {
+      connection: conn.name,
+      direction: 'upload' as const,
+      permId: entity,
+      files: paths
+    };
+    if (!conn.can.includes('objects')) {
+      return this.transfers.start(wanted);
+    }
+    const types = await this.client.types(conn.name);
+    await openForm(
+      {
+        title: this.trans.__('New data set in %1', entity || conn.name),
+        okLabel: this.trans.__('Upload'),
+        note: this.trans.__('From: %1', paths.join(', ')),
+        fields: chosen => this.fields(types, String(chosen[TYPE] ?? types[0]?.code ?? '')),
+        submit: async body => {
+          const { [TYPE]: type, ...props } = body;
+          await this.transfers.start({ ...wanted, type: type as string, props });
+          return true;
+        }
+      },
+      this.trans
+    );
+  }
+
+  private fields(types: DatasetType[], chosen: string): Field[] {
+    const type = types.find(one => one.code === chosen);
+    return [
+      {
+        name: TYPE,
+        label: this.trans.__('Type of the data set'),
+        input: 'choice',
+        required: true,
+        initial: chosen,
+        options: types.map(one => ({
+          value: one.code,
+          label: one.description ? `${one.code}: ${one.description}` : one.code
+        }))
+      },
+      ...propertyFields(type?.propertyAssignments ?? [])
+    ];
+  }
+}
