@@ -14,14 +14,7 @@ class StatusItem extends ReactWidget {
       this.isLost = !connected;
       look();
     });
-    bridge.events.on(['transfer_state'], ({ data }) => {
-      if (data.state === 'running' || data.state === 'queued') {
-        this.running.add(data.transfer);
-      } else {
-        this.running.delete(data.transfer);
-      }
-      look();
-    });
+    bridge.transfers.changed.connect(look);
   }
 
   protected override render(): JSX.Element | null {
@@ -43,12 +36,15 @@ class StatusItem extends ReactWidget {
     if (this.isLost) {
       return trans.__('Bridge: connection lost');
     }
-    const count = this.running.size;
-    return count ? trans._n('%1 transfer', '%1 transfers', count) : '';
+    const { active, done, total } = this.bridge.transfers;
+    if (active === 0) {
+      return '';
+    }
+    const count = trans._n('%1 transfer', '%1 transfers', active);
+    return total ? trans.__('%1, %2 %', count, Math.floor((done / total) * 100)) : count;
   }
 
   private isLost = false;
-  private running = new Set<string>();
 }
 
 export const status: JupyterFrontEndPlugin<void> = {
