@@ -132,7 +132,9 @@ def test_hostile_names_are_inert(panel: Page, lab: Server) -> None:
     expect(hostile).to_be_visible()
     hostile.hover()
     hostile.click(button="right")
-    panel.keyboard.press("Escape")
+    panel.get_by_role("menuitem", name="Download to the folder").click()
+    expect(panel.locator(".jp-Bridge-transfer").first).to_contain_text("Done")
+    assert (lab.root / HOSTILE).read_text() == "x"
     assert panel.evaluate("window.hit") is None
     assert panel.locator(".jp-Bridge img").count() == 0
 
@@ -141,7 +143,8 @@ def test_forgetting_asks_first(panel: Page, lab: Server) -> None:
     """A connection that was added elsewhere is shown, and forgotten after a yes."""
     (lab.root / "brief").mkdir(exist_ok=True)
     ask(lab, "POST", "bridge/conns", {"name": "brief", "url": "brief"})
-    connected(panel, "brief").click(button="right")
+    expect(connected(panel, "brief")).to_contain_text("Folder")  # the kind's title, not its word
+    row(panel, "brief").click(button="right")
     panel.get_by_role("menuitem", name="Forget…").click()
     panel.get_by_role("dialog").get_by_role("button", name="Forget").click()
     expect(row(panel, "brief")).to_have_count(0)
