@@ -5,7 +5,8 @@ import { Message } from '@lumino/messaging';
 import { Events } from './events';
 import { bridgeIcon } from './icons';
 import { Server } from './server';
-import { DOMAIN, IBridge, ITransfersSummary, Section } from './tokens';
+import { TransfersSummary } from './summary';
+import { DOMAIN, IBridge, Section } from './tokens';
 
 /** The sections, and the panel that shows them. */
 export class Bridge implements IBridge {
@@ -22,7 +23,7 @@ export class Bridge implements IBridge {
 
   readonly events: Events;
   readonly panel: BridgePanel;
-  transfers: ITransfersSummary | null = null;
+  readonly transfers = new TransfersSummary();
 
   add(section: Section): void {
     this.sections.push(section);

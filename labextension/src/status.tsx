@@ -2,7 +2,6 @@
 import { JupyterFrontEnd, JupyterFrontEndPlugin } from '@jupyterlab/application';
 import { IStatusBar } from '@jupyterlab/statusbar';
 import { ReactWidget } from '@jupyterlab/ui-components';
-import { Message } from '@lumino/messaging';
 import { DOMAIN, IBridge } from './tokens';
 
 /** The item: empty as long as there is nothing to tell. */
@@ -14,16 +13,7 @@ class StatusItem extends ReactWidget {
       this.isLost = !connected;
       this.update();
     });
-    bridge.events.on(['transfer_state'], () => this.update());
-  }
-
-  protected override onUpdateRequest(message: Message): void {
-    const { transfers } = this.bridge;
-    if (transfers && !this.isWatching) {
-      this.isWatching = true;
-      transfers.changed.connect(() => this.update());
-    }
-    super.onUpdateRequest(message);
+    bridge.transfers.changed.connect(() => this.update());
   }
 
   protected override render(): JSX.Element | null {
@@ -45,13 +35,15 @@ class StatusItem extends ReactWidget {
     if (this.isLost) {
       return trans.__('Bridge: connection lost');
     }
-    const { active, done, total } = this.bridge.transfers ?? { active: 0, done: 0, total: 0 };
-    const share = total ? ` ${Math.floor((100 * done) / total)} %` : '';
-    return active ? trans._n('%1 transfer', '%1 transfers', active) + share : '';
+    const { active, done, total } = this.bridge.transfers;
+    if (active === 0) {
+      return '';
+    }
+    const count = trans._n('%1 transfer', '%1 transfers', active);
+    return total ? trans.__('%1, %2 %', count, Math.floor((done / total) * 100)) : count;
   }
 
   private isLost = false;
-  private isWatching = false;
 }
 
 export const status: JupyterFrontEndPlugin<void> = {

@@ -31,6 +31,8 @@ export interface ITransfersSummary {
   readonly done: number;
   readonly total: number;
   readonly changed: ISignal<unknown, void>;
+  /** For the section that follows them: say how they stand. */
+  tell(standing: Pick<ITransfersSummary, 'active' | 'done' | 'total'>): void;
 }
 
 /** The Bridge panel: other plugins add sections to it. */
@@ -39,8 +41,8 @@ export interface IBridge extends Omit<Ground, 'trans'> {
   add(section: Section): void;
   /** Show the panel, and return when its sections stand. */
   show(): Promise<void>;
-  /** Known since the section of connections was first shown. */
-  transfers: ITransfersSummary | null;
+  /** All zero until the panel is first shown. */
+  readonly transfers: ITransfersSummary;
 }
 
 export const IBridge = new Token<IBridge>(

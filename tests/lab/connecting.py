@@ -32,8 +32,6 @@ def add_connection(
     kind: str,
     fields: dict[str, str],
     password: str | None = None,
-    *,
-    submit: bool = True,
 ) -> None:
     """Fill in the form of a kind, and send it."""
     page.get_by_role("button", name="Add a connection…").click()
@@ -47,8 +45,7 @@ def add_connection(
         dialog.get_by_role("textbox", name=label, exact=True).fill(value)
     if password is not None:
         dialog.get_by_label("Password", exact=True).fill(password)
-    if submit:
-        dialog.get_by_role("button", name="Add", exact=True).click()
+    dialog.get_by_role("button", name="Add", exact=True).click()
 
 
 def ask(lab: Server, method: str, path: str, body: Any = None) -> Any:

@@ -44,8 +44,13 @@ def test_a_folder_is_added_by_its_form(panel: Page, lab: Server) -> None:
     """The form is the kind's schema; an error stands at its field, and a good folder is browsed."""
     (lab.root / "shelf/deep").mkdir(parents=True)
     (lab.root / "shelf/deep/a.txt").write_text("hello")
-    add_connection(panel, "shelf", "Folder", {}, submit=False)
+    panel.get_by_role("button", name="Add a connection…").click()
     dialog = panel.get_by_role("dialog")
+    dialog.get_by_role("textbox", name="Name", exact=True).fill("shelf")
+    dialog.get_by_role("button", name="Add", exact=True).click()
+    expect(dialog.get_by_role("alert")).to_have_text("Kind is needed.")
+    dialog.get_by_role("combobox", name="Kind").select_option(label="Folder")
+    expect(dialog.get_by_role("alert")).to_have_count(0)
     expect(dialog.locator("input[type=password]")).to_have_count(0)
     dialog.get_by_role("textbox", name="Folder").fill("")
     dialog.get_by_role("button", name="Add", exact=True).click()
@@ -127,7 +132,9 @@ def test_hostile_names_are_inert(panel: Page, lab: Server) -> None:
     expect(hostile).to_be_visible()
     hostile.hover()
     hostile.click(button="right")
-    panel.keyboard.press("Escape")
+    panel.get_by_role("menuitem", name="Download to the folder").click()
+    expect(panel.locator(".jp-Bridge-transfer").first).to_contain_text("Done")
+    assert (lab.root / HOSTILE).read_text() == "x"
     assert panel.evaluate("window.hit") is None
     assert panel.locator(".jp-Bridge img").count() == 0
 
@@ -136,7 +143,8 @@ def test_forgetting_asks_first(panel: Page, lab: Server) -> None:
     """A connection that was added elsewhere is shown, and forgotten after a yes."""
     (lab.root / "brief").mkdir(exist_ok=True)
     ask(lab, "POST", "bridge/conns", {"name": "brief", "url": "brief"})
-    connected(panel, "brief").click(button="right")
+    expect(connected(panel, "brief")).to_contain_text("Folder")  # the kind's title, not its word
+    row(panel, "brief").click(button="right")
     panel.get_by_role("menuitem", name="Forget…").click()
     panel.get_by_role("dialog").get_by_role("button", name="Forget").click()
     expect(row(panel, "brief")).to_have_count(0)

@@ -103,9 +103,12 @@ def test_a_download_is_paused_resumed_and_cancelled(
     panel.reload()
     open_lab(panel, lab)
     open_connections(panel)
+    status = panel.locator(".jp-BridgeStatus")
+    expect(status).to_contain_text("1 transfer, ")
     one = line(panel, made.perm_id)
     one.get_by_role("button", name="Pause").click()
     expect(one).to_contain_text("Paused at")
+    expect(status).to_have_text("")
     assert not (lab.root / made.perm_id).exists()
     openbis.knobs.latency = 0.0
     one.get_by_role("button", name="Resume").click()

@@ -8,8 +8,8 @@ export interface Around {
   commands: CommandRegistry;
   place: Place;
   cleared: Cleared;
-  /** Handed what the status bar shows. */
-  publish: (summary: ITransfersSummary) => void;
+  /** Told what the status bar shows. */
+  summary: ITransfersSummary;
   /** Handed what asks for a new connection. */
   offer: (add: () => Promise<unknown>) => void;
 }

@@ -31,7 +31,6 @@ export class Logins {
       {
         ...text('kind', trans.__('Kind')),
         input: 'choice' as const,
-        initial: usable[0]?.kind ?? '',
         options: usable.map(kind => ({ value: kind.kind, label: kind.title }))
       }
     ];
@@ -41,10 +40,13 @@ export class Logins {
         okLabel: trans.__('Add'),
         note: unusable.map(kind => kind.problem).join(' ') || undefined,
         fields: chosen => {
-          const kind = usable.find(one => one.kind === (chosen.kind ?? usable[0]?.kind));
-          const own = kind?.fields ? fieldsOf(kind.fields, kind.secret) : [];
+          const kind = usable.find(one => one.kind === chosen.kind);
+          if (!kind?.fields) {
+            return before;
+          }
+          const own = fieldsOf(kind.fields, kind.secret);
           // A kind without secrets logs in as nobody.
-          const asked = kind?.secret?.length ? own : own.filter(one => one.name !== 'username');
+          const asked = kind.secret?.length ? own : own.filter(one => one.name !== 'username');
           return [...before, ...asked, this.remember()];
         },
         submit: async fields => {

@@ -46,9 +46,13 @@ export class ConnectionsModel extends Model {
     this.change();
   }
 
-  /** The kinds; asked for when a form is first opened. */
+  /** The kinds; asked for once. */
   async kinds(): Promise<Kind[]> {
-    return (this._kinds ??= await this.client.kinds());
+    if (!this._kinds) {
+      this._kinds = await this.client.kinds();
+      this.change();
+    }
+    return this._kinds;
   }
 
   /** What a person calls a kind. */
@@ -78,6 +82,9 @@ export class ConnectionsModel extends Model {
   async refresh(): Promise<void> {
     try {
       this.take(await this.client.list());
+      if (this.connections.length) {
+        await this.kinds(); // for their titles
+      }
     } catch (error) {
       await this.try(() => Promise.reject(error));
     }

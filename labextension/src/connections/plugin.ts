@@ -34,9 +34,7 @@ export const connections: JupyterFrontEndPlugin<void> = {
           commands,
           place: new Place(browser, contents),
           cleared: clearedIn(bridge.server.settings.baseUrl),
-          publish: summary => {
-            bridge.transfers = summary;
-          },
+          summary: bridge.transfers,
           offer: adding => {
             add = adding;
           }

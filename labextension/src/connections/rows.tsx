@@ -35,7 +35,7 @@ export function ConnectionRow(props: {
       before={<Dot tone={toneOf(conn)} label={sentence} />}
       title={
         <span title={`${conn.url}\n${sentence}`}>
-          {conn.name}
+          <bdi>{conn.name}</bdi>
           <span className="jp-Bridge-kind">{props.title}</span>
           {conn.username && <span className="jp-Bridge-kind">{conn.username}</span>}
         </span>
@@ -74,11 +74,11 @@ export function ItemRow(props: { item: Item; actions: ReactNode }): JSX.Element 
         className="jp-Bridge-text jp-Bridge-title"
         title={[item.name, item.permId, type, when].filter(Boolean).join('\n')}
       >
-        {item.name}
+        <bdi>{item.name}</bdi>
         {type && <span className="jp-Bridge-kind">{type}</span>}
       </div>
       <div className="jp-Bridge-after">
-        {typeof item.size === 'number' && <span>{bytes(item.size)}</span>}
+        {typeof item.size === 'number' && <bdi>{bytes(item.size)}</bdi>}
         {when && <time dateTime={when}>{day(when)}</time>}
       </div>
       <div className="jp-Bridge-actions">{props.actions}</div>

@@ -32,7 +32,7 @@ export async function section(ground: Ground, around: Around): Promise<Widget> {
   const uploads = new Uploads(client, transfers, trans);
   const parts: Parts = { ground, model, tree, transfers, logins, uploads, place };
   const actions = actionsOf(parts);
-  around.publish(transfers);
+  transfers.changed.connect(() => around.summary.tell(transfers));
   // What is not connected shows nothing old, and what has come is shown.
   model.changed.connect(() => tree.prune(name => model.get(name)?.state === 'connected'));
   const arrivals = events.on(['transfer_state'], ({ data }) => {

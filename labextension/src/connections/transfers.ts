@@ -1,7 +1,6 @@
 /** The transfers: all of them, kept true by one stream while one is under way and somebody looks. */
 import { Events } from '../events';
 import { Server, StreamEvent } from '../server';
-import { ITransfersSummary } from '../tokens';
 import { Model } from '../ui/model';
 import { Soon } from '../ui/soon';
 
@@ -44,7 +43,7 @@ const PAUSE = 250;
 /** A stream that broke is followed again after so many milliseconds. */
 const AGAIN = 2000;
 
-export class TransfersModel extends Model implements ITransfersSummary {
+export class TransfersModel extends Model {
   constructor(
     private server: Server,
     events: Events,
@@ -72,10 +71,12 @@ export class TransfersModel extends Model implements ITransfersSummary {
       .sort((one, other) => other.created - one.created);
   }
 
+  /** How many wait or run. */
   get active(): number {
     return [...this.known.values()].filter(isActive).length;
   }
 
+  /** The bytes of these, brought and in all. */
   get done(): number {
     return this.sum('done');
   }

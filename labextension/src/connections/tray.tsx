@@ -72,7 +72,7 @@ function Line({
       />
       <div className="jp-Bridge-text">
         <div className="jp-Bridge-title" title={`${one.connection}: ${one.path}`}>
-          {name}
+          <bdi>{name}</bdi>
         </div>
         {!isOver && (
           <div
