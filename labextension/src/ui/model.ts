@@ -89,6 +89,7 @@ export function useModel<M extends Model>(model: M): M {
   useEffect(() => {
     const slot = () => again();
     model.changed.connect(slot);
+    again(); // it may have changed since it was drawn, before anybody listened
     return () => {
       model.changed.disconnect(slot);
     };
