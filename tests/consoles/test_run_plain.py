@@ -332,6 +332,7 @@ class TestBash:
             ran = await d.run("exit 5")
             assert (ran["status"], ran["exit_code"]) == ("session-closed", 5)
 
+    @pytest.mark.soak  # the programs' own prompts come when they like: on a busy machine too late
     async def test_other_programs_are_busy(self, near: Server, bashed: tuple[Server, Path]) -> None:
         """An interpreter, a full screen and a question for a password take no command."""
         python = shutil.which("python3")
