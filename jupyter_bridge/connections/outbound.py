@@ -210,6 +210,35 @@ class Outbound:
             return self._session
 
 
+def arriving(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
+    """The bytes of an open answer, each piece as the network made it where their number was said.
+
+    Then what waits is not joined, which copies it once more. An answer without a length comes in
+    the pieces that its server wrote, perhaps of a few KiB, which are worth joining.
+    """
+    if response.content_length is None:
+        return response.content.iter_any()
+    return _Unjoined(response.content)
+
+
+class _Unjoined:
+    """Not a generator: nobody has to close it who stops reading before the end."""
+
+    def __init__(self, content: aiohttp.StreamReader) -> None:
+        self._content = content
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        piece, between = await self._content.readchunk()
+        while between and not piece:
+            piece, between = await self._content.readchunk()
+        if not piece:
+            raise StopAsyncIteration
+        return piece
+
+
 def shown(url: URL) -> str:
     """The URL as messages may show it: without the query, in which remotes take tokens."""
     return str(url.with_query(None).with_fragment(None).with_user(None))
