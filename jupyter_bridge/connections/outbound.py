@@ -38,6 +38,9 @@ SILENCE_SECONDS = 60.0
 MAX_ANSWER = 128 << 20
 # A longer body is sent in pieces of this size: aiohttp would copy it several times.
 IN_ONE_GO = 256 << 10
+# What may be received of one answer and wait to be taken, in bytes. More is out of the processor's
+# cache when its turn comes, and is lost when the process is killed.
+READ_AHEAD = 1 << 20
 # Same-origin redirects (a missing slash, a login page's way back) come one or two at a time.
 MAX_REDIRECTS = 5
 # One transfer uses up to 8 streams; several run beside each other and beside the calls.
@@ -204,10 +207,39 @@ class Outbound:
                     headers={"User-Agent": f"jupyter-bridge/{__version__}"},
                     trust_env=False,
                     auto_decompress=True,
-                    read_bufsize=1 << 20,
+                    read_bufsize=READ_AHEAD // 2,
                     trace_configs=[_never_redirected()],
                 )
             return self._session
+
+
+def arriving(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
+    """The bytes of an open answer, each piece as the network made it where their number was said.
+
+    Then what waits is not joined, which copies it once more. An answer without a length comes in
+    the pieces that its server wrote, perhaps of a few KiB, which are worth joining.
+    """
+    if response.content_length is None:
+        return response.content.iter_any()
+    return _Unjoined(response.content)
+
+
+class _Unjoined:
+    """Not a generator: nobody has to close it who stops reading before the end."""
+
+    def __init__(self, content: aiohttp.StreamReader) -> None:
+        self._content = content
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        piece, between = await self._content.readchunk()
+        while between and not piece:
+            piece, between = await self._content.readchunk()
+        if not piece:
+            raise StopAsyncIteration
+        return piece
 
 
 def shown(url: URL) -> str:

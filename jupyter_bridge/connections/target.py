@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 from jupyter_bridge.connections import checksums
 from jupyter_bridge.connections.pieces import Pieces
 from jupyter_bridge.connections.roles import File
-from jupyter_bridge.connections.writer import Piece, Writer, open_new
+from jupyter_bridge.connections.writer import Piece, Writer, keep_freed, open_new
 from jupyter_bridge.problems import BadRequest, Conflict, Denied, Problem, RemoteFailed
 
 # Network pieces are gathered to this size: a hop to a thread costs as much as 100 KiB of disk.
@@ -82,6 +82,7 @@ class Target:
 
     async def prepare(self) -> None:
         """Make the staging folder and what holds no bytes."""
+        keep_freed()
         await self._off(self._prepare)
 
     async def write(self, path: str, offset: int, data: bytes | bytearray | memoryview) -> None:

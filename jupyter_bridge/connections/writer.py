@@ -18,6 +18,9 @@ from jupyter_bridge.connections.pieces import Pieces
 # Bytes written by one call. More at once takes the largest pages of memory, which a virtual machine
 # may have given back to its host: then it is four times as slow.
 STEP = 256 << 10
+# Freed memory that may stay with the process, in bytes: above all pieces of one download that wait
+# at a time.
+KEPT = 16 << 20
 
 
 @dataclass(eq=False)
@@ -108,6 +111,17 @@ class Writer:
         finally:
             os.close(line)
         return self._pieces.add(piece.index, piece.start, stop, check)
+
+
+def keep_freed() -> None:
+    """Have the C library keep up to KEPT bytes that are freed, for what is received next.
+
+    glibc gives back what exceeds twice the largest block it ever mapped for itself and freed, at
+    first 256 KiB. Pieces of that size come and go all the time: each would be given back, and
+    brought again page by page. So a block of half of KEPT is mapped, untouched, and freed. Other
+    libraries, and a glibc that was told by MALLOC_TRIM_THRESHOLD_ what to keep, do as they did.
+    """
+    bytes(KEPT // 2)
 
 
 def open_new(path: Path) -> int:

@@ -386,9 +386,9 @@ async def _cancel(simulator: Simulator, folder: Path, what: Path | str) -> float
             transfer = await all_of_them.upload("bis", *about, type="RAW_DATA")
         else:
             transfer = await all_of_them.download("bis", what, str(folder / "down"))
-        async for model in transfer.watch():
-            if model.done:
-                break
+        # Not by `watch`, which tells four times a second: by then all of it may be there.
+        while not transfer.model().done and transfer.state in ("queued", "running"):
+            await asyncio.sleep(0.001)
         assert transfer.state == "running", transfer.model()
         simulator.knobs.latency = 5.0
         began = time.monotonic()

@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from jupyter_bridge.connections.connectors.openbisapi import Api
 from jupyter_bridge.connections.extents import Extents
-from jupyter_bridge.connections.outbound import Answer
+from jupyter_bridge.connections.outbound import Answer, arriving
 from jupyter_bridge.connections.roles import Sink, Span
 from jupyter_bridge.connections.together import together
 from jupyter_bridge.problems import RemoteFailed, Unavailable
@@ -45,7 +45,7 @@ async def read_file(
         if response.status not in (200, 206):
             raise await api.judge(Answer(response.status, response.headers, b""), f"file {path}")
         at = start if response.status == 206 else 0  # an old server sends all of it
-        async for data in response.content.iter_any():
+        async for data in arriving(response):
             # Within one piece: what stands before `start` and after `stop` is left out.
             piece = data[max(0, start - at) :]
             at += len(data)
@@ -239,7 +239,7 @@ class FastDownload:
                     answer = Answer(response.status, response.headers, b"")
                     raise await self._api.judge(answer, f"chunk of {self._perm_id}")
                 try:
-                    async for piece in response.content.iter_any():
+                    async for piece in arriving(response):
                         for chunk in reader.feed(piece):
                             found += 1
                             await self._take(chunk)
