@@ -217,6 +217,8 @@ def simulator(folder: Path, api: str, *, latency: float = 0.0) -> Iterator[tuple
         ],
         stdout=subprocess.PIPE,
         cwd=REPOSITORY,
+        # It is killed, and cleans nothing up: what it keeps goes with the folder.
+        env={**os.environ, "TMPDIR": str(folder)},
     )
     try:
         assert process.stdout is not None
