@@ -6,7 +6,6 @@ the bridge what to do, as nobody else can reach the gateways' kernels.
 
 from __future__ import annotations
 
-import argparse
 import statistics
 import tempfile
 import time
@@ -15,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from tests.bench.harness import HEAD, Row, Table, percentile, serving
+from tests.bench.harness import HEAD, Row, Table, percentile, run_whole, serving
 from tests.bench.kernels import LESSON, Door
 from tests.bench.wire import PROBE, Heard, Listeners, Socket
 from tests.conftest import Server
@@ -128,17 +127,13 @@ def measure(*, quick: bool) -> Table:
 
 def main(argv: list[str] | None = None) -> int:
     """Measure, print, save; 1 if a goal was missed."""
-    parser = argparse.ArgumentParser(prog="tests.bench.gateways", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="smaller sizes, for a first look")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there, too")
-    parser.add_argument(
-        "--markdown", action="store_true", help="write the table into docs/performance.md"
+    return run_whole(
+        measure,
+        argv,
+        prog="tests.bench.gateways",
+        about=__doc__,
+        quick="smaller sizes, for a first look",
     )
-    options = parser.parse_args(argv)
-    table = measure(quick=options.quick)
-    print(f"\n{table.text()}\n")
-    table.save(file=options.json, document=options.markdown)
-    return 0 if all(row.met for row in table.rows) else 1
 
 
 if __name__ == "__main__":

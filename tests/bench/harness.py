@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import json
 import os
@@ -11,7 +12,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -232,3 +233,28 @@ def machine() -> str:
 def _commit() -> str:
     git = ("git", "-C", str(REPOSITORY), "describe", "--always", "--dirty")
     return subprocess.run(git, capture_output=True, text=True, check=False).stdout.strip() or "?"
+
+
+def run_whole(
+    measure: Callable[..., Table],
+    argv: list[str] | None,
+    *,
+    prog: str,
+    about: str | None,
+    quick: str,
+) -> int:
+    """The command of a bench that has one size or the other; 1 if a goal was missed.
+
+    `measure(quick=…)` gives the table; `quick` says in words what that option leaves.
+    """
+    parser = argparse.ArgumentParser(prog=prog, description=about)
+    parser.add_argument("--quick", action="store_true", help=quick)
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there, too")
+    parser.add_argument(
+        "--markdown", action="store_true", help="write the table into docs/performance.md"
+    )
+    options = parser.parse_args(argv)
+    table = measure(quick=options.quick)
+    print(f"\n{table.text()}\n")
+    table.save(file=options.json, document=options.markdown)
+    return 0 if all(row.met for row in table.rows) else 1

@@ -6,14 +6,21 @@ and the same with the bridge, its clients on tail and channels.
 
 from __future__ import annotations
 
-import argparse
 import time
 from dataclasses import dataclass
-from pathlib import Path
 
 from tests.bench.consoles import PLAIN
 from tests.bench.crowd import BRIDGE, HOST, TERMINALS, Crowd, audience, status_times, talk
-from tests.bench.harness import Row, Table, cpu_seconds, percentile, rss, serving, wait_idle
+from tests.bench.harness import (
+    Row,
+    Table,
+    cpu_seconds,
+    percentile,
+    rss,
+    run_whole,
+    serving,
+    wait_idle,
+)
 
 # Clients on each terminal and kernel.
 EACH = 2
@@ -106,17 +113,9 @@ def measure(*, quick: bool) -> Table:
 
 def main(argv: list[str] | None = None) -> int:
     """Measure, print, save; 1 if a goal was missed."""
-    parser = argparse.ArgumentParser(prog="tests.bench.load", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="a fifth of everything")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there, too")
-    parser.add_argument(
-        "--markdown", action="store_true", help="write the table into docs/performance.md"
+    return run_whole(
+        measure, argv, prog="tests.bench.load", about=__doc__, quick="a fifth of everything"
     )
-    options = parser.parse_args(argv)
-    table = measure(quick=options.quick)
-    print(f"\n{table.text()}\n")
-    table.save(file=options.json, document=options.markdown)
-    return 0 if all(row.met for row in table.rows) else 1
 
 
 if __name__ == "__main__":
