@@ -11,7 +11,12 @@ import hashlib
 from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
-from zlib import crc32
+
+try:
+    # Ten times as fast: with zlib's own it takes a third of the time to receive and to write.
+    from zlib_ng.zlib_ng import crc32 as crc32
+except ImportError:  # where there is no wheel of it
+    from zlib import crc32 as crc32
 
 _POLYNOMIAL = 0xEDB88320
 _ONE = 1 << 31

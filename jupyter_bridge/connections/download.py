@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
-from jupyter_bridge.connections.roles import CanRead, Dataset, File, Span
+from jupyter_bridge.connections.roles import CanRead, Dataset, File, Sink, Span
 from jupyter_bridge.connections.target import Damaged, Target, judge_names, place_of
 from jupyter_bridge.connections.transfer import Transfer
 from jupyter_bridge.problems import BadRequest, Conflict, NotFound, RemoteFailed
@@ -143,6 +144,10 @@ class _Checks:
         if sound:
             self._on_written(path)
         return sound
+
+    def inline(self) -> AbstractContextManager[Sink]:
+        # It checks by itself; what has to be read for that is left to the end.
+        return self._target.inline()
 
     def _on_written(self, path: str) -> None:
         index = self._index[path]

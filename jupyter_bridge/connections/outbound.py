@@ -9,16 +9,17 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import aiohttp
 from yarl import URL
 
 from jupyter_bridge import __version__
 from jupyter_bridge.connections.lookup import CONNECT_SECONDS, Lookup, Resolver
+from jupyter_bridge.connections.ownthread import in_own_thread
 from jupyter_bridge.connections.policy import Policy
 from jupyter_bridge.connections.trust import Trust
 from jupyter_bridge.problems import (
@@ -45,6 +46,8 @@ READ_AHEAD = 1 << 20
 MAX_REDIRECTS = 5
 # One transfer uses up to 8 streams; several run beside each other and beside the calls.
 MAX_SOCKETS = 64
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -131,6 +134,21 @@ class Outbound:
         # Outside the except: aiohttp's error holds the request's headers, and so the token.
         kind: type[Problem] = Denied if status in (401, 403) else RemoteFailed
         raise kind(f"{where} refused the websocket with {status}.", remote_status=status)
+
+    async def apart(self, work: Callable[[Outbound], Coroutine[Any, Any, T]]) -> T:
+        """Do `work` in a thread and an event loop of its own, given a door like this one there.
+
+        What receives much does not hold up the server, and may itself be held up by a disk.
+        """
+
+        async def whole() -> T:
+            twin = Outbound(self.policy, self._trust)
+            try:
+                return await work(twin)
+            finally:
+                await twin.close()
+
+        return await in_own_thread(whole)
 
     async def addresses(self, host: str, port: int) -> list[str]:
         """The addresses of `host` that may be connected to, for what is not HTTP (ssh, sshfs)."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 import functools
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol
 
@@ -98,6 +99,12 @@ class Sink(Protocol):
         False where they have not: nothing of them is kept then. Where the remote checks what it
         sends piece by piece, this reads each byte once; nothing smaller than a file's rest or some
         100 KiB should come this way.
+        """
+
+    def inline(self) -> AbstractContextManager[Sink]:
+        """The same for a thread of its own (Outbound.apart), which it blocks while it writes.
+
+        What arrives at hundreds of MiB a second is best received and written by one thread.
         """
 
 

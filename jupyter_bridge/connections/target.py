@@ -12,14 +12,17 @@ import asyncio
 import os
 import shutil
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, closing
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 
 from jupyter_bridge.connections import checksums
+from jupyter_bridge.connections.diskproblems import translated
+from jupyter_bridge.connections.inline import Inline
 from jupyter_bridge.connections.pieces import Pieces
-from jupyter_bridge.connections.roles import File
+from jupyter_bridge.connections.roles import File, Sink
 from jupyter_bridge.connections.writer import Piece, Writer, keep_freed, open_new
-from jupyter_bridge.problems import BadRequest, Conflict, Denied, Problem, RemoteFailed
+from jupyter_bridge.problems import BadRequest, Denied, RemoteFailed
 
 # Network pieces are gathered to this size: a hop to a thread costs as much as 100 KiB of disk.
 FLUSH_BYTES = 1 << 20
@@ -71,13 +74,13 @@ class Target:
     ) -> None:
         self._place = place
         self._staging = staging
-        self._files = files
-        self._pieces = pieces
-        self._on_bytes = on_bytes
+        self.files = files
+        self.pieces = pieces
+        self.on_bytes = on_bytes
         self._index = {file.path: number for number, file in enumerate(files)}
         self._buffers: dict[str, _Buffer] = {}
         self._flying: dict[str, asyncio.Future[bool]] = {}  # at most one of each file
-        self._writer = Writer(staging, pieces)
+        self.writer = Writer(staging, pieces)
         self._busy: set[asyncio.Future[Any]] = set()
 
     async def prepare(self) -> None:
@@ -87,8 +90,8 @@ class Target:
 
     async def write(self, path: str, offset: int, data: bytes | bytearray | memoryview) -> None:
         """Take a piece of a file; it is on its way to the disk when this returns."""
-        index = self._judge(path, offset, len(data))
-        if not data or self._pieces.is_checked(index):
+        index = self.judge(path, offset, len(data))
+        if not data or self.pieces.is_checked(index):
             return
         buffer = self._buffers.get(path)
         if buffer is not None and buffer.stop != offset:
@@ -97,7 +100,7 @@ class Target:
         if buffer is None:
             buffer = self._buffers[path] = _Buffer(offset)
         buffer.add(data)
-        if buffer.stop == self._files[index].size:
+        if buffer.stop == self.files[index].size:
             await self._flush(path)
         elif buffer.size >= FLUSH_BYTES:
             await self._land(path)
@@ -108,11 +111,14 @@ class Target:
     ) -> bool:
         """Take these parts if they have this CRC32; they are written when this returns."""
         size = sum(map(len, parts))
-        index = self._judge(path, offset, size)
-        if not size or self._pieces.is_checked(index):
+        index = self.judge(path, offset, size)
+        if not size or self.pieces.is_checked(index):
             return checksums.of_parts(parts) == crc32
         await self._flush(path)
         return await self._write(Piece(index, path, offset, parts, crc32))
+
+    def inline(self) -> AbstractContextManager[Sink]:
+        return closing(Inline(self))
 
     async def flush(self) -> None:
         """Write what is still gathered."""
@@ -123,18 +129,25 @@ class Target:
         """Forget what is gathered and not written."""
         self._buffers.clear()
         self._flying.clear()
-        self._writer.drop()
+        self.writer.drop()
 
     async def settle(self) -> None:
         """Wait for the disk work under way, whatever comes of it."""
-        await self._writer.settle()
+        await self.writer.settle()
         if self._busy:
             await asyncio.wait(self._busy)
 
     async def check(self, index: int) -> None:
         """Say that a file is whole; RemoteFailed where a checksum says it is not."""
-        if not self._pieces.is_checked(index):
+        if not self.pieces.is_checked(index):
             await self._off(self._check, index)
+
+    def check_by_pieces(self, index: int) -> None:
+        """The same where the sums of its pieces tell; leaves what has to be read. Blocks."""
+        pieces = self.pieces.of(index)
+        whole = pieces.extents.total == self.files[index].size and not pieces.overlap
+        if whole and self.files[index].sha256 is None:
+            self._check(index)
 
     async def place(self) -> None:
         """Put everything in its place."""
@@ -152,11 +165,9 @@ class Target:
         future = asyncio.ensure_future(asyncio.to_thread(call, *arguments))
         self._busy.add(future)
         future.add_done_callback(self._on_idle)
-        try:
+        with translated():
             # A thread cannot be stopped: who is cancelled does not wait for it, `settle` does.
             return await asyncio.shield(future)
-        except OSError as error:
-            raise translate(error) from error
 
     def _on_idle(self, future: asyncio.Future[Any]) -> None:
         self._busy.discard(future)
@@ -183,52 +194,50 @@ class Target:
             await self._write(Piece(self._index[path], path, buffer.start, buffer.parts))
 
     async def _write(self, piece: Piece) -> bool:
-        try:
-            new = await self._writer.write(piece)
-        except OSError as error:
-            raise translate(error) from error
+        with translated():
+            new = await self.writer.write(piece)
         if new is not None:
-            self._on_bytes(new, piece.path)
+            self.on_bytes(new, piece.path)
         return new is not None
 
-    def _judge(self, path: str, offset: int, size: int) -> int:
+    def judge(self, path: str, offset: int, size: int) -> int:
         """The number of a file that may have these bytes; RemoteFailed if none may."""
         index = self._index.get(path)
-        if index is None or offset < 0 or offset + size > self._files[index].size:
+        if index is None or offset < 0 or offset + size > self.files[index].size:
             raise RemoteFailed(f"The remote sends more than it said of {path[:200]}.", path=path)
         return index
 
     def _prepare(self) -> None:
         self._staging.parent.mkdir(parents=True, exist_ok=True)
         self._staging.mkdir(mode=0o700, exist_ok=True)
-        for index, file in enumerate(self._files):
-            if self._pieces.of(index).extents.total or self._pieces.is_checked(index):
+        for index, file in enumerate(self.files):
+            if self.pieces.of(index).extents.total or self.pieces.is_checked(index):
                 # From before this process: unless somebody has cleaned up meanwhile.
                 there = (self._staging / file.path, self._place / file.path)
                 if not any(os.path.lexists(path) for path in there):
-                    self._pieces.forget(index)
+                    self.pieces.forget(index)
             if file.directory:
                 (self._staging / file.path).mkdir(parents=True, exist_ok=True)
             elif file.size == 0:
-                self._writer.make((self._staging / file.path).parent)
+                self.writer.make((self._staging / file.path).parent)
                 os.close(open_new(self._staging / file.path))
 
     def _check(self, index: int) -> None:
-        file, path = self._files[index], self._staging / self._files[index].path
+        file, path = self.files[index], self._staging / self.files[index].path
         if file.crc32 is None and file.sha256 is None:
-            self._pieces.set_checked(index, file.size)
+            self.pieces.set_checked(index, file.size)
             return
-        check = self._pieces.of(index).crc32(file.size)
+        check = self.pieces.of(index).crc32(file.size)
         digest: str | None = None
         if check is None or file.sha256 is not None:
             check, digest = checksums.of_file(path, sha256=file.sha256 is not None)
         if (file.crc32 is not None and check != file.crc32) or (
             file.sha256 is not None and digest != file.sha256.lower()
         ):
-            self._pieces.forget(index)
+            self.pieces.forget(index)
             path.unlink(missing_ok=True)
             raise Damaged(f"The bytes of {file.path} are not what its checksum says.", file.path)
-        self._pieces.set_checked(index, file.size)
+        self.pieces.set_checked(index, file.size)
 
     def _put(self) -> None:
         place = self._place
@@ -239,7 +248,7 @@ class Target:
         if place.is_symlink() or not place.is_dir():
             raise Denied(f"{place} is there already and is no folder.")
         root = place.resolve(strict=True)
-        for file in self._files:
+        for file in self.files:
             target = place / file.path
             folder = target if file.directory else target.parent
             folder.mkdir(parents=True, exist_ok=True)
@@ -294,13 +303,3 @@ def _umask() -> int:
         return int(status.partition("\nUmask:")[2].split()[0], 8)
     except (OSError, IndexError, ValueError):
         return 0o022
-
-
-def translate(error: OSError) -> Problem:
-    where = error.filename or "The disk"
-    if isinstance(error, PermissionError):
-        return Denied(f"{where} may not be read or written by the Jupyter server.")
-    if isinstance(error, (FileNotFoundError, NotADirectoryError)):
-        return BadRequest(f"{where} is not there.")
-    # Not Unavailable: that would be said of the remote.
-    return Conflict(f"{where} cannot be used: {error.strerror}.")

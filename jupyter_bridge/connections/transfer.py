@@ -27,9 +27,10 @@ from typing import Any
 import msgspec
 
 from jupyter_bridge.connections.connection import Connection
+from jupyter_bridge.connections.diskproblems import translated
 from jupyter_bridge.connections.pieces import Pieces
 from jupyter_bridge.connections.roles import File
-from jupyter_bridge.connections.target import Damaged, translate
+from jupyter_bridge.connections.target import Damaged
 from jupyter_bridge.problems import (
     Conflict,
     NeedsLogin,
@@ -246,7 +247,7 @@ class Transfer(ABC):
         """The work was stopped; wait until nothing of it is under way."""
 
     def _on_bytes(self, count: int, path: str) -> None:
-        """As many bytes more are done."""
+        """As many bytes more are done; called by whichever thread brought them."""
         self._done += count
         self.file = path
         now = time.monotonic()
@@ -265,15 +266,14 @@ class Transfer(ABC):
             data = msgspec.json.encode(self.job)
             path = self.folder / "transfer.json"
             writing = asyncio.ensure_future(asyncio.to_thread(_write, path, data))
-            try:
-                await asyncio.shield(writing)
-            except asyncio.CancelledError:
-                # The thread goes on; whoever saves next must not meet it at the same file.
-                await asyncio.wait({writing})
-                writing.exception()
-                raise
-            except OSError as error:
-                raise translate(error) from error
+            with translated():
+                try:
+                    await asyncio.shield(writing)
+                except asyncio.CancelledError:
+                    # The thread goes on; whoever saves next must not meet it at the same file.
+                    await asyncio.wait({writing})
+                    writing.exception()
+                    raise
 
     # -- below ---------------------------------------------------------------------------------
 

@@ -9,10 +9,10 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from zlib import crc32
 
+from jupyter_bridge.connections import checksums
+from jupyter_bridge.connections.diskproblems import translated
 from jupyter_bridge.connections.roles import CanRead, CanWrite, File, NewDataset
-from jupyter_bridge.connections.target import translate
 from jupyter_bridge.connections.together import together
 from jupyter_bridge.connections.transfer import Transfer
 from jupyter_bridge.problems import BadRequest, Conflict, Denied, Gone, Problem, RemoteFailed
@@ -213,18 +213,16 @@ class _Chunk:
 
     def read(self, path: str, changed: int) -> None:
         """Read them; Conflict if the file is not the one of the beginning any more."""
-        try:
+        with translated():
             line = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
             try:
                 self.data = os.pread(line, self.stop - self.start, self.start)
                 now = os.fstat(line).st_mtime_ns
             finally:
                 os.close(line)
-        except OSError as error:
-            raise translate(error) from error
         if now != changed or len(self.data) != self.stop - self.start:
             raise Conflict(f"{path} changed while it was uploaded.", path=path)
-        self.check = crc32(self.data)
+        self.check = checksums.crc32(self.data)
 
 
 def gather(paths: Sequence[Path]) -> tuple[list[File], list[tuple[str, int]]]:
@@ -250,11 +248,9 @@ def gather(paths: Sequence[Path]) -> tuple[list[File], list[tuple[str, int]]]:
         elif stat.S_ISLNK(known.st_mode) and path in paths:
             raise Denied(f"{path} is a link; name the file itself.", path=str(path))
 
-    try:
+    with translated():
         for path in paths:
             take(path, path.name)
-    except OSError as error:
-        raise translate(error) from error
     if len({file.path for file in files}) != len(files):
         raise BadRequest("files: two of them have the same name.", field="files")
     if not files:

@@ -75,6 +75,31 @@ class Writer:
             folder.mkdir(parents=True, exist_ok=True)
             self._made.add(folder)
 
+    def open(self, path: str) -> int:
+        """A descriptor of the file at `path`, for writing; blocks."""
+        target = self._folder / path
+        self.make(target.parent)
+        return open_new(target)
+
+    def put(
+        self,
+        index: int,
+        path: str,
+        start: int,
+        parts: Sequence[bytes | bytearray | memoryview],
+        crc32: int | None,
+    ) -> int | None:
+        """As `write` of such a piece; blocks."""
+        check = checksums.of_parts(parts)
+        if crc32 is not None and check != crc32:
+            return None
+        line = self.open(path)
+        try:
+            stop = write_at(line, start, parts)
+        finally:
+            os.close(line)
+        return self._pieces.add(index, start, stop, check)
+
     async def _work(self) -> None:
         try:
             while self._waiting:
@@ -95,22 +120,9 @@ class Writer:
 
     def _try(self, piece: Piece) -> int | OSError | None:
         try:
-            return self._write(piece)
+            return self.put(piece.index, piece.path, piece.start, piece.parts, piece.crc32)
         except OSError as error:
             return error
-
-    def _write(self, piece: Piece) -> int | None:
-        check = checksums.of_parts(piece.parts)
-        if piece.crc32 is not None and check != piece.crc32:
-            return None
-        target = self._folder / piece.path
-        self.make(target.parent)
-        line = open_new(target)
-        try:
-            stop = _write_at(line, piece.start, piece.parts)
-        finally:
-            os.close(line)
-        return self._pieces.add(piece.index, piece.start, stop, check)
 
 
 def keep_freed() -> None:
@@ -129,7 +141,7 @@ def open_new(path: Path) -> int:
     return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
 
 
-def _write_at(line: int, at: int, parts: Sequence[bytes | bytearray | memoryview]) -> int:
+def write_at(line: int, at: int, parts: Sequence[bytes | bytearray | memoryview]) -> int:
     """Write all parts from `at` on; returns where they end."""
     for part in parts:
         left = memoryview(part)

@@ -10,6 +10,7 @@ from aiohttp import web
 
 from jupyter_bridge.connections.outbound import Outbound, arriving
 from jupyter_bridge.connections.policy import Policy
+from jupyter_bridge.problems import Denied
 
 CONTENT = os.urandom(3 << 20)
 # asyncio receives no more than this at a time.
@@ -73,3 +74,22 @@ def test_an_answer_without_a_length_arrives_joined() -> None:
     pieces = read(length=False)
     assert b"".join(pieces) == CONTENT
     assert max(map(len, pieces)) > RECEIVED
+
+
+def test_apart() -> None:
+    """In a thread and loop of its own the same addresses are refused, and nothing stays open."""
+
+    async def main() -> None:
+        here = asyncio.get_running_loop()
+        outbound = Outbound(Policy(allow_loopback=False))
+
+        async def work(twin: Outbound) -> None:
+            assert asyncio.get_running_loop() is not here
+            assert twin is not outbound
+            await twin.ask("GET", "http://127.0.0.1:1/")
+
+        with pytest.raises(Denied):
+            await outbound.apart(work)
+        await outbound.close()
+
+    asyncio.run(main())

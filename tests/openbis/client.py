@@ -6,7 +6,7 @@ import asyncio
 import logging
 import zlib
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -54,3 +54,6 @@ class MemorySink:
             return False
         await self.write(path, offset, data)
         return True
+
+    def inline(self) -> AbstractContextManager[MemorySink]:
+        return nullcontext(self)

@@ -89,7 +89,7 @@ class OpenBis(Connector[OpenBisFields], CanBrowse, CanRead, CanWrite, HasObjects
     login_fields = ("host_key",)
 
     # Four on their way, and what the lines hold of them: memory stays below 64 MiB.
-    chunk_bytes = 2 << 20
+    chunk_bytes = 4 << 20
 
     def __init__(self, fields: OpenBisFields, context: Context) -> None:
         super().__init__(fields, context)
@@ -259,10 +259,15 @@ class OpenBis(Connector[OpenBisFields], CanBrowse, CanRead, CanWrite, HasObjects
 
     async def fetch(self, perm_id: str, spans: Sequence[Span], sink: Sink) -> None:
         store, sizes = await self._where(perm_id)
-        if self._api.version <= (3, 5):
-            await fetch_each(self._api, store, perm_id, spans, sink)
-        else:
-            await fetch_fast(self._api, store, perm_id, spans, sizes, sink)
+
+        async def receive(api: Api) -> None:
+            with sink.inline() as inline:
+                if api.version <= (3, 5):
+                    await fetch_each(api, store, perm_id, spans, inline)
+                else:
+                    await fetch_fast(api, store, perm_id, spans, sizes, inline)
+
+        await self._api.apart(receive)
 
     async def _where(self, perm_id: str) -> tuple[str, dict[str, int]]:
         """The store of a data set and its files' sizes."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 from jupyter_bridge.connections.connector import Expired
@@ -38,10 +38,27 @@ class Api:
         self.server: dict[str, str] = {}
         self._store: str | None = None
         self._later: set[asyncio.Task[Any]] = set()
+        self._twin_of: tuple[Api, asyncio.AbstractEventLoop] | None = None
 
-    def later(self, call: Coroutine[Any, Any, Any]) -> None:
+    async def apart(self, work: Callable[[Api], Coroutine[Any, Any, None]]) -> None:
+        """As Outbound.apart; `work` is given the same under the token of now."""
+        loop = asyncio.get_running_loop()
+
+        async def under(outbound: Outbound) -> None:
+            twin = Api(outbound, self.url)
+            twin.token, twin.version, twin.server = self.token, self.version, self.server
+            twin._store, twin._twin_of = self._store, (self, loop)
+            await work(twin)
+
+        await self.outbound.apart(under)
+
+    def later(self, call: Callable[[Outbound], Coroutine[Any, Any, Any]]) -> None:
         """Make this call beside; what comes of it interests nobody."""
-        task = asyncio.ensure_future(call)
+        if self._twin_of is not None:
+            first, loop = self._twin_of
+            loop.call_soon_threadsafe(first.later, call)
+            return
+        task = asyncio.ensure_future(call(self.outbound))
         self._later.add(task)
         task.add_done_callback(self._on_later)
 

@@ -163,7 +163,8 @@ class FastDownload:
         finally:
             # Not waited for: who cancels is answered at once, and a server that does not hear it
             # forgets the session by itself.
-            self._api.later(self._ask("finishDownloadSession", downloadSessionId=self._session))
+            body = self._body("finishDownloadSession", downloadSessionId=self._session)
+            self._api.later(lambda outbound: outbound.ask("POST", self._url, body=body))
 
     async def _start(self) -> list[str]:
         ids = [openbis.file_id(self._perm_id, path) for path in self._spans]

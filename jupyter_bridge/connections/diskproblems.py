@@ -1,0 +1,27 @@
+"""What the disk says no with, as a Problem."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from jupyter_bridge.problems import BadRequest, Conflict, Denied, Problem
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Raise the Problem that an OSError within means."""
+    try:
+        yield
+    except OSError as error:
+        raise translate(error) from error
+
+
+def translate(error: OSError) -> Problem:
+    where = error.filename or "The disk"
+    if isinstance(error, PermissionError):
+        return Denied(f"{where} may not be read or written by the Jupyter server.")
+    if isinstance(error, (FileNotFoundError, NotADirectoryError)):
+        return BadRequest(f"{where} is not there.")
+    # Not Unavailable: that would be said of the remote.
+    return Conflict(f"{where} cannot be used: {error.strerror}.")

@@ -1,0 +1,72 @@
+"""Work in a thread and an event loop of its own, which it may hold up."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Coroutine
+from concurrent.futures import Future
+from contextlib import suppress
+from typing import Any, Generic, TypeVar
+
+T = TypeVar("T")
+
+
+async def in_own_thread(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    """What `work()` comes to. Whoever is cancelled cancels the work, and waits for its end."""
+    running = _Running(work)
+    # A daemon: it may hang in a write to a disk that is gone, and nobody's exit waits for that.
+    threading.Thread(target=running.run, name="bridge-own-loop", daemon=True).start()
+    done = asyncio.wrap_future(running.outcome)
+    try:
+        return await asyncio.shield(done)
+    except asyncio.CancelledError:
+        running.cancel()
+        await asyncio.wait({done})
+        if not done.cancelled():
+            done.exception()
+        raise
+
+
+class _Running(Generic[T]):
+    """The work, seen from both threads."""
+
+    def __init__(self, work: Callable[[], Coroutine[Any, Any, T]]) -> None:
+        self.outcome: Future[T] = Future()
+        self._work = work
+        self._loop = asyncio.new_event_loop()
+        self._task: asyncio.Task[T] | None = None
+        self._cancelled = False
+
+    def run(self) -> None:
+        """The thread, from its begin to its end."""
+        # Not asyncio.run: that waits at the end for every name which is still being looked up.
+        try:
+            try:
+                result = self._loop.run_until_complete(self._main())
+            finally:
+                self._loop.run_until_complete(self._loop.shutdown_asyncgens())
+                self._loop.close()
+        except asyncio.CancelledError:
+            self.outcome.cancel()
+        except BaseException as error:
+            self.outcome.set_exception(error)
+        else:
+            self.outcome.set_result(result)
+
+    async def _main(self) -> T:
+        self._task = asyncio.current_task()
+        if self._cancelled:
+            raise asyncio.CancelledError
+        try:
+            return await self._work()
+        finally:
+            # Lines that were closed are let go of by the loop, a turn later.
+            await asyncio.sleep(0)
+
+    def cancel(self) -> None:
+        """Called by the other thread; also before the work began, or after it ended."""
+        self._cancelled = True
+        if self._task is not None:
+            with suppress(RuntimeError):  # the loop is closed
+                self._loop.call_soon_threadsafe(self._task.cancel)
