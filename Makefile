@@ -4,7 +4,7 @@
 # make check  format, lint, types, layers; the panel's, too
 # make audit  known holes in what is installed with it, asked of the registries
 # make pictures  the pictures of the panel in docs/pictures
-# make bench  the figures of docs/performance.md, measured here and now
+# make bench  the figures, measured here and now and written into docs/performance.md (BENCH="options")
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -44,6 +44,7 @@ audit: .venv/test
 pictures: .venv/test
 	$(BIN)/python -m pytest tests/lab/pictures.py
 
+BENCH ?= --markdown
 bench: .venv/test
 	$(BIN)/python -m tests.bench $(BENCH)
 

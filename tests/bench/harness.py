@@ -231,8 +231,14 @@ def machine() -> str:
 
 
 def _commit() -> str:
-    git = ("git", "-C", str(REPOSITORY), "describe", "--always", "--dirty")
-    return subprocess.run(git, capture_output=True, text=True, check=False).stdout.strip() or "?"
+    """The commit that was measured, and whether more than the page of figures differs from it."""
+
+    def git(*words: str) -> str:
+        command = ("git", "-C", str(REPOSITORY), *words)
+        return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
+
+    changed = git("status", "--porcelain", "--untracked-files=no", "--", ".", f":!{DOCUMENT}")
+    return (git("describe", "--always") or "?") + ("-dirty" if changed else "")
 
 
 def run_whole(
