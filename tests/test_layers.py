@@ -35,10 +35,11 @@ STAIRS = {
 ON_THE_HANDLERS_STAIR = {"relay/socketio.py"}
 # Tornado's request handlers and jupyter_server's are met on stairs 5 to 7 only.
 HANDLERS = ("tornado.web", "tornado.websocket", "jupyter_server.base")
-# What upstream calls need of Tornado's websocket *client*, and the type of a refusal.
+# What upstream calls need of Tornado's websocket *client*, and types of refusals.
 NOT_HANDLERS = {
     ("relay/upstreams.py", "tornado.websocket"),
     ("relay/kernels.py", "tornado.web"),
+    ("relay/engine.py", "tornado.websocket"),
 }
 MODULES = sorted(path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob("*.py"))
 

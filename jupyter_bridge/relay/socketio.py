@@ -5,9 +5,9 @@ metadata, content, buffers` (and `channel` in the namespace `/channels/…`). A 
 `{connection}:{kernel id}`. An event `problem` comes
 before the bridge ends a namespace. One connection is one client, over all its namespaces.
 
-The engine below serves polling and websockets. What it leaves open is closed here: the order of
-events is kept, a request of a foreign origin is refused also when it polls, nobody is sent to a
-login page, and no more is put into its queue than the client takes.
+The engine below (`engine.py`) serves polling and websockets. The order of events is kept, a
+request of a foreign origin is refused also when it polls, nobody is sent to a login page, and a
+request that is none of the protocol is a Problem, before a websocket opens.
 """
 
 from __future__ import annotations
@@ -15,19 +15,22 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any, cast
 
 import msgspec
 import socketio
-from engineio.async_drivers import tornado as engine
+from engineio.packet import NOOP
+from engineio.packet import Packet as EnginePacket
 from jupyter_server.auth.decorator import allow_unauthenticated
 from jupyter_server.base.handlers import JupyterHandler
 from jupyter_server.base.websocket import WebSocketMixin
 from socketio.exceptions import ConnectionRefusedError as Refused
-from tornado.iostream import StreamClosedError
-from tornado.websocket import WebSocketClosedError
+from tornado.httputil import HTTPServerRequest
 
-from jupyter_bridge.problems import BadRequest, Denied, NotFound, Problem
+from jupyter_bridge.problems import BadRequest, Denied, NotFound, Problem, TooLarge
+from jupyter_bridge.relay import engine
 from jupyter_bridge.relay.channels import IOPUB, SEATS, Channels
 from jupyter_bridge.relay.handlers.resources import RESOURCES, resources_of
 from jupyter_bridge.relay.relays import Relays
@@ -38,36 +41,11 @@ from jupyter_bridge.wire.unreadable import UNREADABLE
 
 # A connection without credentials is given this long to show a token to a namespace, seconds.
 LOGIN_TIME = 5.0
+# One with credentials may take this long to ask for its first namespace: socket.io's own number.
+CONNECT_TIME = 45.0
+_TRANSPORTS = ("polling", "websocket")
 # kernel-relay's clients use their server's whole path as the namespace.
 _NAMESPACE = re.compile(rf"^(?:/.*)?/({'|'.join(SEATS)})/([^/]+)$")
-
-
-class _Queue(asyncio.Queue[Any]):
-    """The engine's queue of packets for one client, which tells when it is empty."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.drained = asyncio.Event()
-
-    def _put(self, item: Any) -> None:
-        self.drained.clear()
-        super()._put(item)
-
-    def _get(self) -> Any:
-        item = super()._get()
-        if self.empty():
-            self.drained.set()
-        return item
-
-
-class _PacedWebSocket(engine.WebSocket):  # type: ignore[misc]
-    """The engine's websocket, but sending waits until the operating system has taken it."""
-
-    async def send(self, message: str | bytes) -> None:
-        try:
-            await self.tornado_handler.write_message(message, binary=isinstance(message, bytes))
-        except (WebSocketClosedError, StreamClosedError):
-            raise OSError("the websocket is closed") from None
 
 
 class _Connection:
@@ -79,7 +57,7 @@ class _Connection:
         self.identity: str | None = None
         self.seats: dict[str, Channels] = {}
         self.pumps: dict[str, asyncio.Task[None]] = {}
-        self.login_timer: asyncio.TimerHandle | None = None
+        self.connect_timer: asyncio.TimerHandle | None = None
 
 
 class SocketIO:
@@ -97,12 +75,18 @@ class SocketIO:
             cors_allowed_origins=[],  # the host's own rule is applied instead, in prepare
             async_handlers=False,  # one event after the other, or messages overtake each other
             max_http_buffer_size=max_frame,
+            ping_interval=engine.PING_INTERVAL,
+            ping_timeout=engine.PING_TIMEOUT,
         )
+        self._server.packet_class = engine.Packet
+        self._max_frame = max_frame
+        self._polled: set[str] = set()  # whose poll waits
         eio = self._server.eio
-        eio.create_queue = _Queue
+        eio.create_queue = engine.Queue
         eio.start_background_task = self._background
-        eio._async = {**eio._async, "websocket": _PacedWebSocket}
+        eio._async = {**eio._async, "websocket": engine.PacedWebSocket}
         eio.on("connect", self._on_engine_connect)
+        eio.on("message", self._on_engine_message)
         eio.on("disconnect", self._on_engine_disconnect)
         self._server.on("connect", self._on_connect, namespace="*")
         self._server.on("msg", self._on_msg, namespace="*")
@@ -121,15 +105,83 @@ class SocketIO:
         connection = self._connections[eio_sid] = _Connection(handler.current_user)
         if handler.current_user is not None:
             connection.identity = handler.identity
-        else:
-            loop = asyncio.get_running_loop()
-            connection.login_timer = loop.call_later(LOGIN_TIME, self._close_stranger, eio_sid)
+        patience = LOGIN_TIME if handler.current_user is None else CONNECT_TIME
+        connection.connect_timer = asyncio.get_running_loop().call_later(
+            patience, self._background, self._hang_up, eio_sid
+        )
         return await self._server._handle_eio_connect(eio_sid, environ)
 
-    def _close_stranger(self, eio_sid: str) -> None:
-        connection = self._connections.get(eio_sid)
-        if connection is not None and connection.user is None:
-            self._background(self._hang_up, eio_sid)
+    async def _on_engine_message(self, eio_sid: str, data: Any) -> None:
+        try:
+            await self._server._handle_eio_message(eio_sid, data)
+        except ValueError:  # Unreadable, or attachments for a namespace that the client is not in
+            await self._hang_up(eio_sid)
+
+    def check(self, request: HTTPServerRequest) -> None:
+        """Pass if `request` is one that the protocol has now; else BadRequest."""
+        query = {
+            name: values[-1].decode("utf-8", "replace")
+            for name, values in request.query_arguments.items()
+        }
+        sid, transport = query.get("sid", ""), query.get("transport")
+        if transport not in _TRANSPORTS:
+            raise BadRequest("transport must be polling or websocket.", field="transport")
+        if not sid and query.get("EIO") != "4":
+            raise BadRequest("EIO must be 4, as socket.io's clients 3 and 4 say.", field="EIO")
+        if "j" in query:
+            raise BadRequest("JSONP is not spoken here.", field="j")
+        if _upgrades(request) != (transport == "websocket"):
+            raise BadRequest(f"This is no {transport} request.", field="transport")
+        if sid or request.method == "POST":
+            socket = self._socket(sid)
+            if socket.upgraded or (socket.upgrading and _upgrades(request)):
+                raise BadRequest("This connection has a websocket.", field="sid")
+
+    def _socket(self, eio_sid: str) -> Any:
+        socket = self._server.eio.sockets.get(eio_sid)
+        if socket is None or socket.closed or not socket.connected:
+            raise BadRequest("There is no such connection (any more).", field="sid")
+        return socket
+
+    @asynccontextmanager
+    async def polling(self, eio_sid: str) -> AsyncIterator[None]:
+        """For as long as a poll waits. A second one would take what the first is to get."""
+        if eio_sid in self._polled:
+            await self._hang_up(eio_sid)
+            raise BadRequest("Another request of this connection waits already.")
+        if eio_sid:
+            self._polled.add(eio_sid)
+        try:
+            yield
+        finally:
+            self._polled.discard(eio_sid)
+
+    async def post(self, eio_sid: str, body: bytes) -> None:
+        """Take what a client posts; what is no packet ends its connection."""
+        socket = self._socket(eio_sid)
+        try:
+            if len(body) > self._max_frame:
+                raise TooLarge("This is too large for one request.", limit=self._max_frame)
+            for received in engine.read_payload(body):
+                if socket.closed:
+                    break
+                await socket.receive(received)
+        except engine.Unreadable as error:
+            await self._hang_up(eio_sid)
+            raise BadRequest(f"This is no packet of socket.io's: {error}.") from error
+        except TooLarge:
+            await self._hang_up(eio_sid)
+            raise
+
+    def serve(self, websocket: Any) -> None:
+        """Serve an opened websocket, in a task of its own, and close it at the end."""
+        self._background(self._serve, websocket)
+
+    async def _serve(self, websocket: Any) -> None:
+        try:
+            await self._server.eio.handle_request(websocket)
+        finally:
+            websocket.close()
 
     async def _hang_up(self, eio_sid: str) -> None:
         # Not the engine's disconnect, which waits until the client has fetched everything.
@@ -148,13 +200,15 @@ class SocketIO:
     async def _on_engine_disconnect(self, eio_sid: str, reason: str) -> None:
         socket = self._server.eio.sockets.get(eio_sid)
         if socket is not None:
+            if reason == self._server.eio.reason.CLIENT_DISCONNECT:
+                socket.queue.put_nowait(EnginePacket(NOOP))  # what a poll that waits is to get
             # Behind the engine's last packet: ends its writer, or the poll that still waits.
             asyncio.get_running_loop().call_soon(socket.queue.put_nowait, None)
         await self._server._handle_eio_disconnect(eio_sid, reason)
         connection = self._connections.pop(eio_sid, None)
         if connection is not None:
-            if connection.login_timer is not None:
-                connection.login_timer.cancel()
+            if connection.connect_timer is not None:
+                connection.connect_timer.cancel()
             for namespace in list(connection.seats):
                 self._leave(connection, namespace)
 
@@ -205,8 +259,8 @@ class SocketIO:
             connection.user = await user_of_token(handler, token)
         if connection.user is None:
             raise Denied("Log in first, or send auth: {token}.")
-        if connection.login_timer is not None:
-            connection.login_timer.cancel()
+        if connection.connect_timer is not None:
+            connection.connect_timer.cancel()
         return connection.user
 
     async def _on_msg(self, namespace: str, sid: str, message: Any = None) -> None:
@@ -239,7 +293,7 @@ class SocketIO:
         self, seat: Channels, eio_sid: str, sid: str, namespace: str, named: bool
     ) -> None:
         """Emit what the kernel says, and wait whenever the client has not taken it yet."""
-        queue = cast(_Queue, self._server.eio._get_socket(eio_sid).queue)
+        queue = cast(engine.Queue, self._server.eio._get_socket(eio_sid).queue)
         for _ in range(100):  # the connect packet goes first; it takes a turn of the loop or two
             if self._server.manager.is_connected(sid, namespace):
                 break
@@ -282,10 +336,10 @@ class _Message(msgspec.Struct):
 def _from_event(message: Any) -> tuple[str | None, list[bytes]]:
     try:
         event = msgspec.convert(message, _Message)
-    except msgspec.ValidationError as error:
+        fields = (event.header, event.parent_header, event.metadata, event.content)
+        parts = [msgspec.json.encode(field or {}) for field in fields]
+    except (*UNREADABLE, OverflowError, TypeError) as error:
         raise BadRequest(f"This is no Jupyter message: {error}.") from error
-    fields = (event.header, event.parent_header, event.metadata, event.content)
-    parts = [msgspec.json.encode(field or {}) for field in fields]
     return event.channel, [*parts, *(event.buffers or [])]
 
 
@@ -321,6 +375,8 @@ def _handler(owner: SocketIO, server: Any, max_frame: int) -> type[JupyterHandle
             owned = owner.owner(sid)
             if owned is not None and self.current_user is not None and owned != self.identity:
                 raise Denied("This connection is somebody else's.")
+            if self.request.method in ("GET", "POST"):
+                owner.check(self.request)
 
         def check_xsrf_cookie(self) -> None:
             # Without a user there is no cookie that could be abused: what the request may do hangs
@@ -333,21 +389,35 @@ def _handler(owner: SocketIO, server: Any, max_frame: int) -> type[JupyterHandle
 
         @allow_unauthenticated
         async def get(self) -> None:
-            await Engine.get(self)
+            if _upgrades(self.request):
+                await Engine.get(self)
+                return
+            async with owner.polling(self.get_query_argument("sid", "")):
+                await Engine.get(self)
 
         @allow_unauthenticated
         async def post(self) -> None:
-            await Engine.post(self)
+            # Not the engine's: it drops a payload of many packets, and says "ok" to any other.
+            await owner.post(self.get_query_argument("sid"), self.request.body)
+            self.set_header("Content-Type", "text/plain; charset=UTF-8")
+            self.finish("ok")
 
         @allow_unauthenticated
         async def options(self) -> None:
             await Engine.options(self)
 
         async def open(self) -> None:
+            # Not WebSocketMixin's, as the engine has pings of its own; nor the engine's, which
+            # leaves a websocket open that it does not serve (any more).
             self.set_nodelay(True)
-            await Engine.open(self)  # not WebSocketMixin's: the engine has pings of its own
+            owner.serve(self)
 
     return SocketIOHandler
+
+
+def _upgrades(request: HTTPServerRequest) -> bool:
+    """Whether this is a websocket's handshake."""
+    return request.headers.get("Upgrade", "").lower() == "websocket"
 
 
 def _as_json(part: bytes) -> Any:

@@ -30,7 +30,8 @@ class InteractSocket(ConsoleSocket):
             return
         if not self._v1:
             data = frame.encode() if isinstance(frame, str) else frame
-            await self._console.type(viewer, data + b"\n")
+            # Who sends lines as they are, as websocat does, has pressed Enter already.
+            await self._console.type(viewer, data if data.endswith(b"\n") else data + b"\n")
             return
         if isinstance(frame, str):
             raise BadRequest(f"{wire.SUBPROTOCOL} has binary frames only.")
