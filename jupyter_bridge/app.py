@@ -45,6 +45,13 @@ from jupyter_bridge.relay.socketio import SocketIO
 from jupyter_bridge.repeats import Repeats
 from jupyter_bridge.web import Answer, BridgeHandler, NoSuchRoute, Route, verb
 
+# The parts of BridgeApp that are closed, in this order. A start that breaks off, because of another
+# extension's or the host's settings, has not made all of them, and the host stops it all the same.
+_CLOSED = (
+    *("repeats", "runs", "remote_consoles", "consoles", "transfers", "mounts", "remotes"),
+    *("socketio", "executions", "relays"),
+)
+
 
 class BridgeApp(ExtensionApp):
     """The server extension `jupyter_bridge`."""
@@ -349,16 +356,10 @@ class BridgeApp(ExtensionApp):
         """Close everything this extension opened; kernels are the host's to stop."""
         if self._recovering is not None:
             await asyncio.wait({self._recovering})
-        await self.repeats.close()
-        await self.runs.close()
-        await self.remote_consoles.close()
-        await self.consoles.stop()
-        await self.transfers.close()
-        await self.mounts.close()
-        await self.remotes.close()
-        await self.socketio.close()
-        await self.executions.close()
-        await self.relays.close()
+        for part in _CLOSED:
+            made = getattr(self, part, None)
+            if made is not None:
+                await made.close()
 
 
 def _max_frame(server: Any) -> int:

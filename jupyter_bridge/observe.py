@@ -228,11 +228,15 @@ def hide(secret: str | None) -> None:
 
 
 class Redact(logging.Filter):
-    """A log filter that blots out tokens and hidden secrets, wherever in a record they stand."""
+    """A log filter that blots out tokens and hidden secrets, wherever in a record they stand.
+
+    The host's own address, which it says when it starts, keeps its token: it is there to be pasted.
+    """
 
     def filter(self, record: logging.LogRecord) -> bool:
         text = record.getMessage()
-        clean = _redacted(text)
+        starting = (record.module, record.funcName) == ("serverapp", "start_app")
+        clean = _without_hidden(text) if starting else _redacted(text)
         if clean != text:
             record.msg, record.args = clean, ()
         if record.exc_info and not record.exc_text:
@@ -260,7 +264,11 @@ def redact(log: logging.Logger | logging.LoggerAdapter[Any]) -> None:
 
 
 def _redacted(text: str) -> str:
+    return _SECRETS.sub(r"\1[secret]", _without_hidden(text))
+
+
+def _without_hidden(text: str) -> str:
     for secret in _hidden:
         if secret in text:
             text = text.replace(secret, "[secret]")
-    return _SECRETS.sub(r"\1[secret]", text)
+    return text

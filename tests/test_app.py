@@ -10,6 +10,8 @@ import re
 import subprocess
 import sys
 import threading
+import urllib.error
+import urllib.request
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,7 @@ from tornado.websocket import websocket_connect
 from jupyter_bridge import __version__, _jupyter_server_extension_points
 from jupyter_bridge.app import BridgeApp
 
+from .conftest import start_server
 from .relay.conftest import bridge
 from .relay.driving import PATIENCE, Bridge
 
@@ -154,3 +157,31 @@ async def test_leaves_nothing_behind(
     await app.stop_extension()
     names = {task.get_coro().__qualname__ for task in asyncio.all_tasks()}  # type: ignore[union-attr]
     assert not [name for name in names if name.startswith(("Relay", "Execution", "SocketIO"))]
+
+
+async def test_a_start_that_breaks_off(jp_serverapp: Any) -> None:
+    """A server that ended before the bridge was loaded, or in the middle of it, stops in order."""
+    linked = BridgeApp()
+    await linked.stop_extension()  # not loaded at all
+    (app,) = jp_serverapp.extension_manager.extension_apps["jupyter_bridge"]
+    del app.runs
+    await app.stop_extension()
+
+
+def test_the_address_at_the_start_can_be_pasted(tmp_path: Path) -> None:
+    """A server that made its token itself says its address with it, as without the bridge."""
+    server = start_server(tmp_path, env={"JUPYTER_TOKEN": ""})
+    try:
+        (info,) = server.runtime.glob("jpserver-*.json")
+        address = f"{server.url}?token={json.loads(info.read_text())['token']}"
+        with urllib.request.urlopen(address.replace("?", "api/status?"), timeout=PATIENCE) as reply:
+            assert reply.status == 200
+        with pytest.raises(urllib.error.HTTPError):
+            urllib.request.urlopen(address.replace("?", "api/nothing?"), timeout=PATIENCE)
+        said = server.log.read_text()
+        assert f"paste one of these URLs:\n        {address}" in said.replace(
+            "localhost", "127.0.0.1"
+        )
+        assert "/api/nothing?token=[secret]" in said
+    finally:
+        server.stop()

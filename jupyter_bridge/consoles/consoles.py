@@ -313,7 +313,7 @@ class Consoles:
         how = {name: value for name, value in asdict(wish).items() if value}
         return await self.open(await self._remotes.create(connection, **how))
 
-    async def stop(self) -> None:
+    async def close(self) -> None:
         """Close every source and write every journal; the terminals themselves are the host's."""
         for timer in self._timers.values():
             timer.cancel()

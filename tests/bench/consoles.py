@@ -62,7 +62,7 @@ async def manager_of(record: bool) -> AsyncIterator[Any]:
             while manager.terminals:
                 await asyncio.sleep(0.01)
             if consoles is not None:
-                await consoles.stop()
+                await consoles.close()
             else:
                 manager.blocking_io_executor.shutdown(wait=False, cancel_futures=True)
 

@@ -45,7 +45,7 @@ async def house(
         for terminal in list(manager.terminals.values()):
             await terminal.terminate(force=True)
         await until(lambda: not manager.terminals)
-        await consoles.stop()
+        await consoles.close()
 
 
 async def until(condition: Callable[[], Any]) -> None:

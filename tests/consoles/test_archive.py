@@ -93,7 +93,7 @@ async def test_a_live_console_ends_with_its_server(tmp_path: Path) -> None:
     async with house(tmp_path) as consoles:
         console = await consoles.create("mine", shell_command=["/bin/sh", "-c", "echo hi; cat"])
         await says(console, b"hi")
-        await consoles.stop()
+        await consoles.close()
     async with house(tmp_path) as consoles:
         again = consoles.get("mine")
         assert (again.state, again.exit) == ("ended", Exit())

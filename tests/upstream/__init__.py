@@ -1,0 +1,1 @@
+"""The test suites of the packages that the bridge runs in, as they were published with them."""

@@ -1,0 +1,69 @@
+"""What Jupyter promises of its server and its terminals holds with the bridge enabled, too."""
+
+from __future__ import annotations
+
+import pytest
+
+from .comparing import compare
+from .prepared import is_prepared, prepare
+from .running import Suite
+
+TERMINALS = Suite("terminals", "jupyter_server_terminals")
+# Left out are servers in processes that load their own extension only, at a port there is once.
+SERVER = Suite("server", "jupyter_server", ("--ignore=tests/extension/test_launch.py",))
+COMMANDS = Suite(
+    "commands",
+    "jupyter_server",
+    ("--integration_tests=true", "tests/unix_sockets"),
+    launches=True,
+)
+
+# Tests that cannot pass with another extension beside those of the test, and why.
+DIFFERENT = {
+    "tests/extension/test_app.py::test_stop_extension": "says which extensions there are, in all",
+}
+# Servers that have none of the extensions a configuration enables, and why.
+PLAIN = {
+    "tests/test_serverapp.py::test_server_password": "has a config folder of its own",
+    "tests/test_serverapp.py::test_password_auth_logs_connect_url_for_wildcard": "is half made",
+}
+
+
+def check(suite: Suite, passed: int, servers: int, capsys: pytest.CaptureFixture[str]) -> None:
+    """Nothing is worse with the bridge; and there was something that could have been."""
+    both = compare(suite)
+    with capsys.disabled():
+        print(both)
+    assert [test for test in both.worse if test not in DIFFERENT] == []
+    assert len(both.without.those("passed")) >= passed
+    assert len(both.with_.with_bridge) >= servers
+    assert both.without.with_bridge == []
+    plain = {server.removesuffix(" (call)") for server in both.with_.without_bridge}
+    assert plain <= PLAIN.keys()
+
+
+def test_the_terminals(capsys: pytest.CaptureFixture[str]) -> None:
+    """jupyter_server_terminals' own tests pass the same with the bridge as without."""
+    if not is_prepared():
+        pytest.skip("the suite is not there (python -m tests.upstream)")
+    check(TERMINALS, 15, 15, capsys)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(3 * 3600)
+@pytest.mark.parametrize(
+    ("suite", "passed", "servers"),
+    [
+        pytest.param(SERVER, 1000, 500, id="server"),
+        pytest.param(COMMANDS, 5, 5, id="commands"),
+    ],
+)
+def test_the_server(
+    suite: Suite, passed: int, servers: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """jupyter_server's own tests pass the same with the bridge as without."""
+    try:
+        prepare()
+    except OSError as error:
+        pytest.skip(str(error))
+    check(suite, passed, servers, capsys)
