@@ -25,7 +25,14 @@ from yarl import URL
 from jupyter_bridge import __version__, problems
 from jupyter_bridge.client.find import Server
 from jupyter_bridge.client.refusals import by_status, problem_in, shown, what_answered
-from jupyter_bridge.problems import Conflict, Problem, RemoteFailed, TooLarge, Unavailable
+from jupyter_bridge.problems import (
+    BadRequest,
+    Conflict,
+    Problem,
+    RemoteFailed,
+    TooLarge,
+    Unavailable,
+)
 from jupyter_bridge.wire.unreadable import UNREADABLE
 
 T = TypeVar("T")
@@ -382,7 +389,9 @@ def _never_redirected() -> aiohttp.TraceConfig:
 
 
 def segment(text: str) -> str:
-    """`text` as one piece of a path."""
+    """`text` as one piece of a path; BadRequest for what a proxy would take for a step up."""
+    if text in (".", ".."):
+        raise BadRequest(f"What is called {text!r} cannot be asked for.")
     return quote(text, safe="")
 
 

@@ -19,6 +19,7 @@ from aiohttp import web
 from jupyter_bridge import problems
 from jupyter_bridge.client import BridgeClient
 from jupyter_bridge.problems import (
+    BadRequest,
     Conflict,
     Denied,
     NotFound,
@@ -357,3 +358,16 @@ def test_light() -> None:
     look = "import sys, jupyter_bridge.client; print(*{m.split('.')[0] for m in sys.modules})"
     done = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, check=True)
     assert not {"jupyter_server", "tornado", "zmq", "traitlets"} & set(done.stdout.split())
+
+
+@pytest.mark.parametrize("name", [".", ".."])
+def test_no_step_up(name: str) -> None:
+    """What a remote may call its things leads nowhere else: nothing is asked."""
+
+    async def main() -> None:
+        async with serving() as faulty, BridgeClient(faulty.url, TOKEN) as bridge:
+            with pytest.raises(BadRequest, match="cannot be asked for"):
+                await bridge.connections.get(name)
+            assert not faulty.asked
+
+    run(main())
