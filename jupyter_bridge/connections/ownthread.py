@@ -6,7 +6,7 @@ import asyncio
 import threading
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
-from contextlib import suppress
+from contextlib import closing, suppress
 from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
@@ -34,19 +34,18 @@ class _Running(Generic[T]):
     def __init__(self, work: Callable[[], Coroutine[Any, Any, T]]) -> None:
         self.outcome: Future[T] = Future()
         self._work = work
-        self._loop = asyncio.new_event_loop()
         self._task: asyncio.Task[T] | None = None
         self._cancelled = False
 
     def run(self) -> None:
         """The thread, from its begin to its end."""
-        # Not asyncio.run: that waits at the end for every name which is still being looked up.
         try:
-            try:
-                result = self._loop.run_until_complete(self._main())
-            finally:
-                self._loop.run_until_complete(self._loop.shutdown_asyncgens())
-                self._loop.close()
+            # Not asyncio.run: that waits at the end for every name which is still being looked up.
+            with closing(asyncio.new_event_loop()) as loop:
+                try:
+                    result = loop.run_until_complete(self._main())
+                finally:
+                    loop.run_until_complete(loop.shutdown_asyncgens())
         except asyncio.CancelledError:
             self.outcome.cancel()
         except BaseException as error:
@@ -67,6 +66,7 @@ class _Running(Generic[T]):
     def cancel(self) -> None:
         """Called by the other thread; also before the work began, or after it ended."""
         self._cancelled = True
-        if self._task is not None:
+        task = self._task
+        if task is not None:
             with suppress(RuntimeError):  # the loop is closed
-                self._loop.call_soon_threadsafe(self._task.cancel)
+                task.get_loop().call_soon_threadsafe(task.cancel)
