@@ -13,9 +13,10 @@ from jupyter_bridge.client.answers import Kernel, Result
 from jupyter_bridge.client.channels import Channels
 from jupyter_bridge.client.connections import Connections
 from jupyter_bridge.client.consoles import Consoles
-from jupyter_bridge.client.door import Answer, Broken, Door, segment
+from jupyter_bridge.client.door import Door, segment
 from jupyter_bridge.client.find import Server, find
 from jupyter_bridge.client.listening import Patience
+from jupyter_bridge.client.outcome import Answer, Broken
 from jupyter_bridge.client.runs import RunOptions, RunResult, Runs
 from jupyter_bridge.client.stream import Stream, cancel, execution_of, send_input
 from jupyter_bridge.problems import BadRequest, Conflict, NotFound, Problem

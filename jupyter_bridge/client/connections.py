@@ -10,7 +10,8 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from jupyter_bridge.client.door import Answer, Door, segment
+from jupyter_bridge.client.door import Door, segment
+from jupyter_bridge.client.outcome import Answer
 
 T = TypeVar("T")
 

@@ -9,22 +9,21 @@ from __future__ import annotations
 import asyncio
 import base64
 import os
-import ssl
 from collections.abc import AsyncGenerator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
-from urllib.parse import quote, urlencode, urlsplit
-from urllib.request import getproxies, proxy_bypass
+from typing import Any
+from urllib.parse import quote, urlencode
 from weakref import WeakSet
 
 import aiohttp
 import msgspec
 from yarl import URL
 
-from jupyter_bridge import __version__, problems
+from jupyter_bridge import problems
 from jupyter_bridge.client.find import Server
+from jupyter_bridge.client.outcome import Answer, Broken, Silent, read_whole
 from jupyter_bridge.client.refusals import by_status, problem_in, shown, what_answered
+from jupyter_bridge.client.way import Redirected, make_session, proxy_to, reason, unreachable
 from jupyter_bridge.problems import (
     BadRequest,
     Conflict,
@@ -33,9 +32,6 @@ from jupyter_bridge.problems import (
     TooLarge,
     Unavailable,
 )
-from jupyter_bridge.wire.unreadable import UNREADABLE
-
-T = TypeVar("T")
 
 # A server that does not take the connection within this time is taken as away.
 CONNECT_SECONDS = 10.0
@@ -44,41 +40,6 @@ MAX_ANSWER_BYTES = 512 << 20
 # What is read of a page that is no answer, to say what it is.
 _PEEK_BYTES = 64 << 10
 _PEEK_CLOCK = aiohttp.ClientTimeout(total=10)
-_LOOPBACK = ("localhost", "127.0.0.1", "::1")
-
-
-class Broken(Exception):
-    """The line broke after it was open: nobody knows what the server made of the request."""
-
-    def to_problem(self) -> Problem:
-        """What it is to somebody who does not try again."""
-        return Unavailable(f"{self}; whether the server did it is not known.")
-
-
-class Silent(Broken):
-    """Nothing came for too long."""
-
-    def to_problem(self) -> Problem:
-        return problems.Timeout(f"{self}.")
-
-
-@dataclass(frozen=True)
-class Answer:
-    """A good answer: its status, headers and JSON body."""
-
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
-    where: str
-
-    def read(self, kind: type[T]) -> T:
-        """The body as `kind`; RemoteFailed where it is something else."""
-        try:
-            return msgspec.json.decode(self.body, type=kind)
-        except UNREADABLE as error:
-            raise RemoteFailed(
-                f"{self.where} answered what this client cannot read: {error}."
-            ) from error
 
 
 class Door:
@@ -106,20 +67,7 @@ class Door:
 
     async def open(self) -> None:
         """Make ready; nothing is sent yet."""
-        path = self.server.socket
-        connector: aiohttp.BaseConnector
-        if path:
-            connector = aiohttp.UnixConnector(path)
-        elif self.server.url.startswith("https:"):
-            connector = aiohttp.TCPConnector(ssl=_trust(self._ca_file, self._verify))
-        else:
-            connector = aiohttp.TCPConnector()
-        self._session = aiohttp.ClientSession(
-            connector=connector,
-            cookie_jar=aiohttp.DummyCookieJar(),
-            headers=self._headers(),
-            trace_configs=[_never_redirected()],
-        )
+        self._session = make_session(self.server, self._ca_file, self._verify)
 
     async def close(self) -> None:
         """Let go of every connection, also of those that somebody still reads from."""
@@ -176,7 +124,7 @@ class Door:
         response = await self._send(method, path, query, body, headers or {}, wait, beside)
         where = shown(response.url)
         try:
-            content = await _read(response, MAX_ANSWER_BYTES)
+            content = await read_whole(response, MAX_ANSWER_BYTES)
         except asyncio.TimeoutError:
             raise Silent(f"{where} sent nothing more for {wait:g} s") from None
         except (aiohttp.ClientError, OSError) as error:
@@ -209,7 +157,7 @@ class Door:
             self._coming.add(response)
             return response
         try:
-            content = await _read(response, _PEEK_BYTES)
+            content = await read_whole(response, _PEEK_BYTES)
         except (aiohttp.ClientError, OSError, asyncio.TimeoutError, TooLarge):
             content = b""
         finally:
@@ -224,7 +172,7 @@ class Door:
         where = shown(response.url)
         try:
             if response.status != 200:
-                raise problem_in(response, await _read(response, _PEEK_BYTES))
+                raise problem_in(response, await read_whole(response, _PEEK_BYTES))
             async for chunk in response.content.iter_any():
                 yield chunk
         except asyncio.TimeoutError:
@@ -247,18 +195,18 @@ class Door:
                     protocols=(protocol,),
                     heartbeat=heartbeat,
                     max_msg_size=limit,
-                    proxy=self._proxy(),
+                    proxy=proxy_to(self.server),
                 ),
                 self._timeout,
             )
         except aiohttp.WSServerHandshakeError as error:
             refused = error.status
-        except _Redirected as error:
+        except Redirected as error:
             refused = error.status
         except asyncio.TimeoutError:
             raise Unavailable(f"{shown(url)} did not open within {self._timeout:g} s.") from None
         except (aiohttp.ClientError, OSError) as error:
-            raise self._unreachable(error) from error
+            raise unreachable(self.server, error) from error
         if refused is not None:
             # Said here, not in the except: aiohttp's error holds the request's headers, and so the
             # token; and it has thrown the answer's body away.
@@ -297,51 +245,26 @@ class Door:
                 headers=head,
                 timeout=clock,
                 allow_redirects=False,
-                proxy=self._proxy(),
+                proxy=proxy_to(self.server),
             )
         except aiohttp.ClientConnectorError as error:
-            raise self._unreachable(error) from error
+            raise unreachable(self.server, error) from error
         except aiohttp.ServerTimeoutError as error:
             if isinstance(error, aiohttp.ConnectionTimeoutError):
-                raise self._unreachable(error) from error
+                raise unreachable(self.server, error) from error
             raise Silent(f"{shown(url)} did not answer within {silence:g} s") from error
         except (aiohttp.ClientError, OSError) as error:
-            raise Broken(f"{shown(url)} broke off without an answer: {_reason(error)}") from error
+            raise Broken(f"{shown(url)} broke off without an answer: {reason(error)}") from error
 
     def _open_session(self) -> aiohttp.ClientSession:
         if self._session is None:
             raise Conflict("This client is closed.")
         return self._session
 
-    def _headers(self) -> dict[str, str]:
-        head = {"User-Agent": f"jupyter-bridge/{__version__}"}
-        if self.server.token:
-            head["Authorization"] = f"token {self.server.token}"
-        return head
-
     def _url(self, path: str, query: Mapping[str, Any], beside: bool) -> URL:
         root = self.server.root if beside else f"{self.server.root}bridge/"
         given = {name: value for name, value in query.items() if value is not None}
         return URL(f"{root}{path}?{urlencode(given)}" if given else f"{root}{path}", encoded=True)
-
-    def _proxy(self) -> str | None:
-        """The proxy that the surroundings name. aiohttp itself would also read ~/.netrc."""
-        parts = urlsplit(self.server.root)
-        host = parts.hostname or ""
-        if host in _LOOPBACK or proxy_bypass(host):
-            return None
-        return getproxies().get(parts.scheme)
-
-    def _unreachable(self, error: BaseException) -> Problem:
-        at = f"{self.server.url} (from {self.server.source})"
-        if isinstance(error, aiohttp.ClientConnectorCertificateError):
-            return RemoteFailed(
-                f"The certificate of {at} is not trusted: {error.certificate_error}; "
-                "name its authority with ca_file (--ca-file)."
-            )
-        return Unavailable(
-            f"Nothing can be reached at {at}: {_reason(error)}. Is the server running?"
-        )
 
     async def _refusal(self, url: URL, status: int, protocol: str) -> Problem:
         """Shake hands once more, as a plain request: the same refusal, and this time its body."""
@@ -356,10 +279,14 @@ class Door:
         try:
             session = self._open_session()
             response = await session.get(
-                url, headers=shake, allow_redirects=False, proxy=self._proxy(), timeout=_PEEK_CLOCK
+                url,
+                headers=shake,
+                allow_redirects=False,
+                proxy=proxy_to(self.server),
+                timeout=_PEEK_CLOCK,
             )
             if response.status == status:
-                content = await _read(response, _PEEK_BYTES)
+                content = await read_whole(response, _PEEK_BYTES)
         except (aiohttp.ClientError, OSError, asyncio.TimeoutError, TooLarge):
             pass  # then the status alone has to say it
         finally:
@@ -370,57 +297,8 @@ class Door:
         return by_status(status)(f"{shown(url)} refused the websocket with {status}.")
 
 
-class _Redirected(Exception):
-    def __init__(self, status: int) -> None:
-        super().__init__(status)
-        self.status = status
-
-
-def _never_redirected() -> aiohttp.TraceConfig:
-    """Stops `ws_connect`, which follows redirects and cannot be told not to."""
-
-    async def stop(session: Any, context: Any, told: aiohttp.TraceRequestRedirectParams) -> None:
-        told.response.close()
-        raise _Redirected(told.response.status)
-
-    config = aiohttp.TraceConfig()
-    config.on_request_redirect.append(stop)
-    return config
-
-
 def segment(text: str) -> str:
     """`text` as one piece of a path; BadRequest for what a proxy would take for a step up."""
     if text in (".", ".."):
         raise BadRequest(f"What is called {text!r} cannot be asked for.")
     return quote(text, safe="")
-
-
-async def _read(response: aiohttp.ClientResponse, limit: int) -> bytes:
-    chunks = []
-    size = 0
-    async for chunk in response.content.iter_any():
-        size += len(chunk)
-        if size > limit:
-            response.close()
-            raise TooLarge(f"{shown(response.url)} answered more than {limit} bytes.", limit=limit)
-        chunks.append(chunk)
-    return b"".join(chunks)
-
-
-def _reason(error: BaseException) -> str:
-    inner = getattr(error, "os_error", None)
-    return getattr(inner, "strerror", None) or str(error) or type(error).__name__
-
-
-def _trust(ca_file: str | Path | None, verify: bool) -> ssl.SSLContext:
-    """The system's trust, and `ca_file` beside it; nothing is checked where `verify` is false."""
-    context = ssl.create_default_context()
-    if ca_file is not None:
-        try:
-            context.load_verify_locations(cafile=str(ca_file))
-        except (OSError, ssl.SSLError) as error:
-            raise problems.BadRequest(f"The ca_file {ca_file} cannot be read: {error}.") from error
-    if not verify:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    return context

@@ -11,7 +11,8 @@ from typing import Any, Generic, TypeVar
 
 import aiohttp
 
-from jupyter_bridge.client.door import Broken, Door
+from jupyter_bridge.client.door import Door
+from jupyter_bridge.client.outcome import Broken
 from jupyter_bridge.problems import Problem, TooLarge, Unavailable
 
 # The server says something every 15 s; three times that without a byte is a dead line.

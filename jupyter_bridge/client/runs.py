@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any, Literal, TypedDict
 import aiohttp
 import msgspec
 
-from jupyter_bridge.client.door import Answer, Broken, Door, segment
+from jupyter_bridge.client.door import Door, segment
 from jupyter_bridge.client.listening import SILENCE_SECONDS, Listening, Patience
+from jupyter_bridge.client.outcome import Answer, Broken
 from jupyter_bridge.client.refusals import problem_of
 from jupyter_bridge.client.stream import execution_of
 from jupyter_bridge.problems import Conflict, RemoteFailed, Unavailable

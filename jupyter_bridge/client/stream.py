@@ -14,9 +14,10 @@ from typing import Any
 import aiohttp
 
 from jupyter_bridge.client.answers import Result
-from jupyter_bridge.client.door import Broken, Door, segment
+from jupyter_bridge.client.door import Door, segment
 from jupyter_bridge.client.events import Done, Event, parse_line
 from jupyter_bridge.client.listening import SILENCE_SECONDS, Listening
+from jupyter_bridge.client.outcome import Broken
 from jupyter_bridge.problems import Conflict, Problem, RemoteFailed, Timeout, Unavailable
 
 # How long `cancel` waits to learn what is to be cancelled: a kernel may be starting just now.
