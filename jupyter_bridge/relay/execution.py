@@ -8,6 +8,7 @@ status `idle` have come, in whichever order, or when the kernel died. Reading it
 from __future__ import annotations
 
 import asyncio
+import time
 import uuid
 from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable
@@ -33,8 +34,9 @@ INTERRUPT_GRACE = 5.0
 SECOND_GRACE = 10.0
 ABORTED_GRACE = 1.0
 # A kernel says `busy` before it is ready for an interrupt: one that comes at once is lost on it.
-# It is ready when it echoes the code; without an echo (silent code has none) it is given this long,
-# and is interrupted again, after this pause, so many times in all. Seconds.
+# It is ready when it echoes the code, but for what it does between that and the code (IPython's
+# hooks swallow an interrupt), so this long is waited then. Without an echo (silent code has none)
+# it is as long from `busy` on, and interrupted again, after this pause, so many times. Seconds.
 BEGIN_GRACE = 0.2
 INTERRUPT_PAUSE = 1.0
 INTERRUPTS = 5
@@ -78,7 +80,7 @@ class Execution:
         self._reply: dict[str, Any] = {}
         self._exit_code: int | None = None
         self._idle = False
-        self._begun = False
+        self._begun_at: float | None = None
         self._echoed = False
         self._interrupt_wanted = False
         self._interrupted = False
@@ -138,10 +140,14 @@ class Execution:
         if self._status is not None or self._interrupt_wanted:
             return
         self._interrupt_wanted = True
-        if self._begun:
-            self._spawn(self._interrupt_now())
+        if self._begun_at is not None:
+            self._spawn(self._interrupt_now(self._begun_at))
 
-    async def _interrupt_now(self) -> None:
+    async def _interrupt_now(self, begun_at: float) -> None:
+        await asyncio.sleep(begun_at + BEGIN_GRACE - time.monotonic())
+        if self._is_over():
+            self._interrupt_wanted = False
+            return  # what runs now is somebody else's
         self._interrupted = True
         try:
             for _ in range(INTERRUPTS):
@@ -150,13 +156,16 @@ class Execution:
                 if ready:
                     return
                 await asyncio.sleep(INTERRUPT_PAUSE)
-                if self._idle or self._reply or self._ending:
+                if self._is_over():
                     return
         except Problem:
             # A kernel that cannot be interrupted is gone or going; its death ends the execution.
             return
         finally:
             self._interrupt_wanted = False
+
+    def _is_over(self) -> bool:
+        return bool(self._idle or self._reply or self._ending)
 
     # -- what the kernel says ------------------------------------------------------------------
 
@@ -191,10 +200,10 @@ class Execution:
 
     def _begin(self) -> None:
         """The code runs, and can be interrupted."""
-        if not self._begun:
-            self._begun = True
+        if self._begun_at is None:
+            self._begun_at = time.monotonic()
             if self._interrupt_wanted:
-                self._spawn(self._interrupt_now())
+                self._spawn(self._interrupt_now(self._begun_at))
 
     def on_reply(self, channel: str, header: kernel.Header, parts: list[bytes]) -> None:
         if channel == STDIN:

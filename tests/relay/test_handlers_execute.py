@@ -458,6 +458,21 @@ async def test_cancel_while_queued(bridge: Bridge, kernel: str) -> None:
     assert (await bridge.execute(kernel, "1", timeout=20))["status"] == "ok"
 
 
+async def test_cancel_as_it_begins(bridge: Bridge, kernel: str) -> None:
+    """What IPython does between the echo and the code swallows an interrupt: it comes later."""
+    hook = "def slow(info=None): import time; time.sleep(0.05)\n"
+    hook += "get_ipython().events.register('pre_run_cell', slow)"
+    assert (await bridge.execute(kernel, hook))["status"] == "ok"
+    try:
+        first = await begin(bridge, kernel, "import time; time.sleep(0.3)")
+        second = await begin(bridge, kernel, "time.sleep(60)")
+        assert (await bridge.delete(f"/executions/{second}")).status == 202
+        assert (await finished(bridge, first))["status"] == "ok"
+        assert (await finished(bridge, second))["error"]["ename"] == "KeyboardInterrupt"
+    finally:
+        await bridge.execute(kernel, "get_ipython().events.unregister('pre_run_cell', slow)")
+
+
 async def test_abort(bridge: Bridge, kernel: str) -> None:
     """After an error what is queued is aborted; with stop_on_error false it runs."""
     slow_error = "import time; time.sleep(0.5); 1/0"
