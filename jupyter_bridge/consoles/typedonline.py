@@ -46,6 +46,8 @@ class TypedOnLine(Followed):
         # The console's end at the last look at its prompt, and how often it was looked at.
         self._looked_at = self._looks = 0
         self._breaks = 0
+        # How often had been typed into the console with what this run typed last.
+        self._typed = 0
 
     async def perform(self) -> None:
         await self._shell.hand_over(self._to_keep, self._to_run)
@@ -57,7 +59,7 @@ class TypedOnLine(Followed):
         follow = asyncio.ensure_future(self._follow(Scanner(self._nonce, offset), offset))
         look = asyncio.ensure_future(self._look())
         try:
-            await self._console.write(self._wrapping.typed())
+            await self._type(self._wrapping.typed())
             await asyncio.wait({follow, look}, return_when=asyncio.FIRST_COMPLETED)
             if look.done():
                 look.result()
@@ -68,10 +70,14 @@ class TypedOnLine(Followed):
                 task.cancel()
             await asyncio.wait({follow, look})
         if self._ready and not self._nobody_follows:
-            typed = self._console.typed
             await self._shell.settle(1.0, DRAWN)
-            if typed == self._console.typed:
+            # What somebody typed meanwhile the shell takes at its prompt, and is busy with it.
+            if self._typed == self._console.typed:
                 self._shell.at_prompt_now()
+
+    async def _type(self, data: bytes) -> None:
+        self._typed = self._console.typed + 1
+        await self._console.write(data)
 
     def close(self) -> None:
         """Nothing is held: the folder over there goes with its shell."""
@@ -166,7 +172,7 @@ class TypedOnLine(Followed):
                     break
                 asked += 1
                 self._heard_at = self._loop.time() + ASK_AFTER * 4
-                await self._console.write(self._asking)
+                await self._type(self._asking)
         else:
             await asyncio.Event().wait()  # until this task is cancelled
         self._end()
