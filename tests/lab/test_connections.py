@@ -2,42 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
-import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Page, expect
 
 from ..conftest import Server
 from ..connections.sshd import Sshd, sshd
 from ..openbis.simulator import Simulator
+from .asking import ask
 from .browsing import PATIENCE
-from .connecting import add_connection, ask, forget_all, open_connections, row
+from .connecting import add_connection, connected, row
 
 __all__ = ["sshd"]
 
 expect.set_options(timeout=PATIENCE)
 HOSTILE = '<img src=x onerror="window.hit=1">.txt'
-
-
-@pytest.fixture
-def openbis(tmp_path: Path) -> Iterator[Simulator]:
-    with Simulator(tmp_path / "openbis") as simulator:
-        yield simulator
-
-
-@pytest.fixture
-def panel(page: Page, lab: Server) -> Iterator[Page]:
-    """A page that shows the connections, of which there are none before and after."""
-    forget_all(lab)
-    open_connections(page)
-    yield page
-    forget_all(lab)
-
-
-def connected(page: Page, name: str) -> Locator:
-    expect(row(page, name).get_by_role("img", name="Connected.")).to_be_visible()
-    return row(page, name)
 
 
 def test_a_folder_is_added_by_its_form(panel: Page, lab: Server) -> None:
