@@ -1,4 +1,4 @@
-"""The section Connections: forms from schemas, logins, what is at a connection, hostile names."""
+"""The section Connections: forms from schemas, logins, what is at a connection."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from .connecting import add_connection, connected, row
 __all__ = ["sshd"]
 
 expect.set_options(timeout=PATIENCE)
-HOSTILE = '<img src=x onerror="window.hit=1">.txt'
 
 
 def test_a_folder_is_added_by_its_form(panel: Page, lab: Server) -> None:
@@ -96,24 +95,6 @@ def test_a_host_key_is_accepted_by_a_person(panel: Page, sshd: Sshd) -> None:
     expect(dialog).to_contain_text(sshd.fingerprint)
     dialog.get_by_role("button", name="Trust the new key").click()
     connected(panel, "far")
-
-
-def test_hostile_names_are_inert(panel: Page, lab: Server) -> None:
-    """HTML in a name is shown as it is, and never becomes part of the page."""
-    (lab.root / "trap").mkdir(exist_ok=True)
-    (lab.root / "trap" / HOSTILE).write_text("x")
-    add_connection(panel, "trap", "Folder", {"Folder": "trap"})
-    connected(panel, "trap").focus()
-    panel.keyboard.press("ArrowRight")
-    hostile = row(panel, HOSTILE)
-    expect(hostile).to_be_visible()
-    hostile.hover()
-    hostile.click(button="right")
-    panel.get_by_role("menuitem", name="Download to the folder").click()
-    expect(panel.locator(".jp-Bridge-transfer").first).to_contain_text("Done")
-    assert (lab.root / HOSTILE).read_text() == "x"
-    assert panel.evaluate("window.hit") is None
-    assert panel.locator(".jp-Bridge img").count() == 0
 
 
 def test_forgetting_asks_first(panel: Page, lab: Server) -> None:
