@@ -8,7 +8,7 @@ from ..conftest import Server
 from ..connections.sshd import Sshd, sshd
 from ..openbis.simulator import Simulator
 from .asking import ask
-from .browsing import PATIENCE
+from .browsing import PATIENCE, until
 from .connecting import add_connection, connected, row
 
 __all__ = ["sshd"]
@@ -110,7 +110,10 @@ def test_forgetting_asks_first(panel: Page, lab: Server) -> None:
 
 
 def test_the_environment_is_saved_beside_the_notebook(page: Page, lab: Server) -> None:
-    """The notebook's toolbar has a button that saves what its kernel runs on, and says so."""
+    """The notebook's toolbar has a button that saves what its kernel runs on, and says so.
+
+    What is there is named and asked about before it is replaced.
+    """
     (lab.root / "env").mkdir(exist_ok=True)
     about = {"kernelspec": {"name": "python3", "display_name": "Python 3"}}
     content = {"nbformat": 4, "nbformat_minor": 5, "cells": [], "metadata": about}
@@ -124,5 +127,17 @@ def test_the_environment_is_saved_beside_the_notebook(page: Page, lab: Server) -
     expect(toast.filter(has_text="Saved env/requirements.txt")).to_be_visible()
     assert "ipykernel==" in (lab.root / "env/requirements.txt").read_text()
     assert (lab.root / "env/runtime.txt").read_text().startswith("python-3")
+    (lab.root / "env/requirements.txt").write_text("mine")
+    (lab.root / "env/runtime.txt").unlink()
+    dialog = page.get_by_role("dialog")
+    button.click()
+    expect(dialog).to_contain_text("There already: env/requirements.txt.")
+    dialog.get_by_role("button", name="Cancel").click()
+    expect(toast.filter(has_text="Nothing was saved.")).to_be_visible()
+    assert (lab.root / "env/requirements.txt").read_text() == "mine"
+    button.click()
+    dialog.get_by_role("button", name="Replace").click()
+    until(page, (lab.root / "env/runtime.txt").exists)
+    assert "ipykernel==" in (lab.root / "env/requirements.txt").read_text()
     for session in ask(lab, "GET", "api/sessions"):
         ask(lab, "DELETE", f"api/sessions/{session['id']}")
