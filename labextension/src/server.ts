@@ -29,8 +29,16 @@ const TOKEN_PROTOCOL = 'v1.token.websocket.jupyter.org.';
 export class Server {
   constructor(readonly settings: ServerConnection.ISettings = ServerConnection.makeSettings()) {}
 
-  /** The address of a bridge route, with each part of its path quoted: `url('conn', name)`. */
+  /**
+   * The address of a bridge route, with each part of its path quoted: `url('conn', name)`. Parts come
+   * from remotes, too: a browser takes `..` for a step up, quoted or not, and would ask another route
+   * in the reader's name, so that is thrown as a Problem.
+   */
   url(...path: string[]): string {
+    const dots = path.find(part => part === '.' || part === '..');
+    if (dots !== undefined) {
+      throw new Problem('bad-request', 400, `What is called “${dots}” cannot be asked for.`);
+    }
     return URLExt.join(this.settings.baseUrl, 'bridge', ...path.map(encodeURIComponent));
   }
 

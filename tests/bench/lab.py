@@ -7,12 +7,10 @@ from __future__ import annotations
 
 import argparse
 import gzip
-import json
 import statistics
 import sys
 import tempfile
 import time
-import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,6 +22,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from jupyter_bridge.consoles.archive import Archive
 from tests.bench.harness import Row, Table, serving
 from tests.conftest import Server
+from tests.lab.asking import ask
 from tests.lab.browsing import LAB, launch, open_lab
 
 # What the page loads of ours, wherever the server stands.
@@ -231,20 +230,20 @@ def measure_stream(browser: Browser, table: Table, sizes: Sizes) -> None:
     """A page that shows a console saying 20 MB/s: its longest tasks, and its memory."""
     with serving(*LAB) as server, shown(browser, server) as page:
         (server.root / "stream.py").write_text(_STREAM)
-        name = str(ask(server, "POST", "consoles", {"name": "stream"})["name"])
+        name = str(ask(server, "POST", "bridge/consoles", {"name": "stream"})["name"])
         open_console(page, name)
         page.wait_for_timeout(3000)
         page.evaluate(_WATCH)
         before = page.evaluate(_HEAP)
         command = f"{sys.executable} stream.py"
-        ask(server, "POST", "send/stream?newline=1", command.encode())
+        ask(server, "POST", "bridge/send/stream?newline=1", command.encode())
         heap = []
         for _ in range(STREAM_SECONDS * 2):
             page.wait_for_timeout(500)
             heap.append(page.evaluate(_HEAP))
         page.wait_for_timeout(1000)
         tasks = page.evaluate("() => window.longTasks")
-        said = ask(server, "GET", f"consoles/{name}")["end_offset"]
+        said = ask(server, "GET", f"bridge/consoles/{name}")["end_offset"]
     longest = max(tasks, default=0)
     rate = said / STREAM_SECONDS / 1e6
     what = "a console that says 20 MB/s: the page's longest task"
@@ -309,17 +308,6 @@ def open_console(page: Page, name: str) -> None:
         "args => jupyterapp.commands.execute('bridge:open-console', args).then(() => 0)",
         {"name": name, "mode": "join"},
     )
-
-
-def ask(server: Server, method: str, path: str, body: Any = None) -> Any:
-    """The JSON that a route answers."""
-    data = body if isinstance(body, bytes | None) else json.dumps(body).encode()
-    request = urllib.request.Request(
-        f"{server.url}bridge/{path}", data, server.headers, method=method
-    )
-    with urllib.request.urlopen(request, timeout=60) as answer:
-        said = answer.read()
-    return json.loads(said) if said else None
 
 
 ROWS: dict[str, Callable[[Browser, Table, Sizes], None]] = {

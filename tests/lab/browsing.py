@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+import time
+from collections.abc import Callable
 
 from playwright.sync_api import Browser, Page, Playwright, expect
 
@@ -48,3 +50,11 @@ def open_panel(page: Page) -> None:
     """Show the Bridge panel, and wait for its sections."""
     page.click(PANEL_TAB)
     page.wait_for_selector("#jupyter-bridge-connections", state="attached")
+
+
+def until(page: Page, condition: Callable[[], bool], seconds: float = 60) -> None:
+    """Wait for it as a person would: the page goes on meanwhile."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        page.wait_for_timeout(50)

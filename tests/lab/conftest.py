@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from ..conftest import Server, start_server
+from ..openbis.simulator import Simulator
 from .browsing import CHROMIUM, LAB, launch, open_lab, open_panel
+from .connecting import RIGHT, forget_all, open_connections, switch_side
 
 __all__ = ["open_lab", "open_panel"]
 
@@ -47,3 +50,22 @@ def page(browser: Browser, lab: Server) -> Iterator[Page]:
     yield page
     context.close()
     assert errors == []
+
+
+@pytest.fixture
+def panel(page: Page, lab: Server) -> Iterator[Page]:
+    """A page that shows the connections, of which there are none before and after."""
+    forget_all(lab)
+    open_connections(page)
+    yield page
+    if page.locator(RIGHT).is_visible():
+        switch_side(page)  # JupyterLab remembers it on the server
+        expect(page.locator(RIGHT)).to_have_count(0)
+    forget_all(lab)
+
+
+@pytest.fixture
+def openbis(tmp_path: Path) -> Iterator[Simulator]:
+    """An openBIS with a person, ada, and an object, /LAB/PROJECT/S1."""
+    with Simulator(tmp_path / "openbis") as simulator:
+        yield simulator

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import urllib.error
-import urllib.request
-from typing import Any
 
-from playwright.sync_api import Locator, Page
+from playwright.sync_api import Locator, Page, expect
 
 from ..conftest import Server
+from .asking import ask
 from .browsing import open_panel
+
+# The panel's tab, where it stands at the right.
+RIGHT = ".jp-SideBar.jp-mod-right [data-id='jupyter-bridge']"
 
 
 def open_connections(page: Page) -> None:
@@ -26,14 +27,22 @@ def row(page: Page, text: str) -> Locator:
     return page.locator(".jp-Bridge [role=treeitem]").filter(has_text=text).last
 
 
+def connected(page: Page, name: str) -> Locator:
+    """The row of a connection, once it is logged in."""
+    expect(row(page, name).get_by_role("img", name="Connected.")).to_be_visible()
+    return row(page, name)
+
+
 def add_connection(
     page: Page,
     name: str,
     kind: str,
     fields: dict[str, str],
     password: str | None = None,
+    *,
+    submit: bool = True,
 ) -> None:
-    """Fill in the form of a kind, and send it."""
+    """Fill in the form of a kind, and send it unless it is only to be looked at."""
     page.get_by_role("button", name="Add a connection…").click()
     dialog = page.get_by_role("dialog")
     dialog.get_by_role("textbox", name="Name", exact=True).fill(name)
@@ -45,17 +54,8 @@ def add_connection(
         dialog.get_by_role("textbox", name=label, exact=True).fill(value)
     if password is not None:
         dialog.get_by_label("Password", exact=True).fill(password)
-    dialog.get_by_role("button", name="Add", exact=True).click()
-
-
-def ask(lab: Server, method: str, path: str, body: Any = None) -> Any:
-    """The JSON of the server's answer; urllib's HTTPError where it is no success."""
-    data = None if body is None else json.dumps(body).encode()
-    headers = {**lab.headers, "Content-Type": "application/json"}
-    request = urllib.request.Request(f"{lab.url}{path}", data, headers, method=method)
-    with urllib.request.urlopen(request, timeout=60) as answer:
-        text = answer.read()
-    return json.loads(text) if text else None
+    if submit:
+        dialog.get_by_role("button", name="Add", exact=True).click()
 
 
 def forget_all(lab: Server) -> None:
@@ -65,3 +65,8 @@ def forget_all(lab: Server) -> None:
             ask(lab, "DELETE", f"bridge/transfers/{one['transfer']}")
     for one in ask(lab, "GET", "bridge/conns")["connections"]:
         ask(lab, "DELETE", f"bridge/conn/{one['name']}")
+
+
+def switch_side(page: Page) -> None:
+    page.locator(".jp-SideBar [data-id='jupyter-bridge']").click(button="right")
+    page.get_by_role("menuitem", name="Switch Sidebar Side").click()

@@ -14,9 +14,10 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from ..conftest import Server, start_server
-from .browsing import LAB, open_lab, open_panel
+from .asking import ask
+from .browsing import LAB, open_lab, open_panel, until
 from .connecting import add_connection, row
-from .test_consoles import ask, show, terminal, text_of, until
+from .test_consoles import show, terminal, text_of
 from .test_kernels import execute, row_of, spawn
 
 PICTURES = Path(__file__).parents[2] / "docs" / "pictures"
@@ -57,7 +58,7 @@ def test_pictures(browser: Browser, quiet: Server, theme: str) -> None:
     page.evaluate("a => jupyterapp.commands.execute('bridge:open-messages', a).then(() => 0)", args)
     view = page.locator(".jp-BridgeMessages")
     expect(view.get_by_role("status")).to_contain_text("Listening")
-    ask(quiet, "POST", f"interrupt/{kernel}")
+    ask(quiet, "POST", f"bridge/interrupt/{kernel}")
     expect(row_of(page, "analysis").get_by_label("idle")).to_be_attached()
     execute(quiet, kernel, "print('fitting 12 spectra'); {'chi2': 1.07}")
     view.locator("code", has_text="stdout: fitting").click()
@@ -88,15 +89,15 @@ def furnish(server: Server) -> tuple[str, str]:
     wish = {"name": "work", "shell_command": ["bash", "--norc"], "env": {"PS1": "ada@lab:~$ "}}
     shell = terminal(server, **wish)
     loop = 'for n in 1 2 3; do echo "fitting spectrum $n of 3"; done'
-    ask(server, "POST", f"send/{shell}?newline=1", loop.encode())
+    ask(server, "POST", f"bridge/send/{shell}?newline=1", loop.encode())
     (server.root / "run.log").write_text("09:12 started\n09:14 12 spectra fitted\n")
     for number in range(1, 4):
         folder = server.root / "store" / f"run-{number}"
         folder.mkdir(parents=True)
         (folder / "spectrum.csv").write_text("1.0,2.0\n" * 5000 * number)
-    ask(server, "POST", "conns", {"name": "archive", "kind": "folder", "url": "store"})
+    ask(server, "POST", "bridge/conns", {"name": "archive", "kind": "folder", "url": "store"})
     body = {"connection": "archive", "direction": "download", "permId": "run-2", "path": "here"}
-    ask(server, "POST", "transfers", body)
+    ask(server, "POST", "bridge/transfers", body)
     return kernel, shell
 
 

@@ -1,43 +1,19 @@
-"""The section Connections: forms from schemas, logins, what is at a connection, hostile names."""
+"""The section Connections: forms from schemas, logins, what is at a connection."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
-import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Page, expect
 
 from ..conftest import Server
 from ..connections.sshd import Sshd, sshd
 from ..openbis.simulator import Simulator
-from .browsing import PATIENCE
-from .connecting import add_connection, ask, forget_all, open_connections, row
+from .asking import ask
+from .browsing import PATIENCE, until
+from .connecting import add_connection, connected, row
 
 __all__ = ["sshd"]
 
 expect.set_options(timeout=PATIENCE)
-HOSTILE = '<img src=x onerror="window.hit=1">.txt'
-
-
-@pytest.fixture
-def openbis(tmp_path: Path) -> Iterator[Simulator]:
-    with Simulator(tmp_path / "openbis") as simulator:
-        yield simulator
-
-
-@pytest.fixture
-def panel(page: Page, lab: Server) -> Iterator[Page]:
-    """A page that shows the connections, of which there are none before and after."""
-    forget_all(lab)
-    open_connections(page)
-    yield page
-    forget_all(lab)
-
-
-def connected(page: Page, name: str) -> Locator:
-    expect(row(page, name).get_by_role("img", name="Connected.")).to_be_visible()
-    return row(page, name)
 
 
 def test_a_folder_is_added_by_its_form(panel: Page, lab: Server) -> None:
@@ -121,24 +97,6 @@ def test_a_host_key_is_accepted_by_a_person(panel: Page, sshd: Sshd) -> None:
     connected(panel, "far")
 
 
-def test_hostile_names_are_inert(panel: Page, lab: Server) -> None:
-    """HTML in a name is shown as it is, and never becomes part of the page."""
-    (lab.root / "trap").mkdir(exist_ok=True)
-    (lab.root / "trap" / HOSTILE).write_text("x")
-    add_connection(panel, "trap", "Folder", {"Folder": "trap"})
-    connected(panel, "trap").focus()
-    panel.keyboard.press("ArrowRight")
-    hostile = row(panel, HOSTILE)
-    expect(hostile).to_be_visible()
-    hostile.hover()
-    hostile.click(button="right")
-    panel.get_by_role("menuitem", name="Download to the folder").click()
-    expect(panel.locator(".jp-Bridge-transfer").first).to_contain_text("Done")
-    assert (lab.root / HOSTILE).read_text() == "x"
-    assert panel.evaluate("window.hit") is None
-    assert panel.locator(".jp-Bridge img").count() == 0
-
-
 def test_forgetting_asks_first(panel: Page, lab: Server) -> None:
     """A connection that was added elsewhere is shown, and forgotten after a yes."""
     (lab.root / "brief").mkdir(exist_ok=True)
@@ -152,7 +110,10 @@ def test_forgetting_asks_first(panel: Page, lab: Server) -> None:
 
 
 def test_the_environment_is_saved_beside_the_notebook(page: Page, lab: Server) -> None:
-    """The notebook's toolbar has a button that saves what its kernel runs on, and says so."""
+    """The notebook's toolbar has a button that saves what its kernel runs on, and says so.
+
+    What is there is named and asked about before it is replaced.
+    """
     (lab.root / "env").mkdir(exist_ok=True)
     about = {"kernelspec": {"name": "python3", "display_name": "Python 3"}}
     content = {"nbformat": 4, "nbformat_minor": 5, "cells": [], "metadata": about}
@@ -166,5 +127,17 @@ def test_the_environment_is_saved_beside_the_notebook(page: Page, lab: Server) -
     expect(toast.filter(has_text="Saved env/requirements.txt")).to_be_visible()
     assert "ipykernel==" in (lab.root / "env/requirements.txt").read_text()
     assert (lab.root / "env/runtime.txt").read_text().startswith("python-3")
+    (lab.root / "env/requirements.txt").write_text("mine")
+    (lab.root / "env/runtime.txt").unlink()
+    dialog = page.get_by_role("dialog")
+    button.click()
+    expect(dialog).to_contain_text("There already: env/requirements.txt.")
+    dialog.get_by_role("button", name="Cancel").click()
+    expect(toast.filter(has_text="Nothing was saved.")).to_be_visible()
+    assert (lab.root / "env/requirements.txt").read_text() == "mine"
+    button.click()
+    dialog.get_by_role("button", name="Replace").click()
+    until(page, (lab.root / "env/runtime.txt").exists)
+    assert "ipykernel==" in (lab.root / "env/requirements.txt").read_text()
     for session in ask(lab, "GET", "api/sessions"):
         ask(lab, "DELETE", f"api/sessions/{session['id']}")

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import signal
-import time
-import urllib.request
 from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import quote
@@ -16,7 +13,8 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from ..conftest import Server, start_server
-from .browsing import LAB, open_lab, open_panel
+from .asking import ask, read
+from .browsing import LAB, open_lab, open_panel, until
 
 # All that the terminal of a console holds, its rows joined where they were wrapped.
 _TEXT = """name => {
@@ -37,30 +35,19 @@ def text_of(page: Page, name: str) -> str:
     return str(page.evaluate(_TEXT, name))
 
 
-def until(page: Page, condition: Callable[[], bool], seconds: float = 60) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        page.wait_for_timeout(50)
-
-
-def ask(server: Server, method: str, path: str, body: Any = None) -> bytes:
-    data = body if isinstance(body, bytes | None) else json.dumps(body).encode()
-    request = urllib.request.Request(
-        f"{server.url}bridge/{path}", data, server.headers, method=method
-    )
-    with urllib.request.urlopen(request, timeout=60) as answer:
-        return bytes(answer.read())
-
-
 def journal(server: Server, name: str) -> bytes:
     """All that a console said."""
-    return ask(server, "GET", f"tail/{quote(name, safe='')}?offset=0&format=raw")
+    return read(server, "GET", f"bridge/tail/{quote(name, safe='')}?offset=0&format=raw")
 
 
 def terminal(server: Server, **wish: Any) -> str:
     """A new terminal's name."""
-    return str(json.loads(ask(server, "POST", "consoles", wish))["name"])
+    return str(ask(server, "POST", "bridge/consoles", wish)["name"])
+
+
+def run(server: Server, name: str, command: str) -> None:
+    """Type a command into a terminal as soon as its prompt is there."""
+    ask(server, "POST", "bridge/run", {"console": name, "queue": True, "command": command})
 
 
 def show(page: Page, name: str, mode: str = "join") -> None:
@@ -97,12 +84,7 @@ def test_a_terminal_is_opened_typed_into_and_ended(page: Page, lab: Server) -> N
 def test_a_long_journal_is_read_back_to_its_first_byte(page: Page, lab: Server) -> None:
     """100,000 lines: opened at the end, gone back through, the first line seen, and back."""
     name = terminal(lab)
-    ask(
-        lab,
-        "POST",
-        "run",
-        {"console": name, "queue": True, "command": "seq -f 'line %.0f.' 100000"},
-    )
+    run(lab, name, "seq -f 'line %.0f.' 100000")
     show(page, name)
     until(page, lambda: "line 100000." in text_of(page, name))
     assert len(text_of(page, name).splitlines()) < 1000
@@ -119,13 +101,13 @@ def test_a_long_journal_is_read_back_to_its_first_byte(page: Page, lab: Server) 
     page.get_by_role("button", name="Jump to the present").click()
     until(page, lambda: "line 100000." in text_of(page, name))
     expect(page.locator(".jp-BridgeConsole-line")).to_contain_text("You may type")
-    ask(lab, "DELETE", f"consoles/{name}?purge=1")
+    ask(lab, "DELETE", f"bridge/consoles/{name}?purge=1")
 
 
 def test_going_back_shows_every_line_once(page: Page, lab: Server) -> None:
     """However often an earlier part is fetched, the lines go on from one another."""
     name = terminal(lab)
-    ask(lab, "POST", "run", {"console": name, "queue": True, "command": "seq -f 'line %.0f.' 8000"})
+    run(lab, name, "seq -f 'line %.0f.' 8000")
     show(page, name)
     until(page, lambda: "line 8000." in text_of(page, name))
     for _ in range(6):
@@ -136,7 +118,7 @@ def test_going_back_shows_every_line_once(page: Page, lab: Server) -> None:
     assert numbers == list(range(1, 8001))
     press(page, "echo back-$((1+1))\n")
     until(page, lambda: "back-2" in text_of(page, name))
-    ask(lab, "DELETE", f"consoles/{name}?purge=1")
+    ask(lab, "DELETE", f"bridge/consoles/{name}?purge=1")
 
 
 def test_a_console_is_stolen_between_two_pages(browser: Browser, page: Page, lab: Server) -> None:
@@ -157,7 +139,7 @@ def test_a_console_is_stolen_between_two_pages(browser: Browser, page: Page, lab
     press(page, "echo again-$((1+1))\n")
     until(other, lambda: "again-2" in text_of(other, name))
     other.context.close()
-    ask(lab, "DELETE", f"consoles/{name}?purge=1")
+    ask(lab, "DELETE", f"bridge/consoles/{name}?purge=1")
 
 
 def test_commands_are_run_with_status_and_output(page: Page, lab: Server) -> None:
@@ -195,12 +177,7 @@ def test_what_a_console_says_is_never_markup(page: Page, lab: Server) -> None:
     """Titles, names and last lines that look like HTML are text."""
     name = terminal(lab)
     evil = "<img src=x onerror=document.title='pwned'>"
-    ask(
-        lab,
-        "POST",
-        "run",
-        {"console": name, "queue": True, "command": f"printf '%s\\n' \"{evil}\""},
-    )
+    run(lab, name, f"printf '%s\\n' \"{evil}\"")
     open_panel(page)
     row = page.locator("#jupyter-bridge-consoles .jp-Bridge-row", has_text=name).first
     expect(row).to_be_visible()
@@ -208,7 +185,7 @@ def test_what_a_console_says_is_never_markup(page: Page, lab: Server) -> None:
     until(page, lambda: "<img src=x" in text_of(page, name))
     assert page.locator("#jupyter-bridge-consoles img").count() == 0
     assert "pwned" not in page.title()
-    ask(lab, "DELETE", f"consoles/{name}?purge=1")
+    ask(lab, "DELETE", f"bridge/consoles/{name}?purge=1")
 
 
 @pytest.fixture
@@ -266,14 +243,14 @@ def test_a_view_is_there_again_after_a_reload(page: Page, lab: Server) -> None:
     open_lab(page, lab, "lab")
     page.wait_for_selector(".jp-BridgeConsole-line:visible")
     until(page, lambda: "before-2" in text_of(page, name))
-    ask(lab, "DELETE", f"consoles/{name}?purge=1")
+    ask(lab, "DELETE", f"bridge/consoles/{name}?purge=1")
 
 
 def test_old_questions_are_not_answered_again(page: Page, lab: Server) -> None:
     """A journal holds what programs asked the terminal; scrolling back types no answer."""
     name = terminal(lab)
     questions = r"printf '\033[6n\033[c\033[5n'; seq -f 'line %.0f.' 60000"
-    ask(lab, "POST", "run", {"console": name, "queue": True, "command": questions})
+    run(lab, name, questions)
     show(page, name)
     until(page, lambda: "line 60000." in text_of(page, name))
     before = journal(lab, name)
@@ -286,24 +263,24 @@ def test_old_questions_are_not_answered_again(page: Page, lab: Server) -> None:
     press(page, "echo first-key-$((1+1))\n")
     until(page, lambda: "first-key-2" in text_of(page, name))
     assert b"echo first-key" in journal(lab, name)
-    ask(lab, "DELETE", f"consoles/{name}?purge=1")
+    ask(lab, "DELETE", f"bridge/consoles/{name}?purge=1")
 
 
 def test_a_console_is_downloaded(page: Page, lab: Server) -> None:
     """The journal byte for byte, and the recording, as the routes give them."""
     name = terminal(lab)
-    ask(lab, "POST", "run", {"console": name, "queue": True, "command": r"printf 'a\377b\n'"})
+    run(lab, name, r"printf 'a\377b\n'")
     open_panel(page)
     row = page.locator("#jupyter-bridge-consoles .jp-Bridge-row", has_text=name).first
     for action, path in (
-        ("Download what it said", f"tail/{name}?offset=0&format=raw"),
-        ("Download the recording", f"recording/{name}"),
+        ("Download what it said", f"bridge/tail/{name}?offset=0&format=raw"),
+        ("Download the recording", f"bridge/recording/{name}"),
     ):
         with page.expect_download() as download:
             row.click(button="right")
             page.locator(".lm-Menu-itemLabel", has_text=action).click()
-        assert download.value.path().read_bytes() == ask(lab, "GET", path)
-    ask(lab, "DELETE", f"consoles/{name}?purge=1")
+        assert download.value.path().read_bytes() == read(lab, "GET", path)
+    ask(lab, "DELETE", f"bridge/consoles/{name}?purge=1")
 
 
 def test_a_console_out_of_sight_rests(page: Page, lab: Server) -> None:
@@ -315,16 +292,16 @@ def test_a_console_out_of_sight_rests(page: Page, lab: Server) -> None:
     page.evaluate("() => jupyterapp.commands.execute('bridge:run-command', {}).then(() => 0)")
 
     def viewers() -> int:
-        return len(json.loads(ask(lab, "GET", f"consoles/{name}"))["viewers"])
+        return len(ask(lab, "GET", f"bridge/consoles/{name}")["viewers"])
 
     until(page, lambda: viewers() == 0)
-    ask(lab, "POST", f"send/{name}?newline=1", b"echo meanwhile-$((1+1))")
+    ask(lab, "POST", f"bridge/send/{name}?newline=1", b"echo meanwhile-$((1+1))")
     until(page, lambda: b"meanwhile-2" in journal(lab, name))
     assert "meanwhile-2" not in text_of(page, name)
     page.get_by_role("tab", name=name, exact=True).click()
     until(page, lambda: "meanwhile-2" in text_of(page, name))
     assert text_of(page, name).count("meanwhile-2") == 1
-    ask(lab, "DELETE", f"consoles/{name}?purge=1")
+    ask(lab, "DELETE", f"bridge/consoles/{name}?purge=1")
 
 
 def test_colours_follow_the_theme(page: Page, lab: Server) -> None:
@@ -338,13 +315,13 @@ def test_colours_follow_the_theme(page: Page, lab: Server) -> None:
     until(page, lambda: page.evaluate(colour) != light)
     page.evaluate(change, "JupyterLab Light")
     until(page, lambda: page.evaluate(colour) == light)
-    ask(lab, "DELETE", f"consoles/{name}?purge=1")
+    ask(lab, "DELETE", f"bridge/consoles/{name}?purge=1")
 
 
 def test_a_text_is_searched(page: Page, lab: Server) -> None:
     """The search bar counts what it finds, goes through it, and is left by Escape."""
     name = terminal(lab)
-    ask(lab, "POST", "run", {"console": name, "queue": True, "command": "seq -f 'line %.0f.' 40"})
+    run(lab, name, "seq -f 'line %.0f.' 40")
     show(page, name)
     until(page, lambda: "line 40." in text_of(page, name))
     page.click(".jp-BridgeConsole-screen:visible")
@@ -356,4 +333,4 @@ def test_a_text_is_searched(page: Page, lab: Server) -> None:
     expect(bar.get_by_role("status")).to_contain_text("/10")
     bar.get_by_label("Search the console").press("Escape")
     expect(bar).to_be_hidden()
-    ask(lab, "DELETE", f"consoles/{name}?purge=1")
+    ask(lab, "DELETE", f"bridge/consoles/{name}?purge=1")

@@ -8,17 +8,17 @@ from typing import Any
 from playwright.sync_api import Locator, Page, expect
 
 from ..conftest import Server
-from .browsing import open_lab, open_panel
-from .test_consoles import ask, until
+from .asking import ask
+from .browsing import open_lab, open_panel, until
 
 
 def spawn(server: Server, name: str) -> str:
     """A kernel's id."""
-    return str(json.loads(ask(server, "POST", "spawn/python3", {"name": name}))["id"])
+    return str(ask(server, "POST", "bridge/spawn/python3", {"name": name})["id"])
 
 
 def execute(server: Server, kernel: str, code: str, **more: Any) -> Any:
-    return json.loads(ask(server, "POST", f"execute/{kernel}", {"code": code, **more}))
+    return ask(server, "POST", f"bridge/execute/{kernel}", {"code": code, **more})
 
 
 def row_of(page: Page, name: str) -> Locator:
@@ -41,9 +41,9 @@ def test_a_kernel_is_spawned_seen_busy_and_shut_down(page: Page, lab: Server) ->
     row = row_of(page, "analysis")
     expect(row.get_by_label("idle")).to_be_attached()
     kernel = next(
-        one["id"] for one in json.loads(ask(lab, "GET", "kernels")) if one["name"] == "analysis"
+        one["id"] for one in ask(lab, "GET", "bridge/kernels") if one["name"] == "analysis"
     )
-    ask(lab, "POST", f"execute/{kernel}?", {"code": "1"})
+    ask(lab, "POST", f"bridge/execute/{kernel}?", {"code": "1"})
     page.evaluate(
         """([url, token]) => { void fetch(url, {method: 'POST', body:
         JSON.stringify({code: 'import time; time.sleep(500)'}),
@@ -60,7 +60,7 @@ def test_a_kernel_is_spawned_seen_busy_and_shut_down(page: Page, lab: Server) ->
     choose(page, row, "Shut down")
     page.locator(".jp-Dialog .jp-mod-warn").click()
     expect(row).to_have_count(0)
-    assert kernel not in {one["id"] for one in json.loads(ask(lab, "GET", "kernels"))}
+    assert kernel not in {one["id"] for one in ask(lab, "GET", "bridge/kernels")}
 
 
 def test_a_kernel_that_others_start_appears_by_an_event(page: Page, lab: Server) -> None:
@@ -74,7 +74,7 @@ def test_a_kernel_that_others_start_appears_by_an_event(page: Page, lab: Server)
     assert not [url for url in asked if "/bridge/" in url]
     kernel = spawn(lab, "elsewhere")
     expect(row_of(page, "elsewhere").get_by_label("idle")).to_be_attached()
-    ask(lab, "DELETE", f"shutdown/{kernel}")
+    ask(lab, "DELETE", f"bridge/shutdown/{kernel}")
     expect(row_of(page, "elsewhere")).to_have_count(0)
 
 
@@ -108,7 +108,7 @@ def test_messages_are_read_narrowed_paused_and_copied(page: Page, lab: Server) -
     page.wait_for_timeout(1500)  # JupyterLab saves its layout a second after a change
     open_lab(page, lab, "lab")
     expect(page.locator(".jp-BridgeMessages").get_by_role("status")).to_contain_text("Listening")
-    ask(lab, "DELETE", f"shutdown/{kernel}")
+    ask(lab, "DELETE", f"bridge/shutdown/{kernel}")
 
 
 def test_a_problem_is_shown_with_its_sentence(page: Page, lab: Server) -> None:
@@ -131,7 +131,7 @@ def test_a_problem_is_shown_with_its_sentence(page: Page, lab: Server) -> None:
     expect(problem).to_contain_text("The kernel did not restart in time.")
     problem.get_by_label("Dismiss").click()
     expect(problem).to_have_count(0)
-    ask(lab, "DELETE", f"shutdown/{kernel}")
+    ask(lab, "DELETE", f"bridge/shutdown/{kernel}")
 
 
 def test_the_keyboard_is_enough(page: Page, lab: Server) -> None:
@@ -153,4 +153,4 @@ def test_the_keyboard_is_enough(page: Page, lab: Server) -> None:
     page.keyboard.press("Enter")
     expect(page.locator(".jp-BridgeMessages")).to_be_visible()
     for kernel in kernels:
-        ask(lab, "DELETE", f"shutdown/{kernel}")
+        ask(lab, "DELETE", f"bridge/shutdown/{kernel}")

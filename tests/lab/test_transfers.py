@@ -2,53 +2,24 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
-
-import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from ..conftest import Server
 from ..openbis.simulator import Simulator
-from .browsing import PATIENCE, open_lab
-from .connecting import add_connection, ask, forget_all, open_connections, row
+from .asking import ask
+from .browsing import PATIENCE, open_lab, until
+from .connecting import RIGHT, add_connection, connected, open_connections, row, switch_side
 
 expect.set_options(timeout=PATIENCE)
 # Half a second for each of so many files takes longer than the test looks at it.
 SLOW, FILES = 0.5, {f"{number}.bin": bytes(64 << 10) for number in range(400)}
-RIGHT = ".jp-SideBar.jp-mod-right [data-id='jupyter-bridge']"
 OBJECT = "/LAB/PROJECT/S1"
-
-
-@pytest.fixture
-def openbis(tmp_path: Path) -> Iterator[Simulator]:
-    with Simulator(tmp_path / "openbis") as simulator:
-        yield simulator
-
-
-@pytest.fixture
-def panel(page: Page, lab: Server) -> Iterator[Page]:
-    forget_all(lab)
-    open_connections(page)
-    yield page
-    if page.locator(RIGHT).is_visible():
-        switch_side(page)  # JupyterLab remembers it on the server
-        expect(page.locator(RIGHT)).to_have_count(0)
-    forget_all(lab)
-
-
-def until(done: Callable[[], bool], seconds: float = 60.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not done():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 def open_object(page: Page, openbis: Simulator) -> None:
     """Log in, and open the tree down to the data sets of the object."""
     add_connection(page, "bis", "openBIS", {"URL": openbis.url, "Username": "ada"}, "secret")
-    expect(row(page, "bis").get_by_role("img", name="Connected.")).to_be_visible()
+    connected(page, "bis")
     for name in ("bis", "LAB", "PROJECT", "S1"):
         row(page, name).focus()
         page.keyboard.press("ArrowRight")
@@ -56,11 +27,6 @@ def open_object(page: Page, openbis: Simulator) -> None:
 
 def line(page: Page, name: str) -> Locator:
     return page.locator(".jp-Bridge-transfer").filter(has_text=name).first
-
-
-def switch_side(page: Page) -> None:
-    page.locator(".jp-SideBar [data-id='jupyter-bridge']").click(button="right")
-    page.get_by_role("menuitem", name="Switch Sidebar Side").click()
 
 
 def beside(page: Page) -> None:
@@ -137,7 +103,7 @@ def test_a_data_set_is_dragged_to_the_file_browser(
     folder = panel.locator(".jp-DirListing-item", has_text="landing")
     expect(folder).to_be_visible()
     drag(panel, row(panel, made.perm_id), folder)
-    until((lab.root / "landing" / made.perm_id).exists)
+    until(panel, (lab.root / "landing" / made.perm_id).exists)
     expect(line(panel, made.perm_id)).to_contain_text("Done")
     assert (lab.root / "landing" / made.perm_id / "original/a.txt").read_bytes() == b"hello"
 
@@ -168,14 +134,13 @@ def test_a_file_is_dragged_into_a_folder(panel: Page, lab: Server) -> None:
     (lab.root / "store/inner").mkdir(parents=True, exist_ok=True)
     (lab.root / "note.txt").write_text("note")
     add_connection(panel, "store", "Folder", {"Folder": "store"})
-    expect(row(panel, "store").get_by_role("img", name="Connected.")).to_be_visible()
-    row(panel, "store").focus()
+    connected(panel, "store").focus()
     panel.keyboard.press("ArrowRight")
     expect(row(panel, "inner")).to_be_visible()
     beside(panel)
     file = panel.locator(".jp-DirListing-item", has_text="note.txt")
     drag(panel, file, row(panel, "inner"))
-    until(lambda: (lab.root / "store/inner/note.txt").exists())
+    until(panel, lambda: (lab.root / "store/inner/note.txt").exists())
     expect(line(panel, "note.txt")).to_contain_text("Done")
     drag(panel, file, row(panel, "inner"))
     expect(line(panel, "note.txt").first).to_contain_text("note.txt is there already.")

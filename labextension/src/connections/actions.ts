@@ -109,7 +109,10 @@ export function actionsOf(parts: Parts): Action<Entry>[] {
       label: trans.__('Save to this computer'),
       applies: entry => canDownload(entry) && entry.item!.kind === 'file',
       run: ({ conn, item, file }) =>
-        download(server, model.client.contentUrl(conn.name, item!.permId!, file), item!.name)
+        model.try(async () => {
+          const url = model.client.contentUrl(conn.name, item!.permId!, file);
+          download(server, url, item!.name);
+        })
     },
     {
       id: 'upload',

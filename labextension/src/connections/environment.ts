@@ -1,5 +1,5 @@
 /** "Save Environment": what the notebook's kernel runs on, as files beside the notebook. */
-import { Notification } from '@jupyterlab/apputils';
+import { Dialog, Notification, showDialog } from '@jupyterlab/apputils';
 import { INotebookTracker } from '@jupyterlab/notebook';
 import { Contents } from '@jupyterlab/services';
 import { TranslationBundle } from '@jupyterlab/translation';
@@ -8,6 +8,7 @@ import { environmentIcon } from '../icons';
 import { Problem } from '../problems';
 import { Server } from '../server';
 import { CommandIDs } from './commands';
+import { saveEnvironment } from './saving';
 
 export function addEnvironment(
   commands: CommandRegistry,
@@ -29,11 +30,20 @@ export function addEnvironment(
         return;
       }
       const path = contents.localPath(notebook.context.path);
-      const saving = save(server, kernel.id, path);
+      const saving = saveEnvironment(
+        server,
+        kernel.id,
+        path,
+        folder => namesIn(contents, folder),
+        paths => mayReplace(paths, trans)
+      );
       Notification.promise(saving, {
         pending: { message: trans.__('Asking the kernel what it runs on…') },
         success: {
-          message: saved => trans.__('Saved %1.', (saved as string[]).join(', ')),
+          message: saved =>
+            saved === null
+              ? trans.__('Nothing was saved.')
+              : trans.__('Saved %1.', (saved as string[]).join(', ')),
           options: { autoClose: 5000 }
         },
         error: { message: problem => Problem.caught(problem).message }
@@ -48,9 +58,21 @@ export function addEnvironment(
   });
 }
 
-/** The contents paths that were written; what is there under these names is replaced. */
-async function save(server: Server, kernelId: string, path: string): Promise<string[]> {
-  const url = server.url('environment', kernelId);
-  const answer = await server.ask<{ saved: string[] }>('POST', url, { body: { path, save: true } });
-  return answer.saved;
+/** The names of what is in a folder of the server. */
+async function namesIn(contents: Contents.IManager, folder: string): Promise<string[]> {
+  const { content } = await contents.get(folder);
+  return (content as Contents.IModel[]).map(one => one.name);
+}
+
+async function mayReplace(paths: string[], trans: TranslationBundle): Promise<boolean> {
+  const { button } = await showDialog({
+    title: trans.__('Replace what is there?'),
+    body: trans.__('There already: %1.', paths.join(', ')),
+    buttons: [
+      Dialog.cancelButton({ label: trans.__('Cancel') }),
+      Dialog.warnButton({ label: trans.__('Replace') })
+    ],
+    defaultButton: 0
+  });
+  return button.accept;
 }

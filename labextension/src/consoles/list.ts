@@ -1,93 +1,40 @@
 /** The consoles that there are, kept true by events. */
-import { Events } from '../events';
-import { Model } from '../ui/model';
-import { Soon } from '../ui/soon';
+import { BridgeEvent, Events } from '../events';
+import { KeptList } from '../ui/kept';
 import { Console, Consoles } from './client';
 
-/** Changes that come faster are shown together, milliseconds. */
-const PAUSE = 500;
-/** So many changed consoles are asked for one by one; with more, all are. */
-const FEW = 8;
-
-export class ConsolesModel extends Model {
+export class ConsolesModel extends KeptList<Console> {
   constructor(
     private client: Consoles,
     events: Events
   ) {
-    super();
-    this.disposables.add(this.soon);
-    this.disposables.add(
-      events.on(['console_state', 'connection_state'], ({ name, data }) => {
-        if (name === 'console_state' && data.state === 'live' && this.has(data.console)) {
-          this.changedNames.add(data.console);
-        } else {
-          this.isStale = true;
-        }
-        this.soon.wish();
-      })
-    );
-    events.resumed.connect(() => {
-      this.isStale = true;
-      this.soon.wish();
-    });
-    this.soon.wish();
+    super(events, { names: ['console_state', 'connection_state'], pause: 500, few: 8 });
   }
 
-  consoles: Console[] = [];
-  filter = '';
-
-  /** Those that the filter leaves. */
-  get shown(): Console[] {
-    const wanted = this.filter.trim().toLowerCase();
-    return wanted
-      ? this.consoles.filter(one =>
-          `${one.name} ${one.title} ${one.kind} ${one.state}`.toLowerCase().includes(wanted)
-        )
-      : this.consoles;
+  protected keyOf(one: Console): string {
+    return one.name;
   }
 
-  narrow(filter: string): void {
-    this.filter = filter;
-    this.change();
+  protected textOf(one: Console): string {
+    return `${one.name} ${one.title} ${one.kind} ${one.state}`;
   }
 
-  private has(name: string): boolean {
-    return this.consoles.some(one => one.name === name);
+  protected async askAll(): Promise<Console[]> {
+    return sorted(await this.client.list());
   }
 
-  protected override onLook(): void {
-    if (this.isSeen) {
-      this.soon.wish();
-    }
+  protected override keyIn({ name, data }: BridgeEvent): string | null {
+    return name === 'console_state' && data.state === 'live' ? data.console : null;
   }
 
-  private async refresh(): Promise<void> {
-    if (!this.isSeen || (!this.isStale && this.changedNames.size === 0)) {
-      return; // it is asked for when somebody looks again
-    }
-    const names = [...this.changedNames];
-    const all = this.isStale || names.length > FEW;
-    this.changedNames.clear();
-    this.isStale = false;
-    await this.try(async () => {
-      if (all) {
-        this.consoles = sorted(await this.client.list());
-      } else {
-        const found = await Promise.all(names.map(name => this.client.get(name)));
-        const known = new Map(found.map(one => [one.name, one]));
-        this.consoles = this.consoles.map(one =>
-          one.state === 'live' ? (known.get(one.name) ?? one) : one
-        );
-      }
-    });
-    if (this.problem) {
-      this.isStale = true;
-    }
+  protected override askOne(name: string): Promise<Console> {
+    return this.client.get(name);
   }
 
-  private changedNames = new Set<string>();
-  private isStale = true;
-  private readonly soon = new Soon(() => this.refresh(), PAUSE);
+  /** An ended one stands under the same name beside the live one. */
+  protected override canRenew(one: Console): boolean {
+    return one.state === 'live';
+  }
 }
 
 /** Live ones first, the others with the newest first; by name among the live, so that none jumps. */

@@ -5,6 +5,7 @@ import { copyIcon, ReactWidget, stopIcon } from '@jupyterlab/ui-components';
 import { FormEvent, useEffect, useRef, useState } from 'react';
 import { Age, Dot, duration, IconButton, ProblemLine } from '../ui/bits';
 import { useModel } from '../ui/model';
+import { quoted } from '../ui/shell';
 import { PageRun, PageRuns } from './runs';
 
 export class RunView extends ReactWidget {
@@ -193,6 +194,5 @@ function outcome(run: PageRun, trans: TranslationBundle): string {
 
 /** The same, typed into a shell. */
 export function asCommand(command: string, console?: string): string {
-  const quoted = (text: string) => `'${text.replace(/'/g, `'\\''`)}'`;
   return `jupyter bridge run ${console ? `-c ${quoted(console)} ` : ''}-- ${quoted(command)}`;
 }

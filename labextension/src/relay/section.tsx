@@ -8,6 +8,7 @@ import { Action, Actions, menuHandlers } from '../ui/actions';
 import { Age, Dot, IconButton, Row } from '../ui/bits';
 import { List } from '../ui/list';
 import { Filter, sectionWidget } from '../ui/section';
+import { quoted } from '../ui/shell';
 import { Kernel, Kernels } from './client';
 import { CommandIDs } from './commands';
 import { KernelsModel } from './list';
@@ -160,6 +161,6 @@ function actionsOf(
 export function asCurl(url: string): string {
   return (
     `curl -s -H "Authorization: token $JUPYTER_BRIDGE_TOKEN" ` +
-    `'${new URL(url, window.location.href)}' -d '{"code": "6 * 7"}'`
+    `${quoted(String(new URL(url, window.location.href)))} -d '{"code": "6 * 7"}'`
   );
 }

@@ -2,9 +2,9 @@
  * A tree that stays quick with thousands of rows: only those in sight are in the page. The arrow keys
  * move, open and close; Enter opens what is no branch; what a row offers is reached by Tab.
  */
-import { useVirtualizer } from '@tanstack/react-virtual';
 import { caretDownIcon, caretRightIcon } from '@jupyterlab/ui-components';
-import { KeyboardEvent, ReactNode, useEffect, useRef, useState } from 'react';
+import { KeyboardEvent, ReactNode } from 'react';
+import { useRows } from './rows';
 
 /** What a row must tell of itself. */
 export interface TreeRow {
@@ -32,59 +32,20 @@ export interface TreeProps<T extends TreeRow> {
   empty?: ReactNode;
 }
 
-/** Rows beyond the edge that are kept in the page, so that scrolling shows no holes. */
-const OVERSCAN = 8;
-const PAGE = 10;
+const keyOf = (row: TreeRow) => row.key;
 
 export function TreeList<T extends TreeRow>(props: TreeProps<T>): JSX.Element {
   const { rows } = props;
-  const place = useRef<HTMLDivElement>(null);
-  const [current, setCurrent] = useState<string | null>(null);
-  const moved = useRef(false);
-  const shown = useVirtualizer({
-    count: rows.length,
-    getScrollElement: () => place.current,
-    estimateSize: at => props.heightOf(rows[at]),
-    getItemKey: at => rows[at].key,
-    overscan: OVERSCAN
-  });
-  const at = Math.max(
-    0,
-    rows.findIndex(row => row.key === current)
-  );
-
-  useEffect(() => {
-    if (moved.current) {
-      moved.current = false;
-      place.current?.querySelector<HTMLElement>('[tabindex="0"]')?.focus();
-    }
-  });
-
-  const move = (to: number) => {
-    const found = Math.min(Math.max(to, 0), rows.length - 1);
-    moved.current = true;
-    shown.scrollToIndex(found);
-    setCurrent(rows[found].key);
-  };
+  const { place, inSight, at, choose, move, moveBy } = useRows(rows, keyOf, props.heightOf);
 
   const onKeyDown = (event: KeyboardEvent, row: T) => {
     if (event.target !== event.currentTarget) {
       return; // a button within the row
     }
-    const steps: Record<string, number> = {
-      ArrowUp: at - 1,
-      ArrowDown: at + 1,
-      PageUp: at - PAGE,
-      PageDown: at + PAGE,
-      Home: 0,
-      End: rows.length - 1
-    };
     const isRtl = getComputedStyle(event.currentTarget).direction === 'rtl';
     const inward = isRtl ? 'ArrowLeft' : 'ArrowRight';
     const outward = isRtl ? 'ArrowRight' : 'ArrowLeft';
-    if (event.key in steps) {
-      move(steps[event.key]);
-    } else if (event.key === inward && row.isOpen !== undefined) {
+    if (event.key === inward && row.isOpen !== undefined) {
       if (row.isOpen) {
         move(at + 1);
       } else {
@@ -99,7 +60,7 @@ export function TreeList<T extends TreeRow>(props: TreeProps<T>): JSX.Element {
       }
     } else if (event.key === 'Enter') {
       open(row);
-    } else if (!props.onKey?.(row, event)) {
+    } else if (!moveBy(event) && !props.onKey?.(row, event)) {
       return;
     }
     event.preventDefault();
@@ -122,9 +83,9 @@ export function TreeList<T extends TreeRow>(props: TreeProps<T>): JSX.Element {
       <div
         role="tree"
         aria-label={props.label}
-        style={{ height: shown.getTotalSize(), position: 'relative' }}
+        style={{ height: inSight.getTotalSize(), position: 'relative' }}
       >
-        {shown.getVirtualItems().map(one => {
+        {inSight.getVirtualItems().map(one => {
           const row = rows[one.index];
           return (
             <div
@@ -142,7 +103,7 @@ export function TreeList<T extends TreeRow>(props: TreeProps<T>): JSX.Element {
                 paddingInlineStart: 4 + (row.level - 1) * 14,
                 transform: `translateY(${one.start}px)`
               }}
-              onFocus={() => setCurrent(row.key)}
+              onFocus={() => choose(row.key)}
               onKeyDown={event => onKeyDown(event, row)}
               onDoubleClick={() => open(row)}
               onMouseDown={event => props.onMouseDown?.(row, event)}

@@ -1,5 +1,6 @@
 import vectors from '../../../tests/vectors/console.json';
-import { FrameError, fromServerFrame, inputFrame, resizeFrame, SUBPROTOCOL } from './console';
+import { fromServerFrame, inputFrame, resizeFrame, SUBPROTOCOL } from './console';
+import { FrameError } from './json';
 
 const bytes = (hex: string) => Uint8Array.from(Buffer.from(hex, 'hex'));
 /** Python's names of the frames. */

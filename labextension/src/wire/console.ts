@@ -5,10 +5,11 @@
  * `s` start, `o` output, `g` gap, `m` match, `x` exit, `v` viewers, `e` problem.
  * Client to server: a type byte and the payload: `i` input, `r` resize (u16 rows, u16 columns).
  */
+import { FrameError, readJson, readObject } from './json';
+
 export const SUBPROTOCOL = 'v1.console.bridge';
 
-/** The bytes are no console frame; the message says why. */
-export class FrameError extends Error {}
+const PAYLOAD = 'The payload';
 
 export interface About {
   name: string;
@@ -46,7 +47,7 @@ export function fromServerFrame(frame: Uint8Array): ServerFrame | null {
   const payload = frame.subarray(HEAD);
   switch (String.fromCharCode(frame[0])) {
     case 's':
-      return { type: 'start', offset, about: readObject(payload) as unknown as About };
+      return { type: 'start', offset, about: readObject(payload, PAYLOAD) as unknown as About };
     case 'o':
       return { type: 'output', offset, data: payload };
     case 'g':
@@ -57,12 +58,12 @@ export function fromServerFrame(frame: Uint8Array): ServerFrame | null {
       return {
         type: 'exit',
         offset,
-        exit: { code: null, signal: null, ...readObject(payload) }
+        exit: { code: null, signal: null, ...readObject(payload, PAYLOAD) }
       };
     case 'v':
       return { type: 'viewers', offset, viewers: readList(payload) as Viewer[] };
     case 'e':
-      return { type: 'trouble', offset, problem: readObject(payload) };
+      return { type: 'trouble', offset, problem: readObject(payload, PAYLOAD) };
     default:
       return null;
   }
@@ -106,25 +107,8 @@ function readEnd(payload: Uint8Array, least: number): number {
   return to;
 }
 
-function readJson(payload: Uint8Array): unknown {
-  try {
-    const text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(payload);
-    return JSON.parse(text);
-  } catch {
-    throw new FrameError('The payload is no JSON.');
-  }
-}
-
-function readObject(payload: Uint8Array): Record<string, unknown> {
-  const value = readJson(payload);
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    throw new FrameError('The payload is no JSON object.');
-  }
-  return value as Record<string, unknown>;
-}
-
 function readList(payload: Uint8Array): unknown[] {
-  const value = readJson(payload);
+  const value = readJson(payload, PAYLOAD);
   if (!Array.isArray(value)) {
     throw new FrameError('The payload is no JSON list.');
   }

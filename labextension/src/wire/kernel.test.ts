@@ -1,5 +1,6 @@
 import vectors from '../../../tests/vectors/kernel.json';
-import { FrameError, fromFrame, fromFrameToMessage, toFrame } from './kernel';
+import { FrameError } from './json';
+import { fromFrame, fromFrameToMessage, toFrame } from './kernel';
 
 const bytes = (hex: string) => Uint8Array.from(Buffer.from(hex, 'hex'));
 const hex = (data: Uint8Array) => Buffer.from(data).toString('hex');

@@ -4,10 +4,9 @@
  *
  *     n | offset_0 … offset_{n-1} | channel | header | parent_header | metadata | content | buffers…
  */
-export const V1 = 'v1.kernel.websocket.jupyter.org';
+import { FrameError, readObject, readText } from './json';
 
-/** The bytes are no message of this protocol; the message says why. */
-export class FrameError extends Error {}
+export const V1 = 'v1.kernel.websocket.jupyter.org';
 
 /** A frame's parts as they are: four of JSON, then any buffers. */
 export interface Frame {
@@ -53,7 +52,7 @@ export function fromFrame(frame: Uint8Array): Frame {
     throw new FrameError('The offsets do not follow one another to the end of the frame.');
   }
   const [name, ...parts] = ends.map((end, at) => frame.subarray(offsets[at], end));
-  return { channel: text(name), parts };
+  return { channel: readText(name, 'The channel'), parts };
 }
 
 /** A frame of these parts. */
@@ -81,7 +80,9 @@ export function toFrame({ channel, parts }: Frame): Uint8Array {
 /** The message in a frame. */
 export function fromFrameToMessage(frame: Uint8Array): Message {
   const { channel, parts } = fromFrame(frame);
-  const [header, parent_header, metadata, content] = parts.slice(0, JSON_PARTS).map(readObject);
+  const [header, parent_header, metadata, content] = parts
+    .slice(0, JSON_PARTS)
+    .map(part => readObject(part, 'A part of the message'));
   return {
     channel,
     msg_id: String(header.msg_id ?? ''),
@@ -93,25 +94,4 @@ export function fromFrameToMessage(frame: Uint8Array): Message {
     buffers: parts.slice(JSON_PARTS).map(buffer => buffer.length),
     size: frame.length
   };
-}
-
-function text(bytes: Uint8Array): string {
-  try {
-    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
-  } catch {
-    throw new FrameError('The frame holds text that is not UTF-8.');
-  }
-}
-
-function readObject(part: Uint8Array): Record<string, unknown> {
-  let value: unknown;
-  try {
-    value = JSON.parse(text(part));
-  } catch {
-    throw new FrameError('A part of the message is no JSON.');
-  }
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    throw new FrameError('A part of the message is no JSON object.');
-  }
-  return value as Record<string, unknown>;
 }

@@ -1,0 +1,29 @@
+/** JSON in frames: bytes of UTF-8, strictly read. */
+
+/** The bytes are no frame of a protocol; the message says why. */
+export class FrameError extends Error {}
+
+/** The text of bytes that are `what`: "The payload". */
+export function readText(bytes: Uint8Array, what: string): string {
+  try {
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
+  } catch {
+    throw new FrameError(`${what} is not UTF-8.`);
+  }
+}
+
+export function readJson(bytes: Uint8Array, what: string): unknown {
+  try {
+    return JSON.parse(readText(bytes, what));
+  } catch {
+    throw new FrameError(`${what} is no JSON.`);
+  }
+}
+
+export function readObject(bytes: Uint8Array, what: string): Record<string, unknown> {
+  const value = readJson(bytes, what);
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    throw new FrameError(`${what} is no JSON object.`);
+  }
+  return value as Record<string, unknown>;
+}
