@@ -47,6 +47,8 @@ class Upload(Transfer):
         self._abort = asyncio.ensure_future(tell())
 
     async def _work(self) -> None:
+        if self.job.permId is not None:
+            return  # it was stopped just when the remote had made it
         try:
             connector = await self.connection.ready(CanWrite)
             if self.job.upload is None:

@@ -559,6 +559,33 @@ def test_an_upload_is_not_paused_while_it_is_completed(
     assert len(simulator.store.data_sets) - before == 12
 
 
+def test_an_upload_that_is_paused_at_its_end_is_not_made_twice(
+    simulator: Simulator,  # noqa: F811
+    tmp_path: Path,
+) -> None:
+    """The remote has made it, and this side has not come to say so."""
+    (tmp_path / "up").write_bytes(b"up")
+
+    async def work(all_of_them: Transfers, _: Connection) -> None:
+        transfer = await all_of_them.upload(
+            "bis", [tmp_path / "up"], "/LAB/PROJECT/S1", type="RAW_DATA"
+        )
+        close = transfer.pieces.close
+        transfer.pieces.close = lambda: (time.sleep(0.2), close())[1]  # type: ignore[method-assign]
+        while transfer.job.permId is None:
+            await asyncio.sleep(0)
+        await asyncio.sleep(0.1)
+        assert transfer.state == "running"
+        await all_of_them.pause(transfer.id)
+        await all_of_them.resume(transfer.id)
+        model = await transfer.wait()
+        assert model.state == "done", model.problem
+
+    before = len(simulator.store.data_sets)
+    run(simulator, tmp_path, work)
+    assert len(simulator.store.data_sets) - before == 1
+
+
 def test_all_are_followed_at_once(simulator: Simulator, tmp_path: Path) -> None:  # noqa: F811
     """First the list, then each at its changes: new ones, progress at 4 Hz, ends; then nothing."""
     small, big = simulator.store.add({"s": b"1"}), simulator.store.add({"big": bytes(200 << 20)})
