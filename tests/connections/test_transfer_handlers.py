@@ -107,7 +107,7 @@ async def test_a_cancelled_one_stays_listed(
 ) -> None:
     """DELETE is 202; nothing is left of it but its name."""
     with (store / "a/large").open("wb") as file:
-        file.truncate(4 << 30)  # a hole: long to bring, short to make
+        file.truncate(64 << 30)  # a hole: long to bring, short to make
     body = {"connection": lab, "direction": "download", "permId": "a", "path": "stopped"}
     name = read(await send(fetch, "POST", "transfers", body))["transfer"]
     answer = await send(fetch, "DELETE", f"transfers/{name}")
@@ -124,7 +124,7 @@ async def test_one_is_paused_and_followed(
 ) -> None:
     """A pause is 202 and written down; who follows all is told of it, and of what comes after."""
     with (store / "a/large").open("wb") as file:
-        file.truncate(4 << 30)  # a hole: long to bring, short to make
+        file.truncate(64 << 30)  # a hole: long to bring, short to make
     body = {"connection": lab, "direction": "download", "permId": "a", "path": "held"}
     lines: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
     rest = b""
