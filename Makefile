@@ -1,7 +1,7 @@
 # make run    JupyterLab with the bridge, on a free loopback port, and lines to paste (RUN="options")
 # make test   everything needed, then the whole suite
 # make soak   the long ones: the same properties with 50 times the examples, a day's worth of use
-# make check  format, lint, types, layers; the panel's, too
+# make check  format, lint, types, layers; the panel's, and its tests that need no page
 # make audit  known holes in what is installed with it, asked of the registries
 # make pictures  the pictures of the panel in docs/pictures
 # make bench  the figures, measured here and now and written into docs/performance.md (BENCH="options")
@@ -32,6 +32,7 @@ check: .venv/test
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -q tests/test_layers.py
 	cd labextension && PATH=$(CURDIR)/$(BIN):$$PATH npm run --silent check
+	cd labextension && PATH=$(CURDIR)/$(BIN):$$PATH npm test --silent -- --ci --silent
 
 # In an environment of its own, so that what it needs itself is not asked about.
 audit: .venv/test

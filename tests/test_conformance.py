@@ -22,7 +22,7 @@ from schemathesis.generation import GenerationMode
 from tests.conftest import Server, start_server
 from tests.test_openapi import PATHS
 
-SHORT, LONG = 10, 200
+SHORT, LONG = 6, 200
 # A request that waits for something waits this long at most, seconds.
 PATIENCE = 30
 # What JSON Schema cannot say: rules between two fields, names of variables, files that must exist.

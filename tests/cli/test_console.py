@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import time
 
+import pytest
+
 from jupyter_bridge.client import Bridge, Kernel
 from tests.conftest import Server
 
@@ -169,6 +171,7 @@ def test_busy_kernel(bridge_server: Server, bridge: Bridge, kernel: Kernel) -> N
         assert terminal.wait() == 0
 
 
+@pytest.mark.soak
 def test_another_language(bridge_server: Server) -> None:
     """A kernel that does not say what is complete is talked to all the same."""
     with Terminal(bridge_server, "console", "-k", "bash") as terminal:

@@ -273,7 +273,10 @@ def test_a_password_goes_in_and_is_nowhere_to_be_seen(tmp_path: Path) -> None:
     with_mounts(tmp_path, story)
 
 
-def test_fifty_mounts_leave_nothing_and_a_stranger_untouched(sshd: Sshd, tmp_path: Path) -> None:
+@pytest.mark.parametrize("cycles", [12, pytest.param(50, marks=pytest.mark.soak)])
+def test_mounts_leave_nothing_and_a_stranger_untouched(
+    sshd: Sshd, tmp_path: Path, cycles: int
+) -> None:
     """Each is mounted and unmounted by itself; another sshfs of the same user lives on."""
     stranger, inside = tmp_path / "stranger", tmp_path / "inside"
     stranger.mkdir()
@@ -286,7 +289,7 @@ def test_fifty_mounts_leave_nothing_and_a_stranger_untouched(sshd: Sshd, tmp_pat
     )
 
     async def story(mounts: Mounts, home: Path) -> None:
-        for _ in range(50):
+        for _ in range(cycles):
             await mounts.mount("data", what(sshd), resolve)
             await mounts.unmount("data")
 

@@ -301,6 +301,7 @@ class TestTime:
         assert str(answer.output).startswith("part\n")
         assert (await d.run("echo on")).output == "on\n"
 
+    @pytest.mark.soak
     async def test_stubborn(self, d: Desk) -> None:
         """What ignores SIGINT gets SIGTERM, and what ignores that is killed."""
         await d.open("bash")

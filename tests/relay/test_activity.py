@@ -171,7 +171,7 @@ async def test_what_the_host_shows(bridge: Bridge, kernel: str) -> None:
     assert (await host())["last_activity"] > before
 
 
-@pytest.mark.parametrize("told", [True, False])
+@pytest.mark.parametrize("told", [True, pytest.param(False, marks=pytest.mark.soak)])
 async def test_busy_kernels_are_not_culled(
     servers: Callable[..., Server], connect: Callable[..., Bridge], told: bool
 ) -> None:

@@ -539,6 +539,7 @@ async def test_expiry(servers: Callable[..., Server], connect: Callable[..., Bri
         assert again["execution"] != run["execution"]
 
 
+@pytest.mark.soak
 async def test_execution_keeps_the_culler_away(
     servers: Callable[..., Server], connect: Callable[..., Bridge]
 ) -> None:

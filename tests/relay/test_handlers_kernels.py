@@ -471,6 +471,7 @@ async def test_restart_on_new_ports(
         assert await seat.run("1")
 
 
+@pytest.mark.soak
 async def test_culling(servers: Callable[..., Server], connect: Callable[..., Bridge]) -> None:
     """The culler spares a kernel with a bridge client; one it takes ends seats and is gone."""
     bridge = connect(

@@ -204,7 +204,7 @@ async def test_leaving_the_connection_ends_its_lines(here: Bridge, there: Server
         await here.delete(f"/shutdown/{kernel}")
 
 
-@pytest.mark.parametrize("kind", ["far", "plain"])
+@pytest.mark.parametrize("kind", ["far", pytest.param("plain", marks=pytest.mark.soak)])
 async def test_a_server_that_is_killed(here: Bridge, kind: str, tmp_path: Path) -> None:
     """What runs there ends `died`; when a server is back at its address, kernels can be spawned."""
     there = start_server(tmp_path) if kind == "far" else start_plain(tmp_path)

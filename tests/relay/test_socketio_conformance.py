@@ -336,6 +336,7 @@ class TestHeartbeat:
                 assert (polled.status, polled.body) == (200, b"2")
                 assert (await one.post("3")).status == 200
 
+    @pytest.mark.soak
     async def test_polling_without_a_pong(self, brisk: Bridge) -> None:
         """A connection that is silent is forgotten."""
         async with polling(brisk) as one:
@@ -368,6 +369,7 @@ class TestHeartbeat:
             assert got[0] == "2"
             await left(brisk, kernel)
 
+    @pytest.mark.soak
     async def test_connecting_to_nothing(self, brisk: Bridge) -> None:
         """Whoever pongs and asks for no namespace is closed in the end, too."""
         async with opened(brisk) as one:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from .comparing import compare
-from .prepared import is_prepared, prepare
+from .prepared import prepare
 from .running import Suite
 
 TERMINALS = Suite("terminals", "jupyter_server_terminals")
@@ -42,10 +42,13 @@ def check(suite: Suite, passed: int, servers: int, capsys: pytest.CaptureFixture
     assert plain <= PLAIN.keys()
 
 
+@pytest.mark.soak
 def test_the_terminals(capsys: pytest.CaptureFixture[str]) -> None:
     """jupyter_server_terminals' own tests pass the same with the bridge as without."""
-    if not is_prepared():
-        pytest.skip("the suite is not there (python -m tests.upstream)")
+    try:
+        prepare()
+    except OSError as error:
+        pytest.skip(str(error))
     check(TERMINALS, 15, 15, capsys)
 
 
