@@ -231,13 +231,14 @@ def machine() -> str:
 
 
 def _commit() -> str:
-    """The commit that was measured, and whether more than the page of figures differs from it."""
+    """The commit that was measured, and whether more than the docs differ from it."""
 
     def git(*words: str) -> str:
         command = ("git", "-C", str(REPOSITORY), *words)
         return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
 
-    changed = git("status", "--porcelain", "--untracked-files=no", "--", ".", f":!{DOCUMENT}")
+    elsewhere = ("--", ".", ":(exclude)docs")
+    changed = git("status", "--porcelain", "--untracked-files=no", *elsewhere)
     return (git("describe", "--always") or "?") + ("-dirty" if changed else "")
 
 
