@@ -94,7 +94,10 @@ def talk(server: Server, kernels: Sequence[str]) -> None:
         line.sendall(head + bytes(4) + payload)
         heard = b""
         while b'"execute_reply"' not in heard:
-            heard += line.recv(1 << 16)
+            more = line.recv(1 << 16)
+            if not more:
+                raise ConnectionError(f"{name} hung up: {heard[-200:]!r}")
+            heard += more
         line.close()
 
 
