@@ -100,8 +100,12 @@ class Stream(Listening[Event]):
         except (Unavailable, RemoteFailed) as problem:
             # The first refusal is told. Later the server, or a proxy before it, may be restarting.
             if not again and self._execution is None:
+                self._refused()
                 raise
             raise Broken(problem.message) from problem
+        except Problem:
+            self._refused()
+            raise
         if self._execution is None:
             try:
                 self._execution = execution_of(response.headers)
@@ -110,6 +114,12 @@ class Stream(Listening[Event]):
                 raise
             self._named.set()
         return response
+
+    def _refused(self) -> None:
+        """Where nothing was begun there is nothing to cancel; nobody waits for its name."""
+        if self._execution is None:
+            self._posted = False
+            self._named.set()
 
     async def _ask(self) -> aiohttp.ClientResponse:
         if self._execution is not None:

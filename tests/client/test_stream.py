@@ -201,6 +201,22 @@ def test_cancel_while_it_starts() -> None:
     assert run(go())[-1] == "DELETE /x/bridge/executions/x1"
 
 
+def test_cancel_what_was_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing was begun, so nothing is waited for."""
+    monkeypatch.setattr(stream, "_CANCEL_SECONDS", 50.0)
+
+    async def main() -> None:
+        refusal = says({"error": "not-found", "message": "no such kernel"}, 404)
+        async with serving(refusal) as faulty, BridgeClient(faulty.url) as bridge:
+            events = bridge.stream("k", "code")
+            with pytest.raises(NotFound):
+                await anext(aiter(events))
+            with pytest.raises(Conflict):
+                await asyncio.wait_for(events.cancel(), 10)
+
+    run(main())
+
+
 def test_leaving() -> None:
     """Leaving a stream early hangs up; nothing more comes from it."""
 
