@@ -97,13 +97,11 @@ class Stream(Listening[Event]):
         again = self._posted
         try:
             response = await self._ask()
-        except (Unavailable, RemoteFailed) as problem:
+        except Problem as problem:
             # The first refusal is told. Later the server, or a proxy before it, may be restarting.
-            if not again and self._execution is None:
-                self._refused()
-                raise
-            raise Broken(problem.message) from problem
-        except Problem:
+            begun = again or self._execution is not None
+            if begun and isinstance(problem, (Unavailable, RemoteFailed)):
+                raise Broken(problem.message) from problem
             self._refused()
             raise
         if self._execution is None:
