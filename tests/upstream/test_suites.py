@@ -8,6 +8,8 @@ from .comparing import compare
 from .prepared import prepare
 from .running import Suite
 
+pytestmark = pytest.mark.soak
+
 TERMINALS = Suite("terminals", "jupyter_server_terminals")
 # Left out are servers in processes that load their own extension only, at a port there is once.
 SERVER = Suite("server", "jupyter_server", ("--ignore=tests/extension/test_launch.py",))
@@ -29,6 +31,15 @@ PLAIN = {
 }
 
 
+@pytest.fixture(autouse=True, scope="module")
+def prepared() -> None:
+    """The suites, and what they need."""
+    try:
+        prepare()
+    except OSError as error:
+        pytest.skip(str(error))
+
+
 def check(suite: Suite, passed: int, servers: int, capsys: pytest.CaptureFixture[str]) -> None:
     """Nothing is worse with the bridge; and there was something that could have been."""
     both = compare(suite)
@@ -42,17 +53,11 @@ def check(suite: Suite, passed: int, servers: int, capsys: pytest.CaptureFixture
     assert plain <= PLAIN.keys()
 
 
-@pytest.mark.soak
 def test_the_terminals(capsys: pytest.CaptureFixture[str]) -> None:
     """jupyter_server_terminals' own tests pass the same with the bridge as without."""
-    try:
-        prepare()
-    except OSError as error:
-        pytest.skip(str(error))
     check(TERMINALS, 15, 15, capsys)
 
 
-@pytest.mark.soak
 @pytest.mark.timeout(3 * 3600)
 @pytest.mark.parametrize(
     ("suite", "passed", "servers"),
@@ -65,8 +70,4 @@ def test_the_server(
     suite: Suite, passed: int, servers: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """jupyter_server's own tests pass the same with the bridge as without."""
-    try:
-        prepare()
-    except OSError as error:
-        pytest.skip(str(error))
     check(suite, passed, servers, capsys)
