@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -37,7 +37,7 @@ ANSWER_SECONDS = 30.0
 SILENCE_SECONDS = 60.0
 # An answer that is read whole; lists of 100,000 files are about 30 MiB.
 MAX_ANSWER = 128 << 20
-# A longer body is sent in pieces of this size: aiohttp would copy it several times.
+# A longer text is sent in pieces of this size: aiohttp would copy it several times.
 IN_ONE_GO = 256 << 10
 # What may be received of one answer and wait to be taken, in bytes. More is out of the processor's
 # cache when its turn comes, and is lost when the process is killed.
@@ -48,6 +48,7 @@ MAX_REDIRECTS = 5
 MAX_SOCKETS = 64
 
 T = TypeVar("T")
+Buffer = bytes | memoryview
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,41 @@ class Answer:
     status: int
     headers: Mapping[str, str]
     body: bytes
+
+
+class Body:
+    """A request's body of `size` bytes, whose pieces are asked for when the line takes them.
+
+    What making them raises is what the request raises.
+    """
+
+    def __init__(self, size: int, pieces: Iterator[Buffer]) -> None:
+        self.size = size
+        self.failed: Exception | None = None
+        self._pieces = pieces
+
+    @classmethod
+    def of(cls, content: bytes) -> Body:
+        view = memoryview(content)
+        starts = range(0, len(view), IN_ONE_GO)
+        return cls(len(view), (view[start : start + IN_ONE_GO] for start in starts))
+
+    def joined(self) -> bytes:
+        return b"".join(self._pieces)
+
+    def __aiter__(self) -> Body:
+        return self
+
+    async def __anext__(self) -> Buffer:
+        try:
+            piece = next(self._pieces, None)
+        except Exception as error:
+            # aiohttp says no more than that the request could not be written.
+            self.failed = error
+            raise
+        if piece is None:
+            raise StopAsyncIteration
+        return piece
 
 
 class Outbound:
@@ -75,7 +111,7 @@ class Outbound:
         url: str,
         *,
         headers: Mapping[str, str] | None = None,
-        body: bytes | None = None,
+        body: bytes | Body | None = None,
         timeout: float = ANSWER_SECONDS,
         limit: int = MAX_ANSWER,
     ) -> Answer:
@@ -92,7 +128,7 @@ class Outbound:
         url: str,
         *,
         headers: Mapping[str, str] | None = None,
-        body: bytes | None = None,
+        body: bytes | Body | None = None,
         silence: float = SILENCE_SECONDS,
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         """An open answer, to be read as it comes; `silence` is how long it may say nothing.
@@ -172,21 +208,25 @@ class Outbound:
         method: str,
         url: str,
         headers: Mapping[str, str] | None,
-        body: bytes | None,
+        body: bytes | Body | None,
         clock: aiohttp.ClientTimeout,
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         target = self.policy.check_url(url)
         session = await self._open()
-        sent: bytes | AsyncIterator[memoryview] | None = body
-        if body is not None and len(body) > IN_ONE_GO:
-            # Once is enough: what has a body is not redirected.
-            sent, headers = _pieces(body), {**(headers or {}), "Content-Length": str(len(body))}
+        if isinstance(body, Body) and body.size <= IN_ONE_GO:
+            body = body.joined()
+        elif isinstance(body, bytes) and len(body) > IN_ONE_GO:
+            body = Body.of(body)
+        if isinstance(body, Body):
+            headers = {**(headers or {}), "Content-Length": str(body.size)}
         for _ in range(MAX_REDIRECTS):
             try:
                 response = await session.request(
-                    method, target, headers=headers, data=sent, timeout=clock, allow_redirects=False
+                    method, target, headers=headers, data=body, timeout=clock, allow_redirects=False
                 )
             except (aiohttp.ClientError, OSError, asyncio.TimeoutError) as error:
+                if isinstance(body, Body) and body.failed is not None:
+                    raise body.failed from None
                 raise _translate(error, shown(target)) from None
             try:
                 onward = _redirect(response, target)
@@ -292,12 +332,6 @@ def _never_redirected() -> aiohttp.TraceConfig:
     config = aiohttp.TraceConfig()
     config.on_request_redirect.append(stop)
     return config
-
-
-async def _pieces(body: bytes) -> AsyncIterator[memoryview]:
-    view = memoryview(body)
-    for start in range(0, len(view), IN_ONE_GO):
-        yield view[start : start + IN_ONE_GO]
 
 
 async def _read(response: aiohttp.ClientResponse, limit: int) -> bytes:

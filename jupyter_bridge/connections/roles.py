@@ -10,13 +10,15 @@ from __future__ import annotations
 
 import functools
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Sequence
+from collections import deque
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol
 
 import msgspec
 
+from jupyter_bridge.connections.together import together
 from jupyter_bridge.problems import NotFound, Unsupported
 from jupyter_bridge.seams import Source, Upstream
 
@@ -108,6 +110,34 @@ class Sink(Protocol):
         """
 
 
+class Supply(Protocol):
+    """Where an upload's bytes come from; the transfer's end of `send`."""
+
+    def file(self, path: str) -> File:
+        """The file (its path and whole size) that a span names."""
+
+    async def take(self, span: Span) -> bytes:
+        """The bytes of a span; Conflict if the file was changed since the upload was begun."""
+
+    def sent(self, span: Span) -> None:
+        """The remote surely has the span that was taken: it need not be sent again."""
+
+    def inline(self) -> AbstractContextManager[InlineSupply]:
+        """The same for a thread of its own (Outbound.apart), which it blocks while it reads."""
+
+
+class InlineSupply(Protocol):
+    """A Supply whose bytes are read when they are sent."""
+
+    def file(self, path: str) -> File: ...
+
+    def pieces(self, span: Span) -> Iterator[bytes]:
+        """The bytes of a span, some at a time; they may be asked for again."""
+
+    def sent(self, span: Span) -> None:
+        """The remote surely has the span whose pieces were all taken."""
+
+
 @dataclass(frozen=True)
 class Sshfs:
     """Where and how sshfs mounts a remote. The password goes in by stdin, never as an argument.
@@ -194,7 +224,7 @@ class CanWrite(Role):
 
     words = ("upload",)
 
-    # Every chunk but a file's last has this size, and begins at a multiple of it.
+    # No chunk is longer; those of a file that is sent for the first time begin at multiples of it.
     chunk_bytes: ClassVar[int] = 8 << 20
     # As many chunks may be on their way at the same time.
     streams: ClassVar[int] = 4
@@ -203,9 +233,29 @@ class CanWrite(Role):
     async def begin(self, new: NewDataset) -> str:
         """Make room for an upload; its id is good after a restart of this server, too."""
 
-    @abstractmethod
     async def append(self, upload: str, file: File, offset: int, data: bytes) -> None:
-        """Send one chunk of `file` (its path and whole size); any order, and again if repeated."""
+        """Send one chunk of `file` (its path and whole size); any order, and again if repeated.
+
+        Nobody but `send` asks for it: one of the two has to be there.
+        """
+        raise NotImplementedError
+
+    async def send(self, upload: str, spans: Sequence[Span], supply: Supply) -> None:
+        """Bring all `spans` to the remote; an empty one is an empty file, or a directory.
+
+        Override it where the remote has a faster way than chunks of one size. It may be cancelled,
+        or raise, at any point; the transfer then sends what was not acknowledged.
+        """
+        left = deque(chunks_of(spans, self.chunk_bytes))
+
+        async def stream() -> None:
+            while left:
+                span = left.popleft()
+                data = await supply.take(span)
+                await self.append(upload, supply.file(span.path), span.start, data)
+                supply.sent(span)
+
+        await together([stream() for _ in range(min(self.streams, len(left)))])
 
     async def held(self, upload: str, file: File) -> int | None:
         """How many bytes of `file` from its start are surely there; None: nobody knows."""
@@ -311,6 +361,13 @@ class HasKernels(Role):
     @abstractmethod
     async def control(self, kernel_id: str, action: str) -> None:
         """`interrupt`, `restart` or `shutdown` it."""
+
+
+def chunks_of(spans: Sequence[Span], size: int) -> Iterator[Span]:
+    """The spans again, none longer than `size`."""
+    for span in spans:
+        for start in range(span.start, max(span.stop, span.start + 1), size):
+            yield Span(span.path, start, min(start + size, span.stop))
 
 
 @functools.cache  # asked for each connection of each list

@@ -5,17 +5,14 @@ from __future__ import annotations
 import asyncio
 import os
 import stat
-from collections import deque
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 
-from jupyter_bridge.connections import checksums
 from jupyter_bridge.connections.diskproblems import translated
-from jupyter_bridge.connections.roles import CanRead, CanWrite, File, NewDataset
-from jupyter_bridge.connections.together import together
+from jupyter_bridge.connections.roles import CanRead, CanWrite, File, NewDataset, Span
+from jupyter_bridge.connections.supply import InlineSupply, Supply
 from jupyter_bridge.connections.transfer import Transfer
-from jupyter_bridge.problems import BadRequest, Conflict, Denied, Gone, Problem, RemoteFailed
+from jupyter_bridge.problems import BadRequest, Denied, Gone, Problem, RemoteFailed
 
 # A remote that forgets an upload this often has no use for another.
 MAX_BEGUN = 3
@@ -50,11 +47,10 @@ class Upload(Transfer):
         if self.job.permId is not None:
             return  # it was stopped just when the remote had made it
         try:
-            connector = await self.connection.ready(CanWrite)
             if self.job.upload is None:
                 await self._begin()
             await self._held()
-            await self._send(connector)
+            await self._send()
             await self._commit()
         except Gone:
             # What was sent is no longer there: from the beginning, without telling anybody.
@@ -97,69 +93,33 @@ class Upload(Transfer):
                 await asyncio.to_thread(self.pieces.forget, index)
         self._recount()
 
-    async def _send(self, connector: CanWrite) -> None:
-        left = deque(self._missing(connector.chunk_bytes))
-        count = max(1, min(connector.streams, len(left)))
-        await together([self._stream(left) for _ in range(count)])
+    async def _send(self) -> None:
+        upload, job = self.job.upload or "", self.job
+        files = job.files or []
+        supply = Supply(InlineSupply(files, job.sources, self.pieces, self._on_bytes))
 
-    async def _stream(self, left: deque[tuple[int, int, int]]) -> None:
-        """One chunk after the other, as long as there are some."""
-        upload = self.job.upload or ""
-        acknowledged: _Chunk | None = None
-        try:
-            while left:
-                chunk = _Chunk(*left.popleft())
-                acknowledged, last = None, acknowledged
-                await self._turn(last, chunk)
-                file = (self.job.files or [])[chunk.index]
+        async def send(connector: CanWrite) -> None:
+            try:
+                await connector.send(upload, self._missing(), supply)
+            finally:
+                # Also where it was stopped: what the remote has need not be sent again.
+                await supply.flush()
 
-                async def append(
-                    connector: CanWrite, file: File = file, chunk: _Chunk = chunk
-                ) -> None:
-                    await connector.append(upload, file, chunk.start, chunk.data)
+        while spans := self._missing():
+            await self.connection.use(CanWrite, send)
+            if self._missing() == spans:
+                raise RemoteFailed(f"The remote does not take all of {spans[0].path}.")
 
-                await self.connection.use(CanWrite, append)
-                acknowledged = chunk
-        finally:
-            # Also where the stream is stopped: what the remote has need not be sent again.
-            if acknowledged is not None:
-                await self._turn(acknowledged, None)
-
-    async def _turn(self, last: _Chunk | None, next_one: _Chunk | None) -> None:
-        """Write down that one chunk is done and read another, in one hop to a thread."""
-        work = asyncio.ensure_future(asyncio.to_thread(self._note_and_read, last, next_one))
-        try:
-            new = await asyncio.shield(work)
-        except asyncio.CancelledError:
-            # Not beyond the end of the stream: the notes are closed then.
-            await asyncio.wait({work})
-            work.exception()  # whatever it is: the stream ends for another reason
-            raise
-        if last is not None:
-            self._on_bytes(new, (self.job.files or [])[last.index].path)
-
-    def _note_and_read(self, last: _Chunk | None, next_one: _Chunk | None) -> int:
-        new = 0
-        if last is not None:
-            new = self.pieces.add(last.index, last.start, last.stop, last.check)
-            if last.start == last.stop:
-                self.pieces.set_checked(last.index, 0)
-            last.data = b""
-        if next_one is not None and next_one.start < next_one.stop:
-            next_one.read(*self.job.sources[next_one.index])
-        return new
-
-    def _missing(self, step: int) -> Iterator[tuple[int, int, int]]:
+    def _missing(self) -> list[Span]:
+        spans = []
         for index, file in enumerate(self.job.files or []):
             if self.pieces.is_checked(index):
                 continue
             if file.size == 0:
-                yield index, 0, 0
-            extents = self.pieces.of(index).extents
-            for start in range(0, file.size, step):
-                stop = min(start + step, file.size)
-                if extents.missing(start, stop):
-                    yield index, start, stop
+                spans.append(Span(file.path, 0, 0))
+            gaps = self.pieces.of(index).extents.missing(0, file.size)
+            spans += [Span(file.path, start, stop) for start, stop in gaps]
+        return spans
 
     async def _commit(self) -> None:
         upload, new = self.job.upload or "", self._new()
@@ -201,30 +161,6 @@ def _find(files: Sequence[File], file: File) -> File | None:
     """The file as the remote calls it, which may put folders of its own around."""
     found = [one for one in files if f"/{one.path}".endswith(f"/{file.path}")]
     return found[0] if len(found) == 1 else None
-
-
-@dataclass
-class _Chunk:
-    """Bytes of the file `index`, and their CRC32 once they are read."""
-
-    index: int
-    start: int
-    stop: int
-    data: bytes = b""
-    check: int = 0
-
-    def read(self, path: str, changed: int) -> None:
-        """Read them; Conflict if the file is not the one of the beginning any more."""
-        with translated():
-            line = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-            try:
-                self.data = os.pread(line, self.stop - self.start, self.start)
-                now = os.fstat(line).st_mtime_ns
-            finally:
-                os.close(line)
-        if now != changed or len(self.data) != self.stop - self.start:
-            raise Conflict(f"{path} changed while it was uploaded.", path=path)
-        self.check = checksums.crc32(self.data)
 
 
 def gather(paths: Sequence[Path]) -> tuple[list[File], list[tuple[str, int]]]:

@@ -1,20 +1,41 @@
-"""connections/outbound.py: how the bytes of an open answer arrive."""
+"""connections/outbound.py: how the bytes of an open answer arrive, and those of a request leave."""
 
 from __future__ import annotations
 
 import asyncio
+import json
 import os
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager
 
 import pytest
 from aiohttp import web
 
-from jupyter_bridge.connections.outbound import Outbound, arriving
+from jupyter_bridge.connections.outbound import IN_ONE_GO, Body, Outbound, arriving
 from jupyter_bridge.connections.policy import Policy
-from jupyter_bridge.problems import Denied
+from jupyter_bridge.problems import Conflict, Denied
 
 CONTENT = os.urandom(3 << 20)
 # asyncio receives no more than this at a time.
 RECEIVED = 256 << 10
+
+
+@asynccontextmanager
+async def remote(
+    answer: Callable[[web.Request], Awaitable[web.StreamResponse]],
+) -> AsyncIterator[tuple[Outbound, str]]:
+    """A server that gives this answer to everything, and the way to it."""
+    app = web.Application(client_max_size=1 << 30)
+    app.router.add_route("*", "/", answer)
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    outbound = Outbound(Policy(allow_loopback=True))
+    try:
+        yield outbound, f"http://127.0.0.1:{runner.addresses[0][1]}/"
+    finally:
+        await outbound.close()
+        await runner.cleanup()
 
 
 def read(*, length: bool, code: str | None = None) -> list[bytes]:
@@ -34,24 +55,10 @@ def read(*, length: bool, code: str | None = None) -> list[bytes]:
         return web.Response(body=parts())
 
     async def main() -> list[bytes]:
-        app = web.Application()
-        app.router.add_get("/", answer)
-        runner = web.AppRunner(app, access_log=None)
-        await runner.setup()
-        site = web.TCPSite(runner, "127.0.0.1", 0)
-        await site.start()
-        outbound = Outbound(Policy(allow_loopback=True))
-        try:
-            pieces = []
-            async with outbound.stream("GET", f"http://127.0.0.1:{runner.addresses[0][1]}/") as got:
-                assert (got.content_length is not None) is length
-                await asyncio.sleep(0.2)
-                async for piece in arriving(got):
-                    pieces.append(piece)
-            return pieces
-        finally:
-            await outbound.close()
-            await runner.cleanup()
+        async with remote(answer) as (outbound, url), outbound.stream("GET", url) as got:
+            assert (got.content_length is not None) is length
+            await asyncio.sleep(0.2)
+            return [piece async for piece in arriving(got)]
 
     return asyncio.run(main())
 
@@ -74,6 +81,44 @@ def test_an_answer_without_a_length_arrives_joined() -> None:
     pieces = read(length=False)
     assert b"".join(pieces) == CONTENT
     assert max(map(len, pieces)) > RECEIVED
+
+
+@pytest.mark.parametrize("size", [0, 1, IN_ONE_GO, IN_ONE_GO + 1, len(CONTENT)])
+@pytest.mark.parametrize("made", [False, True], ids=["whole", "in pieces"])
+def test_a_body_arrives_with_its_length(size: int, made: bool) -> None:
+    """However it is given, and however large it is."""
+
+    async def answer(request: web.Request) -> web.Response:
+        got = await request.read()
+        return web.json_response([request.content_length, got == CONTENT[:size]])
+
+    async def main() -> object:
+        body = Body(size, iter((CONTENT[: size // 2], CONTENT[size // 2 : size])))
+        async with remote(answer) as (outbound, url):
+            done = await outbound.ask("POST", url, body=body if made else CONTENT[:size])
+            return json.loads(done.body)
+
+    assert asyncio.run(main()) == [size, True]
+
+
+@pytest.mark.parametrize("size", [10, len(CONTENT)])
+def test_what_making_a_body_raises_is_told(size: int) -> None:
+    """And not that the line broke, which would be tried again."""
+
+    def pieces() -> Iterator[bytes]:
+        yield CONTENT[: size // 2]
+        raise Conflict("It changed.")
+
+    async def answer(request: web.Request) -> web.Response:
+        await request.read()
+        return web.Response()
+
+    async def main() -> None:
+        async with remote(answer) as (outbound, url):
+            with pytest.raises(Conflict, match="It changed"):
+                await outbound.ask("POST", url, body=Body(size, pieces()))
+
+    asyncio.run(main())
 
 
 def test_apart() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import zlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from jupyter_bridge.connections.connector import Context
 from jupyter_bridge.connections.connectors.openbis import OpenBis, OpenBisFields
 from jupyter_bridge.connections.outbound import Outbound
 from jupyter_bridge.connections.policy import Policy
+from jupyter_bridge.connections.roles import File, Span
 from jupyter_bridge.connections.trust import Trust
 
 
@@ -56,4 +57,28 @@ class MemorySink:
         return True
 
     def inline(self) -> AbstractContextManager[MemorySink]:
+        return nullcontext(self)
+
+
+class MemorySupply:
+    """Gives an upload out of memory, and remembers what the remote has."""
+
+    def __init__(self, files: dict[str, bytes]) -> None:
+        self._files = files
+        self.has: list[Span] = []
+
+    def file(self, path: str) -> File:
+        return File(path, len(self._files[path]))
+
+    async def take(self, span: Span) -> bytes:
+        return b"".join(self.pieces(span))
+
+    def pieces(self, span: Span) -> Iterator[bytes]:
+        for start in range(span.start, span.stop, 100_000):
+            yield self._files[span.path][start : min(start + 100_000, span.stop)]
+
+    def sent(self, span: Span) -> None:
+        self.has.append(span)
+
+    def inline(self) -> AbstractContextManager[MemorySupply]:
         return nullcontext(self)

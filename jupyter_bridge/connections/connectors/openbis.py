@@ -44,6 +44,7 @@ from jupyter_bridge.connections.roles import (
     Sink,
     Span,
     Sshfs,
+    Supply,
 )
 from jupyter_bridge.problems import BadRequest, NotFound, RemoteFailed, Unsupported
 from jupyter_bridge.wire import openbis
@@ -87,9 +88,6 @@ class OpenBis(Connector[OpenBisFields], CanBrowse, CanRead, CanWrite, HasObjects
     title = "openBIS"
     fields_type = OpenBisFields
     login_fields = ("host_key",)
-
-    # Four on their way, and what the lines hold of them: memory stays below 64 MiB.
-    chunk_bytes = 4 << 20
 
     def __init__(self, fields: OpenBisFields, context: Context) -> None:
         super().__init__(fields, context)
@@ -280,8 +278,8 @@ class OpenBis(Connector[OpenBisFields], CanBrowse, CanRead, CanWrite, HasObjects
     async def begin(self, new: NewDataset) -> str:
         return await self._uploads.begin(new)
 
-    async def append(self, upload: str, file: File, offset: int, data: bytes) -> None:
-        await self._uploads.append(upload, file, offset, data)
+    async def send(self, upload: str, spans: Sequence[Span], supply: Supply) -> None:
+        await self._uploads.send(upload, spans, supply)
 
     async def commit(self, upload: str, new: NewDataset) -> str:
         return await self._uploads.commit(upload, new)

@@ -8,12 +8,16 @@ tokens outlive this server and its connections, session tokens usually do not.
 from __future__ import annotations
 
 import uuid
+from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
 from jupyter_bridge.connections.connectors.openbisapi import REGISTER_SECONDS, Api
-from jupyter_bridge.connections.roles import File, NewDataset
+from jupyter_bridge.connections.outbound import Body
+from jupyter_bridge.connections.roles import InlineSupply, NewDataset, Span, Supply, chunks_of
+from jupyter_bridge.connections.together import together
 from jupyter_bridge.problems import (
     BadRequest,
     Gone,
@@ -25,6 +29,9 @@ from jupyter_bridge.problems import (
 from jupyter_bridge.wire import openbis
 from jupyter_bridge.wire.openbis import FormError
 
+# Each stream sends one at a time, and one a stream is sent again where a process was killed.
+CHUNK = 4 << 20
+STREAMS = 4
 # A chunk on a slow line (1 MiB/s) and its answer.
 CHUNK_SECONDS = 120.0
 # A proxy that refuses even this is not one to upload through.
@@ -77,7 +84,7 @@ class Uploads:
     def __init__(self, api: Api) -> None:
         self._api = api
         # What a proxy on the way lets through; learned when it refuses more.
-        self._largest: int | None = None
+        self._largest = CHUNK
 
     @property
     def _is_old(self) -> bool:
@@ -94,25 +101,33 @@ class Uploads:
         await self.entity(new.entity)
         return str(Upload.begin(self._api, new))
 
-    async def append(self, text: str, file: File, offset: int, data: bytes) -> None:
+    async def send(self, text: str, spans: Sequence[Span], supply: Supply) -> None:
+        """As CanWrite.send, by a thread of its own that reads what it sends."""
         upload = Upload.parse(self._api, text)
-        name = upload.place(file.path, flat=self._is_old)
-        if file.directory:
-            await self._post(name, 1, 0, b"", folder=True)
-            return
-        step = self._largest or max(1, len(data))
-        start = 0
-        while start < len(data) or start == 0:
-            piece = data[start : start + step]
-            try:
-                await self._post(name, (offset + start) // step + 1, offset + start, piece)
-            except TooLarge:
-                if len(piece) <= SMALLEST_POST:
-                    raise
-                # A proxy's limit: the workspace takes pieces of any size, so send smaller ones.
-                step = self._largest = max(SMALLEST_POST, len(piece) // 4)
-                continue
-            start += max(1, len(piece))
+        await self._api.store()  # asked once, for all streams
+        left = deque(spans)
+
+        async def stream(api: Api, inline: InlineSupply) -> None:
+            while left:
+                span, *rest = chunks_of([left.popleft()], self._largest)
+                left.extendleft(reversed(rest))
+                try:
+                    await self._post(api, upload, span, inline)
+                except TooLarge:
+                    size = span.stop - span.start
+                    if size <= SMALLEST_POST:
+                        raise
+                    # A proxy's limit: the workspace takes pieces of any size, so send smaller ones.
+                    self._largest = min(self._largest, max(SMALLEST_POST, size // 4))
+                    left.appendleft(span)
+                else:
+                    inline.sent(span)
+
+        async def work(api: Api) -> None:
+            with supply.inline() as inline:
+                await together([stream(api, inline) for _ in range(STREAMS)])
+
+        await self._api.apart(work)
 
     async def commit(self, text: str, new: NewDataset) -> str:
         upload = Upload.parse(self._api, text)
@@ -175,24 +190,25 @@ class Uploads:
                 return (known, None) if kind == "sample" else (None, known)
         raise NotFound(f"openBIS has no object or collection {name}.", entity=name)
 
-    async def _post(
-        self, name: str, number: int, start: int, data: bytes, *, folder: bool = False
-    ) -> None:
+    async def _post(self, api: Api, upload: Upload, span: Span, supply: InlineSupply) -> None:
+        size = span.stop - span.start
+        folder = supply.file(span.path).directory
+        name = upload.place(span.path, flat=self._is_old)
+        number = span.start // self._largest + 1
         query = openbis.upload_query(
-            *(name, number, start, start + len(data), self._api.held), folder=folder
+            *(name, number, span.start, span.stop, api.held), folder=folder
         )
-        store = await self._api.store()
-        answer = await self._api.outbound.ask(
-            "POST", f"{store}{openbis.UPLOAD}?{query}", body=data, timeout=CHUNK_SECONDS
-        )
+        url = f"{await api.store()}{openbis.UPLOAD}?{query}"
+        body = Body(size, supply.pieces(span))
+        answer = await api.outbound.ask("POST", url, body=body, timeout=CHUNK_SECONDS)
         if answer.status != 200:
-            raise await self._api.judge(answer, "room for the upload")
+            raise await api.judge(answer, "room for the upload")
         try:
             taken = openbis.parse_uploaded(answer.body)
         except FormError as error:
             raise RemoteFailed(f"openBIS did not take a chunk: {error}") from None
-        if taken != len(data):
-            raise RemoteFailed(f"openBIS took {taken} of {len(data)} bytes.")
+        if taken != size:
+            raise RemoteFailed(f"openBIS took {taken} of {size} bytes.")
 
 
 def _perm_id(found: Any) -> str:

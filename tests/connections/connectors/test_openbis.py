@@ -37,7 +37,7 @@ from jupyter_bridge.problems import (
     TooLarge,
     Unavailable,
 )
-from tests.openbis.client import MemorySink, connection
+from tests.openbis.client import MemorySink, MemorySupply, connection
 from tests.openbis.fixtures import APIS, CONTENT, IN_DATA_SET, simulator  # noqa: F401
 from tests.openbis.simulator import Simulator
 
@@ -69,22 +69,19 @@ async def fetch(one: Connection, perm_id: str) -> dict[str, bytes]:
 
 
 async def put(one: Connection, files: dict[str, bytes], entity: str = "/LAB/PROJECT/S1") -> str:
-    """A new data set of these files, in chunks of 1,000,000 bytes, the last chunk first."""
+    """A new data set of these files; of each the last megabyte is asked for first."""
     new = NewDataset(
         entity, [File(name, len(data)) for name, data in files.items()], "RAW_DATA", [], {}
     )
+    spans = [
+        Span(name, start, min(start + 1_000_000, len(data)))
+        for name, data in files.items()
+        for start in reversed(range(0, max(1, len(data)), 1_000_000))
+    ]
+    supply = MemorySupply(files)
     upload = await one.use(CanWrite, lambda c: c.begin(new))
-    for file in new.files:
-        data = files[file.path]
-        for start in reversed(range(0, max(1, len(data)), 1_000_000)):
-            piece = data[start : start + 1_000_000]
-
-            async def send(
-                c: CanWrite, file: File = file, start: int = start, piece: bytes = piece
-            ) -> None:
-                await c.append(upload, file, start, piece)
-
-            await one.use(CanWrite, send)
+    await one.use(CanWrite, lambda c: c.send(upload, spans, supply))
+    assert sum(span.stop - span.start for span in supply.has) == sum(map(len, files.values()))
     return await one.use(CanWrite, lambda c: c.commit(upload, new))
 
 
@@ -468,7 +465,9 @@ def test_an_upload_does_not_survive_its_session(simulator: Simulator, tmp_path: 
         upload = await one.use(CanWrite, lambda c: c.begin(new))
         simulator.store.end_all()
         with pytest.raises(Gone):
-            await one.use(CanWrite, lambda c: c.append(upload, new.files[0], 0, b"x"))
+            await one.use(
+                CanWrite, lambda c: c.send(upload, [Span("a", 0, 1)], MemorySupply({"a": b"x"}))
+            )
 
     run(simulator, tmp_path, work)
 
