@@ -3,6 +3,9 @@
 The host has it in a trait of each kernel's manager, which its own reading or a relay's Activity
 sets; that trait is observed here, whoever started the kernel. Kernels that came and went are known
 by the host's event, and by a look at its list once a second, for what no event tells.
+
+To the host a kernel starts until something is heard of it. Some say nothing until they are asked,
+and of others the first word is lost before the host listens: they are asked after.
 """
 
 from __future__ import annotations
@@ -25,6 +28,8 @@ KERNEL_ACTIONS = "https://events.jupyter.org/jupyter_server/kernel_actions/v1"
 TELL_HZ = 4.0
 # How often it is looked which kernels there are, seconds.
 LOOK_PERIOD = 1.0
+# How long a kernel may seem to start before it is asked, seconds.
+SILENCE = 5.0
 # The host tells of a started kernel before it has it in its list; when to look then, seconds.
 SOON = (0.0, 0.05, 0.2)
 
@@ -34,6 +39,7 @@ class _Watched:
     """A kernel that is observed; `since` is when it became busy, None while it is not.
 
     `restarts` until it is known to be back: the host's trait may be the same before and after.
+    `silent` is since when it starts, in the loop's time; None where it does not, or was asked.
     """
 
     manager: Any
@@ -41,12 +47,14 @@ class _Watched:
     unwatch: Callable[[], None]
     since: datetime.datetime | None = None
     restarts: bool = False
+    silent: float | None = None
 
 
 class States:
     """Tells `tell(kernel_id, state)`: an execution state, `clients` or `gone`.
 
-    `is_settled(kernel_id)` says whether a restart is over, as far as anybody knows.
+    `is_settled(kernel_id)` says whether a restart is over, as far as anybody knows; `ask` makes a
+    kernel say something.
     """
 
     def __init__(
@@ -55,11 +63,13 @@ class States:
         tell: Callable[[str, str], None],
         *,
         is_settled: Callable[[str], bool] = lambda kernel_id: True,
+        ask: Callable[[str], None] = lambda kernel_id: None,
         event_logger: Any = None,
         log: logging.Logger,
     ) -> None:
         self._kernels = kernels
         self._is_settled = is_settled
+        self._ask = ask
         self._paced = Paced(tell, 1 / TELL_HZ)
         self._event_logger = event_logger
         self._log = log
@@ -117,6 +127,9 @@ class States:
                 self._observe(kernel_id)
             elif watched.restarts and self._is_settled(kernel_id):
                 self._on_state(kernel_id, _state_of(watched.manager))
+            elif watched.silent is not None and _clock() - watched.silent > SILENCE:
+                watched.silent = None
+                self._ask(kernel_id)
 
     def _observe(self, kernel_id: str) -> None:
         try:
@@ -141,6 +154,7 @@ class States:
         watched = self._watched[kernel_id]
         watched.since = now() if state == "busy" else None
         watched.restarts = False
+        watched.silent = _clock() if state == "starting" else None
         if state:
             self._paced.note(kernel_id, state, "state")
 
@@ -177,6 +191,10 @@ class States:
             self.look()
             if data.get("kernel_id") in self._watched:
                 return
+
+
+def _clock() -> float:
+    return asyncio.get_running_loop().time()
 
 
 def _state_of(manager: Any) -> str:

@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
+import shutil
 import signal
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime, timezone
 from typing import Any
 
+import pytest
+
+from jupyter_bridge.relay.states import SILENCE
+
+from ..conftest import Server
 from .driving import PATIENCE, Bridge, Message, eventually, is_status, is_type, tells, told
 
 
-async def start(bridge: Bridge) -> str:
+async def start(bridge: Bridge, name: str = "python3") -> str:
     """A kernel as JupyterLab starts one: the bridge has no relay for it."""
-    answer = await bridge.post("/api/kernels", {"name": "python3"}, host=True)
+    answer = await bridge.post("/api/kernels", {"name": name}, host=True)
     assert answer.status == 201
     return str(answer.json["id"])
 
@@ -103,6 +111,41 @@ async def test_a_kernel_of_the_host_is_told_of(bridge: Bridge) -> None:
         assert answer.status == 204
         event = await tells(heard, kernel_id=kernel_id, state="gone")
         assert event.keys() >= {"schema_id", "kernel_id", "state"}
+
+
+# A Python kernel that does not tell what it is doing until it is asked something.
+TACITURN = """
+from ipykernel.ipkernel import IPythonKernel
+from ipykernel.kernelapp import launch_new_instance
+
+class Taciturn(IPythonKernel):
+    def _publish_status(self, status, channel, parent=None):
+        if parent or self.get_parent(channel):
+            super()._publish_status(status, channel, parent)
+
+launch_new_instance(kernel_class=Taciturn)
+"""
+
+
+@pytest.fixture(scope="module")
+def taciturn(bridge_server: Server) -> Iterator[str]:
+    """Its kernelspec's name."""
+    folder = bridge_server.root.parent / "data/kernels/taciturn"
+    folder.mkdir(parents=True)
+    argv = [sys.executable, "-c", TACITURN, "-f", "{connection_file}"]
+    spec = {"argv": argv, "display_name": "Taciturn", "language": "python"}
+    (folder / "kernel.json").write_text(json.dumps(spec))
+    yield folder.name
+    shutil.rmtree(folder)
+
+
+async def test_a_kernel_that_says_nothing_is_asked(bridge: Bridge, taciturn: str) -> None:
+    """To the host it would be starting for ever."""
+    kernel_id = await start(bridge, taciturn)
+    await asyncio.sleep(SILENCE - 1)
+    assert (await show(bridge, kernel_id))["execution_state"] == "starting"
+    await eventually(lambda: _is_idle(bridge, kernel_id))
+    assert (await bridge.delete(f"/shutdown/{kernel_id}")).status == 200
 
 
 async def test_clients_and_restarts_are_told(bridge: Bridge) -> None:
