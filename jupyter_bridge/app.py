@@ -6,13 +6,12 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
-import msgspec
 from jupyter_core.paths import jupyter_data_dir
 from jupyter_server.extension.application import ExtensionApp
 from jupyter_server.gateway.gateway_client import GatewayClient
 from traitlets import Bool, Dict, Enum, Float, Int, List, Unicode, default
 
-from jupyter_bridge import __version__, asyncapi, observe, openapi
+from jupyter_bridge import asyncapi, observe, openapi
 from jupyter_bridge.connections import environment
 from jupyter_bridge.connections import handlers as connection_handlers
 from jupyter_bridge.connections.audit import Audit
@@ -43,7 +42,7 @@ from jupyter_bridge.relay.models import ExecuteBody
 from jupyter_bridge.relay.relays import Relays
 from jupyter_bridge.relay.socketio import SocketIO
 from jupyter_bridge.repeats import Repeats
-from jupyter_bridge.web import Answer, BridgeHandler, NoSuchRoute, Route, verb
+from jupyter_bridge.web import Answer, NoSuchRoute, Route, index
 
 # The parts of BridgeApp that are closed, in this order. A start that breaks off, because of another
 # extension's or the host's settings, has not made all of them, and the host stops it all the same.
@@ -104,14 +103,6 @@ class BridgeApp(ExtensionApp):
         3600.0, min=0, help="Seconds that the result of a run can be read after its end."
     ).tag(config=True)
 
-    def _link_jupyter_server_extension(self, serverapp: Any) -> None:
-        """Also have the host make its terminals with a record; it makes its manager after this."""
-        super()._link_jupyter_server_extension(serverapp)
-        terminals.adopt(serverapp, self._record)
-
-    def _record(self, name: str, source: TerminalSource) -> None:
-        self.consoles.record(name, source)
-
     connections = List(
         Dict(),
         help="Connections, each a dict of name, url, kind and its fields, as in the YAML file.",
@@ -152,6 +143,14 @@ class BridgeApp(ExtensionApp):
     def _connections_dir(self) -> str:
         return str(Path(jupyter_data_dir(), "jupyter_bridge", "connections"))
 
+    def _link_jupyter_server_extension(self, serverapp: Any) -> None:
+        """Also have the host make its terminals with a record; it makes its manager after this."""
+        super()._link_jupyter_server_extension(serverapp)
+        terminals.adopt(serverapp, self._record)
+
+    def _record(self, name: str, source: TerminalSource) -> None:
+        self.consoles.record(name, source)
+
     def initialize_settings(self) -> None:
         self.repeats: Repeats[Answer] = Repeats()
         self.settings["bridge_repeats"] = self.repeats
@@ -187,10 +186,11 @@ class BridgeApp(ExtensionApp):
         self.consoles = self._consoles(server, events)
         self.consoles.load()
         self.runs = Runs(self.consoles, root_dir=Path(server.root_dir), keep=self.run_keep)
-        self.routes = [
-            Route("/?", IndexHandler),
-            Route("/openapi.json", OpenAPIHandler, {"app": self}),
-            Route("/asyncapi.json", AsyncAPIHandler, {"app": self}),
+        self.routes: list[Route] = []
+        self.routes += [
+            *index.routes(),
+            *openapi.routes(self.routes),
+            *asyncapi.routes(self.routes),
             *relay_handlers.routes(self.relays, self.executions, events),
             *console_handlers.routes(self.consoles, self.runs, events),
             *connection_handlers.routes(
@@ -365,74 +365,3 @@ class BridgeApp(ExtensionApp):
 def _max_frame(server: Any) -> int:
     settings = server.web_app.settings if server.web_app else server.tornado_settings
     return int(settings.get("websocket_max_message_size", 10 << 20))
-
-
-class Index(msgspec.Struct):
-    """What the bridge is and where its parts are."""
-
-    name: str
-    version: str
-    parts: dict[str, str]
-    links: dict[str, str]
-
-
-class IndexHandler(BridgeHandler):
-    """`GET B/`."""
-
-    resources = ("bridge",)
-
-    @verb("read", "Name the version, the parts and where they are", reply=Index)
-    async def get(self) -> Index:
-        return Index(
-            name="jupyter_bridge",
-            version=__version__,
-            parts={
-                "kernels": self.link("/kernels"),
-                "consoles": self.link("/consoles"),
-                "connections": self.link("/conns"),
-            },
-            links={
-                "openapi": self.link("/openapi.json"),
-                "asyncapi": self.link("/asyncapi.json"),
-                "socket.io": self.link("/socket.io/"),
-                "metrics": f"{self.base_url.rstrip('/')}/metrics",
-            },
-        )
-
-
-class OpenAPIHandler(BridgeHandler):
-    """`GET B/openapi.json`."""
-
-    resources = ("bridge",)
-
-    def initialize(self, app: BridgeApp) -> None:
-        self.app = app
-
-    @verb("read", "Describe every route")
-    async def get(self) -> dict[str, Any]:
-        # "/?" is the index with and without its slash; readers want to see the slash.
-        routes = [
-            Route("/", route.handler) if route.path == "/?" else route
-            for route in self.app.routes
-            if route.top == "/bridge"
-        ]
-        return openapi.describe(routes, base=self.link(""), version=__version__)
-
-
-class AsyncAPIHandler(BridgeHandler):
-    """`GET B/asyncapi.json`."""
-
-    resources = ("bridge",)
-
-    def initialize(self, app: BridgeApp) -> None:
-        self.app = app
-
-    @verb("read", "Describe every websocket")
-    async def get(self) -> dict[str, Any]:
-        return asyncapi.describe(
-            self.app.routes,
-            host=self.request.host,
-            secure=self.request.protocol == "https",
-            base=self.link(""),
-            version=__version__,
-        )

@@ -8,7 +8,8 @@ from typing import Any
 
 import msgspec
 
-from jupyter_bridge.web import BridgeSocket, Frame, Route
+from jupyter_bridge import __version__
+from jupyter_bridge.web import BridgeHandler, BridgeSocket, Frame, Route, verb
 
 # From the server's side: what it sends, and what it receives.
 _ACTIONS = {"send": ("server", "both"), "receive": ("client", "both")}
@@ -93,3 +94,27 @@ def _message(frame: Frame) -> dict[str, Any]:
     if frame.subprotocol:
         message["description"] = f"With the subprotocol {frame.subprotocol}."
     return message
+
+
+def routes(every: list[Route]) -> list[Route]:
+    """The description's own route; `every` holds all of them by the time somebody asks."""
+    return [Route("/asyncapi.json", AsyncAPIHandler, {"routes": every})]
+
+
+class AsyncAPIHandler(BridgeHandler):
+    """`GET B/asyncapi.json`."""
+
+    resources = ("bridge",)
+
+    def initialize(self, routes: list[Route]) -> None:
+        self.routes = routes
+
+    @verb("read", "Describe every websocket")
+    async def get(self) -> dict[str, Any]:
+        return describe(
+            self.routes,
+            host=self.request.host,
+            secure=self.request.protocol == "https",
+            base=self.link(""),
+            version=__version__,
+        )

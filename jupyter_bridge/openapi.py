@@ -8,8 +8,9 @@ from typing import Any
 
 import msgspec
 
+from jupyter_bridge import __version__
 from jupyter_bridge.problems import Problem
-from jupyter_bridge.web import NDJSON, SSE, BridgeSocket, Route, Verb
+from jupyter_bridge.web import NDJSON, SSE, BridgeHandler, BridgeSocket, Route, Verb, verb
 
 _METHODS = ("get", "post", "put", "delete", "patch")
 
@@ -167,3 +168,27 @@ def _handshake(route: Route, schemas: dict[str, Any]) -> dict[str, Any]:
         "parameters": [*_path_parameters(route), *(_parameters_of(query) if query else [])],
         "responses": responses,
     }
+
+
+def routes(every: list[Route]) -> list[Route]:
+    """The description's own route; `every` holds all of them by the time somebody asks."""
+    return [Route("/openapi.json", OpenAPIHandler, {"routes": every})]
+
+
+class OpenAPIHandler(BridgeHandler):
+    """`GET B/openapi.json`."""
+
+    resources = ("bridge",)
+
+    def initialize(self, routes: list[Route]) -> None:
+        self.routes = routes
+
+    @verb("read", "Describe every route")
+    async def get(self) -> dict[str, Any]:
+        # "/?" is the index with and without its slash; readers want to see the slash.
+        routes = [
+            Route("/", route.handler) if route.path == "/?" else route
+            for route in self.routes
+            if route.top == "/bridge"
+        ]
+        return describe(routes, base=self.link(""), version=__version__)

@@ -12,14 +12,14 @@ import typer
 from prometheus_client import REGISTRY
 
 import jupyter_bridge
-from jupyter_bridge import observe, openapi
-from jupyter_bridge.app import BridgeApp, IndexHandler, OpenAPIHandler
+from jupyter_bridge import asyncapi, observe, openapi
+from jupyter_bridge.app import BridgeApp
 from jupyter_bridge.cli.app import app as cli
 from jupyter_bridge.connections import handlers as connections
 from jupyter_bridge.consoles import handlers as consoles
 from jupyter_bridge.problems import Problem
 from jupyter_bridge.relay import handlers as relay
-from jupyter_bridge.web import Route
+from jupyter_bridge.web import Route, index
 
 OPENING = """# Reference
 
@@ -33,8 +33,9 @@ def routes(*, compat: bool = False) -> list[Route]:
     """All routes, without the parts that they serve."""
     parts: Any = None
     return [
-        Route("/?", IndexHandler),
-        Route("/openapi.json", OpenAPIHandler, {"app": None}),
+        *index.routes(),
+        *openapi.routes([]),
+        *asyncapi.routes([]),
         *relay.routes(parts, parts, parts),
         *consoles.routes(parts, parts, parts),
         *connections.routes(*[parts] * 5, "", openbis_compat=compat),

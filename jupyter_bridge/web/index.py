@@ -1,0 +1,45 @@
+"""Index: what the bridge is, and where its parts are."""
+
+from __future__ import annotations
+
+import msgspec
+
+from jupyter_bridge import __version__
+from jupyter_bridge.web.handler import BridgeHandler, Route, verb
+
+
+def routes() -> list[Route]:
+    return [Route("/?", IndexHandler)]
+
+
+class Index(msgspec.Struct):
+    """What the bridge is and where its parts are."""
+
+    name: str
+    version: str
+    parts: dict[str, str]
+    links: dict[str, str]
+
+
+class IndexHandler(BridgeHandler):
+    """`GET B/`."""
+
+    resources = ("bridge",)
+
+    @verb("read", "Name the version, the parts and where they are", reply=Index)
+    async def get(self) -> Index:
+        return Index(
+            name="jupyter_bridge",
+            version=__version__,
+            parts={
+                "kernels": self.link("/kernels"),
+                "consoles": self.link("/consoles"),
+                "connections": self.link("/conns"),
+            },
+            links={
+                "openapi": self.link("/openapi.json"),
+                "asyncapi": self.link("/asyncapi.json"),
+                "socket.io": self.link("/socket.io/"),
+                "metrics": f"{self.base_url.rstrip('/')}/metrics",
+            },
+        )
