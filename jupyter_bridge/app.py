@@ -37,6 +37,7 @@ from jupyter_bridge.consoles.sources.kernel import KernelSource
 from jupyter_bridge.consoles.sources.terminal import TerminalSource
 from jupyter_bridge.relay import handlers as relay_handlers
 from jupyter_bridge.relay.executions import Executions
+from jupyter_bridge.relay.handlers import socketio
 from jupyter_bridge.relay.kernels import Kernels
 from jupyter_bridge.relay.models import ExecuteBody
 from jupyter_bridge.relay.relays import Relays
@@ -207,7 +208,7 @@ class BridgeApp(ExtensionApp):
         ]
         handlers: list[tuple[str, Any, dict[str, Any]]] = [
             *((route.pattern, route.handler, route.parts) for route in self.routes),
-            *((pattern, self.socketio.handler, {}) for pattern in self.socketio.patterns),
+            *socketio.rules(self.socketio),
             (r"/bridge/.*", NoSuchRoute, {}),
         ]
         self.handlers.extend(handlers)

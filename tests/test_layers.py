@@ -31,7 +31,7 @@ STAIRS = {
     # The package itself: its version, and hooks that import inside functions.
     "": 0,
 }
-# relay/socketio.py builds the Tornado handler of its engine, and so stands with the handlers.
+# relay/socketio.py asks for each namespace who may open it, and so stands with the handlers.
 ON_THE_HANDLERS_STAIR = {"relay/socketio.py"}
 # Tornado's request handlers and jupyter_server's are met on stairs 5 to 7 only.
 HANDLERS = ("tornado.web", "tornado.websocket", "jupyter_server.base")

@@ -13,31 +13,24 @@ request that is none of the protocol is a Problem, before a websocket opens.
 from __future__ import annotations
 
 import asyncio
-import json
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, cast
 
-import msgspec
 import socketio
 from engineio.packet import NOOP
 from engineio.packet import Packet as EnginePacket
-from jupyter_server.auth.decorator import allow_unauthenticated
-from jupyter_server.base.handlers import JupyterHandler
-from jupyter_server.base.websocket import WebSocketMixin
 from socketio.exceptions import ConnectionRefusedError as Refused
 from tornado.httputil import HTTPServerRequest
 
 from jupyter_bridge.problems import BadRequest, Denied, NotFound, Problem, TooLarge
 from jupyter_bridge.relay import engine
 from jupyter_bridge.relay.channels import IOPUB, SEATS, Channels
-from jupyter_bridge.relay.handlers.resources import RESOURCES, resources_of
+from jupyter_bridge.relay.handlers.resources import resources_of
 from jupyter_bridge.relay.relays import Relays
-from jupyter_bridge.relay.ring import Entry
-from jupyter_bridge.web import Door, is_allowed, user_of_token
-from jupyter_bridge.wire import kernel
-from jupyter_bridge.wire.unreadable import UNREADABLE
+from jupyter_bridge.web import is_allowed, user_of_token
+from jupyter_bridge.wire import event, kernel
 
 # A connection without credentials is given this long to show a token to a namespace, seconds.
 LOGIN_TIME = 5.0
@@ -61,9 +54,7 @@ class _Connection:
 
 
 class SocketIO:
-    """The socket.io server: `handler` serves `patterns`; `close` it at the end."""
-
-    patterns = (r"/bridge/socket\.io/?", r"/socket\.io/?")
+    """The socket.io server, behind handlers/socketio.py; `close` it at the end."""
 
     def __init__(self, relays: Relays, *, max_frame: int) -> None:
         self._relays = relays
@@ -79,7 +70,7 @@ class SocketIO:
             ping_timeout=engine.PING_TIMEOUT,
         )
         self._server.packet_class = engine.Packet
-        self._max_frame = max_frame
+        self.max_frame = max_frame
         self._polled: set[str] = set()  # whose poll waits
         eio = self._server.eio
         eio.create_queue = engine.Queue
@@ -91,7 +82,11 @@ class SocketIO:
         self._server.on("connect", self._on_connect, namespace="*")
         self._server.on("msg", self._on_msg, namespace="*")
         self._server.on("disconnect", self._on_disconnect, namespace="*")
-        self.handler = _handler(self, self._server, max_frame)
+
+    @property
+    def engine(self) -> Any:
+        """The Tornado handler that the engine would be served by."""
+        return socketio.get_tornado_handler(self._server)
 
     # -- engine connections --------------------------------------------------------------------
 
@@ -130,11 +125,11 @@ class SocketIO:
             raise BadRequest("EIO must be 4, as socket.io's clients 3 and 4 say.", field="EIO")
         if "j" in query:
             raise BadRequest("JSONP is not spoken here.", field="j")
-        if _upgrades(request) != (transport == "websocket"):
+        if upgrades(request) != (transport == "websocket"):
             raise BadRequest(f"This is no {transport} request.", field="transport")
         if sid or request.method == "POST":
             socket = self._socket(sid)
-            if socket.upgraded or (socket.upgrading and _upgrades(request)):
+            if socket.upgraded or (socket.upgrading and upgrades(request)):
                 raise BadRequest("This connection has a websocket.", field="sid")
 
     def _socket(self, eio_sid: str) -> Any:
@@ -160,8 +155,8 @@ class SocketIO:
         """Take what a client posts; what is no packet ends its connection."""
         socket = self._socket(eio_sid)
         try:
-            if len(body) > self._max_frame:
-                raise TooLarge("This is too large for one request.", limit=self._max_frame)
+            if len(body) > self.max_frame:
+                raise TooLarge("This is too large for one request.", limit=self.max_frame)
             for received in engine.read_payload(body):
                 if socket.closed:
                     break
@@ -271,7 +266,10 @@ class SocketIO:
             return
         try:
             seat.check_may_send()
-            seat.send(*_from_event(message))
+            seat.send(*event.parse(message))
+        except kernel.FrameError as error:
+            problem = BadRequest(f"This is no Jupyter message: {error}.")
+            await self._fail(sid, namespace, problem)
         except Problem as problem:
             await self._fail(sid, namespace, problem)
 
@@ -300,9 +298,8 @@ class SocketIO:
             await asyncio.sleep(0)
         try:
             async for entry in seat.messages():
-                await self._server.emit(
-                    "msg", _to_event(entry, named=named), to=sid, namespace=namespace
-                )
+                told = event.build(entry.parts, entry.channel if named else None)
+                await self._server.emit("msg", told, to=sid, namespace=namespace)
                 await queue.drained.wait()
         except Problem as problem:
             await self._fail(sid, namespace, problem)
@@ -324,109 +321,6 @@ class SocketIO:
             await asyncio.wait(tasks)
 
 
-class _Message(msgspec.Struct):
-    header: dict[str, Any]
-    parent_header: dict[str, Any] | None = None
-    metadata: dict[str, Any] | None = None
-    content: dict[str, Any] | None = None
-    buffers: list[bytes] | None = None
-    channel: str | None = None
-
-
-def _from_event(message: Any) -> tuple[str | None, list[bytes]]:
-    try:
-        event = msgspec.convert(message, _Message)
-        fields = (event.header, event.parent_header, event.metadata, event.content)
-        parts = [msgspec.json.encode(field or {}) for field in fields]
-    except (*UNREADABLE, OverflowError, TypeError) as error:
-        raise BadRequest(f"This is no Jupyter message: {error}.") from error
-    return event.channel, [*parts, *(event.buffers or [])]
-
-
-def _to_event(entry: Entry, *, named: bool) -> dict[str, Any]:
-    parts = entry.parts
-    names = ("header", "parent_header", "metadata", "content")
-    event: dict[str, Any] = {name: _as_json(part) for name, part in zip(names, parts, strict=False)}
-    event["buffers"] = parts[kernel.JSON_PARTS :]
-    if named:
-        event["channel"] = entry.channel
-    return event
-
-
-def _handler(owner: SocketIO, server: Any, max_frame: int) -> type[JupyterHandler]:
-    """The Tornado handler of the engine, behind the host's authentication."""
-    Engine: Any = socketio.get_tornado_handler(server)  # noqa: N806 - a class
-
-    class SocketIOHandler(Door, WebSocketMixin, Engine, JupyterHandler):  # type: ignore[misc]
-        """socket.io: polling and websocket."""
-
-        resources = RESOURCES
-        max_message_size = max_frame
-
-        async def prepare(self) -> None:  # type: ignore[override]
-            self.adopt_token()
-            await super().prepare()
-            if not self.check_origin():
-                raise Denied(f"Requests from {self.get_origin()} are not allowed.")
-            shown = "Authorization" in self.request.headers or self.get_query_argument("token", "")
-            if self.current_user is None and shown:
-                raise Denied("The token is not known here.")
-            sid = self.get_query_argument("sid", "")
-            owned = owner.owner(sid)
-            if owned is not None and self.current_user is not None and owned != self.identity:
-                raise Denied("This connection is somebody else's.")
-            if self.request.method in ("GET", "POST"):
-                owner.check(self.request)
-
-        def check_xsrf_cookie(self) -> None:
-            # Without a user there is no cookie that could be abused: what the request may do hangs
-            # on its engine id and the token shown to a namespace.
-            if getattr(self, "_jupyter_current_user", None) is not None:
-                super().check_xsrf_cookie()
-
-        def get_compression_options(self) -> None:
-            """None: deflating a large message would hold up everybody else."""
-
-        @allow_unauthenticated
-        async def get(self) -> None:
-            if _upgrades(self.request):
-                await Engine.get(self)
-                return
-            async with owner.polling(self.get_query_argument("sid", "")):
-                await Engine.get(self)
-
-        @allow_unauthenticated
-        async def post(self) -> None:
-            # Not the engine's: it drops a payload of many packets, and says "ok" to any other.
-            await owner.post(self.get_query_argument("sid"), self.request.body)
-            self.set_header("Content-Type", "text/plain; charset=UTF-8")
-            self.finish("ok")
-
-        @allow_unauthenticated
-        async def options(self) -> None:
-            await Engine.options(self)
-
-        async def open(self) -> None:
-            # Not WebSocketMixin's, as the engine has pings of its own; nor the engine's, which
-            # leaves a websocket open that it does not serve (any more).
-            self.set_nodelay(True)
-            owner.serve(self)
-
-    return SocketIOHandler
-
-
-def _upgrades(request: HTTPServerRequest) -> bool:
+def upgrades(request: HTTPServerRequest) -> bool:
     """Whether this is a websocket's handshake."""
     return request.headers.get("Upgrade", "").lower() == "websocket"
-
-
-def _as_json(part: bytes) -> Any:
-    """What a kernel sent, as browsers read it: NaN, which some write, is null, and junk is {}."""
-    try:
-        return msgspec.json.decode(part)
-    except UNREADABLE:
-        pass
-    try:
-        return json.loads(part, parse_constant=lambda name: None)
-    except (ValueError, RecursionError):
-        return {}

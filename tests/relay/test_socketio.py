@@ -13,10 +13,6 @@ import aiohttp
 import pytest
 import socketio
 
-from jupyter_bridge.relay.ring import Ring
-from jupyter_bridge.relay.socketio import _to_event
-from jupyter_bridge.wire import kernel
-
 from ..conftest import Server
 from ..web.test_door import log_in
 from .driving import PATIENCE, Bridge, eventually, expect_problem, is_status
@@ -299,22 +295,3 @@ async def test_large_message(bridge: Bridge, kernel: str) -> None:
         while len(text) < 3 << 20:
             text += (await io.until(iopub, "stream"))[-1]["content"]["text"]
         assert text == f"{3 << 20}\n" + "y" * (3 << 20) + "\n"
-
-
-@pytest.mark.parametrize(
-    ("part", "told"),
-    [
-        (b'{"a": 1}', {"a": 1}),
-        (b'{"loss": NaN, "all": [Infinity, -Infinity]}', {"loss": None, "all": [None, None]}),
-        (b'{"a": "\xff"}', {}),
-        (b"[" * 100_000, {}),
-        (b"junk", {}),
-    ],
-)
-def test_content_that_is_no_json(part: bytes, told: dict[str, Any]) -> None:
-    """What a kernel sends reaches browsers as JSON that they can read; nothing ends a namespace."""
-    parts = [*kernel.build_message("stream", {}, "s")[:3], part, b"buffer"]
-    entry = Ring(1 << 20).append("iopub", kernel.parse_header(parts[0]), parts)
-    event = _to_event(entry, named=True)
-    assert event["content"] == told
-    assert (event["buffers"], event["channel"]) == ([b"buffer"], "iopub")

@@ -1,0 +1,83 @@
+"""socket.io: the engine's handler, behind the host's authentication."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from jupyter_server.auth.decorator import allow_unauthenticated
+from jupyter_server.base.handlers import JupyterHandler
+from jupyter_server.base.websocket import WebSocketMixin
+
+from jupyter_bridge.problems import Denied
+from jupyter_bridge.relay.handlers.resources import RESOURCES
+from jupyter_bridge.relay.socketio import SocketIO, upgrades
+from jupyter_bridge.web import Door
+
+_PATTERNS = (r"/bridge/socket\.io/?", r"/socket\.io/?")
+
+
+def rules(owner: SocketIO) -> list[tuple[str, type[JupyterHandler], dict[str, Any]]]:
+    """What Tornado serves; they are no routes of the bridge's own making."""
+    handler = _handler(owner)
+    return [(pattern, handler, {}) for pattern in _PATTERNS]
+
+
+def _handler(owner: SocketIO) -> type[JupyterHandler]:
+    Engine: Any = owner.engine  # noqa: N806 - a class
+
+    class SocketIOHandler(Door, WebSocketMixin, Engine, JupyterHandler):  # type: ignore[misc]
+        """socket.io: polling and websocket."""
+
+        resources = RESOURCES
+        max_message_size = owner.max_frame
+
+        async def prepare(self) -> None:  # type: ignore[override]
+            self.adopt_token()
+            await super().prepare()
+            if not self.check_origin():
+                raise Denied(f"Requests from {self.get_origin()} are not allowed.")
+            shown = "Authorization" in self.request.headers or self.get_query_argument("token", "")
+            if self.current_user is None and shown:
+                raise Denied("The token is not known here.")
+            sid = self.get_query_argument("sid", "")
+            owned = owner.owner(sid)
+            if owned is not None and self.current_user is not None and owned != self.identity:
+                raise Denied("This connection is somebody else's.")
+            if self.request.method in ("GET", "POST"):
+                owner.check(self.request)
+
+        def check_xsrf_cookie(self) -> None:
+            # Without a user there is no cookie that could be abused: what the request may do hangs
+            # on its engine id and the token shown to a namespace.
+            if getattr(self, "_jupyter_current_user", None) is not None:
+                super().check_xsrf_cookie()
+
+        def get_compression_options(self) -> None:
+            """None: deflating a large message would hold up everybody else."""
+
+        @allow_unauthenticated
+        async def get(self) -> None:
+            if upgrades(self.request):
+                await Engine.get(self)
+                return
+            async with owner.polling(self.get_query_argument("sid", "")):
+                await Engine.get(self)
+
+        @allow_unauthenticated
+        async def post(self) -> None:
+            # Not the engine's: it drops a payload of many packets, and says "ok" to any other.
+            await owner.post(self.get_query_argument("sid"), self.request.body)
+            self.set_header("Content-Type", "text/plain; charset=UTF-8")
+            self.finish("ok")
+
+        @allow_unauthenticated
+        async def options(self) -> None:
+            await Engine.options(self)
+
+        async def open(self) -> None:
+            # Not WebSocketMixin's, as the engine has pings of its own; nor the engine's, which
+            # leaves a websocket open that it does not serve (any more).
+            self.set_nodelay(True)
+            owner.serve(self)
+
+    return SocketIOHandler
