@@ -19,14 +19,13 @@ from jupyter_bridge.problems import BadRequest, Conflict, Gone, Problem, Unavail
 from jupyter_bridge.relay.activity import Activity
 from jupyter_bridge.relay.channels import IOPUB, STDIN, Channels
 from jupyter_bridge.relay.handshake import Handshake
+from jupyter_bridge.relay.line import Line
 from jupyter_bridge.relay.policy import Policy
 from jupyter_bridge.relay.requests import Requester, Requests
 from jupyter_bridge.relay.ring import Ring
 from jupyter_bridge.seams import Upstream
 from jupyter_bridge.wire import kernel
 
-# What clients may send while a line is being mended.
-MAX_HELD = 16 << 20
 # How much of the code that runs is shown in lists, characters.
 CODE_SHOWN = 200
 
@@ -86,20 +85,17 @@ class Relay:
         # Frames built in this tick, shared by the seats that stand at the same place.
         self.batches: dict[Any, tuple[int, int, bytes]] = {}
         self.ended: Problem | None = None
-        self._connect = connect
+        self._line = Line(connect, self._on_messages, self._on_lost)
         self._deadline = deadline
         self._is_busy = is_busy
         self._on_seats = on_seats
         self._activity = activity
         self._log = log
-        self._upstream: Upstream | None = None
-        self._held: list[tuple[str, list[bytes]]] = []
-        self._held_bytes = 0
         self._clients: WeakValueDictionary[object, Client] = WeakValueDictionary()
         self._seats: set[Channels] = set()
         self._requests = Requests()
         self._watchers: dict[str, Watcher] = {}
-        self._handshake = Handshake(session, self._put_through, self._is_complete)
+        self._handshake = Handshake(session, self._line.send, self._line.is_complete)
         self._settling: asyncio.Task[None] | None = None
         self._restarting = False
         self._waking = False
@@ -146,36 +142,20 @@ class Relay:
                 if not done.cancelled():
                     done.exception()  # whoever waits in ready() gets it
                     self._restarting = False
-                    self._release_held()
+                    self._line.release()
 
         task.add_done_callback(settled)
-
-    def _is_complete(self) -> bool:
-        return self._upstream is not None and self._upstream.is_complete()
 
     def _is_working(self) -> bool:
         # After a restart the host may still think of what was running before.
         return self._is_busy() and not self._restarting
 
     async def _reconnect(self) -> None:
-        old, self._upstream = self._upstream, None
-        if old is not None:
-            await old.close()
-        upstream = self._connect()
-        await upstream.open(self._on_messages, self._on_lost)
+        await self._line.open()
         if self.ended is not None:
-            await upstream.close()
-            return
-        self._upstream = upstream
-        if not self._restarting:
-            self._release_held()
-
-    def _release_held(self) -> None:
-        if self._upstream is None:
-            return
-        held, self._held, self._held_bytes = self._held, [], 0
-        for channel, parts in held:
-            self._put_through(channel, parts)
+            await self._line.close()
+        elif not self._restarting:
+            self._line.release()
 
     async def close(self) -> None:
         """Close the line; seats that are still there are told that the server stops."""
@@ -184,9 +164,7 @@ class Relay:
         if settling is not None:
             settling.cancel()
             await asyncio.wait({settling})
-        upstream, self._upstream = self._upstream, None
-        if upstream is not None:
-            await upstream.close()
+        await self._line.close()
 
     # -- life and death ------------------------------------------------------------------------
 
@@ -304,7 +282,13 @@ class Relay:
             self._requests.register(sender, header)
         elif not self._requests.take_answer(sender, header):
             return  # an answer that came too late: the kernel no longer waits
-        self._put(channel, list(parts))
+        sent = list(parts)
+        if self._restarting:
+            self._line.hold(channel, sent)
+        else:
+            self._line.put(channel, sent)
+        observe.MESSAGES.labels(channel, "in").inc()
+        observe.MESSAGE_BYTES.labels(channel, "in").inc(sum(map(len, sent)))
 
     def watch(self, watcher: Watcher, msg_id: str) -> None:
         """Tell `watcher` what follows from the request `msg_id`, until `unwatch`."""
@@ -312,22 +296,6 @@ class Relay:
 
     def unwatch(self, msg_id: str) -> None:
         self._watchers.pop(msg_id, None)
-
-    def _put(self, channel: str, parts: list[bytes]) -> None:
-        size = sum(map(len, parts))
-        if self._upstream is not None and not self._restarting:
-            self._put_through(channel, parts)
-        elif self._held_bytes + size > MAX_HELD:
-            raise Unavailable("The kernel is on its way back; try again in a moment.")
-        else:
-            self._held.append((channel, parts))
-            self._held_bytes += size
-        observe.MESSAGES.labels(channel, "in").inc()
-        observe.MESSAGE_BYTES.labels(channel, "in").inc(size)
-
-    def _put_through(self, channel: str, parts: list[bytes]) -> None:
-        if self._upstream is not None:
-            self._upstream.send(channel, parts)
 
     # -- from the kernel -----------------------------------------------------------------------
 
