@@ -15,6 +15,7 @@ from tornado.websocket import WebSocketClosedError, WebSocketHandler
 
 from jupyter_bridge.problems import BadRequest, Problem, TooLarge
 from jupyter_bridge.web.door import TOKEN_SUBPROTOCOL, Door
+from jupyter_bridge.wire.websocket import build_frame
 
 JSON = "application/json"
 TEXT = "text/plain"
@@ -148,7 +149,13 @@ class BridgeSocket(Door, WebSocketMixin, WebSocketHandler, JupyterHandler):
 
     def send_frames(self, frames: bytes) -> asyncio.Future[None]:
         """Write ready-made frames in one go; done when the operating system has taken them all."""
-        if self.ws_connection is None:
+        if self.ws_connection is None or self.ws_connection.is_closing():
             raise WebSocketClosedError
         stream: Any = self.ws_connection.stream
         return cast("asyncio.Future[None]", stream.write(frames))
+
+    def send(self, message: str | bytes) -> Awaitable[None]:
+        """As `write_message`, but without the task that Tornado makes for each."""
+        if self.takes_raw_frames:
+            return self.send_frames(build_frame(message))
+        return self.write_message(message, binary=isinstance(message, bytes))

@@ -37,6 +37,9 @@ def bench_talk():
 threading.Thread(target=bench_talk, daemon=True).start()
 """
 
+# How often a kernel that does not start is replaced.
+TRIES = 3
+
 
 @dataclass(frozen=True)
 class Seat:
@@ -60,12 +63,28 @@ class Crowd:
         def terminal(_: int) -> str:
             return str(request(self.server, "POST", "api/terminals", {})["name"])
 
-        def one(_: int) -> str:
-            return str(request(self.server, "POST", "api/kernels", {"name": "python3"})["id"])
-
         with ThreadPoolExecutor(4) as pool:
             self.terminals += pool.map(terminal, range(terminals))
-            self.kernels += pool.map(one, range(kernels))
+            self.kernels += pool.map(self._kernel, range(kernels))
+
+    def _kernel(self, _: int = 0) -> str:
+        return str(request(self.server, "POST", "api/kernels", {"name": "python3"})["id"])
+
+    def talk(self) -> None:
+        """Have the kernels say a line a second; through the host, as both sides have it.
+
+        One that did not start, as another process has taken a port of its meanwhile, is replaced.
+        """
+        for number, name in enumerate(self.kernels):
+            for _ in range(TRIES):
+                try:
+                    _talk(self.server, name)
+                    break
+                except ConnectionError as error:
+                    failed, name = error, self._kernel()
+            else:
+                raise failed
+            self.kernels[number] = name
 
     def seats(self, side: str, each: int) -> list[Seat]:
         """`each` clients for every terminal and kernel, on the host's routes or the bridge's."""
@@ -83,11 +102,10 @@ class Crowd:
         return found
 
 
-def talk(server: Server, kernels: Sequence[str]) -> None:
-    """Have the kernels say a line a second; through the host, as both sides have it."""
-    for name in kernels:
-        seat = Seat(f"{server.url}api/kernels/{name}/channels?session_id=bench", kernel.V1)
-        line = _connect(seat, server.token)
+def _talk(server: Server, kernel_id: str) -> None:
+    seat = Seat(f"{server.url}api/kernels/{kernel_id}/channels?session_id=bench", kernel.V1)
+    line = _connect(seat, server.token)
+    with line:
         content = {"code": TALK, "silent": False, "store_history": False, "allow_stdin": False}
         payload = kernel.build_v1("shell", kernel.build_message("execute_request", content, "b"))
         head = bytes((0x82, 0xFE)) + len(payload).to_bytes(2, "big")
@@ -96,9 +114,8 @@ def talk(server: Server, kernels: Sequence[str]) -> None:
         while b'"execute_reply"' not in heard:
             more = line.recv(1 << 16)
             if not more:
-                raise ConnectionError(f"{name} hung up: {heard[-200:]!r}")
+                raise ConnectionError(f"{kernel_id} hung up: {heard[-200:]!r}")
             heard += more
-        line.close()
 
 
 class Audience:
@@ -195,4 +212,4 @@ def _count(seats: list[Seat], token: str, pipe: Connection) -> None:
                 heard[key.data] += len(data)
 
 
-__all__ = ["BRIDGE", "HOST", "TERMINALS", "Audience", "Crowd", "audience", "status_times", "talk"]
+__all__ = ["BRIDGE", "HOST", "TERMINALS", "Audience", "Crowd", "audience", "status_times"]

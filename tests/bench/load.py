@@ -10,7 +10,7 @@ import time
 from dataclasses import dataclass
 
 from tests.bench.consoles import PLAIN
-from tests.bench.crowd import BRIDGE, HOST, TERMINALS, Crowd, audience, status_times, talk
+from tests.bench.crowd import BRIDGE, HOST, TERMINALS, Crowd, audience, status_times
 from tests.bench.harness import (
     Row,
     Table,
@@ -44,7 +44,7 @@ def run(side: str, terminals: int, kernels: int, seconds: float) -> Found:
         pid = server.process.pid
         crowd = Crowd(server)
         crowd.grow(terminals, kernels)
-        talk(server, crowd.kernels)
+        crowd.talk()
         wait_idle(pid, below=0.5)
         with audience(crowd.seats(side, EACH), server.token) as clients:
             time.sleep(3)  # who came last has been told what there was

@@ -179,13 +179,13 @@ async def test_busy_kernels_are_not_culled(
     bridge = connect(
         servers(
             f"--BridgeApp.tell_activity={told}",
-            "--MappingKernelManager.cull_idle_timeout=6",
+            "--MappingKernelManager.cull_idle_timeout=4",
             "--MappingKernelManager.cull_interval=1",
             "--MappingKernelManager.cull_connected=True",
         )
     )
     kernel_id = await bridge.spawn()
-    run = await bridge.execute(kernel_id, "import time; time.sleep(10); 'whole'")
+    run = await bridge.execute(kernel_id, "import time; time.sleep(7); 'whole'")
     assert run["outputs"][0]["data"]["text/plain"] == "'whole'"
 
     async def gone() -> bool:

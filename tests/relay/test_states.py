@@ -69,8 +69,10 @@ async def test_busy_without_code(bridge: Bridge, kernel: str) -> None:
     """What is silent, or not code at all, is not said; nor the code that ran before it."""
     await bridge.execute(kernel, "'before'")
     async with bridge.seat(kernel) as seat:
-        request = await seat.execute("import time; time.sleep(600)", silent=True)
-        await seat.until(status("busy", request))
+        # It says when it has begun: an interrupt before that may be lost on the kernel.
+        code = "print('begun', flush=True)\nimport time; time.sleep(600)"
+        request = await seat.execute(code, silent=True)
+        await seat.until(is_type("stream"))
         await eventually(lambda: _is_busy(bridge, kernel))
         executing = (await show(bridge, kernel))["executing"]
         assert executing.keys() == {"since"}

@@ -109,7 +109,7 @@ class ConsoleSocket(BridgeSocket):
     async def _write_frames(self) -> str:
         reason = ""
         async for step in counted(self._view):
-            await self.write_message(wire.to_server_frame(step), binary=True)
+            await self.send(wire.to_server_frame(step))
             reason = _reason(step)
         return reason
 
@@ -119,11 +119,11 @@ class ConsoleSocket(BridgeSocket):
         async for step in counted(self._view):
             shown = text.of(step)
             if shown:
-                await self.write_message(shown)
+                await self.send(shown)
             reason = _reason(step)
         rest = text.rest()
         if rest:
-            await self.write_message(rest)
+            await self.send(rest)
         return reason
 
     def _tell_viewers(self) -> None:
