@@ -126,8 +126,11 @@ class View:
                 return
             if not self._follow or self.offset == self._to:
                 return
+            if deadline is None:
+                await self.console.change()
+                continue
             try:
-                left = None if deadline is None else max(0.0, deadline - loop.time())
+                left = max(0.0, deadline - loop.time())
                 await asyncio.wait_for(self.console.change(), left)
             except asyncio.TimeoutError:
                 if self._until is None:
@@ -141,23 +144,15 @@ class View:
 
     async def _next(self, end: int) -> list[Step]:
         console = self.console
-        held = min(end, console.log.held(self.offset))
-        if held > self.offset:
-            steps = self._rest()
-            steps.append(Gap(self.offset, held))
-            self.offset = held
-            self.gaps += 1
-            if held >= self._present:
-                self._history = None  # retention took all the rest of it
-            return steps
         most = FRAME_BYTES
         if self._history is not None:
             most = min(most, self._present - self.offset) or most
         data = await console.fetch(self.offset, min(most, end - self.offset))
-        if not data and console.log.held(self.offset) == self.offset:
-            await asyncio.sleep(0.01)  # a file that is being replaced just now
-            return []
+        if not data:
+            return await self._jump(end)
         start, self.offset = self.offset, self.offset + len(data)
+        if self._is_plain:
+            return [Output(start, data)]
         if self._history is None:
             return self._pass([ansi.Piece(start, data)])
         pieces = self._history.feed(start, data)
@@ -165,6 +160,20 @@ class View:
             pieces += self._history.flush()
             self._history = None
         return self._pass([_behind(self._start, piece) for piece in pieces])
+
+    async def _jump(self, end: int) -> list[Step]:
+        """Over what is not held here."""
+        held = min(end, self.console.log.held(self.offset))
+        if held == self.offset:
+            await asyncio.sleep(0.01)  # a file that is being replaced just now
+            return []
+        steps = self._rest()
+        steps.append(Gap(self.offset, held))
+        self.offset = held
+        self.gaps += 1
+        if held >= self._present:
+            self._history = None  # retention took all the rest of it
+        return steps
 
     async def _look_back(self) -> None:
         """Begin as if what stands just before had been seen, so that the rest of a query is one."""
@@ -174,8 +183,15 @@ class View:
             if start + len(before) == self.offset:
                 self._history.feed(start, before)
 
+    @property
+    def _is_plain(self) -> bool:
+        """Whether what is read is what is given: for most viewers, as soon as they follow."""
+        return self._history is None and self._stripper is None and self._until is None
+
     def _rest(self) -> list[Step]:
         """What was held back because it might have been the beginning of a sequence."""
+        if self._is_plain:
+            return []
         pieces = self._history.flush() if self._history is not None else []
         steps = self._pass([_behind(self._start, piece) for piece in pieces])
         if self._stripper is not None:
