@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime
+import errno
 import logging
 import os
 from collections.abc import Callable
@@ -37,6 +38,18 @@ UNKNOWN_YET = (AttributeError, TraitError)
 STARTING = {"execution_state": "starting", "last_activity": None, "connections": 0}
 # How many of its stderr lines a kernel that failed is quoted with.
 QUOTE = 20
+
+
+# The operating system's words, which kernels of every make repeat.
+PORT_TAKEN = os.strerror(errno.EADDRINUSE)
+
+
+class PortTaken(StartFailed):
+    """The host chose a port for a kernel, and somebody took it before the kernel did.
+
+    That happens when many kernels start at the same time, and starting it again mends it. The host
+    itself tries again, too, but on the same ports.
+    """
 
 
 class RelayModel(msgspec.Struct):
@@ -234,7 +247,8 @@ class Kernels:
         words = self._words[kernel_id].lines()[-QUOTE:] if kernel_id in self._words else []
         await self.stop(kernel_id, now=True)
         last = next((line for line in reversed(words) if line.strip()), "")
-        raise StartFailed(
+        lost = any(PORT_TAKEN in line for line in words)
+        raise (PortTaken if lost else StartFailed)(
             f"The kernel {kernelspec!r} ended as it started"
             + (f", with exit code {code}" if code is not None else "")
             + (f": {last}" if last else "."),

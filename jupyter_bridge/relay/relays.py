@@ -17,6 +17,7 @@ from jupyter_bridge.relay.kernels import (
     ExecutingModel,
     KernelModel,
     Kernels,
+    PortTaken,
     RelayModel,
     exit_code,
 )
@@ -27,6 +28,8 @@ from jupyter_bridge.relay.states import KERNEL_ACTIONS, States
 from jupyter_bridge.relay.upstreams import GatewayUpstream, ZmqUpstream
 from jupyter_bridge.seams import Upstream
 
+# How often a kernel is started whose port somebody else has taken meanwhile.
+MAX_STARTS = 3
 # How often kernels are looked after that vanish or move without a word, seconds.
 WATCH_PERIOD = 1.0
 
@@ -211,6 +214,14 @@ class Relays:
         """
         if is_remote(kernelspec):
             return await self.remotes.spawn(kernelspec, **options)
+        for _ in range(MAX_STARTS - 1):
+            try:
+                return await self._spawn(kernelspec, **options)
+            except PortTaken as problem:  # noqa: PERF203 - twice at most
+                self._log.warning("%s It is started once more.", problem)
+        return await self._spawn(kernelspec, **options)
+
+    async def _spawn(self, kernelspec: str, **options: Any) -> str:
         kernel_id = await self.kernels.start(kernelspec, **options)
         opening = asyncio.ensure_future(self.get(kernel_id))
         try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import shutil
 import signal
 import sys
 import time
@@ -15,27 +16,49 @@ from pathlib import Path
 import psutil
 import pytest
 
+from jupyter_bridge.relay.relays import MAX_STARTS
+
 from ..conftest import Server
 from .driving import Bridge, Message, eventually, expect_problem, is_status, is_type, text_of
+
+# A Python kernel whose port is taken by somebody else when it starts, as often as a file has lines.
+UNLUCKY = """
+import json, socket, sys
+from pathlib import Path
+from ipykernel.kernelapp import launch_new_instance
+
+times, (port, address) = Path(sys.argv.pop(1)), ("shell_port", "127.0.0.1")
+left = times.read_text()
+if left:
+    times.write_text(left[1:])
+    taken = socket.socket()
+    taken.bind((address, json.loads(Path(sys.argv[-1]).read_text())[port]))
+    taken.listen()
+launch_new_instance()
+"""
 
 
 @pytest.fixture(scope="module")
 def broken(bridge_server: Server) -> Iterator[Path]:
-    """Kernelspecs that do not start: `crash` ends at once, `missing` has no executable."""
+    """Kernelspecs that do not start: `crash` ends at once, `missing` has no executable.
+
+    `unlucky` does not as often as the file beside it has characters.
+    """
     kernels = bridge_server.root.parent / "data" / "kernels"
+    times = str(kernels / "unlucky" / "times")
     crash = "import sys; print('first\\nGPU is on fire', file=sys.stderr); sys.exit(3)"
     for name, argv in (
         ("crash", [sys.executable, "-c", crash, "{connection_file}"]),
         ("missing", ["/nonexistent/kernel", "{connection_file}"]),
+        ("unlucky", [sys.executable, "-c", UNLUCKY, times, "-f", "{connection_file}"]),
     ):
         folder = kernels / name
         folder.mkdir(parents=True)
         spec = {"argv": argv, "display_name": name, "language": "python"}
         (folder / "kernel.json").write_text(json.dumps(spec))
     yield kernels
-    for name in ("crash", "missing"):
-        (kernels / name / "kernel.json").unlink()
-        (kernels / name).rmdir()
+    for name in ("crash", "missing", "unlucky"):
+        shutil.rmtree(kernels / name)
 
 
 async def process_of(bridge: Bridge, kernel_id: str) -> psutil.Process:
@@ -185,6 +208,22 @@ async def test_kernel_that_crashes_at_once(bridge: Bridge, broken: Path) -> None
         assert problem["stderr"][-1] == "GPU is on fire"
         assert problem["exit_code"] == 3
     assert {m["id"] for m in (await bridge.get("/kernels")).json} == before
+
+
+async def test_kernel_whose_port_is_taken(bridge: Bridge, broken: Path) -> None:
+    """It is started again, on other ports; not for ever, and nothing of those tries is left."""
+    times = broken / "unlucky" / "times"
+    before = {kernel["id"] for kernel in (await bridge.get("/kernels")).json}
+    times.write_text("x" * (MAX_STARTS - 1))
+    async with bridge.kernel("unlucky") as kernel:
+        assert (await bridge.execute(kernel, "print(6*7)"))["outputs"][0]["text"] == "42\n"
+        assert times.read_text() == ""
+        assert {k["id"] for k in (await bridge.get("/kernels")).json} == before | {kernel}
+    times.write_text("x" * 9)
+    answer = await bridge.post("/spawn/unlucky", {})
+    expect_problem(answer, 500, "start-failed", "Address already in use")
+    assert len(times.read_text()) == 9 - MAX_STARTS
+    assert {kernel["id"] for kernel in (await bridge.get("/kernels")).json} == before
 
 
 async def test_kernel_without_executable(bridge: Bridge, broken: Path) -> None:
