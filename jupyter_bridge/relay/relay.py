@@ -8,6 +8,7 @@ after a restart, a handshake makes sure that the kernel is heard (`handshake.py`
 from __future__ import annotations
 
 import asyncio
+import datetime
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ from jupyter_bridge.relay.requests import Requester, Requests
 from jupyter_bridge.relay.ring import Ring
 from jupyter_bridge.seams import Upstream
 from jupyter_bridge.wire import kernel
+from jupyter_bridge.wire.times import now
 
 # How much of the code that runs is shown in lists, characters.
 CODE_SHOWN = 200
@@ -99,8 +101,9 @@ class Relay:
         self._settling: asyncio.Task[None] | None = None
         self._restarting = False
         self._waking = False
-        # The execute_input of what runs now.
+        # The execute_input of what runs now, and when it came.
         self._running: list[bytes] | None = None
+        self.running_since: datetime.datetime | None = None
 
     # -- the line ------------------------------------------------------------------------------
 
@@ -178,7 +181,7 @@ class Relay:
 
     def _begin_restart(self, exit_code: int | None) -> None:
         self._restarting = True
-        self._running = None
+        self._running = self.running_since = None
         self._handshake.expect_successor()
         self._fail_requests(exit_code)
 
@@ -325,7 +328,7 @@ class Relay:
         if kind == "error":
             self.policy.hide_errors(parts)
         elif kind == "execute_input":
-            self._running = parts
+            self._running, self.running_since = parts, now()
         parent = ""
         if self._watchers or kind == "status":
             parent = kernel.parse_header(parts[1]).msg_id
@@ -351,7 +354,7 @@ class Relay:
     def _on_idle(self, parent: str) -> None:
         running = self._running
         if running is not None and kernel.parse_header(running[1]).msg_id == parent:
-            self._running = None
+            self._running = self.running_since = None
 
     def running_code(self) -> str | None:
         """The first 200 characters of the code that runs now; None where none is known to run."""

@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Any, Protocol
 
 from jupyter_bridge.problems import NotFound, Unavailable
-from jupyter_bridge.relay.kernels import SETTLE_TIME, KernelModel, RelayModel
+from jupyter_bridge.relay.kernels import SETTLE_TIME, ExecutingModel, KernelModel, RelayModel
 from jupyter_bridge.relay.policy import Policy
 from jupyter_bridge.relay.relay import Relay
 from jupyter_bridge.seams import Upstream
@@ -164,6 +164,9 @@ class RemoteRelays:
     def _to_model(self, connection: str, model: dict[str, Any]) -> KernelModel:
         name = f"{connection}:{model['id']}"
         relay = self._relays.get(name)
+        # The other side does not say since when; a line to it does, from when it was laid on.
+        since = relay.running_since if relay is not None else None
+        code = relay.running_code() if relay is not None else None
         return KernelModel(
             id=name,
             kernelId=name,
@@ -173,6 +176,7 @@ class RemoteRelays:
             execution_state=model.get("execution_state"),
             last_activity=model.get("last_activity"),
             connections=int(model.get("connections") or 0),
+            executing=ExecutingModel.of(since, code),
             relay=RelayModel() if relay is None else RelayModel.of(relay),
         )
 

@@ -95,11 +95,15 @@ async def test_a_kernel_there_is_used_as_one_here(here: Bridge, there: Server) -
             return bool((await here.get(run)).json["outputs"])
 
         await eventually(begun, "the run's output")
+        executing = (await here.get(f"/kernels/{kernel}")).json["executing"]
+        assert executing["code"].startswith("import time; print('go')")
+        assert executing["since"].endswith("Z")
         assert (await here.delete(run)).status == 202
         ended = (await here.get(f"{run}?wait=60")).json
         assert (ended["status"], ended["error"]["ename"]) == ("error", "KeyboardInterrupt")
 
         await here.execute(kernel, "left = 1")
+        assert "executing" not in (await here.get(f"/kernels/{kernel}")).json
         assert (await here.post(f"/restart/{kernel}")).json == {"id": kernel}
         ran = await here.execute(kernel, "left")
         assert ran["error"]["ename"] == "NameError"
