@@ -1,16 +1,19 @@
 """200 consoles and 50 kernels with 500 clients, beside the host doing the same work alone.
 
-Two servers, one after the other: the host without the bridge, its clients on its own websockets,
-and the same with the bridge, its clients on tail and channels.
+Two servers at the same time, so that both have the same machine under them: the host without the
+bridge, its clients on its own websockets, and the same with the bridge, its clients on tail and
+channels.
 """
 
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
 
 from tests.bench.consoles import PLAIN
-from tests.bench.crowd import BRIDGE, HOST, TERMINALS, Crowd, audience, status_times
+from tests.bench.crowd import BRIDGE, HOST, TERMINALS, Audience, Crowd, audience, status_times
 from tests.bench.harness import (
     Row,
     Table,
@@ -21,12 +24,28 @@ from tests.bench.harness import (
     serving,
     wait_idle,
 )
+from tests.conftest import Server
 
 # Clients on each terminal and kernel.
 EACH = 2
+# How often each is asked for a while how quick it is.
+TURNS = 4
 # Whoever had the kernels begin to talk is gone: the host would keep all they say for a return, on
 # the side where nobody else comes by its own websockets.
 NO_BUFFER = "--MappingKernelManager.buffer_offline_messages=False"
+
+
+@dataclass
+class Side:
+    """One server with everything on it, and its clients."""
+
+    server: Server
+    clients: Audience
+    status: list[float] = field(default_factory=list)  # ms
+
+    def marks(self) -> tuple[float, float, list[int]]:
+        """The time, the CPU seconds so far, the bytes that each client has got so far."""
+        return time.monotonic(), cpu_seconds(self.server.process.pid), self.clients.heard()
 
 
 @dataclass
@@ -40,24 +59,37 @@ class Found:
     deaf: int  # clients that heard nothing
 
 
-def run(side: str, terminals: int, kernels: int, seconds: float) -> Found:
-    """One server with everything on it, watched for so long."""
+@contextmanager
+def crowded(side: str, terminals: int, kernels: int) -> Iterator[Side]:
     options = [TERMINALS, NO_BUFFER, *([PLAIN] if side == HOST else [])]
     with serving(*options) as server:
-        pid = server.process.pid
         crowd = Crowd(server)
         crowd.grow(terminals, kernels)
         crowd.talk()
-        wait_idle(pid, below=0.5)
+        wait_idle(server.process.pid, below=0.5)
         with audience(crowd.seats(side, EACH), server.token) as clients:
-            time.sleep(3)  # who came last has been told what there was
-            before, spent, start = clients.heard(), cpu_seconds(pid), time.monotonic()
-            status = status_times(server, seconds)
-            took = time.monotonic() - start
-            spent = cpu_seconds(pid) - spent
-            got = [b - a for a, b in zip(before, clients.heard(), strict=True)]
-            resident = rss(pid)
-        return Found(status, sum(got) / took, spent / took, resident, sum(n == 0 for n in got))
+            yield Side(server, clients)
+
+
+def watch(sides: dict[str, Side], seconds: float) -> dict[str, Found]:
+    """Ask each in turn for so long how quick it is, while both do their work."""
+    before = {name: side.marks() for name, side in sides.items()}
+    for _ in range(TURNS):
+        for side in sides.values():
+            side.status += status_times(side.server, seconds / TURNS)
+    found = {}
+    for name, side in sides.items():
+        start, spent, heard = before[name]
+        end, spent_now, heard_now = side.marks()
+        got = [b - a for a, b in zip(heard, heard_now, strict=True)]
+        found[name] = Found(
+            side.status,
+            sum(got) / (end - start),
+            (spent_now - spent) / (end - start),
+            rss(side.server.process.pid),
+            sum(count == 0 for count in got),
+        )
+    return found
 
 
 def measure(*, quick: bool) -> Table:
@@ -65,7 +97,12 @@ def measure(*, quick: bool) -> Table:
     table = Table("load")
     terminals, kernels, seconds = (40, 10, 8.0) if quick else (200, 50, 20.0)
     clients = EACH * (terminals + kernels)
-    found = {side: run(side, terminals, kernels, seconds) for side in (HOST, BRIDGE)}
+    with ExitStack() as stack:
+        sides = {
+            side: stack.enter_context(crowded(side, terminals, kernels)) for side in (HOST, BRIDGE)
+        }
+        time.sleep(3)  # who came last has been told what there was
+        found = watch(sides, seconds)
     host, ours = found[HOST], found[BRIDGE]
     heard = {side: f"{one.deaf} of {clients} heard nothing" for side, one in found.items()}
     whole = ours.deaf == 0
