@@ -1,13 +1,8 @@
 """Connection: one named remote system as its user sees it, with one login for all who wait.
 
-    disconnected ──login──▶ connecting ──▶ connected ◀──┐
-         ▲                      │   ▲          │        │ a new login, before or after expiry
-       logout                   ▼   └──────────▼        │
-              forbidden, unreachable, failed   expired ─┘
-
-A state is only what is known without asking; `probe` and every call keep it up to date. While it is
-forbidden nobody tries again with the same password (remotes lock accounts), and after a logout
-nothing logs in by itself.
+How it stands (standing.py) is only what is known without asking; `probe` and every call keep it up
+to date. While it is forbidden nobody tries again with the same password (remotes lock accounts),
+and after a logout nothing logs in by itself.
 """
 
 from __future__ import annotations
@@ -34,6 +29,7 @@ from jupyter_bridge.connections.connector import (
 from jupyter_bridge.connections.refusals import Refusals
 from jupyter_bridge.connections.roles import Role, words_of
 from jupyter_bridge.connections.session import Session
+from jupyter_bridge.connections.standing import Standing, state_of
 from jupyter_bridge.problems import (
     BadRequest,
     Conflict,
@@ -45,7 +41,6 @@ from jupyter_bridge.problems import (
     Unavailable,
     Unsupported,
 )
-from jupyter_bridge.wire.times import now
 
 # A remote that needs longer to say goodbye is left alone.
 LOGOUT_SECONDS = 5.0
@@ -79,11 +74,7 @@ class Connection:
         self.connector = connector
         self.source = source
         self.remembered = remembered
-        self.state = "disconnected"
-        self.reason: str | None = None
-        self.since = now()
-        self.checked = 0.0  # time.monotonic() of the last word of the remote, or try to get one
-        self.misses = 0  # how often in a row the remote was not to be had
+        self.standing = Standing(self._changed)
         self._on_change = on_change
         self._on_keep = on_keep
         self._session = Session()
@@ -98,6 +89,10 @@ class Connection:
     @property
     def kind(self) -> str:
         return self.connector.kind
+
+    @property
+    def state(self) -> str:
+        return self.standing.state
 
     @property
     def fields(self) -> Fields:
@@ -237,9 +232,9 @@ class Connection:
 
         Where there is no session but may be one, a login is the question.
         """
-        self.checked = time.monotonic()
+        self.standing.ask()
         count = self._session.count
-        self.misses += 1
+        self.standing.misses += 1
         try:
             if self._session.is_over or self._session.is_due:
                 if self.is_wanted:
@@ -249,13 +244,14 @@ class Connection:
         except Expired:
             await self._renew_quietly(count)
         except asyncio.TimeoutError:
-            self._enter("unreachable", f"No answer within {PROBE_SECONDS:g} s.")
+            self.standing.enter("unreachable", Timeout(f"No answer within {PROBE_SECONDS:g} s."))
         except Problem as problem:
             if self._session.alive and not isinstance(problem, (Unavailable, Timeout)):
-                self._enter(_state_of(problem), problem.message)
+                self.standing.enter(state_of(problem), problem)
         except Exception:
             self.log.exception("The connector %s failed to probe", self.kind)
-            self._enter("failed", f"The connector {self.kind} failed; the log tells more.")
+            told = RemoteFailed(f"The connector {self.kind} failed; the log tells more.")
+            self.standing.enter("failed", told)
 
     # -- below ---------------------------------------------------------------------------------
 
@@ -304,8 +300,9 @@ class Connection:
     async def _run(self, how: Callable[[], Awaitable[Login]]) -> None:
         """One login, from the state `connecting` to what becomes of it."""
         if self._session.is_over:
-            self._enter("connecting", None)
-        self.checked = began = time.monotonic()
+            self.standing.enter("connecting")
+        self.standing.ask()
+        began = time.monotonic()
         outcome = "cancelled"
         try:
             login = await asyncio.wait_for(how(), self.connector.login_seconds)
@@ -315,14 +312,14 @@ class Connection:
             raise Conflict(f"The login to {self.name} was stopped.") from None
         except Exception as error:
             problem = self._explain(error)
-            outcome = _state_of(problem)
+            outcome = state_of(problem)
             if outcome in ("forbidden", "disconnected"):
                 self._blocked = problem
             if self._session.is_over or outcome != "unreachable":
                 self._lose(outcome, problem)
             else:  # a refresh came to nothing, and the session still holds
                 self._session.put_off(RETRY_SECONDS)
-                self._enter(outcome, problem.message)
+                self.standing.enter(outcome, problem)
             raise problem from None
         finally:
             observe.LOGINS.labels(self.kind, outcome).inc()
@@ -330,7 +327,7 @@ class Connection:
         self._session.begin(login)
         self._blocked = None
         await self._keep(login)
-        self._enter("connected", None)
+        self.standing.enter("connected")
 
     def _explain(self, error: Exception) -> Problem:
         if isinstance(error, Problem):
@@ -361,38 +358,18 @@ class Connection:
         try:
             result = await call
         except (Unavailable, Timeout) as problem:
-            self.checked = time.monotonic()
-            self._enter("unreachable", problem.message)
+            self.standing.ask()
+            self.standing.enter("unreachable", problem)
             raise
-        self.checked = time.monotonic()
-        self.misses = 0
+        self.standing.hear()
         if self._session.alive and self.state != "connected":
-            self._enter("connected", None)
+            self.standing.enter("connected")
         return result
 
     def _lose(self, state: str, problem: Problem | None) -> None:
         self._session.end()
-        self._enter(state, problem.message if problem else None)
+        self.standing.enter(state, problem)
 
-    def _enter(self, state: str, reason: str | None) -> None:
-        before = self.state
-        self.reason = reason
-        if state == "connected":
-            self.misses = 0
-        if state != before:
-            self.state = state
-            self.since = now()
-            if self._on_change is not None:
-                self._on_change(self, before)
-
-
-def _state_of(problem: Problem) -> str:
-    if isinstance(problem, Denied):
-        return "forbidden"
-    if isinstance(problem, (Unavailable, Timeout)):
-        return "unreachable"
-    if isinstance(problem, Expired):
-        return "expired"
-    if isinstance(problem, Conflict):  # a person has to say something: an unknown host key, a code
-        return "disconnected"
-    return "failed"
+    def _changed(self, before: str) -> None:
+        if self._on_change is not None:
+            self._on_change(self, before)

@@ -37,15 +37,15 @@ class ConnectionModel(msgspec.Struct):
 
 def model_of(connection: Connection, mountpoint: str | None) -> ConnectionModel:
     """How a connection stands, and where it is mounted (None: nowhere)."""
-    connector = connection.connector
+    connector, standing = connection.connector, connection.standing
     return ConnectionModel(
         name=connection.name,
         kind=connection.kind,
         url=connection.fields.url,
-        status="connected" if connection.state == "connected" else "not connected",
-        state=connection.state,
-        reason=connection.reason or (connector.notice if connection.state == "connected" else None),
-        since=to_iso(connection.since),
+        status="connected" if standing.state == "connected" else "not connected",
+        state=standing.state,
+        reason=standing.reason or (connector.notice if standing.state == "connected" else None),
+        since=to_iso(standing.since),
         username=connection.fields.username or "",
         password="******" if connection.has_secret else "",
         has_secret=connection.has_secret,
@@ -55,5 +55,5 @@ def model_of(connection: Connection, mountpoint: str | None) -> ConnectionModel:
         remembered=connection.remembered,
         isMounted=mountpoint is not None,
         mountpoint=mountpoint or "",
-        progress=connector.progress if connection.state == "connecting" else None,
+        progress=connector.progress if standing.state == "connecting" else None,
     )

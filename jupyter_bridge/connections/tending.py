@@ -78,7 +78,7 @@ def is_due(connection: Connection, now: float) -> bool:
     """Whether the connection should be asked how it is."""
     if connection.session.is_opening:
         return False
-    idle = now - connection.checked
+    idle = now - connection.standing.checked
     first, longest = PATIENCE_SECONDS
     if connection.session.is_due and connection.is_wanted:
         return True
@@ -86,6 +86,6 @@ def is_due(connection: Connection, now: float) -> bool:
         return idle >= PROBE_EVERY
     if not (connection.is_wanted or connection.session.alive):
         return False
-    if connection.misses == 0:
+    if connection.standing.misses == 0:
         return True
-    return idle >= min(longest, first * 2.0 ** min(connection.misses - 1, 16))
+    return idle >= min(longest, first * 2.0 ** min(connection.standing.misses - 1, 16))
