@@ -6,6 +6,7 @@ import selectors
 import socket
 import struct
 import threading
+from typing import cast
 from urllib.parse import urlsplit
 
 
@@ -15,6 +16,7 @@ class Cable:
 
     def __init__(self, url: str) -> None:
         there = urlsplit(url)
+        assert there.port is not None
         self._there = (str(there.hostname), there.port)
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._ends: set[socket.socket] = set()
@@ -79,7 +81,7 @@ class Cable:
             try:
                 while True:
                     for key, _ in ready.select():
-                        end: socket.socket = key.fileobj  # type: ignore[assignment]
+                        end = cast("socket.socket", key.fileobj)
                         data = end.recv(65536)
                         if not data:
                             return

@@ -38,7 +38,7 @@ def routes(*, compat: bool = False) -> list[Route]:
         *asyncapi.routes([]),
         *relay.routes(parts, parts, parts),
         *consoles.routes(parts, parts, parts),
-        *connections.routes(*[parts] * 5, "", openbis_compat=compat),
+        *connections.routes(*(parts,) * 5, "", openbis_compat=compat),
     ]
 
 

@@ -284,7 +284,9 @@ class Bench:
             transfer = await all_of_them.download("bis", perm_id, str(place))
             return (await transfer.wait()).state
 
-        return self._with_transfers(simulator, place.with_name(place.name + ".state"), work)
+        place = place.with_name(place.name + ".state")
+        state: str = self._with_transfers(simulator, place, work)
+        return state
 
     def _with_transfers(
         self,

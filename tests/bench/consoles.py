@@ -265,7 +265,7 @@ class Probe:
         return self
 
     def __exit__(self, *_: object) -> None:
-        said, _ = self._process.communicate(timeout=60)
+        said = self._process.communicate(timeout=60)[0]
         self.latencies = json.loads(said)
 
 
@@ -408,7 +408,8 @@ class Bench:
     async def recording(self) -> None:
         size = int(50e6 * self.scale)
         await throughput(False, size)  # the first of a process is slower, whichever it is
-        plain, ours = [], []
+        plain: list[float] = []
+        ours: list[float] = []
         for turn in range(15 if self.scale == 1 else 5):
             # In pairs, who comes first in turns: a busy moment of the machine hits both alike.
             for record in (False, True) if turn % 2 else (True, False):

@@ -49,7 +49,9 @@ def _usage(server: Server) -> tuple[int, int]:
 
 def _children(server: Server) -> float:
     """Bytes that a child of the server has for itself, on average."""
-    own = [child.memory_full_info().uss for child in psutil.Process(server.process.pid).children()]
+    own: list[int] = [
+        child.memory_full_info().uss for child in psutil.Process(server.process.pid).children()
+    ]
     return sum(own) / len(own)
 
 

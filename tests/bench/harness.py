@@ -8,7 +8,6 @@ import json
 import os
 import platform
 import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -51,7 +50,7 @@ def serving(*options: str) -> Iterator[Server]:
 
 def cpu_seconds(pid: int) -> float:
     """User and system time of a process so far, all its threads."""
-    if sys.platform == "linux":
+    if platform.system() == "Linux":
         # The kernel's own clock of that process, in nanoseconds; /proc counts in steps of 10 ms.
         return time.clock_gettime((~pid << 3) | 2)
     times = psutil.Process(pid).cpu_times()

@@ -220,7 +220,9 @@ def round_trips(table: Table, server: Server, sizes: Sizes) -> None:
 
 def first_execution(table: Table, server: Server, sizes: Sizes) -> None:
     """The first execution on a kernel that the bridge has not met, and the second one beside it."""
-    first, second, alone = [], [], []
+    first: list[float] = []
+    second: list[float] = []
+    alone = []
     for _ in range(sizes.first):
         with kernels(server, 2, lesson=False) as (one, other), Door(server) as door:
             time.sleep(0.5)  # a kernel that has just answered still has things to import
@@ -268,11 +270,13 @@ def bursts(table: Table, server: Server, sizes: Sizes) -> None:
         }
         spent = {side: statistics.median(run[0] for run in found[side]) for side in BOTH}
         shares = {side: _delivered(found[side], count) for side in BOTH}
-        notes = (f"{shares[side]:.4g} % delivered" for side in BOTH)
+        theirs, ours = (f"{shares[side]:.4g} % delivered" for side in BOTH)
         many = f"{clients} client" + "s" * (clients > 1)
         what = f"server CPU per message and client, {many} x {count:,}"
         complete = shares[BRIDGE] == 100
-        table.add(Row(what, "µs", spent[HOST], spent[BRIDGE], goal, *notes, complete=complete))
+        table.add(
+            Row(what, "µs", spent[HOST], spent[BRIDGE], goal, theirs, ours, complete=complete)
+        )
         if clients == 1 and count == max(sizes.few):
             _burst_row(table, found, count)
 
@@ -282,10 +286,10 @@ def _burst_row(
 ) -> None:
     ears = {side: [one for _, heard, _ in found[side] for one in heard] for side in BOTH}
     lost = {side: max(one.lost(count) for one in ears[side]) for side in BOTH}
-    notes = (f"{max(run[2] for run in found[side]):,.0f}/s" for side in BOTH)
+    theirs, ours = (f"{max(run[2] for run in found[side]):,.0f}/s" for side in BOTH)
     ordered = all(one.ordered for one in ears[BRIDGE])
     what = f"burst of {count:,} from a raw kernel session, the worst run"
-    table.add(Row(what, "lost", lost[HOST], lost[BRIDGE], 0, *notes, complete=ordered))
+    table.add(Row(what, "lost", lost[HOST], lost[BRIDGE], 0, theirs, ours, complete=ordered))
 
 
 def _delivered(found: list[tuple[float, list[Heard], float]], count: int) -> float:
@@ -345,14 +349,14 @@ def stalled_client(table: Table, sizes: Sizes) -> None:
     for side in BOTH:
         with serving(NO_LIMIT) as server, kernels(server) as (one,):
             for stall in (False, True):
-                stalled = one.connect(side, receive_buffer=1 << 16) if stall else None
+                deaf = one.connect(side, receive_buffer=1 << 16) if stall else None
                 p95[side, stall] = _p95_in_flood(one, side, sizes.flood)
-                if stalled is not None:
-                    stalled.close()
+                if deaf is not None:
+                    deaf.close()
     changes = {side: p95[side, True] / p95[side, False] for side in BOTH}
-    notes = (f"{p95[side, False]:.1f} -> {p95[side, True]:.1f} ms" for side in BOTH)
+    theirs, ours = (f"{p95[side, False]:.1f} -> {p95[side, True]:.1f} ms" for side in BOTH)
     what = "meanwhile, p95 round trip of another client: beside its p95 without the stalled one"
-    table.add(Row(what, "x", changes[HOST], changes[BRIDGE], 1.2, *notes))
+    table.add(Row(what, "x", changes[HOST], changes[BRIDGE], 1.2, theirs, ours))
 
 
 def _p95_in_flood(one: Kernel, side: str, megabytes: int) -> float:
@@ -385,9 +389,11 @@ def dropped_client(table: Table, server: Server, sizes: Sizes) -> None:
                 if stays.finish(sizes.ticks)[0].lost(sizes.ticks):
                     table.remark(f"The {side}'s client that stayed has lost something, too.")
     what = f"away 1.5 s of a run with {sizes.ticks} messages while another client stays"
-    notes = (f"{max(twice[side])} twice" for side in BOTH)
+    theirs, ours = (f"{max(twice[side])} twice" for side in BOTH)
     complete = max(twice[BRIDGE]) == 0
-    table.add(Row(what, "lost", max(lost[HOST]), max(lost[BRIDGE]), 0, *notes, complete=complete))
+    table.add(
+        Row(what, "lost", max(lost[HOST]), max(lost[BRIDGE]), 0, theirs, ours, complete=complete)
+    )
 
 
 def _drop(one: Kernel, side: str, ticks: int) -> Heard:

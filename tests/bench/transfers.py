@@ -20,6 +20,7 @@ import uuid
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 
@@ -175,7 +176,7 @@ async def pybis_upload(url: str, source: str, _: Path) -> None:
         type="RAW_DATA", experiment="/LAB/PROJECT/E1", files=[source]).save())  # fmt: skip
 
 
-def _pybis(url: str, do: Callable[[object], object]) -> None:
+def _pybis(url: str, do: Callable[[Any], object]) -> None:
     from pybis import Openbis
 
     allowed = "allow_http_but_do_not_use_this_in_production_and_only_within_safe_networks"

@@ -104,9 +104,9 @@ def test_htop_is_drawn_anew_after_a_break(
             connections = cable.connections
             cable.cut()
             seen = witness.screen()
-            witness.until(lambda seen=seen: witness.screen() != seen, "another drawing")
+            witness.until(lambda: witness.screen() != seen, "another drawing")  # noqa: B023
             cable.mend()
-            window.until(lambda n=connections: cable.connections > n, "a new line")
+            window.until(lambda: cable.connections > connections, "a new line")  # noqa: B023
             window.until(lambda: window.screen() == witness.screen(), "the same screen")
         window.type("q")
         window.shows("[0] $")
@@ -138,7 +138,7 @@ def test_ctrl_bracket_leaves_whatever_runs(
             window = tmux.open(bridge_server, "attach", name, url=cable.url)
             window.shows("[0] $")
             window.type("printf '\\033[?1049h\\033[?25lfull'; read x; printf '\\033[?1049l'\n")
-            window.until(lambda window=window: window.other_screen, "the other screen")
+            window.until(lambda: window.other_screen, "the other screen")  # noqa: B023
             if broken:
                 cable.cut()
             window.press("C-]")

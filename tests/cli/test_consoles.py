@@ -61,14 +61,14 @@ def test_json_is_all_that_is_written(bridge_server: Server, shell: tuple[Bridge,
         assert done.stdout
         for line in done.stdout.splitlines():
             json.loads(line)
-    for words in (
+    for refused in (
         ("tail", "nope"),
         ("record", "nope"),
         ("send", "nope", "x"),
         ("attach", name),  # there is no terminal here
         ("run", "-c", "nope", "true"),
     ):
-        done = call(bridge_server, "--json", *words)
+        done = call(bridge_server, "--json", *refused)
         assert (done.returncode, done.stdout) == (2, ""), done
         assert json.loads(done.stderr)["error"] in ("not-found", "bad-request")
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 import pytest
 
 from jupyter_bridge.client import ExecutionFailed, Kernel, Result
 
-OUTPUTS = [
+OUTPUTS: list[dict[str, Any]] = [
     {"output_type": "stream", "name": "stdout", "text": "a\n"},
     {"output_type": "stream", "name": "stderr", "text": "warning\n"},
     {"output_type": "display_data", "data": {"image/png": "…"}, "metadata": {}},

@@ -36,6 +36,7 @@ async def test_consoles_are_opened_tailed_typed_into_and_ended(bridge_server: Se
                 async for frame in watcher:
                     if isinstance(frame, Trouble):
                         break
+                assert isinstance(frame, Trouble)
                 assert frame.problem["error"] == "denied"
             with pytest.raises(Conflict):
                 async for _ in consoles.tail(mine, offset=10**9):

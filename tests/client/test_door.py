@@ -222,7 +222,7 @@ def test_token_is_never_told(answer: Answer, caplog: pytest.LogCaptureFixture) -
             told.append(f"{bridge!r}{bridge}{vars(bridge)}")
             for verb in (bridge.kernels, bridge.channels("k").open):
                 try:
-                    await verb()  # type: ignore[operator]
+                    await verb()
                 except Problem as problem:
                     told.append(_chain(problem))
 

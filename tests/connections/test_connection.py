@@ -27,7 +27,7 @@ from tests.connections.double import PASSWORD, browse, connect
 
 
 def run(test: Callable[[], Awaitable[None]]) -> None:
-    asyncio.run(asyncio.wait_for(test(), 100))  # type: ignore[arg-type]
+    asyncio.run(asyncio.wait_for(test(), 100))
 
 
 def test_64_calls_share_one_login(tmp_path: Path) -> None:
@@ -184,7 +184,8 @@ def test_sessions_are_refreshed_before_they_end(tmp_path: Path) -> None:
         connection, remote = connect(tmp_path, password=PASSWORD)
         remote.life = 0.2
         await browse(connection)
-        assert not connection.session.is_due
+        due = connection.session.is_due
+        assert not due
         await asyncio.sleep(0.17)
         assert connection.session.is_due
         assert not connection.session.is_over

@@ -64,7 +64,7 @@ def make(
 
 
 def run(test: Callable[[], Awaitable[Any]]) -> None:
-    asyncio.run(asyncio.wait_for(test(), 100))  # type: ignore[arg-type]
+    asyncio.run(asyncio.wait_for(test(), 100))
 
 
 async def until(condition: Callable[[], bool]) -> None:

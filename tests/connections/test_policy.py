@@ -49,7 +49,7 @@ https://[::1 https://127.0.0.1:99999/ 127.0.0.1
 
 
 def run(test: Callable[[], Awaitable[Any]]) -> Any:
-    return asyncio.run(asyncio.wait_for(test(), 100))  # type: ignore[arg-type]
+    return asyncio.run(asyncio.wait_for(test(), 100))
 
 
 def test_the_corpus_is_large_enough() -> None:

@@ -16,7 +16,7 @@ from jupyter_bridge.connections import checksums
 from jupyter_bridge.connections.connection import Connection
 from jupyter_bridge.connections.roles import File
 from jupyter_bridge.connections.target import judge_names
-from jupyter_bridge.connections.transfer import Transfer
+from jupyter_bridge.connections.transfer import Transfer, TransferModel
 from jupyter_bridge.connections.transfers import Transfers
 from jupyter_bridge.problems import BadRequest, Conflict, Denied, NotFound, Problem
 from tests.openbis.client import connection
@@ -370,7 +370,7 @@ def test_an_upload_is_whole(
     paths = _sources(tmp_path / "up", files)
 
     async def work(all_of_them: Transfers, _: Connection) -> Any:
-        about = {"type": "RAW_DATA", "props": {"$NAME": "mine"}}
+        about: dict[str, Any] = {"type": "RAW_DATA", "props": {"$NAME": "mine"}}
         transfer = await all_of_them.upload("bis", paths, "/LAB/PROJECT/S1", **about)
         return await transfer.wait()
 
@@ -571,7 +571,12 @@ def test_an_upload_that_is_paused_at_its_end_is_not_made_twice(
             "bis", [tmp_path / "up"], "/LAB/PROJECT/S1", type="RAW_DATA"
         )
         close = transfer.pieces.close
-        transfer.pieces.close = lambda: (time.sleep(0.2), close())[1]  # type: ignore[method-assign]
+
+        def slowly() -> None:
+            time.sleep(0.2)
+            close()
+
+        transfer.pieces.close = slowly  # type: ignore[method-assign]
         while transfer.job.permId is None:
             await asyncio.sleep(0)
         await asyncio.sleep(0.1)
@@ -599,7 +604,7 @@ def test_all_are_followed_at_once(simulator: Simulator, tmp_path: Path) -> None:
         assert [(one.transfer, one.state) for one in first] == [(old.id, "done")]
         began = time.monotonic()
         new = await all_of_them.download("bis", big.perm_id, str(tmp_path / "down"))
-        told = []
+        told: list[TransferModel] = []
         while not told or told[-1].state != "done":
             step = await asyncio.wait_for(anext(following), 60)
             assert not isinstance(step, list)

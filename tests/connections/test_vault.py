@@ -66,7 +66,7 @@ def no_ring(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def run(test: Callable[[], Awaitable[Any]]) -> Any:
-    return asyncio.run(asyncio.wait_for(test(), 100))  # type: ignore[arg-type]
+    return asyncio.run(asyncio.wait_for(test(), 100))
 
 
 def everything(folder: Path) -> bytes:

@@ -17,6 +17,8 @@ from jupyter_bridge.connections import checksums
 from jupyter_bridge.connections.pieces import Pieces
 from jupyter_bridge.connections.writer import STEP, Piece, Writer
 
+Part = bytes | bytearray | memoryview
+
 
 def run(tmp_path: Path, do: Callable[[Writer, Pieces], Awaitable[None]]) -> None:
     """`do` with a writer below `tmp_path`/new."""
@@ -44,7 +46,7 @@ def test_pieces_of_many_files_find_their_places(tmp_path: Path) -> None:
             for start in reversed(range(0, len(content), step)):
                 view = memoryview(content)[start : start + step]
                 cut = len(view) // 2
-                parts = [view[:cut], bytearray(view[cut:])]
+                parts: list[Part] = [view[:cut], bytearray(view[cut:])]
                 made.append(Piece(index, f"a/{index}", start, parts, crc32(view)))
         new = await asyncio.gather(*map(writer.write, made))
         assert new == [sum(map(len, piece.parts)) for piece in made]
@@ -105,7 +107,7 @@ def test_what_is_dropped_is_not_written(tmp_path: Path) -> None:
 def test_the_sum_of_parts_is_that_of_the_whole() -> None:
     """However the bytes are cut."""
     data = os.urandom(1000)
-    parts = [data[:1], bytearray(data[1:400]), memoryview(data)[400:]]
+    parts: list[Part] = [data[:1], bytearray(data[1:400]), memoryview(data)[400:]]
     assert checksums.of_parts(parts) == crc32(data)
     assert checksums.of_parts([]) == 0
 

@@ -84,7 +84,9 @@ def test_before_any_change(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed
     disk = Disk(tmp_path / "consoles", tmp_path)
     monkeypatch.setattr(segment_module, "_create", disk.before(segment_module._create))
     monkeypatch.setattr(archive_module, "_locked", disk.before(archive_module._locked))
-    monkeypatch.setitem(Journal.__init__.__kwdefaults__, "write", disk.before(os.writev))
+    defaults = Journal.__init__.__kwdefaults__
+    assert defaults is not None
+    monkeypatch.setitem(defaults, "write", disk.before(os.writev))
     for change in ("unlink", "replace", "mkdir"):
         monkeypatch.setattr(Path, change, disk.before(getattr(Path, change)))
     use(disk, seed)

@@ -69,7 +69,7 @@ async def test_a_rotated_file_goes_on_without_loss(tmp_path: Path) -> None:
             path.write_bytes(b"new %d\n" % i)
             expected += b"new %d\n" % i
             size = len(expected)
-            await until(lambda size=size: console.end_offset == size)
+            await until(lambda: console.end_offset == size)  # noqa: B023
         await until(lambda: got == [expected])
 
 

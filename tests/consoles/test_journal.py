@@ -3,6 +3,7 @@ import os
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 from unittest import mock
 
 import pytest
@@ -45,7 +46,11 @@ class JournalAgainstBytes(RuleBasedStateMachine):
         self.whole = mock.patch.object(memory_module, "WHOLE_BYTES", whole)
         self.whole.start()
         self.folder = tempfile.TemporaryDirectory()
-        self.sizes = {"segment_bytes": segment, "memory_bytes": memory, "max_bytes": maximum}
+        self.sizes: dict[str, Any] = {
+            "segment_bytes": segment,
+            "memory_bytes": memory,
+            "max_bytes": maximum,
+        }
         self.said: list[int | None] = []
         self.when: list[int] = []
         self.now = 1_000_000_000
@@ -149,7 +154,8 @@ class JournalAgainstBytes(RuleBasedStateMachine):
         """Every held byte is the one that was said, every gap is told, nothing else is there."""
         if not hasattr(self, "folder"):
             return
-        at, seen = 0, {}
+        at = 0
+        seen: dict[int, int] = {}
         end = self.journal.end_offset
         assert end == len(self.said)
         while at < end:

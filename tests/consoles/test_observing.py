@@ -115,7 +115,7 @@ async def test_a_silent_tail_shows_that_it_lives(
         async with here.session.get(
             here.url(f"tail/{name}?offset=0&follow=true&format=ndjson"), headers=here.server.headers
         ) as answer:
-            lines = []
+            lines: list[bytes] = []
             while lines.count(b"\n") < 3:
                 lines.append(await asyncio.wait_for(answer.content.readline(), PATIENCE))
         said = [json.loads(line) for line in lines if line != b"\n"]

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from jupyter_bridge.consoles.shell import Shell
+from jupyter_bridge.consoles.sources.terminal import TerminalSource
 from jupyter_bridge.problems import BadRequest, Busy, Conflict, Gone, NotFound
 
 from .conftest import everything, until
@@ -263,7 +264,9 @@ class TestBash:
         await d.run("true")
         await console.write(b"bash --norc\r")
         shell = Shell(console)
-        await until(lambda: shell.leader != console.source.pid and shell.at_prompt())
+        source = console.source
+        assert isinstance(source, TerminalSource)
+        await until(lambda: shell.leader != source.pid and shell.at_prompt())
         assert (await d.run("echo $SHLVL; N=1")).exit_code == 0
         answer = await d.run("exit 9")
         assert (answer.status, answer.exit_code) == ("done", 9)

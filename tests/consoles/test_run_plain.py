@@ -188,8 +188,8 @@ class TestEveryShell:
             assert (await d.refused("true"))[0] in (404, 410)
             await d.nothing_left()
             ran = await d.run("echo o; echo e >&2; exit 8", console="lab:", output="split")
-            told = (ran["status"], ran["exit_code"], ran["stdout"], ran["stderr"])
-            assert told == ("session-closed", 8, "o\n", "e\n")
+            apart = (ran["status"], ran["exit_code"], ran["stdout"], ran["stderr"])
+            assert apart == ("session-closed", 8, "o\n", "e\n")
 
     async def test_split(self, near: Server, shelled: tuple[str, Server, Path]) -> None:
         """stdout and stderr come apart, any bytes, with a stdin of their own; state is kept."""
@@ -423,8 +423,8 @@ async def test_subprocess_agrees(near: Server, bashed: tuple[Server, Path]) -> N
                 wanted = Outcome(wanted.status, text.replace("\r\n", "\n").encode())
                 found = Outcome(found.status, ran["output"].encode())
             if case.cancel:  # the line of the prompt, and the terminal's own ^C
-                text = found.output.removesuffix(b"\n").removesuffix(b"^C")
-                found = Outcome(found.status, text.rstrip(b"\n") + b"\n")
+                rest = found.output.removesuffix(b"\n").removesuffix(b"^C")
+                found = Outcome(found.status, rest.rstrip(b"\n") + b"\n")
             if found != wanted:
                 wrong.append(f"{case}\n  found  {found}\n  wanted {wanted}\n  {ran}")
     assert not wrong, "\n\n".join(wrong)

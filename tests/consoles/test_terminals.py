@@ -242,7 +242,9 @@ async def test_the_host_does_not_lose_a_namesake(tmp_path: Path) -> None:
         await first.write(b"\n")
         await asyncio.wait_for(first.ended(), 30)
         await until(lambda: not manager._reaping)
-        assert manager.terminals["n"] is consoles.get("n").source.terminal
+        source = consoles.get("n").source
+        assert isinstance(source, TerminalSource)
+        assert manager.terminals["n"] is source.terminal
 
 
 async def test_create_refuses_what_cannot_start(tmp_path: Path) -> None:
@@ -251,10 +253,10 @@ async def test_create_refuses_what_cannot_start(tmp_path: Path) -> None:
         await consoles.create("mine", shell_command=["/bin/cat"])
         with pytest.raises(Conflict):
             await consoles.create("mine")
-        for wrong in ({"name": "a b"}, {"name": "new"}, {"name": "é"}, {"cwd": "/nowhere"}):
-            with pytest.raises(BadRequest):
-                await consoles.create(**wrong)
-        for wrong in ({"cwd": "a\0b"}, {"env": {"A=": "1"}}, {"env": {"A": "\0"}}):
+        wrongs: list[dict[str, Any]]
+        wrongs = [{"name": "a b"}, {"name": "new"}, {"name": "é"}, {"cwd": "/nowhere"}]
+        wrongs += [{"cwd": "a\0b"}, {"env": {"A=": "1"}}, {"env": {"A": "\0"}}]
+        for wrong in wrongs:
             with pytest.raises(BadRequest):
                 await consoles.create(**wrong)
         for words in ([], ["a\0"]):

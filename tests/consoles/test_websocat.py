@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -159,7 +160,7 @@ async def test_a_kernel_s_channel(bridge_server: Server) -> None:
     """A line of JSON is a message; each that comes is a line of JSON, however long."""
     async with bridge_of(bridge_server) as bridge:
         _, kernel = await bridge.ask("POST", "spawn/python3", json={})
-        message = {
+        message: dict[str, Any] = {
             "channel": "shell",
             "header": {
                 "msg_id": uuid.uuid4().hex,

@@ -41,5 +41,7 @@ def _jupyter_server_extension_points() -> list[dict[str, Any]]:
 def _load_jupyter_server_extension(serverapp: Any) -> None:
     time.time = lambda: _time() + off()
     time.time_ns = shifted_ns
-    times.datetime = Shifted  # type: ignore[misc]
-    Journal.__init__.__kwdefaults__["clock"] = shifted_ns
+    vars(times)["datetime"] = Shifted
+    defaults = Journal.__init__.__kwdefaults__
+    assert defaults is not None
+    defaults["clock"] = shifted_ns

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, ViewportSize, expect
 
 from ..conftest import Server, start_server
 from .asking import ask
@@ -21,7 +21,7 @@ from .test_consoles import show, terminal, text_of
 from .test_kernels import execute, row_of, spawn
 
 PICTURES = Path(__file__).parents[2] / "docs" / "pictures"
-SIZE = {"width": 1200, "height": 760}
+SIZE: ViewportSize = {"width": 1200, "height": 760}
 
 
 @pytest.fixture

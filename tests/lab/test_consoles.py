@@ -89,7 +89,7 @@ def test_a_long_journal_is_read_back_to_its_first_byte(page: Page, lab: Server) 
     until(page, lambda: "line 100000." in text_of(page, name))
     assert len(text_of(page, name).splitlines()) < 1000
     page.click(".jp-BridgeConsole-screen:visible")
-    seen = set()
+    seen: set[int] = set()
     while min(seen, default=100_000) > 85_000:
         seen |= {int(number) for number in re.findall(r"line (\d+)\.$", text_of(page, name), re.M)}
         page.keyboard.press("Shift+Home")

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
-from typing import Any
+from typing import Any, cast
 
 import aiohttp
 from jupyter_server.services.kernels.connection.base import (
@@ -57,7 +57,7 @@ class Closed(Exception):
 class Seat:
     """One websocket of a kernel; `v1` or the default protocol."""
 
-    socket: aiohttp.ClientWebSocketResponse
+    socket: aiohttp.ClientWebSocketResponse[Any]
     v1: bool
     session: str
     seen: list[Message] = field(default_factory=list)
@@ -125,9 +125,9 @@ class Seat:
 
     def _decode(self, got: aiohttp.WSMessage) -> Message:
         if got.type == aiohttp.WSMsgType.TEXT:
-            return json.loads(got.data)
+            return cast("Message", json.loads(got.data))
         if not self.v1:
-            return deserialize_binary_message(got.data)
+            return cast("Message", deserialize_binary_message(got.data))
         channel, parts = deserialize_msg_from_ws_v1(got.data)
         names = ("header", "parent_header", "metadata", "content")
         message = {name: json.loads(bytes(part)) for name, part in zip(names, parts, strict=False)}
@@ -291,7 +291,7 @@ class Bridge:
 
 
 def is_status(message: Message, state: str) -> bool:
-    return (
+    return bool(
         message["header"]["msg_type"] == "status" and message["content"]["execution_state"] == state
     )
 
@@ -344,7 +344,7 @@ async def told(bridge: Bridge, *names: str) -> AsyncIterator[asyncio.Queue[dict[
     heard: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
     url = bridge.url("/api/events/subscribe", host=True)
 
-    async def listen(socket: aiohttp.ClientWebSocketResponse) -> None:
+    async def listen(socket: aiohttp.ClientWebSocketResponse[bool]) -> None:
         async for message in socket:
             event = json.loads(message.data)
             name = event["schema_id"].removeprefix("https://events.jupyter.org/jupyter_bridge/")

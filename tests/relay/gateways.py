@@ -56,7 +56,7 @@ def install_enterprise() -> Path:
                 [sys.executable, "-m", "venv", "--clear", _HOME], capture_output=True, check=False
             )
             if made.returncode == 0:
-                pip = [programs / "python", "-m", "pip", "install", "--quiet", *ENTERPRISE]
+                pip = [str(programs / "python"), "-m", "pip", "install", "--quiet", *ENTERPRISE]
                 made = subprocess.run(pip, capture_output=True, check=False)
             if made.returncode != 0:
                 raise OSError(f"Enterprise Gateway is not installed: {made.stderr.decode()[-500:]}")

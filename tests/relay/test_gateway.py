@@ -102,7 +102,7 @@ async def test_death(bridge: Bridge) -> None:
         await seat.until(lambda message: is_status(message, "restarting"))
 
         async def answers() -> bool:
-            return (await bridge.execute(kernel_id, "6*7", timeout=5))["status"] == "ok"
+            return bool((await bridge.execute(kernel_id, "6*7", timeout=5))["status"] == "ok")
 
         await eventually(answers, "a new beginning")
         assert text_of(await seat.run("print('again')")) == "again\n"

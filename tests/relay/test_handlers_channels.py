@@ -425,7 +425,9 @@ async def slow_reader(bridge: Bridge, kernel_id: str) -> tuple[Any, Any]:
     )
     writer.write(request.encode())
     assert b"101" in await reader.readline()
-    writer.transport.pause_reading()
+    transport = writer.transport
+    assert isinstance(transport, asyncio.Transport)
+    transport.pause_reading()
     return reader, writer
 
 
@@ -696,7 +698,7 @@ async def test_unclean_end(bridge: Bridge, kernel: str) -> None:
     socket._response.connection.transport.abort()  # type: ignore[union-attr]
 
     async def left() -> bool:
-        return (await bridge.relay(kernel))["clients"] == 0
+        return bool((await bridge.relay(kernel))["clients"] == 0)
 
     await eventually(left, "leaving")
     await session.close()

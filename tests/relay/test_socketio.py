@@ -91,7 +91,7 @@ async def client(bridge: Bridge) -> AsyncIterator[Client]:
 
 async def forgotten(bridge: Bridge, kernel: str) -> None:
     async def none() -> bool:
-        return (await bridge.relay(kernel))["clients"] == 0
+        return bool((await bridge.relay(kernel))["clients"] == 0)
 
     await eventually(none, "leaving every seat")
 

@@ -15,7 +15,7 @@ import uuid
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import aiohttp
 import pytest
@@ -41,7 +41,7 @@ CLOSED = (aiohttp.WSMsgType.CLOSE, aiohttp.WSMsgType.CLOSING, aiohttp.WSMsgType.
 class Socket:
     """A websocket of the engine: packets as they are, but for pings, which are answered."""
 
-    socket: aiohttp.ClientWebSocketResponse
+    socket: aiohttp.ClientWebSocketResponse[bool]
 
     async def send(self, packet: str | bytes) -> None:
         if isinstance(packet, bytes):
@@ -56,7 +56,7 @@ class Socket:
             if got.type in CLOSED:
                 return None
             if got.data != "2":
-                return got.data
+                return cast("str | bytes", got.data)
             await self.send("3")
 
     async def until_closed(self) -> list[str | bytes]:
@@ -563,7 +563,7 @@ class TestNamespaces:
 
 async def left(bridge: Bridge, kernel: str) -> None:
     async def none() -> bool:
-        return (await bridge.relay(kernel))["clients"] == 0
+        return bool((await bridge.relay(kernel))["clients"] == 0)
 
     await eventually(none, "leaving")
 

@@ -102,7 +102,7 @@ async def opened() -> AsyncIterator[tuple[FakeKernel, Line]]:
 
 
 def refused() -> float:
-    return observe.REFUSED.labels("signature")._value.get()
+    return float(observe.REFUSED.labels("signature")._value.get())
 
 
 async def test_both_ways() -> None:

@@ -9,7 +9,7 @@ import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 from urllib.parse import urlsplit
 
 import pytest
@@ -67,7 +67,7 @@ def tables() -> list[Route]:
     return [
         *relay.routes(parts, parts, parts),
         *consoles.routes(parts, parts, parts),
-        *connections.routes(*[parts] * 5, "", openbis_compat=True),
+        *connections.routes(*(parts,) * 5, "", openbis_compat=True),
     ]
 
 
@@ -76,7 +76,7 @@ def verbs() -> list[Verb]:
         Verb(method, route.top, route.path, handler.verb.action, handler.verb.proof)
         for route in tables()
         for method in METHODS
-        if hasattr(handler := getattr(route.handler, method.lower(), None), "verb")
+        if hasattr(handler := cast(Any, getattr(route.handler, method.lower(), None)), "verb")
     ]
 
 
@@ -110,7 +110,9 @@ class Client:
     def call(self, method: str, path: str, how: str, body: Any = None) -> tuple[int, Any]:
         line = http.client.HTTPConnection(str(self._at.hostname), self._at.port, timeout=20)
         try:
-            content = body if isinstance(body, bytes) else json.dumps(body or {}).encode()
+            content: bytes | None = (
+                body if isinstance(body, bytes) else json.dumps(body or {}).encode()
+            )
             content = None if method == "GET" else content
             line.request(method, f"{self._at.path}{path[1:]}", content, self.headers(how))
             answer = line.getresponse()

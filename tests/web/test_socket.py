@@ -31,7 +31,9 @@ async def test_a_socket_that_is_gone_is_not_pinged(jp_ws_fetch: Any, jp_root_dir
     (jp_root_dir / "a.log").write_text("line\n")
     client = await jp_ws_fetch("bridge", "tail", "file:a.log", params={"follow": "true"})
     assert await asyncio.wait_for(client.read_message(), PATIENCE) == "line\n"
-    pinging = [each.ping_callback for each in gc.get_objects() if isinstance(each, BridgeSocket)]
+    pinging: list[Any] = [
+        each.ping_callback for each in gc.get_objects() if isinstance(each, BridgeSocket)
+    ]
     assert [callback.is_running() for callback in pinging] == [True]
     client.close()
     deadline = time.monotonic() + PATIENCE

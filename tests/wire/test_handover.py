@@ -21,6 +21,7 @@ from jupyter_bridge.wire import handover
 from jupyter_bridge.wire.handover import Missing, Reader, Received
 
 NONCE = "0123456789abcdef0123456789abcdef"
+Kind = type[Reader | Received | Missing]
 
 
 @given(st.binary(max_size=3000))
@@ -84,7 +85,7 @@ class Far:
             assert time.monotonic() < deadline, self.said[-3000:]
             self.read(0.05)
 
-    def mark(self, kind: type, nonce: str) -> Reader | Received | Missing:
+    def mark(self, kind: Kind, nonce: str) -> Reader | Received | Missing:
         def found() -> list[Reader | Received | Missing]:
             return [mark for mark in handover.heard(self.said, nonce) if isinstance(mark, kind)]
 

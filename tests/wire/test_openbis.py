@@ -18,7 +18,7 @@ from jupyter_bridge.wire import openbis
 VECTORS = json.loads((Path(__file__).parent.parent / "vectors" / "openbis.json").read_text())
 
 
-def _named(cases: list[dict[str, Any]]) -> Any:
+def _named(cases: list[dict[str, Any]]) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("case", cases, ids=[case["name"] for case in cases])
 
 

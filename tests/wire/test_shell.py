@@ -58,7 +58,8 @@ def scan(data: bytes, cuts: list[int], offset: int = 0) -> tuple[bytes, list[obj
     """What a scanner makes of `data`, cut at these places: the output and the marks."""
     scanner = Scanner(NONCE, offset)
     edges = [0, *sorted(cut % (len(data) + 1) for cut in cuts), len(data)]
-    output, marks = b"", []
+    output = b""
+    marks: list[object] = []
     for start, end in itertools.pairwise(edges):
         for event in scanner.feed(data[start:end]):
             if isinstance(event, Output):

@@ -227,7 +227,7 @@ def test_what_the_host_leaves_out_is_a_gap(plain: Server, tmp_path: Path) -> Non
         dial = remote.dial
 
         async def leave_out(path: str, protocol: str | None = None) -> Any:
-            socket = await dial(path, protocol)
+            socket: Any = await dial(path, protocol)
             remote.dial = dial  # type: ignore[method-assign]
             receive = socket.receive
 
@@ -238,7 +238,7 @@ def test_what_the_host_leaves_out_is_a_gap(plain: Server, tmp_path: Path) -> Non
                     message = await receive()
                 return message
 
-            socket.receive = receive_but_one  # type: ignore[method-assign]
+            socket.receive = receive_but_one
             return socket
 
         remote.dial = leave_out  # type: ignore[method-assign]

@@ -255,7 +255,7 @@ def test_data_sets_of_an_object_page_by_page(simulator: Simulator, tmp_path: Pat
 
     async def work(one: Connection) -> list[dict[str, Any]]:
         asked = [("lab/project/s1", 5, 5), ("20240101000000000-2", 0, 5), ("/LAB/PROJECT/X", 0, 5)]
-        return [await one.use(HasObjects, lambda c, ask=ask: c.datasets_of(*ask)) for ask in asked]
+        return [await one.use(HasObjects, lambda c: c.datasets_of(*ask)) for ask in asked]  # noqa: B023
 
     of_sample, of_experiment, of_nobody = run(simulator, tmp_path, work)
     assert [one["$NAME"] for one in of_sample["dataSets"]] == ["n5", "n6"]
@@ -272,7 +272,7 @@ def test_browse_goes_down_to_the_data_sets(simulator: Simulator, tmp_path: Path)
     async def work(one: Connection) -> list[list[tuple[str, str]]]:
         found = []
         for path in ("", "LAB", "LAB/PROJECT", "LAB/PROJECT/S1"):
-            items = await one.use(CanBrowse, lambda c, path=path: c.browse(path))
+            items = await one.use(CanBrowse, lambda c: c.browse(path))  # noqa: B023
             found.append([(item.path, item.kind) for item in items])
         return found
 
