@@ -21,9 +21,10 @@ from yarl import URL
 
 from jupyter_bridge import problems
 from jupyter_bridge.client.find import Server
-from jupyter_bridge.client.outcome import Answer, Broken, Silent, read_whole
-from jupyter_bridge.client.refusals import by_status, problem_in, shown, what_answered
+from jupyter_bridge.client.outcome import Answer, Broken, Silent
+from jupyter_bridge.client.refusals import by_status, problem_in, what_answered
 from jupyter_bridge.client.way import Redirected, make_session, proxy_to, reason, unreachable
+from jupyter_bridge.outgoing import read_whole, shown
 from jupyter_bridge.problems import (
     BadRequest,
     Conflict,

@@ -6,12 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
-import aiohttp
 import msgspec
 
 from jupyter_bridge import problems
-from jupyter_bridge.client.refusals import shown
-from jupyter_bridge.problems import Problem, RemoteFailed, TooLarge, Unavailable
+from jupyter_bridge.problems import Problem, RemoteFailed, Unavailable
 from jupyter_bridge.wire.unreadable import UNREADABLE
 
 T = TypeVar("T")
@@ -49,16 +47,3 @@ class Answer:
             raise RemoteFailed(
                 f"{self.where} answered what this client cannot read: {error}."
             ) from error
-
-
-async def read_whole(response: aiohttp.ClientResponse, limit: int) -> bytes:
-    """The body, of at most `limit` bytes; TooLarge if it is longer."""
-    chunks = []
-    size = 0
-    async for chunk in response.content.iter_any():
-        size += len(chunk)
-        if size > limit:
-            response.close()
-            raise TooLarge(f"{shown(response.url)} answered more than {limit} bytes.", limit=limit)
-        chunks.append(chunk)
-    return b"".join(chunks)

@@ -12,6 +12,7 @@ import msgspec
 from yarl import URL
 
 from jupyter_bridge import problems
+from jupyter_bridge.outgoing import shown
 from jupyter_bridge.problems import Denied, Problem, RemoteFailed, TooLarge, Unavailable
 from jupyter_bridge.wire.unreadable import UNREADABLE
 
@@ -96,8 +97,3 @@ def what_answered(response: aiohttp.ClientResponse, content: bytes) -> str:
         f"{shown(response.url)} answered {response.status} with {kind}{named}{by} instead of the "
         "bridge's JSON: is the url right, and is jupyter_bridge enabled on that server?"
     )
-
-
-def shown(url: URL) -> str:
-    """An address as it may be read by anybody: without query and login."""
-    return str(url.with_query(None).with_fragment(None).with_user(None))

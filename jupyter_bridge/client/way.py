@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ssl
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
@@ -12,6 +11,7 @@ import aiohttp
 
 from jupyter_bridge import __version__
 from jupyter_bridge.client.find import Server
+from jupyter_bridge.outgoing import never_redirected
 from jupyter_bridge.problems import BadRequest, Problem, RemoteFailed, Unavailable
 
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
@@ -41,7 +41,7 @@ def make_session(server: Server, ca_file: str | Path | None, verify: bool) -> ai
         connector=connector,
         cookie_jar=aiohttp.DummyCookieJar(),
         headers=head,
-        trace_configs=[_never_redirected()],
+        trace_configs=[never_redirected(lambda response: Redirected(response.status))],
     )
 
 
@@ -69,18 +69,6 @@ def reason(error: BaseException) -> str:
     """An error of the network in a few words."""
     inner = getattr(error, "os_error", None)
     return getattr(inner, "strerror", None) or str(error) or type(error).__name__
-
-
-def _never_redirected() -> aiohttp.TraceConfig:
-    """Stops `ws_connect`, which follows redirects and cannot be told not to."""
-
-    async def stop(session: Any, context: Any, told: aiohttp.TraceRequestRedirectParams) -> None:
-        told.response.close()
-        raise Redirected(told.response.status)
-
-    config = aiohttp.TraceConfig()
-    config.on_request_redirect.append(stop)
-    return config
 
 
 def _trust(ca_file: str | Path | None, verify: bool) -> ssl.SSLContext:

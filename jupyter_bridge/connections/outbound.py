@@ -22,12 +22,12 @@ from jupyter_bridge.connections.lookup import CONNECT_SECONDS, Lookup, Resolver
 from jupyter_bridge.connections.ownthread import in_own_thread
 from jupyter_bridge.connections.policy import Policy
 from jupyter_bridge.connections.trust import Trust
+from jupyter_bridge.outgoing import never_redirected, read_whole, shown
 from jupyter_bridge.problems import (
     Denied,
     Problem,
     RemoteFailed,
     Timeout,
-    TooLarge,
     Unavailable,
 )
 
@@ -118,7 +118,7 @@ class Outbound:
         """One request and its whole answer (at most `limit` bytes) within `timeout` seconds."""
         clock = aiohttp.ClientTimeout(total=timeout, sock_connect=CONNECT_SECONDS)
         async with self._request(method, url, headers, body, clock) as response:
-            content = await _read(response, limit)
+            content = await read_whole(response, limit)
             return Answer(response.status, response.headers, content)
 
     @asynccontextmanager
@@ -266,7 +266,7 @@ class Outbound:
                     trust_env=False,
                     auto_decompress=True,
                     read_bufsize=READ_AHEAD // 2,
-                    trace_configs=[_never_redirected()],
+                    trace_configs=[never_redirected(_led_away)],
                 )
             return self._session
 
@@ -300,9 +300,8 @@ class _Unjoined:
         return piece
 
 
-def shown(url: URL) -> str:
-    """The URL as messages may show it: without the query, in which remotes take tokens."""
-    return str(url.with_query(None).with_fragment(None).with_user(None))
+def _led_away(response: aiohttp.ClientResponse) -> Exception:
+    return RemoteFailed(f"{shown(response.url)} redirects a websocket, which is not followed.")
 
 
 def _redirect(response: aiohttp.ClientResponse, target: URL) -> URL | None:
@@ -320,28 +319,6 @@ def _redirect(response: aiohttp.ClientResponse, target: URL) -> URL | None:
     if not same:
         raise RemoteFailed(f"{shown(target)} redirects to another host, which is not followed.")
     return onward
-
-
-def _never_redirected() -> aiohttp.TraceConfig:
-    """Stops `ws_connect`, which follows redirects and cannot be told not to."""
-
-    async def stop(session: Any, context: Any, told: aiohttp.TraceRequestRedirectParams) -> None:
-        told.response.close()
-        raise RemoteFailed(f"{shown(told.url)} redirects a websocket, which is not followed.")
-
-    config = aiohttp.TraceConfig()
-    config.on_request_redirect.append(stop)
-    return config
-
-
-async def _read(response: aiohttp.ClientResponse, limit: int) -> bytes:
-    pieces, size = [], 0
-    async for piece in response.content.iter_any():
-        size += len(piece)
-        if size > limit:
-            raise TooLarge(f"{shown(response.url)} answers with more than {limit} bytes.")
-        pieces.append(piece)
-    return b"".join(pieces)
 
 
 def _translate(error: Exception, where: str) -> Problem:
