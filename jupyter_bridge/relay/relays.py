@@ -10,6 +10,7 @@ from typing import Any
 
 from jupyter_bridge import observe
 from jupyter_bridge.problems import Timeout
+from jupyter_bridge.relay.actions import Actions
 from jupyter_bridge.relay.activity import Activity, can_be_told
 from jupyter_bridge.relay.kernels import (
     ALIVE_PERIOD,
@@ -24,7 +25,7 @@ from jupyter_bridge.relay.kernels import (
 from jupyter_bridge.relay.policy import Policy
 from jupyter_bridge.relay.relay import Relay
 from jupyter_bridge.relay.remotes import Home, RemoteRelays, is_remote, nowhere
-from jupyter_bridge.relay.states import KERNEL_ACTIONS, States
+from jupyter_bridge.relay.states import States
 from jupyter_bridge.relay.upstreams import GatewayUpstream, ZmqUpstream
 from jupyter_bridge.seams import Upstream
 
@@ -71,7 +72,7 @@ class Relays:
         self._deadline = deadline
         self._gateway = gateway
         self._tells_activity = tell_activity and gateway is None and can_be_told(kernels.manager)
-        self._event_logger = event_logger
+        self._actions = Actions(event_logger, self._on_action)
         self._log = log
         self._relays: dict[str, Relay] = {}
         self._opening: dict[str, asyncio.Task[Relay]] = {}
@@ -164,7 +165,7 @@ class Relays:
             self._activities[kernel_id] = activity
         if self._watching is None:
             self._watching = asyncio.create_task(self._watch())
-            self._listen(True)
+            self._actions.start()
         return relay
 
     def _upstream(self, kernel_id: str) -> Upstream:
@@ -313,15 +314,6 @@ class Relays:
 
     # -- what others do to kernels -------------------------------------------------------------
 
-    def _listen(self, on: bool) -> None:
-        logger = self._event_logger
-        if logger is None or KERNEL_ACTIONS not in logger.schemas:
-            return
-        if on:
-            logger.add_listener(schema_id=KERNEL_ACTIONS, listener=self._on_action)
-        else:
-            logger.remove_listener(schema_id=KERNEL_ACTIONS, listener=self._on_action)
-
     async def _on_action(self, logger: Any, schema_id: str, data: dict[str, Any]) -> None:
         """Somebody (JupyterLab, another extension, the host itself) did something to a kernel."""
         kernel_id = data.get("kernel_id", "")
@@ -365,7 +357,7 @@ class Relays:
             self._watching.cancel()
             await asyncio.wait({self._watching})
             self._watching = None
-            self._listen(False)
+            self._actions.stop()
         for opening in list(self._opening.values()):
             opening.cancel()
             await asyncio.wait({opening})

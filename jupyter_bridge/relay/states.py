@@ -19,11 +19,10 @@ from typing import Any
 
 from jupyter_bridge.paced import Paced
 from jupyter_bridge.problems import NotFound
+from jupyter_bridge.relay.actions import Actions
 from jupyter_bridge.relay.kernels import Kernels
 from jupyter_bridge.wire.times import now
 
-# The host's event that tells of what anybody does to a kernel.
-KERNEL_ACTIONS = "https://events.jupyter.org/jupyter_server/kernel_actions/v1"
 # At most so many events a second and kernel: as often as a person sees a list change.
 TELL_HZ = 4.0
 # How often it is looked which kernels there are, seconds.
@@ -71,7 +70,7 @@ class States:
         self._is_settled = is_settled
         self._ask = ask
         self._paced = Paced(tell, 1 / TELL_HZ)
-        self._event_logger = event_logger
+        self._actions = Actions(event_logger, self._on_action)
         self._log = log
         self._watched: dict[str, _Watched] = {}
         self._looking: asyncio.Task[None] | None = None
@@ -80,13 +79,13 @@ class States:
         """Begin to observe; on the event loop. Starting twice is fine."""
         if self._looking is None:
             self._looking = asyncio.ensure_future(self._look_again())
-            self._listen(True)
+            self._actions.start()
 
     async def close(self) -> None:
         """Observe nothing more; twice is fine."""
         looking, self._looking = self._looking, None
         if looking is not None:
-            self._listen(False)
+            self._actions.stop()
             looking.cancel()
             await asyncio.wait({looking})
         for kernel_id in list(self._watched):
@@ -171,15 +170,6 @@ class States:
             except Exception:  # a site's own manager; the next look may go better
                 self._log.exception("Looking at the kernels failed")
             await asyncio.sleep(LOOK_PERIOD)
-
-    def _listen(self, on: bool) -> None:
-        logger = self._event_logger
-        if logger is None or KERNEL_ACTIONS not in logger.schemas:
-            return
-        if on:
-            logger.add_listener(schema_id=KERNEL_ACTIONS, listener=self._on_action)
-        else:
-            logger.remove_listener(schema_id=KERNEL_ACTIONS, listener=self._on_action)
 
     async def _on_action(self, logger: Any, schema_id: str, data: dict[str, Any]) -> None:
         """Somebody (JupyterLab, another extension, the culler) did something to a kernel."""
