@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 ALIVE_PERIOD = 0.1
 # How long a start that is under way may hold up a shutdown, seconds.
 SETTLE_TIME = 10.0
+# How long a kernel that is asked for the host's sake may take to answer, seconds.
+ASK_TIME = 60.0
 # What the host raises when it is asked for the model of a kernel whose process is just being
 # started, and what is known of such a kernel.
 UNKNOWN_YET = (AttributeError, TraitError)
@@ -293,6 +295,18 @@ class Kernels:
     def close(self) -> None:
         for kernel_id in list(self._words):
             self.forget(kernel_id)
+
+    async def ask(self, kernel_id: str) -> None:
+        """Ask the kernel who it is, for the sake of what the host hears of it meanwhile."""
+        manager = self.get(kernel_id)
+        answered = asyncio.Event()
+        line = manager.connect_shell()
+        try:
+            line.on_recv(lambda parts: answered.set())
+            manager.session.send(line, "kernel_info_request")
+            await asyncio.wait_for(answered.wait(), ASK_TIME)
+        finally:
+            line.close(linger=0)
 
     # -- the host's hooks ----------------------------------------------------------------------
 

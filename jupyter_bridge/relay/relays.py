@@ -61,7 +61,7 @@ class Relays:
             kernels,
             on_state,
             is_settled=self._is_settled,
-            ask=self._ask_after,
+            ask=self._ask,
             event_logger=event_logger,
             log=log,
         )
@@ -110,20 +110,16 @@ class Relays:
             return relay
         await self._close_relay(kernel_id)
         self.kernels.get(kernel_id)
-        return await asyncio.shield(self._begin(kernel_id))
-
-    def _begin(self, kernel_id: str) -> asyncio.Task[Relay]:
         opening = self._opening.get(kernel_id)
         if opening is None:
             opening = self._opening[kernel_id] = asyncio.create_task(self._open(kernel_id))
             opening.add_done_callback(lambda done: self._opened(kernel_id, done))
-        return opening
+        return await asyncio.shield(opening)
 
-    def _ask_after(self, kernel_id: str) -> None:
-        """Have a relay's handshake ask it, whose answer the host hears, too."""
-        # Behind a gateway the host asks the gateway.
+    async def _ask(self, kernel_id: str) -> None:
+        # Behind a gateway the host asks the gateway, and a relay has asked already.
         if self._gateway is None and kernel_id not in self._relays:
-            self._begin(kernel_id)
+            await self.kernels.ask(kernel_id)
 
     def _opened(self, kernel_id: str, done: asyncio.Task[Relay]) -> None:
         self._opening.pop(kernel_id, None)

@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import datetime
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -62,7 +62,7 @@ class States:
         tell: Callable[[str, str], None],
         *,
         is_settled: Callable[[str], bool] = lambda kernel_id: True,
-        ask: Callable[[str], None] = lambda kernel_id: None,
+        ask: Callable[[str], Awaitable[None]] | None = None,
         event_logger: Any = None,
         log: logging.Logger,
     ) -> None:
@@ -74,6 +74,7 @@ class States:
         self._log = log
         self._watched: dict[str, _Watched] = {}
         self._looking: asyncio.Task[None] | None = None
+        self._asking: set[asyncio.Future[None]] = set()
 
     def start(self) -> None:
         """Begin to observe; on the event loop. Starting twice is fine."""
@@ -88,6 +89,11 @@ class States:
             self._actions.stop()
             looking.cancel()
             await asyncio.wait({looking})
+        asking = set(self._asking)
+        for one in asking:
+            one.cancel()
+        if asking:
+            await asyncio.wait(asking)
         for kernel_id in list(self._watched):
             self._leave(kernel_id)
         self._paced.close()
@@ -128,7 +134,18 @@ class States:
                 self._on_state(kernel_id, _state_of(watched.manager))
             elif watched.silent is not None and _clock() - watched.silent > SILENCE:
                 watched.silent = None
-                self._ask(kernel_id)
+                self._begin_to_ask(kernel_id)
+
+    def _begin_to_ask(self, kernel_id: str) -> None:
+        if self._ask is not None:
+            asking = asyncio.ensure_future(self._ask(kernel_id))
+            self._asking.add(asking)
+            asking.add_done_callback(self._asked)
+
+    def _asked(self, done: asyncio.Future[None]) -> None:
+        self._asking.discard(done)
+        if not done.cancelled() and (error := done.exception()) is not None:
+            self._log.debug("A kernel that says nothing could not be asked: %s", error)
 
     def _observe(self, kernel_id: str) -> None:
         try:

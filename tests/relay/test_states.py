@@ -142,11 +142,12 @@ def taciturn(bridge_server: Server) -> Iterator[str]:
 
 
 async def test_a_kernel_that_says_nothing_is_asked(bridge: Bridge, taciturn: str) -> None:
-    """To the host it would be starting for ever."""
+    """To the host it would be starting for ever. No line to it stays open for that."""
     kernel_id = await start(bridge, taciturn)
     await asyncio.sleep(SILENCE - 1)
     assert (await show(bridge, kernel_id))["execution_state"] == "starting"
     await eventually(lambda: _is_idle(bridge, kernel_id))
+    assert (await show(bridge, kernel_id))["relay"]["last_seq"] == 0
     assert (await bridge.delete(f"/shutdown/{kernel_id}")).status == 200
 
 
