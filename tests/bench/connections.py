@@ -284,8 +284,8 @@ class Bench:
             transfer = await all_of_them.download("bis", perm_id, str(place))
             return (await transfer.wait()).state
 
-        place = place.with_name(place.name + ".state")
-        state: str = self._with_transfers(simulator, place, work)
+        beside = place.with_name(place.name + ".state")
+        state: str = self._with_transfers(simulator, beside, work)
         return state
 
     def _with_transfers(
