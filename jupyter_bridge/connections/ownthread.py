@@ -1,4 +1,4 @@
-"""Work in a thread and an event loop of its own, which it may hold up."""
+"""Work in another thread, which is not left behind; one with an event loop of its own, too."""
 
 from __future__ import annotations
 
@@ -25,6 +25,17 @@ async def in_own_thread(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
         await asyncio.wait({done})
         if not done.cancelled():
             done.exception()
+        raise
+
+
+async def to_its_end(call: Callable[[], T]) -> T:
+    """What `call()` returns, from a shared thread. Whoever is cancelled waits for its end."""
+    work = asyncio.ensure_future(asyncio.to_thread(call))
+    try:
+        return await asyncio.shield(work)
+    except asyncio.CancelledError:
+        await asyncio.wait({work})
+        work.exception()  # whatever it is: the work ends for another reason
         raise
 
 

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import TypeVar
 
 from jupyter_bridge.connections import checksums
 from jupyter_bridge.connections.diskproblems import translated
+from jupyter_bridge.connections.ownthread import to_its_end
 from jupyter_bridge.connections.pieces import Pieces
 from jupyter_bridge.connections.roles import File, Span
 from jupyter_bridge.problems import Conflict
-
-T = TypeVar("T")
 
 # What is read and sent at a time: it is in the processor's cache still when it is sent.
 PIECE = 256 << 10
@@ -38,7 +35,7 @@ class Supply:
             self._note(sent)
             return b"".join(self._inline.pieces(span))
 
-        return await _to_its_end(note_and_read)
+        return await to_its_end(note_and_read)
 
     def sent(self, span: Span) -> None:
         self._sent.append(span)
@@ -47,7 +44,7 @@ class Supply:
         """Write down what was sent."""
         sent, self._sent = self._sent, []
         if sent:
-            await _to_its_end(lambda: self._note(sent))
+            await to_its_end(lambda: self._note(sent))
 
     def inline(self) -> AbstractContextManager[InlineSupply]:
         return nullcontext(self._inline)
@@ -114,14 +111,3 @@ def _opened(path: str) -> Iterator[int]:
         yield line
     finally:
         os.close(line)
-
-
-async def _to_its_end(call: Callable[[], T]) -> T:
-    """Its result, from a thread; who is cancelled waits: the notes are closed after that."""
-    work = asyncio.ensure_future(asyncio.to_thread(call))
-    try:
-        return await asyncio.shield(work)
-    except asyncio.CancelledError:
-        await asyncio.wait({work})
-        work.exception()  # whatever it is: the work ends for another reason
-        raise

@@ -28,6 +28,7 @@ import msgspec
 
 from jupyter_bridge.connections.connection import Connection
 from jupyter_bridge.connections.diskproblems import translated
+from jupyter_bridge.connections.ownthread import to_its_end
 from jupyter_bridge.connections.pieces import Pieces
 from jupyter_bridge.connections.roles import File
 from jupyter_bridge.connections.target import Damaged
@@ -265,15 +266,9 @@ class Transfer(ABC):
         async with self._saving:
             data = msgspec.json.encode(self.job)
             path = self.folder / "transfer.json"
-            writing = asyncio.ensure_future(asyncio.to_thread(_write, path, data))
             with translated():
-                try:
-                    await asyncio.shield(writing)
-                except asyncio.CancelledError:
-                    # The thread goes on; whoever saves next must not meet it at the same file.
-                    await asyncio.wait({writing})
-                    writing.exception()
-                    raise
+                # Whoever saves next must not meet this one at the same file.
+                await to_its_end(lambda: _write(path, data))
 
     # -- below ---------------------------------------------------------------------------------
 
