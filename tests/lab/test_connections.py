@@ -54,6 +54,31 @@ def test_a_folder_is_added_by_its_form(panel: Page, lab: Server) -> None:
     expect(one).to_be_focused()
 
 
+def test_the_arrow_keys_reach_rows_out_of_sight(panel: Page, lab: Server) -> None:
+    """Of many rows only those in sight are in the page; the focus comes to the others, too."""
+    for number in range(500):
+        (lab.root / f"many/n{number:03d}").mkdir(parents=True)
+    add_connection(panel, "many", "Folder", {"Folder": "many"})
+    one = connected(panel, "many")
+    one.focus()
+    panel.keyboard.press("ArrowRight")
+    expect(row(panel, "n000")).to_be_visible()
+    expect(row(panel, "n499")).to_have_count(0)
+    panel.keyboard.press("End")
+    expect(row(panel, "n499")).to_be_focused()
+    panel.keyboard.press("PageUp")
+    expect(row(panel, "n489")).to_be_focused()
+    panel.keyboard.press("Home")
+    expect(one).to_be_focused()
+    panel.keyboard.press("ArrowLeft")
+    add_connection(panel, "other", "Folder", {"Folder": "many/n000"})
+    other = connected(panel, "other")
+    other.focus()
+    panel.keyboard.press("ArrowLeft")
+    expect(row(panel, "n001")).to_have_count(0)
+    expect(other).to_be_focused()
+
+
 def test_a_wrong_password_is_told_and_asked_for_again(panel: Page, openbis: Simulator) -> None:
     """The sentence of the refusal stands in the login form; the right password connects."""
     made = openbis.store.add({"a.txt": b"hello"}, sample="/LAB/PROJECT/S1")

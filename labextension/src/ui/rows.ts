@@ -43,16 +43,20 @@ export function useRows<T>(
     items.findIndex(item => keyOf(item) === current)
   );
 
-  // A row far away is in the page only after it was scrolled to.
+  // A row far away is in the page only after it was scrolled to: some renderings later.
   useEffect(() => {
-    if (moved.current) {
+    const chosen = place.current?.querySelector<HTMLElement>('[tabindex="0"]');
+    if (moved.current && chosen) {
       moved.current = false;
-      place.current?.querySelector<HTMLElement>('[tabindex="0"]')?.focus();
+      chosen.focus();
     }
   });
 
   const move = (to: number) => {
     const found = Math.min(Math.max(to, 0), items.length - 1);
+    if (found === at) {
+      return; // nothing would be rendered, and the next change would draw the focus here
+    }
     moved.current = true;
     inSight.scrollToIndex(found);
     choose(keyOf(items[found]));

@@ -55,8 +55,11 @@ export function TreeList<T extends TreeRow>(props: TreeProps<T>): JSX.Element {
       if (row.isOpen) {
         props.onToggle(row, false);
       } else {
-        const above = rows.slice(0, at).map(one => one.level);
-        move(Math.max(0, above.lastIndexOf(row.level - 1)));
+        const parent = rows
+          .slice(0, at)
+          .map(one => one.level)
+          .lastIndexOf(row.level - 1);
+        move(parent < 0 ? at : parent);
       }
     } else if (event.key === 'Enter') {
       open(row);
