@@ -38,12 +38,18 @@ def launch(playwright: Playwright) -> Browser:
 
 
 def open_lab(page: Page, lab: Server, path: str = "lab?reset", *, panel: bool = True) -> None:
-    """Log in and wait until JupyterLab stands, with the panel's tab if there is to be one."""
+    """Log in and wait until JupyterLab stands, with the panel's tab if there is to be one.
+
+    A layout that is reset opens a launcher, which takes the focus some time after the page shows
+    it: from a field or a row, if a test has got there first.
+    """
     page.set_default_timeout(PATIENCE)
     mark = "&" if "?" in path else "?"
     page.goto(f"{lab.url}{path}{mark}token={lab.token}")
     page.wait_for_selector("#jupyterlab-splash", state="detached")
     page.wait_for_selector(PANEL_TAB if panel else ".jp-SideBar .lm-TabBar-tab")
+    if "reset" in path:
+        page.wait_for_function("document.activeElement.closest('.jp-Launcher') !== null")
 
 
 def open_panel(page: Page) -> None:

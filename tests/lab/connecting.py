@@ -28,8 +28,9 @@ def row(page: Page, text: str) -> Locator:
 
 
 def connected(page: Page, name: str) -> Locator:
-    """The row of a connection, once it is logged in."""
+    """The row of a connection, once it is logged in and the form has given the focus back."""
     expect(row(page, name).get_by_role("img", name="Connected.")).to_be_visible()
+    expect(page.get_by_role("dialog")).to_have_count(0)
     return row(page, name)
 
 

@@ -19,7 +19,7 @@ from playwright.sync_api import Locator, Page, Request, Route, expect
 from ..conftest import Server
 from ..openbis.simulator import Simulator
 from .asking import ask
-from .browsing import PATIENCE, open_panel, until
+from .browsing import PATIENCE, open_lab, open_panel, until
 from .connecting import add_connection, connected, open_connections, row
 from .taken import taken_over
 from .test_consoles import run, show, terminal, text_of
@@ -182,7 +182,7 @@ def test_a_kernel(page: Page, lab: Server) -> None:
     folder.mkdir(parents=True)
     spec = ask(lab, "GET", "api/kernelspecs/python3")["spec"]
     (folder / "kernel.json").write_text(json.dumps({**spec, "display_name": IMAGE}))
-    page.goto(f"{lab.url}lab?reset&token={lab.token}")
+    open_lab(page, lab)
     expect(page.locator(".jp-LauncherCard-label", has_text=IMAGE).first).to_be_visible()
     open_panel(page)
     page.get_by_label("Spawn a kernel…").click()
