@@ -7,6 +7,8 @@
 
 A segment is written once, by one writer, and never again after a crash: whoever goes on begins a
 new one. So the .log needs no repair, and of the .idx only whole records that lie within it count.
+Records are written before the bytes they tell of: no byte is without its time, whatever a crash
+leaves.
 """
 
 from __future__ import annotations
@@ -168,8 +170,8 @@ class SegmentWriter:
         return self._lines
 
     def append(self, parts: Parts, marks: Sequence[Mark]) -> None:
-        """Write the bytes, one part after the other, then an index record for each of these marks,
-        which lie in them.
+        """Write an index record for each of these marks, then the bytes they lie in, one part after
+        the other.
 
         Newlines are counted behind the last mark only: who makes a mark knows those before it.
         """
@@ -181,14 +183,14 @@ class SegmentWriter:
             if position + len(part) > counted_from:
                 self._lines += part.count(b"\n", max(0, counted_from - position))
             position += len(part)
-        self._write_all(self._log, parts)
-        self.segment.size = position - self.segment.base
         if marks:
-            self.segment.last = marks[-1].nanoseconds
             records = (RECORD.pack(mark.offset, mark.lines, mark.nanoseconds) for mark in marks)
             index = b"".join(records)
             self._write_all(self._index, (index,))
             self.segment.index_size += len(index)
+            self.segment.last = marks[-1].nanoseconds
+        self._write_all(self._log, parts)
+        self.segment.size = position - self.segment.base
 
     def close(self, sync: bool = True) -> None:
         """Close both files, on the disk for good unless `sync` is false; twice is fine."""
