@@ -5,12 +5,16 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Awaitable, Callable
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, BinaryIO, TypeVar, cast
+
+import pytest
 
 from jupyter_bridge.connections.connection import Connection
 from jupyter_bridge.connections.connector import Context
+from jupyter_bridge.connections.connectors import folder as folder_module
 from jupyter_bridge.connections.connectors.folder import Folder, FolderFields
 from jupyter_bridge.connections.outbound import Outbound
 from jupyter_bridge.connections.policy import Policy
@@ -77,3 +81,47 @@ def test_a_folder_goes_up(tmp_path: Path) -> None:
     assert tree(tmp_path / "store/here/up") == files
     assert (tmp_path / "store/here/up/hollow").is_dir()
     assert sorted(os.listdir(tmp_path / "store")) == ["here"]
+
+
+def test_a_reader_that_is_gone_leaves_no_file_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Cancelled while the disk is asked to open, or given up in the middle, also once it closed."""
+    opened: list[BinaryIO] = []
+    (tmp_path / "store").mkdir()
+    (tmp_path / "store/big").write_bytes(bytes(3 << 20))
+    real = folder_module._open
+
+    def slowly(target: Path) -> BinaryIO:
+        time.sleep(0.2)
+        opened.append(real(target))
+        return opened[-1]
+
+    monkeypatch.setattr(folder_module, "_open", slowly)
+
+    async def all_closed(number: int) -> None:
+        deadline = time.monotonic() + 30
+        while len(opened) < number or not all(file.closed for file in opened):
+            assert time.monotonic() < deadline
+            await asyncio.sleep(0.01)
+
+    async def main() -> None:
+        context = Context(
+            "store", Outbound(Policy()), tmp_path / "state", tmp_path, logging.getLogger("store")
+        )
+        folder = Folder(FolderFields(url=str(tmp_path / "store")), context)
+        first = asyncio.ensure_future(anext(folder.read("big", "big")))
+        await asyncio.sleep(0.1)
+        first.cancel()
+        await asyncio.wait({first})
+        await all_closed(1)
+        for close in (False, True):
+            pieces = cast("AsyncGenerator[bytes, None]", folder.read("big", "big"))
+            assert await anext(pieces) == bytes(1 << 20)
+            if close:
+                await folder.close()
+            await pieces.aclose()
+            await all_closed(3 if close else 2)
+        assert folder._threads is None
+
+    asyncio.run(main())

@@ -11,9 +11,10 @@ import errno
 import os
 import shutil
 import stat
+import threading
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime, timezone
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, BinaryIO, cast
@@ -92,7 +93,7 @@ class Folder(Connector[FolderFields], CanBrowse, CanRead, CanWrite):
         self, perm_id: str, path: str, start: int = 0, stop: int | None = None
     ) -> AsyncIterator[bytes]:
         target = await self._disk(self._member, perm_id, path)
-        file = await self._disk(_open, target)
+        file = await self._disk(_open, target, undo=_close_apart)
         try:
             await self._disk(file.seek, start)
             left = float("inf") if stop is None else stop - start
@@ -102,8 +103,10 @@ class Folder(Connector[FolderFields], CanBrowse, CanRead, CanWrite):
                     break
                 left -= len(piece)
                 yield piece
-        finally:
-            await self._disk(file.close)
+        except BaseException:  # nobody reads on, and the folder may be closed already
+            _close_apart(file)
+            raise
+        await self._disk(file.close)
 
     # -- writing -------------------------------------------------------------------------------
 
@@ -123,16 +126,28 @@ class Folder(Connector[FolderFields], CanBrowse, CanRead, CanWrite):
     async def abort(self, upload: str) -> None:
         await self._disk(_drop, self._upload(upload))
 
-    async def _disk(self, call: Callable[..., Any], *arguments: Any) -> Any:
-        """A blocking call in a thread of this folder's; its OSError as a Problem."""
+    async def _disk(
+        self,
+        call: Callable[..., Any],
+        *arguments: Any,
+        undo: Callable[[Any], None] | None = None,
+    ) -> Any:
+        """A blocking call in a thread of this folder's; its OSError as a Problem.
+
+        What comes of a call whose caller was cancelled is given to `undo`.
+        """
         threads = self._threads
         if threads is None:
             threads = self._threads = ThreadPoolExecutor(_THREADS, "bridge-folder")
+        work = threads.submit(call, *arguments)
         try:
-            loop = asyncio.get_running_loop()
-            return await loop.run_in_executor(threads, call, *arguments)
+            return await asyncio.wrap_future(work)
         except OSError as error:
             raise _translate(error) from error
+        except asyncio.CancelledError:
+            if undo is not None:
+                work.add_done_callback(lambda done: _undo(done, undo))
+            raise
 
     async def close(self) -> None:
         threads, self._threads = self._threads, None
@@ -267,6 +282,16 @@ def _walk(whole: Path) -> Iterator[File]:
 def _open(target: Path) -> BinaryIO:
     # The path has no links in it any more; one that was put there meanwhile is not followed.
     return open(os.open(target, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC), "rb")
+
+
+def _close_apart(file: BinaryIO) -> None:
+    """In a thread of its own: another may be in the midst of a read that does not come back."""
+    threading.Thread(target=file.close, name="bridge-folder-close", daemon=True).start()
+
+
+def _undo(done: Future[Any], undo: Callable[[Any], None]) -> None:
+    if not done.cancelled() and done.exception() is None:
+        undo(done.result())
 
 
 def _write(target: Path, offset: int, data: bytes, directory: bool) -> None:
