@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -24,7 +25,8 @@ TOKEN = "gate"
 # An Enterprise Gateway refuses kernels for root.
 KERNEL_USER = "tester"
 ENTERPRISE = ("jupyter_enterprise_gateway>=3.3,<3.4", "ipykernel>=6.29,<7")
-_HOME = Path(__file__).parents[2] / ".cache" / "enterprise-gateway"
+_REPOSITORY = Path(__file__).parents[2]
+_HOME = _REPOSITORY / ".cache" / "enterprise-gateway"
 
 
 @dataclass
@@ -64,10 +66,24 @@ def install_enterprise() -> Path:
     return programs
 
 
+def configuration(kind: str) -> str:
+    """What docs/operations.md says to put into the configuration of a gateway of this kind."""
+    page = (_REPOSITORY / "docs" / "operations.md").read_text()
+    (block,) = re.findall(
+        rf"^```python\n(# jupyter_{kind}_gateway_config.py\n.*?)^```$", page, re.M | re.S
+    )
+    return str(block)
+
+
 @contextlib.contextmanager
-def gateway(kind: str, folder: Path) -> Iterator[Gateway]:
-    """A gateway of this kind with the token TOKEN; its kernels end with it."""
+def gateway(kind: str, folder: Path, *, configured: bool = True) -> Iterator[Gateway]:
+    """A gateway of this kind with the token TOKEN; its kernels end with it.
+
+    Unless it is `configured` as the documentation has it, its queues are those it comes with.
+    """
     port = _free_port()
+    config = folder / "gateway_config.py"
+    config.write_text(configuration(kind) if configured else "")
     command = {
         "kernel": lambda: [
             *(sys.executable, "-m", "kernel_gateway", f"--KernelGatewayApp.port={port}"),
@@ -81,6 +97,7 @@ def gateway(kind: str, folder: Path) -> Iterator[Gateway]:
             *("--ip=127.0.0.1", "--port_retries=0", "--EnterpriseGatewayApp.list_kernels=True"),
         ],
     }[kind]()
+    command.append(f"--config={config}")
     env = {
         **os.environ,
         "JUPYTER_RUNTIME_DIR": str(folder),
