@@ -30,7 +30,7 @@ export function useRows<T>(
 ): Rows {
   const place = useRef<HTMLDivElement>(null);
   const [current, choose] = useState<string | null>(null);
-  const moved = useRef(false);
+  const moved = useRef<string | null>(null);
   const inSight = useVirtualizer({
     count: items.length,
     getScrollElement: () => place.current,
@@ -43,11 +43,12 @@ export function useRows<T>(
     items.findIndex(item => keyOf(item) === current)
   );
 
-  // A row far away is in the page only after it was scrolled to: some renderings later.
+  // A row far away is in the page only after it was scrolled to: some renderings later. What is still
+  // to be done for an earlier rendering may come behind the key, and knows of another row.
   useEffect(() => {
     const chosen = place.current?.querySelector<HTMLElement>('[tabindex="0"]');
-    if (moved.current && chosen) {
-      moved.current = false;
+    if (chosen && current !== null && moved.current === current) {
+      moved.current = null;
       chosen.focus();
     }
   });
@@ -57,9 +58,9 @@ export function useRows<T>(
     if (found === at) {
       return; // nothing would be rendered, and the next change would draw the focus here
     }
-    moved.current = true;
+    moved.current = keyOf(items[found]);
     inSight.scrollToIndex(found);
-    choose(keyOf(items[found]));
+    choose(moved.current);
   };
 
   const moveBy = ({ key }: KeyboardEvent) => {
