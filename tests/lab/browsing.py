@@ -6,7 +6,7 @@ import shutil
 import time
 from collections.abc import Callable
 
-from playwright.sync_api import Browser, Page, Playwright, expect
+from playwright.sync_api import Browser, Locator, Page, Playwright, expect
 
 from ..conftest import Server
 
@@ -56,6 +56,12 @@ def open_panel(page: Page) -> None:
     """Show the Bridge panel, and wait for its sections."""
     page.click(PANEL_TAB)
     page.wait_for_selector("#jupyter-bridge-connections", state="attached")
+
+
+def file_row(page: Page, name: str) -> Locator:
+    """A file or folder in the file browser, which by itself looks for new ones every 10 s."""
+    page.evaluate("window.jupyterapp.commands.execute('filebrowser:refresh')")
+    return page.locator(".jp-DirListing-item", has_text=name)
 
 
 def until(page: Page, condition: Callable[[], bool], seconds: float = 60) -> None:

@@ -16,9 +16,19 @@ from .connecting import RIGHT, forget_all, open_connections, switch_side
 __all__ = ["open_lab", "open_panel"]
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True)
+def jp_asyncio_loop() -> None:
+    """None: no test here has a server in this process, and the browser's loop runs already."""
+
+
+@pytest.fixture(autouse=True)
+def jp_server_cleanup() -> None:
+    """Nothing to do, for the same reason."""
+
+
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """A browser with a profile of its own.
+    """A browser with a profile of its own; each page has a context of its own in it.
 
     Not one for the whole session: as long as it lives an event loop runs in this thread, and the
     fixtures of other tests could not run theirs.

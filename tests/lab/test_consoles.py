@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from ..conftest import Server, start_server
 from .asking import ask, read
-from .browsing import LAB, open_lab, open_panel, until
+from .browsing import LAB, file_row, open_lab, open_panel, until
 
 # All that the terminal of a console holds, its rows joined where they were wrapped.
 _TEXT = """name => {
@@ -162,7 +162,7 @@ def test_a_file_is_tailed_from_the_file_browser(page: Page, lab: Server) -> None
     """Its context menu opens it as a console, which follows it."""
     file = lab.root / "a log.txt"
     file.write_text("first\n")
-    item = page.locator(".jp-DirListing-item", has_text="a log.txt")
+    item = file_row(page, "a log.txt")
     item.click(button="right")
     page.locator(".lm-Menu-itemLabel", has_text="Tail in a Console").click()
     until(page, lambda: page.locator(".jp-BridgeConsole-line:visible").count() > 0)

@@ -19,7 +19,7 @@ from playwright.sync_api import Locator, Page, Request, Route, expect
 from ..conftest import Server
 from ..openbis.simulator import Simulator
 from .asking import ask
-from .browsing import PATIENCE, open_lab, open_panel, until
+from .browsing import PATIENCE, file_row, open_lab, open_panel, until
 from .connecting import add_connection, connected, open_connections, row
 from .taken import taken_over
 from .test_consoles import run, show, terminal, text_of
@@ -114,7 +114,7 @@ def test_a_data_store(panel: Page, lab: Server, openbis: Simulator) -> None:
     for name in NAMES:
         expect(row(panel, name)).to_have_attribute("aria-level", "7")
     panel.locator(".jp-SideBar [data-id='filebrowser']").click()
-    panel.locator(".jp-DirListing-item", has_text=f"up {IMAGE}").click()
+    file_row(panel, f"up {IMAGE}").click()
     open_panel(panel)
     panel.locator(".jp-Bridge [role=treeitem][aria-level='4']", has_text=IMAGE).click(
         button="right"

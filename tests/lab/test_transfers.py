@@ -7,7 +7,7 @@ from playwright.sync_api import Locator, Page, expect
 from ..conftest import Server
 from ..openbis.simulator import Simulator
 from .asking import ask
-from .browsing import PATIENCE, open_lab, until
+from .browsing import PATIENCE, file_row, open_lab, until
 from .connecting import RIGHT, add_connection, connected, open_connections, row, switch_side
 
 expect.set_options(timeout=PATIENCE)
@@ -100,7 +100,7 @@ def test_a_data_set_is_dragged_to_the_file_browser(
     made = openbis.store.add({"a.txt": b"hello"}, sample=OBJECT)
     open_object(panel, openbis)
     beside(panel)
-    folder = panel.locator(".jp-DirListing-item", has_text="landing")
+    folder = file_row(panel, "landing")
     expect(folder).to_be_visible()
     drag(panel, row(panel, made.perm_id), folder)
     until(panel, (lab.root / "landing" / made.perm_id).exists)
@@ -113,7 +113,7 @@ def test_a_file_is_dragged_onto_an_object(panel: Page, lab: Server, openbis: Sim
     (lab.root / "result.csv").write_text("1,2\n")
     open_object(panel, openbis)
     beside(panel)
-    file = panel.locator(".jp-DirListing-item", has_text="result.csv")
+    file = file_row(panel, "result.csv")
     expect(file).to_be_visible()
     drag(panel, file, row(panel, "S1"))
     dialog = panel.get_by_role("dialog")
@@ -138,7 +138,7 @@ def test_a_file_is_dragged_into_a_folder(panel: Page, lab: Server) -> None:
     panel.keyboard.press("ArrowRight")
     expect(row(panel, "inner")).to_be_visible()
     beside(panel)
-    file = panel.locator(".jp-DirListing-item", has_text="note.txt")
+    file = file_row(panel, "note.txt")
     drag(panel, file, row(panel, "inner"))
     until(panel, lambda: (lab.root / "store/inner/note.txt").exists())
     expect(line(panel, "note.txt")).to_contain_text("Done")
