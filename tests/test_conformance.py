@@ -161,7 +161,7 @@ def check(subject: Subject, schema: Any, path: str, method: str, examples: int) 
             answer = case.call_and_validate(
                 headers=subject.server.headers, excluded_checks=left_out, timeout=PATIENCE
             )
-            assert answer.status_code != 500
+            assert answer.status_code != 500, answer.content
             subject.seen.setdefault(f"{method} {path}", set()).add(answer.status_code)
 
         ask()
