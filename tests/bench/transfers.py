@@ -237,7 +237,7 @@ class Bench:
         self.table = table
         self.folder = folder
         self.mib = 128 if quick else 1024
-        self.rounds = 3 if quick else 6
+        self.rounds = 3 if quick else 12
         self.small = 2_000 if quick else 20_000
         (folder / "seed").mkdir()
         self.source = folder / "seed/big"
