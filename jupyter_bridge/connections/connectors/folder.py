@@ -103,10 +103,10 @@ class Folder(Connector[FolderFields], CanBrowse, CanRead, CanWrite):
                     break
                 left -= len(piece)
                 yield piece
+            await self._disk(file.close)
         except BaseException:  # nobody reads on, and the folder may be closed already
             _close_apart(file)
             raise
-        await self._disk(file.close)
 
     # -- writing -------------------------------------------------------------------------------
 
