@@ -59,7 +59,9 @@ export function TreeList<T extends TreeRow>(props: TreeProps<T>): JSX.Element {
           .slice(0, at)
           .map(one => one.level)
           .lastIndexOf(row.level - 1);
-        move(parent < 0 ? at : parent);
+        if (parent >= 0) {
+          move(parent);
+        }
       }
     } else if (event.key === 'Enter') {
       open(row);
