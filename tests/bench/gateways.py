@@ -49,10 +49,11 @@ class Kernel:
 
 
 @contextmanager
-def kernels(*, configured: bool = True) -> Iterator[dict[str, Kernel]]:
-    """One kernel of the server's own and one behind each gateway, on a server each."""
+def kernels(*, own: bool = True, configured: bool = True) -> Iterator[dict[str, Kernel]]:
+    """One kernel of the server's own, if it is asked for, and one behind each gateway, on a server
+    each."""
     with ExitStack() as stack:
-        found = {OWN: Kernel(stack.enter_context(serving()))}
+        found = {OWN: Kernel(stack.enter_context(serving()))} if own else {}
         for kind in KINDS:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
             running = stack.enter_context(gateways.gateway(kind, folder, configured=configured))
@@ -116,8 +117,8 @@ def bursts(table: Table, found: dict[str, Kernel], count: int, pause: float) -> 
 
 def as_they_come(table: Table, count: int) -> None:
     """What gateways lose that are not configured for bursts."""
-    with kernels(configured=False) as found:
-        lost = {kind: burst(found[kind], count, 0)[0].lost(count) / count for kind in KINDS}
+    with kernels(own=False, configured=False) as found:
+        lost = {kind: burst(one, count, 0)[0].lost(count) / count for kind, one in found.items()}
     said = " and ".join(f"{lost[kind]:.1%} behind the {NAMES[kind]}" for kind in KINDS)
     table.remark(
         "The gateways' queues have no limit, as docs/operations.md has it. As they come they read "
