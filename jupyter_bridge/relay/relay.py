@@ -8,7 +8,6 @@ after a restart, a handshake makes sure that the kernel is heard (`handshake.py`
 from __future__ import annotations
 
 import asyncio
-import datetime
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -24,12 +23,9 @@ from jupyter_bridge.relay.line import Line
 from jupyter_bridge.relay.policy import Policy
 from jupyter_bridge.relay.requests import Requester, Requests
 from jupyter_bridge.relay.ring import Ring
+from jupyter_bridge.relay.running import Running
 from jupyter_bridge.seams import Upstream
 from jupyter_bridge.wire import kernel
-from jupyter_bridge.wire.times import now
-
-# How much of the code that runs is shown in lists, characters.
-CODE_SHOWN = 200
 
 
 class Watcher(Protocol):
@@ -84,6 +80,7 @@ class Relay:
         self.session = session
         self.policy = policy
         self.ring = Ring(ring_bytes)
+        self.running = Running()
         # Frames built in this tick, shared by the seats that stand at the same place.
         self.batches: dict[Any, tuple[int, int, bytes]] = {}
         self.ended: Problem | None = None
@@ -101,9 +98,6 @@ class Relay:
         self._settling: asyncio.Task[None] | None = None
         self._restarting = False
         self._waking = False
-        # The execute_input of what runs now, and when it came.
-        self._running: list[bytes] | None = None
-        self.running_since: datetime.datetime | None = None
 
     # -- the line ------------------------------------------------------------------------------
 
@@ -181,7 +175,7 @@ class Relay:
 
     def _begin_restart(self, exit_code: int | None) -> None:
         self._restarting = True
-        self._running = self.running_since = None
+        self.running.forget()
         self._handshake.expect_successor()
         self._fail_requests(exit_code)
 
@@ -328,7 +322,7 @@ class Relay:
         if kind == "error":
             self.policy.hide_errors(parts)
         elif kind == "execute_input":
-            self._running, self.running_since = parts, now()
+            self.running.begin(parts)
         parent = ""
         if self._watchers or kind == "status":
             parent = kernel.parse_header(parts[1]).msg_id
@@ -344,24 +338,12 @@ class Relay:
             # A gateway tells of its kernels' restarts and deaths this way.
             state = kernel.parse_content(parts).get("execution_state")
             if state == "idle":
-                self._on_idle(parent)
+                self.running.end(parent)
             elif state == "restarting":
                 self._begin_restart(None)
                 self._settle()
             elif state == "dead":
                 self.end(self._gone())
-
-    def _on_idle(self, parent: str) -> None:
-        running = self._running
-        if running is not None and kernel.parse_header(running[1]).msg_id == parent:
-            self._running = self.running_since = None
-
-    def running_code(self) -> str | None:
-        """The first 200 characters of the code that runs now; None where none is known to run."""
-        if self._running is None:
-            return None
-        code = kernel.parse_content(self._running).get("code")
-        return code[:CODE_SHOWN] if isinstance(code, str) else None
 
     def _on_reply(self, channel: str, header: kernel.Header, parts: list[bytes]) -> None:
         parent = kernel.parse_header(parts[1])

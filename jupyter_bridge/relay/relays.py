@@ -12,16 +12,8 @@ from jupyter_bridge import observe
 from jupyter_bridge.problems import Timeout
 from jupyter_bridge.relay.actions import Actions
 from jupyter_bridge.relay.activity import Activity, can_be_told
-from jupyter_bridge.relay.kernels import (
-    ALIVE_PERIOD,
-    SETTLE_TIME,
-    ExecutingModel,
-    KernelModel,
-    Kernels,
-    PortTaken,
-    RelayModel,
-    exit_code,
-)
+from jupyter_bridge.relay.kernelmodel import ExecutingModel, KernelModel, RelayModel
+from jupyter_bridge.relay.kernels import ALIVE_PERIOD, SETTLE_TIME, Kernels, PortTaken, exit_code
 from jupyter_bridge.relay.policy import Policy
 from jupyter_bridge.relay.relay import Relay
 from jupyter_bridge.relay.remotes import Home, RemoteRelays, is_remote, nowhere
@@ -196,7 +188,7 @@ class Relays:
         relay = self._relays.get(model.id)
         if model.execution_state == "busy":
             since = self.states.busy_since(model.id)
-            code = relay.running_code() if relay is not None else None
+            code = relay.running.code() if relay is not None else None
             model.executing = ExecutingModel.of(since, code)
         if relay is not None:
             model.relay = RelayModel.of(relay)

@@ -13,7 +13,8 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Any, Protocol
 
 from jupyter_bridge.problems import NotFound, Unavailable
-from jupyter_bridge.relay.kernels import SETTLE_TIME, ExecutingModel, KernelModel, RelayModel
+from jupyter_bridge.relay.kernelmodel import ExecutingModel, KernelModel, RelayModel
+from jupyter_bridge.relay.kernels import SETTLE_TIME
 from jupyter_bridge.relay.policy import Policy
 from jupyter_bridge.relay.relay import Relay
 from jupyter_bridge.seams import Upstream
@@ -165,8 +166,8 @@ class RemoteRelays:
         name = f"{connection}:{model['id']}"
         relay = self._relays.get(name)
         # The other side does not say since when; a line to it does, from when it was laid on.
-        since = relay.running_since if relay is not None else None
-        code = relay.running_code() if relay is not None else None
+        since = relay.running.since if relay is not None else None
+        code = relay.running.code() if relay is not None else None
         return KernelModel(
             id=name,
             kernelId=name,

@@ -6,7 +6,7 @@ import msgspec
 
 from jupyter_bridge import observe
 from jupyter_bridge.relay.handlers.resources import RESOURCES, ConnQuery, resources_of
-from jupyter_bridge.relay.kernels import KernelModel
+from jupyter_bridge.relay.kernelmodel import KernelModel
 from jupyter_bridge.relay.relays import Relays
 from jupyter_bridge.relay.remotes import qualified
 from jupyter_bridge.web import BridgeHandler, verb
