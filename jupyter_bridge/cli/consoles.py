@@ -20,7 +20,7 @@ from jupyter_bridge.cli.kernels import ConnOption
 from jupyter_bridge.client import Bridge
 from jupyter_bridge.client.consoles import Console
 from jupyter_bridge.problems import BadRequest, Problem, Timeout
-from jupyter_bridge.wire.console import Ended, Gap, Matched, Output, ServerFrame
+from jupyter_bridge.wire.console import Ended, Gap, Matched, Output, ServerFrame, Start
 
 group = typer.Typer()
 
@@ -151,10 +151,8 @@ class Tails:
             elif isinstance(frame, Problem):
                 self._call.complain(frame)
                 code = _TIMED_OUT if isinstance(frame, Timeout) else 2
-            elif self._call.json:
-                self._print_json(name, frame)
-            elif len(self._names) == 1:
-                _show_plain(self._call, frame)
+            elif self._call.json or len(self._names) == 1:
+                _show_alone(self._call, name, frame)
             else:
                 shows[name].show(frame)
         return code
@@ -169,26 +167,28 @@ class Tails:
         finally:
             self._frames.put((name, None))
 
-    def _print_json(self, name: str, frame: ServerFrame) -> None:
-        if isinstance(frame, Output):
-            text = frame.data.decode("utf-8", "replace")
-            self._call.print_json({"console": name, "offset": frame.offset, "data": text})
-        elif isinstance(frame, Gap):
-            gap = {"from": frame.offset, "to": frame.to}
-            self._call.print_json({"console": name, "gap": gap})
-        elif isinstance(frame, Matched):
-            match = {"from": frame.offset, "to": frame.to}
-            self._call.print_json({"console": name, "match": match})
-        elif isinstance(frame, Ended):
-            self._call.print_json({"console": name, "exit": frame.exit})
 
-
-def _show_plain(call: Call, frame: ServerFrame) -> None:
-    if isinstance(frame, Output):
+def _show_alone(call: Call, name: str, frame: ServerFrame) -> None:
+    """A frame of the one console that is shown: its bytes as they are, or JSON."""
+    if call.json:
+        _print_json(call, name, frame)
+    elif isinstance(frame, Output):
         sys.stdout.buffer.write(frame.data)
         sys.stdout.buffer.flush()
     elif isinstance(frame, Gap):
         call.note(f"[{frame.to - frame.offset} bytes are not held any more]")
+
+
+def _print_json(call: Call, name: str, frame: ServerFrame) -> None:
+    if isinstance(frame, Output):
+        text = frame.data.decode("utf-8", "replace")
+        call.print_json({"console": name, "offset": frame.offset, "data": text})
+    elif isinstance(frame, Gap):
+        call.print_json({"console": name, "gap": {"from": frame.offset, "to": frame.to}})
+    elif isinstance(frame, Matched):
+        call.print_json({"console": name, "match": {"from": frame.offset, "to": frame.to}})
+    elif isinstance(frame, Ended):
+        call.print_json({"console": name, "exit": frame.exit})
 
 
 class Prefixed:
@@ -248,14 +248,43 @@ def send(
     no_newline: Annotated[
         bool, typer.Option("--no-newline", help="Do not press Enter after TEXT.")
     ] = False,
-) -> None:
-    """Type into a console: the words and Enter, or stdin exactly as it is."""
+    until: Annotated[
+        str | None, typer.Option(metavar="REGEX", help="Show what it says then, up to this.")
+    ] = None,
+    timeout: Annotated[
+        float | None, typer.Option(metavar="SECONDS", help="Wait no longer for that (124).")
+    ] = None,
+) -> int:
+    """Type into a console: the words and Enter, or stdin exactly as it is.
+
+    With --until it listens before it types, so that no answer comes too early to be seen.
+    """
+    if timeout is not None and until is None:
+        raise BadRequest("--timeout is how long --until waits; say for what.")
     with call.connect() as bridge:
-        if words:
-            bridge.consoles.send(name, " ".join(words), newline=not no_newline)
-            return
-        while data := os.read(sys.stdin.fileno(), _CHUNK):
-            bridge.consoles.send(name, data)
+        if until is None:
+            _type(bridge, name, words, newline=not no_newline)
+            return 0
+        typed = False
+        try:
+            with bridge.consoles.tail(name, lines=0, until=until, timeout=timeout) as line:
+                for frame in line:
+                    if isinstance(frame, Start) and not typed:
+                        _type(bridge, name, words, newline=not no_newline)
+                        typed = True
+                    _show_alone(call, name, frame)
+        except Timeout as problem:
+            call.complain(problem)
+            return _TIMED_OUT
+    return 0
+
+
+def _type(bridge: Bridge, name: str, words: list[str] | None, *, newline: bool) -> None:
+    if words:
+        bridge.consoles.send(name, " ".join(words), newline=newline)
+        return
+    while data := os.read(sys.stdin.fileno(), _CHUNK):
+        bridge.consoles.send(name, data)
 
 
 @command(group)

@@ -73,6 +73,8 @@ class Line(Seat[wire.ServerFrame]):
         if isinstance(frame, wire.Start):
             self.about = frame.about
             self.epoch = str(frame.about.get("epoch"))
+            if self.offset is None and self._asked.get("lines") == 0:
+                self.offset = frame.offset  # it begins at the present, also if that breaks off
         elif isinstance(frame, wire.Output):
             self.offset = frame.offset + len(frame.data)
         elif isinstance(frame, (wire.Gap, wire.Matched)):

@@ -44,6 +44,27 @@ def test_type_wait_and_read(bridge_server: Server, shell: tuple[Bridge, str]) ->
     assert (done.returncode, "no console" in done.stderr) == (2, True)
 
 
+def test_send_and_wait(bridge_server: Server, shell: tuple[Bridge, str]) -> None:
+    """It listens before it types: an answer that comes at once is seen, an old one is not."""
+    _, name = shell
+    for _ in range(3):
+        words = ("send", name, "echo d''one", "--until", "(?m)^done", "--timeout", "30")
+        done = call(bridge_server, *words)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert done.stdout.endswith("echo d''one\ndone"), done
+        assert done.stdout.count("done") == 1
+    done = call(bridge_server, "--json", *words)
+    assert [json.loads(line) for line in done.stdout.splitlines()][-1].keys() == {
+        "console",
+        "match",
+    }
+    done = call(bridge_server, "send", name, ":", "--until", "never", "--timeout", "0.2")
+    assert done.returncode == 124
+    assert "matched" in done.stderr
+    done = call(bridge_server, "send", name, ":", "--timeout", "1")
+    assert (done.returncode, "--until" in done.stderr) == (2, True)
+
+
 def test_json_is_all_that_is_written(bridge_server: Server, shell: tuple[Bridge, str]) -> None:
     """With --json each verb writes lines of JSON and nothing else, problems too."""
     _, name = shell

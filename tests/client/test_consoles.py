@@ -115,6 +115,34 @@ async def test_a_line_waits_while_it_is_broken(bridge_server: Server) -> None:
             await direct.consoles.end(mine, purge=True)
 
 
+async def test_the_present_stays_where_it_was(bridge_server: Server) -> None:
+    """A line that breaks before anything came goes on from the present that it began at."""
+    async with BridgeClient(bridge_server.url, bridge_server.token) as direct:
+        mine = await direct.consoles.open(
+            shell_command=["/bin/sh", "-c", "stty -echo; echo old; exec cat"]
+        )
+        try:
+            async with direct.consoles.tail(mine, until="old") as line:
+                await said(line, b"old")
+            with Cable(bridge_server.url) as cable:
+                async with BridgeClient(cable.url, bridge_server.token) as bridge:
+                    line = bridge.consoles.tail(mine, lines=0, follow=True)
+                    assert isinstance(await asyncio.wait_for(line.__anext__(), PATIENCE), Start)
+                    cable.cut()
+                    reading = asyncio.ensure_future(said(line, b"missed"))
+                    while cable.refused == 0:
+                        await asyncio.sleep(0.01)
+                    await direct.consoles.send(mine, "missed\n")
+                    async with direct.consoles.tail(mine, until="missed") as seen:
+                        await said(seen, b"missed")
+                    cable.mend()
+                    got = await asyncio.wait_for(reading, PATIENCE)
+                    assert got.split() == [b"missed"]
+                    await line.close()
+        finally:
+            await direct.consoles.end(mine, purge=True)
+
+
 async def said(line: Line, text: bytes) -> bytes:
     """What a line says until it has said this, or ends."""
     got = b""
