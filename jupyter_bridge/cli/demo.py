@@ -52,7 +52,7 @@ _PICK = "python3 -c 'import json, sys; print(json.load(sys.stdin)[\"id\"])'"
 
 
 def main(options: Sequence[str] = ()) -> int:
-    """Run, with more of JupyterLab's options, until Ctrl-C; returns JupyterLab's exit code."""
+    """Run, with more of JupyterLab's options, until Ctrl-C (0) or its end (its exit code)."""
     token = os.environ.get("JUPYTER_TOKEN") or secrets.token_hex(16)
     command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--ServerApp.ip=127.0.0.1"]
     command += ["--port=0", "--log-level=WARN", *options]
@@ -64,8 +64,9 @@ def main(options: Sequence[str] = ()) -> int:
         print(_LINES.format(url=_url(lab), token=token, pick=_PICK), flush=True)
         return lab.wait()
     except KeyboardInterrupt:
-        lab.send_signal(signal.SIGTERM)
-        return lab.wait()
+        lab.send_signal(signal.SIGTERM)  # it asks whether it may stop, where Ctrl-C came to it
+        lab.wait()
+        return 0
 
 
 def _url(lab: subprocess.Popen[bytes]) -> str:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-import re
 import socket
 import subprocess
 import sys
@@ -20,13 +19,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..conftest import START_TIME, Server, start_server
+from ..docs.pages import REPOSITORY, blocks
 
 TOKEN = "gate"
 # An Enterprise Gateway refuses kernels for root.
 KERNEL_USER = "tester"
 ENTERPRISE = ("jupyter_enterprise_gateway>=3.3,<3.4", "ipykernel>=6.29,<7")
-_REPOSITORY = Path(__file__).parents[2]
-_HOME = _REPOSITORY / ".cache" / "enterprise-gateway"
+_HOME = REPOSITORY / ".cache" / "enterprise-gateway"
 
 
 @dataclass
@@ -68,11 +67,9 @@ def install_enterprise() -> Path:
 
 def configuration(kind: str) -> str:
     """What docs/operations.md says to put into the configuration of a gateway of this kind."""
-    page = (_REPOSITORY / "docs" / "operations.md").read_text()
-    (block,) = re.findall(
-        rf"^```python\n(# jupyter_{kind}_gateway_config.py\n.*?)^```$", page, re.M | re.S
-    )
-    return str(block)
+    title = f"# jupyter_{kind}_gateway_config.py\n"
+    (block,) = (block for block in blocks() if block.text.startswith(title))
+    return block.text
 
 
 @contextlib.contextmanager

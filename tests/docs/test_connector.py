@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import re
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +17,13 @@ from jupyter_bridge.connections.outbound import Outbound
 from jupyter_bridge.connections.policy import Policy
 from jupyter_bridge.connections.roles import CanBrowse
 
-PAGE = Path(__file__).parents[2] / "docs" / "writing-a-connector.md"
+from .pages import blocks
 
 
 def shelf() -> Any:
-    found = re.search(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
-    assert found is not None
+    (block,) = (b for b in blocks("python") if b.page == "writing-a-connector.md")
     names: dict[str, Any] = {"__name__": "shelf"}
-    exec(compile(found[1], str(PAGE), "exec", dont_inherit=True), names)
+    exec(compile(block.text, block.page, "exec", dont_inherit=True), names)
     return names["Shelf"]
 
 
