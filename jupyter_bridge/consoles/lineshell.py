@@ -206,7 +206,7 @@ class LineShell:
             with contextlib.suppress(Problem):
                 await self._console.write(_INTERRUPT)
             raise
-        if not isinstance(said, Received) or said.cksum != handover.cksum(b"".join(all_.values())):
+        if not isinstance(said, Received) or said.sums != handover.sums(all_):
             await self._console.write(_INTERRUPT)
             await self.settle(REACTION)
             return None

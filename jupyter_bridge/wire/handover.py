@@ -15,10 +15,14 @@ to its folder (made 0700, below $TMPDIR or /tmp) and tells by a mark that it wai
 
 Then it reads lines, each shorter than any terminal's limit (255 to 4095 bytes, as POSIX, macOS and
 Linux have it): `>name` begins a file, `:bytes` goes on with it, in the escapes of printf's %b, and
-`=name name …` ends all. It answers with the POSIX cksum of those files one behind the other, so
-that what somebody else types meanwhile is noticed:
+`=name name …` ends all. It answers with the POSIX cksum of each of those files, so that what
+somebody else types meanwhile is noticed. A line that this has made another is passed
+over, and no other line than the last has a `=` in it, so that the rest still goes where it ends:
+none of it comes to the shell.
 
-    ESC ] 133 ; U ; jb=<nonce> ; <cksum> <size> BEL      or N, where there is no such folder
+    ESC ] 133 ; U ; jb=<nonce> ; <cksum> <size> <cksum> <size> … BEL
+
+or N, where there is no such folder.
 
 When no line comes for 30 s, or an interrupt, it gives the terminal back.
 A watcher stays behind that removes the folder when the shell has ended, whatever became of the
@@ -50,17 +54,17 @@ RECEIVER = (
     'trap "stty $t" EXIT;trap "exit 130" INT TERM;'
     "rm -f [0-9]*;stty -echo icanon icrnl;"
     "(i=0;while [ $i -lt 30 ];do sleep 1;i=$((i+1));done;kill $$) </dev/null >/dev/null& w=$!;"
-    'm H "$k;$PPID;$PWD";'
+    'm H "$k;$PPID;$PWD";exec >/dev/null;'
     'while IFS= read -r l;do [ -z "$w" ]||{ kill $w;w=;};case $l in '
-    ':*)printf %b "${l#:}";;">"*)exec >"${l#>}";;*)break;;esac;done;'
-    'exec >/dev/tty;m U "$(cat ${l#=}|cksum)"'
+    '*=*)break;;:*)printf %b "${l#:}";;">"*/*);;">"*)exec >"${l#>}";;esac;done;'
+    'exec >/dev/tty;m U "$(echo $(for f in ${l#*=};do cksum <$f;done))"'
 )
 
 # As much of a file as one line holds, in printf's units of at most 5 bytes; POSIX allows 255.
 _UNITS = re.compile(rb"(?:\\0[0-7]{3}|\\[\\nt]|[^\\]){1,49}")
 _ESCAPES = {
     code: f"\\0{code:03o}" for code in [*range(32), *range(127, 256)] if chr(code) not in "\n\t"
-} | {ord("\n"): "\\n", ord("\t"): "\\t", ord("\\"): "\\\\"}
+} | {ord("\n"): "\\n", ord("\t"): "\\t", ord("\\"): "\\\\", ord("="): "\\0075"}
 # One message of the line holds so much at most, bytes.
 PIECE = 16 << 10
 
@@ -109,6 +113,11 @@ def _lines(files: Mapping[str, bytes]) -> Iterator[bytes]:
     yield f"={' '.join(files)}\n".encode()
 
 
+def sums(files: Mapping[str, bytes]) -> str:
+    """What `Received` says if all came as it was typed."""
+    return " ".join(cksum(data) for data in files.values())
+
+
 _REVERSED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 
 
@@ -135,9 +144,9 @@ class Reader:
 
 @dataclass(frozen=True)
 class Received:
-    """U: the cksum of all that was received."""
+    """U: the cksums of all that was received."""
 
-    cksum: str
+    sums: str
 
 
 @dataclass(frozen=True)

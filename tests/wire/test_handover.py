@@ -38,6 +38,7 @@ def test_lines_fit_any_terminal(files: dict[str, bytes]) -> None:
     for line in typed.split(b"\n"):
         assert len(line) < 255
         assert re.fullmatch(rb"[ -~]*", line)
+    assert re.fullmatch(rb"[^=]*\n=[ 1-3]+\n", typed)
 
 
 def test_pieces_are_cut_between_lines() -> None:
@@ -122,7 +123,7 @@ def test_every_shell_receives(shell: str, tmp_path: Path) -> None:
         }
         for piece in handover.pieces(files):
             far.type(piece)
-        assert far.mark(Received, NONCE) == Received(handover.cksum(b"".join(files.values())))
+        assert far.mark(Received, NONCE) == Received(handover.sums(files))
         assert {path.name: path.read_bytes() for path in folder.iterdir()} == files
         # Again, shorter; what an earlier run left is gone.
         far.until(lambda: not select.select([far.fd], [], [], 0.5)[0])
@@ -145,6 +146,34 @@ def test_every_shell_receives(shell: str, tmp_path: Path) -> None:
     while folder.exists():  # the watcher's work
         assert time.monotonic() < deadline
         time.sleep(0.1)
+
+
+# In front of a file's name, of its bytes, of the end; in the midst of each; with a line of its own.
+@pytest.mark.parametrize("where", [b">1", b"1\n:", b":a", b"b\n", b"=1", b"1 2", b"2\n"])
+@pytest.mark.parametrize("junk", [b"y", b"yy\n", b">../y\n:"])
+def test_junk_ends_nothing_early(where: bytes, junk: bytes, tmp_path: Path) -> None:
+    """What somebody else types gives another sum or none of it; the shell gets nothing of it."""
+    files = {"1": b"ab" * 500, "2": b"= &b\n"}
+    typed = b"".join(handover.pieces(files))
+    at = typed.index(where) + 1 if where[:1] not in b">=" else typed.index(where)
+    far = Far("dash", tmp_path)
+    try:
+        far.until(lambda: b"$ " in far.said)
+        far.type(handover.opening(NONCE, None))
+        reader = far.mark(Reader, NONCE)
+        assert isinstance(reader, Reader)
+        far.type(typed[:at] + junk + typed[at:])
+        received = far.mark(Received, NONCE)
+        kept = [Path(reader.folder, name) for name in files]
+        if received == Received(handover.sums(files)):
+            assert [path.read_bytes() for path in kept] == list(files.values())
+        far.until(lambda: b"$ " in far.said.rpartition(b"\x07")[2])
+        left = far.said.rpartition(b"\x07")[2]
+        # Behind the end, and where the end was parted, it is the shell's.
+        assert b"\n" not in left or where in (b"1 2", b"2\n"), left
+        assert not (tmp_path / "y").exists()
+    finally:
+        far.close()
 
 
 @pytest.mark.parametrize("shell", LETTERS)
