@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import socket
+from contextlib import suppress
 from typing import Any
+from weakref import WeakSet
 
 from aiohttp.abc import AbstractResolver, ResolveResult
 
@@ -14,6 +16,8 @@ from jupyter_bridge.problems import Timeout, Unavailable
 
 # A remote that does not take a connection within this time is taken as away.
 CONNECT_SECONDS = 10.0
+# A line that was shut is let go of by the loop within so many turns.
+_TURNS = 10
 
 
 class Lookup:
@@ -21,6 +25,7 @@ class Lookup:
 
     def __init__(self, policy: Policy) -> None:
         self.policy = policy
+        self._opened: WeakSet[socket.socket] = WeakSet()
 
     async def addresses(self, host: str, port: int) -> list[str]:
         """The addresses of `host` that may be connected to, for what is not HTTP (ssh, sshfs)."""
@@ -78,7 +83,20 @@ class Lookup:
         # The name was judged with the address by the resolver; a literal is its own name.
         if not self.policy.allows(judged, str(judged)):
             raise OSError(f"{address} is not allowed")
-        return socket.socket(family, kind, proto)
+        line = socket.socket(family, kind, proto)
+        self._opened.add(line)
+        return line
+
+    async def shut(self) -> None:
+        """End the lines of `open_socket`, whatever they hold that the remote has not taken."""
+        for _ in range(_TURNS):
+            left = [line for line in self._opened if line.fileno() != -1]
+            if not left:
+                return
+            for line in left:
+                with suppress(OSError):  # it has broken meanwhile
+                    line.shutdown(socket.SHUT_RDWR)
+            await asyncio.sleep(0)
 
 
 class Resolver(AbstractResolver):

@@ -198,6 +198,8 @@ class Outbound:
         """Close every connection; closing twice is fine, and another request opens anew."""
         session, self._session = self._session, None
         if session is not None:
+            # aiohttp waits for what is unsent; a remote that does not take it is not waited for.
+            await self.lookup.shut()
             await session.close()
 
     # -- below ---------------------------------------------------------------------------------

@@ -43,7 +43,8 @@ class LastingHandler(BridgeHandler):
         if kind is not None:
             await self.stream(_events(what), kind)
         elif prefer.respond_async or prefer.wait is not None:
-            answered = await _wait(what, prefer.wait or 0)
+            # Who does not wait is answered alike, however soon it is done.
+            answered = prefer.wait is not None and await _wait(what, prefer.wait)
             self.answer(what.model(), 200 if answered else 202)
         else:
             await what.answered.wait()

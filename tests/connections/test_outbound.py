@@ -8,6 +8,7 @@ import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 
+import psutil
 import pytest
 from aiohttp import web
 
@@ -138,3 +139,38 @@ def test_apart() -> None:
         await outbound.close()
 
     asyncio.run(main())
+
+
+def test_closing_ends_what_is_unsent() -> None:
+    """A remote that has answered, and takes no more of the body, keeps no line of ours open."""
+
+    async def main() -> None:
+        taken: list[asyncio.StreamWriter] = []
+
+        async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            taken.append(writer)
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(b"HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n")
+
+        server = await asyncio.start_server(refuse, "127.0.0.1", 0, limit=4096)
+        outbound = Outbound(Policy(allow_loopback=True))
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+        try:
+            assert (await outbound.ask("PUT", url, body=bytes(64 << 20))).status == 503
+            assert lines_to(url) == 1
+            await outbound.close()
+            assert lines_to(url) == 0
+        finally:
+            for writer in taken:
+                writer.transport.abort()
+            await asyncio.sleep(0)
+            server.close()
+
+    asyncio.run(asyncio.wait_for(main(), 60))
+
+
+def lines_to(url: str) -> int:
+    """How many sockets of this process lead there."""
+    port = int(url.rstrip("/").rpartition(":")[2])
+    mine = psutil.Process().net_connections("tcp")
+    return sum(1 for line in mine if line.raddr and line.raddr.port == port)

@@ -26,14 +26,17 @@ def jp_server_config() -> dict[str, Any]:
     }
 
 
+def sockets() -> list[BridgeSocket]:
+    return [each for each in gc.get_objects() if isinstance(each, BridgeSocket)]
+
+
 async def test_a_socket_that_is_gone_is_not_pinged(jp_ws_fetch: Any, jp_root_dir: Path) -> None:
     """The host's timer, which holds the socket and all it held, ends with it."""
     (jp_root_dir / "a.log").write_text("line\n")
+    before = {id(each) for each in sockets()}  # other tests', not collected yet
     client = await jp_ws_fetch("bridge", "tail", "file:a.log", params={"follow": "true"})
     assert await asyncio.wait_for(client.read_message(), PATIENCE) == "line\n"
-    pinging: list[Any] = [
-        each.ping_callback for each in gc.get_objects() if isinstance(each, BridgeSocket)
-    ]
+    pinging: list[Any] = [each.ping_callback for each in sockets() if id(each) not in before]
     assert [callback.is_running() for callback in pinging] == [True]
     client.close()
     deadline = time.monotonic() + PATIENCE
