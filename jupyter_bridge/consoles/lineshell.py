@@ -61,6 +61,8 @@ class LineShell:
         self._there: set[str] = set()
         # The shell showed its prompt: the console's end then, and how often had been typed.
         self._prompt: tuple[int, int] | None = None
+        # What was said up to there is taken account of.
+        self._looked = 0
         self.pid: int | None = None
 
     @property
@@ -86,7 +88,8 @@ class LineShell:
             if await self.at_prompt():
                 return
             left = None if until is None else max(0.0, until - self._loop.time())
-            if not await self._more(console.end_offset, left):
+            # Not from its present end: more may have been said while it was looked at.
+            if not await self._more(self._looked, left):
                 raise Busy(
                     f"Console {console.name!r} shows no shell's prompt: something else is in its "
                     "foreground. Try later, or ask with queue: true."
@@ -100,7 +103,7 @@ class LineShell:
 
     async def at_prompt(self) -> bool:
         """Whether it looks so, and a key is taken as a shell's prompt takes it."""
-        start = self._console.end_offset
+        start = self._looked = self._console.end_offset
         said = await asyncio.to_thread(self._console.newest, LOOK_BYTES)
         last = _last_line(said)
         if _last(_SCREEN, said) == b"h" or _OTHER.search(last):
@@ -117,6 +120,7 @@ class LineShell:
         seen = b""
         while data := self._console.read(start + len(seen), LOOK_BYTES):
             seen += data
+        self._looked = self._console.end_offset
         if not seen:
             return False
         in_line_mode = b"^E" in seen or b"\x05" in seen

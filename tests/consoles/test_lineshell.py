@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from pathlib import Path
 
 import pytest
@@ -96,3 +97,26 @@ async def test_a_real_shell_is_found_at_its_prompt(
         assert not waiting.done()
         await console.write(b"\x03")
         await asyncio.wait_for(waiting, 30)
+
+
+async def test_a_prompt_that_comes_while_it_is_looked(tmp_path: Path) -> None:
+    """It is found, though nothing more is ever said."""
+    async with house(tmp_path) as consoles:
+        script = "stty -echo; echo up; read x; stty echo; exec sh -i"
+        console = await consoles.create(shell_command=["sh", "-c", script], env={"PS1": "$ "})
+        await until(lambda: b"up" in console.newest(4096))
+        loop, newest, looks = asyncio.get_running_loop(), console.newest, 0
+
+        def look(max_bytes: int) -> bytes:
+            nonlocal looks
+            looks += 1
+            said, end = newest(max_bytes), console.end_offset
+            if looks == 1:
+                asyncio.run_coroutine_threadsafe(console.write(b"\r"), loop).result(20)
+                while console.end_offset == end or b"$ " not in newest(max_bytes):
+                    time.sleep(0.01)
+            return said
+
+        console.newest = look  # type: ignore[method-assign]
+        await asyncio.wait_for(LineShell(console).wait_for_prompt(None), 30)
+        assert looks == 2
