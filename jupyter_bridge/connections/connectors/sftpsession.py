@@ -6,6 +6,7 @@ import asyncio
 import posixpath
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import suppress
 from datetime import datetime, timezone
 from typing import TypeVar, cast
 
@@ -60,6 +61,7 @@ class Session:
         self.root = root
         self.made: set[str] = set()  # folders of uploads that are there already
         self._client = client
+        self._late: set[asyncio.Task[None]] = set()  # files that are open when nobody wants them
 
     @classmethod
     async def start(cls, line: asyncssh.SSHClientConnection, path: str) -> Session:
@@ -134,7 +136,7 @@ class Session:
 
     async def pieces(self, target: str, start: int, stop: int) -> AsyncIterator[bytes]:
         """The bytes of one file, in order, with the next ones on their way already."""
-        file = await self.ask(target, lambda sftp: sftp.open(target, "rb", encoding=None))
+        file = await self.ask(target, lambda _: self._open(target, "rb"))
         ahead: deque[asyncio.Task[bytes]] = deque()
         at = start
         try:
@@ -163,11 +165,22 @@ class Session:
         """Write into a file, made if need be, never cut: its chunks come in any order."""
         flags = asyncssh.FXF_WRITE | asyncssh.FXF_CREAT
 
-        async def write(sftp: asyncssh.SFTPClient) -> None:
-            async with sftp.open(target, flags, encoding=None) as file:
+        async def write(_: asyncssh.SFTPClient) -> None:
+            async with await self._open(target, flags) as file:
                 await file.write(data, offset)
 
         await self.ask(target, write)
+
+    async def _open(self, target: str, mode: str | int) -> asyncssh.SFTPClientFile:
+        """The file. Who is cancelled meanwhile leaves it to be closed when the remote opened it."""
+        opening = asyncio.ensure_future(self._client.open(target, mode, encoding=None))
+        try:
+            return await asyncio.shield(opening)
+        except asyncio.CancelledError:
+            late = asyncio.create_task(_close(opening))
+            self._late.add(late)
+            late.add_done_callback(self._late.discard)
+            raise
 
     async def close(self) -> None:
         """Close the line; closing twice is fine."""
@@ -176,6 +189,13 @@ class Session:
             await asyncio.wait_for(self.line.wait_closed(), 2.0)
         except asyncio.TimeoutError:
             self.line.abort()
+        if self._late:
+            await asyncio.wait(self._late)
+
+
+async def _close(opening: asyncio.Future[asyncssh.SFTPClientFile]) -> None:
+    with suppress(asyncssh.Error, OSError):
+        await (await opening).close()
 
 
 async def each(do: Callable[[T], Awaitable[R]], things: Iterable[T]) -> list[R]:

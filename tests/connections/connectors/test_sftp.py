@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from jupyter_bridge.connections.connection import Connection
@@ -575,5 +576,34 @@ def test_megabytes_pass_in_chunks_side_by_side(sshd: Sshd, tmp_path: Path) -> No
         )
         await remote.commit(upload, new)
         assert (sshd.data / "up").read_bytes() == content
+
+    run(remote, story)
+
+
+def test_a_file_that_is_opened_too_late_is_closed(sshd: Sshd, tmp_path: Path) -> None:
+    """Whoever stops while the remote opens a file leaves none open there."""
+    (sshd.data / "late").mkdir()
+    (sshd.data / "late" / "file").write_bytes(b"x" * 100)
+    remote = with_key(sshd, tmp_path)
+
+    def there() -> list[str]:
+        return [
+            file.path
+            for child in psutil.Process(sshd.process.pid).children(recursive=True)
+            for file in child.open_files()
+            if file.path.endswith("late/file")
+        ]
+
+    async def story() -> None:
+        await remote.login()
+        assert await whole(remote, "late", "file") == b"x" * 100
+        for turns in range(30):
+            reading = asyncio.ensure_future(whole(remote, "late", "file"))
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            reading.cancel()
+            await asyncio.wait({reading})
+        while there():
+            await asyncio.sleep(0.05)
 
     run(remote, story)
