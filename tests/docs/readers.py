@@ -65,7 +65,7 @@ ANSWERS = {
     "env save": Answer("work/"),
 }
 # What goes on until it is stopped, and so is: after so many seconds, with timeout's own status.
-ENDLESS = {"follow=true": 2, "websocat -b ": 2, "websocat -B ": 2, "tail -f ": 4, "-n 100 -f ": 4}
+ENDLESS = {"follow=true": 2, "websocat -b ": 2, "websocat -B ": 2, "tail -f ": 4, "-n 100 -f ": 6}
 STOPPED = 124
 
 

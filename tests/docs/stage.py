@@ -8,7 +8,7 @@ import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from jupyter_bridge.client import Bridge, connect
@@ -21,7 +21,7 @@ from .readers import seconds_of
 
 _MAKEFILE = "all:\n\t@echo made\ntest:\n\t@echo tests passed\n"
 _NOTEBOOK = {"cells": [], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
-# What reads the id out of the last answer: JSON, or nothing but it.
+# What reads the id out of the last answer, and where its Location leads.
 _ID = """$(python -c 'import json, sys; print(json.load(sys.stdin)["id"])' < "$LAST")"""
 _LOCATION = """$(sed -n 's|.*/executions/\\([0-9a-f]*\\).*|\\1|p' "$LAST")"""
 
@@ -35,7 +35,6 @@ class Stage:
     home: Path
     kernel: str = ""
     remote_kernel: str = ""
-    _bridge: Bridge | None = field(default=None, repr=False)
 
     @property
     def env(self) -> dict[str, str]:
