@@ -22,9 +22,9 @@ KEEP_ALIVE = 15.0
 
 
 class TailSocket(ConsoleSocket):
-    """What a console said and says; the same address answers a plain GET as text or NDJSON."""
+    """What a console said and says; the same address answers a plain GET."""
 
-    answers = ("text/plain", NDJSON)
+    answers = ("text/plain", NDJSON, "application/octet-stream")
 
     async def get(self, name: str) -> None:  # type: ignore[override]
         """Shake hands, or answer curl."""
