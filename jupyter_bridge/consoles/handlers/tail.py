@@ -22,7 +22,7 @@ KEEP_ALIVE = 15.0
 
 
 class TailSocket(ConsoleSocket):
-    """What a console said and says; the same address answers a plain GET."""
+    """What a console said and says; a plain GET is answered as text, NDJSON or bytes."""
 
     answers = ("text/plain", NDJSON, "application/octet-stream")
 
