@@ -77,7 +77,7 @@ class RunBody(msgspec.Struct, forbid_unknown_fields=True):
             _check_text("env", value)
         if self.cwd is None or self.connection is not None:
             return self  # another server's folders are its own to check
-        path = root_dir / Path(self.cwd).expanduser()
+        path = root_dir / os.path.expanduser(self.cwd)
         if not path.is_dir() or not os.access(path, os.X_OK):
             raise BadRequest(f"cwd: there is no folder {self.cwd!r} to go to.", field="cwd")
         return msgspec.structs.replace(self, cwd=str(path))

@@ -64,7 +64,7 @@ def _options(wish: Wish, root_dir: Path) -> dict[str, Any]:
             raise BadRequest("name: letters, digits and _ only, and not 'new'.", field="name")
         options["name"] = wish.name
     if wish.cwd is not None:
-        path = root_dir / Path(wish.cwd.replace("\0", "?")).expanduser()
+        path = root_dir / os.path.expanduser(wish.cwd.replace("\0", "?"))
         if "\0" in wish.cwd or not path.is_dir() or not os.access(path, os.X_OK):
             raise BadRequest(f"cwd: there is no folder {wish.cwd!r} to go to.", field="cwd")
         options["cwd"] = str(path)

@@ -254,7 +254,13 @@ async def test_create_refuses_what_cannot_start(tmp_path: Path) -> None:
         with pytest.raises(Conflict):
             await consoles.create("mine")
         wrongs: list[dict[str, Any]]
-        wrongs = [{"name": "a b"}, {"name": "new"}, {"name": "é"}, {"cwd": "/nowhere"}]
+        wrongs = [
+            {"name": "a b"},
+            {"name": "new"},
+            {"name": "é"},
+            {"cwd": "/nowhere"},
+            {"cwd": "~nobody-here"},
+        ]
         wrongs += [{"cwd": "a\0b"}, {"env": {"A=": "1"}}, {"env": {"A": "\0"}}]
         for wrong in wrongs:
             with pytest.raises(BadRequest):

@@ -79,7 +79,7 @@ class Stage:
         text = self.fill(text)
         assert "…" not in re.sub(r"\s#.*", "", text), text
         seconds = seconds_of(text)
-        return f"sleep {seconds} | timeout {seconds} {text}" if seconds else text
+        return f"sleep {seconds + 1} | timeout {seconds} {text}" if seconds else text
 
     @contextmanager
     def set(self, block: Block) -> Iterator[None]:

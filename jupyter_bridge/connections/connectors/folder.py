@@ -69,7 +69,7 @@ class Folder(Connector[FolderFields], CanBrowse, CanRead, CanWrite):
     def root(self) -> Path:
         parts = urlsplit(self.fields.url)
         path = unquote(parts.path) if parts.scheme else self.fields.url
-        return self.context.root_dir / Path(path).expanduser()
+        return self.context.root_dir / os.path.expanduser(path)
 
     async def login(self) -> Login:
         await self.probe()
