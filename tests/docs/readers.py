@@ -37,6 +37,8 @@ class Answer(NamedTuple):
     status: int = 0
 
 
+# With timeout's own status ends what is stopped.
+STOPPED = 124
 # By a part of the line. What is not here succeeds, and says no Problem.
 ANSWERS = {
     "jupyter server extension list": Answer(r"jupyter_bridge.*OK"),
@@ -46,7 +48,7 @@ ANSWERS = {
     "'cd /tmp && echo hello'": Answer("^hello$"),
     "-- 'pwd; false'": Answer("^/tmp$", 1),
     "-c 'print(6 * 7)'": Answer("^42$"),
-    "file:logs/app.log": Answer("^file:logs/app.log: started$", 124),
+    "file:logs/app.log": Answer("^file:logs/app.log: started$", STOPPED),
     "-H 'Prefer: respond-async'": Answer("^Location: "),
     "executions/": Answer("'42'|\"42\""),
     '"while True: pass"': Answer('"status":"timeout"'),
@@ -64,9 +66,8 @@ ANSWERS = {
     "script.py": Answer("^script$"),
     "env save": Answer("work/"),
 }
-# What goes on until it is stopped, and so is: after so many seconds, with timeout's own status.
+# What goes on until it is stopped, and so is: after so many seconds.
 ENDLESS = {"follow=true": 2, "websocat -b ": 2, "websocat -B ": 2, "tail -f ": 4, "-n 100 -f ": 6}
-STOPPED = 124
 
 
 def answer_to(line: str) -> Answer:

@@ -65,6 +65,7 @@ class Far:
         self.said = b""
         self.pid, self.fd = pty.fork()
         if self.pid == 0:
+            os.chdir(home)  # what should not come to the shell must not write elsewhere
             env = {"HOME": str(home), "TMPDIR": str(home), "PATH": os.environ["PATH"]}
             os.execve(path, [shell, "-i"], {**env, "TERM": "xterm", "PS1": "$ "})
 
