@@ -41,10 +41,11 @@ class Runs:
         self._scripts = Scripts()
         self._runs: dict[str, Run] = {}
         self._expired: OrderedDict[str, None] = OrderedDict()
-        # One run at a time in each console, in the order they came; and which one it is.
+        # One run at a time in each console, in the order they came; and the last of them until it
+        # has ended. A Run and a LineShell know their console: no weak key would ever let go of it.
         self._turns: WeakKeyDictionary[Console, asyncio.Lock] = WeakKeyDictionary()
-        self._newest: WeakKeyDictionary[Console, Run] = WeakKeyDictionary()
-        self._lines: WeakKeyDictionary[Console, LineShell] = WeakKeyDictionary()
+        self._newest: dict[Console, Run] = {}
+        self._lines: dict[Console, LineShell] = {}
         self._repeats: Repeats[Run] = Repeats()
         self._names: dict[str, tuple[str, str]] = {}
         self._timers: dict[str, asyncio.TimerHandle] = {}
@@ -91,7 +92,7 @@ class Runs:
         try:
             turn = self._turns.setdefault(console, asyncio.Lock())
             before = self._newest.get(console)
-            if before is not None and not before.ended.is_set() and not body.queue:
+            if before is not None and not body.queue:
                 raise Busy(
                     f"Console {console.name!r} is busy with run {before.id}. Try later, or ask "
                     "with queue: true.",
@@ -121,12 +122,15 @@ class Runs:
 
     def _line(self, console: Console) -> LineShell | None:
         """What is known of the console's shell, where it is at the end of a line."""
+        self._lines = {known: line for known, line in self._lines.items() if known.state == "live"}
         source = console.source
         if not isinstance(source, RemoteSource) or not source.types_runs:
             return None
         return self._lines.setdefault(console, LineShell(console))
 
     def _on_end(self, run: Run) -> None:
+        if self._newest.get(run.console) is run:
+            del self._newest[run.console]
         if not run.body.stays:
             self._end_console(run.console)
         if run.id not in self._runs:

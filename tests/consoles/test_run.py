@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import gc
 import os
+import weakref
 from typing import Any
 
 import pytest
@@ -479,6 +481,15 @@ class TestBounds:
         assert d.runs.get(ids[2]).model().output == "2\n"
         with pytest.raises(Gone):
             d.runs.get(ids[0])
+
+    async def test_what_is_gone_is_not_kept(self, d: Desk) -> None:
+        """Once it is forgotten and its runs have expired, nothing holds a console in memory."""
+        console = weakref.ref(await d.open("bash"))
+        run = (await d.run("echo here")).run
+        await d.consoles.end("bash", purge=True)
+        d.runs._timers[run].cancel()
+        d.runs._expire(run)
+        await until(lambda: gc.collect() >= 0 and console() is None)
 
     async def test_files_are_private(self, d: Desk) -> None:
         """Nobody else may read a run's files, and they are gone after it."""

@@ -122,6 +122,11 @@ async def use_consoles(bridge: Bridge, times: int) -> None:
         status, _ = await bridge.ask("DELETE", f"consoles/{name}?purge=1")
         assert status in (200, 204), status
         bridge.mine.remove(name)
+        body = {"command": f"echo ran; exit {number % 256}"}
+        status, ran = await bridge.ask("POST", "run", json=body)
+        assert (status, ran["output"], ran["exit_code"]) == (200, "ran\n", number % 256)
+        status, _ = await bridge.ask("DELETE", f"consoles/{ran['console']}?purge=1")
+        assert status in (200, 204), status
 
     for start in range(0, times, 10):
         await asyncio.gather(*(one(number) for number in range(start, min(start + 10, times))))
@@ -130,7 +135,7 @@ async def use_consoles(bridge: Bridge, times: int) -> None:
 async def a_day(folder: Path, times: int) -> dict[str, Any]:
     async with counted_server(folder) as (_, bridge):
         # The allocator grows for the first thousand: that is no leak.
-        await use_consoles(bridge, max(60, times // 10))
+        await use_consoles(bridge, max(30, times // 10))
         await asyncio.sleep(1)
         before = await count(bridge)
         await use_consoles(bridge, times)
