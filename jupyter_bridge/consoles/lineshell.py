@@ -30,6 +30,8 @@ TAKE_PATIENCE = 15.0
 # A line that breaks while a run is being handed over is waited for so long; seconds.
 MEND_PATIENCE = 60.0
 ATTEMPTS = 3
+# Something else may be said while a prompt is looked at: it is looked again, so often.
+LOOKS = 3
 # So much of what the terminal said last is looked at, bytes.
 LOOK_BYTES = 16 << 10
 
@@ -81,12 +83,17 @@ class LineShell:
         """
         console = self._console
         until = None if patience is None else self._loop.time() + patience
+        looks = 0
         while self._prompt != self._now() or console.state == "ended":
             await self.settle(1.0)
             if console.state == "ended":
                 raise Gone(f"Console {console.name!r} ended before the command was typed.")
-            if await self.at_prompt():
+            found = await self.at_prompt()
+            if found:
                 return
+            looks += 1
+            if found is None and looks < LOOKS:
+                continue
             left = None if until is None else max(0.0, until - self._loop.time())
             # Not from its present end: more may have been said while it was looked at.
             if not await self._more(self._looked, left):
@@ -94,6 +101,7 @@ class LineShell:
                     f"Console {console.name!r} shows no shell's prompt: something else is in its "
                     "foreground. Try later, or ask with queue: true."
                 )
+            looks = 0
 
     async def settle(self, most: float, quiet: float = QUIET) -> None:
         """Return when nothing was said for `quiet` seconds, or after `most`."""
@@ -101,8 +109,11 @@ class LineShell:
         while self._loop.time() < until and await self._more(self._console.end_offset, quiet):
             pass
 
-    async def at_prompt(self) -> bool:
-        """Whether it looks so, and a key is taken as a shell's prompt takes it."""
+    async def at_prompt(self) -> bool | None:
+        """Whether it looks so, and a key is taken as a shell's prompt takes it.
+
+        None: something else was said meanwhile, which may be the end of a program and a prompt.
+        """
         start = self._looked = self._console.end_offset
         said = await asyncio.to_thread(self._console.newest, LOOK_BYTES)
         last = _last_line(said)
@@ -123,12 +134,15 @@ class LineShell:
         self._looked = self._console.end_offset
         if not seen:
             return False
+        # In a line mode that is the terminal's own, what was typed has been taken back by now.
         in_line_mode = b"^E" in seen or b"\x05" in seen
-        found = edits or bool(_PROMPT.search(last)) or not in_line_mode
+        if in_line_mode and not edits:
+            last = _last_line(await asyncio.to_thread(self._console.newest, LOOK_BYTES))
+        found = edits or not in_line_mode or bool(_PROMPT.search(last))
         # Whatever was typed just before shows only now.
-        found = found and b"\n" not in seen and _last(_EDITOR, seen) != b"l"
-        self._prompt = self._now() if found else None
-        return found
+        disturbed = b"\n" in seen or _last(_EDITOR, seen) == b"l"
+        self._prompt = self._now() if found and not disturbed else None
+        return None if disturbed else found
 
     def shows_prompt(self, said: bytes, *, edits: bool) -> bool:
         """Whether what was said ends with a shell's prompt; `edits`: surely in a line editor."""
@@ -182,7 +196,7 @@ class LineShell:
         """None where it failed in a way that may pass."""
         nonce, start, breaks = uuid.uuid4().hex, self._console.end_offset, self.times_broken
         self._prompt = None
-        await self._console.write(handover.opening(nonce, self._folder))
+        await self._console.write(KILL_LINE + handover.opening(nonce, self._folder))
         mark = await self._hear(nonce, start, (Reader, Missing))
         if isinstance(mark, Missing):
             if self._folder is None:

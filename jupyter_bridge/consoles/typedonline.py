@@ -8,7 +8,14 @@ from dataclasses import replace
 
 from jupyter_bridge.consoles.console import Console
 from jupyter_bridge.consoles.followed import Followed, Hearer
-from jupyter_bridge.consoles.lineshell import DRAWN, LOOK_BYTES, TAKE_PATIENCE, LineShell
+from jupyter_bridge.consoles.lineshell import (
+    DRAWN,
+    KILL_LINE,
+    LOOK_BYTES,
+    LOOKS,
+    TAKE_PATIENCE,
+    LineShell,
+)
 from jupyter_bridge.consoles.runbody import RunBody
 from jupyter_bridge.problems import Busy, RemoteFailed
 from jupyter_bridge.seams import Exit
@@ -24,8 +31,7 @@ LOOK_EVERY = 0.25
 ASK_AFTER = 0.7
 PROMPT_AFTER = 1.5
 ASKS = 3
-# Somebody's key may come between while a prompt is looked at: again, so often, after this; seconds.
-LOOKS = 3
+# Somebody's key may come between while a prompt is looked at: again after this; seconds.
 LOOK_AGAIN = 1.5
 # A shell that said how it leaves, and is there still, was a nested one; seconds.
 LEAVE_AFTER = 1.5
@@ -59,7 +65,7 @@ class TypedOnLine(Followed):
         follow = asyncio.ensure_future(self._follow(Scanner(self._nonce, offset), offset))
         look = asyncio.ensure_future(self._look())
         try:
-            await self._type(self._wrapping.typed())
+            await self._type(KILL_LINE + self._wrapping.typed())
             await asyncio.wait({follow, look}, return_when=asyncio.FIRST_COMPLETED)
             if look.done():
                 look.result()
@@ -198,7 +204,7 @@ class TypedOnLine(Followed):
             self._looked_at, self._looks = end, LOOKS
             return False
         cut, self._cut = self._cut, end if self._cut is None else self._cut
-        found = await self._shell.at_prompt()
+        found = bool(await self._shell.at_prompt())
         self._looked_at = self._console.end_offset
         if not found:
             self._cut = cut

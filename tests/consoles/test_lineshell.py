@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from jupyter_bridge.consoles.lineshell import LineShell
+from jupyter_bridge.consoles.lineshell import LOOKS, LineShell
 from jupyter_bridge.problems import Busy
 
 from .conftest import house, until
 from .running import needs
 
+COLUMNS = 80
 EDITOR = b"\x1b[?2004h"
 PROMPTS = [
     b"$ ",
@@ -99,6 +100,28 @@ async def test_a_real_shell_is_found_at_its_prompt(
         await asyncio.wait_for(waiting, 30)
 
 
+@pytest.mark.parametrize("name", ["bash", "zsh", "fish", "dash"])
+async def test_a_line_that_somebody_has_typed(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The prompt is found behind it, also where a key more begins the screen's next line."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / ".zshrc").write_text("")
+    fish = tmp_path / ".config/fish/config.fish"
+    fish.parent.mkdir(parents=True)
+    fish.write_text("function fish_prompt; printf '$ '; end")
+    async with house(tmp_path) as consoles:
+        env = {"TERM": "xterm", "PS1": "$ "}
+        console = await consoles.create(shell_command=[needs(name), "-i"], env=env, cols=COLUMNS)
+        line = LineShell(console)
+        await line.wait_for_prompt(30)
+        for typed in range(COLUMNS - 5, COLUMNS + 2):
+            end = console.end_offset
+            await console.write(b"y" * typed)
+            await console.wait(end)
+            await asyncio.wait_for(line.wait_for_prompt(None), 30)
+
+
 async def test_a_prompt_that_comes_while_it_is_looked(tmp_path: Path) -> None:
     """It is found, though nothing more is ever said."""
     async with house(tmp_path) as consoles:
@@ -119,4 +142,31 @@ async def test_a_prompt_that_comes_while_it_is_looked(tmp_path: Path) -> None:
 
         console.newest = look  # type: ignore[method-assign]
         await asyncio.wait_for(LineShell(console).wait_for_prompt(None), 30)
-        assert looks == 2
+        assert looks >= 2
+
+
+@pytest.mark.parametrize("line", ["step $ ", "loading 50 "])
+async def test_a_program_that_ends_while_it_is_looked(line: str, tmp_path: Path) -> None:
+    """Its last words come with the prompt behind them, and nothing more is ever said."""
+    async with house(tmp_path) as consoles:
+        ends = "head -c1 >/dev/null; echo; stty echo icanon; exec sh -i"
+        script = f"stty -echo -icanon; printf '{line}'; {ends}"
+        console = await consoles.create(shell_command=["sh", "-c", script], env={"PS1": "$ "})
+        await until(lambda: line.encode() in console.newest(4096))
+        await asyncio.wait_for(LineShell(console).wait_for_prompt(None), 30)
+
+
+async def test_a_program_that_answers_every_key(tmp_path: Path) -> None:
+    """It is busy, and not typed into for ever."""
+    async with house(tmp_path) as consoles:
+        answers = "while head -c1 >/dev/null; do printf '\\n$ '; done"
+        script = f"stty -echo -icanon; printf '$ '; {answers}"
+        console = await consoles.create(shell_command=["sh", "-c", script])
+        await until(lambda: b"$ " in console.newest(4096))
+        waiting = asyncio.ensure_future(LineShell(console).wait_for_prompt(None))
+        while console.typed < LOOKS * 2:
+            await asyncio.sleep(0.02)
+        await asyncio.sleep(1)
+        assert console.typed == LOOKS * 2
+        assert not waiting.done()
+        waiting.cancel()
