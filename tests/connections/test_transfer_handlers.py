@@ -22,7 +22,7 @@ def jp_server_config(tmp_path: Path) -> dict[str, Any]:
     return {
         "ServerApp": {"jpserver_extensions": {"jupyter_bridge": True}},
         "BridgeApp": {
-            "transfer_roots": [str(tmp_path / "more")],
+            "transfer_roots": ["~nobody_of_this_name/more", str(tmp_path / "more")],
             "connections_dir": str(tmp_path / "connections"),
         },
     }

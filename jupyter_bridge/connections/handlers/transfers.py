@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Awaitable, Sequence
 from contextlib import aclosing
 from pathlib import Path
@@ -278,7 +279,7 @@ async def _all_events(transfers: Transfers) -> AsyncIterator[Event]:
 def _within(roots: Sequence[str], path: str) -> Path:
     target = (Path(roots[0]) / path).resolve()
     for root in roots:
-        top = Path(root).expanduser().resolve()
+        top = Path(os.path.expanduser(root)).resolve()
         if target == top or top in target.parents:
             return target
     raise Denied(
