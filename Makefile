@@ -1,5 +1,5 @@
 # make run    JupyterLab with the bridge, on a free loopback port, and lines to paste (RUN="options")
-# make test   everything needed, then the whole suite (WORKERS=2: two files at a time)
+# make test   everything needed, then the whole suite (WORKERS=0: one file at a time)
 # make soak   the long ones: the same properties with 50 times the examples, a day's worth of use
 # make check  format, lint, types, layers; the panel's, and its tests that need no page
 # make audit  known holes in what is installed with it, asked of the registries
@@ -15,8 +15,8 @@ PANEL := jupyter_bridge/labextension/static/style.js
 run: .venv/run
 	@$(BIN)/python -m jupyter_bridge.cli.demo $(RUN)
 
-# WORKERS=2 runs two files at a time, each whole, as its servers are: faster, and less quiet.
-WORKERS ?= 0
+# Two files at a time, each whole, as its servers are. WORKERS=0 is quieter, and takes half as long again.
+WORKERS ?= 2
 test: .venv/test
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 
