@@ -15,10 +15,14 @@ from typing import Any
 
 import pytest
 
-from jupyter_bridge.relay.states import SILENCE
+from jupyter_bridge.relay.states import SILENCE, TELL_HZ
 
 from ..conftest import Server
 from .driving import PATIENCE, Bridge, Message, eventually, is_status, is_type, tells, told
+
+# What follows an event sooner is told later, and not at all where it is over by then; seconds. A
+# quick kernel restarts within it.
+PACE = 2 / TELL_HZ
 
 
 async def start(bridge: Bridge, name: str = "python3") -> str:
@@ -159,11 +163,13 @@ async def test_clients_and_restarts_are_told(bridge: Bridge) -> None:
             await tells(heard, kernel_id=kernel_id, state="clients")
             assert (await show(bridge, kernel_id))["relay"]["clients"] == 1
         await tells(heard, kernel_id=kernel_id, state="clients")
+        await asyncio.sleep(PACE)
         restarting = asyncio.ensure_future(bridge.post(f"/restart/{kernel_id}", {}))
         await tells(heard, kernel_id=kernel_id, state="restarting")
         assert (await restarting).status == 200
         await tells(heard, kernel_id=kernel_id, state="idle")
         answer = await bridge.execute(kernel_id, "import os; print(os.getpid())")
+        await asyncio.sleep(PACE)
         os.kill(int(answer["outputs"][0]["text"]), signal.SIGKILL)
         await tells(heard, kernel_id=kernel_id, state="restarting")
         await tells(heard, kernel_id=kernel_id, state="idle")

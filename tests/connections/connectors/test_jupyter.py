@@ -420,7 +420,7 @@ def test_a_kernel_there_is_spawned_and_relayed(
         line.send("shell", ask("print('out', 6 * 7)"))
         reply = await heard.when(lambda m: m[1] == "execute_reply")
         assert (reply[0], reply[2]["status"]) == ("shell", "ok")
-        assert heard.text == "out 42\n"
+        await heard.when(lambda m: heard.text == "out 42\n")  # by another channel: maybe later
         # Buffers pass as they are.
         line.send(
             "shell",
