@@ -139,8 +139,11 @@ class LineShell:
         if in_line_mode and not edits:
             last = _last_line(await asyncio.to_thread(self._console.newest, LOOK_BYTES))
         found = edits or not in_line_mode or bool(_PROMPT.search(last))
-        # Whatever was typed just before shows only now.
-        disturbed = b"\n" in seen or _last(_EDITOR, seen) == b"l"
+        # Whatever was typed just before shows only now. A line editor says when it leaves and when
+        # it is back; its other newlines are of a line that is longer than the screen is wide.
+        disturbed = bool(
+            _EDITOR.search(seen) if edits else b"\n" in seen and _last_line(seen).strip()
+        )
         self._prompt = self._now() if found and not disturbed else None
         return None if disturbed else found
 

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
+from jupyter_bridge.consoles.console import Console
 from jupyter_bridge.consoles.lineshell import LOOKS, LineShell
 from jupyter_bridge.problems import Busy
 
 from .conftest import house, until
-from .running import needs
+from .running import SHELLS, needs
 
 COLUMNS = 80
 EDITOR = b"\x1b[?2004h"
@@ -100,19 +103,23 @@ async def test_a_real_shell_is_found_at_its_prompt(
         await asyncio.wait_for(waiting, 30)
 
 
-@pytest.mark.parametrize("name", ["bash", "zsh", "fish", "dash"])
-async def test_a_line_that_somebody_has_typed(
-    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@contextlib.asynccontextmanager
+async def prompting(shell: str, prompt: str, home: Path) -> AsyncIterator[Console]:
+    """A shell with this prompt, whatever the machine's own files would make of it."""
+    prompts = f"function fish_prompt; printf '{prompt}'; end"
+    alone = {"bash": ["--norc"], "zsh": ["-f"], "fish": ["-C", prompts]}
+    async with house(home) as consoles:
+        yield await consoles.create(
+            shell_command=[needs(shell), *alone.get(shell, []), "-i"],
+            env={"TERM": "xterm", "PS1": prompt, "HOME": str(home)},
+            cols=COLUMNS,
+        )
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+async def test_a_line_that_somebody_has_typed(shell: str, tmp_path: Path) -> None:
     """The prompt is found behind it, also where a key more begins the screen's next line."""
-    monkeypatch.setenv("HOME", str(tmp_path))
-    (tmp_path / ".zshrc").write_text("")
-    fish = tmp_path / ".config/fish/config.fish"
-    fish.parent.mkdir(parents=True)
-    fish.write_text("function fish_prompt; printf '$ '; end")
-    async with house(tmp_path) as consoles:
-        env = {"TERM": "xterm", "PS1": "$ "}
-        console = await consoles.create(shell_command=[needs(name), "-i"], env=env, cols=COLUMNS)
+    async with prompting(shell, "$ ", tmp_path) as console:
         line = LineShell(console)
         await line.wait_for_prompt(30)
         for typed in range(COLUMNS - 5, COLUMNS + 2):
@@ -120,6 +127,14 @@ async def test_a_line_that_somebody_has_typed(
             await console.write(b"y" * typed)
             await console.wait(end)
             await asyncio.wait_for(line.wait_for_prompt(None), 30)
+
+
+@pytest.mark.parametrize("length", range(COLUMNS - 3, COLUMNS + 2))
+@pytest.mark.parametrize("shell", SHELLS)
+async def test_a_prompt_that_fills_the_line(shell: str, length: int, tmp_path: Path) -> None:
+    """It is found, though every key begins the screen's next line."""
+    async with prompting(shell, "x" * (length - 2) + "$ ", tmp_path) as console:
+        await asyncio.wait_for(LineShell(console).wait_for_prompt(None), 30)
 
 
 async def test_a_prompt_that_comes_while_it_is_looked(tmp_path: Path) -> None:
