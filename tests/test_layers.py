@@ -27,6 +27,7 @@ STAIRS = {
     "observe": 2,
     "repeats": 2,
     "paced": 2,
+    "tasks": 2,
     "outgoing": 2,
     "problems": 1,
     # The package itself: its version, and hooks that import inside functions.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextvars
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -20,8 +19,9 @@ from jupyter_bridge.consoles.sources.remote import RemoteSource
 from jupyter_bridge.consoles.spawn import Wish, spawn
 from jupyter_bridge.consoles.terminals import attach
 from jupyter_bridge.paced import Paced
-from jupyter_bridge.problems import NotFound, Problem, Timeout, Unsupported
+from jupyter_bridge.problems import NotFound, Problem, Timeout, Unavailable, Unsupported
 from jupyter_bridge.seams import Exit, Source
+from jupyter_bridge.tasks import Beside, Openings
 
 Provider = Callable[[str], Awaitable[Source]]
 
@@ -70,8 +70,8 @@ class Consoles:
         self._allow_hidden = allow_hidden
         self._ended_hook = on_ended
         self._linger = linger
-        self._opening: dict[str, asyncio.Task[Console]] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._openings: Openings[Console] = Openings()
+        self._beside = Beside()
         self._timers: dict[Console, asyncio.TimerHandle] = {}
         # Whose line was closed here, while the thing itself goes on.
         self._left: WeakSet[Console] = WeakSet()
@@ -151,14 +151,8 @@ class Consoles:
         console = self._shelf.find(name)
         if ":" not in name or (console is not None and console.state == "live"):
             return self.get(name)
-        opening = self._opening.get(name)
-        if opening is None:
-            # In no request's context: the console outlives the one that opens it.
-            opening = contextvars.Context().run(asyncio.ensure_future, self._open(name))
-            self._opening[name] = opening
-            opening.add_done_callback(lambda done: self._opening.pop(name, None))
         try:
-            return await asyncio.shield(opening)
+            return await self._openings.join(name, lambda: self._open(name))
         except Problem as problem:
             gone = isinstance(problem, NotFound)
             if console is not None and (gone or (self._is_remote(name) and not to_write)):
@@ -226,9 +220,7 @@ class Consoles:
         """Keep what a terminal says from now on; a name that was used before begins anew."""
         self._shelf.make_room(name)
         console = self._shelf.start(name, source)
-        task = asyncio.ensure_future(console.open())
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._beside.start(console.open())
 
     def _on_ended(self, console: Console) -> None:
         is_over = console not in self._left
@@ -263,9 +255,7 @@ class Consoles:
         console.on_end(Exit())
 
     def _close_source(self, source: Source) -> None:
-        task = asyncio.ensure_future(source.close())
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._beside.start(source.close())
 
     # Terminals
 
@@ -317,10 +307,10 @@ class Consoles:
         """Close every source and write every journal; the terminals themselves are the host's."""
         for timer in self._timers.values():
             timer.cancel()
-        for task in [*self._opening.values(), *self._tasks]:
-            task.cancel()
         self._ended_hook = lambda console: None
         self._quiet = True  # nobody is told any more
+        await self._openings.stop(Unavailable("The server is stopping."))
+        await self._beside.stop()
         self._news.close()
         for console in self._shelf:
             if console.source is not None and console.state == "live":

@@ -19,6 +19,7 @@ from jupyter_bridge.consoles.sources.remote import RemoteSource
 from jupyter_bridge.consoles.spawn import Wish
 from jupyter_bridge.problems import Busy, Gone, NotFound, Problem
 from jupyter_bridge.repeats import Repeats
+from jupyter_bridge.tasks import Beside
 
 # All output that is kept, together; that of the oldest finished runs goes first. Bytes.
 TOTAL_BYTES = 1 << 30
@@ -49,7 +50,7 @@ class Runs:
         self._repeats: Repeats[Run] = Repeats()
         self._names: dict[str, tuple[str, str]] = {}
         self._timers: dict[str, asyncio.TimerHandle] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._beside = Beside()
 
     def get(self, run_id: str) -> Run:
         """The run of this id; Gone when it has expired."""
@@ -151,9 +152,7 @@ class Runs:
             except Problem:
                 pass  # it ended by itself
 
-        task = asyncio.ensure_future(end())
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._beside.start(end())
 
     def _expire(self, run_id: str) -> None:
         run = self._runs[run_id]
@@ -178,8 +177,7 @@ class Runs:
             await run.close()
         for timer in self._timers.values():
             timer.cancel()
-        while self._tasks:
-            await asyncio.wait(set(self._tasks))
+        await self._beside.settle()
         self._runs.clear()
         self._scripts.close()
 

@@ -31,6 +31,7 @@ from traitlets.config import Config
 from jupyter_bridge.consoles.lanes import InputLanes, Lane
 from jupyter_bridge.consoles.sources.terminal import TerminalSource, exit_of
 from jupyter_bridge.seams import Exit
+from jupyter_bridge.tasks import Beside
 
 Record = Callable[[str, TerminalSource], None]
 
@@ -54,7 +55,7 @@ class RecordedTerminals(TerminalManager):
         kwargs.setdefault("blocking_io_executor", self.bridge_lanes)
         super().__init__(**kwargs)
         self._sources: dict[Any, TerminalSource] = {}
-        self._reaping: set[asyncio.Task[None]] = set()
+        self._reaping = Beside()
 
     def new_terminal(self, **kwargs: Any) -> Any:
         """As the host's; `bridge_spawned` is a terminal that was spawned off the loop already."""
@@ -95,9 +96,7 @@ class RecordedTerminals(TerminalManager):
                 _tell(terminal, text)
         if ended:
             IOLoop.current().remove_handler(fd)
-            task = asyncio.ensure_future(self._reap(terminal))
-            self._reaping.add(task)
-            task.add_done_callback(self._reaping.discard)
+            self._reaping.start(self._reap(terminal))
 
     async def _reap(self, terminal: Any) -> None:
         process = terminal.ptyproc

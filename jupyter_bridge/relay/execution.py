@@ -22,6 +22,7 @@ from jupyter_bridge.relay.channels import SHELL, STDIN
 from jupyter_bridge.relay.models import ErrorModel, ExecuteBody, ExecutionModel, InputModel
 from jupyter_bridge.relay.relay import Relay
 from jupyter_bridge.relay.steps import Steps
+from jupyter_bridge.tasks import Beside
 from jupyter_bridge.wire import kernel
 from jupyter_bridge.wire.outputs import MESSAGES, Outputs
 from jupyter_bridge.wire.times import now, to_iso
@@ -89,7 +90,7 @@ class Execution:
         self._asked: tuple[InputModel, bytes] | None = None
         self._inputs = deque(body.inputs)
         self._timers: dict[str, asyncio.TimerHandle] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._beside = Beside()
         self._steps = Steps()
 
     # -- asking --------------------------------------------------------------------------------
@@ -141,7 +142,7 @@ class Execution:
             return
         self._interrupt_wanted = True
         if self._begun_at is not None:
-            self._spawn(self._interrupt_now(self._begun_at))
+            self._beside.start(self._interrupt_now(self._begun_at))
 
     async def _interrupt_now(self, begun_at: float) -> None:
         await asyncio.sleep(begun_at + BEGIN_GRACE - time.monotonic())
@@ -203,7 +204,7 @@ class Execution:
         if self._begun_at is None:
             self._begun_at = time.monotonic()
             if self._interrupt_wanted:
-                self._spawn(self._interrupt_now(self._begun_at))
+                self._beside.start(self._interrupt_now(self._begun_at))
 
     def on_reply(self, channel: str, header: kernel.Header, parts: list[bytes]) -> None:
         if channel == STDIN:
@@ -272,7 +273,7 @@ class Execution:
         self._relay.unwatch(self._msg_id)
         for timer in self._timers.values():
             timer.cancel()
-        self._spawn(self._finish(status))
+        self._beside.start(self._finish(status))
 
     async def _finish(self, status: str) -> None:
         try:
@@ -290,21 +291,12 @@ class Execution:
         self._relay.unwatch(self._msg_id)
         for timer in self._timers.values():
             timer.cancel()
-        tasks = [task for task in self._tasks if task is not asyncio.current_task()]
-        for task in tasks:
-            task.cancel()
-        if tasks:
-            await asyncio.wait(tasks)
+        await self._beside.stop()
 
     def _set_timer(self, name: str, seconds: float, call: Callable[[], None]) -> None:
         if name in self._timers:
             self._timers[name].cancel()
         self._timers[name] = self._loop.call_later(seconds, call)
-
-    def _spawn(self, work: Any) -> None:
-        task: asyncio.Task[None] = self._loop.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
 
     # -- reading -------------------------------------------------------------------------------
 

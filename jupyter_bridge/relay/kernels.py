@@ -7,6 +7,7 @@ of JupyterLab's kernels, and the other way round.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import logging
 import os
@@ -191,7 +192,8 @@ class Kernels:
             return
         code = exit_code(manager)
         words = self._words[kernel_id].lines()[-QUOTE:] if kernel_id in self._words else []
-        await self.stop(kernel_id, now=True)
+        with contextlib.suppress(NotFound):  # somebody else has been faster
+            await self.stop(kernel_id, now=True)
         last = next((line for line in reversed(words) if line.strip()), "")
         lost = any(PORT_TAKEN in line for line in words)
         raise (PortTaken if lost else StartFailed)(

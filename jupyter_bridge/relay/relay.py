@@ -191,10 +191,7 @@ class Relay:
         if self.ended is None:
             self._tell_status("dead")
             self._fail_requests(exit_code)
-            self.end(self._gone())
-
-    def _gone(self) -> Gone:
-        return Gone(f"Kernel {self.kernel_id} is dead.", kernel_id=self.kernel_id)
+            self.end(dead(self.kernel_id))
 
     def _on_lost(self, reason: str) -> None:
         if self.ended is None:
@@ -343,7 +340,7 @@ class Relay:
                 self._begin_restart(None)
                 self._settle()
             elif state == "dead":
-                self.end(self._gone())
+                self.end(dead(self.kernel_id))
 
     def _on_reply(self, channel: str, header: kernel.Header, parts: list[bytes]) -> None:
         parent = kernel.parse_header(parts[1])
@@ -378,3 +375,8 @@ class Relay:
         for seat in list(self._seats):
             seat.on_ready()
         self.batches.clear()
+
+
+def dead(kernel_id: str) -> Gone:
+    """What whoever waits for a kernel is told when it is dead and stays so."""
+    return Gone(f"Kernel {kernel_id} is dead.", kernel_id=kernel_id)

@@ -9,17 +9,18 @@ from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 from jupyter_bridge import observe
-from jupyter_bridge.problems import Timeout
+from jupyter_bridge.problems import Timeout, Unavailable
 from jupyter_bridge.relay.actions import Actions
 from jupyter_bridge.relay.activity import Activity, can_be_told
 from jupyter_bridge.relay.kernelmodel import ExecutingModel, KernelModel, RelayModel
 from jupyter_bridge.relay.kernels import ALIVE_PERIOD, SETTLE_TIME, Kernels, PortTaken, exit_code
 from jupyter_bridge.relay.policy import Policy
-from jupyter_bridge.relay.relay import Relay
+from jupyter_bridge.relay.relay import Relay, dead
 from jupyter_bridge.relay.remotes import Home, RemoteRelays, is_remote, nowhere
 from jupyter_bridge.relay.states import States
 from jupyter_bridge.relay.upstreams import GatewayUpstream, ZmqUpstream
 from jupyter_bridge.seams import Upstream
+from jupyter_bridge.tasks import Openings
 
 # How often a kernel is started whose port somebody else has taken meanwhile.
 MAX_STARTS = 3
@@ -67,7 +68,7 @@ class Relays:
         self._actions = Actions(event_logger, self._on_action)
         self._log = log
         self._relays: dict[str, Relay] = {}
-        self._opening: dict[str, asyncio.Task[Relay]] = {}
+        self._openings: Openings[Relay] = Openings()
         self._ports: dict[str, object] = {}
         self._unwatch: dict[str, Callable[[], None]] = {}
         self._activities: dict[str, Activity] = {}
@@ -102,21 +103,12 @@ class Relays:
             return relay
         await self._close_relay(kernel_id)
         self.kernels.get(kernel_id)
-        opening = self._opening.get(kernel_id)
-        if opening is None:
-            opening = self._opening[kernel_id] = asyncio.create_task(self._open(kernel_id))
-            opening.add_done_callback(lambda done: self._opened(kernel_id, done))
-        return await asyncio.shield(opening)
+        return await self._openings.join(kernel_id, lambda: self._open(kernel_id))
 
     async def _ask(self, kernel_id: str) -> None:
         # Behind a gateway the host asks the gateway, and a relay has asked already.
         if self._gateway is None and kernel_id not in self._relays:
             await self.kernels.ask(kernel_id)
-
-    def _opened(self, kernel_id: str, done: asyncio.Task[Relay]) -> None:
-        self._opening.pop(kernel_id, None)
-        if not done.cancelled():
-            done.exception()  # whoever waits gets it; if nobody does any more, that is no news
 
     async def _open(self, kernel_id: str) -> Relay:
         manager = self.kernels.manager
@@ -216,6 +208,8 @@ class Relays:
         try:
             while not opening.done():
                 await asyncio.wait({opening}, timeout=ALIVE_PERIOD)
+                if kernel_id not in self.kernels:  # somebody has shut it down
+                    raise dead(kernel_id)
                 await self.kernels.fail_if_dead(kernel_id, kernelspec)
             opening.result()
         except Timeout:
@@ -284,10 +278,7 @@ class Relays:
 
     async def _drop(self, kernel_id: str) -> None:
         """The kernel is gone: end its relay and let go of everything kept for it."""
-        opening = self._opening.pop(kernel_id, None)
-        if opening is not None:
-            opening.cancel()
-            await asyncio.wait({opening})
+        await self._openings.stop(dead(kernel_id), lambda name: name == kernel_id)
         relay = self._relays.get(kernel_id)
         if relay is not None:
             relay.on_dead()
@@ -346,9 +337,7 @@ class Relays:
             await asyncio.wait({self._watching})
             self._watching = None
             self._actions.stop()
-        for opening in list(self._opening.values()):
-            opening.cancel()
-            await asyncio.wait({opening})
+        await self._openings.stop(Unavailable("The server is stopping."))
         for kernel_id, relay in list(self._relays.items()):
             self._release(kernel_id)
             await relay.close()

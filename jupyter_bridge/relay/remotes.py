@@ -6,7 +6,6 @@ may be sent, and whether errors are shown, holds for every kernel that is reache
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import uuid
 from collections.abc import Awaitable, Callable, Iterator, Sequence
@@ -18,6 +17,7 @@ from jupyter_bridge.relay.kernels import SETTLE_TIME
 from jupyter_bridge.relay.policy import Policy
 from jupyter_bridge.relay.relay import Relay
 from jupyter_bridge.seams import Upstream
+from jupyter_bridge.tasks import Beside, Openings
 
 OnMessages = Callable[[str, list[list[bytes]]], None]
 OnLost = Callable[[str], None]
@@ -96,8 +96,8 @@ class RemoteRelays:
         self._deadline = deadline
         self._log = log
         self._relays: dict[str, Relay] = {}
-        self._opening: dict[str, asyncio.Task[Relay]] = {}
-        self._leaving: set[asyncio.Task[None]] = set()
+        self._openings: Openings[Relay] = Openings()
+        self._leaving = Beside()
 
     def __iter__(self) -> Iterator[Relay]:
         return iter(self._relays.values())
@@ -111,16 +111,7 @@ class RemoteRelays:
             await relay.ready()
             return relay
         await self._close_relay(name)
-        opening = self._opening.get(name)
-        if opening is None:
-            opening = self._opening[name] = asyncio.create_task(self._open(name))
-            opening.add_done_callback(lambda done: self._opened(name, done))
-        return await asyncio.shield(opening)
-
-    def _opened(self, name: str, done: asyncio.Task[Relay]) -> None:
-        self._opening.pop(name, None)
-        if not done.cancelled():
-            done.exception()  # whoever waits gets it; if nobody does any more, that is no news
+        return await self._openings.join(name, lambda: self._open(name))
 
     async def _open(self, name: str) -> Relay:
         home, kernel_id = await self._find(name)
@@ -228,27 +219,22 @@ class RemoteRelays:
 
     def leave(self, connection: str) -> None:
         """A connection was left: its lines end, the kernels go on."""
-        for name, opening in list(self._opening.items()):
-            if name.startswith(f"{connection}:"):
-                opening.cancel()
-        for name, relay in list(self._relays.items()):
-            if name.startswith(f"{connection}:"):
-                relay.end(Unavailable(f"The connection {connection} was left."))
-                task = asyncio.ensure_future(self._close_relay(name))
-                self._leaving.add(task)
-                task.add_done_callback(self._leaving.discard)
+
+        def is_its(name: str) -> bool:
+            return name.startswith(f"{connection}:")
+
+        left = Unavailable(f"The connection {connection} was left.")
+        self._openings.give_up(left, is_its)
+        for name in filter(is_its, list(self._relays)):
+            self._relays[name].end(left)
+            self._leaving.start(self._close_relay(name))
 
     async def close(self) -> None:
         """Close every line; the kernels themselves go on."""
-        openings = list(self._opening.values())
-        for opening in openings:
-            opening.cancel()
-        if openings:
-            await asyncio.wait(openings)
+        await self._openings.stop(Unavailable("The server is stopping."))
         for name in list(self._relays):
             await self._close_relay(name)
-        if self._leaving:
-            await asyncio.wait(set(self._leaving))
+        await self._leaving.settle()
 
 
 async def nowhere(connection: str) -> Home:

@@ -29,6 +29,7 @@ from jupyter_bridge.relay import engine
 from jupyter_bridge.relay.channels import IOPUB, SEATS, Channels
 from jupyter_bridge.relay.handlers.resources import resources_of
 from jupyter_bridge.relay.relays import Relays
+from jupyter_bridge.tasks import Beside
 from jupyter_bridge.web import is_allowed, user_of_token
 from jupyter_bridge.wire import event, kernel
 
@@ -59,7 +60,7 @@ class SocketIO:
     def __init__(self, relays: Relays, *, max_frame: int) -> None:
         self._relays = relays
         self._connections: dict[str, _Connection] = {}
-        self._tasks: set[asyncio.Task[Any]] = set()
+        self._beside = Beside()
         self._server = socketio.AsyncServer(
             async_mode="tornado",
             namespaces="*",
@@ -187,10 +188,7 @@ class SocketIO:
 
     def _background(self, work: Any, *arguments: Any, **options: Any) -> asyncio.Task[Any]:
         """The engine's way to start a task; here they are kept, and ended with the rest."""
-        task: asyncio.Task[Any] = asyncio.ensure_future(work(*arguments, **options))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        return task
+        return self._beside.start(work(*arguments, **options))
 
     async def _on_engine_disconnect(self, eio_sid: str, reason: str) -> None:
         socket = self._server.eio.sockets.get(eio_sid)
@@ -314,11 +312,7 @@ class SocketIO:
         for eio_sid in list(self._connections):
             await self._hang_up(eio_sid)
         await self._server.shutdown()
-        tasks = set(self._tasks)
-        for task in tasks:
-            task.cancel()
-        if tasks:
-            await asyncio.wait(tasks)
+        await self._beside.stop()
 
 
 def upgrades(request: HTTPServerRequest) -> bool:

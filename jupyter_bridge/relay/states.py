@@ -21,6 +21,7 @@ from jupyter_bridge.paced import Paced
 from jupyter_bridge.problems import NotFound
 from jupyter_bridge.relay.actions import Actions
 from jupyter_bridge.relay.kernels import Kernels
+from jupyter_bridge.tasks import Beside
 from jupyter_bridge.wire.times import now
 
 # At most so many events a second and kernel: as often as a person sees a list change.
@@ -74,7 +75,7 @@ class States:
         self._log = log
         self._watched: dict[str, _Watched] = {}
         self._looking: asyncio.Task[None] | None = None
-        self._asking: set[asyncio.Future[None]] = set()
+        self._asking = Beside()
 
     def start(self) -> None:
         """Begin to observe; on the event loop. Starting twice is fine."""
@@ -89,11 +90,7 @@ class States:
             self._actions.stop()
             looking.cancel()
             await asyncio.wait({looking})
-        asking = set(self._asking)
-        for one in asking:
-            one.cancel()
-        if asking:
-            await asyncio.wait(asking)
+        await self._asking.stop()
         for kernel_id in list(self._watched):
             self._leave(kernel_id)
         self._paced.close()
@@ -134,17 +131,14 @@ class States:
                 self._on_state(kernel_id, _state_of(watched.manager))
             elif watched.silent is not None and _clock() - watched.silent > SILENCE:
                 watched.silent = None
-                self._begin_to_ask(kernel_id)
+                self._asking.start(self._ask_quietly(kernel_id))
 
-    def _begin_to_ask(self, kernel_id: str) -> None:
-        if self._ask is not None:
-            asking = asyncio.ensure_future(self._ask(kernel_id))
-            self._asking.add(asking)
-            asking.add_done_callback(self._asked)
-
-    def _asked(self, done: asyncio.Future[None]) -> None:
-        self._asking.discard(done)
-        if not done.cancelled() and (error := done.exception()) is not None:
+    async def _ask_quietly(self, kernel_id: str) -> None:
+        if self._ask is None:
+            return
+        try:
+            await self._ask(kernel_id)
+        except Exception as error:  # a site's own manager; it is asked once
             self._log.debug("A kernel that says nothing could not be asked: %s", error)
 
     def _observe(self, kernel_id: str) -> None:

@@ -42,7 +42,7 @@ launch_new_instance()
 def broken(bridge_server: Server) -> Iterator[Path]:
     """Kernelspecs that do not start: `crash` ends at once, `missing` has no executable.
 
-    `unlucky` does not as often as the file beside it has characters.
+    `mute` never says a word; `unlucky` fails as often as the file beside it has characters.
     """
     kernels = bridge_server.root.parent / "data" / "kernels"
     times = str(kernels / "unlucky" / "times")
@@ -50,6 +50,7 @@ def broken(bridge_server: Server) -> Iterator[Path]:
     for name, argv in (
         ("crash", [sys.executable, "-c", crash, "{connection_file}"]),
         ("missing", ["/nonexistent/kernel", "{connection_file}"]),
+        ("mute", [sys.executable, "-c", "import time; time.sleep(600)", "{connection_file}"]),
         ("unlucky", [sys.executable, "-c", UNLUCKY, times, "-f", "{connection_file}"]),
     ):
         folder = kernels / name
@@ -57,7 +58,7 @@ def broken(bridge_server: Server) -> Iterator[Path]:
         spec = {"argv": argv, "display_name": name, "language": "python"}
         (folder / "kernel.json").write_text(json.dumps(spec))
     yield kernels
-    for name in ("crash", "missing", "unlucky"):
+    for name in ("crash", "missing", "mute", "unlucky"):
         shutil.rmtree(kernels / name)
 
 
@@ -232,6 +233,21 @@ async def test_kernel_without_executable(bridge: Bridge, broken: Path) -> None:
     answer = await bridge.post("/spawn/missing", {})
     expect_problem(answer, 500, "start-failed", "/nonexistent/kernel")
     assert {m["id"] for m in (await bridge.get("/kernels")).json} == before
+
+
+async def test_shut_down_as_it_starts(bridge: Bridge, broken: Path) -> None:
+    """Whoever waits for a kernel that somebody shuts down meanwhile is told so."""
+    before = {kernel["id"] for kernel in (await bridge.get("/kernels")).json}
+    spawning = asyncio.ensure_future(bridge.post("/spawn/mute", {}))
+    while not (new := {k["id"] for k in (await bridge.get("/kernels")).json} - before):
+        await asyncio.sleep(0.05)
+    kernel = new.pop()
+    executing = asyncio.ensure_future(bridge.post(f"/execute/{kernel}", {"code": "1"}))
+    await asyncio.sleep(0.5)
+    assert not executing.done()
+    assert (await bridge.delete(f"/shutdown/{kernel}")).status == 200
+    expect_problem(await executing, 410, "gone", kernel)
+    assert (await spawning).json["error"] in ("start-failed", "gone")
 
 
 async def test_ephemeral_kernel_that_crashes(bridge: Bridge, broken: Path) -> None:

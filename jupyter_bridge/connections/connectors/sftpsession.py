@@ -25,6 +25,7 @@ from jupyter_bridge.problems import (
     Unavailable,
     Unsupported,
 )
+from jupyter_bridge.tasks import Beside
 
 # One piece of a file; asyncssh asks for its blocks all at once.
 PIECE = 1 << 20
@@ -61,7 +62,7 @@ class Session:
         self.root = root
         self.made: set[str] = set()  # folders of uploads that are there already
         self._client = client
-        self._late: set[asyncio.Task[None]] = set()  # files that are open when nobody wants them
+        self._late = Beside()  # files that are open when nobody wants them
 
     @classmethod
     async def start(cls, line: asyncssh.SSHClientConnection, path: str) -> Session:
@@ -177,9 +178,7 @@ class Session:
         try:
             return await asyncio.shield(opening)
         except asyncio.CancelledError:
-            late = asyncio.create_task(_close(opening))
-            self._late.add(late)
-            late.add_done_callback(self._late.discard)
+            self._late.start(_close(opening))
             raise
 
     async def close(self) -> None:
@@ -189,8 +188,7 @@ class Session:
             await asyncio.wait_for(self.line.wait_closed(), 2.0)
         except asyncio.TimeoutError:
             self.line.abort()
-        if self._late:
-            await asyncio.wait(self._late)
+        await self._late.settle()
 
 
 async def _close(opening: asyncio.Future[asyncssh.SFTPClientFile]) -> None:
