@@ -11,7 +11,8 @@ import contextlib
 from typing import Protocol
 
 from jupyter_bridge.consoles.console import Console
-from jupyter_bridge.consoles.lineshell import LOOK_BYTES, LineShell
+from jupyter_bridge.consoles.lineshell import LineShell
+from jupyter_bridge.consoles.prompt import LOOK_BYTES, shows_prompt
 from jupyter_bridge.consoles.sources.remote import RemoteSource
 from jupyter_bridge.problems import Problem
 
@@ -86,7 +87,7 @@ class LineStop:
 
     async def _at_prompt(self) -> bool:
         said = await asyncio.to_thread(self._console.newest, LOOK_BYTES)
-        return self._shell.shows_prompt(said, edits=False)
+        return shows_prompt(said, edits=False)
 
     async def _send(self, name: str) -> None:
         source = self._console.source

@@ -8,14 +8,8 @@ from dataclasses import replace
 
 from jupyter_bridge.consoles.console import Console
 from jupyter_bridge.consoles.followed import Followed, Hearer
-from jupyter_bridge.consoles.lineshell import (
-    DRAWN,
-    KILL_LINE,
-    LOOK_BYTES,
-    LOOKS,
-    TAKE_PATIENCE,
-    LineShell,
-)
+from jupyter_bridge.consoles.lineshell import TAKE_PATIENCE, LineShell
+from jupyter_bridge.consoles.prompt import DRAWN, KILL_LINE, LOOK_BYTES, LOOKS, shows_prompt
 from jupyter_bridge.consoles.runbody import RunBody
 from jupyter_bridge.problems import Busy, RemoteFailed
 from jupyter_bridge.seams import Exit
@@ -59,7 +53,7 @@ class TypedOnLine(Followed):
         await self._shell.hand_over(self._to_keep, self._to_run)
         assert self._wrapping is not None
         # Its prompt first: what is typed ahead would be echoed twice.
-        await self._shell.settle(1.0, DRAWN)
+        await self._shell.prompt.settle(1.0, DRAWN)
         self._breaks = self._shell.times_broken
         offset = self._console.end_offset
         follow = asyncio.ensure_future(self._follow(Scanner(self._nonce, offset), offset))
@@ -76,10 +70,10 @@ class TypedOnLine(Followed):
                 task.cancel()
             await asyncio.wait({follow, look})
         if self._ready and not self._nobody_follows:
-            await self._shell.settle(1.0, DRAWN)
+            await self._shell.prompt.settle(1.0, DRAWN)
             # What somebody typed meanwhile the shell takes at its prompt, and is busy with it.
             if self._typed == self._console.typed:
-                self._shell.at_prompt_now()
+                self._shell.prompt.is_drawn()
 
     async def _type(self, data: bytes) -> None:
         self._typed = self._console.typed + 1
@@ -200,11 +194,11 @@ class TypedOnLine(Followed):
         else:
             self._looks = 1
         said = await asyncio.to_thread(self._console.newest, min(end - start, LOOK_BYTES))
-        if not self._shell.shows_prompt(said, edits=not lost):
+        if not shows_prompt(said, edits=not lost):
             self._looked_at, self._looks = end, LOOKS
             return False
         cut, self._cut = self._cut, end if self._cut is None else self._cut
-        found = bool(await self._shell.at_prompt())
+        found = bool(await self._shell.prompt.is_there())
         self._looked_at = self._console.end_offset
         if not found:
             self._cut = cut

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from jupyter_bridge.consoles.console import Console
-from jupyter_bridge.consoles.lineshell import LOOKS, LineShell
+from jupyter_bridge.consoles.prompt import LOOKS, Prompt, shows_prompt
 from jupyter_bridge.problems import Busy
 
 from .conftest import house, until
@@ -46,31 +46,18 @@ OTHERS = [
 ]
 
 
-@pytest.fixture
-def shell(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, jp_asyncio_loop: asyncio.AbstractEventLoop
-) -> LineShell:
-    """One that knows nothing yet, and whose console is not asked."""
-
-    async def make() -> LineShell:
-        async with house(tmp_path, keep=False) as consoles:
-            return LineShell(await consoles.create())
-
-    return jp_asyncio_loop.run_until_complete(make())
-
-
 @pytest.mark.parametrize("said", PROMPTS)
-def test_prompts(shell: LineShell, said: bytes) -> None:
+def test_prompts(said: bytes) -> None:
     """What ends as shells' prompts do is one, after whatever was said before."""
-    assert shell.shows_prompt(said, edits=False)
-    assert shell.shows_prompt(b"a\r\n" + EDITOR + said, edits=True)
-    assert not shell.shows_prompt(EDITOR + b"x\x1b[?2004l\r" + said, edits=True)
+    assert shows_prompt(said, edits=False)
+    assert shows_prompt(b"a\r\n" + EDITOR + said, edits=True)
+    assert not shows_prompt(EDITOR + b"x\x1b[?2004l\r" + said, edits=True)
 
 
 @pytest.mark.parametrize("said", OTHERS)
-def test_no_prompts(shell: LineShell, said: bytes) -> None:
+def test_no_prompts(said: bytes) -> None:
     """Interpreters, questions, full screens and running commands show none."""
-    assert not shell.shows_prompt(said, edits=False)
+    assert not shows_prompt(said, edits=False)
 
 
 @pytest.mark.parametrize("name", ["bash", "zsh", "fish", "dash"])
@@ -83,20 +70,20 @@ async def test_a_real_shell_is_found_at_its_prompt(
     async with house(tmp_path) as consoles:
         env = {"TERM": "xterm", "PS1": "$ "}
         console = await consoles.create(shell_command=[needs(name), "-i"], env=env)
-        line = LineShell(console)
-        await line.wait_for_prompt(30)
+        prompt = Prompt(console)
+        await prompt.wait(30)
         end = console.end_offset
-        await line.wait_for_prompt(30)
+        await prompt.wait(30)
         assert console.end_offset == end, "nothing is typed where nothing was said since"
         await console.write(b"echo up; sleep 600\r")
         await until(lambda: b"up\r\n" in console.newest(4096))
         with pytest.raises(Busy):
-            await line.wait_for_prompt(0.5)
+            await prompt.wait(0.5)
         end = console.end_offset
         with pytest.raises(Busy):
-            await line.wait_for_prompt(0.5)
+            await prompt.wait(0.5)
         assert console.end_offset == end, "nothing is typed into a program"
-        waiting = asyncio.ensure_future(line.wait_for_prompt(None))
+        waiting = asyncio.ensure_future(prompt.wait(None))
         await asyncio.sleep(0.3)
         assert not waiting.done()
         await console.write(b"\x03")
@@ -120,13 +107,13 @@ async def prompting(shell: str, prompt: str, home: Path) -> AsyncIterator[Consol
 async def test_a_line_that_somebody_has_typed(shell: str, tmp_path: Path) -> None:
     """The prompt is found behind it, also where a key more begins the screen's next line."""
     async with prompting(shell, "$ ", tmp_path) as console:
-        line = LineShell(console)
-        await line.wait_for_prompt(30)
+        prompt = Prompt(console)
+        await prompt.wait(30)
         for typed in range(COLUMNS - 5, COLUMNS + 2):
             end = console.end_offset
             await console.write(b"y" * typed)
             await console.wait(end)
-            await asyncio.wait_for(line.wait_for_prompt(None), 30)
+            await asyncio.wait_for(prompt.wait(None), 30)
 
 
 @pytest.mark.parametrize("length", range(COLUMNS - 3, COLUMNS + 2))
@@ -134,7 +121,7 @@ async def test_a_line_that_somebody_has_typed(shell: str, tmp_path: Path) -> Non
 async def test_a_prompt_that_fills_the_line(shell: str, length: int, tmp_path: Path) -> None:
     """It is found, though every key begins the screen's next line."""
     async with prompting(shell, "x" * (length - 2) + "$ ", tmp_path) as console:
-        await asyncio.wait_for(LineShell(console).wait_for_prompt(None), 30)
+        await asyncio.wait_for(Prompt(console).wait(None), 30)
 
 
 async def test_a_prompt_that_comes_while_it_is_looked(tmp_path: Path) -> None:
@@ -156,7 +143,7 @@ async def test_a_prompt_that_comes_while_it_is_looked(tmp_path: Path) -> None:
             return said
 
         console.newest = look  # type: ignore[method-assign]
-        await asyncio.wait_for(LineShell(console).wait_for_prompt(None), 30)
+        await asyncio.wait_for(Prompt(console).wait(None), 30)
         assert looks >= 2
 
 
@@ -168,7 +155,7 @@ async def test_a_program_that_ends_while_it_is_looked(line: str, tmp_path: Path)
         script = f"stty -echo -icanon; printf '{line}'; {ends}"
         console = await consoles.create(shell_command=["sh", "-c", script], env={"PS1": "$ "})
         await until(lambda: line.encode() in console.newest(4096))
-        await asyncio.wait_for(LineShell(console).wait_for_prompt(None), 30)
+        await asyncio.wait_for(Prompt(console).wait(None), 30)
 
 
 async def test_a_program_that_answers_every_key(tmp_path: Path) -> None:
@@ -178,7 +165,7 @@ async def test_a_program_that_answers_every_key(tmp_path: Path) -> None:
         script = f"stty -echo -icanon; printf '$ '; {answers}"
         console = await consoles.create(shell_command=["sh", "-c", script])
         await until(lambda: b"$ " in console.newest(4096))
-        waiting = asyncio.ensure_future(LineShell(console).wait_for_prompt(None))
+        waiting = asyncio.ensure_future(Prompt(console).wait(None))
         while console.typed < LOOKS * 2:
             await asyncio.sleep(0.02)
         await asyncio.sleep(1)
