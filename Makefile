@@ -17,15 +17,16 @@ run: .venv/run
 
 # Two files at a time, each whole, as its servers are. WORKERS=0 is quieter, and takes half as long again.
 WORKERS ?= 2
+PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 test: .venv/test
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
+	$(PYTEST)
 
 # Where a property holds for whatever comes, more examples are the longer test.
 SOAK ?= 50
 soak: .venv/test
 	$(BIN)/python -m pip install --quiet --editable '.[soak]'
-	$(BIN)/python -m pytest -m soak --timeout=3600
-	SOAK=$(SOAK) $(BIN)/python -m pytest --timeout=3600 tests/wire tests/consoles/test_journal.py \
+	$(PYTEST) -m soak --timeout=3600
+	SOAK=$(SOAK) $(PYTEST) --timeout=3600 tests/wire tests/consoles/test_journal.py \
 		tests/relay/test_relay.py tests/relay/test_ring.py
 
 check: .venv/test
