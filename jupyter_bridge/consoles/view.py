@@ -126,12 +126,10 @@ class View:
                 return
             if not self._follow or self.offset == self._to:
                 return
-            if deadline is None:
-                await self.console.change()
-                continue
             try:
-                left = max(0.0, deadline - loop.time())
-                await asyncio.wait_for(self.console.change(), left)
+                # Not for a change: one may come before the wait itself has begun.
+                left = None if deadline is None else max(0.0, deadline - loop.time())
+                await asyncio.wait_for(self.console.wait(self.offset), left)
             except asyncio.TimeoutError:
                 if self._until is None:
                     return

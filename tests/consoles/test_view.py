@@ -11,6 +11,7 @@ import pytest
 from jupyter_bridge.consoles.console import Console
 from jupyter_bridge.consoles.journal import Journal
 from jupyter_bridge.consoles.view import View
+from jupyter_bridge.seams import Source
 from jupyter_bridge.wire.console import Ended, Gap, Output
 
 PATIENCE = 30.0
@@ -23,6 +24,19 @@ def ended(data: bytes) -> Console:
     journal = Journal(None, "epoch")
     journal.append(data)
     return Console("x", "terminal", journal, None)
+
+
+class Silent(Source):
+    """A line that somebody else speaks for."""
+
+    async def open(self, *heard: object) -> None:
+        pass
+
+    async def write(self, data: bytes) -> None:
+        pass
+
+    async def close(self) -> None:
+        pass
 
 
 async def outputs(view: View) -> list[Output]:
@@ -75,3 +89,13 @@ async def test_retention_under_a_reader_is_a_gap(tmp_path: Path) -> None:
     assert position == len(said)
     assert 0 < lost < len(said) - 200_000
     journal.close()
+
+
+async def test_what_is_said_as_the_wait_begins() -> None:
+    """Is seen at once, also where a deadline makes the wait a task of its own."""
+    journal = Journal(None, "epoch")
+    console = Console("x", "terminal", journal, Silent(), on_output=journal.append)
+    view = View(console, 0, follow=True, timeout=PATIENCE, until=re.compile("on"))
+    coming = asyncio.ensure_future(outputs(view))
+    asyncio.get_running_loop().call_soon(console.on_output, b"on\n")
+    assert await asyncio.wait_for(coming, PATIENCE / 2) == [Output(0, b"on")]
