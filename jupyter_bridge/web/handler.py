@@ -9,12 +9,12 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from functools import wraps
 from typing import Any, NamedTuple, TypeVar
-from urllib.parse import urlsplit
 
 import msgspec
 from jupyter_server.base.handlers import APIHandler, JupyterHandler
 from tornado import web
 from tornado.escape import utf8
+from tornado.httputil import HTTPHeaders
 from tornado.iostream import StreamClosedError
 
 from jupyter_bridge.problems import BadRequest, Denied, NotFound, Problem, TooLarge
@@ -91,8 +91,8 @@ def verb(
     """Make a method the handler of its verb: `action` is what the authorizer is asked.
 
     The method gets the path's names, and `body` and `query` decoded into the given Structs. What
-    it returns is the JSON answer; None means that it has answered itself. `proof` demands of a GET
-    what Tornado demands of a POST: a token, an XSRF token, or a Referer of this server.
+    it returns is the JSON answer; None means that it has answered itself. `proof` marks a GET that
+    changes something: it needs what `check_proof` accepts.
 
     A POST with an Idempotency-Key is done once, and repeated ones get the same answer; what
     `streams` sees to that by itself, as it can be joined while it goes on.
@@ -130,6 +130,20 @@ def verb(
     return wrap
 
 
+def is_own_script(headers: HTTPHeaders) -> bool:
+    """Whether a browser says that a script of this very origin sent the request itself.
+
+    Images, frames, styles, links and prefetches have other values (Fetch Metadata, W3C). Browsers
+    send these headers over https and to localhost only, and no page can set or change them.
+    """
+    return (
+        headers.get_list("Sec-Fetch-Site") == ["same-origin"]
+        and headers.get_list("Sec-Fetch-Dest") == ["empty"]
+        and headers.get_list("Sec-Fetch-Mode") in (["cors"], ["same-origin"])
+        and not any(name in headers for name in ("Sec-Purpose", "Purpose"))
+    )
+
+
 class Answer(NamedTuple):
     """An answer that was given: status, `Location` if any, and the body."""
 
@@ -162,24 +176,33 @@ class BridgeHandler(Door, APIHandler):
         self.check_user()
 
     def check_proof(self) -> None:
-        """Pass if a GET that changes something was meant; else the host's 403.
+        """Pass if the user meant this GET, which changes something; else Denied.
 
-        The host's own check is asked first. A JupyterHub puts another one in its place, which
-        lets a GET through that a browser calls a visit to a page, and so every link on any page;
-        the proof is then asked for here. A Referer counts only from below this very server, as
-        other users' servers have the same host.
+        Proof is a token, the XSRF token, or a script's own request from this origin. A Referer
+        proves nothing: an image in a notebook that somebody else wrote sends the right one. So
+        neither the host's check is asked, which accepts a Referer for a GET, nor a JupyterHub's,
+        which accepts a link that is followed. On a hub a script of this origin may be another
+        user's: there, only the two tokens count.
         """
-        self.check_xsrf_cookie()
-        if not hasattr(self, "_xsrf_token_id"):  # what the hub puts beside its check
-            return
         if self.token_authenticated or self.settings.get("disable_check_xsrf", False):
             return
-        referer = urlsplit(self.request.headers.get("Referer", ""))
-        if self.check_referer() and referer.path.startswith(self.base_url):
+        on_hub = hasattr(self, "_xsrf_token_id")  # what the hub puts beside its own check
+        if not on_hub and is_own_script(self.request.headers):
             return
+        if not (self._shows_hub_xsrf_token() if on_hub else self._shows_xsrf_token()):
+            raise Denied("This changes something. Send the XSRF token or the server's token too.")
+
+    def _shows_xsrf_token(self) -> bool:
+        try:
+            web.RequestHandler.check_xsrf_cookie(self)
+        except web.HTTPError:
+            return False
+        return True
+
+    def _shows_hub_xsrf_token(self) -> bool:
+        # The hub signs its tokens; Tornado's masked ones are not known there.
         shown = self.get_argument("_xsrf", "") or self.request.headers.get("X-XSRFToken", "")
-        if not hmac.compare_digest(utf8(shown), utf8(self.xsrf_token)):
-            raise Denied("A cookie alone is no proof that you want this; show the XSRF token too.")
+        return hmac.compare_digest(utf8(shown), utf8(self.xsrf_token))
 
     def read_body(self, kind: type[T]) -> T:
         """The JSON body as `kind`; no body at all counts as an empty object."""

@@ -20,7 +20,7 @@ from tests.web.test_access import BODIES, NO_BODY, VERBS, Verb, named
 pytestmark = [needs_hub, pytest.mark.timeout(300)]
 
 VISIT = {"Sec-Fetch-Mode": "navigate", "Sec-Fetch-Site": "cross-site"}
-FETCH = {"Sec-Fetch-Mode": "cors", "Sec-Fetch-Site": "same-origin"}
+FETCH = {"Sec-Fetch-Mode": "cors", "Sec-Fetch-Site": "same-origin", "Sec-Fetch-Dest": "empty"}
 
 
 class Client:

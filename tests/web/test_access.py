@@ -87,15 +87,16 @@ class Client:
     """Plain HTTP to one server, with a browser's cookies or a token, as the test says."""
 
     def __init__(self, server: Server, cookies: dict[str, str]) -> None:
+        self.url = server.url
         self._at = urlsplit(server.url)
-        self._token = server.token
-        self._xsrf = cookies["_xsrf"]
+        self.token = server.token
+        self.xsrf = cookies["_xsrf"]
         self._cookie = "; ".join(f"{name}={value}" for name, value in cookies.items())
         self.root = server.root
 
     def headers(self, how: str) -> dict[str, str]:
         cookie = {"Cookie": self._cookie}
-        proven = {**cookie, "X-XSRFToken": self._xsrf}
+        proven = {**cookie, "X-XSRFToken": self.xsrf}
         return {
             "nothing": {},
             "wrong token": {"Authorization": "token wrong"},
@@ -104,7 +105,7 @@ class Client:
             "cookie, bad xsrf": {**cookie, "X-XSRFToken": "2|aaaa|bbbb|0"},
             "cookie, xsrf": proven,
             "cookie, xsrf, foreign Origin": {**proven, "Origin": FOREIGN},
-            "token": {"Authorization": f"token {self._token}"},
+            "token": {"Authorization": f"token {self.token}"},
         }[how]
 
     def call(self, method: str, path: str, how: str, body: Any = None) -> tuple[int, Any]:
