@@ -22,7 +22,7 @@ STAIRS = {
     "consoles": 4,
     "relay": 3,
     "connections": 3,
-    "wire": 2,
+    "wire": 1,
     "seams": 2,
     "observe": 2,
     "repeats": 2,
