@@ -2,15 +2,29 @@
 
 The metrics stand on the host's `/metrics`; the events go to the host's event logger. Neither ever
 carries a secret, a command's text or a message's content.
+
+In the log one record is one line at the margin, whoever wrote it, and no control character of a
+stranger reaches the terminal that shows it:
+
+- a record's arguments are where strangers' text stands (`log.info("%s: %s", name, error)`): in them
+  newlines and all other unseen characters become visible, and each is cut at 2,000 characters;
+- the text around them may have several lines, as the host's start-up text has; a traceback, too.
+  Every other unseen character becomes visible, and each further line is indented, so that none can
+  be taken for a record of its own.
 """
 
 from __future__ import annotations
 
 import logging
 import re
+from collections.abc import Mapping
+from numbers import Number
 from typing import Any
 
 from prometheus_client import Counter, Gauge, Histogram
+
+from jupyter_bridge.hidden import BLANK, Hidden
+from jupyter_bridge.wire.visible import short, visible, visible_lines
 
 MESSAGES = Counter(
     "jupyter_bridge_messages",
@@ -207,42 +221,63 @@ class Events:
             self._logger.emit(schema_id=SCHEMAS[name]["$id"], data=data)
 
 
+# What is blanked wherever it stands, by the words before it: add further ones here.
 _SECRETS = re.compile(
     r"(v1\.token\.websocket\.jupyter\.org\.|[?&](?:token|sessionID)="
     r"|[Aa]uthorization['\"]?: ?['\"]?\w+ )"
     r"[^\s,&'\"]+"
 )
-# Secrets of connections, blotted out wherever they stand. Shorter ones would blot out plain words.
-_SHORTEST = 6
-_hidden: dict[str, None] = {}
-_MOST_HIDDEN = 20_000
+_hidden = Hidden()
 
 
-def hide(secret: str | None) -> None:
-    """Never let this text into a log; the oldest is given up when there are 20,000."""
-    if secret and len(secret) >= _SHORTEST:
-        _hidden.pop(secret, None)
-        _hidden[secret] = None
-        if len(_hidden) > _MOST_HIDDEN:
-            del _hidden[next(iter(_hidden))]
+def hide(secret: str | None, owner: object) -> None:
+    """Never let this text into a log until `owner` is dropped; common text is not taken."""
+    if secret:
+        _hidden.add(secret, owner)
+
+
+def drop(owner: object) -> None:
+    """Forget the secrets of an owner that is gone."""
+    _hidden.drop(owner)
+
+
+def hidden(text: str) -> str:
+    """The text with every secret that is hidden now as `[secret]`."""
+    return _hidden.blank(text)
+
+
+# Characters of one argument of a record. Our own sentences and names are shorter.
+_MOST_OF_ARGUMENT = 2000
+# A query in the line that tells of a request. The rest of that line holds no connection's secret,
+# and blanking it would let whoever chooses a password choose what is not seen of their requests.
+_QUERY = re.compile(r"\?\S*")
+_MARGIN = re.compile(r"\n(?=\S)")
 
 
 class Redact(logging.Filter):
-    """A log filter that blots out tokens and hidden secrets, wherever in a record they stand.
+    """A log filter that blanks tokens and secrets, and shows what strangers' text has unseen.
 
-    The host's own address, which it says when it starts, keeps its token: it is there to be pasted.
+    Filtering a record again changes nothing. The host's own address, which it says when it starts,
+    keeps its token, and that text its lines: it is there to be pasted.
     """
 
     def filter(self, record: logging.LogRecord) -> bool:
         text = record.getMessage()
-        starting = (record.module, record.funcName) == ("serverapp", "start_app")
-        clean = _without_hidden(text) if starting else _redacted(text)
+        if (record.module, record.funcName) == ("serverapp", "start_app"):
+            clean = _hidden.blank(text)
+        elif record.funcName == "log_request":
+            queries = _QUERY.sub(lambda found: _hidden.blank(found[0]), text)
+            clean = _indented(_SECRETS.sub(rf"\1{BLANK}", queries))
+        else:
+            clean = _indented(_redacted(_with_shown_arguments(record, text)))
         if clean != text:
             record.msg, record.args = clean, ()
         if record.exc_info and not record.exc_text:
             record.exc_text = logging.Formatter().formatException(record.exc_info)
         if record.exc_text:
-            record.exc_text = _redacted(record.exc_text)
+            record.exc_text = _indented(_redacted(record.exc_text))
+        if record.stack_info:
+            record.stack_info = _indented(_redacted(record.stack_info))
         return True
 
 
@@ -263,12 +298,40 @@ def redact(log: logging.Logger | logging.LoggerAdapter[Any]) -> None:
         logger = logger.parent if logger.propagate else None
 
 
+class _Shown:
+    """An argument of a record: blanked first, so that no cut leaves the half of a secret."""
+
+    def __init__(self, value: object) -> None:
+        self._value = value
+
+    def __str__(self) -> str:
+        return short(visible(_redacted(str(self._value))), _MOST_OF_ARGUMENT)
+
+    def __repr__(self) -> str:
+        return short(visible(_redacted(repr(self._value))), _MOST_OF_ARGUMENT)
+
+
+def _with_shown_arguments(record: logging.LogRecord, text: str) -> str:
+    """The record's text with its arguments made safe; `text` is the text without that."""
+    if not record.args:
+        # An exception that is logged as the message is a stranger's text as a whole.
+        return text if isinstance(record.msg, str) else str(_Shown(record.msg))
+    try:
+        if isinstance(record.args, Mapping):
+            return str(record.msg) % {key: _shown(arg) for key, arg in record.args.items()}
+        return str(record.msg) % tuple(map(_shown, record.args))
+    except (TypeError, ValueError):  # an argument of a kind that %d takes, or one of one's own
+        return visible(text)
+
+
+def _shown(value: object) -> object:
+    return value if isinstance(value, Number) or value is None else _Shown(value)
+
+
+def _indented(text: str) -> str:
+    """Our own lines, the first at the margin and no other; with what is unseen made visible."""
+    return _MARGIN.sub("\n    ", visible_lines(text))
+
+
 def _redacted(text: str) -> str:
-    return _SECRETS.sub(r"\1[secret]", _without_hidden(text))
-
-
-def _without_hidden(text: str) -> str:
-    for secret in _hidden:
-        if secret in text:
-            text = text.replace(secret, "[secret]")
-    return text
+    return _SECRETS.sub(rf"\1{BLANK}", _hidden.blank(text))

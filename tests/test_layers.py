@@ -29,6 +29,7 @@ STAIRS = {
     "paced": 2,
     "tasks": 2,
     "outgoing": 2,
+    "hidden": 1,
     "problems": 1,
     # The package itself: its version, and hooks that import inside functions.
     "": 0,

@@ -152,7 +152,7 @@ class Connection:
             if name not in form:
                 raise BadRequest(f"{name}: {self.kind} has no such field.", field=name)
             if name in secrets_of(type(self.fields)):
-                observe.hide(str(given[name] or ""))
+                observe.hide(str(given[name] or ""), self.connector.context)
         merged = {**msgspec.structs.asdict(self.fields), **given}
         return to_fields(type(self.connector), merged)
 
@@ -182,7 +182,10 @@ class Connection:
         except (Problem, asyncio.TimeoutError, OSError) as error:
             self.log.info("%s did not close: %s", self.name, type(error).__name__)
         finally:
-            await self.connector.context.outbound.close()
+            try:
+                await self.connector.context.outbound.close()
+            finally:
+                observe.drop(self.connector.context)
 
     # -- being used ----------------------------------------------------------------------------
 

@@ -244,8 +244,6 @@ class Connections:
                     policy = replace(policy, insecure_http_hosts=hosts)
                 policy.check_url(fields.url)
                 trust = Trust(fields.ca_file, _pin(fields.pin), entry.verify)
-            for secret in secrets_of(type(fields)):
-                observe.hide(getattr(fields, secret))
             context = Context(
                 name,
                 Outbound(policy, trust),
@@ -254,6 +252,8 @@ class Connections:
                 self._log,
                 on_progress=lambda: self.on_news(name),
             )
+            for secret in secrets_of(type(fields)):
+                observe.hide(getattr(fields, secret), context)
             connection = Connection(
                 name,
                 connector_type(fields, context),

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
+import sys
 import time
 from collections.abc import Awaitable, Callable
 from importlib.metadata import EntryPoint
@@ -21,7 +23,7 @@ from jupyter_bridge.connections.kinds import GROUP, Kinds
 from jupyter_bridge.connections.remembered import Remembered
 from jupyter_bridge.connections.sources import Sources
 from jupyter_bridge.connections.vault import Vault
-from jupyter_bridge.problems import Conflict, NotFound, Unavailable, Unsupported
+from jupyter_bridge.problems import Conflict, Denied, NotFound, Unavailable, Unsupported
 from tests.connections.double import PASSWORD, Double, Remote
 
 LOG = logging.getLogger("test")
@@ -240,6 +242,34 @@ def test_remembered_connections_come_back(tmp_path: Path, remote: Remote) -> Non
         await third.loaded()
         assert third.list() == []
         await third.close()
+
+    run(test)
+
+
+def test_a_removed_connection_leaves_no_secret(tmp_path: Path) -> None:
+    """What was given, tried and held is blanked while the connection is there, then forgotten."""
+
+    async def test() -> None:
+        remotes = make(tmp_path)
+        secrets = [f"{PASSWORD}-{i}-canary" for i in range(3)]
+        shared = f"{PASSWORD}-shared-canary"
+        before = [sys.getrefcount(secret) for secret in secrets]
+        given = {"url": "double://a", "password": shared}
+        await remotes.add("other", "double", given)
+        await remotes.add("a", "double", given)
+        for secret in secrets:
+            with pytest.raises(Denied):
+                await remotes.get("a").login({"password": secret})
+            assert observe.hidden(f"{secret} {shared}") == "[secret] [secret]"
+        await remotes.remove("a")
+        del secret  # the name of the last one
+        gc.collect()
+        assert [observe.hidden(secret) for secret in secrets] == secrets
+        assert [sys.getrefcount(secret) for secret in secrets] == before
+        assert observe.hidden(shared) == "[secret]", "another connection has it"
+        await remotes.remove("other")
+        assert observe.hidden(shared) == shared
+        await remotes.close()
 
     run(test)
 

@@ -1,0 +1,94 @@
+"""Hidden: the secrets in use, and blanking them out of text.
+
+A secret is blanked wherever it stands, so it must not be able to blank what a log is read for. One
+that is short, or made of the words of requests and log lines, is not taken: it stays out of the
+log only because nothing logs secrets in the first place. Secrets belong to an owner, and are
+dropped with it.
+"""
+
+from __future__ import annotations
+
+import re
+
+BLANK = "[secret]"
+# A shorter text stands by chance in other words.
+SHORTEST = 8
+# Fewer different characters are a pattern (a ruler, padding), and no secret.
+_FEWEST_DIFFERENT = 4
+# Every password that is tried is held; with more than this the oldest are dropped.
+_MOST = 20_000
+_WORDS = re.compile(r"[^\W\d_]+|\d+")
+# Times, addresses, sizes and ids of processes.
+_NUMBERS = re.compile(r"[\d\s.:,/+TZ-]+")
+# What requests, log lines and tracebacks are made of, as lower-case words.
+COMMON = frozenset(
+    """
+    a about access add added address after all allowed an and answer answered api app are as
+    asyncapi at authorization available be bearer before bridge bridgeapp browse by call
+    cancel cannot changed channels client closed closing code com conn connect connected
+    connecting connection connections conns console consoles content contents control critical
+    dataset datasettypes debug delete denied disconnected does done download ended ending
+    environment error event events exception execute executions expired extension failed file
+    files folder for found from get gone handler handlers has head http https hub in info
+    inputs interact internal interrupt io iopub ip is it json jupyter jupyterhub jupyterlab
+    kernel kernels kernelspec kinds lab last line lines link list loaded localhost log login
+    logout lost main message messages method metrics mode module most mount mounts name no
+    none not notebook of on open openapi openbis options or org out password patch path post
+    problem proxy put python raise read ready recent recording refused relay remote requests
+    requirements restart root run running runs sample secret send sent server serverapp
+    service session shell shut shutdown signal socket spawn start started starting state
+    static status stdin stdio stop stopped stream tail terminal terminals the time timeout to
+    token traceback transfer transfers tree true type unmount upload uri url user users vault
+    version warning was watch websocket while with write
+    """.split()  # noqa: SIM905 - a list would be one word a line
+)
+
+
+class Hidden:
+    """Secrets by owner. An owner is any object, known by its identity, until `drop(owner)`."""
+
+    def __init__(self) -> None:
+        self._owners: dict[str, set[int]] = {}
+
+    def __len__(self) -> int:
+        return len(self._owners)
+
+    def __contains__(self, secret: str) -> bool:
+        return secret in self._owners
+
+    def add(self, secret: str, owner: object) -> None:
+        """Blank this text until `owner` is dropped; common text is not taken."""
+        if is_common(secret):
+            return
+        owners = self._owners.pop(secret, set())
+        self._owners[secret] = {*owners, id(owner)}
+        if len(self._owners) > _MOST:
+            del self._owners[next(iter(self._owners))]
+
+    def drop(self, owner: object) -> None:
+        """Forget the secrets that only this owner has."""
+        gone = id(owner)
+        for secret, owners in list(self._owners.items()):
+            owners.discard(gone)
+            if not owners:
+                del self._owners[secret]
+
+    def blank(self, text: str) -> str:
+        """The text with each secret as `[secret]`."""
+        for secret in self._owners:
+            if secret in text:
+                text = text.replace(secret, BLANK)
+        return text
+
+
+def is_common(text: str) -> bool:
+    """Whether blanking this text would hide more than a secret.
+
+    It is short, or a number, a date or a pattern, or fewer than SHORTEST characters are left when
+    the common words are taken out.
+    """
+    if len(text) < SHORTEST or len(set(text)) < _FEWEST_DIFFERENT or _NUMBERS.fullmatch(text):
+        return True
+    words = _WORDS.findall(text.lower())
+    left = [word for word in words if word not in COMMON]
+    return len(left) < len(words) and len("".join(left)) < SHORTEST
