@@ -11,6 +11,13 @@ from __future__ import annotations
 
 def main() -> None:
     """The script `jupyter-bridge`."""
+    import traceback
+
+    from jupyter_bridge.cli import output
     from jupyter_bridge.cli.app import app
 
-    app(prog_name="jupyter bridge")
+    try:
+        app(prog_name="jupyter bridge")
+    except Exception:  # a fault of our own; what it quotes may be a stranger's
+        output.lines(traceback.format_exc().rstrip(), err=True)
+        raise SystemExit(1) from None

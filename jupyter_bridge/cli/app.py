@@ -2,18 +2,57 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from jupyter_bridge import __version__
-from jupyter_bridge.cli import conn, console, consoles, dataset, env, execute, kernels, shell
+from jupyter_bridge.cli import (
+    conn,
+    console,
+    consoles,
+    dataset,
+    env,
+    execute,
+    kernels,
+    output,
+    shell,
+)
 from jupyter_bridge.cli.call import CaFile, Call, Json, Token, Url, prose
+from jupyter_bridge.wire.visible import visible_lines
 
 # Each has `group`, a typer.Typer with its commands.
 GROUPS = (kernels, execute, console, shell, consoles, conn, dataset, env)
 
+
+class Group(TyperGroup):
+    """All commands. A wrong use is told with the words that were used, which may be file names."""
+
+    def make_context(self, *args: Any, **options: Any) -> Any:
+        with _shown():
+            return super().make_context(*args, **options)
+
+    def invoke(self, ctx: Any) -> Any:
+        with _shown():
+            return super().invoke(ctx)
+
+
+@contextmanager
+def _shown() -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:
+        if hasattr(error, "format_message"):  # whichever click it is that typer uses
+            said = visible_lines(error.format_message())
+            error.format_message = lambda: said
+        raise
+
+
 app = typer.Typer(
+    cls=Group,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -25,7 +64,7 @@ for module in GROUPS:
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        typer.echo(f"jupyter-bridge {__version__}")
+        output.line(f"jupyter-bridge {__version__}")
         raise typer.Exit
 
 

@@ -13,10 +13,12 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Literal
 
+from jupyter_bridge.cli import output
 from jupyter_bridge.client import Bridge
 from jupyter_bridge.client.sync_consoles import Line
 from jupyter_bridge.problems import Problem, Unavailable
 from jupyter_bridge.wire.console import Ended, Gap, Output, ServerFrame, Trouble, Viewers
+from jupyter_bridge.wire.visible import visible
 
 DETACH = b"\x1d"  # Ctrl-], as telnet has it
 # The window's size is looked at this often.
@@ -71,9 +73,10 @@ class Attachment:
             if typist is not None:
                 typist.join()  # so that it takes no key that is typed from now on
             if self._raw:
-                os.write(self._out, _RESTORE + (_LEAVE_SCREEN if self._other_screen else b""))
+                output.raw_to(self._out, _RESTORE)
+                output.raw_to(self._out, _LEAVE_SCREEN if self._other_screen else b"")
             termios.tcsetattr(self._in, termios.TCSADRAIN, kept)
-        os.write(self._out, f"\r\n{farewell}\r\n".encode())
+        self._say(farewell)
         return 0
 
     def _sit_down(self) -> None:
@@ -126,7 +129,7 @@ class Attachment:
                     told(line)
                 except Unavailable:
                     # It broke under these keys; nobody knows whether they came, so once only.
-                    _write_all(self._out, b"\a")
+                    output.raw_to(self._out, b"\a")
 
     def _show(self, frame: ServerFrame) -> None:
         if isinstance(frame, Output):
@@ -134,7 +137,7 @@ class Attachment:
             entered, left = data.rfind(b"\x1b[?1049h"), data.rfind(b"\x1b[?1049l")
             if max(entered, left) >= 0:
                 self._other_screen = entered > left
-            _write_all(self._out, data)
+            output.raw_to(self._out, data)
         elif isinstance(frame, Gap):
             self._note(f"{frame.to - frame.offset} bytes are not held any more")
         elif isinstance(frame, Trouble):
@@ -147,9 +150,8 @@ class Attachment:
             self._modes = [str(mode) for mode in mine]
 
     def _note(self, text: str) -> None:
-        _write_all(self._out, f"\r\n[{text}]\r\n".encode())
+        self._say(f"[{text}]")
 
-
-def _write_all(number: int, data: bytes) -> None:
-    while data:
-        data = data[os.write(number, data) :]
+    def _say(self, text: str) -> None:
+        """A line of our own, which the console shall not be able to write."""
+        output.raw_to(self._out, f"\r\n{visible(text)}\r\n".encode())

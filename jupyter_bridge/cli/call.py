@@ -25,9 +25,9 @@ from pathlib import Path
 from types import FrameType
 from typing import Annotated, Any
 
-import msgspec
 import typer
 
+from jupyter_bridge.cli import output
 from jupyter_bridge.client import Bridge, connect
 from jupyter_bridge.problems import Problem
 
@@ -102,26 +102,23 @@ class Call:
 
     def print_json(self, value: Any) -> None:
         """One JSON value on a line of its own."""
-        write(sys.stdout, msgspec.json.encode(value).decode() + "\n")
+        output.json_line(value)
 
     def print(self, text: str) -> None:
         """One line for a person; nothing with `--json`."""
         if not self.json:
-            write(sys.stdout, f"{text}\n")
+            output.line(text)
 
     def note(self, text: str) -> None:
         """One line beside the output."""
-        write(sys.stderr, f"{text}\n")
+        output.note(text)
 
     def complain(self, problem: Problem) -> None:
         """The Problem on stderr: its sentence, or its JSON."""
-        self.note(msgspec.json.encode(problem.to_json()).decode() if self.json else problem.message)
-
-
-def write(file: Any, text: str) -> None:
-    """Write now: whoever reads should see things as they happen."""
-    file.write(text)
-    file.flush()
+        if self.json:
+            output.json_line(problem.to_json(), err=True)
+        else:
+            self.note(problem.message)
 
 
 class Stopped(KeyboardInterrupt):

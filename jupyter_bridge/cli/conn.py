@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import getpass
 import sys
 from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
-from jupyter_bridge.cli.ask import read_line
+from jupyter_bridge.cli import output
 from jupyter_bridge.cli.call import Call, command
 from jupyter_bridge.client.connections import Connection, Kind
 from jupyter_bridge.problems import BadRequest, Problem
@@ -20,9 +17,6 @@ from jupyter_bridge.problems import BadRequest, Problem
 group = typer.Typer()
 conn = typer.Typer(no_args_is_help=True, help="Connections to remote systems.")
 group.add_typer(conn, name="conn")
-
-# A pipe has no width; nothing is cut there.
-_PIPE_WIDTH = 500
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The connection's name.")]
 Username = Annotated[str | None, typer.Option("--username", "-u", metavar="NAME")]
@@ -45,10 +39,11 @@ def list_(call: Call) -> None:
     if not listing.connections:
         call.note("There is no connection: `jupyter bridge conn add` makes one.")
         return
-    table = _table("NAME", "KIND", "STATE", "URL", "MOUNTED AT", "WHY")
-    for one in listing.connections:
-        table.add_row(one.name, one.kind, one.state, one.url, one.mountpoint, one.reason or "")
-    _show(table)
+    rows = [
+        (one.name, one.kind, one.state, one.url, one.mountpoint, one.reason or "")
+        for one in listing.connections
+    ]
+    output.table(("NAME", "KIND", "STATE", "URL", "MOUNTED AT", "WHY"), rows)
 
 
 @command(conn)
@@ -162,13 +157,9 @@ def browse(
     if call.json:
         call.print_json(items)
         return
-    table = _table("NAME", "KIND", "SIZE", "MODIFIED", "PERMID")
-    for item in items:
-        size = "" if item.get("size") is None else str(item["size"])
-        table.add_row(
-            item["name"], item["kind"], size, item.get("modified") or "", item.get("permId") or ""
-        )
-    _show(table)
+    keys = ("name", "kind", "size", "modified", "permId")
+    rows = [["" if item.get(key) is None else str(item[key]) for key in keys] for item in items]
+    output.table([key.upper() for key in keys], rows, right={"SIZE"})
 
 
 # The names that Unix fingers type.
@@ -188,7 +179,7 @@ def _with_host_key(call: Call, do: Callable[..., Connection]) -> Connection:
         if key is None or not sys.stdin.isatty():
             raise
         call.note(problem.message)
-        if read_line(f"Accept the host key {key}? [y/N] ").lower() not in ("y", "yes"):
+        if output.ask(f"Accept the host key {key}? [y/N] ").lower() not in ("y", "yes"):
             raise
     return do(host_key=key)
 
@@ -198,7 +189,7 @@ def _ask(prompt: str, typed: bool) -> str:
         raise BadRequest(f"{prompt}: must be given where nobody can be asked.")
     answer = ""
     while not answer:
-        answer = read_line(f"{prompt}: ").strip()
+        answer = output.ask(f"{prompt}: ").strip()
     return answer
 
 
@@ -220,7 +211,7 @@ def _missing(kind: Kind, given: dict[str, Any]) -> dict[str, Any]:
             continue
         prompt = f"{_title(kind, name, name.replace('_', ' ').capitalize())}: "
         secret = name in kind.secret
-        answer = getpass.getpass(prompt) if secret else read_line(prompt).strip()
+        answer = output.ask_secret(prompt) if secret else output.ask(prompt).strip()
         if answer:
             answers[name] = answer
             if secret:
@@ -233,9 +224,9 @@ def _credentials(kind: Kind | None, held: Connection) -> dict[str, str]:
     secrets = kind.secret if kind else ["password"]
     order = sorted(secrets, key=lambda name: (name != "password", name))
     if not sys.stdin.isatty():
-        return {order[0]: read_line("", quiet=True)} if order else {}
+        return {order[0]: output.ask("", quiet=True)} if order else {}
     for name in order:
-        answer = getpass.getpass(f"{name.replace('_', ' ').capitalize()} for {held.name}: ")
+        answer = output.ask_secret(f"{name.replace('_', ' ').capitalize()} for {held.name}: ")
         if answer:
             return {name: answer}
     return {}
@@ -259,15 +250,3 @@ def _print(call: Call, one: Connection) -> None:
     if call.json:
         call.print_json(one)
     call.print(f"{one.name}: {one.state}" + (f" ({one.reason})" if one.reason else ""))
-
-
-def _table(*titles: str) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for title in titles:
-        table.add_column(title, justify="right" if title == "SIZE" else "left")
-    return table
-
-
-def _show(table: Table) -> None:
-    width = None if sys.stdout.isatty() else _PIPE_WIDTH
-    Console(width=width, markup=False, highlight=False).print(table)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from contextlib import suppress
 from typing import Annotated
 
 import typer
 
-from jupyter_bridge.cli.ask import Asker, read_line
+from jupyter_bridge.cli import output
+from jupyter_bridge.cli.ask import Asker
 from jupyter_bridge.cli.call import Call, command
 from jupyter_bridge.cli.execute import ImagesOption, KernelOption
 from jupyter_bridge.cli.run import Run
@@ -60,7 +62,7 @@ def console(
             if own and keep:
                 call.note(
                     f"The kernel goes on; come back with: "
-                    f"jupyter bridge console -k {with_kernel.id}"
+                    f"jupyter bridge console -k {shlex.quote(with_kernel.id)}"
                 )
             elif own:
                 with suppress(Problem):  # it may have gone by itself
@@ -141,12 +143,12 @@ class Conversation:
 
     def _read_line(self, prompt: str, indent: str) -> str:
         if not self._typed:
-            return read_line("", quiet=True)
+            return output.ask("", quiet=True)
         if not self._pastes:
-            return read_line(prompt, quiet=self._call.json)
+            return output.ask(prompt, quiet=self._call.json)
         readline.set_startup_hook(lambda: readline.insert_text(indent))
         try:
-            return read_line(prompt, quiet=self._call.json)
+            return output.ask(prompt, quiet=self._call.json)
         finally:
             readline.set_startup_hook()
 
@@ -164,7 +166,9 @@ class Conversation:
                 status = str(message.content.get("status", "unknown"))
                 if status == "unknown":
                     break
-                return status, str(message.content.get("indent", ""))
+                indent = str(message.content.get("indent", ""))
+                # It stands on the line as if a person had typed it.
+                return status, indent if indent.strip(" \t") == "" else ""
         last = cell.rpartition("\n")[2]
         open_ended = last.rstrip().endswith(_OPEN_ENDS) or ("\n" in cell and last[:1] in " \t")
         return ("incomplete" if last and open_ended else "complete"), ""
@@ -182,4 +186,4 @@ def _take_pastes_whole() -> bool:
 
 
 def _out(count: object) -> str:
-    return f"Out[{count}]: " if count is not None and sys.stdout.isatty() else ""
+    return f"Out[{count}]: " if count is not None and output.is_terminal() else ""

@@ -11,21 +11,20 @@ from datetime import datetime, timezone
 from typing import Annotated, Any, Literal
 
 import typer
-from rich.console import Console as Rich
-from rich.table import Table
 
+from jupyter_bridge.cli import output
 from jupyter_bridge.cli.attach import Attachment
-from jupyter_bridge.cli.call import Call, command, write
+from jupyter_bridge.cli.call import Call, command
 from jupyter_bridge.cli.kernels import ConnOption
 from jupyter_bridge.client import Bridge
 from jupyter_bridge.client.consoles import Console
 from jupyter_bridge.problems import BadRequest, Problem, Timeout
 from jupyter_bridge.wire.console import Ended, Gap, Matched, Output, ServerFrame, Start
+from jupyter_bridge.wire.visible import visible
 
 group = typer.Typer()
 
-# A pipe has no width; nothing is cut there.
-_PIPE_WIDTH = 500
+_TITLES = ("NAME", "KIND", "STATE", "TITLE", "ACTIVE", "BYTES", "VIEWERS")
 _TIMED_OUT = 124
 _COLOURS = (36, 33, 32, 35, 34, 31)
 # Read and sent at once from stdin.
@@ -49,30 +48,24 @@ def consoles(call: Call, conn: ConnOption = None) -> None:
     if call.json:
         call.print_json(found)
     elif found:
-        width = None if sys.stdout.isatty() else _PIPE_WIDTH
-        Rich(width=width, markup=False, highlight=False).print(_table(found))
+        output.table(_TITLES, map(_row, found), whole={"NAME"})
     else:
         call.note("There is no console.")
 
 
-def _table(found: list[Console]) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for title in ("NAME", "KIND", "STATE", "TITLE", "ACTIVE", "BYTES", "VIEWERS"):
-        table.add_column(title, no_wrap=title == "NAME")
-    for console in found:
-        state = console.state
-        if state == "ended" and console.exit_code is not None:
-            state = f"ended ({console.exit_code})"
-        table.add_row(
-            console.name,
-            console.kind,
-            state,
-            console.title[:60],
-            _ago(console.last_activity),
-            str(console.end_offset - console.first_offset),
-            ", ".join(f"{viewer.user} ({viewer.mode})" for viewer in console.viewers),
-        )
-    return table
+def _row(console: Console) -> tuple[str, ...]:
+    state = console.state
+    if state == "ended" and console.exit_code is not None:
+        state = f"ended ({console.exit_code})"
+    return (
+        console.name,
+        console.kind,
+        state,
+        console.title[:60],
+        _ago(console.last_activity),
+        str(console.end_offset - console.first_offset),
+        ", ".join(f"{viewer.user} ({viewer.mode})" for viewer in console.viewers),
+    )
 
 
 def _ago(moment: datetime | None) -> str:
@@ -173,8 +166,7 @@ def _show_alone(call: Call, name: str, frame: ServerFrame) -> None:
     if call.json:
         _print_json(call, name, frame)
     elif isinstance(frame, Output):
-        sys.stdout.buffer.write(frame.data)
-        sys.stdout.buffer.flush()
+        output.raw(frame.data)
     elif isinstance(frame, Gap):
         call.note(f"[{frame.to - frame.offset} bytes are not held any more]")
 
@@ -196,7 +188,7 @@ class Prefixed:
 
     def __init__(self, name: str, index: int) -> None:
         colour = _COLOURS[index % len(_COLOURS)]
-        self._prefix = f"\x1b[{colour}m{name}\x1b[0m " if sys.stdout.isatty() else f"{name}: "
+        self._prefix = output.label(name, colour)
         self._decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
         self._rest = ""
 
@@ -205,14 +197,14 @@ class Prefixed:
         if isinstance(frame, Output):
             *lines, self._rest = (self._rest + self._decoder.decode(frame.data)).split("\n")
             for line in lines:
-                write(sys.stdout, f"{self._prefix}{line.rstrip(chr(13))}\n")
+                output.raw(f"{self._prefix}{line.rstrip(chr(13))}\n")
         elif isinstance(frame, Gap):
-            write(sys.stdout, f"{self._prefix}[{frame.to - frame.offset} bytes are not held]\n")
+            output.raw(f"{self._prefix}[{frame.to - frame.offset} bytes are not held]\n")
         elif isinstance(frame, Ended):
             if self._rest:
-                write(sys.stdout, f"{self._prefix}{self._rest}\n")
+                output.raw(f"{self._prefix}{self._rest}\n")
             how = frame.exit.get("signal") or frame.exit.get("code")
-            write(sys.stdout, f"{self._prefix}[ended{'' if how is None else f': {how}'}]\n")
+            output.raw(f"{self._prefix}[ended{'' if how is None else visible(f': {how}')}]\n")
 
 
 @command(group)
@@ -230,7 +222,7 @@ def attach(
     """
     if watch and steal:
         raise BadRequest("--watch and --steal exclude each other.")
-    if not sys.stdin.isatty() or not sys.stdout.isatty():
+    if not sys.stdin.isatty() or not output.is_terminal():
         raise BadRequest("attach needs a terminal; use `tail` and `send` in scripts.")
     mode: Literal["watch", "join", "steal"] = "watch" if watch else "steal" if steal else "join"
     with call.connect() as bridge:
@@ -295,9 +287,8 @@ def record(
     end: Annotated[int | None, typer.Option("--to", metavar="OFFSET")] = None,
 ) -> None:
     """Write a console as an asciicast to stdout; `asciinema play` plays it."""
-    if sys.stdout.isatty():
+    if output.is_terminal():
         raise BadRequest("A recording is for a file: add `> x.cast`.")
     with call.connect() as bridge:
         for part in bridge.consoles.recording(name, start=start, end=end):
-            sys.stdout.buffer.write(part)
-        sys.stdout.buffer.flush()
+            output.raw(part)

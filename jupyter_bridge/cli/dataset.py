@@ -2,20 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    DownloadColumn,
-    Progress,
-    TextColumn,
-    TimeRemainingColumn,
-    TransferSpeedColumn,
-)
 
+from jupyter_bridge.cli import output
 from jupyter_bridge.cli.call import PROBLEM, Call, command
 from jupyter_bridge.client import Bridge
 from jupyter_bridge.client.connections import Transfer
@@ -149,15 +140,7 @@ def _follow(call: Call, bridge: Bridge, transfer: Transfer, detach: bool) -> int
             call.print_json(transfer)
         call.print(transfer.transfer)
         return 0
-    with Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        DownloadColumn(binary_units=True),
-        TransferSpeedColumn(),
-        TimeRemainingColumn(),
-        console=Console(stderr=True),
-        disable=call.json or not sys.stderr.isatty(),
-    ) as progress:
+    with output.progress(quiet=call.json) as progress:
         about = transfer.permId or transfer.path
         bar = progress.add_task(_short(about), total=None)
 

@@ -14,6 +14,8 @@ from pathlib import Path
 
 from jupyter_core.paths import jupyter_runtime_dir
 
+from jupyter_bridge.cli import output
+
 # A first start compiles and looks for extensions; on a slow disk that takes its time, seconds.
 _START = 120.0
 
@@ -61,7 +63,7 @@ def main(options: Sequence[str] = ()) -> int:
     # The token goes by the environment: a command line can be read by everybody on the machine.
     lab = subprocess.Popen(command, env={**os.environ, "JUPYTER_TOKEN": token})
     try:
-        print(_LINES.format(url=_url(lab), token=token, pick=_PICK), flush=True)
+        output.lines(_LINES.format(url=_url(lab), token=token, pick=_PICK))
         return lab.wait()
     except KeyboardInterrupt:
         lab.send_signal(signal.SIGTERM)  # it asks whether it may stop, where Ctrl-C came to it

@@ -26,7 +26,8 @@ def show(call: Call, kernel: KernelArgument) -> None:
         found = bridge.connections.environment(find_kernel(bridge, kernel).id)
     if call.json:
         call.print_json(found)
-    call.print(found.requirements_list.rstrip("\n"))
+    for line in found.requirements_list.rstrip("\n").split("\n"):
+        call.print(line)
 
 
 @command(env)

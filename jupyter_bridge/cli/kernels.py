@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import os
-import sys
 from datetime import datetime, timezone
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
+from jupyter_bridge.cli import output
 from jupyter_bridge.cli.call import PROBLEM, Call, command
 from jupyter_bridge.cli.which import find_kernel, find_kernels
 from jupyter_bridge.client import Kernel
@@ -18,8 +16,7 @@ from jupyter_bridge.problems import BadRequest, Problem
 
 group = typer.Typer()
 
-# A pipe has no width; nothing is cut there.
-_PIPE_WIDTH = 500
+_TITLES = ("ID", "KERNEL", "NAME", "STATE", "ACTIVE", "CLIENTS", "HELD")
 
 ConnOption = Annotated[
     str | None,
@@ -43,28 +40,21 @@ def kernels(call: Call, conn: ConnOption = None) -> None:
     if call.json:
         call.print_json(running)
     elif running:
-        width = None if sys.stdout.isatty() else _PIPE_WIDTH
-        Console(width=width, markup=False, highlight=False).print(_table(running))
+        output.table(_TITLES, map(_row, running), right={"CLIENTS", "HELD"}, whole={"ID"})
     else:
         call.note("No kernel is running.")
 
 
-def _table(running: list[Kernel]) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for title in ("ID", "KERNEL", "NAME", "STATE", "ACTIVE", "CLIENTS", "HELD"):
-        right = title in ("CLIENTS", "HELD")
-        table.add_column(title, justify="right" if right else "left", no_wrap=title == "ID")
-    for kernel in running:
-        table.add_row(
-            kernel.id,
-            kernel.kernelspec or kernel.name,
-            kernel.name if kernel.name != kernel.kernelspec else "",
-            kernel.execution_state or "unknown",
-            ago(kernel.last_activity),
-            str(max(kernel.connections, kernel.relay.clients if kernel.relay else 0)),
-            _size(kernel.relay.bytes if kernel.relay else 0),
-        )
-    return table
+def _row(kernel: Kernel) -> tuple[str, ...]:
+    return (
+        kernel.id,
+        kernel.kernelspec or kernel.name,
+        kernel.name if kernel.name != kernel.kernelspec else "",
+        kernel.execution_state or "unknown",
+        ago(kernel.last_activity),
+        str(max(kernel.connections, kernel.relay.clients if kernel.relay else 0)),
+        _size(kernel.relay.bytes if kernel.relay else 0),
+    )
 
 
 def ago(moment: datetime | None) -> str:

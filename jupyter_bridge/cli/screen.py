@@ -11,7 +11,6 @@ import base64
 import binascii
 import os
 import re
-import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -19,8 +18,10 @@ from typing import Any
 
 import msgspec
 
-from jupyter_bridge.cli.call import Call, write
+from jupyter_bridge.cli import output as out
+from jupyter_bridge.cli.call import Call
 from jupyter_bridge.client import ClearOutput, Event, Gap, Output, UpdateDisplay
+from jupyter_bridge.wire.visible import visible
 
 # The best of an image's forms first.
 _IMAGES = {
@@ -75,8 +76,8 @@ class Screen:
 
     def finish(self) -> None:
         """End the line that the output left open; what follows begins a new one."""
-        if self._line_open and sys.stdout.isatty():
-            write(sys.stdout, "\n")
+        if self._line_open and out.is_terminal():
+            out.raw("\n")
         self._line_open = False
 
     def _show_output(self, output: dict[str, Any]) -> None:
@@ -121,18 +122,18 @@ class Screen:
         for mime in _READABLE:
             if mime in data:
                 return _text(data[mime])
-        return f"[{', '.join(data)}]" if data else ""
+        return visible(f"[{', '.join(data)}]") if data else ""
 
     def _show_error(self, output: dict[str, Any]) -> None:
         lines = [_text(line) for line in output.get("traceback") or []]
         text = "\n".join(lines) or f"{output.get('ename', '')}: {output.get('evalue', '')}"
-        coloured = sys.stderr.isatty() and not os.environ.get("NO_COLOR")
+        coloured = out.is_terminal(err=True) and not os.environ.get("NO_COLOR")
         self.finish()
-        write(sys.stderr, f"{(text if coloured else _COLOURS.sub('', text)).rstrip()}\n")
+        out.raw(f"{(text if coloured else _COLOURS.sub('', text)).rstrip()}\n", err=True)
 
     def _clear(self) -> None:
-        if self._line_open and sys.stdout.isatty():
-            write(sys.stdout, _CLEAR_LINE)
+        if self._line_open and out.is_terminal():
+            out.raw(_CLEAR_LINE)
             self._line_open = False
 
     def _write_line(self, text: str) -> None:
@@ -140,7 +141,7 @@ class Screen:
         self._write(f"{text}\n")
 
     def _write(self, text: str, *, err: bool = False) -> None:
-        write(sys.stderr if err else sys.stdout, text)
+        out.raw(text, err=err)
         if text:
             self._line_open = not text.endswith("\n")
 
@@ -154,8 +155,8 @@ class Screen:
             file = self._images / f"image-{self._written}.{ending}"
             if not file.exists():
                 break
-        with file.open("xb") as out:
-            out.write(content)
+        with file.open("xb") as new:
+            new.write(content)
         return file
 
 

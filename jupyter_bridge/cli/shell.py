@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from jupyter_bridge.cli import output as out
 from jupyter_bridge.cli.call import Call, code_of, command
 from jupyter_bridge.client import RunOutput, RunResult
 from jupyter_bridge.client.sync_runs import RunStream
@@ -138,14 +139,7 @@ def _show(call: Call, output: RunOutput) -> None:
     if call.json:
         call.print_json({"stream": output.stream, "text": output.text})
         return
-    file = sys.stderr if output.stream == "stderr" else sys.stdout
-    file.flush()
-    buffer = getattr(file, "buffer", None)
-    if buffer is None:
-        file.write(output.text)
-    else:
-        buffer.write(output.data)  # exactly, also where it is no text
-        buffer.flush()
+    out.raw(output.data, err=output.stream == "stderr")  # exactly, also where it is no text
 
 
 def _code(call: Call, result: RunResult) -> int:

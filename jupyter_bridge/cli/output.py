@@ -1,0 +1,188 @@
+"""All that the command writes: the one module that touches stdout, stderr and the terminal.
+
+Names, titles and sentences come from strangers: remote servers, files, kernels. Here they are made
+visible (wire/visible.py), so a command is safe unless it asks for `raw`:
+
+    line, note, lines     text for a person: no unseen character stays
+    table, progress       the same, for each cell and each name beside the bar
+    json_line             JSON, with the same characters as JSON's escapes
+    ask, ask_secret       a question; one that a program asks keeps its colours
+    raw, raw_to           what a console or a kernel says, as it is: it is a terminal's own output
+
+`tests/cli/test_output.py` holds that no other module of the command writes.
+"""
+
+from __future__ import annotations
+
+import getpass
+import json
+import os
+import sys
+from collections.abc import Collection, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, TextIO
+
+import msgspec
+
+from jupyter_bridge.wire.visible import visible, visible_json, visible_lines, visible_prompt
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+# A pipe has no width; nothing is cut there.
+_PIPE_WIDTH = 500
+
+
+def line(text: str) -> None:
+    """One line on stdout."""
+    raw(f"{visible(text)}\n")
+
+
+def note(text: str) -> None:
+    """One line on stderr, beside the output."""
+    raw(f"{visible(text)}\n", err=True)
+
+
+def lines(text: str, *, err: bool = False) -> None:
+    """A text of our own with several lines."""
+    raw(f"{visible_lines(text)}\n", err=err)
+
+
+def json_line(value: Any, *, err: bool = False) -> None:
+    """One JSON value on a line of its own."""
+    raw(f"{visible_json(_encoded(value))}\n", err=err)
+
+
+def raw(data: str | bytes, *, err: bool = False) -> None:
+    """What a console or a kernel says, as it is and at once."""
+    file = sys.stderr if err else sys.stdout
+    buffer = getattr(file, "buffer", None)
+    if isinstance(data, bytes) and buffer is not None:
+        file.flush()
+        buffer.write(data)
+        buffer.flush()
+        return
+    file.write(data if isinstance(data, str) else data.decode("utf-8", "replace"))
+    file.flush()
+
+
+def raw_to(number: int, data: bytes) -> None:
+    """What a console says, to this file descriptor, whole."""
+    while data:
+        data = data[os.write(number, data) :]
+
+
+def is_terminal(*, err: bool = False) -> bool:
+    """Whether a person may be looking at stdout (or stderr)."""
+    return (sys.stderr if err else sys.stdout).isatty()
+
+
+def label(name: str, colour: int) -> str:
+    """What stands before each line of a console among several; coloured (SGR) on a terminal."""
+    return f"\x1b[{colour}m{visible(name)}\x1b[0m " if is_terminal() else f"{visible(name)}: "
+
+
+def table(
+    titles: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    *,
+    right: Collection[str] = (),
+    whole: Collection[str] = (),
+) -> None:
+    """A table on stdout; columns in `right` are aligned there, those in `whole` are not broken."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    shown = Table(box=None, pad_edge=False, header_style="bold")
+    for title in titles:
+        side: Any = "right" if title in right else "left"
+        shown.add_column(title, justify=side, no_wrap=title in whole)
+    for row in rows:
+        # A Text is neither markup nor emoji code.
+        shown.add_row(*(Text(visible(cell)) for cell in row))
+    Console(width=None if is_terminal() else _PIPE_WIDTH).print(shown)
+
+
+def progress(*, quiet: bool) -> Progress:
+    """A bar on stderr, for `with`; none where nobody looks, or if `quiet`."""
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        DownloadColumn,
+        Progress,
+        Task,
+        TextColumn,
+        TimeRemainingColumn,
+        TransferSpeedColumn,
+    )
+    from rich.text import Text
+
+    class Name(TextColumn):
+        def render(self, task: Task) -> Text:
+            return Text(visible(task.description))
+
+    return Progress(
+        Name(""),
+        BarColumn(),
+        DownloadColumn(binary_units=True),
+        TransferSpeedColumn(),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+        disable=quiet or not is_terminal(err=True),
+    )
+
+
+# -- asking ------------------------------------------------------------------------------------
+
+
+def ask(prompt: str, *, quiet: bool = False, program: bool = False) -> str:
+    """One line of stdin; EOFError at its end. `program` says that a kernel's code asks.
+
+    With a terminal on both sides it can be edited. Otherwise the prompt goes where it does not
+    disturb: to stderr if a person types and stdout is a pipe or (`quiet`) holds JSON.
+    """
+    shown = _prompt(prompt, program)
+    typed = sys.stdin.isatty()
+    if typed and is_terminal() and not quiet:
+        return input(shown)
+    if typed or not quiet:
+        raw(shown, err=typed)  # in a pipe to stdout, as Python's own input() does
+    return _line_of(_read(sys.stdin))
+
+
+def ask_secret(prompt: str, *, program: bool = False) -> str:
+    """One line that is typed without being shown."""
+    return getpass.getpass(_prompt(prompt, program))
+
+
+def ask_terminal(prompt: str, *, secret: bool) -> str:
+    """One line, asked by a program of whoever started this, while stdin is something else.
+
+    Raises EOFError at the end of input, OSError where there is no terminal.
+    """
+    with open("/dev/tty", "r+b", buffering=0) as terminal:
+        if secret:
+            return ask_secret(prompt, program=True)
+        terminal.write(_prompt(prompt, True).encode("utf-8", "replace"))
+        return _line_of(terminal.readline().decode("utf-8", "replace"))
+
+
+def _prompt(prompt: str, program: bool) -> str:
+    return visible_prompt(prompt) if program else visible(prompt)
+
+
+def _read(file: TextIO) -> str:
+    return file.readline()
+
+
+def _line_of(text: str) -> str:
+    if not text:
+        raise EOFError
+    return text.rstrip("\n")
+
+
+def _encoded(value: Any) -> str:
+    try:
+        return msgspec.json.encode(value).decode()
+    except UnicodeEncodeError:  # a word of the command line that is not UTF-8
+        return json.dumps(msgspec.to_builtins(value))
