@@ -11,10 +11,10 @@ from typing import Any
 
 
 @contextmanager
-def taken_over(user: str, names: Sequence[str]) -> Iterator[str]:
+def taken_over(user: str, names: Sequence[str], sentence: str | None = None) -> Iterator[str]:
     """The address of one that has a console of each name; what it is asked else it does not know.
 
-    It is asked as a server with the bridge is; no console of it can be opened.
+    To all else it answers with `sentence`, or with the path. It is asked as a server with the bridge is; no console of it can be opened.
     """
     consoles = [{"name": name, "title": name, "state": "live"} for name in names]
     answers: dict[str, Any] = {
@@ -27,7 +27,9 @@ def taken_over(user: str, names: Sequence[str]) -> Iterator[str]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             found = answers.get(self.path)
-            body = json.dumps({"message": self.path} if found is None else found).encode()
+            body = json.dumps(
+                {"message": sentence or self.path} if found is None else found
+            ).encode()
             self.send_response(404 if found is None else 200)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(body)))
