@@ -13,6 +13,8 @@ import codecs
 import json
 import re
 
+from jupyter_bridge.wire.visible import visible_json
+
 # An integrated shell says so when a command begins to run (OSC 133;C).
 _COMMAND_BEGINS = re.compile(rb"\x1b\]133;C[^\x07\x1b]*(?:\x07|\x1b\\)")
 
@@ -27,7 +29,8 @@ def header(width: int, height: int, timestamp: float, title: str = "") -> str:
     }
     if title:
         about["title"] = title
-    return json.dumps(about, ensure_ascii=False)
+    # A title may hold what only Unicode's escapes make visible in the file.
+    return visible_json(json.dumps(about, ensure_ascii=False))
 
 
 class Recording:

@@ -134,7 +134,7 @@ def cases(scene: Scene) -> dict[str, list[tuple[Any, ...]]]:
             ("conn", "add", HOSTILE, "/", nothing),
             ("conn", "add", "y", HOSTILE, nothing),
             ("conn", "add", "y", "/", "-k", HOSTILE, hurt),
-            ("conn", "add", "y", "/", "-f", f"{HOSTILE}=1", hurt),
+            ("conn", "add", "y", "/", "-f", f"{HOSTILE}=1", {"shows": r"x\x1b]52"}),
         ],
         "conn login": [
             ("conn", "login", "far", nothing),

@@ -14,7 +14,8 @@ from typing import Any
 def taken_over(user: str, names: Sequence[str], sentence: str | None = None) -> Iterator[str]:
     """The address of one that has a console of each name; what it is asked else it does not know.
 
-    To all else it answers with `sentence`, or with the path. It is asked as a server with the bridge is; no console of it can be opened.
+    It is asked as a server with the bridge is; no console of it can be opened. To all else it
+    answers 404 with `sentence`, or with the path.
     """
     consoles = [{"name": name, "title": name, "state": "live"} for name in names]
     answers: dict[str, Any] = {

@@ -4,6 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jupyter_bridge.wire import asciicast
+from jupyter_bridge.wire.visible import visible
 
 
 def test_the_header_is_one_line_that_asciinema_reads() -> None:
@@ -75,4 +76,5 @@ def test_any_header_is_one_line(width: int, height: int, when: float, title: str
     line = asciicast.header(width, height, when, title)
     assert "\n" not in line
     told = json.loads(line)
+    assert visible(line) == line
     assert (told["width"], told["height"], told.get("title", "")) == (width, height, title)
