@@ -57,7 +57,22 @@ _UNFINISHED = b"|".join(
 )
 # The leftmost counts, finished or not: what follows an unfinished one is not a sequence by itself.
 _SEQUENCE = re.compile(rb"(?:" + _WHOLE + rb")|(?P<unfinished>(?:" + _UNFINISHED + rb")\Z)")
+# Every sequence begins with one of these. Looking for them first is thirty times as fast in text.
+_BEGINNING = re.compile(rb"[\x05\x1b\xc2]")
 _STRING_STOP = re.compile(rb"\x07|\x18|\x1a|\x1b\\|\xc2\x9c|(?=\x1b[^\\])")
+# What can end a sequence that is held back, or make another one of it; by how it begins. Only then
+# is it read again from its beginning: it may come in as many pieces as it has bytes.
+_STOPS = (
+    (re.compile(_OSC), re.compile(rb"[\x07\x18\x1a]|\x1b[\x00-\xff]|\xc2\x9c", re.DOTALL)),
+    (re.compile(_DCS), re.compile(rb"[\x18\x1a]|\x1b[\x00-\xff]|\xc2\x9c", re.DOTALL)),
+    (re.compile(_CSI), re.compile(rb"[^\x20-\x3f\x7f" + _C0 + rb"]")),
+    (
+        re.compile(_INTRO + rb"[\x20-\x2f]"),
+        re.compile(rb"[^\x20-\x2f\x7f" + _C0 + rb"]"),
+    ),
+    (re.compile(_INTRO), re.compile(rb"[^\x7f" + _C0 + rb"]")),
+)
+_ANY = re.compile(rb"")
 _CONTROLS = bytes(range(0x20)) + b"\x7f"
 _IGNORED = re.compile(rb"[" + _C0 + rb"\x7f]")
 
@@ -104,14 +119,21 @@ class Cutter:
         self._drop = drop
         self._harmless = harmless
         self._held = b""
+        self._stop = _ANY
         self._offset = 0
         self._discarding = False
 
     def feed(self, offset: int, data: bytes) -> list[Piece]:
         """What stays of `data`, and of what was held back; `offset` is where `data` begins."""
         if self._held:
+            seen = len(self._held)
             data = self._held + data
             offset = self._offset
+            # ESC and 0xC2 are half of what they end.
+            seen -= self._held[-1:] in (b"\x1b", b"\xc2")
+            if len(data) <= HOLD_BYTES and not self._stop.search(data, seen):
+                self._held = data
+                return []
             self._held = b""
         pieces: list[Piece] = []
         start = at = 0
@@ -124,7 +146,11 @@ class Cutter:
             self._discarding = False
             start = at = stop.end()
         unfinished: re.Match[bytes] | None = None
-        for match in _SEQUENCE.finditer(data, at):
+        while begins := _BEGINNING.search(data, at):
+            match = _SEQUENCE.match(data, begins.start())
+            if match is None:
+                at = begins.end()
+                continue
             if match["unfinished"] is not None:
                 unfinished = match
                 break
@@ -156,6 +182,8 @@ class Cutter:
 
     def _hold(self, offset: int, data: bytes) -> None:
         self._offset, self._held = offset, data
+        known = (stop for begins, stop in _STOPS if begins.match(data))
+        self._stop = next(known, _ANY)
 
 
 def is_query(sequence: bytes) -> bool:
