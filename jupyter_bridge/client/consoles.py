@@ -109,7 +109,7 @@ class Consoles:
         """What a console said, from there on: iterate it. It begins with the first frame asked for.
 
         `since` is in seconds ago, or a time in ISO 8601; `to` an offset to stop before; `until` a
-        regular expression to stop at.
+        pattern in RE2's syntax to stop behind; the server matches it.
         """
         query = {
             "lines": lines,

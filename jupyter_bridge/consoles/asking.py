@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from jupyter_bridge.consoles.console import Console
-from jupyter_bridge.consoles.until import compiled
+from jupyter_bridge.consoles.pattern import Pattern, compiled
 from jupyter_bridge.consoles.view import DEFAULT_LINES, MAX_LINES, Beginning, View
 from jupyter_bridge.problems import BadRequest, Conflict
 from jupyter_bridge.wire.times import from_iso
@@ -21,8 +21,8 @@ MAX_TIMEOUT = 86400.0
 
 class TailQuery(msgspec.Struct):
     """`lines`, or `offset` (of `epoch`), or `since` (ISO 8601, or seconds ago) say where it begins;
-    `to` (an offset, exclusive), `until` (a regular expression) and `timeout` (seconds) where it
-    ends, `follow` whether it waits for more. `strip=ansi` leaves escape sequences out;
+    `to` (an offset, exclusive), `until` (a pattern in RE2's syntax) and `timeout` (seconds) where
+    it ends, `follow` whether it waits for more. `strip=ansi` leaves escape sequences out;
     `format=raw`, over HTTP alone, leaves nothing out but gaps."""
 
     lines: Annotated[int, msgspec.Meta(ge=0, le=MAX_LINES)] | None = None
@@ -50,6 +50,7 @@ class Asked:
     beginning: Beginning
     follow: bool
     query: TailQuery
+    until: Pattern | None = None
 
     async def view(self, console: Console) -> View:
         """Begin it; raises Conflict for an offset that this console never had, or has not yet.
@@ -65,7 +66,7 @@ class Asked:
             start,
             follow=self.follow,
             strip=query.strip is not None,
-            until=compiled(query.until) if query.until is not None else None,
+            until=self.until,
             timeout=query.timeout,
             resumed=query.offset is not None,
             to=query.to,
@@ -93,8 +94,7 @@ def asked(query: TailQuery, headers: Mapping[str, str], *, follow: bool = False)
         raise BadRequest("Give one of lines, offset and since.", field="lines")
     if query.epoch is not None and query.offset is None:
         raise BadRequest("epoch: belongs to an offset.", field="epoch")
-    if query.until is not None:
-        compiled(query.until)
+    until = compiled(query.until, "until") if query.until is not None else None
     if query.format == "raw" and query.strip is not None:
         raise BadRequest("strip: nothing is left out of format=raw.", field="strip")
     lines = query.lines
@@ -108,7 +108,7 @@ def asked(query: TailQuery, headers: Mapping[str, str], *, follow: bool = False)
         following = follow or query.until is not None or told == "true"
     since = _since(query.since) if query.since is not None else None
     beginning = Beginning(lines, query.offset, query.epoch, since)
-    return Asked(beginning, following, query)
+    return Asked(beginning, following, query, until)
 
 
 def _lines(header: str | None) -> int:

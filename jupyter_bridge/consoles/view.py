@@ -7,12 +7,12 @@ What comes later is live and untouched.
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 from jupyter_bridge.consoles.console import Console
 from jupyter_bridge.consoles.lanes import off_loop
+from jupyter_bridge.consoles.pattern import Pattern
 from jupyter_bridge.consoles.until import Until
 from jupyter_bridge.problems import BadRequest, Conflict, Timeout
 from jupyter_bridge.wire import ansi
@@ -76,7 +76,7 @@ class View:
         *,
         follow: bool,
         strip: bool = False,
-        until: re.Pattern[str] | None = None,
+        until: Pattern | None = None,
         timeout: float | None = None,
         resumed: bool = False,
         to: int | None = None,
@@ -117,10 +117,14 @@ class View:
                     if isinstance(step, Matched):
                         return
                 continue
-            for step in self._rest():
+            for step in await self._rest():
                 yield step
                 if isinstance(step, Matched):
                     return
+            paused = await self._pause()
+            if paused is not None:
+                yield paused
+                return
             if self.console.state == "ended" and self.offset >= self.console.end_offset:
                 yield ended(self.console)
                 return
@@ -152,12 +156,12 @@ class View:
         if self._is_plain:
             return [Output(start, data)]
         if self._history is None:
-            return self._pass([ansi.Piece(start, data)])
+            return await self._pass([ansi.Piece(start, data)])
         pieces = self._history.feed(start, data)
         if self.offset >= self._present:
             pieces += self._history.flush()
             self._history = None
-        return self._pass([_behind(self._start, piece) for piece in pieces])
+        return await self._pass([_behind(self._start, piece) for piece in pieces])
 
     async def _jump(self, end: int) -> list[Step]:
         """Over what is not held here."""
@@ -165,7 +169,7 @@ class View:
         if held == self.offset:
             await asyncio.sleep(0.01)  # a file that is being replaced just now
             return []
-        steps = self._rest()
+        steps = await self._rest()
         steps.append(Gap(self.offset, held))
         self.offset = held
         self.gaps += 1
@@ -186,32 +190,43 @@ class View:
         """Whether what is read is what is given: for most viewers, as soon as they follow."""
         return self._history is None and self._stripper is None and self._until is None
 
-    def _rest(self) -> list[Step]:
+    async def _rest(self) -> list[Step]:
         """What was held back because it might have been the beginning of a sequence."""
         if self._is_plain:
             return []
         pieces = self._history.flush() if self._history is not None else []
-        steps = self._pass([_behind(self._start, piece) for piece in pieces])
+        steps = await self._pass([_behind(self._start, piece) for piece in pieces])
         if self._stripper is not None:
-            steps += self._match(self._stripper.flush())
+            steps += await self._match(self._stripper.flush())
         return steps
 
-    def _pass(self, pieces: list[ansi.Piece]) -> list[Step]:
+    async def _pass(self, pieces: list[ansi.Piece]) -> list[Step]:
         if self._stripper is not None:
             pieces = [kept for piece in pieces for kept in self._stripper.feed(*piece)]
-        return self._match([piece for piece in pieces if piece.data])
+        return await self._match([piece for piece in pieces if piece.data])
 
-    def _match(self, pieces: list[ansi.Piece]) -> list[Step]:
+    async def _match(self, pieces: list[ansi.Piece]) -> list[Step]:
         steps: list[Step] = []
         for offset, data in pieces:
-            found = self._until.feed(offset, data) if self._until is not None else None
+            found = await self._until.feed(offset, data) if self._until is not None else None
             if found is not None:
-                steps.append(Output(offset, data[: max(0, found.to - offset)]))
+                found = _not_before(offset, found)
+                steps.append(Output(offset, data[: found.to - offset]))
                 steps.append(found)
                 self.offset = found.to
                 return steps
             steps.append(Output(offset, data))
         return steps
+
+    async def _pause(self) -> Matched | None:
+        """What matches only if nothing follows; all that came has been given."""
+        found = await self._until.pause() if self._until is not None else None
+        return _not_before(self.offset, found) if found is not None else None
+
+
+def _not_before(offset: int, found: Matched) -> Matched:
+    """What was given up to `offset` is not given again by who goes on at the match's end."""
+    return Matched(found.offset, max(found.to, offset))
 
 
 def _behind(start: int, piece: ansi.Piece) -> ansi.Piece:

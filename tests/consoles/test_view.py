@@ -10,6 +10,7 @@ import pytest
 
 from jupyter_bridge.consoles.console import Console
 from jupyter_bridge.consoles.journal import Journal
+from jupyter_bridge.consoles.pattern import compiled
 from jupyter_bridge.consoles.view import View
 from jupyter_bridge.seams import Source
 from jupyter_bridge.wire.console import Ended, Gap, Output
@@ -95,7 +96,7 @@ async def test_what_is_said_as_the_wait_begins() -> None:
     """Is seen at once, also where a deadline makes the wait a task of its own."""
     journal = Journal(None, "epoch")
     console = Console("x", "terminal", journal, Silent(), on_output=journal.append)
-    view = View(console, 0, follow=True, timeout=PATIENCE, until=re.compile("on"))
+    view = View(console, 0, follow=True, timeout=PATIENCE, until=compiled("on", "until"))
     coming = asyncio.ensure_future(outputs(view))
     asyncio.get_running_loop().call_soon(console.on_output, b"on\n")
     assert await asyncio.wait_for(coming, PATIENCE / 2) == [Output(0, b"on")]

@@ -1,0 +1,187 @@
+"""Patterns that a request brings, in RE2's syntax, matched in time linear in the text.
+
+    find(text, start, end, least)  the match with the smallest end, or None
+
+Text without metacharacters is found without google-re2. All else needs it: it is imported on first
+use, and where it is not installed a pattern is Unsupported.
+
+`^` and `$` match at the ends of lines. `$` stands before LF, and before the CRs in front of it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any, Protocol
+
+from jupyter_bridge.problems import BadRequest, Unsupported
+
+MAX_PATTERN = 1000  # characters
+# What RE2 may hold for one pattern, in bytes: two thirds for the program, one for its states.
+MAX_MEMORY = 1024 * 1024
+# Instructions of RE2's program. Where its states outgrow the memory, RE2 takes about 10 ns for an
+# instruction and a byte: 8 KiB of text then take 300 ms, on a thread of their own.
+MAX_PROGRAM = 4000
+
+_METACHARACTERS = frozenset("\\.+*?()|[]{}^$")
+_PLAIN_ESCAPES = {"n": "\n", "r": "\r", "t": "\t"}
+_CLASS = r"\[\^?\]?(?:\[:\^?\w*:\]|\\.|[^\]\\])*\]?"
+_TOKEN = re.compile(rf"\\Q(?:.*?)(?:\\E|\Z)|\\.|{_CLASS}|.", re.DOTALL)
+_LINE_END = r"(?:\r*$)"
+_LOOKS_AHEAD = frozenset(("$", r"\b", r"\B", r"\z"))
+
+_FAULTS = {
+    "missing )": "a ( is not closed",
+    "unexpected )": "a ) closes nothing",
+    "missing ]": "a [ is not closed",
+    "trailing \\": "a \\ at the end stands for nothing",
+    "no argument for repetition operator": "nothing stands before the repeat",
+    "bad repetition operator": "a repeat follows a repeat",
+    "invalid repetition size": "at most 1000 repeats are possible, the smaller number first, not",
+    "invalid escape sequence": "RE2 does not know",
+    "invalid perl operator": "RE2 does not know the group",
+    "invalid character class range": "no such characters",
+    "invalid named capture group": "not a name for a group",
+}
+# RE2 quotes all the rest of the pattern with these.
+_WITHOUT_QUOTE = ("missing )", "unexpected )", "missing ]", "trailing \\")
+
+
+class Pattern(Protocol):
+    """What to look for in UTF-8 text.
+
+    `looks_ahead`: whether a match depends on the byte behind it. `size`: how much work one byte of
+    text may be at most, in RE2's instructions.
+    """
+
+    looks_ahead: bool
+    size: int
+
+    def find(self, text: bytes, start: int, end: int, least: int = 0) -> tuple[int, int] | None:
+        """Where the match in `text[start:end]` stands that ends first; of those, the longest.
+
+        What is around that range is seen by `^`, `$` and `\\b`. No match ends before `least`:
+        the caller has looked there already.
+        """
+        ...
+
+
+class Plain:
+    """Text without metacharacters."""
+
+    looks_ahead = False
+    size = 1
+
+    def __init__(self, text: str) -> None:
+        self._text = text.encode()
+
+    def find(self, text: bytes, start: int, end: int, least: int = 0) -> tuple[int, int] | None:
+        at = text.find(self._text, start, end)
+        return None if at < 0 else (at, at + len(self._text))
+
+
+class Linear:
+    """A pattern with metacharacters, matched by RE2."""
+
+    def __init__(self, regexp: Any, *, looks_ahead: bool) -> None:
+        self._regexp = regexp
+        self.looks_ahead = looks_ahead
+        self.size: int = regexp.programsize
+
+    def find(self, text: bytes, start: int, end: int, least: int = 0) -> tuple[int, int] | None:
+        found = self._regexp.search(text, start, end)
+        if found is None:
+            return None
+        # RE2 prefers the match that begins first; a shorter text may hold one that ends earlier.
+        low, high = max(start, least), found.end()
+        while low < high:
+            middle = (low + high) // 2
+            shorter = self._regexp.search(text, start, middle)
+            if shorter is None:
+                low = middle + 1
+            else:
+                found, high = shorter, min(middle, shorter.end())
+        return found.start(), found.end()
+
+
+def compiled(pattern: str, field: str) -> Pattern:
+    """The pattern of a request's `field`.
+
+    Raises BadRequest where it is none or too large, Unsupported without google-re2.
+    """
+    if len(pattern) > MAX_PATTERN:
+        raise BadRequest(f"{field}: a pattern has at most {MAX_PATTERN} characters.", field=field)
+    try:
+        pattern.encode()
+    except UnicodeEncodeError as error:
+        raise BadRequest(f"{field}: not valid Unicode.", field=field) from error
+    text = plain_text(pattern)
+    return Plain(text) if text is not None else _linear(pattern, field)
+
+
+def plain_text(pattern: str) -> str | None:
+    """The text that alone matches, or None for a pattern that needs RE2."""
+    text = ""
+    characters = iter(pattern)
+    for character in characters:
+        if character == "\\":
+            escaped = next(characters, "")
+            known = escaped if escaped.isascii() and _is_punctuation(escaped) else None
+            character = _PLAIN_ESCAPES.get(escaped) or known or ""
+            if not character:
+                return None
+        elif character in _METACHARACTERS:
+            return None
+        text += character
+    return text
+
+
+def _is_punctuation(character: str) -> bool:
+    return character.isprintable() and not character.isalnum() and character not in "_ "
+
+
+def _linear(pattern: str, field: str) -> Linear:
+    try:
+        import re2
+    except ImportError as error:
+        raise Unsupported(
+            f"{field}: patterns need google-re2, which is not installed beside this server. "
+            "Install it with `python -m pip install google-re2`, or use text without any of "
+            "\\.+*?()|[]{}^$.",
+            field=field,
+        ) from error
+    options = re2.Options()
+    options.log_errors = False  # it would write a stranger's pattern to stderr
+    options.never_capture = True
+    options.max_mem = MAX_MEMORY
+    tokens = list(_tokens(pattern))
+    lines = "".join(_LINE_END if token == "$" else token for token in tokens)
+    try:
+        regexp = re2.compile(f"(?m){lines}".encode(), options)
+    except re2.error as error:
+        raise BadRequest(f"{field}: {_fault(error)}.", field=field) from error
+    finally:
+        re2.purge()  # its cache would hold strangers' patterns, with all their memory
+    if regexp.programsize > MAX_PROGRAM:
+        raise BadRequest(f"{field}: {_TOO_LARGE}.", field=field)
+    return Linear(regexp, looks_ahead=any(token in _LOOKS_AHEAD for token in tokens))
+
+
+_TOO_LARGE = "the pattern is too large; use fewer or smaller repeats"
+
+
+def _tokens(pattern: str) -> Iterator[str]:
+    """The pattern in pieces: a class, an escape, a quotation, or one character."""
+    return (found[0] for found in _TOKEN.finditer(pattern))
+
+
+def _fault(error: Exception) -> str:
+    said = error.args[0] if error.args else b""
+    text = said.decode("utf-8", "replace") if isinstance(said, bytes) else str(said)
+    if "too large" in text:
+        return _TOO_LARGE
+    kind, _, quoted = text.partition(": ")
+    fault = _FAULTS.get(kind, "not a pattern in RE2's syntax")
+    if kind in _WITHOUT_QUOTE or not quoted:
+        return f"not a pattern: {fault}"
+    return f"not a pattern: {fault}: {quoted.replace(_LINE_END, '$')}"
