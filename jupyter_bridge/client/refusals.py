@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import html
-import re
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
@@ -85,10 +84,20 @@ def problem_in(response: aiohttp.ClientResponse, content: bytes) -> Problem:
     return problem or RemoteFailed(what_answered(response, content))
 
 
+# A page's title stands so near its beginning.
+_LOOK_BYTES = 64 * 1024
+
+
+def _title(page: bytes) -> str:
+    low = page.lower()
+    begins = low.find(b">", low.find(b"<title") if b"<title" in low else len(low)) + 1
+    ends = low.find(b"</title>", begins)
+    return page[begins:ends].decode("utf-8", "replace") if 0 < begins <= ends else ""
+
+
 def what_answered(response: aiohttp.ClientResponse, content: bytes) -> str:
     """What answered in the bridge's place, in one sentence."""
-    title = re.search(rb"<title[^>]*>(.*?)</title>", content, re.DOTALL | re.IGNORECASE)
-    words = html.unescape(title.group(1).decode("utf-8", "replace")) if title else ""
+    words = html.unescape(_title(content[:_LOOK_BYTES]))
     named = f" titled {' '.join(words.split())[:80]!r}" if words.strip() else ""
     server = response.headers.get("Server", "")
     by = f" from {server[:40]}" if server else ""

@@ -39,10 +39,13 @@ def parse_range(header: str, size: int) -> tuple[int, int] | None:
 
     Raises ValueError where nothing of it exists.
     """
-    found = re.fullmatch(r"\s*bytes\s*=\s*(\d*)\s*-\s*(\d*)\s*", header)
-    if found is None or found.group(1) == found.group(2) == "":
+    unit, _, ends = header.partition("=")
+    first, dash, last = (part.strip() for part in ends.partition("-"))
+    # An offset has at most 19 digits; none with more can be a file's.
+    if unit.strip() != "bytes" or not dash or not re.fullmatch("[0-9]{0,19}", first):
         return None
-    first, last = found.groups()
+    if not re.fullmatch("[0-9]{0,19}", last) or first == last == "":
+        return None
     if first == "":
         start, stop = max(0, size - int(last)), size
     else:

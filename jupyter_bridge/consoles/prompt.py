@@ -33,7 +33,6 @@ KILL_LINE = b"\x15"
 
 _EDITOR = re.compile(rb"\x1b\[\?2004([hl])")
 _SCREEN = re.compile(rb"\x1b\[\?(?:1049|1047|47)([hl])")
-_TAKEN_BACK = re.compile("^\b+|[^\b]\b")
 _PROMPT = re.compile("[$#%>\u276f\u279c\u00bb\u03bb]\\s*$")
 # Who asks for a line and is no shell, or no POSIX one: Python, IPython, pdb, `sqlite>`, PowerShell;
 # and a shell in the midst of a command.
@@ -128,11 +127,12 @@ class Prompt:
         finally:
             await self._console.write(KILL_LINE)
         await self.settle(REACTION)
-        seen = b""
-        while data := self._console.read(start + len(seen), LOOK_BYTES):
-            seen += data
+        parts: list[bytes] = []
+        while data := self._console.read(start, LOOK_BYTES):
+            parts.append(data)
+            start += len(data)
         self._looked = self._console.end_offset
-        return seen
+        return b"".join(parts)
 
     def is_drawn(self) -> None:
         """The shell has shown it, and nobody typed since."""
@@ -167,9 +167,13 @@ def _last_line(said: bytes) -> str:
     """The text of the screen's last line, as far as it can be told without a screen."""
     text = ansi.strip(said.replace(b"\r\n", b"\n")).decode("utf-8", "replace")
     text = text.rpartition("\n")[2].rpartition("\r")[2].replace("\x07", "")
-    while "\b" in text:
-        text = _TAKEN_BACK.sub("", text)
-    return text
+    shown: list[str] = []
+    for character in text if "\b" in text else ():
+        if character != "\b":
+            shown.append(character)
+        elif shown:
+            shown.pop()
+    return "".join(shown) if "\b" in text else text
 
 
 def _last(pattern: re.Pattern[bytes], data: bytes) -> bytes | None:

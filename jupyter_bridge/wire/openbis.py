@@ -54,10 +54,9 @@ REFERENCES = frozenset(
     """.split()  # noqa: SIM905
 )
 # What servers of several ages say of a token that is no longer, or never was, good.
-_EXPIRED = re.compile(
-    r"session (?:token )?.*(?:is invalid|not valid|expired|no longer)|please (?:log ?in|login)",
-    re.IGNORECASE | re.DOTALL,
-)
+_LOGIN = re.compile("please log ?in", re.IGNORECASE)
+_SESSION = re.compile("session ", re.IGNORECASE)
+_ENDED = re.compile("is invalid|not valid|expired|no longer", re.IGNORECASE)
 
 
 class FormError(ValueError):
@@ -74,7 +73,9 @@ class RpcError(ValueError):
 
     @property
     def expired(self) -> bool:
-        return _EXPIRED.search(self.message) is not None
+        session = _SESSION.search(self.message)
+        ended = session and _ENDED.search(self.message, session.end())
+        return bool(ended or _LOGIN.search(self.message))
 
 
 # -- calls and answers -------------------------------------------------------------------------

@@ -206,6 +206,10 @@ class Ready:
 _INTRO = b"\x1b]133;"
 
 
+# No longer than a mark that is held back, so that many beginnings are not each read to the end.
+_CWD = rb"(!?);([^\x07]{0,%d})\x07" % LONGEST_MARK
+
+
 class Scanner:
     """Finds one run's marks in a console's bytes, however they are cut, and what lies between.
 
@@ -218,7 +222,7 @@ class Scanner:
         self._steps = (
             (re.compile(re.escape(_INTRO + b"C" + tag) + b"\x07"), _INTRO + b"C" + tag),
             (
-                re.compile(re.escape(_INTRO) + b"D;([0-9]{1,3})" + tag + b"(!?);([^\x07]*)\x07"),
+                re.compile(re.escape(_INTRO) + b"D;([0-9]{1,3})" + tag + _CWD),
                 _INTRO + b"D;",
             ),
             (re.compile(re.escape(_INTRO + b"A" + tag) + b"\x07"), _INTRO + b"A" + tag),

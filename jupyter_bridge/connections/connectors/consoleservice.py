@@ -229,15 +229,7 @@ class NodeLine(Source):
 
     def _lines(self, text: str) -> list[str]:
         """What can be sent now, without the newlines that the service adds itself."""
-        lines = []
-        rest = (self._started + text).replace("\r\n", "\n")
-        while found := _ENDS_LINE.search(rest):
-            before, mark, rest = rest[: found.start()], found[0], rest[found.end() :]
-            lines.append(before if mark in "\r\n" else before + mark)
-        while len(rest) > _LINE:
-            lines.append(rest[:_LINE])
-            rest = rest[_LINE:]
-        self._started = rest
+        lines, self._started = _ended_lines(self._started + text)
         return lines
 
     async def _say(self, line: str) -> None:
@@ -315,3 +307,16 @@ class _Again:
                 self._timer.cancel()
             if self._pieces:
                 self._told(b"".join(self._pieces))
+
+
+def _ended_lines(text: str) -> tuple[list[str], str]:
+    """The lines that are ended, by a newline, a control character or their length; and the rest."""
+    text, start, lines = text.replace("\r\n", "\n"), 0, []
+    for found in _ENDS_LINE.finditer(text):
+        before, mark = text[start : found.start()], found[0]
+        lines.append(before if mark in "\r\n" else before + mark)
+        start = found.end()
+    while len(text) - start > _LINE:
+        lines.append(text[start : start + _LINE])
+        start += _LINE
+    return lines, text[start:]

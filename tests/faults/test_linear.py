@@ -1,0 +1,86 @@
+"""What strangers' text makes our own parsers do grows with its size, and not with its square."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from jupyter_bridge.client.refusals import _title
+from jupyter_bridge.connections.connectors.consoleservice import _ended_lines
+from jupyter_bridge.connections.content import parse_range
+from jupyter_bridge.consoles.lastline import last_line
+from jupyter_bridge.consoles.prompt import _last_line, shows_prompt
+from jupyter_bridge.observe import _redacted
+from jupyter_bridge.relay.socketio import _NAMESPACE
+from jupyter_bridge.wire import ansi, handover, openbis, shell
+
+# Each takes well under a second; by the square of its size it took from 20 s to hours.
+ENOUGH = 5.0
+
+
+def in_bits(make: Callable[[], Any], size: int) -> Callable[[bytes], None]:
+    """Feed a Cutter, Scanner, … this many bytes at a time."""
+
+    def feed(data: bytes) -> None:
+        fed = make()
+        for start in range(0, len(data), size):
+            part = data[start : start + size]
+            fed.feed(start, part) if isinstance(fed, ansi.Cutter) else fed.feed(part)
+
+    return feed
+
+
+def begun() -> shell.Scanner:
+    scanner = shell.Scanner("abcd")
+    scanner.feed(b"\x1b]133;C;jb=abcd\x07")
+    return scanner
+
+
+HELD = 60_000
+QUERIES = in_bits(ansi.without_queries, 1)
+CASES: dict[str, tuple[Callable[[Any], Any], Any]] = {
+    "an OSC byte by byte": (QUERIES, b"\x1b]0;" + b"a" * HELD),
+    "an OSC of 0xC2 byte by byte": (QUERIES, b"\x1b]0;" + b"\xc2" * HELD),
+    "an OSC of C1 byte by byte": (QUERIES, b"\xc2\x9d0;" + b"a" * HELD),
+    "a DCS of BEL byte by byte": (QUERIES, b"\x1bP" + b"\x07" * HELD),
+    "a CSI byte by byte": (QUERIES, b"\x1b[" + b";" * HELD),
+    "a CSI of NUL byte by byte": (QUERIES, b"\x1b[" + b"\0" * HELD),
+    "an ESC and NUL byte by byte": (QUERIES, b"\x1b" + b"\0" * HELD),
+    "an intermediate byte by byte": (QUERIES, b"\x1b " + b"\0" * HELD),
+    "sequences that begin": (ansi.strip, b"\x1b[" * 500_000),
+    "C1 that begin": (ansi.strip, b"\xc2\x9d\xc2\x9b" * 200_000),
+    "backspaces of a prompt": (_last_line, b"a" * 100_000 + b"\b" * 100_000),
+    "a prompt of many": (lambda said: shows_prompt(said, edits=False), b"irb> In [1]:$ " * 20_000),
+    "last lines": (last_line, b"\x1b[m \n\r" * 50_000),
+    "a session's end": (lambda text: openbis.RpcError(text).expired, "session " * 100_000),
+    "a session of tokens": (lambda text: openbis.RpcError(text).expired, "session token " * 60_000),
+    "a range of spaces": (lambda text: parse_range(text, 10), "bytes=" + " " * 60_000 + "x"),
+    "a range's end of spaces": (
+        lambda text: parse_range(text, 10),
+        "bytes=0-" + " " * 60_000 + "x",
+    ),
+    "a range of digits": (lambda text: parse_range(text, 10), "bytes=" + "9" * 60_000 + "-"),
+    "lines for a console service": (_ended_lines, "\n" * 1_000_000),
+    "control characters for one": (_ended_lines, "\x01" * 1_000_000),
+    "long lines for one": (_ended_lines, "a" * 20_000_000),
+    "titles": (_title, b"<title>" * 200_000),
+    "titles that begin": (_title, b"<title" * 200_000),
+    "a namespace": (_NAMESPACE.match, "/shell/" * 50_000),
+    "secrets in a log": (_redacted, "Authorization: a?token=" * 20_000),
+    "marks of another run": (in_bits(begun, 1), b"\x1b]133;D;1;jb=abce;" * 5_000),
+    "marks of a run at once": (in_bits(begun, 65536), b"\x1b]133;D;1;jb=abcd;" * 5_000),
+    "marks of a receiver": (lambda data: handover.heard(data, "a"), b"\x1b]133;H;jb=" * 50_000),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+@pytest.mark.timeout(60)
+def test_hostile_text_is_read_in_linear_time(name: str) -> None:
+    """Its worst case is not worse than its size."""
+    read, text = CASES[name]
+    begin = time.process_time()
+    read(text)
+    assert time.process_time() - begin < ENOUGH
