@@ -137,9 +137,9 @@ class Outputs:
             if not self._account(len(msgspec.json.encode(stream.output()))):
                 return
             self._held.append(stream)
-        before = len(stream.text)
+        before = stream.size
         self.truncated = not stream.write(text, limit=before + self.max_bytes - self.size)
-        self.size += len(stream.text) - before
+        self.size += stream.size - before
 
     def _account(self, more: int) -> bool:
         if self.size + more > self.max_bytes:
@@ -171,63 +171,96 @@ class _Display:
 
 
 class _Stream:
-    """A stream output: its text as UTF-8, and where its last line and the cursor are in it.
+    """A stream output: its text up to the cursor as UTF-8, and what of its last line is behind it.
 
-    Writing takes time for what is written, however long the text and the line already are.
+    Writing takes time for what is written, however long the text and the line already are: what
+    stands behind the cursor is never moved, only taken off its beginning.
     """
 
-    __slots__ = ("_cursor", "_line", "name", "text")
+    __slots__ = ("_ahead", "_line", "_text", "name", "size")
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self.text = bytearray()
+        self.size = 0  # bytes of all its text
+        self._text = bytearray()
         self._line = 0
-        self._cursor = 0
+        # Parts of the line behind the cursor, the nearest last: the text, and how many of its
+        # characters are gone.
+        self._ahead: list[tuple[str, int]] = []
 
     def output(self) -> dict[str, Any]:
-        return {"output_type": "stream", "name": self.name, "text": self.text.decode()}
+        rest = "".join(part[gone:] for part, gone in reversed(self._ahead))
+        text = self._text.decode() + rest
+        return {"output_type": "stream", "name": self.name, "text": text}
 
     def write(self, text: str, limit: int) -> bool:
         """Write at the cursor; false if that ended early, lest `text` pass `limit` bytes."""
         for run in _runs(text):
             if run.startswith("\r"):
-                self._cursor = self._line
+                self._return()
             elif run.startswith("\b"):
                 self._erase(len(run))
             else:
                 line, newline, lines = run.partition("\n")
                 whole = self._put(line, limit)
                 if whole and newline:
-                    self._cursor = len(self.text)
+                    self._to_end()
                     whole = self._put(newline + lines, limit)
                 if not whole:
                     return False
         return True
 
     def _put(self, text: str, limit: int) -> bool:
-        raw, room = text.encode(), limit - len(self.text)
+        raw, room = text.encode(), limit - self.size
         whole = len(raw) - self._covered(len(text)) <= room
         if not whole:
             text = raw[:room].decode(errors="ignore")
             raw = text.encode()
-        end = self._cursor + self._covered(len(text))
+        self._take(len(text))
         if newline := raw.rfind(b"\n") + 1:
-            self._line = self._cursor + newline
-        self.text[self._cursor : end] = raw
-        self._cursor += len(raw)
+            self._line = len(self._text) + newline
+        self._text += raw
+        self.size += len(raw)
         return whole
 
+    def _return(self) -> None:
+        if len(self._text) > self._line:
+            self._ahead.append((self._text[self._line :].decode(), 0))
+            del self._text[self._line :]
+
+    def _to_end(self) -> None:
+        while self._ahead:
+            part, gone = self._ahead.pop()
+            self._text += part[gone:].encode()
+
     def _erase(self, count: int) -> None:
-        start = max(self._line, self._cursor - 4 * count)
-        before = self.text[start : self._cursor].decode(errors="ignore")[-count:]
-        end = self._cursor + self._covered(len(before))
-        self._cursor -= len(before.encode())
-        del self.text[self._cursor : end]
+        start = max(self._line, len(self._text) - 4 * count)
+        before = self._text[start:].decode(errors="ignore")[-count:]
+        size = len(before.encode())
+        del self._text[len(self._text) - size :]
+        self.size -= size
+        self._take(len(before))
 
     def _covered(self, count: int) -> int:
-        """The bytes of the `count` characters at the cursor, each of which has at most four."""
-        ahead = self.text[self._cursor : self._cursor + 4 * count]
-        return len(ahead.decode(errors="ignore")[:count].encode())
+        """The bytes of the `count` characters at the cursor."""
+        size = 0
+        for part, gone in reversed(self._ahead):
+            if count <= 0:
+                break
+            covered = part[gone : gone + count]
+            size += len(covered.encode())
+            count -= len(covered)
+        return size
+
+    def _take(self, count: int) -> None:
+        """Remove the `count` characters at the cursor."""
+        self.size -= self._covered(count)
+        while count > 0 and self._ahead:
+            part, gone = self._ahead.pop()
+            taken = min(count, len(part) - gone)
+            count -= taken
+            if gone + taken < len(part):
+                self._ahead.append((part, gone + taken))
 
 
 def _runs(text: str) -> Iterable[str]:

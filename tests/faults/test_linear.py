@@ -15,7 +15,7 @@ from jupyter_bridge.consoles.lastline import last_line
 from jupyter_bridge.consoles.prompt import _last_line, shows_prompt
 from jupyter_bridge.observe import _redacted
 from jupyter_bridge.relay.socketio import _NAMESPACE
-from jupyter_bridge.wire import ansi, handover, openbis, shell
+from jupyter_bridge.wire import ansi, handover, openbis, outputs, shell
 
 # Each takes well under a second; by the square of its size it took from 20 s to hours.
 ENOUGH = 5.0
@@ -39,6 +39,11 @@ def begun() -> shell.Scanner:
     return scanner
 
 
+def written(text: str) -> None:
+    """What a kernel prints, in one message."""
+    outputs.Outputs().apply("stream", {"name": "stdout", "text": text})
+
+
 HELD = 60_000
 QUERIES = in_bits(ansi.without_queries, 1)
 CASES: dict[str, tuple[Callable[[Any], Any], Any]] = {
@@ -55,6 +60,9 @@ CASES: dict[str, tuple[Callable[[Any], Any], Any]] = {
     "backspaces of a prompt": (_last_line, b"a" * 100_000 + b"\b" * 100_000),
     "a prompt of many": (lambda said: shows_prompt(said, edits=False), b"irb> In [1]:$ " * 20_000),
     "last lines": (last_line, b"\x1b[m \n\r" * 50_000),
+    "characters of other widths": (written, "x" * 30_000_000 + "\ré\ra" * 100_000),
+    "erased characters": (written, "x" * 30_000_000 + "\ré" + "\bé" * 100_000),
+    "a line written over": (written, ("é" * 10 + "\r") * 100_000),
     "a session's end": (lambda text: openbis.RpcError(text).expired, "session " * 100_000),
     "a session of tokens": (lambda text: openbis.RpcError(text).expired, "session token " * 60_000),
     "a range of spaces": (lambda text: parse_range(text, 10), "bytes=" + " " * 60_000 + "x"),
