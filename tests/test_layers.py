@@ -27,6 +27,7 @@ STAIRS = {
     "observe": 2,
     "repeats": 2,
     "paced": 2,
+    "private": 2,
     "tasks": 2,
     "outgoing": 2,
     "hidden": 1,

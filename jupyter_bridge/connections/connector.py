@@ -37,6 +37,7 @@ from typing import Annotated, Any, ClassVar, Generic, TypeVar
 import msgspec
 
 from jupyter_bridge.connections.outbound import Outbound
+from jupyter_bridge.private import private_folder
 from jupyter_bridge.problems import BadRequest, Denied, NeedsLogin
 
 # A field that is written and never read again: the form hides it, replies and logs leave it out.
@@ -142,8 +143,7 @@ class Context:
 
     def state_folder(self) -> Path:
         """`folder`, made if it is not there."""
-        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return self.folder
+        return private_folder(self.folder)
 
 
 class Connector(ABC, Generic[F]):

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import msgspec
 
+from jupyter_bridge.private import open_private, private_folder
+
 
 class Record(msgspec.Struct):
     """One mount; no secrets. `device` and `pid` say which, so that no other is mistaken for it."""
@@ -46,9 +48,9 @@ class Records:
             return {}
 
     def _replace(self, content: bytes) -> None:
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        private_folder(self._folder)
         beside = self._folder / f".mounts.{os.getpid()}"
         beside.unlink(missing_ok=True)
-        with open(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        with open(open_private(beside, os.O_WRONLY | os.O_EXCL), "wb") as file:
             file.write(content)
         beside.replace(self._folder / "mounts.json")

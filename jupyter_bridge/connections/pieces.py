@@ -15,6 +15,7 @@ from pathlib import Path
 
 from jupyter_bridge.connections import checksums
 from jupyter_bridge.connections.extents import Extents
+from jupyter_bridge.private import open_private
 
 _RECORD = struct.Struct("<BIQQI")
 _PIECE, _CHECKED, _FORGET = 1, 2, 3
@@ -127,6 +128,5 @@ class Pieces:
 
     def _write(self, *record: int) -> None:
         if self._line is None:
-            flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
-            self._line = os.open(self._path, flags, 0o600)
+            self._line = open_private(self._path, os.O_WRONLY | os.O_APPEND)
         os.write(self._line, _RECORD.pack(*record))

@@ -14,8 +14,8 @@ from typing import Any
 import msgspec
 
 from jupyter_bridge.connections.connector import Fields, secrets_of
-from jupyter_bridge.connections.secretplaces import alone, write_private
 from jupyter_bridge.connections.vault import Vault
+from jupyter_bridge.private import alone, write_private
 from jupyter_bridge.problems import Problem
 
 

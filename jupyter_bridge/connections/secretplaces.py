@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import fcntl
 import hashlib
 import os
 import secrets
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
 
+from jupyter_bridge.private import alone, open_private, private_folder, write_private
 from jupyter_bridge.problems import Unavailable
 
 SERVICE = "jupyter_bridge"
@@ -99,7 +98,7 @@ class EncryptedFile(Place):
     def __init__(self, folder: Path) -> None:
         from cryptography.fernet import Fernet
 
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        private_folder(folder)
         self._path = folder / "secrets.bin"
         self._fernet = Fernet(_key(folder))
         self._load()  # raises now, not when somebody needs it
@@ -143,32 +142,8 @@ def _key(folder: Path) -> bytes:
     path = folder / "key"
     with contextlib.suppress(FileExistsError):
         fresh = base64.urlsafe_b64encode(secrets.token_bytes(32))
-        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        with open(open_private(path, os.O_WRONLY | os.O_EXCL), "wb") as file:
             file.write(fresh)
     if path.stat().st_mode & 0o077:
         raise Unavailable(f"{path} can be read by others; set its mode to 0600.")
     return path.read_bytes()
-
-
-@contextlib.contextmanager
-def alone(path: Path) -> Iterator[None]:
-    """While it lasts, no other server of this user changes `path`; blocks until that is so."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with open(os.open(path.with_name(f".{path.name}.lock"), os.O_RDWR | os.O_CREAT, 0o600)) as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
-
-
-def write_private(path: Path, content: bytes) -> None:
-    """Replace the file at once, readable by its owner alone."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    try:
-        with open(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(path)
-    except BaseException:
-        beside.unlink(missing_ok=True)
-        raise

@@ -16,6 +16,7 @@ import signal
 from pathlib import Path
 
 from jupyter_bridge.connections.roles import Sshfs
+from jupyter_bridge.private import open_private, private_folder
 from jupyter_bridge.problems import BadRequest, Denied, Problem, RemoteFailed, Timeout, Unavailable
 
 # Connecting, the key exchange and a slow PAM together take up to 10 s; then it is a hang. Seconds.
@@ -52,7 +53,7 @@ def check(what: Sshfs) -> None:
 
 def write_config(folder: Path, name: str, what: Sshfs, address: str) -> Path:
     """Write the configuration (0600) and the known hosts beside it; returns its path. Blocks."""
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    private_folder(folder)
     hosts = folder / f"{name}.known_hosts"
     lines = {
         "HostName": address,
@@ -98,7 +99,7 @@ def _quoted(value: str) -> str:
 
 def _write(path: Path, text: str) -> None:
     path.unlink(missing_ok=True)
-    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+    with open(open_private(path, os.O_WRONLY | os.O_EXCL), "w") as file:
         file.write(text)
 
 
@@ -113,7 +114,7 @@ async def start(
     keep = ["PATH", "HOME", "LANG", "TMPDIR"]
     if what.password is None and what.key_file is None:
         keep.append("SSH_AUTH_SOCK")
-    output = os.open(words, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    output = open_private(words, os.O_WRONLY | os.O_TRUNC)
     try:
         process = await asyncio.create_subprocess_exec(
             *("sshfs", "-f", "-F", str(config), "-o", ",".join(options)),

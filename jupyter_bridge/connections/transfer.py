@@ -32,6 +32,7 @@ from jupyter_bridge.connections.ownthread import to_its_end
 from jupyter_bridge.connections.pieces import Pieces
 from jupyter_bridge.connections.roles import File
 from jupyter_bridge.connections.target import Damaged
+from jupyter_bridge.private import open_private
 from jupyter_bridge.problems import (
     Conflict,
     NeedsLogin,
@@ -349,6 +350,6 @@ def _may_pass(problem: Problem) -> bool:
 
 def _write(path: Path, data: bytes) -> None:
     beside = path.with_suffix(".new")
-    with open(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+    with open(open_private(beside, os.O_WRONLY | os.O_TRUNC), "wb") as file:
         file.write(data)
     os.replace(beside, path)

@@ -26,6 +26,7 @@ from jupyter_bridge.connections.transfer import (
     TransferModel,
 )
 from jupyter_bridge.connections.upload import Upload, gather
+from jupyter_bridge.private import private_folder
 from jupyter_bridge.problems import Conflict, NotFound, Problem
 
 # Under way at the same time; each has several streams of its own.
@@ -202,7 +203,7 @@ class Transfers:
         # Before there is a job: what cannot be done at all is told at once.
         await self._connection(job.connection).ready(role)
         transfer = self._make(job)
-        await asyncio.to_thread(transfer.folder.mkdir, 0o700, True)
+        await asyncio.to_thread(private_folder, transfer.folder)
         await transfer.save()
         self._all[transfer.id] = transfer
         self._forget()
@@ -228,7 +229,7 @@ class Transfers:
         transfer.start(self._place)
 
     def _find(self) -> list[Path]:
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        private_folder(self._folder)
         return sorted(self._folder.glob("*/transfer.json"))
 
     def _forget(self) -> None:

@@ -23,6 +23,7 @@ from typing import Any
 from urllib.parse import quote
 
 from jupyter_bridge.consoles.journal import Journal
+from jupyter_bridge.private import open_private, private_folder
 
 # Between an append and its write: a burst becomes one large write, and a crash loses no more.
 WRITE_SECONDS = 0.05
@@ -46,10 +47,7 @@ class Record:
         """Make the folder, take the lock, write what is known. Raises OSError."""
         if self._lock >= 0:
             return
-        # One by one: mkdir's mode is the last folder's only.
-        self.folder.parent.parent.mkdir(parents=True, exist_ok=True)
-        for folder in (self.folder.parent, self.folder):
-            folder.mkdir(mode=0o700, exist_ok=True)
+        private_folder(self.folder)
         self._lock = _locked(self.folder)
         self.save()
 
@@ -58,7 +56,7 @@ class Record:
         if not self.folder.exists():
             return
         beside = self.folder / "meta.json.new"
-        number = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        number = open_private(beside, os.O_WRONLY | os.O_TRUNC)
         with os.fdopen(number, "w", encoding="utf-8") as file:
             json.dump(self.about, file, ensure_ascii=False)
         beside.replace(self.folder / "meta.json")
@@ -244,7 +242,7 @@ def _folder_name(name: str) -> str:
 
 def _locked(folder: Path) -> int:
     """An open, locked file in this folder; BlockingIOError when another server holds it."""
-    number = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    number = open_private(folder / "lock", os.O_RDWR)
     try:
         fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

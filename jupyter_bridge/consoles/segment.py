@@ -21,6 +21,8 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
+from jupyter_bridge.private import open_private
+
 RECORD = struct.Struct(">QQQ")
 BLOCK_BYTES = 64 * 1024
 
@@ -218,4 +220,4 @@ class SegmentWriter:
 
 
 def _create(path: Path) -> int:
-    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    return open_private(path, os.O_WRONLY | os.O_TRUNC | os.O_APPEND)

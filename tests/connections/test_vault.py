@@ -17,8 +17,9 @@ import pytest
 
 from jupyter_bridge.connections import vault as vault_module
 from jupyter_bridge.connections.remembered import Remembered
-from jupyter_bridge.connections.secretplaces import EncryptedFile, alone
+from jupyter_bridge.connections.secretplaces import EncryptedFile
 from jupyter_bridge.connections.vault import Vault
+from jupyter_bridge.private import alone
 from jupyter_bridge.problems import Unavailable
 from tests.connections.double import DoubleFields
 

@@ -18,6 +18,7 @@ from urllib.parse import unquote, urlsplit
 import asyncssh
 
 from jupyter_bridge.connections.connector import Context, WrongCredentials
+from jupyter_bridge.private import open_private
 from jupyter_bridge.problems import (
     BadRequest,
     Conflict,
@@ -115,7 +116,7 @@ class KnownHosts:
         lines = [line for line in self._lines() if line.partition(" ")[0] != where.alias]
         beside = self._path.with_suffix(".new")
         beside.unlink(missing_ok=True)
-        with open(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        with open(open_private(beside, os.O_WRONLY | os.O_EXCL), "w") as file:
             file.write("".join(f"{line}\n" for line in [*lines, line_of(where, key)]))
         beside.replace(self._path)
 

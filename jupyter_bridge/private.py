@@ -1,0 +1,119 @@
+"""Files and folders that only the server's user can read, whatever the umask; and their lock."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import os
+import secrets
+import stat
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+# How often a lock with a deadline is tried, in seconds.
+_LOOK_EVERY = 0.02
+# A file system without locks answers one of these; then one server a user is assumed.
+_NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL}
+
+
+def private_folder(path: Path) -> Path:
+    """Make `path` and every missing folder above it, each with mode 0700; returns `path`.
+
+    `Path.mkdir(mode, parents=True)` gives that mode to the last folder only.
+    """
+    missing = []
+    for folder in path.parents:
+        if folder.exists():
+            break
+        missing.append(folder)
+    for folder in [*reversed(missing), path]:
+        folder.mkdir(mode=0o700, exist_ok=True)
+    return path
+
+
+def open_private(path: Path, flags: int) -> int:
+    """A descriptor of the file, made with mode 0600 if it is missing; never follows a link."""
+    return os.open(path, flags | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+
+
+def write_private(path: Path, content: bytes) -> None:
+    """Replace the file in one step, synced to the disk, with mode 0600. Blocks."""
+    private_folder(path.parent)
+    beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    try:
+        with open(open_private(beside, os.O_WRONLY | os.O_EXCL), "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(path)
+    except BaseException:
+        beside.unlink(missing_ok=True)
+        raise
+
+
+@contextlib.contextmanager
+def alone(path: Path, seconds: float | None = None) -> Iterator[None]:
+    """Hold the lock beside `path`: no other server of this user changes `path` meanwhile.
+
+    Blocks until the lock is free, at most `seconds`; then raises TimeoutError (an OSError).
+    """
+    private_folder(path.parent)
+    with open(open_private(path.with_name(f".{path.name}.lock"), os.O_RDWR)) as lock:
+        _lock(lock.fileno(), path, seconds)
+        yield
+
+
+def _lock(number: int, path: Path, seconds: float | None) -> None:
+    deadline = None if seconds is None else time.monotonic() + seconds
+    while True:
+        try:
+            fcntl.flock(number, fcntl.LOCK_EX | (0 if deadline is None else fcntl.LOCK_NB))
+            return
+        except BlockingIOError:
+            if deadline is not None and time.monotonic() >= deadline:
+                raise TimeoutError(
+                    errno.ETIMEDOUT, f"another server has locked it for {seconds:g} s", str(path)
+                ) from None
+        except OSError as error:
+            if error.errno in _NO_LOCKS:
+                return
+            raise
+        time.sleep(_LOOK_EVERY)
+
+
+def tighten(folder: Path) -> list[Path]:
+    """Set `folder` and the folders in it to 0700; returns those that stay open to others. Blocks.
+
+    An earlier version made some of them with the umask's mode. A folder of another user, or one
+    that cannot be changed, is left and returned. Does nothing where there is no folder.
+    """
+    try:
+        inside = [Path(entry.path) for entry in os.scandir(folder) if _is_folder(entry)]
+    except OSError:
+        inside = []
+    return [one for one in (folder, *inside) if not _tightened(one)]
+
+
+def is_open(folder: Path) -> bool:
+    """Whether others than its owner have any right on this folder; False where there is none."""
+    try:
+        return bool(stat.S_IMODE(folder.stat().st_mode) & 0o077)
+    except OSError:
+        return False
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    return entry.is_dir(follow_symlinks=False)
+
+
+def _tightened(folder: Path) -> bool:
+    if not is_open(folder):
+        return True
+    try:
+        if folder.stat().st_uid == os.geteuid():
+            folder.chmod(0o700)
+    except OSError:
+        return False
+    return not is_open(folder)
