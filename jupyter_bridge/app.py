@@ -49,7 +49,7 @@ from jupyter_bridge.web import Answer, NoSuchRoute, Route, index
 # extension's or the host's settings, has not made all of them, and the host stops it all the same.
 _CLOSED = (
     *("repeats", "runs", "remote_consoles", "consoles", "transfers", "mounts", "remotes"),
-    *("socketio", "executions", "relays"),
+    *("socketio", "executions", "relays", "audit"),
 )
 
 
@@ -199,7 +199,7 @@ class BridgeApp(ExtensionApp):
                 self.mounts,
                 self.transfers,
                 events,
-                Audit(Path(self.connections_dir) / "audit.jsonl", self.log),
+                self.audit,
                 server.root_dir,
                 self.transfer_roots,
                 self.ask_environment,
@@ -282,6 +282,7 @@ class BridgeApp(ExtensionApp):
             self.log.critical(
                 "disable_check_xsrf is on: any web page can use the connections of this server."
             )
+        self.audit = Audit(folder / "audit.jsonl", self.log)
         self.mounts = Mounts(
             folder / "mounts",
             Path.home(),

@@ -39,6 +39,27 @@ async def to_its_end(call: Callable[[], T]) -> T:
         raise
 
 
+async def in_daemon_thread(call: Callable[..., T], *arguments: Any) -> T:
+    """What `call(*arguments)` returns, from a thread that may hang: nobody's exit waits for it.
+
+    Whoever is cancelled leaves the call to itself. Not `to_thread`: its threads are waited for
+    when the server ends.
+    """
+    outcome: Future[T] = Future()
+
+    def run() -> None:
+        try:
+            result = call(*arguments)
+        except BaseException as error:
+            outcome.set_exception(error)
+        else:
+            outcome.set_result(result)
+
+    outcome.set_running_or_notify_cancel()  # so that a cancel cannot reach the call
+    threading.Thread(target=run, name="bridge-daemon-call", daemon=True).start()
+    return await asyncio.wrap_future(outcome)
+
+
 class _Running(Generic[T]):
     """The work, seen from both threads."""
 

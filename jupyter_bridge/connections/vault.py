@@ -9,17 +9,16 @@ configuration cannot make the bridge send a password to another host.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import hashlib
 import logging
 import secrets
-import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 import msgspec
 
+from jupyter_bridge.connections.ownthread import in_daemon_thread
 from jupyter_bridge.connections.secretplaces import EncryptedFile, Keyring, Memory, Place
 from jupyter_bridge.problems import Problem, Unavailable
 
@@ -124,31 +123,15 @@ async def _try(make: Callable[[], Place], log: logging.Logger) -> Place | None:
 
 
 async def _patiently(call: Callable[..., T], *arguments: Any) -> T:
-    """The call's result within KEYRING_SECONDS, from a thread that may hang for ever.
-
-    Not `to_thread`: its threads are waited for when the server ends.
-    """
-    loop = asyncio.get_running_loop()
-    answer: asyncio.Future[T] = loop.create_future()
-
-    def settle(result: T | None, error: BaseException | None) -> None:
-        if not answer.done():
-            if error is not None:
-                answer.set_exception(error)
-            else:
-                answer.set_result(cast(T, result))
-
-    def run() -> None:
-        result, failed = None, None
-        try:
-            result = call(*arguments)
-        except BaseException as error:
-            failed = error
-        with contextlib.suppress(RuntimeError):  # the loop has ended meanwhile
-            loop.call_soon_threadsafe(settle, result, failed)
-
-    threading.Thread(target=run, name="bridge-vault", daemon=True).start()
-    return await asyncio.wait_for(answer, KEYRING_SECONDS)
+    """The call's result within KEYRING_SECONDS, from a thread that may hang for ever."""
+    asking = asyncio.ensure_future(in_daemon_thread(call, *arguments))
+    try:
+        await asyncio.wait({asking}, timeout=KEYRING_SECONDS)
+        if not asking.done():
+            raise asyncio.TimeoutError
+        return asking.result()
+    finally:
+        asking.cancel()
 
 
 def _proven(make: Callable[[], Place]) -> Place:
