@@ -35,6 +35,7 @@ from jupyter_bridge.consoles.remotes import Remotes
 from jupyter_bridge.consoles.runs import Runs
 from jupyter_bridge.consoles.sources.kernel import KernelSource
 from jupyter_bridge.consoles.sources.terminal import TerminalSource
+from jupyter_bridge.private import folders_open, tighten
 from jupyter_bridge.relay import handlers as relay_handlers
 from jupyter_bridge.relay.executions import Executions
 from jupyter_bridge.relay.handlers import socketio
@@ -253,6 +254,16 @@ class BridgeApp(ExtensionApp):
             ),
         )
 
+    def _close_folders(self) -> None:
+        """Keep other users out of folders that an earlier version made; report a configured one."""
+        connections, data = Path(self.connections_dir), Path(jupyter_data_dir())
+        ours = [connections / name for name in ("vault", "state", "transfers", "mounts")]
+        for usual in (data / "jupyter_bridge" / "connections", data / "bridge" / "consoles"):
+            ours += [usual.parent, usual]
+        given = [folder for folder in {connections, Path(self.console_dir)} if folder not in ours]
+        for folder in [*tighten(ours), *folders_open(given)]:
+            self.log.warning("Other users can enter %s: chmod 700 it.", folder)
+
     def _on_disk_trouble(self, error: OSError) -> None:
         self.log.warning(
             "What consoles say cannot be kept on the disk, only the newest part in memory: %s",
@@ -342,6 +353,7 @@ class BridgeApp(ExtensionApp):
         return await environment.ask(run, language)
 
     async def _recover(self) -> None:
+        await asyncio.to_thread(self._close_folders)
         try:
             await self.mounts.recover()
             await self.remotes.loaded()

@@ -9,7 +9,7 @@ import os
 import secrets
 import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 # How often a lock with a deadline is tried, in seconds.
@@ -83,37 +83,26 @@ def _lock(number: int, path: Path, seconds: float | None) -> None:
         time.sleep(_LOOK_EVERY)
 
 
-def tighten(folder: Path) -> list[Path]:
-    """Set `folder` and the folders in it to 0700; returns those that stay open to others. Blocks.
+def tighten(folders: Sequence[Path]) -> list[Path]:
+    """Set these folders to 0700, as far as they exist; returns those that stay open. Blocks.
 
     An earlier version made some of them with the umask's mode. A folder of another user, or one
-    that cannot be changed, is left and returned. Does nothing where there is no folder.
+    that cannot be changed, is left as it is.
     """
-    try:
-        inside = [Path(entry.path) for entry in os.scandir(folder) if _is_folder(entry)]
-    except OSError:
-        inside = []
-    return [one for one in (folder, *inside) if not _tightened(one)]
+    for folder in folders_open(folders):
+        with contextlib.suppress(OSError):
+            if folder.stat().st_uid == os.geteuid():
+                folder.chmod(0o700)
+    return folders_open(folders)
 
 
-def is_open(folder: Path) -> bool:
-    """Whether others than its owner have any right on this folder; False where there is none."""
+def folders_open(folders: Sequence[Path]) -> list[Path]:
+    """Those of the folders that others than their owner have any right on. Blocks."""
+    return [folder for folder in folders if _is_open(folder)]
+
+
+def _is_open(folder: Path) -> bool:
     try:
         return bool(stat.S_IMODE(folder.stat().st_mode) & 0o077)
     except OSError:
         return False
-
-
-def _is_folder(entry: os.DirEntry[str]) -> bool:
-    return entry.is_dir(follow_symlinks=False)
-
-
-def _tightened(folder: Path) -> bool:
-    if not is_open(folder):
-        return True
-    try:
-        if folder.stat().st_uid == os.geteuid():
-            folder.chmod(0o700)
-    except OSError:
-        return False
-    return not is_open(folder)

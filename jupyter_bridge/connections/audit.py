@@ -201,7 +201,7 @@ def main() -> None:
     """Verify the file that the command line names; exits 1 where it is broken."""
     path = Path(sys.argv[1])
     try:
-        print(f"{verify(path)} lines, each as it was written")
+        sys.stdout.write(f"{verify(path)} lines, each as it was written\n")
     except Broken as broken:
         sys.exit(str(broken))
 

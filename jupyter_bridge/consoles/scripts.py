@@ -61,6 +61,8 @@ class Scripts:
         files = Files(text=Path(base + ".t"), wrapper=Path(base))
         try:
             _write(files.text, text)
+            # The shell writes this one, with its own umask.
+            _write(Path(f"{files.text}.x"), b"")
             if stdin is not None:
                 files.stdin = Path(base + ".i")
                 _write(files.stdin, stdin)
