@@ -24,6 +24,7 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
+import anyio
 import msgspec
 
 from jupyter_bridge.connections.connection import Connection
@@ -172,10 +173,8 @@ class Transfer(ABC):
                 yield now
             if now.state in FINAL or now.state == "paused":
                 return
-            try:
-                await asyncio.wait_for(changed.wait(), 1 / TELL_HZ)
-            except asyncio.TimeoutError:
-                pass
+            with anyio.move_on_after(1 / TELL_HZ):
+                await changed.wait()
 
     async def wait(self) -> TransferModel:
         """How it ended (done, failed, cancelled, or paused)."""

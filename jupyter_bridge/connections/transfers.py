@@ -11,6 +11,7 @@ from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import anyio
 import msgspec
 
 from jupyter_bridge.connections.connection import Connection
@@ -92,10 +93,8 @@ class Transfers:
                     yield now
             for name in told.keys() - self._all.keys():
                 del told[name]
-            try:
-                await asyncio.wait_for(changed.wait(), 1 / TELL_HZ if moving else None)
-            except asyncio.TimeoutError:
-                pass
+            with anyio.move_on_after(1 / TELL_HZ if moving else None):
+                await changed.wait()
 
     def _on_state(self, transfer: Transfer, before: str) -> None:
         self._wake()

@@ -8,7 +8,7 @@ from jupyter_bridge.web.door import Door, is_allowed, user_of_token
 from jupyter_bridge.web.handler import Answer, BridgeHandler, NoSuchRoute, Prefer, Route, Verb, verb
 from jupyter_bridge.web.lasting import LastingHandler, WaitQuery
 from jupyter_bridge.web.socket import JSON, PROBLEM_FRAME, TEXT, BridgeSocket, Frame
-from jupyter_bridge.web.stream import NDJSON, SSE, Event
+from jupyter_bridge.web.stream import NDJSON, SSE, Event, is_closed
 
 __all__ = [
     "JSON",
@@ -29,6 +29,7 @@ __all__ = [
     "Verb",
     "WaitQuery",
     "is_allowed",
+    "is_closed",
     "user_of_token",
     "verb",
 ]

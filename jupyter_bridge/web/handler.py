@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hmac
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
 from functools import wraps
 from typing import Any, NamedTuple, TypeVar
@@ -19,8 +19,9 @@ from tornado.iostream import StreamClosedError
 
 from jupyter_bridge.problems import BadRequest, Denied, NotFound, Problem, TooLarge
 from jupyter_bridge.repeats import Repeats
+from jupyter_bridge.tasks import ended
 from jupyter_bridge.web.door import Door, bad_field
-from jupyter_bridge.web.stream import KEEP_ALIVE, NDJSON, SSE, Event, silence
+from jupyter_bridge.web.stream import KEEP_ALIVE, NDJSON, SSE, Event, is_closed, silence
 from jupyter_bridge.wire.unreadable import UNREADABLE
 
 # What one JSON body may hold (API.md, section 1).
@@ -112,17 +113,26 @@ def verb(
                 arguments["query"] = self.read_query(spec.query)
 
             async def ask() -> Answer:
+                self._answers_others = key is not None
                 answer = await method(self, **arguments)
                 if answer is not None:
                     self.answer(answer, spec.status)
                 return Answer(self.get_status(), self._headers.get("Location"), self._answer)
 
             key = self.request.headers.get("Idempotency-Key")
-            if key is None or self.request.method != "POST" or spec.streams:
-                await ask()
-            else:
-                name = (self.identity, self.request.uri, key)
-                self.answer_as(await self.repeats.once(name, self.request.body, ask))
+            if self.request.method != "POST" or spec.streams:
+                key = None
+            try:
+                if key is None:
+                    await ask()
+                else:
+                    name = (self.identity, self.request.uri, key)
+                    once = self.repeats.once(name, self.request.body, ask)
+                    answer = await self.while_here(once)
+                    assert answer is not None, "there was no deadline"
+                    self.answer_as(answer)
+            except ClientLeft:
+                return  # nobody reads an answer
 
         handle.verb = spec  # type: ignore[attr-defined]
         return handle
@@ -142,6 +152,10 @@ def is_own_script(headers: HTTPHeaders) -> bool:
         and headers.get_list("Sec-Fetch-Mode") in (["cors"], ["same-origin"])
         and not any(name in headers for name in ("Sec-Purpose", "Purpose"))
     )
+
+
+class ClientLeft(Exception):
+    """The client closed the connection while its request waited."""
 
 
 class Answer(NamedTuple):
@@ -164,6 +178,10 @@ class BridgeHandler(Door, APIHandler):
 
     # The body that was answered.
     _answer = b""
+    # Repeated requests get this one's answer, so that it waits for it also without its client.
+    _answers_others = False
+    _has_left = False
+    _gone: asyncio.Future[None] | None = None
 
     @property
     def repeats(self) -> Repeats[Answer]:
@@ -263,12 +281,44 @@ class BridgeHandler(Door, APIHandler):
                 return kind
         return None
 
+    async def while_here(
+        self, work: Coroutine[Any, Any, T], seconds: float | None = None
+    ) -> T | None:
+        """Returns what `work` returns; None after so many seconds, with the work cancelled.
+
+        When the client goes away, the work is cancelled and ClientLeft is raised, which ends the
+        request without an answer. A request does all its long waiting here: when it is given up,
+        neither a task nor a handler is left.
+        """
+        gone = self._leaving()
+        task = asyncio.ensure_future(work)
+        try:
+            first = asyncio.FIRST_COMPLETED
+            await asyncio.wait({task, gone}, timeout=seconds, return_when=first)
+            if not task.done() and gone.done():
+                if not self._answers_others:
+                    raise ClientLeft
+                await asyncio.wait({task}, timeout=seconds)
+            return task.result() if task.done() else None
+        finally:
+            if not task.done():
+                task.cancel()
+                await ended([task])
+
+    def _leaving(self) -> asyncio.Future[None]:
+        """A future that is done once the client has closed the connection."""
+        if self._gone is None:
+            self._gone = asyncio.get_running_loop().create_future()
+            if self._has_left or is_closed(self.request):
+                self._gone.set_result(None)
+        return self._gone
+
     async def stream(self, events: AsyncIterator[Event], kind: str) -> None:
         """Send events as they come, until they end or the client goes away."""
         self.set_header("Content-Type", kind)
         self.set_header("Cache-Control", "no-cache")
         self.set_header("X-Accel-Buffering", "no")  # nginx would hold the events back
-        gone = self._gone = asyncio.get_running_loop().create_future()
+        gone = self._leaving()
         coming: asyncio.Future[Event] | None = None
         try:
             await self.flush()
@@ -302,9 +352,8 @@ class BridgeHandler(Door, APIHandler):
                 await asyncio.wait({coming})
             await events.aclose()  # type: ignore[attr-defined]
 
-    _gone: asyncio.Future[None] | None = None
-
     def on_connection_close(self) -> None:
+        self._has_left = True
         if self._gone is not None and not self._gone.done():
             self._gone.set_result(None)
         super().on_connection_close()

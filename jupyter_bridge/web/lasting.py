@@ -44,10 +44,10 @@ class LastingHandler(BridgeHandler):
             await self.stream(_events(what), kind)
         elif prefer.respond_async or prefer.wait is not None:
             # Who does not wait is answered alike, however soon it is done.
-            answered = prefer.wait is not None and await _wait(what, prefer.wait)
+            answered = prefer.wait is not None and await self._wait(what, prefer.wait)
             self.answer(what.model(), 200 if answered else 202)
         else:
-            await what.answered.wait()
+            await self.while_here(what.answered.wait())
             self.answer(what.model())
 
     async def answer_again(self, what: Lasting, path: str, query: WaitQuery) -> None:
@@ -57,8 +57,14 @@ class LastingHandler(BridgeHandler):
         if kind is not None:
             await self.stream(_events(what, self._last_event_id()), kind)
         else:
-            await _wait(what, query.wait)
+            await self._wait(what, query.wait)
             self.answer(what.model())
+
+    async def _wait(self, what: Lasting, seconds: float) -> bool:
+        """Whether it was answered within so many seconds."""
+        if seconds > 0 and not what.answered.is_set():
+            await self.while_here(what.answered.wait(), seconds)
+        return what.answered.is_set()
 
     def _last_event_id(self) -> int:
         given = self.request.headers.get("Last-Event-ID", "0")
@@ -71,11 +77,3 @@ async def _events(what: Lasting, after: int = 0) -> AsyncIterator[Event]:
     async with aclosing(what.events(after)) as steps:
         async for step in steps:
             yield Event(*step)
-
-
-async def _wait(what: Lasting, seconds: float) -> bool:
-    try:
-        await asyncio.wait_for(what.answered.wait(), seconds)
-    except asyncio.TimeoutError:
-        return what.answered.is_set()
-    return True

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import msgspec
+from tornado.httputil import HTTPServerRequest
 
 SSE, NDJSON = "text/event-stream", "application/x-ndjson"
 # Proxies close a silent answer after 30 to 60 s; half of the shorter keeps it open.
@@ -30,3 +31,13 @@ class Event(NamedTuple):
 def silence(kind: str) -> bytes:
     """What keeps a stream open that has nothing to say; readers skip it."""
     return b": still here\n\n" if kind == SSE else b"\n"
+
+
+def is_closed(request: HTTPServerRequest) -> bool:
+    """Whether the client has closed the connection.
+
+    Tornado calls `on_connection_close` only for a connection that closes after the request was
+    read: ask once when the waiting begins.
+    """
+    stream = getattr(request.connection, "stream", None)
+    return stream is not None and bool(stream.closed())

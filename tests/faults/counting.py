@@ -25,6 +25,7 @@ class Counted(RequestHandler):
                 {
                     "descriptors": process.num_fds(),
                     "tasks": len(asyncio.all_tasks()),
+                    "requests": sum(map(_is_request, asyncio.all_tasks())),
                     "threads": threading.active_count(),
                     "children": len(process.children(recursive=True)),
                     "objects": len(gc.get_objects()),
@@ -32,6 +33,11 @@ class Counted(RequestHandler):
                 }
             )
         )
+
+
+def _is_request(task: asyncio.Task[Any]) -> bool:
+    """Whether a request is being answered there; this one is, too."""
+    return getattr(task.get_coro(), "__qualname__", "").endswith("._execute")
 
 
 def _jupyter_server_extension_points() -> list[dict[str, Any]]:

@@ -147,16 +147,20 @@ class TransfersBase(ConnectionHandler):
 
         Raises its Problem if it failed.
         """
-        model, prefer = self.started(transfer), self.prefer()
+        self.started(transfer)
+        prefer = self.prefer()
         wait = 0.0 if prefer.respond_async and prefer.wait is None else prefer.wait
-        try:
-            model = await asyncio.wait_for(transfer.wait(), wait)
-        except asyncio.TimeoutError:
+        model = await self.while_here(transfer.wait(), wait)
+        if model is None:
             self.answer(transfer.model(), 202)
             return None
-        if model.state != "done":
-            raise problem_of(model)
-        return model
+        return _whole(model)
+
+    async def done(self, transfer: Transfer) -> TransferModel:
+        """How it ended, however long that takes. Raises its Problem if it failed."""
+        model = await self.while_here(transfer.wait())
+        assert model is not None, "there was no deadline"
+        return _whole(model)
 
 
 class TransfersHandler(TransfersBase):
@@ -188,7 +192,7 @@ class TransferHandler(TransfersBase):
             return None
         wait = self.prefer().wait
         if wait:
-            await asyncio.wait({asyncio.ensure_future(transfer.wait())}, timeout=wait)
+            await self.while_here(transfer.wait(), wait)
         return transfer.model()
 
     @verb("write", "Cancel a transfer", reply=TransferModel, status=202)
@@ -286,6 +290,12 @@ def _within(roots: Sequence[str], path: str) -> Path:
         f"{path} is outside of {roots[0]}; c.BridgeApp.transfer_roots can allow more folders.",
         path=path,
     )
+
+
+def _whole(model: TransferModel) -> TransferModel:
+    if model.state != "done":
+        raise problem_of(model)
+    return model
 
 
 def problem_of(model: TransferModel) -> Problem:

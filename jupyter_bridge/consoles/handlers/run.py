@@ -62,5 +62,7 @@ class RunInputHandler(RunHandler):
         data = self.request.body
         if len(data) > MAX_INPUT:
             raise TooLarge(f"One request types {MAX_INPUT} bytes at most.", limit=MAX_INPUT)
-        await self.runs.get(run_id).send_input(data)
+        run = self.runs.get(run_id)
+        await self.while_here(run.begun.wait())
+        await run.send_input(data)
         self.answer_nothing(204)

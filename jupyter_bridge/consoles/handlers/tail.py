@@ -15,7 +15,7 @@ from jupyter_bridge.consoles.handlers.shown import Raw, Text, attachment, counte
 from jupyter_bridge.consoles.handlers.socket import ConsoleSocket
 from jupyter_bridge.consoles.view import Step
 from jupyter_bridge.problems import Denied, Problem
-from jupyter_bridge.web import NDJSON
+from jupyter_bridge.web import NDJSON, is_closed
 
 # As long as `web/stream.py` lets an answer be silent.
 KEEP_ALIVE = 15.0
@@ -62,6 +62,8 @@ class TailSocket(ConsoleSocket):
         self._viewer = Viewer(self.username, "watch", lambda: None)
         self._console.enter(self._viewer)
         self._gone: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        if is_closed(self.request):
+            self._gone.set_result(None)
         try:
             await self._write_lines() if lines else await self._write_plain(raw)
             await self.finish()

@@ -15,7 +15,6 @@ from jupyter_bridge.connections.environment import save
 from jupyter_bridge.connections.handlers import transfers
 from jupyter_bridge.connections.handlers.compat.answers import CompatAnswers, CompatHandler, Refused
 from jupyter_bridge.connections.handlers.data import PageQuery
-from jupyter_bridge.connections.handlers.transfers import problem_of
 from jupyter_bridge.connections.roles import CanRead, HasObjects
 from jupyter_bridge.problems import BadRequest, NotFound, Problem, RemoteFailed
 from jupyter_bridge.web import verb
@@ -56,9 +55,7 @@ class CompatDownload(CompatHandler):
             raise Refused(404, f"No such dataSet found: {perm_id}") from None
         try:
             transfer = await self.download(connection, perm_id, target)
-            model = await transfer.wait()
-            if model.state != "done":
-                raise problem_of(model)
+            await self.done(transfer)
         except Problem as problem:
             reason = f"Data for DataSet {perm_id} could not be downloaded: {problem.message}"
             raise Refused(500, reason) from problem
@@ -91,9 +88,7 @@ class CompatUpload(CompatHandler):
             raise Refused(500, errors=errors)
         try:
             transfer = await self.upload(conn, names, body.entityIdentifier or "", body.how())
-            model = await transfer.wait()
-            if model.state != "done":
-                raise problem_of(model)
+            model = await self.done(transfer)
         except Problem as problem:
             said = f"Error while saving the dataset: {problem.message}"
             raise Refused(500, errors=[{"save": said}]) from problem
