@@ -1,0 +1,1 @@
+"""What strangers, careless clients and hostile remotes send, for `make bench` and the fuzzer."""
