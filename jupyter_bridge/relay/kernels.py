@@ -20,7 +20,7 @@ from msgspec import UNSET
 from tornado.web import HTTPError
 from traitlets import TraitError
 
-from jupyter_bridge.problems import BadRequest, NotFound, Problem, StartFailed, Timeout
+from jupyter_bridge.problems import BadRequest, Busy, NotFound, Problem, StartFailed, Timeout
 from jupyter_bridge.relay.kernelmodel import KernelModel
 from jupyter_bridge.relay.lastwords import LastWords
 
@@ -215,15 +215,27 @@ class Kernels:
         self.forget(kernel_id)
 
     async def interrupt(self, kernel_id: str) -> None:
-        self.get(kernel_id)
+        await self._wait_until_settled(kernel_id)
         await _translated(self.manager.interrupt_kernel(kernel_id), "interrupt")
 
     async def restart(self, kernel_id: str) -> None:
         """Restart, and return when the kernel has answered the host."""
-        self.get(kernel_id)
+        await self._wait_until_settled(kernel_id)
         answered = await _translated(self.manager.restart_kernel(kernel_id), "restart")
         if asyncio.isfuture(answered):  # the host hands the waiting back to its caller
             await _translated(answered, "restart")
+
+    async def _wait_until_settled(self, kernel_id: str) -> None:
+        """Return once the kernel neither starts nor restarts; Busy if that takes too long.
+
+        The host fails with an internal error if it is asked for two such things at once.
+        """
+        manager = self.get(kernel_id)
+        if self.remote:
+            return
+        if not await _settled(manager):
+            raise Busy("The kernel is still starting or restarting; try again later.")
+        self.get(kernel_id)  # it may have been shut down meanwhile
 
     def forget(self, kernel_id: str) -> None:
         """Let go of what is kept about a kernel that is gone; twice is fine."""
@@ -299,12 +311,20 @@ def exit_code(manager: Any) -> int | None:
     return code if isinstance(code, int) else None
 
 
-async def _settled(manager: Any) -> None:
-    """Wait until a start or restart that is under way is over; the host stumbles over it."""
-    ready = manager.ready
-    if not ready.done():
+async def _settled(manager: Any) -> bool:
+    """Wait until a start or restart that is under way is over; the host stumbles over it.
+
+    False if one still is after SETTLE_TIME. A restart is a shutdown and a start, each with a future
+    of its own, and whoever waited as well may have begun another one.
+    """
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + SETTLE_TIME
+    while not (ready := manager.ready).done():
         waiting = ready if asyncio.isfuture(ready) else asyncio.wrap_future(ready)
-        await asyncio.wait({waiting}, timeout=SETTLE_TIME)
+        done, _ = await asyncio.wait({waiting}, timeout=deadline - loop.time())
+        if not done:
+            return False
+    return True
 
 
 def _start_failed(kernelspec: str, error: Exception) -> Problem:

@@ -438,6 +438,15 @@ async def test_restart(bridge: Bridge) -> None:
         assert ended["status"] == "died"
 
 
+async def test_asked_while_it_restarts(bridge: Bridge) -> None:
+    """Restarts and interrupts that come during a restart wait for it; each is answered 200."""
+    async with bridge.kernel() as kernel_id:
+        asked = ["restart", "interrupt", "restart", "interrupt", "restart"]
+        answers = await asyncio.gather(*(bridge.post(f"/{what}/{kernel_id}") for what in asked))
+        assert [answer.status for answer in answers] == [200] * len(asked), answers
+        assert (await bridge.execute(kernel_id, "6 * 7"))["status"] == "ok"
+
+
 async def test_restart_by_the_host(bridge: Bridge) -> None:
     """After a restart through the host's own API the bridge's seats work on."""
     async with bridge.kernel() as kernel_id, bridge.seat(kernel_id) as seat:
