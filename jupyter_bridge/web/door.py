@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Callable, Iterable
 from http.client import responses
 from typing import Any, TypeVar, cast
-from urllib.parse import unquote
+from urllib.parse import unquote, urlsplit
 
 import msgspec
 from jupyter_core.utils import ensure_async
@@ -70,6 +70,15 @@ class Door:
     # Every one of these is asked of the authorizer: the bridge's own resource, and the host's,
     # so that the bridge is never a way around what the host forbids.
     resources: tuple[str, ...] = ("bridge",)
+
+    def __init__(self, application: Any, request: HTTPServerRequest, **kwargs: Any) -> None:
+        # The host parses both, the Referer also to log a refusal, and fails on what is not a URL.
+        # "null" is what a browser says of an origin that it will not name, and is never allowed.
+        if not _is_url(request.headers.get("Referer", "")):
+            del request.headers["Referer"]
+        if not _is_url(request.headers.get("Origin", "")):
+            request.headers["Origin"] = "null"
+        super().__init__(application, request, **kwargs)  # type: ignore[call-arg]
 
     async def authorize(self, action: str) -> None:
         """Pass if the user may do `action` on every resource of this route; else Denied."""
@@ -168,6 +177,14 @@ def _sentence(error: web.HTTPError | None, status: int) -> str:
         if error.reason:
             return str(error.reason)
     return responses.get(status, "Unknown error")
+
+
+def _is_url(text: str) -> bool:
+    try:
+        urlsplit(text)
+    except ValueError:
+        return False
+    return True
 
 
 def bad_field(error: msgspec.ValidationError) -> BadRequest:
