@@ -93,6 +93,8 @@ class BridgeSocket(Door, WebSocketMixin, WebSocketHandler, JupyterHandler):
         """Look everything up and raise the Problem, if there is one, before the socket opens."""
 
     async def open(self, **path: str) -> None:
+        if self.ws_connection is None or cast(Any, self.ws_connection).stream.closed():
+            return  # the client left during the handshake; on_close follows, or has been
         super().open(**path)
         self.set_nodelay(True)
         try:

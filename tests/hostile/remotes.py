@@ -25,8 +25,8 @@ async def remote(answering: Answering) -> AsyncIterator[str]:
                     await reader.readexactly(int(size[0].partition(":")[2]))
                 await answering(head.split()[1], writer)
                 await writer.drain()
-        except (asyncio.IncompleteReadError, OSError):
-            pass
+        except (asyncio.IncompleteReadError, OSError, asyncio.CancelledError):
+            pass  # Python 3.11 writes a traceback about the cancelled task of a connection
         finally:
             writer.close()
 
