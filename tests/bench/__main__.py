@@ -10,6 +10,7 @@ from tests.bench import (
     consoles,
     costs,
     gateways,
+    hostile,
     kernels,
     lab,
     load,
@@ -25,6 +26,7 @@ PARTS = {
     "transfers": transfers.main,
     "connections": connections.main,
     "load": load.main,
+    "hostile": hostile.main,
     "costs": costs.main,
     "lab": lab.main,
 }
