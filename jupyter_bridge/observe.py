@@ -223,7 +223,7 @@ class Events:
 
 # What is blanked wherever it stands, by the words before it: add further ones here.
 _SECRETS = re.compile(
-    r"(v1\.token\.websocket\.jupyter\.org\.|[?&](?:token|sessionID)="
+    r"(v1\.token\.websocket\.jupyter\.org\.|[?&](?:token|sessionID|sid)="
     r"|[Aa]uthorization['\"]?: ?['\"]?\w+ )"
     r"[^\s,&'\"]+"
 )

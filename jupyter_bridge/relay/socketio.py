@@ -16,42 +16,32 @@ import asyncio
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any, cast
 
 import socketio
+from engineio.exceptions import EngineIOError
 from engineio.packet import NOOP
 from engineio.packet import Packet as EnginePacket
 from socketio.exceptions import ConnectionRefusedError as Refused
 from tornado.httputil import HTTPServerRequest
 
-from jupyter_bridge.problems import BadRequest, Denied, NotFound, Problem, TooLarge
+from jupyter_bridge.problems import BadRequest, Busy, Denied, NotFound, Problem
 from jupyter_bridge.relay import engine
 from jupyter_bridge.relay.channels import IOPUB, SEATS, Channels
 from jupyter_bridge.relay.handlers.resources import resources_of
 from jupyter_bridge.relay.relays import Relays
+from jupyter_bridge.relay.visitors import LOGIN_TIME, Visitor, Visitors
 from jupyter_bridge.tasks import Beside
 from jupyter_bridge.web import is_allowed, user_of_token
 from jupyter_bridge.wire import event, kernel
 
-# A connection without credentials is given this long to show a token to a namespace, seconds.
-LOGIN_TIME = 5.0
-# One with credentials may take this long to ask for its first namespace: socket.io's own number.
+# A connection with credentials may take this long to ask for its first namespace, as socket.io's
+# own servers have it, seconds.
 CONNECT_TIME = 45.0
 _TRANSPORTS = ("polling", "websocket")
 # kernel-relay's clients use their server's whole path as the namespace.
 _NAMESPACE = re.compile(rf"^(?:/.*)?/({'|'.join(SEATS)})/([^/]+)$")
-
-
-class _Connection:
-    """One engine connection: whose it is, and its seats by namespace."""
-
-    def __init__(self, user: Any) -> None:
-        self.user = user
-        # None until the handshake, or a token shown later to a namespace, has told.
-        self.identity: str | None = None
-        self.seats: dict[str, Channels] = {}
-        self.pumps: dict[str, asyncio.Task[None]] = {}
-        self.connect_timer: asyncio.TimerHandle | None = None
 
 
 class SocketIO:
@@ -59,7 +49,7 @@ class SocketIO:
 
     def __init__(self, relays: Relays, *, max_frame: int) -> None:
         self._relays = relays
-        self._connections: dict[str, _Connection] = {}
+        self.visitors = Visitors(max_frame)
         self._beside = Beside()
         self._server = socketio.AsyncServer(
             async_mode="tornado",
@@ -70,13 +60,12 @@ class SocketIO:
             ping_interval=engine.PING_INTERVAL,
             ping_timeout=engine.PING_TIMEOUT,
         )
-        self._server.packet_class = engine.Packet
-        self.max_frame = max_frame
+        self._server.packet_class = type("Packet", (engine.Packet,), {"max_bytes": max_frame})
         self._polled: set[str] = set()  # whose poll waits
         eio = self._server.eio
         eio.create_queue = engine.Queue
         eio.start_background_task = self._background
-        eio._async = {**eio._async, "websocket": engine.PacedWebSocket}
+        eio._async = {**eio._async, "websocket": self._websocket}
         eio.on("connect", self._on_engine_connect)
         eio.on("message", self._on_engine_message)
         eio.on("disconnect", self._on_engine_disconnect)
@@ -91,30 +80,32 @@ class SocketIO:
 
     # -- engine connections --------------------------------------------------------------------
 
-    def owner(self, eio_sid: str) -> str | None:
-        """Whose engine connection this is; None if that is not known (yet)."""
-        connection = self._connections.get(eio_sid)
-        return connection.identity if connection is not None else None
-
     async def _on_engine_connect(self, eio_sid: str, environ: dict[str, Any]) -> Any:
         handler = environ["tornado.handler"]
-        connection = self._connections[eio_sid] = _Connection(handler.current_user)
-        if handler.current_user is not None:
-            connection.identity = handler.identity
-        patience = LOGIN_TIME if handler.current_user is None else CONNECT_TIME
-        connection.connect_timer = asyncio.get_running_loop().call_later(
+        user = handler.current_user
+        try:
+            visitor = self.visitors.enter(eio_sid, user, "" if user is None else handler.identity)
+        except Busy:
+            return False
+        patience = LOGIN_TIME if user is None else CONNECT_TIME
+        visitor.connect_timer = asyncio.get_running_loop().call_later(
             patience, self._background, self._hang_up, eio_sid
         )
         return await self._server._handle_eio_connect(eio_sid, environ)
 
+    def _websocket(self, handler: Any, server: Any) -> engine.PacedWebSocket:
+        return engine.PacedWebSocket(handler, server, self.visitors.open, self.visitors.admit)
+
     async def _on_engine_message(self, eio_sid: str, data: Any) -> None:
+        if eio_sid not in self.visitors:
+            return  # what was under way when it was hung up
         try:
             await self._server._handle_eio_message(eio_sid, data)
         except ValueError:  # Unreadable, or attachments for a namespace that the client is not in
             await self._hang_up(eio_sid)
 
-    def check(self, request: HTTPServerRequest) -> None:
-        """Pass if `request` is one that the protocol has now; else BadRequest."""
+    def check(self, request: HTTPServerRequest, user: Any) -> None:
+        """Pass if `request` is one that the protocol has now; else BadRequest, or Busy."""
         query = {
             name: values[-1].decode("utf-8", "replace")
             for name, values in request.query_arguments.items()
@@ -126,6 +117,8 @@ class SocketIO:
             raise BadRequest("EIO must be 4, as socket.io's clients 3 and 4 say.", field="EIO")
         if "j" in query:
             raise BadRequest("JSONP is not spoken here.", field="j")
+        if not sid:
+            self.visitors.check_room(user)
         if upgrades(request) != (transport == "websocket"):
             raise BadRequest(f"This is no {transport} request.", field="transport")
         if sid or request.method == "POST":
@@ -153,21 +146,28 @@ class SocketIO:
             self._polled.discard(eio_sid)
 
     async def post(self, eio_sid: str, body: bytes) -> None:
-        """Take what a client posts; what is no packet ends its connection."""
+        """Take what a client posts; what is no packet ends its connection.
+
+        Between packets the event loop is given back, as others wait for it.
+        """
         socket = self._socket(eio_sid)
         try:
-            if len(body) > self.max_frame:
-                raise TooLarge("This is too large for one request.", limit=self.max_frame)
-            for received in engine.read_payload(body):
+            for received in engine.read_payload(body, partial(self.visitors.admit, eio_sid)):
+                await socket.receive(received)
+                await asyncio.sleep(0)
                 if socket.closed:
                     break
-                await socket.receive(received)
         except engine.Unreadable as error:
             await self._hang_up(eio_sid)
             raise BadRequest(f"This is no packet of socket.io's: {error}.") from error
-        except TooLarge:
+        except EngineIOError as error:
             await self._hang_up(eio_sid)
-            raise
+            raise BadRequest("This connection is closed.") from error
+
+    async def refuse(self, eio_sid: str) -> None:
+        """End a connection that sent more than it may."""
+        if eio_sid in self.visitors:
+            await self._hang_up(eio_sid)
 
     def serve(self, websocket: Any) -> None:
         """Serve an opened websocket, in a task of its own, and close it at the end."""
@@ -198,7 +198,7 @@ class SocketIO:
             # Behind the engine's last packet: ends its writer, or the poll that still waits.
             asyncio.get_running_loop().call_soon(socket.queue.put_nowait, None)
         await self._server._handle_eio_disconnect(eio_sid, reason)
-        connection = self._connections.pop(eio_sid, None)
+        connection = self.visitors.leave(eio_sid)
         if connection is not None:
             if connection.connect_timer is not None:
                 connection.connect_timer.cancel()
@@ -212,13 +212,15 @@ class SocketIO:
     ) -> None:
         handler = environ["tornado.handler"]
         eio_sid = self._server.manager.eio_sid_from_sid(sid, namespace)
-        connection = self._connections[eio_sid]
         auth = auth if isinstance(auth, dict) else {}
         try:
+            connection = self.visitors.get(eio_sid)
+            if connection is None:
+                raise Denied("The connection was closed.")
+            user = await self._user(handler, connection, auth)
             found = _NAMESPACE.match(namespace)
             if found is None:
                 raise NotFound(f"There is no namespace {namespace}; use /channel/kernel-id.")
-            user = await self._user(handler, connection, auth)
             names = SEATS[found[1]]
             asked = resources_of(found[2])
             may_send = await is_allowed(handler, user, "execute", asked)
@@ -237,7 +239,7 @@ class SocketIO:
             )
         except Problem as problem:
             raise Refused(problem.message, problem.to_json()) from problem
-        if eio_sid not in self._connections:  # gone while the kernel got ready
+        if eio_sid not in self.visitors:  # gone while the kernel got ready
             seat.close()
             raise Refused("The connection was closed.")
         connection.seats[namespace] = seat
@@ -246,10 +248,12 @@ class SocketIO:
             self._pump, seat, eio_sid, sid, namespace, named
         )
 
-    async def _user(self, handler: Any, connection: _Connection, auth: dict[str, Any]) -> Any:
+    async def _user(self, handler: Any, connection: Visitor, auth: dict[str, Any]) -> Any:
         token = auth.get("token")
         if connection.user is None and isinstance(token, str):
-            connection.user = await user_of_token(handler, token)
+            user, identity = await user_of_token(handler, token)
+            if user is not None:
+                self.visitors.welcome(connection, user, identity)
         if connection.user is None:
             raise Denied("Log in first, or send auth: {token}.")
         if connection.connect_timer is not None:
@@ -258,13 +262,15 @@ class SocketIO:
 
     async def _on_msg(self, namespace: str, sid: str, message: Any = None) -> None:
         eio_sid = self._server.manager.eio_sid_from_sid(sid, namespace)
-        connection = self._connections.get(eio_sid)
+        connection = self.visitors.get(eio_sid)
         seat = connection.seats.get(namespace) if connection is not None else None
         if seat is None:
             return
         try:
             seat.check_may_send()
-            seat.send(*event.parse(message))
+            if not isinstance(message, event.Received):
+                raise BadRequest("The event msg takes a Jupyter message.")
+            seat.send(*message.parse())
         except kernel.FrameError as error:
             problem = BadRequest(f"This is no Jupyter message: {error}.")
             await self._fail(sid, namespace, problem)
@@ -273,11 +279,11 @@ class SocketIO:
 
     async def _on_disconnect(self, namespace: str, sid: str, reason: str) -> None:
         eio_sid = self._server.manager.eio_sid_from_sid(sid, namespace)
-        connection = self._connections.get(eio_sid)
+        connection = self.visitors.get(eio_sid)
         if connection is not None:
             self._leave(connection, namespace)
 
-    def _leave(self, connection: _Connection, namespace: str) -> None:
+    def _leave(self, connection: Visitor, namespace: str) -> None:
         seat = connection.seats.pop(namespace, None)
         if seat is not None:
             seat.close()
@@ -309,7 +315,7 @@ class SocketIO:
 
     async def close(self) -> None:
         """Close every connection and the engine's own task."""
-        for eio_sid in list(self._connections):
+        for eio_sid in self.visitors:
             await self._hang_up(eio_sid)
         await self._server.shutdown()
         await self._beside.stop()

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager
 from http.client import responses
 from typing import Any, TypeVar, cast
 from urllib.parse import unquote, urlsplit
@@ -16,8 +17,10 @@ from jupyter_server.auth.decorator import allow_unauthenticated
 from jupyter_server.base.handlers import JupyterHandler
 from tornado import web
 from tornado.httputil import HTTPHeaders, HTTPServerRequest
+from tornado.iostream import StreamClosedError
 
 from jupyter_bridge.problems import BadRequest, Denied, Problem
+from jupyter_bridge.web.body import Body
 
 TOKEN_SUBPROTOCOL = "v1.token.websocket.jupyter.org."
 
@@ -64,8 +67,15 @@ def identity_of(handler: JupyterHandler) -> str:
     return str(handler.current_user.username)
 
 
+# What one JSON body may hold (API.md, section 1).
+MAX_BODY = 1 << 20
+
+
 class Door:
-    """What a request and a websocket share: the user, the permission, the Problem as an answer."""
+    """What a request and a websocket share: the user, the permission, the Problem as an answer.
+
+    Its request handlers stream bodies (Tornado's `stream_request_body`): `prepare` comes first.
+    """
 
     # Every one of these is asked of the authorizer: the bridge's own resource, and the host's,
     # so that the bridge is never a way around what the host forbids.
@@ -79,6 +89,38 @@ class Door:
         if not _is_url(request.headers.get("Origin", "")):
             request.headers["Origin"] = "null"
         super().__init__(application, request, **kwargs)  # type: ignore[call-arg]
+
+    @property
+    def body_limit(self) -> int:
+        """Bytes that this request's body may have."""
+        return MAX_BODY
+
+    @asynccontextmanager
+    async def before_body(self) -> AsyncIterator[None]:
+        """For what `prepare` asks: a body is read on only if nothing of it raises."""
+        handler = cast(JupyterHandler, self)
+        self._body = Body()
+        try:
+            yield
+            self._body.expect(self.body_limit, handler.request.headers)
+        except (Problem, web.HTTPError):
+            await self._body.drop(handler)
+            raise
+
+    def data_received(self, chunk: bytes) -> None:
+        self._body.receive(chunk, cast(JupyterHandler, self).request.connection)
+
+    def take_body(self) -> None:
+        """Put the body where Tornado has it otherwise; TooLarge if it was more than allowed."""
+        cast(JupyterHandler, self).request.body = self._body.take()
+
+    def on_connection_close(self) -> None:
+        # Tornado's websockets forget that somebody may wait for the body.
+        waits = getattr(cast(JupyterHandler, self).request, "_body_future", None)
+        if waits is not None and not waits.done():
+            waits.set_exception(StreamClosedError())
+            waits.exception()
+        super().on_connection_close()  # type: ignore[misc]
 
     async def authorize(self, action: str) -> None:
         """Pass if the user may do `action` on every resource of this route; else Denied."""
@@ -213,8 +255,8 @@ class _Bearer(JupyterHandler):
         """Never dispatched."""
 
 
-async def user_of_token(handler: JupyterHandler, token: str) -> Any:
-    """Whoever the host's identity provider says `token` belongs to, or None.
+async def user_of_token(handler: JupyterHandler, token: str) -> tuple[Any, str]:
+    """Whoever the host's identity provider says `token` belongs to, or None; and the identity.
 
     For tokens that do not come in a header, such as socket.io's `auth: {token}`: they are shown to
     the provider as if they had, on a request without cookies or arguments.
@@ -227,4 +269,8 @@ async def user_of_token(handler: JupyterHandler, token: str) -> Any:
     )
     request.remote_ip = handler.request.remote_ip
     bearer = _Bearer(handler.application, request)
-    return await ensure_async(handler.identity_provider.get_user(bearer))
+    user = await ensure_async(handler.identity_provider.get_user(bearer))
+    if user is None:
+        return None, ""
+    bearer.current_user = bearer._jupyter_current_user = user
+    return user, identity_of(bearer)

@@ -17,15 +17,12 @@ from tornado.escape import utf8
 from tornado.httputil import HTTPHeaders
 from tornado.iostream import StreamClosedError
 
-from jupyter_bridge.problems import BadRequest, Denied, NotFound, Problem, TooLarge
+from jupyter_bridge.problems import BadRequest, Denied, NotFound, Problem
 from jupyter_bridge.repeats import Repeats
 from jupyter_bridge.tasks import ended
-from jupyter_bridge.web.door import Door, bad_field
+from jupyter_bridge.web.door import MAX_BODY, Door, bad_field
 from jupyter_bridge.web.stream import KEEP_ALIVE, NDJSON, SSE, Event, is_closed, silence
 from jupyter_bridge.wire.unreadable import UNREADABLE
-
-# What one JSON body may hold (API.md, section 1).
-MAX_BODY = 1 << 20
 
 T = TypeVar("T")
 
@@ -36,7 +33,7 @@ class Verb:
 
     Without a `reply` type, `kinds` are the content types of what is answered, and `also` are the
     statuses besides `status` that it may be answered with. `raw` bodies are bytes, taken as they
-    are.
+    are. `limit` is how many bytes a body may have.
     """
 
     action: str
@@ -50,6 +47,7 @@ class Verb:
     kinds: tuple[str, ...] = ()
     also: tuple[int, ...] = ()
     raw: bool = False
+    limit: int = MAX_BODY
 
 
 @dataclass(frozen=True)
@@ -88,6 +86,7 @@ def verb(
     kinds: tuple[str, ...] = (),
     also: tuple[int, ...] = (),
     raw: bool = False,
+    limit: int = MAX_BODY,
 ) -> Callable[[Callable[..., Awaitable[Any]]], Callable[..., Awaitable[None]]]:
     """Make a method the handler of its verb: `action` is what the authorizer is asked.
 
@@ -98,11 +97,14 @@ def verb(
     A POST with an Idempotency-Key is done once, and repeated ones get the same answer; what
     `streams` sees to that by itself, as it can be joined while it goes on.
     """
-    spec = Verb(action, summary, body, query, reply, status, proof, streams, kinds, also, raw)
+    spec = Verb(
+        action, summary, body, query, reply, status, proof, streams, kinds, also, raw, limit
+    )
 
     def wrap(method: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[None]]:
         @wraps(method)
         async def handle(self: BridgeHandler, **path: str) -> None:
+            self.take_body()
             await self.authorize(spec.action)
             if spec.proof:
                 self.check_proof()
@@ -173,6 +175,7 @@ class Prefer(NamedTuple):
     wait: float | None = None
 
 
+@web.stream_request_body
 class BridgeHandler(Door, APIHandler):
     """One HTTP route."""
 
@@ -189,9 +192,16 @@ class BridgeHandler(Door, APIHandler):
         return repeats
 
     async def prepare(self) -> None:  # type: ignore[override]
-        # Not APIHandler.prepare: an API answers 403, it never sends people to a login page.
-        await JupyterHandler.prepare(self, _redirect_to_login=False)
-        self.check_user()
+        async with self.before_body():
+            # Not APIHandler.prepare: an API answers 403, it never sends people to a login page.
+            await JupyterHandler.prepare(self, _redirect_to_login=False)
+            self.check_user()
+
+    @property
+    def body_limit(self) -> int:
+        method = getattr(self, str(self.request.method).lower(), None)
+        spec = getattr(method, "verb", None)
+        return spec.limit if isinstance(spec, Verb) else MAX_BODY
 
     def check_proof(self) -> None:
         """Pass if the user meant this GET, which changes something; else Denied.
@@ -224,11 +234,8 @@ class BridgeHandler(Door, APIHandler):
 
     def read_body(self, kind: type[T]) -> T:
         """The JSON body as `kind`; no body at all counts as an empty object."""
-        body = self.request.body
-        if len(body) > MAX_BODY:
-            raise TooLarge(f"A body may have {MAX_BODY} bytes at most.", limit=MAX_BODY)
         try:
-            return msgspec.json.decode(body.strip() or b"{}", type=kind)
+            return msgspec.json.decode(self.request.body.strip() or b"{}", type=kind)
         except msgspec.ValidationError as error:
             raise bad_field(error) from error
         except UNREADABLE as error:

@@ -11,6 +11,7 @@ import msgspec
 from jupyter_core.utils import ensure_async
 from jupyter_server.base.handlers import JupyterHandler
 from jupyter_server.base.websocket import WebSocketMixin
+from tornado import web
 from tornado.websocket import WebSocketClosedError, WebSocketHandler
 
 from jupyter_bridge.problems import BadRequest, Problem, TooLarge
@@ -39,6 +40,7 @@ class Frame:
 PROBLEM_FRAME = Frame("problem", "server", "What ended the websocket; the last frame.", JSON)
 
 
+@web.stream_request_body
 class BridgeSocket(Door, WebSocketMixin, WebSocketHandler, JupyterHandler):
     """One websocket. Subclasses define `on_handshake(**path)`, `on_open()`, `on_frame(frame)`."""
 
@@ -54,8 +56,9 @@ class BridgeSocket(Door, WebSocketMixin, WebSocketHandler, JupyterHandler):
 
     async def prepare(self) -> None:  # type: ignore[override]
         self.adopt_token()
-        await super().prepare()
-        self.check_user()
+        async with self.before_body():
+            await super().prepare()
+            self.check_user()
 
     def set_default_headers(self) -> None:
         """A handshake answer needs none of the page headers."""

@@ -2,11 +2,16 @@
 
 It has `header, parent_header, metadata, content` (objects), `buffers` (a list of bytes), and
 `channel` where that is not said otherwise. The parts are those of wire/kernel.py.
+
+What a client sends is never built as Python objects: the JSON is checked, and its parts are passed
+on as they came. The text is `["msg", message]`, and each of the message's `buffers` is a
+placeholder `{"_placeholder": true, "num": n}` for the n-th attachment that follows.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,25 +20,75 @@ import msgspec
 from jupyter_bridge.wire import kernel
 from jupyter_bridge.wire.unreadable import UNREADABLE
 
-
-class _Message(msgspec.Struct):
-    header: dict[str, Any]
-    parent_header: dict[str, Any] | None = None
-    metadata: dict[str, Any] | None = None
-    content: dict[str, Any] | None = None
-    buffers: list[bytes] | None = None
-    channel: str | None = None
+# A placeholder in JSON has fewer characters than this, spaces included.
+_PLACEHOLDER_SIZE = 128
+_MSG = re.compile(r'\s*\[\s*"msg"')
+_NULL = msgspec.Raw(b"null")
 
 
-def parse(event: Any) -> tuple[str | None, list[bytes]]:
-    """The channel, if it is named, and the parts; FrameError if it is no message."""
+class _Event(msgspec.Struct, array_like=True):
+    """An event's name and first argument; further ones mean nothing here and are skipped."""
+
+    name: str
+    argument: msgspec.Raw = _NULL
+
+
+class _Placeholder(msgspec.Struct):
+    num: int
+    placeholder: bool = msgspec.field(name="_placeholder")
+
+
+class _Buffers(msgspec.Struct):
+    buffers: msgspec.Raw = _NULL
+
+
+_decode_event = msgspec.json.Decoder(_Event).decode
+_decode_buffers = msgspec.json.Decoder(_Buffers).decode
+_decode_placeholders = msgspec.json.Decoder(list[_Placeholder] | None).decode
+
+
+class Received:
+    """A client's message: `parse` it once its attachments are `filled` in."""
+
+    def __init__(self, message: msgspec.Raw) -> None:
+        self._message = message
+        self._buffers: list[bytes] = []
+
+    def fill(self, attachments: Sequence[bytes]) -> None:
+        """Put the attachments where the placeholders stand; FrameError if they do not match."""
+        try:
+            raw = _decode_buffers(self._message).buffers
+            if len(bytes(raw)) > _PLACEHOLDER_SIZE * (len(attachments) + 1):
+                raise kernel.FrameError("these are not the placeholders of the attachments")
+            places = [place.num for place in _decode_placeholders(raw) or []]
+        except UNREADABLE as error:
+            raise kernel.FrameError(str(error)) from error
+        if sorted(places) != list(range(len(attachments))):
+            raise kernel.FrameError("these are not the placeholders of the attachments")
+        self._buffers = [attachments[place] for place in places]
+
+    def parse(self) -> tuple[str | None, list[bytes]]:
+        """The channel, if it is named, and the parts; FrameError if it is no message."""
+        if not self._buffers:
+            self.fill([])
+        channel, parts = kernel.parse_default(str(self._message, "utf-8"))
+        if not all(part.lstrip().startswith(b"{") for part in parts):
+            raise kernel.FrameError("header, parent_header, metadata and content are objects")
+        return channel, [*parts, *self._buffers]
+
+
+def read(text: str) -> tuple[str, Received]:
+    """The name of the event in a packet's JSON, and its message; FrameError if it is no event.
+
+    A `msg` whose message cannot be read is one, and fails when it is parsed.
+    """
     try:
-        message = msgspec.convert(event, _Message)
-        fields = (message.header, message.parent_header, message.metadata, message.content)
-        parts = [msgspec.json.encode(field or {}) for field in fields]
-    except (*UNREADABLE, OverflowError, TypeError) as error:
-        raise kernel.FrameError(str(error)) from error
-    return message.channel, [*parts, *(message.buffers or [])]
+        event = _decode_event(text)
+    except UNREADABLE as error:
+        if _MSG.match(text) is None:
+            raise kernel.FrameError(str(error)) from error
+        return "msg", Received(_NULL)
+    return event.name, Received(event.argument)
 
 
 def build(parts: Sequence[bytes], channel: str | None = None) -> dict[str, Any]:

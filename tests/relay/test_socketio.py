@@ -25,11 +25,21 @@ class Client:
     """One connection; events by namespace."""
 
     def __init__(self, bridge: Bridge) -> None:
-        self.io = socketio.AsyncClient(reconnection=False)
         self.bridge = bridge
+        self.http: aiohttp.ClientSession | None = None
+        self._make()
+
+    def _make(self, session: aiohttp.ClientSession | None = None) -> None:
+        self.io = socketio.AsyncClient(reconnection=False, http_session=session)
         self.heard: dict[str, asyncio.Queue[Any]] = {}
         self.io.on("msg", self._on_msg, namespace="*")
         self.io.on("problem", self._on_problem, namespace="*")
+
+    async def close(self) -> None:
+        await self.io.disconnect()
+        await self.io.wait()
+        if self.http is not None:
+            await self.http.close()
 
     def _on_msg(self, namespace: str, message: Any) -> None:
         self.queue(namespace).put_nowait(message)
@@ -42,6 +52,10 @@ class Client:
 
     async def connect(self, *namespaces: str, transport: str = "websocket", **how: Any) -> None:
         how.setdefault("headers", self.bridge.headers)
+        if transport == "polling":
+            # Its own headers the client sends with the handshake alone; a session's, always.
+            self.http = aiohttp.ClientSession(headers=how.pop("headers"))
+            self._make(self.http)
         await self.io.connect(
             self.bridge.server.url,
             socketio_path=how.pop("path", "bridge/socket.io"),
@@ -85,8 +99,7 @@ async def client(bridge: Bridge) -> AsyncIterator[Client]:
     try:
         yield made
     finally:
-        await made.io.disconnect()
-        await made.io.wait()
+        await made.close()
 
 
 async def forgotten(bridge: Bridge, kernel: str) -> None:

@@ -24,7 +24,11 @@ def test_there_and_back(
     """What was built of parts is parsed to parts that say the same; buffers are untouched."""
     parts = [*(json.dumps(field).encode() for field in fields), *buffers]
     built = event.build(parts, channel)
-    named, back = event.parse(built)
+    sent = {**built, "buffers": [{"_placeholder": True, "num": n} for n in range(len(buffers))]}
+    name, received = event.read(json.dumps(["msg", sent]))
+    received.fill(buffers)
+    named, back = received.parse()
+    assert name == "msg"
     assert named == channel
     assert [json.loads(part) for part in back[: kernel.JSON_PARTS]] == list(fields)
     assert back[kernel.JSON_PARTS :] == buffers
@@ -32,20 +36,45 @@ def test_there_and_back(
 
 def test_what_is_left_out_is_empty() -> None:
     """Clients send no more than they have to say."""
-    assert event.parse({"header": {"msg_id": "1"}}) == (
-        None,
-        [b'{"msg_id":"1"}', b"{}", b"{}", b"{}"],
-    )
+    _, received = event.read('["msg",{"header":{"msg_id":"1"},"parent_header":null}]')
+    assert received.parse() == (None, [b'{"msg_id":"1"}', b"{}", b"{}", b"{}"])
 
 
 @pytest.mark.parametrize(
     "junk",
-    [None, 1, "x", [], {}, {"header": 1}, {"header": {}, "buffers": [1]}, {"header": {1: 2}}],
+    [
+        *("null", "1", '"x"', "[]", "{}", '{"header":1}', '{"header":{},"buffers":[1]}'),
+        *('{"header":{},"content":[]}', '{"header":{},"metadata":"x"}', '{"header":{1:2}}'),
+        '{"header":{},"buffers":[{"_placeholder":true,"num":0}]}',
+        '{"header":{},"buffers":' + '["AQI="],' * 100_000 + "[]}",
+        '{"header":{"a":' + "[" * 100_000,
+        '{"header":{},"content":{"a":"\\ud800"}}',
+    ],
 )
-def test_what_is_no_message(junk: Any) -> None:
-    """It is told, whatever it is."""
+def test_what_is_no_message(junk: str) -> None:
+    """It is told when it is parsed, whatever it is."""
+    name, received = event.read(f'["msg",{junk}]')
+    assert name == "msg"
     with pytest.raises(kernel.FrameError):
-        event.parse(junk)
+        received.parse()
+
+
+@pytest.mark.parametrize("junk", ["", "[]", "[7]", "{}", "nothing", "[" * 100_000, '["other",'])
+def test_what_is_no_event(junk: str) -> None:
+    """So is an event that is none, or of another name and broken."""
+    with pytest.raises(kernel.FrameError):
+        event.read(junk)
+
+
+@pytest.mark.parametrize(
+    "places", [[], [0], [0, 0], [0, 2], [1, 2], [-1, 0], [0, 1, 2], [0.5, 1], [True, 0]]
+)
+def test_placeholders_that_do_not_match(places: list[Any]) -> None:
+    """Each attachment has one place, and each place one attachment."""
+    sent = [{"_placeholder": True, "num": place} for place in places]
+    _, received = event.read(json.dumps(["msg", {"header": {}, "buffers": sent}]))
+    with pytest.raises(kernel.FrameError):
+        received.fill([b"a", b"b"])
 
 
 @pytest.mark.parametrize(

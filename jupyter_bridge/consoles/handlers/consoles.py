@@ -15,7 +15,6 @@ from jupyter_bridge.consoles.handlers.access import resources_of
 from jupyter_bridge.consoles.handlers.shown import attachment
 from jupyter_bridge.consoles.recording import recording
 from jupyter_bridge.consoles.spawn import Wish
-from jupyter_bridge.problems import TooLarge
 from jupyter_bridge.web import BridgeHandler, is_allowed, verb
 
 # What can be typed with one request; a paste that is larger belongs into a file.
@@ -145,11 +144,9 @@ class SendQuery(msgspec.Struct):
 
 
 class SendHandler(ConsoleHandler):
-    @verb("execute", "Type into a console", query=SendQuery, status=204, raw=True)
+    @verb("execute", "Type into a console", query=SendQuery, status=204, raw=True, limit=MAX_SEND)
     async def post(self, name: str, query: SendQuery) -> None:
         data = self.request.body
-        if len(data) > MAX_SEND:
-            raise TooLarge(f"One request types {MAX_SEND} bytes at most.", limit=MAX_SEND)
         console = await self.consoles.open(name, to_write=True)
         await console.write(data + b"\n" if query.newline else data)
         self.answer_nothing(204)

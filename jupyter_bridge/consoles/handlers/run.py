@@ -6,7 +6,6 @@ from jupyter_bridge import observe
 from jupyter_bridge.consoles.handlers.access import resources_of
 from jupyter_bridge.consoles.runbody import RunBody, RunModel
 from jupyter_bridge.consoles.runs import Runs
-from jupyter_bridge.problems import TooLarge
 from jupyter_bridge.web import LastingHandler, WaitQuery, verb
 
 # What can be typed into a run with one request.
@@ -57,11 +56,9 @@ class OneRunHandler(RunHandler):
 
 
 class RunInputHandler(RunHandler):
-    @verb("execute", "Type into a run", status=204, raw=True)
+    @verb("execute", "Type into a run", status=204, raw=True, limit=MAX_INPUT)
     async def post(self, run_id: str) -> None:
         data = self.request.body
-        if len(data) > MAX_INPUT:
-            raise TooLarge(f"One request types {MAX_INPUT} bytes at most.", limit=MAX_INPUT)
         run = self.runs.get(run_id)
         await self.while_here(run.begun.wait())
         await run.send_input(data)

@@ -7,8 +7,10 @@ from typing import Any
 from jupyter_server.auth.decorator import allow_unauthenticated
 from jupyter_server.base.handlers import JupyterHandler
 from jupyter_server.base.websocket import WebSocketMixin
+from tornado import web
 
-from jupyter_bridge.problems import Denied
+from jupyter_bridge.problems import Denied, TooLarge
+from jupyter_bridge.relay.engine import Inbox
 from jupyter_bridge.relay.handlers.resources import RESOURCES
 from jupyter_bridge.relay.socketio import SocketIO, upgrades
 from jupyter_bridge.web import Door
@@ -25,26 +27,53 @@ def rules(owner: SocketIO) -> list[tuple[str, type[JupyterHandler], dict[str, An
 def _handler(owner: SocketIO) -> type[JupyterHandler]:
     Engine: Any = owner.engine  # noqa: N806 - a class
 
+    @web.stream_request_body
     class SocketIOHandler(Door, WebSocketMixin, Engine, JupyterHandler):  # type: ignore[misc]
         """socket.io: polling and websocket."""
 
         resources = RESOURCES
-        max_message_size = owner.max_frame
+
+        def __init__(self, *arguments: Any, **options: Any) -> None:
+            super().__init__(*arguments, **options)
+            self.receive_queue = Inbox()
+
+        @property
+        def _sid(self) -> str:
+            return str(self.get_query_argument("sid", ""))
+
+        @property
+        def body_limit(self) -> int:
+            return owner.visitors.limit(self._sid, self.current_user)
+
+        @property
+        def max_message_size(self) -> int:
+            return self.body_limit
+
+        def allow(self, size: int) -> None:
+            """Take frames of so many bytes from now on."""
+            if self.ws_connection is not None:
+                self.ws_connection.params.max_message_size = size
 
         async def prepare(self) -> None:  # type: ignore[override]
             self.adopt_token()
+            try:
+                async with self.before_body():
+                    await self._admit()
+            except TooLarge:
+                await owner.refuse(self._sid)
+                raise
+
+        async def _admit(self) -> None:
             await super().prepare()
             if not self.check_origin():
                 raise Denied(f"Requests from {self.get_origin()} are not allowed.")
             shown = "Authorization" in self.request.headers or self.get_query_argument("token", "")
             if self.current_user is None and shown:
                 raise Denied("The token is not known here.")
-            sid = self.get_query_argument("sid", "")
-            owned = owner.owner(sid)
-            if owned is not None and self.current_user is not None and owned != self.identity:
-                raise Denied("This connection is somebody else's.")
+            identity = "" if self.current_user is None else self.identity
+            owner.visitors.check_owner(self._sid, self.current_user, identity)
             if self.request.method in ("GET", "POST"):
-                owner.check(self.request)
+                owner.check(self.request, self.current_user)
 
         def check_xsrf_cookie(self) -> None:
             # Without a user there is no cookie that could be abused: what the request may do hangs
@@ -60,13 +89,18 @@ def _handler(owner: SocketIO) -> type[JupyterHandler]:
             if upgrades(self.request):
                 await Engine.get(self)
                 return
-            async with owner.polling(self.get_query_argument("sid", "")):
+            async with owner.polling(self._sid):
                 await Engine.get(self)
 
         @allow_unauthenticated
         async def post(self) -> None:
             # Not the engine's: it drops a payload of many packets, and says "ok" to any other.
-            await owner.post(self.get_query_argument("sid"), self.request.body)
+            try:
+                self.take_body()
+            except TooLarge:
+                await owner.refuse(self._sid)
+                raise
+            await owner.post(self._sid, self.request.body)
             self.set_header("Content-Type", "text/plain; charset=UTF-8")
             self.finish("ok")
 

@@ -1,0 +1,70 @@
+"""Body: what a request sends after its headers, read only when it is known who asks.
+
+Tornado reads a whole body before a handler is asked anything, up to the host's limit of 512 MB.
+Here the handler is asked first; a body that may not be, or is too large, is never kept.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from jupyter_bridge.problems import TooLarge
+
+# A refused body of this size is read to its end and dropped, so that its sender gets the answer;
+# of a larger one the connection is closed. Bytes, and seconds.
+DROPPED_BYTES = 32 << 20
+DROP_TIME = 10.0
+
+
+class Body:
+    """The body of one request, `limit` bytes at most, as it arrives."""
+
+    def __init__(self) -> None:
+        self.limit = 0
+        self._chunks: list[bytes] = []
+        self._size = 0
+        self._is_dropped = False
+
+    def expect(self, limit: int, headers: Any) -> None:
+        """Allow so many bytes; TooLarge if the headers say more."""
+        self.limit = limit
+        if _length(headers) > limit:
+            raise self._too_large()
+
+    def receive(self, chunk: bytes, connection: Any) -> None:
+        """Keep a piece of it, or drop it; close the connection where there is no end of it."""
+        self._size += len(chunk)
+        if self._size > self.limit or self._is_dropped:
+            self._is_dropped = True
+            self._chunks.clear()
+            if self._size > max(self.limit, DROPPED_BYTES):
+                connection.close()
+        else:
+            self._chunks.append(chunk)
+
+    async def drop(self, handler: Any) -> None:
+        """Read the rest of a refused body, unless that is much, and keep nothing of it."""
+        self._is_dropped = True
+        self._chunks.clear()
+        begins, ends = handler._prepared_future, handler.request._body_future
+        if _length(handler.request.headers) > DROPPED_BYTES or begins is None or begins.done():
+            return
+        begins.set_result(None)  # what Tornado waits for before it reads on
+        await asyncio.wait({ends}, timeout=DROP_TIME)
+
+    def take(self) -> bytes:
+        """The whole body, once; TooLarge if it was more than allowed."""
+        if self._is_dropped:
+            raise self._too_large()
+        body, self._chunks = b"".join(self._chunks), []
+        return body
+
+    def _too_large(self) -> TooLarge:
+        return TooLarge(f"A body may have {self.limit} bytes at most.", limit=self.limit)
+
+
+def _length(headers: Any) -> int:
+    """The Content-Length; 0 where the headers do not say, or not in digits."""
+    given = headers.get("Content-Length", "")
+    return int(given[:20]) if given.isascii() and given.isdigit() else 0
