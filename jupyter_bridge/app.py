@@ -154,7 +154,7 @@ class BridgeApp(ExtensionApp):
         self.consoles.record(name, source)
 
     def initialize_settings(self) -> None:
-        self.repeats: Repeats[Answer] = Repeats()
+        self.repeats: Repeats[Answer] = Repeats(size=lambda answer: len(answer.body))
         self.settings["bridge_repeats"] = self.repeats
 
     def initialize_handlers(self) -> None:

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from jupyter_bridge import repeats
-from jupyter_bridge.problems import Conflict, Unavailable
+from jupyter_bridge.problems import Busy, Conflict, Unavailable
 from jupyter_bridge.repeats import Repeats
 
 
@@ -76,3 +76,67 @@ async def test_close() -> None:
     await asyncio.wait({asking})
     assert asking.cancelled()
     assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+async def test_what_is_kept() -> None:
+    """Nothing of what was sent is kept but digests, which another process makes otherwise."""
+    known: Repeats[int] = Repeats()
+    secret = "".join(["a pass", "word of many bytes"])
+
+    async def start() -> int:
+        return len(secret)
+
+    await known.once(("who", "where", secret), secret.encode(), start)
+    await asyncio.sleep(0)
+    ((name, one),) = known._known.items()
+    assert one.task is None
+    assert [len(kept) for kept in (name, one.request)] == [32, 32]
+    assert one.results == [len(secret)]
+    assert known._digest(secret) != Repeats[int]()._digest(secret)
+    await known.close()
+
+
+async def test_answers_are_bounded_in_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The oldest answers go when all have too many bytes; the newest is always kept."""
+    monkeypatch.setattr(repeats, "LIMIT_BYTES", 100)
+    known: Repeats[bytes] = Repeats(size=len)
+    times = 0
+
+    async def start() -> bytes:
+        nonlocal times
+        times += 1
+        return b"x" * 40
+
+    for name in "abcc":
+        await known.once(name, b"", start)
+    assert (times, known._bytes, len(known._known)) == (3, 80, 2)
+    await known.once("a", b"", start)
+    assert times == 4
+    await known.close()
+    assert (known._bytes, known._known) == (0, {})
+
+
+async def test_answers_are_bounded_in_time() -> None:
+    """An answer is forgotten after a while, without being asked for."""
+    known: Repeats[int] = Repeats(keep=0.05)
+    work = Work()
+    work.may_end.set()
+    assert await known.once("name", b"", work) == 1
+    await asyncio.sleep(0.2)
+    assert known._known == {}
+    assert await known.once("name", b"", work) == 2
+    await known.close()
+
+
+async def test_too_many_under_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is under way is never forgotten: one more is refused instead."""
+    monkeypatch.setattr(repeats, "LIMIT", 1)
+    known: Repeats[int] = Repeats()
+    work = Work()
+    first = asyncio.create_task(known.once("name", b"", work))
+    await asyncio.sleep(0)
+    with pytest.raises(Busy):
+        await known.once("another", b"", work)
+    work.may_end.set()
+    assert await first == 1
+    await known.close()

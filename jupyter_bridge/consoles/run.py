@@ -238,6 +238,7 @@ class Run:
         self._stop.close()
         self._wake()
         self._on_end(self)
+        self.body.empty()
 
     # -- reading -------------------------------------------------------------------------------
 

@@ -64,6 +64,15 @@ class RunBody(msgspec.Struct, forbid_unknown_fields=True):
         return self.console is not None and self._node != ""
 
     @property
+    def size(self) -> int:
+        """About what it holds, bytes."""
+        return sum(map(len, (self.command, self.stdin or "", *self.env, *self.env.values())))
+
+    def empty(self) -> None:
+        """Forget what was run, and what it was given: nothing needs that after the end."""
+        self.command, self.stdin, self.env = "", None, {}
+
+    @property
     def _node(self) -> str | None:
         return None if self.connection is None else str(self.console).partition(":")[2]
 

@@ -25,6 +25,9 @@ from jupyter_bridge.tasks import Beside
 TOTAL_BYTES = 1 << 30
 # How many finished runs are kept, each with up to `spool.MEMORY_BYTES` in memory.
 TOTAL_RUNS = 1000
+# How many may run or be queued, and what they were sent together, bytes.
+MAX_RUNNING = 1000
+MAX_RUNNING_BYTES = 64 << 20
 # How many expired ids are remembered, to answer 410 instead of 404.
 EXPIRED_IDS = 10_000
 
@@ -47,7 +50,7 @@ class Runs:
         self._turns: WeakKeyDictionary[Console, asyncio.Lock] = WeakKeyDictionary()
         self._newest: dict[Console, Run] = {}
         self._lines: dict[Console, LineShell] = {}
-        self._repeats: Repeats[Run] = Repeats()
+        self._repeats: Repeats[Run] = Repeats(keep=None)
         self._names: dict[str, tuple[str, str]] = {}
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._beside = Beside()
@@ -80,6 +83,7 @@ class Runs:
         return run
 
     async def _start(self, body: RunBody) -> Run:
+        self._check_room(body.size)
         fresh = body.is_fresh
         if fresh and body.connection is not None:
             # Not every server takes a folder and an environment; the shell there always does.
@@ -91,6 +95,7 @@ class Runs:
         else:
             console = await self.consoles.open(str(body.console), to_write=True)
         try:
+            self._check_room(body.size)  # others came while the console was opened
             turn = self._turns.setdefault(console, asyncio.Lock())
             before = self._newest.get(console)
             if before is not None and not body.queue:
@@ -120,6 +125,13 @@ class Runs:
                 self._forget(run)
                 raise run.problem
         return run
+
+    def _check_room(self, size: int) -> None:
+        """Busy if one more of `size` bytes may not begin."""
+        running = [run for run in self._runs.values() if run.id not in self._timers]
+        held = sum(run.body.size for run in running)
+        if len(running) >= MAX_RUNNING or held + size > MAX_RUNNING_BYTES:
+            raise Busy("Too many runs wait or run already. Stop some, or try later.")
 
     def _line(self, console: Console) -> LineShell | None:
         """What is known of the console's shell, where it is at the end of a line."""

@@ -79,6 +79,7 @@ class Execution:
         self._status: str | None = None
         self._count: int | None = None
         self._reply: dict[str, Any] = {}
+        self._reply_size = 0
         self._exit_code: int | None = None
         self._idle = False
         self._begun_at: float | None = None
@@ -211,6 +212,7 @@ class Execution:
             self._on_input_request(kernel.parse_content(parts), parts[0])
             return
         self._reply = kernel.parse_content(parts)
+        self._reply_size = len(parts[3])
         self._asked = None
         count = self._reply.get("execution_count")
         self._count = count if isinstance(count, int) else self._count
@@ -281,6 +283,8 @@ class Execution:
         finally:
             self._status = status
             self._asked = None
+            self._inputs.clear()
+            self.body = self.body.emptied()
             observe.EXECUTION_SECONDS.labels(status).observe(self._seconds or 0)
             self._steps.end(self.model())
             self.finished.set()
@@ -308,8 +312,8 @@ class Execution:
 
     @property
     def size(self) -> int:
-        """Bytes held: outputs and events."""
-        return self.outputs.size + self._steps.size
+        """Bytes held: outputs, events and the reply."""
+        return self.outputs.size + self._steps.size + self._reply_size
 
     def model(self) -> ExecutionModel:
         """The execution as it stands now."""

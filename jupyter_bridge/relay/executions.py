@@ -6,7 +6,7 @@ import asyncio
 from collections import OrderedDict
 from typing import Any
 
-from jupyter_bridge.problems import Gone, NotFound, Problem
+from jupyter_bridge.problems import Busy, Gone, NotFound, Problem
 from jupyter_bridge.relay.execution import Execution
 from jupyter_bridge.relay.models import ExecuteBody
 from jupyter_bridge.relay.relays import Relays
@@ -15,6 +15,11 @@ from jupyter_bridge.repeats import Repeats
 # All results together, bytes; the oldest finished ones go first. A client may have as many of them
 # made as it likes: the server may grow by half of what docs/performance.md allows a hostile one.
 TOTAL_BYTES = 32 << 20
+# How many finished ones are kept; the oldest go first.
+TOTAL_EXECUTIONS = 10_000
+# How many may be under way or wait for their kernel, and what they were sent together, bytes.
+MAX_RUNNING = 1_000
+MAX_RUNNING_BYTES = 64 << 20
 # How many expired ids are remembered, to answer 410 instead of 404.
 EXPIRED_IDS = 10_000
 
@@ -27,7 +32,7 @@ class Executions:
         self._keep = keep
         self._executions: dict[str, Execution] = {}
         self._expired: OrderedDict[str, None] = OrderedDict()
-        self._repeats: Repeats[Execution] = Repeats()
+        self._repeats: Repeats[Execution] = Repeats(keep=None)
         self._names: dict[str, tuple[str, str, str]] = {}
         # What those that have ended held then, bytes.
         self._sizes: dict[str, int] = {}
@@ -68,6 +73,7 @@ class Executions:
         return execution
 
     async def _start(self, where: str, body: ExecuteBody, ephemeral: bool) -> Execution:
+        self._check_room(body.size)
         relays = self.relays
         kernel_id = await relays.spawn(where) if ephemeral else where
 
@@ -86,6 +92,8 @@ class Executions:
                 on_end=end,
                 on_update=self._update_others,
             )
+            # Others came while the kernel got ready.
+            self._check_room(body.size)
             execution.start()
         except BaseException:
             if ephemeral:
@@ -94,6 +102,13 @@ class Executions:
         relays.count_clients(kernel_id, 1)
         self._executions[execution.id] = execution
         return execution
+
+    def _check_room(self, size: int) -> None:
+        """Busy if one more of `size` bytes may not begin."""
+        running = [one for key, one in self._executions.items() if key not in self._timers]
+        held = sum(one.body.size for one in running)
+        if len(running) >= MAX_RUNNING or held + size > MAX_RUNNING_BYTES:
+            raise Busy("Too many executions wait for their kernels. Interrupt some, or try later.")
 
     def _update_others(self, source: Execution, update: dict[str, Any]) -> None:
         for execution in self._executions.values():
@@ -112,7 +127,9 @@ class Executions:
         self._sizes[execution.id] = execution.size
         self._total += execution.size
         # Only what has ended is in _timers, oldest first: that is what may make room.
-        while self._total > TOTAL_BYTES and len(self._timers) > 1:
+        while len(self._timers) > 1 and (
+            self._total > TOTAL_BYTES or len(self._timers) > TOTAL_EXECUTIONS
+        ):
             self._expire(next(iter(self._timers)))
 
     def _expire(self, execution_id: str) -> None:

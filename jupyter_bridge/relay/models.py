@@ -28,6 +28,16 @@ class ExecuteBody(msgspec.Struct, forbid_unknown_fields=True):
     timeout: Annotated[float, msgspec.Meta(gt=0)] | None = None
     on_timeout: Literal["interrupt", "leave"] = "interrupt"
 
+    @property
+    def size(self) -> int:
+        """About what it holds, bytes."""
+        named = (*self.user_expressions, *self.user_expressions.values())
+        return sum(map(len, (self.code, *self.inputs, *named)))
+
+    def emptied(self) -> ExecuteBody:
+        """What is needed of it at the end: neither the code nor the inputs."""
+        return msgspec.structs.replace(self, code="", inputs=[], user_expressions={})
+
     def check(self) -> None:
         """Raise BadRequest where two fields contradict each other."""
         if self.inputs and self.allow_stdin is False:

@@ -11,6 +11,8 @@ from jupyter_bridge.wire import kernel
 # Requests whose reply never came are forgotten, oldest first, beyond this many: far more than any
 # client has in flight, and a few MB at most.
 MAX_REQUESTS = 10_000
+# Characters of a message's id: clients make a UUID, some with a session before it.
+MAX_ID = 256
 
 
 class Requester(Protocol):
@@ -33,6 +35,8 @@ class Requests:
             raise BadRequest("An input_reply belongs on stdin.")
         if not header.msg_id or not header.msg_type:
             raise BadRequest("A message needs a msg_id and a msg_type in its header.")
+        if len(header.msg_id) > MAX_ID:
+            raise BadRequest(f"A msg_id has {MAX_ID} characters at most.")
         if not header.msg_type.endswith("_request"):
             return  # nothing will answer it; if something does, the session says whose it is
         if self._in_flight.get(header.msg_id, sender) is not sender:

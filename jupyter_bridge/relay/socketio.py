@@ -93,7 +93,7 @@ class SocketIO:
         )
         return await self._server._handle_eio_connect(eio_sid, environ)
 
-    def _websocket(self, handler: Any, server: Any) -> engine.PacedWebSocket:
+    def _websocket(self, handler: Any, server: Any) -> Any:
         return engine.PacedWebSocket(handler, server, self.visitors.open, self.visitors.admit)
 
     async def _on_engine_message(self, eio_sid: str, data: Any) -> None:

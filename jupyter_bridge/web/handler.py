@@ -24,6 +24,9 @@ from jupyter_bridge.web.door import MAX_BODY, Door, bad_field
 from jupyter_bridge.web.stream import KEEP_ALIVE, NDJSON, SSE, Event, is_closed, silence
 from jupyter_bridge.wire.unreadable import UNREADABLE
 
+# Characters of an Idempotency-Key: clients make a UUID or a hash.
+MAX_KEY = 255
+
 T = TypeVar("T")
 
 
@@ -121,7 +124,7 @@ def verb(
                     self.answer(answer, spec.status)
                 return Answer(self.get_status(), self._headers.get("Location"), self._answer)
 
-            key = self.request.headers.get("Idempotency-Key")
+            key = self.repeat_key
             if self.request.method != "POST" or spec.streams:
                 key = None
             try:
@@ -185,6 +188,16 @@ class BridgeHandler(Door, APIHandler):
     _answers_others = False
     _has_left = False
     _gone: asyncio.Future[None] | None = None
+
+    @property
+    def repeat_key(self) -> str | None:
+        """The Idempotency-Key, if there is one; BadRequest if it is no key."""
+        key = self.request.headers.get("Idempotency-Key")
+        if key is not None and len(key) > MAX_KEY:
+            raise BadRequest(
+                f"Idempotency-Key: has {MAX_KEY} characters at most.", field="Idempotency-Key"
+            )
+        return key
 
     @property
     def repeats(self) -> Repeats[Answer]:

@@ -37,7 +37,7 @@ class RunsHandler(RunHandler):
             await self.authorize("execute")
         if body.is_fresh:
             await self.authorize("write")  # it opens a terminal, too
-        key = self.request.headers.get("Idempotency-Key")
+        key = self.repeat_key
         run = await self.runs.start(self.identity, body, key=key)
         self.events.emit("console_run", user=self.username, console=run.console.name, run=run.id)
         await self.answer_begun(run, f"/runs/{run.id}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
+from typing import Annotated
 
 import msgspec
 from tornado.iostream import StreamClosedError
@@ -23,7 +24,7 @@ class ChannelsQuery(msgspec.Struct):
     """`session_id` names the client over all its seats; `after`, the last iopub message it has;
     `conn` is the connection whose kernel is meant."""
 
-    session_id: str = ""
+    session_id: Annotated[str, msgspec.Meta(max_length=256)] = ""
     after: str | None = None
     conn: str | None = None
 

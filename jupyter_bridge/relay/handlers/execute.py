@@ -32,7 +32,7 @@ class ExecutionHandler(LastingHandler):
             where,
             body,
             ephemeral=ephemeral,
-            key=self.request.headers.get("Idempotency-Key"),
+            key=self.repeat_key,
         )
         await self.answer_begun(execution, f"/executions/{execution.id}")
 
