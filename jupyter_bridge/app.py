@@ -21,6 +21,7 @@ from jupyter_bridge.connections.environment import Environment
 from jupyter_bridge.connections.kernelhome import KernelHome
 from jupyter_bridge.connections.kinds import Kinds
 from jupyter_bridge.connections.mounts import Mounts
+from jupyter_bridge.connections.places import Places
 from jupyter_bridge.connections.policy import Policy
 from jupyter_bridge.connections.remembered import Remembered
 from jupyter_bridge.connections.sources import Sources
@@ -202,7 +203,7 @@ class BridgeApp(ExtensionApp):
                 events,
                 self.audit,
                 server.root_dir,
-                self.transfer_roots,
+                self.places,
                 self.ask_environment,
                 openbis_compat=self.openbis_compat,
             ),
@@ -223,10 +224,13 @@ class BridgeApp(ExtensionApp):
         if gone or connection.state == "disconnected":
             self.relays.remotes.leave(connection.name)
 
+    @property
+    def _journals(self) -> Path:
+        return Path(self.console_dir or Path(jupyter_data_dir()) / "bridge" / "consoles")
+
     def _consoles(self, server: Any, events: observe.Events) -> Consoles:
-        folder = Path(self.console_dir or Path(jupyter_data_dir()) / "bridge" / "consoles")
         archive = Archive(
-            folder if self.record_terminals else None,
+            self._journals if self.record_terminals else None,
             max_bytes=self.console_bytes,
             total_bytes=self.console_total_bytes,
             max_age=self.console_keep,
@@ -294,10 +298,17 @@ class BridgeApp(ExtensionApp):
                 "disable_check_xsrf is on: any web page can use the connections of this server."
             )
         self.audit = Audit(folder / "audit.jsonl", self.log)
+        self.places = Places(
+            server.root_dir,
+            self.transfer_roots,
+            allow_hidden=bool(server.contents_manager.allow_hidden),
+            private=[server.runtime_dir, folder, self._journals],
+        )
         self.mounts = Mounts(
             folder / "mounts",
             Path.home(),
             self.log,
+            places=self.places,
             on_change=lambda name: self.remotes.on_news(name),
         )
         self.remotes = Connections(
@@ -311,6 +322,7 @@ class BridgeApp(ExtensionApp):
             ),
             folder=folder / "state",
             root_dir=Path(server.root_dir),
+            places=self.places,
             events=events,
             log=self.log,
         )
@@ -319,6 +331,7 @@ class BridgeApp(ExtensionApp):
             folder / "transfers",
             self.remotes.get,
             log=self.log,
+            places=self.places,
             on_change=lambda transfer, _: events.emit(
                 "transfer_state",
                 connection=transfer.job.connection,

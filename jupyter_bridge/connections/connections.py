@@ -14,9 +14,16 @@ from urllib.parse import parse_qsl, urlsplit
 
 from jupyter_bridge import observe
 from jupyter_bridge.connections.connection import Connection
-from jupyter_bridge.connections.connector import Context, WebFields, secrets_of, to_fields
+from jupyter_bridge.connections.connector import (
+    Connector,
+    Context,
+    WebFields,
+    secrets_of,
+    to_fields,
+)
 from jupyter_bridge.connections.kinds import Kinds
 from jupyter_bridge.connections.outbound import Outbound
+from jupyter_bridge.connections.places import Places
 from jupyter_bridge.connections.policy import Policy
 from jupyter_bridge.connections.remembered import Remembered
 from jupyter_bridge.connections.sources import Entry, Report, Sources
@@ -46,6 +53,7 @@ class Connections:
         policy: Policy | None = None,
         folder: Path,
         root_dir: Path,
+        places: Places | None = None,
         events: observe.Events | None = None,
         log: logging.Logger,
     ) -> None:
@@ -56,6 +64,7 @@ class Connections:
         self._policy = policy or Policy()
         self._folder = folder
         self._root_dir = root_dir
+        self._places = places or Places(root_dir)
         self._events = events or observe.Events()
         self._log = log
         self._connections: dict[str, Connection] = {}
@@ -131,6 +140,11 @@ class Connections:
         if remember:
             await self._keep(connection)
         return connection
+
+    async def kind_of(self, kind: str | None, given: Mapping[str, Any]) -> type[Connector[Any]]:
+        """The connector of a kind, or of the kind that `given`'s url tells."""
+        url = given.get("url")
+        return await self.kinds.get(kind or self.kinds.guess(url if isinstance(url, str) else ""))
 
     async def remember(self, connection: Connection, remember: bool = True) -> None:
         """Hold on to a connection's settings and secrets beyond this server, or no longer."""
@@ -231,8 +245,8 @@ class Connections:
         url = entry.given.get("url")
         self._making.add(name)
         try:
-            kind = entry.kind or self.kinds.guess(url if isinstance(url, str) else "")
-            connector_type = await self.kinds.get(kind)
+            connector_type = await self.kind_of(entry.kind, entry.given)
+            kind = connector_type.kind
             if isinstance(url, str):
                 _check_url(url)
             fields = to_fields(connector_type, entry.given)
@@ -251,12 +265,16 @@ class Connections:
                 self._root_dir,
                 self._log,
                 on_progress=lambda: self.on_news(name),
+                places=self._places,
+                requested=not entry.configured,
             )
             for secret in secrets_of(type(fields)):
                 observe.hide(getattr(fields, secret), context)
+            connector = connector_type(fields, context)
+            await connector.admit()
             connection = Connection(
                 name,
-                connector_type(fields, context),
+                connector,
                 source=entry.source,
                 remembered=remembered,
                 on_change=self._on_change,

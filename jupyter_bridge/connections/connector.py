@@ -37,9 +37,12 @@ from typing import Annotated, Any, ClassVar, Generic, TypeVar
 import msgspec
 
 from jupyter_bridge.connections.outbound import Outbound
+from jupyter_bridge.connections.places import Places
 from jupyter_bridge.private import private_folder
 from jupyter_bridge.problems import BadRequest, Denied, NeedsLogin
 
+# A field that names a file of the Jupyter host: a request that sets it needs `read` on `contents`.
+HostPath = Annotated[str, msgspec.Meta(extra_json_schema={"format": "host-path"})]
 # A field that is written and never read again: the form hides it, replies and logs leave it out.
 Secret = Annotated[str, msgspec.Meta(extra_json_schema={"writeOnly": True, "format": "password"})]
 
@@ -84,7 +87,7 @@ class WebFields(Fields, kw_only=True):
     """What is asked of every kind that speaks HTTPS; the Connection hands them to `outbound`."""
 
     ca_file: Annotated[
-        str | None,
+        HostPath | None,
         msgspec.Meta(
             title="CA file",
             description="A PEM file on the Jupyter host, trusted for this connection alone.",
@@ -131,7 +134,8 @@ class Context:
     `name` is the connection's. `outbound` is the network under this connection's trust and
     deadlines. `folder` (0700, made on first use by `state_folder`) holds what must outlive the
     server, such as known hosts. `root_dir` is what the Jupyter server shows as its root.
-    `on_progress` is called when a login has come further.
+    `on_progress` is called when a login has come further. `places` judges paths of this host; a
+    connection that was `requested`, and not configured, may use no others.
     """
 
     name: str
@@ -140,6 +144,8 @@ class Context:
     root_dir: Path
     log: logging.Logger | logging.LoggerAdapter[Any]
     on_progress: Callable[[], None] = lambda: None
+    places: Places | None = None
+    requested: bool = False
 
     def state_folder(self) -> Path:
         """`folder`, made if it is not there."""
@@ -152,6 +158,9 @@ class Connector(ABC, Generic[F]):
     kind: ClassVar[str]  # the entry point's name
     title: ClassVar[str]  # what a person calls it: "openBIS"
     fields_type: ClassVar[type[Fields]] = Fields  # what its form asks for
+    # What of the host it shows and writes; the authorizer is asked for these, too. "contents" for
+    # one whose data are files of the Jupyter host.
+    host_resources: ClassVar[tuple[str, ...]] = ()
 
     # How long a login may take; a hub that starts a server first needs minutes.
     login_seconds: ClassVar[float] = 60.0
@@ -186,6 +195,9 @@ class Connector(ABC, Generic[F]):
 
         The address policy has been asked about `url` already, where it is an http(s) one.
         """
+
+    async def admit(self) -> None:
+        """Raise Denied if a request may not make this connection; called before it exists."""
 
     @property
     def needs(self) -> tuple[str, ...]:
@@ -230,6 +242,16 @@ def secrets_of(kind: type[Fields]) -> frozenset[str]:
     """The names of the fields of `kind` that are secret."""
     return frozenset(
         name for name, schema in form_of(kind)["properties"].items() if _is_secret(schema)
+    )
+
+
+@functools.cache
+def host_paths_of(kind: type[Fields]) -> frozenset[str]:
+    """The names of the fields of `kind` that name files of the Jupyter host."""
+    return frozenset(
+        name
+        for name, schema in form_of(kind)["properties"].items()
+        if any(one.get("format") == "host-path" for one in (schema, *schema.get("anyOf", [])))
     )
 
 

@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
+from jupyter_bridge.connections.places import Places
 from jupyter_bridge.connections.roles import CanRead, Dataset, File, Sink, Span
 from jupyter_bridge.connections.target import Damaged, Target, judge_names, place_of
 from jupyter_bridge.connections.transfer import Transfer
@@ -33,6 +34,8 @@ class Download(Transfer):
     @property
     def staging(self) -> Path:
         place = self.place
+        if place == Path(self.job.path):  # one file; beside that folder may be out of bounds
+            return place / f".{self.id}.part"
         return place.parent / f".{place.name}.{self.id}.part"
 
     async def discard(self) -> None:
@@ -42,6 +45,7 @@ class Download(Transfer):
 
     async def _work(self) -> None:
         await self._ask()
+        await asyncio.to_thread(judge_place, self.places, self.place)
         files = self.job.files or []
         self._target = target = self._make()
         await target.prepare()
@@ -188,6 +192,12 @@ class _Checks:
         self._tasks.discard(task)
         if not task.cancelled() and task.exception() is not None and self._failed is None:
             self._failed = task.exception()
+
+
+def judge_place(places: Places | None, place: Path) -> None:
+    """Raise Denied if a link in a permId leads `place` elsewhere, or if it is hidden; blocks."""
+    if places is not None:
+        places.judge(place.parent.resolve() / place.name)
 
 
 def check_folder(path: str) -> Path:

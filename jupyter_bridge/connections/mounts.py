@@ -18,6 +18,7 @@ from pathlib import Path
 from jupyter_bridge.connections import mounttable, sshfs
 from jupyter_bridge.connections.mountrecords import Record, Records
 from jupyter_bridge.connections.mounttable import Question
+from jupyter_bridge.connections.places import Places
 from jupyter_bridge.connections.roles import Sshfs
 from jupyter_bridge.problems import (
     BadRequest,
@@ -70,12 +71,15 @@ class Mounts:
         log: logging.Logger,
         *,
         on_change: Callable[[str], None] = lambda name: None,
+        places: Places | None = None,
     ) -> None:
         """`folder` (0700) holds configurations and records; a mountpoint is relative to `home`.
 
+        A mountpoint that a request names must be one of `places`.
         `on_change(name)` hears of each mount that is made or has ended, in whatever way.
         """
         self._on_change = on_change
+        self._places = places
         self._folder = folder
         self._home = home
         self._records = Records(folder, log)
@@ -93,6 +97,8 @@ class Mounts:
     ) -> Mount:
         """Mount at `mountpoint`, or `~/<hostname>`; an absent or empty folder, and only that.
 
+        `mountpoint` is what a request named; an empty one counts as none.
+
         Raises Conflict when the place is taken, Denied, Unavailable or RemoteFailed as sshfs says.
         """
         sshfs.check(what)
@@ -105,6 +111,8 @@ class Mounts:
             await self._forget(name)
             address = (await resolve(what.host, what.port))[0]
             target = await self._place(mountpoint or what.host)
+            if mountpoint and self._places is not None:
+                await asyncio.to_thread(self._places.judge, Path(target))
             config = await asyncio.to_thread(sshfs.write_config, self._folder, name, what, address)
             made = await asyncio.to_thread(_make, target)
             mount = None

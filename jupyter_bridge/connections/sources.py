@@ -46,6 +46,8 @@ class Entry:
     source: str = "run time"
     verify: bool = True
     insecure_http: bool = False
+    # Whether the server's configuration names it. What a request added may reach less of the host.
+    configured: bool = False
 
 
 @dataclass(frozen=True)
@@ -114,7 +116,7 @@ class Sources:
         except ValueError as error:
             found.reports.append(Report("OPENBIS_URL", str(error)))
             return
-        found.add(Entry(name, "openbis", given, "OPENBIS_URL"))
+        found.add(Entry(name, "openbis", given, "OPENBIS_URL", configured=True))
 
 
 def read_file(path: Path, found: Found) -> None:
@@ -215,7 +217,7 @@ def _add(found: Found, entry: Any, source: str, *, openbis: bool) -> Entry | Non
     except ValueError as error:
         found.reports.append(Report(source, f"{error}."))
         return None
-    made = Entry(name, kind, given, source, verify, insecure)
+    made = Entry(name, kind, given, source, verify, insecure, configured=True)
     found.add(made, twice=True)
     return made
 

@@ -106,7 +106,7 @@ class InlineSupply:
 
 @contextmanager
 def _opened(path: str) -> Iterator[int]:
-    line = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    line = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
         yield line
     finally:

@@ -31,6 +31,7 @@ from jupyter_bridge.connections.connection import Connection
 from jupyter_bridge.connections.diskproblems import translated
 from jupyter_bridge.connections.ownthread import to_its_end
 from jupyter_bridge.connections.pieces import Pieces
+from jupyter_bridge.connections.places import Places
 from jupyter_bridge.connections.roles import File
 from jupyter_bridge.connections.target import Damaged
 from jupyter_bridge.private import open_private
@@ -54,7 +55,11 @@ FINAL = frozenset({"done", "failed", "cancelled"})
 
 
 class TransferModel(msgspec.Struct, omit_defaults=True):
-    """A transfer as the API shows it: bytes, bytes per second, seconds."""
+    """A transfer as the API shows it: bytes, bytes per second, seconds.
+
+    `skipped` names what an upload leaves out: hidden files, unless the contents manager allows
+    them, and the server's own folders.
+    """
 
     transfer: str
     connection: str
@@ -70,6 +75,7 @@ class TransferModel(msgspec.Struct, omit_defaults=True):
     files: int
     created: float
     problem: dict[str, Any] | None = None
+    skipped: list[str] = []
 
 
 class Job(msgspec.Struct, kw_only=True):
@@ -92,6 +98,7 @@ class Job(msgspec.Struct, kw_only=True):
     type: str | None = None
     parents: list[str] = []
     props: dict[str, Any] = {}
+    skipped: list[str] = []
     upload: str | None = None
     # Somebody paused it: it does not go on by itself, also not in another process.
     held: bool = False
@@ -109,8 +116,10 @@ class Transfer(ABC):
         *,
         on_change: Callable[[Transfer, str], None] | None = None,
         pauses: tuple[float, ...] = PAUSES,
+        places: Places | None = None,
     ) -> None:
         self.job = job
+        self.places = places
         self.folder = folder
         self.pieces = Pieces(folder / "pieces")
         self.file: str | None = None
@@ -160,6 +169,7 @@ class Transfer(ABC):
             files=len(self.job.files or ()),
             created=self.job.created,
             problem=self.job.problem,
+            skipped=self.job.skipped,
         )
 
     async def watch(self) -> AsyncIterator[TransferModel]:

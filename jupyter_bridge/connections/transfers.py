@@ -15,7 +15,8 @@ import anyio
 import msgspec
 
 from jupyter_bridge.connections.connection import Connection
-from jupyter_bridge.connections.download import Download, check_folder
+from jupyter_bridge.connections.download import Download, check_folder, judge_place
+from jupyter_bridge.connections.places import Places
 from jupyter_bridge.connections.roles import CanRead, CanWrite
 from jupyter_bridge.connections.target import place_of
 from jupyter_bridge.connections.transfer import (
@@ -39,7 +40,10 @@ _KINDS: dict[str, type[Transfer]] = {"download": Download, "upload": Upload}
 
 
 class Transfers:
-    """The collection. `connection(name)` finds one, and raises NotFound."""
+    """The collection. `connection(name)` finds one, and raises NotFound.
+
+    `places` judges what is read and written on this host, again whenever a transfer goes on.
+    """
 
     def __init__(
         self,
@@ -50,7 +54,9 @@ class Transfers:
         on_change: Callable[[Transfer, str], None] | None = None,
         max_running: int = MAX_RUNNING,
         pauses: tuple[float, ...] = PAUSES,
+        places: Places | None = None,
     ) -> None:
+        self._places = places
         self._folder = folder
         self._connection = connection
         self._log = log or logging.getLogger(__name__)
@@ -71,7 +77,7 @@ class Transfers:
         try:
             return self._all[name]
         except KeyError:
-            raise NotFound(f"There is no transfer {name}.", transfers=list(self._all)) from None
+            raise NotFound(f"There is no transfer {name}.") from None
 
     async def watch(self) -> AsyncGenerator[list[TransferModel] | TransferModel, None]:
         """All of them, then each that is new or has changed, at most 4 times a second each.
@@ -136,7 +142,8 @@ class Transfers:
         """Bring the data set to `path`/`perm_id`; `only` names files of it."""
         self._connection(connection)
         folder = await asyncio.to_thread(check_folder, path)
-        place_of(folder, perm_id, [])
+        place = place_of(folder, perm_id, [])
+        await asyncio.to_thread(judge_place, self._places, place)
         job = Job(
             transfer=uuid.uuid4().hex,
             connection=connection,
@@ -159,14 +166,15 @@ class Transfers:
     ) -> Transfer:
         """Make what is at `paths` a data set of `entity`; they are absolute, and judged before."""
         self._connection(connection)
-        files, sources = await asyncio.to_thread(gather, list(paths))
+        gathered = await asyncio.to_thread(gather, list(paths), self._places)
         job = Job(
             transfer=uuid.uuid4().hex,
             connection=connection,
             direction="upload",
             path=str(paths[0]) if len(paths) == 1 else str(paths[0].parent),
-            files=files,
-            sources=sources,
+            files=gathered.files,
+            sources=gathered.sources,
+            skipped=gathered.skipped,
             entity=entity,
             type=type,
             parents=list(parents),
@@ -217,6 +225,7 @@ class Transfers:
             self._connection,
             on_change=self._on_state,
             pauses=self._pauses,
+            places=self._places,
         )
 
     def _go_on(self, transfer: Transfer) -> None:

@@ -7,8 +7,10 @@ import os
 import stat
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from jupyter_bridge.connections.diskproblems import translated
+from jupyter_bridge.connections.places import Places
 from jupyter_bridge.connections.roles import CanRead, CanWrite, File, NewDataset, Span
 from jupyter_bridge.connections.supply import InlineSupply, Supply
 from jupyter_bridge.connections.transfer import Transfer
@@ -46,6 +48,7 @@ class Upload(Transfer):
     async def _work(self) -> None:
         if self.job.permId is not None:
             return  # it was stopped just when the remote had made it
+        await asyncio.to_thread(_check_sources, self.job.sources)
         try:
             if self.job.upload is None:
                 await self._begin()
@@ -163,16 +166,38 @@ def _find(files: Sequence[File], file: File) -> File | None:
     return found[0] if len(found) == 1 else None
 
 
-def gather(paths: Sequence[Path]) -> tuple[list[File], list[tuple[str, int]]]:
-    """The files at `paths`, folders with all in them, and where each is; blocks.
+def _check_sources(sources: Sequence[tuple[str, int]]) -> None:
+    """Raise Denied if a link has come into the way since the paths were judged; blocks."""
+    for folder in {os.path.dirname(path) for path, _ in sources}:
+        if os.path.realpath(folder) != folder:
+            raise Denied(f"{folder} leads elsewhere now; start another upload.", path=folder)
 
-    Links are not followed: what they show may be anywhere.
+
+class Gathered(NamedTuple):
+    """Files to upload; where each is, with its time of change; names that are left out."""
+
+    files: list[File]
+    sources: list[tuple[str, int]]
+    skipped: list[str]
+
+
+def gather(paths: Sequence[Path], places: Places | None = None) -> Gathered:
+    """The files at `paths`, folders with all in them; blocks.
+
+    Links are not followed: what they show may be anywhere. What `places` does not show is left
+    out and told.
     """
     files: list[File] = []
     sources: list[tuple[str, int]] = []
+    skipped: list[str] = []
 
     def take(path: Path, name: str) -> None:
         known = path.lstat()
+        if places is not None and path not in paths:
+            is_folder = stat.S_ISDIR(known.st_mode)
+            if places.hides(path.name) or (is_folder and places.is_private(path)):
+                skipped.append(name)
+                return
         if stat.S_ISDIR(known.st_mode):
             names = sorted(os.listdir(path))
             for inner in names:
@@ -193,4 +218,4 @@ def gather(paths: Sequence[Path]) -> tuple[list[File], list[tuple[str, int]]]:
         raise BadRequest("files: two of them have the same name.", field="files")
     if not files:
         raise BadRequest("files: there is nothing to upload.", field="files")
-    return files, sources
+    return Gathered(files, sources, skipped)

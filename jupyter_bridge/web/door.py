@@ -127,9 +127,17 @@ class Door:
         if not await self.may(action):
             raise Denied(f"You may not {action} on {self.resources[0]}.")
 
-    async def may(self, action: str) -> bool:
+    async def may(self, action: str, *resources: str) -> bool:
+        """Whether the user may do `action` on all `resources`; the route's own unless given."""
         handler = cast(JupyterHandler, self)
-        return await is_allowed(handler, handler.current_user, action, self.resources)
+        asked = resources or self.resources
+        return await is_allowed(handler, handler.current_user, action, asked)
+
+    async def demand(self, action: str, *resources: str) -> None:
+        """Pass if the user may do `action` on each of `resources`; else Denied names the first."""
+        for resource in resources:
+            if not await self.may(action, resource):
+                raise Denied(f"You may not {action} on {resource}.", resource=resource)
 
     @property
     def username(self) -> str:

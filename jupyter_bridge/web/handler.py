@@ -117,6 +117,9 @@ def verb(
             if spec.query is not None:
                 arguments["query"] = self.read_query(spec.query)
 
+            # Before any repeat: an answer that is kept is for those who may ask for it now.
+            await self.judge(**arguments)
+
             async def ask() -> Answer:
                 self._answers_others = key is not None
                 answer = await method(self, **arguments)
@@ -215,6 +218,13 @@ class BridgeHandler(Door, APIHandler):
         method = getattr(self, str(self.request.method).lower(), None)
         spec = getattr(method, "verb", None)
         return spec.limit if isinstance(spec, Verb) else MAX_BODY
+
+    async def judge(self, **arguments: Any) -> None:
+        """Ask the authorizer for what this request needs beyond its verb's own action.
+
+        Gets what the verb's method gets: path names, and `body` and `query` where the verb has
+        them. Raises Denied. Override it where a body or a query decides what is done.
+        """
 
     def check_proof(self) -> None:
         """Pass if the user meant this GET, which changes something; else Denied.

@@ -14,9 +14,9 @@ FILES = {"a/one.txt": b"one", "a/b/two.bin": bytes(range(256)) * 16, "empty": b"
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Path:
+def store(tmp_path: Path, jp_root_dir: Path) -> Path:
     """A folder with some files, one of them behind a link that leads outside."""
-    store = tmp_path / "store"
+    store = jp_root_dir / "store"
     for path, content in FILES.items():
         target = store / path
         target.parent.mkdir(parents=True, exist_ok=True)

@@ -1,7 +1,9 @@
 """folder: a directory as a data store; the embedded default, and the pattern for other connectors.
 
 A `permId` is a path below the connection's root, of a file or a folder. Nothing outside the root is
-read or written, whatever links lie in it: the path is resolved first, then compared.
+read or written, whatever links lie in it: the path is resolved first, then compared. Hidden files
+are shown and written only where the contents manager allows them, and the server's own folders
+never. A root that a request named must lie where requests may reach (places.py), at each use.
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ from urllib.parse import unquote, urlsplit
 import msgspec
 
 from jupyter_bridge.connections.connector import Connector, Fields, Login
+from jupyter_bridge.connections.places import Places
 from jupyter_bridge.connections.roles import (
     CanBrowse,
     CanRead,
@@ -53,6 +56,7 @@ class Folder(Connector[FolderFields], CanBrowse, CanRead, CanWrite):
     kind = "folder"
     title = "Folder"
     fields_type = FolderFields
+    host_resources = ("contents",)
     _threads: ThreadPoolExecutor | None = None
 
     @classmethod
@@ -67,16 +71,25 @@ class Folder(Connector[FolderFields], CanBrowse, CanRead, CanWrite):
 
     @property
     def root(self) -> Path:
+        """The folder as the fields name it; nobody has looked whether it may be used."""
         parts = urlsplit(self.fields.url)
         path = unquote(parts.path) if parts.scheme else self.fields.url
         return self.context.root_dir / os.path.expanduser(path)
+
+    @property
+    def places(self) -> Places:
+        """What of this host may be shown."""
+        return self.context.places or Places(self.context.root_dir)
+
+    async def admit(self) -> None:
+        await self._disk(self._judge_root)
 
     async def login(self) -> Login:
         await self.probe()
         return Login()
 
     async def probe(self) -> None:
-        await self._disk(os.listdir, self.root)
+        await self._disk(lambda: os.listdir(self._top()))
 
     # -- reading -------------------------------------------------------------------------------
 
@@ -111,20 +124,18 @@ class Folder(Connector[FolderFields], CanBrowse, CanRead, CanWrite):
     # -- writing -------------------------------------------------------------------------------
 
     async def begin(self, new: NewDataset) -> str:
-        await self._disk(self._within, new.entity)
         upload = uuid.uuid4().hex
-        await self._disk(os.makedirs, self._upload(upload), 0o700)
+        await self._disk(self._begin, upload, new)
         return upload
 
     async def append(self, upload: str, file: File, offset: int, data: bytes) -> None:
-        target = _below(self._upload(upload), file.path)
-        await self._disk(_write, target, offset, data, file.directory)
+        await self._disk(self._append, upload, file, offset, data)
 
     async def commit(self, upload: str, new: NewDataset) -> str:
         return str(await self._disk(self._commit, upload, new))
 
     async def abort(self, upload: str) -> None:
-        await self._disk(_drop, self._upload(upload))
+        await self._disk(lambda: _drop(self._upload(upload)))
 
     async def _disk(
         self,
@@ -156,13 +167,38 @@ class Folder(Connector[FolderFields], CanBrowse, CanRead, CanWrite):
 
     # -- below ---------------------------------------------------------------------------------
 
+    def _judge_root(self) -> None:
+        if self.context.requested:
+            self.places.find(str(self.root), field="url")
+        elif self.places.is_private(self.root):
+            raise Denied(f"{self.root} belongs to the Jupyter server itself.")
+
+    def _top(self) -> Path:
+        """The root, its links resolved; Denied where a request named it and it is elsewhere."""
+        self._judge_root()
+        return self.root.resolve(strict=True)
+
     def _within(self, path: str) -> Path:
-        """`path` below the root, all links resolved; Denied if that leads outside."""
-        root = self.root.resolve(strict=True)
+        """`path` below the root, all links resolved; Denied if that leads outside.
+
+        NotFound also for what is not shown: hidden files, and the server's own folders.
+        """
+        root = self._top()
         target = _below(root, path).resolve(strict=True)
         if target != root and root not in target.parents:
             raise Denied(f"{path} leads outside of {self.context.name}.")
+        places = self.places
+        spelled = (PurePosixPath(path), target.relative_to(root))
+        if any(places.hides(one) for one in spelled) or places.is_private(target):
+            raise NotFound(f"There is no {path} in {self.context.name}.")
         return target
+
+    def _shows(self, folder: str | Path, name: str) -> bool:
+        """Whether lists have the entry `name` of a folder that is shown itself."""
+        if name == _INCOMING or self.places.hides(name):
+            return False
+        path = Path(folder, name)
+        return not (path.is_dir() and self.places.is_private(path))
 
     def _member(self, perm_id: str, path: str) -> Path:
         whole = self._within(perm_id)
@@ -180,13 +216,17 @@ class Folder(Connector[FolderFields], CanBrowse, CanRead, CanWrite):
 
     def _browse(self, path: str) -> list[Item]:
         with os.scandir(self._within(path)) as entries:
-            items = [_item(entry, path) for entry in entries if entry.name != _INCOMING]
+            items = [_item(one, path) for one in entries if self._shows(*os.path.split(one.path))]
         return sorted(items, key=lambda item: (item.kind != "folder", item.name))
 
     def _dataset(self, perm_id: str) -> Dataset:
         whole = self._within(perm_id)
         is_folder = whole.is_dir()
-        files = list(_walk(whole)) if is_folder else [File(whole.name, whole.stat().st_size)]
+        files = (
+            list(_walk(whole, self._shows))
+            if is_folder
+            else [File(whole.name, whole.stat().st_size)]
+        )
         return Dataset(
             permId=_clean(perm_id),
             files=files,
@@ -198,7 +238,19 @@ class Folder(Connector[FolderFields], CanBrowse, CanRead, CanWrite):
     def _upload(self, upload: str) -> Path:
         if not upload.isalnum():
             raise BadRequest("There is no such upload.")
-        return self.root / _INCOMING / upload
+        return self._top() / _INCOMING / upload
+
+    def _begin(self, upload: str, new: NewDataset) -> None:
+        self._within(new.entity)
+        hidden = [file.path for file in new.files if self.places.hides(file.path)]
+        if hidden:
+            raise Denied(f"{hidden[0]} is hidden; nothing was written.", path=hidden[0])
+        os.makedirs(self._upload(upload), 0o700)
+
+    def _append(self, upload: str, file: File, offset: int, data: bytes) -> None:
+        if self.places.hides(file.path):
+            raise Denied(f"{file.path} is hidden.", path=file.path)
+        _write(_below(self._upload(upload), file.path), offset, data, file.directory)
 
     def _commit(self, upload: str, new: NewDataset) -> str:
         """Rename what came into place; one entry of the entity's folder for each top-level name."""
@@ -263,12 +315,11 @@ def _item(entry: os.DirEntry[str], folder: str) -> Item:
     )
 
 
-def _walk(whole: Path) -> Iterator[File]:
+def _walk(whole: Path, shows: Callable[[str, str], bool]) -> Iterator[File]:
     """Every regular file below, in order; links are not followed, devices and pipes left out."""
     for folder, names, files in os.walk(whole):
-        names.sort()
-        if _INCOMING in names:
-            names.remove(_INCOMING)
+        names[:] = sorted(name for name in names if shows(folder, name))
+        files = [name for name in files if shows(folder, name)]
         base = os.path.relpath(folder, whole)
         for name in sorted(files):
             path = os.path.join(folder, name)

@@ -14,7 +14,14 @@ from typing import Annotated
 import asyncssh
 import msgspec
 
-from jupyter_bridge.connections.connector import Connector, Expired, Fields, Login, Secret
+from jupyter_bridge.connections.connector import (
+    Connector,
+    Expired,
+    Fields,
+    HostPath,
+    Login,
+    Secret,
+)
 from jupyter_bridge.connections.connectors import ssh
 from jupyter_bridge.connections.connectors.sftpsession import INCOMING, Session, clean, each
 from jupyter_bridge.connections.roles import (
@@ -39,7 +46,7 @@ class SftpFields(Fields, kw_only=True):
     url: Annotated[str, msgspec.Meta(title="Address", description="sftp://host/path")]
     password: Annotated[Secret | None, msgspec.Meta(title="Password")] = None
     key_file: Annotated[
-        str | None,
+        HostPath | None,
         msgspec.Meta(title="Key file", description="A private key on the Jupyter host."),
     ] = None
     passphrase: Annotated[Secret | None, msgspec.Meta(title="Passphrase of the key")] = None

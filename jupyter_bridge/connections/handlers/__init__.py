@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from jupyter_bridge import observe
@@ -35,6 +34,7 @@ from jupyter_bridge.connections.handlers.transfers import (
     TransfersHandler,
 )
 from jupyter_bridge.connections.mounts import Mounts
+from jupyter_bridge.connections.places import Places
 from jupyter_bridge.connections.transfers import Transfers
 from jupyter_bridge.web import Route
 
@@ -46,12 +46,12 @@ def routes(
     events: observe.Events,
     audit: Audit,
     root_dir: str,
-    roots: Sequence[str] = (),
+    places: Places | None = None,
     ask_kernel: AskKernel | None = None,
     *,
     openbis_compat: bool = False,
 ) -> list[Route]:
-    """Every connection route, for app.py; `roots` are folders that transfers may use, too.
+    """Every connection route, for app.py; `places` judges what paths they may name.
 
     `ask_kernel` brings the kernels in, which this part does not know. `openbis_compat` adds
     jupyter-openbis-server's routes.
@@ -63,7 +63,7 @@ def routes(
         "audit": audit,
         "root_dir": root_dir,
     }
-    moving = {**parts, "transfers": transfers, "roots": roots}
+    moving = {**parts, "transfers": transfers, "places": places or Places(root_dir)}
     return [
         Route("/kinds", KindsHandler, parts),
         Route("/conns", ConnsHandler, parts),

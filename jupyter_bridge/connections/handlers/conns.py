@@ -13,7 +13,7 @@ from jupyter_bridge.connections.audit import Audit
 from jupyter_bridge.connections.connection import Connection
 from jupyter_bridge.connections.connectionmodel import ConnectionModel
 from jupyter_bridge.connections.connections import Connections
-from jupyter_bridge.connections.connector import secrets_of
+from jupyter_bridge.connections.connector import Fields, host_paths_of, secrets_of
 from jupyter_bridge.connections.kinds import KindModel
 from jupyter_bridge.connections.mounts import Mounts
 from jupyter_bridge.connections.roles import CanBrowse, CanMount, Item
@@ -101,9 +101,20 @@ class ConnectionHandler(BridgeHandler):
         super().set_default_headers()
         self.set_header("Cache-Control", "no-store")
 
-    async def find(self, name: str) -> Connection:
+    async def find(self, name: str, action: str = "read") -> Connection:
+        """The connection, if the user may also do `action` on what of the host it shows."""
         await self.connections.loaded()
-        return self.connections.get(name)
+        connection = self.connections.get(name)
+        await self.demand(action, *connection.connector.host_resources)
+        return connection
+
+    async def shown(self) -> list[Connection]:
+        """The connections that the user may read."""
+        await self.connections.loaded()
+        found = self.connections.list()
+        asked = {one.connector.host_resources for one in found}
+        allowed = {one for one in asked if not one or await self.may("read", *one)}
+        return [one for one in found if one.connector.host_resources in allowed]
 
     def model(self, connection: Connection) -> ConnectionModel:
         mount = self.mounts.get(connection.name)
@@ -115,9 +126,8 @@ class ConnectionHandler(BridgeHandler):
         return {k: v for k, v in given.items() if k not in body.__struct_fields__}
 
     async def listing(self) -> ConnsModel:
-        await self.connections.loaded()
         return ConnsModel(
-            connections=[self.model(connection) for connection in self.connections.list()],
+            connections=[self.model(connection) for connection in await self.shown()],
             notebook_dir=self.root_dir,
             vault=self.connections.vault,
             problems=[ReportModel(r.source, r.message) for r in self.connections.reports],
@@ -159,9 +169,19 @@ class ConnsHandler(ConnectionHandler):
     async def get(self) -> ConnsModel:
         return await self.listing()
 
+    async def judge(self, **arguments: Any) -> None:
+        body = arguments.get("body")
+        if body is not None:
+            given = self.fields_of(body)
+            kind = await self.connections.kind_of(body.kind, given)
+            await self.demand("read", *kind.host_resources, *host_files(kind.fields_type, given))
+
+    def fields_of(self, body: AddBody) -> dict[str, Any]:
+        return {**_given(body, ("url", "username", "password", "token")), **self.others(AddBody)}
+
     @verb("write", "Add a connection and log it in", body=AddBody, reply=ConnsModel, status=201)
     async def post(self, body: AddBody) -> ConnsModel:
-        given = {**_given(body, ("url", "username", "password", "token")), **self.others(AddBody)}
+        given = self.fields_of(body)
         connection = await self.connections.add(body.name, body.kind, given, remember=body.remember)
         await self.tell("add", connection, log_in_soon(connection))
         self.set_header("Location", self.link(f"/conn/{connection.name}"))
@@ -169,6 +189,15 @@ class ConnsHandler(ConnectionHandler):
 
 
 class ConnHandler(ConnectionHandler):
+    async def judge(self, **arguments: Any) -> None:
+        connection = await self.find(arguments["name"])
+        body = arguments.get("body")
+        if body is not None:
+            given = self.others(PutBody)
+            await self.demand("read", *host_files(type(connection.fields), given))
+            if body.action == "mount":
+                await self.demand("write", "contents")
+
     @verb("read", "Show one connection", reply=ConnModel)
     async def get(self, name: str) -> ConnModel:
         return self.one(await self.find(name))
@@ -224,6 +253,11 @@ class BrowseHandler(ConnectionHandler):
 
 def _given(body: msgspec.Struct, names: Iterable[str]) -> dict[str, Any]:
     return {name: value for name in names if (value := getattr(body, name)) is not None}
+
+
+def host_files(kind: type[Fields], given: Iterable[str]) -> tuple[str, ...]:
+    """What is asked where `given` names a file of the host: a key, a certificate."""
+    return ("contents",) if host_paths_of(kind) & set(given) else ()
 
 
 def _check_given(connection: Connection, given: Iterable[str]) -> None:

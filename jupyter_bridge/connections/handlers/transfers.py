@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import os
-from collections.abc import AsyncIterator, Awaitable, Sequence
+from collections.abc import AsyncIterator, Awaitable
 from contextlib import aclosing
 from pathlib import Path
 from typing import Any, Literal
@@ -18,10 +17,11 @@ from jupyter_bridge.connections.connection import Connection
 from jupyter_bridge.connections.connections import Connections
 from jupyter_bridge.connections.handlers.conns import ConnectionHandler
 from jupyter_bridge.connections.mounts import Mounts
+from jupyter_bridge.connections.places import Places
 from jupyter_bridge.connections.roles import CanRead, Dataset
 from jupyter_bridge.connections.transfer import Transfer, TransferModel
 from jupyter_bridge.connections.transfers import Transfers
-from jupyter_bridge.problems import BadRequest, Denied, NotFound, Problem, RemoteFailed
+from jupyter_bridge.problems import BadRequest, NotFound, Problem, RemoteFailed
 from jupyter_bridge.web import Event, verb
 
 
@@ -94,25 +94,37 @@ class TransfersBase(ConnectionHandler):
         audit: Audit,
         root_dir: str,
         transfers: Transfers,
-        roots: Sequence[str] = (),
+        places: Places,
     ) -> None:
         super().initialize(connections, mounts, events, audit, root_dir)
         self.transfers = transfers
-        self.roots = [root_dir, *roots]
+        self.places = places
 
     async def host_path(self, path: str) -> Path:
         """`path` on the host (relative ones below the server's root), all links resolved.
 
         Denied if it is neither below the root nor below one of c.BridgeApp.transfer_roots.
         """
-        if not path or "\0" in path:
-            raise BadRequest("path: must be a path on the Jupyter host.", field="path")
-        return await asyncio.to_thread(_within, self.roots, path)
+        return await asyncio.to_thread(self.places.find, path)
+
+    async def demand_transfer(self, direction: str, connection: str, action: str = "") -> None:
+        """Ask for both sides of a transfer: this host's, and what of it the connection shows.
+
+        To start one or go on with it reads one side and writes the other; `action` is for all
+        else that is done to it.
+        """
+        writes = direction == "download"
+        await self.demand(action or ("write" if writes else "read"), "contents")
+        try:
+            kind = self.connections.get(connection).connector
+        except NotFound:
+            return  # it was removed, or never there: nothing is moved
+        await self.demand(action or ("read" if writes else "write"), *kind.host_resources)
 
     async def upload(self, conn: str, paths: list[str], entity: str, how: Any) -> Transfer:
         if not paths:
             raise BadRequest("files: name at least one.", field="files")
-        connection = await self.find(conn)
+        connection = await self.find(conn, "write")
         starting = self.transfers.upload(
             conn,
             [await self.host_path(path) for path in paths],
@@ -164,13 +176,21 @@ class TransfersBase(ConnectionHandler):
 
 
 class TransfersHandler(TransfersBase):
+    async def judge(self, **arguments: Any) -> None:
+        body = arguments.get("body")
+        if body is not None:
+            await self.connections.loaded()
+            await self.demand_transfer(body.direction, body.connection)
+
     @verb("read", "List or follow the transfers", reply=list[TransferModel], streams=True)
     async def get(self) -> list[TransferModel] | None:
+        # Each names a path of this host, whatever connection it belongs to.
+        may_read = await self.may("read", "contents")
         kind = self.streaming()
         if kind is not None:
-            await self.stream(_all_events(self.transfers), kind)
+            await self.stream(_all_events(self.transfers, shows=may_read), kind)
             return None
-        return [transfer.model() for transfer in self.transfers.all()]
+        return [transfer.model() for transfer in self.transfers.all() if may_read]
 
     @verb("write", "Start a transfer", body=TransferBody, reply=TransferModel, status=202)
     async def post(self, body: TransferBody) -> TransferModel:
@@ -182,7 +202,18 @@ class TransfersHandler(TransfersBase):
         return self.started(await self.upload(body.connection, paths, body.permId, body))
 
 
-class TransferHandler(TransfersBase):
+class OneTransfer(TransfersBase):
+    """What the routes of one transfer share."""
+
+    async def judge(self, **arguments: Any) -> None:
+        transfer = self.transfers.get(arguments["transfer_id"])
+        await self.connections.loaded()
+        reads = self.request.method == "GET"
+        job = transfer.job
+        await self.demand_transfer(job.direction, job.connection, "read" if reads else "")
+
+
+class TransferHandler(OneTransfer):
     @verb("read", "Show or follow one transfer", reply=TransferModel, streams=True)
     async def get(self, transfer_id: str) -> TransferModel | None:
         transfer = self.transfers.get(transfer_id)
@@ -202,7 +233,7 @@ class TransferHandler(TransfersBase):
         return transfer.model()
 
 
-class PauseHandler(TransfersBase):
+class PauseHandler(OneTransfer):
     @verb("write", "Pause a transfer, to be resumed", reply=TransferModel, status=202)
     async def post(self, transfer_id: str) -> TransferModel:
         transfer = self.transfers.get(transfer_id)
@@ -210,7 +241,7 @@ class PauseHandler(TransfersBase):
         return self.started(transfer)
 
 
-class ResumeHandler(TransfersBase):
+class ResumeHandler(OneTransfer):
     @verb("write", "Go on with a transfer that failed or paused", reply=TransferModel, status=202)
     async def post(self, transfer_id: str) -> TransferModel:
         transfer = self.transfers.get(transfer_id)
@@ -219,6 +250,11 @@ class ResumeHandler(TransfersBase):
 
 
 class DownloadHandler(TransfersBase):
+    async def judge(self, **arguments: Any) -> None:
+        await self.connections.loaded()
+        direction = "download" if self.request.method == "GET" else "upload"
+        await self.demand_transfer(direction, arguments["conn"])
+
     @verb("write", "Download a data set to a path of the host", reply=DownloadedModel, proof=True)
     async def get(self, conn: str, perm_id: str, path: str | None = None) -> DownloadedModel | None:
         connection = await self.find(conn)
@@ -249,6 +285,10 @@ class DownloadHandler(TransfersBase):
 
 
 class RegisterHandler(TransfersBase):
+    async def judge(self, **arguments: Any) -> None:
+        await self.connections.loaded()
+        await self.demand_transfer("upload", arguments["conn"])
+
     @verb("write", "Register a data set from files", body=RegisterBody, reply=RegisteredModel)
     async def post(self, conn: str, body: RegisterBody) -> RegisteredModel | None:
         # jupyter-openbis-server's front ends quote what they name.
@@ -272,24 +312,17 @@ async def _events(transfer: Transfer) -> AsyncIterator[Event]:
         yield Event(count, "done" if ended else "progress", model)
 
 
-async def _all_events(transfers: Transfers) -> AsyncIterator[Event]:
+async def _all_events(transfers: Transfers, *, shows: bool) -> AsyncIterator[Event]:
+    """All transfers as they change; an empty list alone for who may read none of them."""
     count = 0
     async with aclosing(transfers.watch()) as steps:
         async for step in steps:
-            count += 1
-            yield Event(count, "transfers" if isinstance(step, list) else "transfer", step)
-
-
-def _within(roots: Sequence[str], path: str) -> Path:
-    target = (Path(roots[0]) / path).resolve()
-    for root in roots:
-        top = Path(os.path.expanduser(root)).resolve()
-        if target == top or top in target.parents:
-            return target
-    raise Denied(
-        f"{path} is outside of {roots[0]}; c.BridgeApp.transfer_roots can allow more folders.",
-        path=path,
-    )
+            if isinstance(step, list):
+                count += 1
+                yield Event(count, "transfers", step if shows else [])
+            elif shows:
+                count += 1
+                yield Event(count, "transfer", step)
 
 
 def _whole(model: TransferModel) -> TransferModel:

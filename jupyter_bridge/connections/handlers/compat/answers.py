@@ -86,7 +86,7 @@ class CompatHandler(CompatAnswers, TransfersBase):
 
     async def list_all(self) -> dict[str, Any]:
         await self.connections.loaded()
-        found = [one for one in self.connections.list() if one.kind == KIND]
+        found = [one for one in await self.shown() if one.kind == KIND]
         return {
             "status": 200,
             "connections": [self.info(one) for one in found],

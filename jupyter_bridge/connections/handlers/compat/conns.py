@@ -76,6 +76,11 @@ class CompatConn(CompatHandler):
         # Spelled so over there, and read so by its front ends.
         return {"status": 200, "connection": self.info(connection), "noteboook_dir": self.root_dir}
 
+    async def judge(self, **arguments: Any) -> None:
+        body = arguments.get("body")
+        if body is not None and body.action == "mount":
+            await self.demand("write", "contents")
+
     @verb("write", "Log in or out, mount or unmount, as there", body=PutBody)
     async def put(self, name: str, body: PutBody) -> dict[str, Any]:
         connection = await self.openbis(name)

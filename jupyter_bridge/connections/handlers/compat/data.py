@@ -45,6 +45,10 @@ class RequirementsBody(msgspec.Struct):
 
 
 class CompatDownload(CompatHandler):
+    async def judge(self, **arguments: Any) -> None:
+        await self.connections.loaded()
+        await self.demand_transfer("download", arguments["conn"])
+
     @verb("write", "Download a data set, as jupyter-openbis-server does", proof=True)
     async def get(self, conn: str, perm_id: str, path: str | None = None) -> dict[str, Any]:
         connection = await self.ready(conn)
@@ -74,6 +78,10 @@ class CompatDownload(CompatHandler):
 
 
 class CompatUpload(CompatHandler):
+    async def judge(self, **arguments: Any) -> None:
+        await self.connections.loaded()
+        await self.demand_transfer("upload", arguments["conn"])
+
     @verb("write", "Register a data set, as jupyter-openbis-server does", body=UploadBody)
     async def post(self, conn: str, body: UploadBody) -> dict[str, Any]:
         connection = await self.ready(conn)
