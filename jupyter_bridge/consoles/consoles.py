@@ -35,6 +35,18 @@ TELL_SECONDS = 1.0
 RECALL_BYTES = 256 << 10
 
 
+Permit = Callable[[Console], Awaitable[None]]
+"""`permit(console)` raises if what is about to be done may not be done to this console."""
+
+
+async def anybody(console: Console) -> None:
+    """A Permit that allows everything."""
+
+
+class NoConsole(NotFound):
+    """There is no console of this name."""
+
+
 class Consoles:
     """The collection. `get` what exists, `open` what can be opened by name, `create` terminals.
 
@@ -120,6 +132,8 @@ class Consoles:
         }
         for name, offer in offers.items():
             known = shown.setdefault(name, offer)
+            if known["kind"] != offer["kind"]:
+                continue  # a terminal that took the name
             if known["state"] == "ended" != offer["state"]:  # nobody looks now, but anybody can
                 known["state"] = offer["state"]
                 known.pop("exit_code", None)
@@ -138,10 +152,23 @@ class Consoles:
         """The console of this name, live or ended; raises NotFound."""
         console = self._shelf.find(name)
         if console is None:
-            raise NotFound(
-                f"There is no console {name!r}.", consoles=[console.name for console in self]
-            )
+            raise NoConsole(f"There is no console {name!r}.")
         return console
+
+    def kinds_of(self, name: str) -> list[str]:
+        """The kinds that the console of this name may have, once it is opened.
+
+        One that is live is what it is, whatever it is called. Otherwise the name tells what would
+        be opened; where that cannot be, the ended one of this name is shown.
+        """
+        console = self._shelf.find(name)
+        kind, colon, _ = name.partition(":")
+        called = (kind if kind in ("kernel", "file") else "remote") if colon else "terminal"
+        if console is None:
+            return [called]
+        if console.state == "live" or not colon:
+            return [console.kind]
+        return list(dict.fromkeys((console.kind, called)))
 
     async def open(self, name: str, *, to_write: bool = False) -> Console:
         """Like `get`, but also opens `kernel:`, `file:` and `<connection>:<node>` by their name.
@@ -163,6 +190,7 @@ class Consoles:
         kind, _, rest = name.partition(":")
         if kind == "file":
             file = await FileSource.find(self._root_dir, rest, allow_hidden=self._allow_hidden)
+            self._displace(name, "file")
             console = Console(name, "file", file.log, file, on_ended=self._shelf.forget)
             self._shelf.put(console)
             await console.open()
@@ -173,7 +201,8 @@ class Consoles:
         elif kind != "kernel" and self._remotes is not None:
             return await self._open_remote(name, await self._remotes.source(kind, rest))
         else:
-            raise NotFound(f"There is no console {name!r}.")
+            raise NoConsole(f"There is no console {name!r}.")
+        self._displace(name, source.kind)
         console = self._shelf.start(name, source)
         try:
             await console.open()
@@ -184,9 +213,20 @@ class Consoles:
         self._watch_seats(console)
         return console
 
+    def _displace(self, name: str, kind: str) -> None:
+        """Keep what another kind of console said under this name apart from what comes now.
+
+        A terminal may be called `kernel:…` or `file:…`: whoever may read the one may not
+        therefore read the other.
+        """
+        old = self._shelf.find(name)
+        if old is not None and old.kind != kind:
+            self._shelf.make_room(name)
+
     async def _open_remote(self, name: str, source: RemoteSource) -> Console:
         """A console of a connection. It stays open, and its journal goes on where it was left."""
         assert self._remotes is not None
+        self._displace(name, source.kind)
         old = self._shelf.find(name)
         # The thing itself has ended: if there is one of its name, it is another one.
         is_new = old is not None and self._shelf.has_ended(old)
@@ -280,9 +320,10 @@ class Consoles:
         wish = Wish(name, cwd, env, shell_command, rows, cols)
         return self.get(await spawn(manager, wish, root_dir=self._root_dir, taken=live))
 
-    async def end(self, name: str, *, purge: bool = False) -> None:
+    async def end(self, name: str, *, purge: bool = False, permit: Permit = anybody) -> None:
         """End a terminal and wait for its exit; its journal stays unless `purge`."""
         console = await self.open(name) if self._is_remote(name) else self.get(name)
+        await permit(console)
         if console.state == "live" and console.source is not None:
             await console.source.end()
             try:

@@ -10,7 +10,7 @@ from pathlib import Path
 from weakref import WeakKeyDictionary
 
 from jupyter_bridge.consoles.console import Console
-from jupyter_bridge.consoles.consoles import Consoles
+from jupyter_bridge.consoles.consoles import Consoles, Permit, anybody
 from jupyter_bridge.consoles.lineshell import LineShell
 from jupyter_bridge.consoles.run import Run
 from jupyter_bridge.consoles.runbody import RunBody
@@ -64,25 +64,28 @@ class Runs:
         except KeyError:
             raise NotFound(f"There is no run {run_id}.", run=run_id) from None
 
-    def console_of(self, run_id: str) -> str:
-        """The name of the console that a run is in; empty if there is no such run."""
+    def console_of(self, run_id: str) -> Console | None:
+        """The console that a run is in; None if there is no such run."""
         run = self._runs.get(run_id)
-        return "" if run is None else run.console.name
+        return None if run is None else run.console
 
-    async def start(self, user: str, body: RunBody, *, key: str | None = None) -> Run:
+    async def start(
+        self, user: str, body: RunBody, *, key: str | None = None, permit: Permit = anybody
+    ) -> Run:
         """Type the command; returns when it runs, or is queued. Busy if the console's shell is.
 
-        A second call of the same user with the same `key` gets the first call's run.
+        `permit(console)` raises if the command may not run in the console that was found. A second
+        call of the same user with the same `key` gets the first call's run.
         """
         body = body.checked(self._root_dir)
         if key is None:
-            return await self._start(body)
-        run = await self._repeats.once((user, key), body, lambda: self._start(body))
+            return await self._start(body, permit)
+        run = await self._repeats.once((user, key), body, lambda: self._start(body, permit))
         if run.id in self._runs:
             self._names[run.id] = (user, key)
         return run
 
-    async def _start(self, body: RunBody) -> Run:
+    async def _start(self, body: RunBody, permit: Permit) -> Run:
         self._check_room(body.size)
         fresh = body.is_fresh
         if fresh and body.connection is not None:
@@ -95,6 +98,7 @@ class Runs:
         else:
             console = await self.consoles.open(str(body.console), to_write=True)
         try:
+            await permit(console)
             self._check_room(body.size)  # others came while the console was opened
             turn = self._turns.setdefault(console, asyncio.Lock())
             before = self._newest.get(console)

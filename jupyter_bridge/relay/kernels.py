@@ -48,6 +48,14 @@ class PortTaken(StartFailed):
     """
 
 
+class NoKernelspec(NotFound):
+    """There is no kernelspec of this name; `kernelspecs` are those there are."""
+
+    def without_names(self, kernelspec: str) -> NotFound:
+        """The same for somebody who may not read the list."""
+        return NotFound(f"There is no kernelspec {kernelspec!r}.")
+
+
 class Kernels:
     """The host's kernels: start, stop, look up.
 
@@ -161,7 +169,7 @@ class Kernels:
             except (NoSuchKernel, KeyError):
                 known = await ensure_async(self._specs.get_all_specs())
         names = sorted(known)
-        raise NotFound(
+        raise NoKernelspec(
             f"There is no kernelspec {kernelspec!r}; there are {', '.join(names) or 'none'}.",
             kernelspecs=names,
         )
@@ -184,6 +192,15 @@ class Kernels:
         metadata = getattr(spec, "metadata", None) or {}
         name = metadata.get("kernel_provisioner", {}).get("provisioner_name", "local-provisioner")
         return not self.remote and name == "local-provisioner"
+
+    def is_outside(self, path: str) -> bool:
+        """Whether `path`, below the server's root by its name, is a link out of it; blocks."""
+        root = getattr(self.manager, "root_dir", None)
+        if self.remote or not root:
+            return False
+        top = os.path.realpath(root)
+        target = os.path.realpath(os.path.join(top, path.strip("/")))
+        return os.path.commonpath((top, target)) != top
 
     async def fail_if_dead(self, kernel_id: str, kernelspec: str) -> None:
         """Raise StartFailed, and clean up, if a kernel that was just started is dead already."""

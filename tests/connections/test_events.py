@@ -10,12 +10,14 @@ from tests.relay.driving import Bridge, tells, told
 __all__ = ["bridge"]  # a fixture
 
 
-async def test_a_page_hears_of_all_that_its_lists_show(bridge: Bridge, tmp_path: Path) -> None:
+async def test_a_page_hears_of_all_that_its_lists_show(bridge: Bridge, jp_root_dir: Path) -> None:
     """A connection comes, logs in, is used and goes; a transfer is paused; no path is told."""
-    with (tmp_path / "hole").open("wb") as file:
+    store = jp_root_dir / "store"
+    store.mkdir()
+    with (store / "hole").open("wb") as file:
         file.truncate(4 << 30)  # long to bring, short to make
     async with told(bridge, "connection_state", "transfer_state", "connection_action") as heard:
-        await bridge.post("/conns", {"name": "heard", "url": str(tmp_path)})
+        await bridge.post("/conns", {"name": "heard", "url": str(store)})
         lab = {"connection": "heard"}
         events = [
             await tells(heard, **lab, event="connection_state", before="gone"),
@@ -32,4 +34,4 @@ async def test_a_page_hears_of_all_that_its_lists_show(bridge: Bridge, tmp_path:
         events.append(await tells(heard, **this, state="cancelled"))
         await bridge.delete("/conn/heard")
         events.append(await tells(heard, **lab, event="connection_state", state="gone"))
-    assert str(tmp_path) not in str(events)
+    assert str(store) not in str(events)

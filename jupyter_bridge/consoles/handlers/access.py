@@ -1,15 +1,88 @@
-"""What the authorizer is asked for a console: the bridge's resource, and the host's beside it."""
+"""What the authorizer is asked for a console, decided by what the console is."""
 
 from __future__ import annotations
 
-_HOST = {"kernel": ("kernels",), "file": ("contents",)}
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+from jupyter_bridge.consoles.console import Console
+from jupyter_bridge.consoles.consoles import Consoles, NoConsole, Permit
+from jupyter_bridge.web import Door
+
+OWN = "bridge:consoles"
+# What a console of each kind shows, and so what is asked beside the bridge's own resource.
+_BESIDE = {
+    "terminal": ("terminals",),
+    "kernel": ("kernels",),
+    "file": ("contents",),
+    "remote": ("bridge:connections",),
+}
+_EVERYTHING = ("terminals", "kernels", "contents", "bridge:connections")
 
 
-def resources_of(name: str) -> tuple[str, ...]:
-    """The resources of the console `name`, so that what the host forbids stays forbidden."""
-    kind, colon, rest = name.partition(":")
-    if not colon:
-        return ("bridge:consoles", "terminals")
-    if kind == "kernel" and ":" in rest:
-        return ("bridge:consoles", "kernels", "bridge:connections")
-    return ("bridge:consoles", *_HOST.get(kind, ("bridge:connections",)))
+def resources_of(kind: str, name: str) -> tuple[str, ...]:
+    """The resources of a console of this kind; a name alone tells nothing but a kernel's home.
+
+    A kind that nobody knows, from a journal of another version, needs everything.
+    """
+    beside = _BESIDE.get(kind, _EVERYTHING)
+    if kind == "kernel" and ":" in name.partition(":")[2]:  # kernel:<connection>:<id>
+        beside = (*beside, "bridge:connections")
+    return (OWN, *beside)
+
+
+class ConsoleDoor(Door):
+    """For handlers of consoles: find one, and ask for what it is."""
+
+    consoles: Consoles
+
+    async def demand_named(self, name: str, *actions: str) -> None:
+        """Ask for `actions` on whatever the name may turn out to mean; nothing is opened yet."""
+        for kind in self.consoles.kinds_of(name):
+            for action in actions:
+                await self.demand(action, *resources_of(kind, name))
+
+    async def demand_console(self, console: Console, *actions: str) -> None:
+        """Ask for `actions` on this very console."""
+        for action in actions:
+            await self.demand(action, *resources_of(console.kind, console.name))
+
+    def permit(self, action: str) -> Permit:
+        """Ask for `action` on the console that is found in the end."""
+
+        async def ask(console: Console) -> None:
+            await self.demand_console(console, action)
+
+        return ask
+
+    async def open_console(self, name: str, action: str, *, to_write: bool = False) -> Console:
+        """The console of this name, opened if need be; Denied unless the user may do `action`."""
+        await self.demand_named(name, action)
+        async with self.telling_names():
+            console = await self.consoles.open(name, to_write=to_write)
+        # While it was opened the name may have become another's.
+        await self.demand_console(console, action)
+        return console
+
+    async def readable(self, models: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+        """Those of the consoles' models that the user may read."""
+        known: dict[tuple[str, ...], bool] = {}
+        shown = []
+        for model in models:
+            resources = resources_of(model["kind"], model["name"])
+            if resources not in known:
+                known[resources] = await self.may("read", *resources)
+            if known[resources]:
+                shown.append(model)
+        return shown
+
+    @asynccontextmanager
+    async def telling_names(self) -> AsyncIterator[None]:
+        """Where there is no such console, tell the names of those that the user may read."""
+        try:
+            yield
+        except NoConsole as problem:
+            there = [{"kind": one.kind, "name": one.name} for one in self.consoles]
+            problem.details["consoles"] = [one["name"] for one in await self.readable(there)]
+            raise

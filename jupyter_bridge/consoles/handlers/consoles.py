@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Annotated, Any
 
@@ -11,11 +12,11 @@ from tornado.iostream import StreamClosedError
 
 from jupyter_bridge import observe
 from jupyter_bridge.consoles.consoles import Consoles
-from jupyter_bridge.consoles.handlers.access import resources_of
+from jupyter_bridge.consoles.handlers.access import OWN, ConsoleDoor
 from jupyter_bridge.consoles.handlers.shown import attachment
 from jupyter_bridge.consoles.recording import recording
 from jupyter_bridge.consoles.spawn import Wish
-from jupyter_bridge.web import BridgeHandler, is_allowed, verb
+from jupyter_bridge.web import BridgeHandler, verb
 
 # What can be typed with one request; a paste that is larger belongs into a file.
 MAX_SEND = 16 << 20
@@ -63,22 +64,19 @@ class ConsoleModel(msgspec.Struct, omit_defaults=True):
     exit_code: int | msgspec.UnsetType | None = msgspec.UNSET
 
 
-class ConsoleHandler(BridgeHandler):
+class ConsoleHandler(ConsoleDoor, BridgeHandler):
     """What the console routes share."""
 
-    resources: tuple[str, ...] = ("bridge:consoles", "terminals")
+    resources: tuple[str, ...] = (OWN,)
 
     def initialize(self, consoles: Consoles, events: observe.Events) -> None:
         self.consoles = consoles
         self.events = events
 
     async def authorize(self, action: str) -> None:
-        name = self.path_kwargs.get("name")
-        if name is None and (connection := self.get_query_argument("conn", "")):
-            name = f"{connection}:"
-        if name is not None:
-            self.resources = resources_of(name)
         await super().authorize(action)
+        if "name" in self.path_kwargs:
+            await self.demand_named(self.path_kwargs["name"], action)
 
 
 class ConnQuery(msgspec.Struct):
@@ -88,14 +86,22 @@ class ConnQuery(msgspec.Struct):
 
 
 class ConsolesHandler(ConsoleHandler):
+    async def judge(self, **arguments: Any) -> None:
+        query, body = arguments["query"], arguments.get("body")
+        if body is None:  # a list: it is judged console by console
+            if query.conn is not None:
+                await self.demand("read", "bridge:connections")
+            return
+        beside = ("terminals",) if query.conn is None else ("bridge:connections",)
+        await self.demand("write", *beside)
+        if body.env or body.cwd is not None or body.shell_command is not None:
+            await self.demand("execute", OWN, *beside)  # each of them can make the shell run code
+
     @verb("read", "List the consoles", query=ConnQuery, reply=list[ConsoleModel])
-    async def get(self, query: ConnQuery) -> list[dict[str, Any]]:
+    async def get(self, query: ConnQuery) -> list[Mapping[str, Any]]:
         if query.conn is not None:
-            return await self.consoles.ask(query.conn)
-        shown = self.consoles.models()
-        if await is_allowed(self, self.current_user, "read", ("bridge:connections",)):
-            return shown
-        return [model for model in shown if model["kind"] != "remote"]
+            return await self.readable(await self.consoles.ask(query.conn))
+        return await self.readable(self.consoles.models())
 
     @verb(
         "write",
@@ -106,8 +112,6 @@ class ConsolesHandler(ConsoleHandler):
         status=201,
     )
     async def post(self, body: CreateBody, query: ConnQuery) -> dict[str, Any]:
-        if body.shell_command is not None:
-            await self.authorize("execute")
         wish = Wish(body.name, body.cwd, body.env, body.shell_command, body.rows, body.cols)
         if query.conn is not None:
             console = await self.consoles.create_remote(query.conn, wish)
@@ -125,15 +129,19 @@ class PurgeQuery(msgspec.Struct):
 
 class OneConsoleHandler(ConsoleHandler):
     @verb("read", "Show one console", reply=ConsoleModel)
-    async def get(self, name: str) -> dict[str, Any]:
-        for model in self.consoles.models():
-            if model["name"] == name:
-                return model
-        return self.consoles.get(name).to_json()
+    async def get(self, name: str) -> Mapping[str, Any]:
+        models = await self.readable(m for m in self.consoles.models() if m["name"] == name)
+        if models:
+            return models[0]
+        async with self.telling_names():
+            console = self.consoles.get(name)
+        await self.demand_console(console, "read")
+        return console.to_json()
 
     @verb("write", "End a console", query=PurgeQuery, status=204)
     async def delete(self, name: str, query: PurgeQuery) -> None:
-        await self.consoles.end(name, purge=query.purge)
+        async with self.telling_names():
+            await self.consoles.end(name, purge=query.purge, permit=self.permit("write"))
         self.answer_nothing(204)
 
 
@@ -147,7 +155,7 @@ class SendHandler(ConsoleHandler):
     @verb("execute", "Type into a console", query=SendQuery, status=204, raw=True, limit=MAX_SEND)
     async def post(self, name: str, query: SendQuery) -> None:
         data = self.request.body
-        console = await self.consoles.open(name, to_write=True)
+        console = await self.open_console(name, "execute", to_write=True)
         await console.write(data + b"\n" if query.newline else data)
         self.answer_nothing(204)
 
@@ -167,7 +175,9 @@ class RecordingHandler(ConsoleHandler):
         kinds=("application/x-asciicast",),
     )
     async def get(self, name: str, query: RecordingQuery) -> None:
-        console = self.consoles.get(name)
+        async with self.telling_names():
+            console = self.consoles.get(name)
+        await self.demand_console(console, "read")
         lines = recording(console, query.from_, query.to)
         first = await anext(lines)
         self.set_header("Content-Type", "application/x-asciicast")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from jupyter_bridge import observe
-from jupyter_bridge.consoles.handlers.access import resources_of
+from jupyter_bridge.consoles.handlers.access import OWN, ConsoleDoor
 from jupyter_bridge.consoles.runbody import RunBody, RunModel
 from jupyter_bridge.consoles.runs import Runs
 from jupyter_bridge.web import LastingHandler, WaitQuery, verb
@@ -12,33 +14,41 @@ from jupyter_bridge.web import LastingHandler, WaitQuery, verb
 MAX_INPUT = 16 << 20
 
 
-class RunHandler(LastingHandler):
+class RunHandler(ConsoleDoor, LastingHandler):
     """What the run routes share."""
 
-    resources: tuple[str, ...] = ("bridge:consoles", "terminals")
+    resources: tuple[str, ...] = (OWN,)
 
     def initialize(self, runs: Runs, events: observe.Events) -> None:
         self.runs = runs
+        self.consoles = runs.consoles
         self.events = events
 
     async def authorize(self, action: str) -> None:
+        await super().authorize(action)
         if "run_id" in self.path_kwargs:
             console = self.runs.console_of(self.path_kwargs["run_id"])
-            if ":" in console:
-                self.resources = resources_of(console)
-        await super().authorize(action)
+            if console is not None:
+                await self.demand_console(console, action)
 
 
 class RunsHandler(RunHandler):
+    async def judge(self, **arguments: Any) -> None:
+        body = arguments["body"]
+        if not body.is_fresh:
+            await self.demand_named(str(body.console), "execute")
+            return
+        beside = "terminals" if body.connection is None else "bridge:connections"
+        for action in ("execute", "write"):  # it opens a terminal, too
+            await self.demand(action, OWN, beside)
+
     @verb("execute", "Run a shell command", body=RunBody, reply=RunModel, streams=True)
     async def post(self, body: RunBody) -> None:
-        if body.connection is not None:
-            self.resources = resources_of(str(body.console))
-            await self.authorize("execute")
-        if body.is_fresh:
-            await self.authorize("write")  # it opens a terminal, too
+        permit = self.permit("execute")
         key = self.repeat_key
-        run = await self.runs.start(self.identity, body, key=key)
+        async with self.telling_names():
+            run = await self.runs.start(self.identity, body, key=key, permit=permit)
+        await permit(run.console)  # also where an earlier request began it
         self.events.emit("console_run", user=self.username, console=run.console.name, run=run.id)
         await self.answer_begun(run, f"/runs/{run.id}")
 

@@ -13,7 +13,7 @@ from jupyter_bridge import observe
 from jupyter_bridge.consoles.asking import TailQuery, asked
 from jupyter_bridge.consoles.console import Console, Mode, Viewer
 from jupyter_bridge.consoles.consoles import Consoles
-from jupyter_bridge.consoles.handlers.access import resources_of
+from jupyter_bridge.consoles.handlers.access import OWN, ConsoleDoor
 from jupyter_bridge.consoles.handlers.shown import Text, counted
 from jupyter_bridge.consoles.view import Step, View
 from jupyter_bridge.problems import BadRequest, Problem
@@ -48,10 +48,10 @@ TYPED = (
 )
 
 
-class ConsoleSocket(BridgeSocket):
+class ConsoleSocket(ConsoleDoor, BridgeSocket):
     """What tail and interact share: a viewer's seat, and a task that writes what the View gives."""
 
-    resources: tuple[str, ...] = ("bridge:consoles",)
+    resources: tuple[str, ...] = (OWN,)
     subprotocols = (wire.SUBPROTOCOL,)
     frames = SAID
     query_type: type[TailQuery] = TailQuery
@@ -72,12 +72,11 @@ class ConsoleSocket(BridgeSocket):
         return self.ws_connection is not None and self.selected_subprotocol == wire.SUBPROTOCOL
 
     async def _look_up(self, name: str, action: str, query: TailQuery, follow: bool) -> None:
-        self.resources = resources_of(name)
-        await self.authorize(action)
+        await self.demand_named(name, action)
         what = asked(query, self.request.headers, follow=follow)
         if query.format == "raw" and not self.answers_http:
             raise BadRequest("format: raw is for HTTP; a frame holds raw bytes.", field="format")
-        self._console: Console = await self.consoles.open(name)
+        self._console: Console = await self.open_console(name, action)
         self._view: View = await what.view(self._console)
 
     def _enter(self, mode: Mode) -> Viewer:

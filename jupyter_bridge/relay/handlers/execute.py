@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 
 from jupyter_bridge.relay.executions import Executions
-from jupyter_bridge.relay.handlers.resources import RESOURCES, ConnQuery, resources_of
+from jupyter_bridge.relay.handlers.resources import (
+    RESOURCES,
+    ConnQuery,
+    resources_of,
+    telling_kernelspecs,
+)
 from jupyter_bridge.relay.models import ExecuteBody, ExecutionModel
 from jupyter_bridge.relay.remotes import qualified
 from jupyter_bridge.web import LastingHandler, WaitQuery, verb
@@ -27,13 +34,14 @@ class ExecutionHandler(LastingHandler):
         await super().authorize(action)
 
     async def run(self, where: str, body: ExecuteBody, *, ephemeral: bool) -> None:
-        execution = await self.executions.start(
-            self.identity,
-            where,
-            body,
-            ephemeral=ephemeral,
-            key=self.repeat_key,
-        )
+        async with telling_kernelspecs(self, where):
+            execution = await self.executions.start(
+                self.identity,
+                where,
+                body,
+                ephemeral=ephemeral,
+                key=self.repeat_key,
+            )
         await self.answer_begun(execution, f"/executions/{execution.id}")
 
 
@@ -58,6 +66,9 @@ class EphemeralQuery(msgspec.Struct):
 
 
 class EphemeralHandler(ExecutionHandler):
+    async def judge(self, **arguments: Any) -> None:
+        await self.authorize("write")  # it spawns, too
+
     @verb(
         "execute",
         "Run code on a kernel of its own",
@@ -67,7 +78,6 @@ class EphemeralHandler(ExecutionHandler):
         streams=True,
     )
     async def post(self, body: ExecuteBody, query: EphemeralQuery) -> None:
-        await self.authorize("write")  # it spawns, too
         await self.run(qualified(query.kernel, query.conn), body, ephemeral=True)
 
 

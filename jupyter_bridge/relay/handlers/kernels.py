@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
+from typing import Any
+
 import msgspec
 
 from jupyter_bridge import observe
-from jupyter_bridge.relay.handlers.resources import RESOURCES, ConnQuery, resources_of
+from jupyter_bridge.relay.handlers.resources import (
+    RESOURCES,
+    ConnQuery,
+    resources_of,
+    telling_kernelspecs,
+)
 from jupyter_bridge.relay.kernelmodel import KernelModel
 from jupyter_bridge.relay.relays import Relays
-from jupyter_bridge.relay.remotes import qualified
+from jupyter_bridge.relay.remotes import is_remote, qualified
 from jupyter_bridge.web import BridgeHandler, verb
 
 
@@ -45,9 +53,14 @@ class KernelHandler(BridgeHandler):
         self.events = events
 
     async def authorize(self, action: str) -> None:
-        name = self.path_kwargs.get("kernel_id") or self.path_kwargs.get("kernelspec") or ""
-        self.resources = resources_of(qualified(name, self.get_query_argument("conn", "")))
+        self.resources = resources_of(self.kernel)
         await super().authorize(action)
+
+    @property
+    def kernel(self) -> str:
+        """The kernel or kernelspec that is meant, with its connection in front."""
+        name = self.path_kwargs.get("kernel_id") or self.path_kwargs.get("kernelspec") or ""
+        return qualified(name, self.get_query_argument("conn", ""))
 
 
 class KernelsHandler(KernelHandler):
@@ -63,6 +76,17 @@ class OneKernelHandler(KernelHandler):
 
 
 class SpawnHandler(KernelHandler):
+    async def judge(self, **arguments: Any) -> None:
+        body = arguments.get("body")
+        if body is not None and (body.env or body.cwd is not None or await self.leaves(body.path)):
+            await self.authorize("execute")  # each of them can make the process run code
+
+    async def leaves(self, path: str | None) -> bool:
+        """Whether a path below the root leads out of it, where only `cwd` may."""
+        if path is None or "\0" in path or is_remote(self.kernel):
+            return False
+        return await asyncio.to_thread(self.relays.kernels.is_outside, path)
+
     @verb("write", "Spawn a kernel", query=ConnQuery, body=SpawnBody, reply=KernelModel, status=201)
     async def post(self, kernelspec: str, body: SpawnBody, query: ConnQuery) -> KernelModel:
         return await self.spawn(qualified(kernelspec, query.conn), body)
@@ -78,7 +102,8 @@ class SpawnHandler(KernelHandler):
         return await self.spawn(qualified(kernelspec, query.conn), SpawnBody())
 
     async def spawn(self, kernelspec: str, body: SpawnBody) -> KernelModel:
-        kernel_id = await self.relays.spawn(kernelspec, **msgspec.structs.asdict(body))
+        async with telling_kernelspecs(self, kernelspec):
+            kernel_id = await self.relays.spawn(kernelspec, **msgspec.structs.asdict(body))
         self.events.emit(
             "kernel_spawn", user=self.username, kernel_id=kernel_id, kernelspec=kernelspec
         )

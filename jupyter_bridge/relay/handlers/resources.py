@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
 import msgspec
 
+from jupyter_bridge.relay.kernels import NoKernelspec
 from jupyter_bridge.relay.remotes import is_remote
+from jupyter_bridge.web import Door
 
 # The bridge's own resource, and the host's, so that what the host forbids stays forbidden.
 RESOURCES = ("bridge:kernels", "kernels")
@@ -19,3 +24,14 @@ class ConnQuery(msgspec.Struct):
 def resources_of(name: str) -> tuple[str, ...]:
     """What is asked for one kernel, or one to be spawned: its connection is beside it."""
     return (*RESOURCES, "bridge:connections") if is_remote(name) else RESOURCES
+
+
+@asynccontextmanager
+async def telling_kernelspecs(door: Door, kernelspec: str) -> AsyncIterator[None]:
+    """Where there is no such kernelspec, name the others only to whoever may read them."""
+    try:
+        yield
+    except NoKernelspec as problem:
+        if await door.may("read", "kernelspecs"):
+            raise
+        raise problem.without_names(kernelspec) from None
