@@ -200,7 +200,7 @@ class Kernels:
             return False
         top = os.path.realpath(root)
         target = os.path.realpath(os.path.join(top, path.strip("/")))
-        return os.path.commonpath((top, target)) != top
+        return bool(os.path.commonpath((top, target)) != top)
 
     async def fail_if_dead(self, kernel_id: str, kernelspec: str) -> None:
         """Raise StartFailed, and clean up, if a kernel that was just started is dead already."""
