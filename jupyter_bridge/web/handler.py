@@ -323,8 +323,8 @@ class BridgeHandler(Door, APIHandler):
         gone = self._leaving()
         task = asyncio.ensure_future(work)
         try:
-            first = asyncio.FIRST_COMPLETED
-            await asyncio.wait({task, gone}, timeout=seconds, return_when=first)
+            either: set[asyncio.Future[Any]] = {task, gone}
+            await asyncio.wait(either, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
             if not task.done() and gone.done():
                 if not self._answers_others:
                     raise ClientLeft
@@ -354,8 +354,9 @@ class BridgeHandler(Door, APIHandler):
             await self.flush()
             while True:
                 coming = coming or asyncio.ensure_future(events.__anext__())
+                either: set[asyncio.Future[Any]] = {coming, gone}
                 done, _ = await asyncio.wait(
-                    {coming, gone}, timeout=KEEP_ALIVE, return_when=asyncio.FIRST_COMPLETED
+                    either, timeout=KEEP_ALIVE, return_when=asyncio.FIRST_COMPLETED
                 )
                 if gone in done:
                     return

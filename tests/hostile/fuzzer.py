@@ -228,7 +228,9 @@ def _by_contract(asked: Asked, reply: Reply) -> bool:
     """Whether a 5xx is one that clients are told of: a Problem, or jupyter-openbis-server's own."""
     if reply.status == 500:
         own = b" /openbis/" in asked.data or b" /requirements" in asked.data
-        return b'"start-failed"' in reply.body or (own and b"Something went wrong" not in reply.body)
+        return b'"start-failed"' in reply.body or (
+            own and b"Something went wrong" not in reply.body
+        )
     return reply.status in BY_CONTRACT
 
 

@@ -243,9 +243,7 @@ class Maker:
                 space = f"/channels/{KERNEL},"
                 body = f'40{space}\x1e42{space}["msg",{intrusion}]'
             content = body.encode("utf-8", "surrogatepass")
-            then.append(
-                _head("POST", f"{path}&sid={SID}", others, len(content)) + content
-            )
+            then.append(_head("POST", f"{path}&sid={SID}", others, len(content)) + content)
             then.append(_head("GET", f"{path}&sid={SID}", others, None))
         first = _head("GET", path, proof, None)
         return Asked(self.seed, number, f"{who}, then {sender}", first, then=tuple(then))

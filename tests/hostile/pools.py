@@ -82,7 +82,13 @@ HEADERS = [
     *("X-Forwarded-For: 1.2.3.4", "X-Forwarded-Proto: \xff", "Upgrade: websocket", "Cookie: a"),
     *("Sec-WebSocket-Protocol: v1.token.websocket.jupyter.org.%ff", "Sec-WebSocket-Protocol: ,"),
     *("X-XSRFToken: 2|a|b|0", "X-XSRFToken: \xff", "Cookie: _xsrf=2|a|b|c", "Referer: http://[x"),
-    *("Origin: null", "Origin: http://[x", "Sec-Fetch-Site: same-origin", "Sec-Fetch-Dest: image", "Connection: x"),
+    *(
+        "Origin: null",
+        "Origin: http://[x",
+        "Sec-Fetch-Site: same-origin",
+        "Sec-Fetch-Dest: image",
+        "Connection: x",
+    ),
     *("Content-Length: -1", "Content-Length: 99999999", "Content-Length: x", "X: \x01", ": ", "a"),
 ]
 BODIES = [

@@ -79,7 +79,9 @@ async def flooding_hub(path: str, writer: asyncio.StreamWriter) -> None:
         number = 0
         while True:
             number += 1
-            message = f"{number}\n[C 2026-01-01 00:00:00.000 ServerApp] forged\x1b]0;x\x07" + "y" * 900
+            message = (
+                f"{number}\n[C 2026-01-01 00:00:00.000 ServerApp] forged\x1b]0;x\x07" + "y" * 900
+            )
             event = json.dumps({"progress": number % 100, "message": message})
             writer.write(f"data: {event}\n\n".encode())
             await writer.drain()
