@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -113,10 +112,9 @@ def rows(table: Table, chosen: Input, seconds: float) -> None:
 def measure(only: list[str], *, quick: bool) -> Table:
     """Every input, or those whose name begins with one of `only`."""
     table = Table("hostile", head=BESIDE)
-    wanted: Callable[[str], bool] = lambda name: not only or name.startswith(tuple(only))
     seconds = 5.0 if quick else 60.0
     for name, chosen in ATTACKS.items():
-        if wanted(name):
+        if not only or name.startswith(tuple(only)):
             try:
                 rows(table, chosen, seconds)
             except (OSError, TimeoutError) as error:
