@@ -49,6 +49,8 @@ class Hidden:
 
     def __init__(self) -> None:
         self._owners: dict[str, set[int]] = {}
+        # The longest first: one secret may be the beginning of another.
+        self._sorted: list[str] = []
 
     def __len__(self) -> int:
         return len(self._owners)
@@ -64,6 +66,7 @@ class Hidden:
         self._owners[secret] = {*owners, id(owner)}
         if len(self._owners) > _MOST:
             del self._owners[next(iter(self._owners))]
+        self._sort()
 
     def drop(self, owner: object) -> None:
         """Forget the secrets that only this owner has."""
@@ -72,10 +75,14 @@ class Hidden:
             owners.discard(gone)
             if not owners:
                 del self._owners[secret]
+        self._sort()
+
+    def _sort(self) -> None:
+        self._sorted = sorted(self._owners, key=len, reverse=True)
 
     def blank(self, text: str) -> str:
         """The text with each secret as `[secret]`."""
-        for secret in self._owners:
+        for secret in self._sorted:
             if secret in text:
                 text = text.replace(secret, BLANK)
         return text

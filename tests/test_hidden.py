@@ -52,6 +52,14 @@ def test_every_route_is_common() -> None:
     assert [text for text in said if not is_common(text)] == []
 
 
+def test_the_beginning_of_another() -> None:
+    """A secret that begins with another one is blanked whole."""
+    hidden = Hidden()
+    hidden.add("sesame-canary", "owner")
+    hidden.add("sesame-canary-0815", "owner")
+    assert hidden.blank("sesame-canary-0815 sesame-canary") == "[secret] [secret]"
+
+
 def test_owners() -> None:
     """A secret that two owners have is blanked until both are dropped."""
     hidden = Hidden()
