@@ -251,8 +251,8 @@ def test_a_removed_connection_leaves_no_secret(tmp_path: Path) -> None:
 
     async def test() -> None:
         remotes = make(tmp_path)
-        secrets = [f"{PASSWORD}-{i}-canary" for i in range(3)]
-        shared = f"{PASSWORD}-shared-canary"
+        secrets = [f"Tried-{i}-0815-canary" for i in range(3)]
+        shared = "Shared-0815-canary"
         before = [sys.getrefcount(secret) for secret in secrets]
         given = {"url": "double://a", "password": shared}
         await remotes.add("other", "double", given)
