@@ -58,7 +58,7 @@ def _ask(server: Server, method: str, path: str, body: Any = None) -> Any:
 @pytest.fixture(scope="module")
 def subject(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Subject]:
     folder = tmp_path_factory.mktemp("conformance")
-    store = folder / "store"
+    store = folder / "root" / "store"
     (store / "a").mkdir(parents=True)
     (store / "a" / "one.txt").write_text("one")
     server = start_server(folder, env={"HOME": str(folder)})

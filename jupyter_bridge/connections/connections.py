@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
+import anyio
+
 from jupyter_bridge import observe
 from jupyter_bridge.connections.connection import Connection
 from jupyter_bridge.connections.connector import (
@@ -26,11 +28,11 @@ from jupyter_bridge.connections.outbound import Outbound
 from jupyter_bridge.connections.places import Places
 from jupyter_bridge.connections.policy import Policy
 from jupyter_bridge.connections.remembered import Remembered
-from jupyter_bridge.connections.sources import Entry, Report, Sources
+from jupyter_bridge.connections.sources import RUN_TIME, Entry, Report, Sources
 from jupyter_bridge.connections.tending import Tending
 from jupyter_bridge.connections.trust import Trust
 from jupyter_bridge.paced import Paced
-from jupyter_bridge.problems import BadRequest, Conflict, NotFound, Problem
+from jupyter_bridge.problems import BadRequest, Conflict, NotFound, Problem, Timeout
 
 # In routes, console names (`<connection>:<node>`), file names and metrics.
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_. -]{0,62}[A-Za-z0-9_]|[A-Za-z0-9_]")
@@ -39,6 +41,8 @@ _RESERVED = frozenset({"kernel", "file"})
 TELL_HZ = 4.0
 # One user's server; more are a mistake in a program that adds them.
 MAX_CONNECTIONS = 10_000
+# A folder that a request names may lie on a mount that does not answer; seconds.
+ADMIT_SECONDS = 10.0
 
 
 class Connections:
@@ -271,7 +275,8 @@ class Connections:
             for secret in secrets_of(type(fields)):
                 observe.hide(getattr(fields, secret), context)
             connector = connector_type(fields, context)
-            await connector.admit()
+            if entry.source == RUN_TIME:  # all others are judged when they are used
+                await _admit(connector)
             connection = Connection(
                 name,
                 connector,
@@ -329,6 +334,14 @@ class Connections:
 def _same(one: Entry | None, other: Entry) -> bool:
     """Whether two readings configure the same; the line it stands on does not count."""
     return one is not None and replace(one, source="") == replace(other, source="")
+
+
+async def _admit(connector: Connector[Any]) -> None:
+    try:
+        with anyio.fail_after(ADMIT_SECONDS):
+            await connector.admit()
+    except TimeoutError as error:
+        raise Timeout(f"No answer within {ADMIT_SECONDS:g} s whether this may be used.") from error
 
 
 def _check_url(url: str) -> None:

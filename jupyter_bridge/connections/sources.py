@@ -36,6 +36,10 @@ _OPENBIS = {"verify_certificates": "verify", "http_only": "insecure_http"}
 _TRUE, _FALSE = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
 
 
+# The source of what a request added, and no configuration names.
+RUN_TIME = "run time"
+
+
 @dataclass(frozen=True)
 class Entry:
     """One configured connection, not yet checked against its kind's fields."""
@@ -43,7 +47,7 @@ class Entry:
     name: str
     kind: str | None
     given: Mapping[str, Any] = field(repr=False)
-    source: str = "run time"
+    source: str = RUN_TIME
     verify: bool = True
     insecure_http: bool = False
     # Whether the server's configuration names it. What a request added may reach less of the host.

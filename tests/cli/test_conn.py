@@ -16,9 +16,9 @@ from .terminal import Terminal, call
 
 
 @pytest.fixture
-def store(bridge: Bridge, tmp_path: Path) -> Iterator[Path]:
+def store(bridge: Bridge, bridge_server: Server, tmp_path: Path) -> Iterator[Path]:
     """A folder with a file in it; no connection is left behind."""
-    store = tmp_path / "store"
+    store = bridge_server.root / tmp_path.name / "store"
     (store / "a").mkdir(parents=True)
     (store / "a/one.bin").write_bytes(b"1" * 100_000)
     yield store

@@ -12,7 +12,7 @@ __all__ = ["bridge"]  # a fixture
 
 async def test_a_page_hears_of_all_that_its_lists_show(bridge: Bridge, jp_root_dir: Path) -> None:
     """A connection comes, logs in, is used and goes; a transfer is paused; no path is told."""
-    store = jp_root_dir / "store"
+    store = bridge_server.root / "store"
     store.mkdir()
     with (store / "hole").open("wb") as file:
         file.truncate(4 << 30)  # long to bring, short to make

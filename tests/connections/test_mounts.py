@@ -19,6 +19,7 @@ import pytest
 
 from jupyter_bridge.connections import mounttable, sshfs
 from jupyter_bridge.connections.mounts import Mount, Mounts
+from jupyter_bridge.connections.places import Places
 from jupyter_bridge.connections.roles import Sshfs
 from jupyter_bridge.problems import BadRequest, Busy, Conflict, Denied, NotFound, Unavailable
 
@@ -62,13 +63,17 @@ def processes(folder: Path) -> list[str]:
     return found
 
 
-def with_mounts(tmp_path: Path, story: Callable[[Mounts, Path], Awaitable[None]]) -> None:
+def with_mounts(
+    tmp_path: Path,
+    story: Callable[[Mounts, Path], Awaitable[None]],
+    places: Places | None = None,
+) -> None:
     """Tell `story` with mounts below a home of its own; nothing may be left over."""
     home = tmp_path / "home"
     home.mkdir(exist_ok=True)
 
     async def tell() -> None:
-        mounts = Mounts(tmp_path / "state", home, LOG)
+        mounts = Mounts(tmp_path / "state", home, LOG, places=places)
         try:
             await story(mounts, home)
         finally:
@@ -135,6 +140,32 @@ def test_a_mountpoint_can_be_named(sshd: Sshd, tmp_path: Path) -> None:
         assert [path.name for path in home.iterdir()] == ["an empty one"]
 
     with_mounts(tmp_path, story)
+
+
+def test_a_request_names_a_mountpoint_below_the_root(sshd: Sshd, tmp_path: Path) -> None:
+    """Links are resolved, hidden places and the server's own refused; the default is the host's."""
+    root, more = tmp_path / "home/root", tmp_path / "more"
+    for path in (root / "sub", root / ".hidden", root / "run", more, tmp_path / "outside"):
+        path.mkdir(parents=True)
+    (root / "out").symlink_to(tmp_path / "outside")
+    (root / "way").symlink_to(".hidden")
+    refused = [
+        *("/mnt/x", "~/.config", "~/x", "x", "root/.hidden", "root/.new", "root/.hidden/x"),
+        *("root/out/x", "root/way/x", "root/run", "root/run/x", str(tmp_path / "outside")),
+        str(tmp_path),
+    ]
+
+    async def story(mounts: Mounts, home: Path) -> None:
+        for place in refused:
+            with pytest.raises(Denied):
+                await mounts.mount("data", what(sshd), resolve, place)
+        for place in ("root/sub", "~/root/new", str(more / "x"), str(root / "sub" / "x"), None):
+            mount = await mounts.mount("data", what(sshd), resolve, place)
+            assert Path(mount.mountpoint).name == Path(place or "data.example.org").name
+            await mounts.unmount("data")
+
+    with_mounts(tmp_path, story, Places(root, [str(more)], private=[root / "run"]))
+    assert list((tmp_path / "outside").iterdir()) == []
 
 
 def test_what_is_in_the_way_stays(sshd: Sshd, tmp_path: Path) -> None:

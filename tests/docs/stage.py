@@ -63,7 +63,6 @@ class Stage:
             "K=…": f"K={_ID}",
             "executions/…": f"executions/{_LOCATION}",
             "/srv/data": str(self.home / "store"),
-            "/tmp/store": str(self.home / "made"),
             "cd /tmp && make": f"cd {self.home} && make",
             "lab:9f86…": self.remote_kernel,
             "lab:9f86": self.remote_kernel[:16],
@@ -132,7 +131,8 @@ def stage(folder: Path) -> Iterator[Stage]:
     (home / ".jupyter" / "jupyter_server_config.d").symlink_to(REPOSITORY / "jupyter-config")
     (home / ".profile").write_text(f"PATH={programs}:$PATH\n")
     env = {"HOME": str(home)}
-    near = start_server(folder / "near", NEAR, env=env)
+    allowed = f"--BridgeApp.transfer_roots={home}"
+    near = start_server(folder / "near", NEAR, allowed, env=env)
     try:
         far = start_server(folder / "far", env=env)
         try:

@@ -43,7 +43,7 @@ async def test_a_download_that_does_not_fit(tmp_path: Path, small_disk: Path) ->
     """It fails with a sentence, nothing stands where the data set would, and when there is room
     again it goes on and is whole."""
     data = os.urandom(700_000)
-    store = tmp_path / "store" / "set"
+    store = tmp_path / "root" / "store" / "set"
     store.mkdir(parents=True)
     (store / "one.bin").write_bytes(data)
     ballast = small_disk / "ballast"

@@ -97,11 +97,12 @@ async def on_time(bridge: Bridge, near: str) -> None:
 async def test_nobody_waits_for_a_stalled_mount(mounted: Mounted, tmp_path: Path) -> None:
     """While the file system below one connection, one console and one transfer does not answer, all
     others do; and when it answers again, what waited goes on and is whole."""
-    (tmp_path / "near").mkdir()
+    near_folder = tmp_path / "root" / "near"
+    near_folder.mkdir(parents=True)
     server = start_server(tmp_path, env={"PYTHONPATH": str(REPOSITORY)})
     try:
         async with bridge_of(server) as bridge:
-            for name, url in (("far", mounted.folder), ("near", tmp_path / "near")):
+            for name, url in (("far", mounted.folder), ("near", near_folder)):
                 status, answer = await bridge.ask(
                     "POST", "conns", json={"name": name, "url": str(url)}
                 )

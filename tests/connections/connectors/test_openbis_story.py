@@ -70,9 +70,11 @@ async def test_logged_in_browsed_and_downloaded(
 
 
 @pytest.mark.skipif(_NO_FUSE is not None, reason=f"no sshfs mounts here: {_NO_FUSE}")
-async def test_mounted(jp_fetch: Any, tmp_path: Path, openbis: Simulator) -> None:
+async def test_mounted(
+    jp_fetch: Any, jp_root_dir: Path, tmp_path: Path, openbis: Simulator
+) -> None:
     """A person accepts the host key once; then its data sets are files, until it is unmounted."""
-    remote, place = tmp_path / "remote", tmp_path / "place"
+    remote, place = tmp_path / "remote", jp_root_dir / "place"
     (remote / "DEFAULT").mkdir(parents=True)
     (remote / "DEFAULT/a.txt").write_text("a")
     server, key = await start_password_server(remote, "ada", "secret")
@@ -90,6 +92,9 @@ async def test_mounted(jp_fetch: Any, tmp_path: Path, openbis: Simulator) -> Non
         assert refused["error"] == "unknown-host-key"
         assert refused["host_key"] == key.get_fingerprint()
         accepted = {**body, "host_key": refused["host_key"]}
+        for elsewhere in (str(tmp_path / "place"), str(jp_root_dir / ".place"), "/"):
+            far = {**accepted, "mountpoint": elsewhere}
+            assert (await ask(jp_fetch, "PUT", "conn", "bis", body=far, status=403))["path"]
         one = (await ask(jp_fetch, "PUT", "conn", "bis", body=accepted))["connection"]
         assert (one["isMounted"], one["mountpoint"]) == (True, str(place))
         # By another process: this one's loop serves the remote that would have to answer.
