@@ -114,11 +114,12 @@ def measure(only: list[str], *, quick: bool) -> Table:
     table = Table("hostile", head=BESIDE)
     seconds = 5.0 if quick else 60.0
     for name, chosen in ATTACKS.items():
-        if not only or name.startswith(tuple(only)):
-            try:
-                rows(table, chosen, seconds)
-            except (OSError, TimeoutError) as error:
-                _broken(table, chosen, error)
+        if only and not name.startswith(tuple(only)):
+            continue
+        try:
+            rows(table, chosen, seconds)
+        except (OSError, TimeoutError) as error:
+            _broken(table, chosen, error)
     table.remark(
         f"Each input for {seconds:.0f} s, except where all of it was sent before; memory is "
         f"resident size {SETTLED:.0f} s after the attacker has gone, less that before it came."
