@@ -339,3 +339,34 @@ def test_closing_leaves_nothing(tmp_path: Path, remote: Remote) -> None:
         assert len(asyncio.all_tasks()) == before
 
     run(test)
+
+
+def test_whose_folder_may_lie_outside_of_the_root(tmp_path: Path) -> None:
+    """What a request added stays inside, remembered or not; what is configured goes anywhere."""
+    outside, root = tmp_path / "outside", tmp_path / "root"
+    (root / "in").mkdir(parents=True)
+    outside.mkdir()
+    url = str(outside)
+
+    async def test() -> None:
+        first = make(root, [{"name": "configured", "url": url}])
+        await first.loaded()
+        await first.add("kept", "folder", {"url": "in"}, remember=True)
+        with pytest.raises(Denied):
+            await first.add("asked", "folder", {"url": url})
+        await first.remove("configured")
+        with pytest.raises(Denied):
+            await first.add("configured", "folder", {"url": url}, remember=True)
+        await first.close()
+        kept = root / "connections.json"
+        kept.write_text(kept.read_text().replace('"in"', f'"{url}"'))
+        again = make(root, [{"name": "configured", "url": url}])
+        await again.loaded()
+        await again.get("configured").login()
+        assert again.get("configured").state == "connected"
+        with pytest.raises(Denied):
+            await again.get("kept").login()
+        assert again.get("kept").state == "forbidden"
+        await again.close()
+
+    run(test)

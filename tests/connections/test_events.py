@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
+from tests.conftest import Server
 from tests.relay.conftest import bridge
 from tests.relay.driving import Bridge, tells, told
 
 __all__ = ["bridge"]  # a fixture
 
 
-async def test_a_page_hears_of_all_that_its_lists_show(bridge: Bridge, jp_root_dir: Path) -> None:
+async def test_a_page_hears_of_all_that_its_lists_show(
+    bridge: Bridge, bridge_server: Server
+) -> None:
     """A connection comes, logs in, is used and goes; a transfer is paused; no path is told."""
     store = bridge_server.root / "store"
     store.mkdir()

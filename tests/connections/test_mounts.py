@@ -159,9 +159,9 @@ def test_a_request_names_a_mountpoint_below_the_root(sshd: Sshd, tmp_path: Path)
         for place in refused:
             with pytest.raises(Denied):
                 await mounts.mount("data", what(sshd), resolve, place)
-        for place in ("root/sub", "~/root/new", str(more / "x"), str(root / "sub" / "x"), None):
-            mount = await mounts.mount("data", what(sshd), resolve, place)
-            assert Path(mount.mountpoint).name == Path(place or "data.example.org").name
+        for named in ("root/sub", "~/root/new", str(more / "x"), str(root / "sub" / "x"), None):
+            mount = await mounts.mount("data", what(sshd), resolve, named)
+            assert Path(mount.mountpoint).name == Path(named or "data.example.org").name
             await mounts.unmount("data")
 
     with_mounts(tmp_path, story, Places(root, [str(more)], private=[root / "run"]))
