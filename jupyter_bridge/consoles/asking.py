@@ -13,6 +13,7 @@ from jupyter_bridge.consoles.console import Console
 from jupyter_bridge.consoles.pattern import Pattern, compiled
 from jupyter_bridge.consoles.view import DEFAULT_LINES, MAX_LINES, Beginning, View
 from jupyter_bridge.problems import BadRequest, Conflict
+from jupyter_bridge.wire import bounded
 from jupyter_bridge.wire.times import from_iso
 
 # What a script may wait for at most; a day.
@@ -114,9 +115,12 @@ def asked(query: TailQuery, headers: Mapping[str, str], *, follow: bool = False)
 def _lines(header: str | None) -> int:
     if header is None:
         return DEFAULT_LINES
-    if not header.strip().isdecimal() or int(header) > MAX_LINES:
-        raise BadRequest("Cray-Console-Lines: must be a number.", field="Cray-Console-Lines")
-    return int(header)
+    lines = bounded.number(header, MAX_LINES)
+    if lines is None:
+        raise BadRequest(
+            f"Cray-Console-Lines: must be a number up to {MAX_LINES}.", field="Cray-Console-Lines"
+        )
+    return lines
 
 
 def _since(text: str) -> float:

@@ -12,6 +12,10 @@ import msgspec
 from jupyter_bridge.problems import BadRequest
 from jupyter_bridge.web.handler import BridgeHandler
 from jupyter_bridge.web.stream import Event
+from jupyter_bridge.wire import bounded
+
+# The last event of anything that is kept.
+MAX_EVENT = 1 << 53
 
 
 class Lasting(Protocol):
@@ -68,9 +72,10 @@ class LastingHandler(BridgeHandler):
 
     def _last_event_id(self) -> int:
         given = self.request.headers.get("Last-Event-ID", "0")
-        if not given.isdecimal():
+        event = bounded.number(given, MAX_EVENT)
+        if event is None:
             raise BadRequest("Last-Event-ID: must be a number.", field="Last-Event-ID")
-        return int(given)
+        return event
 
 
 async def _events(what: Lasting, after: int = 0) -> AsyncIterator[Event]:

@@ -70,7 +70,7 @@ PIECE = 16 << 10
 
 _MARK = re.compile(rb"\x1b\]133;([HUN]);jb=([0-9a-f]+);([^\x07]*)\x07")
 _SHELLS: dict[str, Dialect] = {"b": "bash", "z": "zsh", "f": "fish", "": "sh"}
-_READER = re.compile(r"([bzf]?)([0-9]{1,3});([0-9]+);(/.*)")
+_READER = re.compile(r"([bzf]?)([0-9]{1,3});([0-9]{1,18});(/.*)")
 
 
 def opening(nonce: str, folder: str | None) -> bytes:

@@ -38,7 +38,7 @@ fi
 rm -f [0-9]*
 """
 
-_BEGIN = re.compile(rb"\x1b\]133;F;jb=([0-9a-f]+);([12]);([0-9]+);")
+_BEGIN = re.compile(rb"\x1b\]133;F;jb=([0-9a-f]+);([12]);([0-9]{1,18});")
 # A beginning is at most so long.
 _LONGEST = 96
 _SPACE = b"\r\n \t"

@@ -200,7 +200,13 @@ async def test_the_cray_headers_mean_lines_and_follow(bridge_server: Server) -> 
                 await typist.send_str("a line without its newline")
                 rest = [message.data async for message in socket]
         assert "".join(rest).endswith("six\r\n")
-        for header in ({"Cray-Console-Lines": "x"}, {"Cray-Console-Follow": "x"}):
+        for header in (
+            {"Cray-Console-Lines": "x"},
+            {"Cray-Console-Lines": "9" * 5000},
+            {"Cray-Console-Lines": "-1"},
+            {"Cray-Console-Lines": "1e3"},
+            {"Cray-Console-Follow": "x"},
+        ):
             status, _ = await bridge.ask("GET", f"tail/{name}", headers=header)
             assert status == 400
 
