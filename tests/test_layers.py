@@ -25,6 +25,7 @@ STAIRS = {
     "wire": 1,
     "seams": 2,
     "observe": 2,
+    "changes": 2,
     "repeats": 2,
     "paced": 2,
     "private": 2,

@@ -11,18 +11,20 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import aiohttp
+import anyio
 from yarl import URL
 
 from jupyter_bridge import __version__
+from jupyter_bridge.connections.answers import NAMES, Answer
+from jupyter_bridge.connections.arriving import read_whole
 from jupyter_bridge.connections.lookup import CONNECT_SECONDS, Lookup, Resolver
 from jupyter_bridge.connections.ownthread import in_own_thread
 from jupyter_bridge.connections.policy import Policy
 from jupyter_bridge.connections.trust import Trust
-from jupyter_bridge.outgoing import never_redirected, read_whole, shown
+from jupyter_bridge.outgoing import never_redirected, shown
 from jupyter_bridge.problems import (
     Denied,
     Problem,
@@ -35,8 +37,8 @@ from jupyter_bridge.problems import (
 ANSWER_SECONDS = 30.0
 # The longest silence within a stream.
 SILENCE_SECONDS = 60.0
-# An answer that is read whole; lists of 100,000 files are about 30 MiB.
-MAX_ANSWER = 128 << 20
+# The longest wait for the head of an open answer: a far bridge answers once its shell has started.
+HEAD_SECONDS = 180.0
 # A longer text is sent in pieces of this size: aiohttp would copy it several times.
 IN_ONE_GO = 256 << 10
 # What may be received of one answer and wait to be taken, in bytes. More is out of the processor's
@@ -44,20 +46,15 @@ IN_ONE_GO = 256 << 10
 READ_AHEAD = 1 << 20
 # Same-origin redirects (a missing slash, a login page's way back) come one or two at a time.
 MAX_REDIRECTS = 5
+# The largest message of a remote's kernel, image and buffers included. Bytes.
+MAX_FRAME = 64 << 20
+# What is received of a websocket at once, bytes.
+RECEIVE_AT_ONCE = 32 << 10
 # One transfer uses up to 8 streams; several run beside each other and beside the calls.
 MAX_SOCKETS = 64
 
 T = TypeVar("T")
 Buffer = bytes | memoryview
-
-
-@dataclass(frozen=True)
-class Answer:
-    """One whole answer, whatever its status."""
-
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
 
 
 class Body:
@@ -113,13 +110,17 @@ class Outbound:
         headers: Mapping[str, str] | None = None,
         body: bytes | Body | None = None,
         timeout: float = ANSWER_SECONDS,
-        limit: int = MAX_ANSWER,
+        limit: int = NAMES,
     ) -> Answer:
-        """One request and its whole answer (at most `limit` bytes) within `timeout` seconds."""
+        """One request and its whole answer within `timeout` seconds.
+
+        RemoteFailed if the answer has more than `limit` bytes after unpacking, as soon as they are
+        there, or is packed too well.
+        """
         clock = aiohttp.ClientTimeout(total=timeout, sock_connect=CONNECT_SECONDS)
         async with self._request(method, url, headers, body, clock) as response:
             content = await read_whole(response, limit)
-            return Answer(response.status, response.headers, content)
+            return Answer(response.status, response.headers, content, limit)
 
     @asynccontextmanager
     async def stream(
@@ -146,14 +147,14 @@ class Outbound:
         headers: Mapping[str, str] | None = None,
         protocols: tuple[str, ...] = (),
         heartbeat: float = 30.0,
-        max_frame: int = 64 << 20,
+        max_frame: int = MAX_FRAME,
         timeout: float = CONNECT_SECONDS,
     ) -> aiohttp.ClientWebSocketResponse[bool]:
         """An open websocket; the caller closes it."""
         where = shown(self.policy.check_url(url))
         session = await self._open()
         try:
-            return await asyncio.wait_for(
+            opened = await asyncio.wait_for(
                 session.ws_connect(
                     url,
                     headers=headers,
@@ -163,6 +164,8 @@ class Outbound:
                 ),
                 timeout,
             )
+            _receive_little(opened)
+            return opened
         except aiohttp.WSServerHandshakeError as error:
             status = error.status
         except Exception as error:
@@ -223,9 +226,16 @@ class Outbound:
             headers = {**(headers or {}), "Content-Length": str(body.size)}
         for _ in range(MAX_REDIRECTS):
             try:
-                response = await session.request(
-                    method, target, headers=headers, data=body, timeout=clock, allow_redirects=False
-                )
+                # A head may come without end, line by line: no silence ends that.
+                with anyio.fail_after(HEAD_SECONDS if clock.total is None else None):
+                    response = await session.request(
+                        method,
+                        target,
+                        headers=headers,
+                        data=body,
+                        timeout=clock,
+                        allow_redirects=False,
+                    )
             except (aiohttp.ClientError, OSError, asyncio.TimeoutError) as error:
                 if isinstance(body, Body) and body.failed is not None:
                     raise body.failed from None
@@ -264,42 +274,27 @@ class Outbound:
                         socket_factory=self.lookup.open_socket,
                     ),
                     cookie_jar=aiohttp.DummyCookieJar(),
-                    headers={"User-Agent": f"jupyter-bridge/{__version__}"},
+                    headers={
+                        "User-Agent": f"jupyter-bridge/{__version__}",
+                        "Accept-Encoding": "gzip, deflate",
+                    },
                     trust_env=False,
-                    auto_decompress=True,
+                    # Unpacked here, where it can be stopped: see arriving.py.
+                    auto_decompress=False,
                     read_bufsize=READ_AHEAD // 2,
                     trace_configs=[never_redirected(_led_away)],
                 )
             return self._session
 
 
-def arriving(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
-    """The bytes of an open answer, each piece as the network made it where their number was said.
+def _receive_little(socket: aiohttp.ClientWebSocketResponse[bool]) -> None:
+    """Have asyncio receive less at once: all frames in it are taken apart in one turn of the loop.
 
-    Then what waits is not joined, which copies it once more. An answer without a length comes in
-    the pieces that its server wrote, perhaps of a few KiB, which are worth joining.
+    256 KiB, asyncio's own size, can be 87,000 frames, which take half a second.
     """
-    if response.content_length is None:
-        return response.content.iter_any()
-    return _Unjoined(response.content)
-
-
-class _Unjoined:
-    """Not a generator: nobody has to close it who stops reading before the end."""
-
-    def __init__(self, content: aiohttp.StreamReader) -> None:
-        self._content = content
-
-    def __aiter__(self) -> AsyncIterator[bytes]:
-        return self
-
-    async def __anext__(self) -> bytes:
-        piece, between = await self._content.readchunk()
-        while between and not piece:
-            piece, between = await self._content.readchunk()
-        if not piece:
-            raise StopAsyncIteration
-        return piece
+    transport = getattr(getattr(socket, "_conn", None), "transport", None)
+    if hasattr(transport, "max_size"):
+        transport.max_size = RECEIVE_AT_ONCE
 
 
 def _led_away(response: aiohttp.ClientResponse) -> Exception:
@@ -327,7 +322,8 @@ def _translate(error: Exception, where: str) -> Problem:
     """A foreign error as a Problem; its own text may hold a URL with a token, so little is kept."""
     if isinstance(error, Problem):
         return error
-    if isinstance(error, asyncio.TimeoutError):  # aiohttp's own are these, too
+    # aiohttp's own are asyncio's; before Python 3.11 that of anyio is another one.
+    if isinstance(error, (asyncio.TimeoutError, TimeoutError)):
         return Timeout(f"{where} did not answer in time.")
     if isinstance(error, aiohttp.ClientConnectorCertificateError):
         return RemoteFailed(

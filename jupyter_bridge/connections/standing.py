@@ -11,6 +11,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+from jupyter_bridge.connections.answers import sentence
 from jupyter_bridge.connections.connector import Expired
 from jupyter_bridge.problems import Conflict, Denied, Problem, Timeout, Unavailable
 from jupyter_bridge.wire.times import now
@@ -30,7 +31,8 @@ class Standing:
     def enter(self, state: str, problem: Problem | None = None) -> None:
         """It stands so from now on, because of the problem."""
         before = self.state
-        self.reason = problem.message if problem is not None else None
+        # It goes to lists and events: a remote's words are cut.
+        self.reason = sentence(problem.message) if problem is not None else None
         if state == "connected":
             self.misses = 0
         if state != before:

@@ -7,16 +7,19 @@ sets off the next question. Who names a connection asks that one now.
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from functools import partial
+from typing import Any, Union
 
+from jupyter_bridge.changes import Changes
 from jupyter_bridge.connections.connection import Connection
 from jupyter_bridge.connections.connections import Connections
 from jupyter_bridge.connections.roles import HasConsoles, Node
 from jupyter_bridge.consoles.sources.remote import RemoteSource
-from jupyter_bridge.problems import NotFound, Problem
+from jupyter_bridge.problems import NotFound, Problem, Unavailable
 from jupyter_bridge.wire.times import now, to_iso
 
 # What is known of a remote's consoles is asked anew after this, if somebody looks; seconds.
@@ -27,6 +30,9 @@ ASK_SECONDS = 15.0
 TELL_AT_ONCE = 10
 
 
+Log = Union[logging.Logger, "logging.LoggerAdapter[Any]"]
+
+
 @dataclass
 class _Known:
     """What one connection offers: when it was asked (monotonic), its nodes, since when known."""
@@ -35,6 +41,12 @@ class _Known:
     nodes: list[Node] = field(default_factory=list)
     since: dict[str, str] = field(default_factory=dict)
     asking: asyncio.Task[None] | None = None
+    told: Changes | None = None
+
+    def say(self, log: Log, form: str, *values: object) -> None:
+        """Log why it does not answer, once per reason."""
+        self.told = self.told or Changes(log)
+        self.told.info(form, *values)
 
 
 class Remotes:
@@ -46,6 +58,7 @@ class Remotes:
         self.on_news: Callable[[str], None] = lambda name: None
         self._connections = connections
         self._known: dict[str, _Known] = {}
+        self._beside: dict[asyncio.Task[None], asyncio.Task[None]] = {}
         connections.watch(self._on_state)
 
     # -- what there is -------------------------------------------------------------------------
@@ -75,11 +88,27 @@ class Remotes:
                 self._ask_beside(connection)
 
     async def ask(self, name: str) -> None:
-        """Ask one connection now; raises why it does not answer."""
+        """Ask one connection now; raises why it does not answer.
+
+        Whoever asks while a question is under way gets the outcome of the same one.
+        """
         await self._connections.loaded()
         connection = self._connections.get(name)
-        known = self._known.setdefault(name, _Known())
-        known.asked = time.monotonic()
+        question = self._question(connection)
+        await asyncio.wait({question})  # not the question ends with who stops waiting
+        if question.cancelled():
+            raise Unavailable(f"{name} was left, or did not answer in {ASK_SECONDS:g} s.")
+        question.result()
+
+    def _question(self, connection: Connection) -> asyncio.Task[None]:
+        known = self._known.setdefault(connection.name, _Known())
+        if known.asking is None:
+            known.asking = asyncio.ensure_future(self._ask(connection, known))
+            known.asking.add_done_callback(partial(_answered, known))
+        return known.asking
+
+    async def _ask(self, connection: Connection, known: _Known) -> None:
+        name = connection.name
         nodes = await connection.use(HasConsoles, lambda connector: connector.consoles())
         before, known.nodes = {node.name: node.state for node in known.nodes}, nodes
         told = to_iso(now())
@@ -115,20 +144,29 @@ class Remotes:
     # -- beside --------------------------------------------------------------------------------
 
     def _ask_beside(self, connection: Connection) -> None:
-        known = self._known.setdefault(connection.name, _Known())
-        if known.asking is None:
-            known.asking = asyncio.ensure_future(self._ask_quietly(connection, known))
+        question = self._question(connection)
+        if question not in self._beside:
+            beside = asyncio.ensure_future(self._wait_quietly(connection, question))
+            self._beside[question] = beside
+            beside.add_done_callback(lambda _: self._beside.pop(question, None))
 
-    async def _ask_quietly(self, connection: Connection, known: _Known) -> None:
-        try:
-            await asyncio.wait_for(self.ask(connection.name), ASK_SECONDS)
-        except (Problem, asyncio.TimeoutError) as error:
-            connection.log.info("%s does not tell its consoles: %r", connection.name, error)
-        except Exception:
-            connection.log.exception("The consoles of %s cannot be asked for", connection.name)
-        finally:
-            known.asked = time.monotonic()
-            known.asking = None
+    async def _wait_quietly(self, connection: Connection, question: asyncio.Task[None]) -> None:
+        """Wait for a question that nobody may be waiting for, and log why it has no answer."""
+        known = self._known.get(connection.name, _Known())
+        await asyncio.wait({question}, timeout=ASK_SECONDS)
+        if not question.done():
+            question.cancel()
+            await asyncio.wait({question})
+        if question.cancelled():
+            known.say(connection.log, "%s does not tell its consoles in time", connection.name)
+            return
+        error = question.exception()
+        if isinstance(error, Problem):
+            known.say(connection.log, "%s does not tell its consoles: %r", connection.name, error)
+        elif error is not None:
+            connection.log.error(
+                "The consoles of %s cannot be asked for", connection.name, exc_info=error
+            )
 
     def _on_state(self, connection: Connection, gone: bool) -> None:
         if gone or connection.state == "disconnected":
@@ -151,8 +189,16 @@ class Remotes:
         asking = {known.asking for known in self._known.values() if known.asking is not None}
         for name in list(self._known):
             self._forget(name)
-        if asking:
+        if asking := asking | set(self._beside.values()):
             await asyncio.wait(asking)
+
+
+def _answered(known: _Known, question: asyncio.Task[None]) -> None:
+    """A question is over: the next one is another."""
+    known.asked = time.monotonic()
+    known.asking = None
+    if not question.cancelled():
+        question.exception()  # whoever waits has it
 
 
 def _to_json(connection: str, node: Node, since: str) -> dict[str, Any]:

@@ -31,6 +31,7 @@ from zlib import crc32
 
 import msgspec
 
+from jupyter_bridge.wire import bounded
 from jupyter_bridge.wire.unreadable import UNREADABLE
 
 # openBIS cuts files into chunks of 1 MiB; more than this is not a chunk but an attack on memory.
@@ -39,6 +40,8 @@ MAX_PAYLOAD = 32 << 20
 SMALL_PART = 64 << 10
 # An error text is a sentence, or a Java stack trace.
 MAX_ERROR = 1 << 20
+# A session of 2,000 files names each of them, bytes.
+MAX_SESSION = 8 << 20
 _HEAD = struct.Struct(">IHBHQI")
 _SUM = struct.Struct(">Q")
 
@@ -102,6 +105,15 @@ class Session(msgspec.Struct, rename="camel"):
     stream_ids: list[str]
 
 
+class _Reason(msgspec.Struct):
+    message: str | None = None
+
+
+class _Told(msgspec.Struct):
+    error: _Reason | str | None = None
+    retriable: bool | None = None
+
+
 def build_request(method: str, api: tuple[int, int], **values: str | Sequence[str]) -> bytes:
     """The body of one request to the file server; `api` is the AS's api version."""
     body = {"version": ["2"]} if api > (3, 6) else {}
@@ -120,7 +132,7 @@ def parse_session(body: bytes) -> Session:
     """The session that was started; raises ServerError or ChunkError."""
     raise_error(body)
     try:
-        return msgspec.json.decode(body, type=Session)
+        return bounded.decode(body, Session, MAX_SESSION)
     except UNREADABLE as error:
         raise ChunkError(f"the answer is not a download session: {error}") from None
 
@@ -153,13 +165,12 @@ def raise_error(body: bytes) -> None:
     if body[:1] != b"{":
         return
     try:
-        answer = msgspec.json.decode(body)
+        told = bounded.decode(body, _Told, MAX_ERROR)
     except UNREADABLE:
         return
-    error = answer.get("error")
-    if error:
-        message = error.get("message") if isinstance(error, dict) else error
-        raise ServerError(str(message), answer.get("retriable") is not False)
+    error = told.error.message if isinstance(told.error, _Reason) else told.error
+    if told.error:
+        raise ServerError(error or "an error without a message", told.retriable is not False)
 
 
 def build_chunk(chunk: Chunk) -> bytes:

@@ -32,6 +32,7 @@ from urllib.parse import quote
 
 import msgspec
 
+from jupyter_bridge.wire import bounded
 from jupyter_bridge.wire.unreadable import UNREADABLE
 
 AS_V3 = "/openbis/openbis/rmi-application-server-v3.json"
@@ -41,6 +42,8 @@ UPLOAD = "/datastore_server/session_workspace_file_upload"
 FILES = "/datastore_server"
 # openBIS uploads what is larger than this in pieces of this size.
 UPLOAD_CHUNK = 10 << 20
+# The answer to one piece is a small object, bytes.
+MAX_UPLOADED = 64 << 10
 
 # Fields whose value is an object, or a list of objects; only there a bare integer is a reference.
 REFERENCES = frozenset(
@@ -88,26 +91,42 @@ def build_call(method: str, *params: Any) -> bytes:
     )
 
 
-def parse_answer(body: bytes) -> Any:
-    """The `result` in `body`, references resolved; raises RpcError or FormError."""
+_ANYTHING: Any = Any
+
+
+class _Error(msgspec.Struct):
+    message: str = "an error without a message"
+    code: int | None = None
+
+
+class _Reply(msgspec.Struct):
+    result: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    error: _Error | str | None = None
+
+
+def parse_answer(body: bytes, kind: Any, limit: int, *, plain: bool = False) -> Any:
+    """The `result` in `body` as `kind`, references resolved; raises RpcError or FormError.
+
+    `limit` is how many bytes the body may have at most. `plain` says that nothing which `kind`
+    names is a reference: the result is decoded into it at once, which takes a third of the memory.
+    """
     try:
-        answer = msgspec.json.decode(body)
+        reply = bounded.decode(body, _Reply, limit)
     except UNREADABLE as error:
-        raise FormError(f"the answer is not JSON: {error}") from None
-    if not isinstance(answer, dict):
-        raise FormError("the answer is not a JSON-RPC object")
-    told = answer.get("error")
-    if isinstance(told, dict):
-        code, message = told.get("code"), told.get("message")
-        raise RpcError(
-            message if isinstance(message, str) else "an error without a message",
-            code if isinstance(code, int) else None,
-        )
-    if told is not None:
-        raise RpcError(str(told))
-    if "result" not in answer:
+        raise FormError(f"the answer is not JSON-RPC: {error}") from None
+    if isinstance(reply.error, _Error):
+        raise RpcError(reply.error.message, reply.error.code)
+    if reply.error is not None:
+        raise RpcError(reply.error)
+    if isinstance(reply.result, msgspec.UnsetType):
         raise FormError("the answer has neither a result nor an error")
-    return resolve(answer["result"])
+    try:
+        if plain:
+            return bounded.decode(bytes(reply.result), kind, limit)
+        result = bounded.decode(bytes(reply.result), _ANYTHING, limit)
+        return msgspec.convert(resolve(result), kind, strict=True)
+    except UNREADABLE as error:
+        raise FormError(f"the answer has another form: {error}") from None
 
 
 def resolve(value: Any) -> Any:
@@ -303,15 +322,20 @@ def upload_chunks(size: int, chunk: int = UPLOAD_CHUNK) -> Iterator[tuple[int, i
         yield number, start, min(start + chunk, size)
 
 
+class _Uploaded(msgspec.Struct):
+    status: str | None = None
+    size: int | str | None = None
+
+
 def parse_uploaded(body: bytes) -> int:
     """How many bytes the server says it took of one chunk; FormError unless its status is ok."""
     try:
-        answer = msgspec.json.decode(body)
+        answer = bounded.decode(body, _Uploaded, MAX_UPLOADED)
     except UNREADABLE as error:
-        raise FormError(f"the answer to a chunk is not JSON: {error}") from None
-    if not isinstance(answer, dict) or answer.get("status") != "ok":
+        raise FormError(f"the answer to a chunk has another form: {error}") from None
+    if answer.status != "ok":
         raise FormError("the server did not take the chunk")
-    try:
-        return int(answer["size"])
-    except (KeyError, TypeError, ValueError):
-        raise FormError("the answer to a chunk names no size") from None
+    size = bounded.number(str(answer.size), (1 << 63) - 1)
+    if size is None:
+        raise FormError("the answer to a chunk names no size")
+    return size

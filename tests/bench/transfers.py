@@ -52,7 +52,7 @@ CLOCK = Clock()
 
 async def _call(client: aiohttp.ClientSession, url: str, path: str, *parts: object) -> object:
     async with client.post(url + path, data=openbis.build_call(*parts)) as reply:  # type: ignore[arg-type]
-        return openbis.parse_answer(await reply.read())
+        return openbis.parse_answer(await reply.read(), Any, 1 << 25)
 
 
 async def bare_file(url: str, perm_id: str, folder: Path) -> None:

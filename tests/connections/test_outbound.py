@@ -12,7 +12,8 @@ import psutil
 import pytest
 from aiohttp import web
 
-from jupyter_bridge.connections.outbound import IN_ONE_GO, Body, Outbound, arriving
+from jupyter_bridge.connections.arriving import arriving
+from jupyter_bridge.connections.outbound import IN_ONE_GO, Body, Outbound
 from jupyter_bridge.connections.policy import Policy
 from jupyter_bridge.problems import Conflict, Denied
 

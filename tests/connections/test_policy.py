@@ -19,7 +19,6 @@ from jupyter_bridge.problems import (
     Problem,
     RemoteFailed,
     Timeout,
-    TooLarge,
     Unavailable,
 )
 
@@ -205,7 +204,7 @@ def test_no_cookie_is_kept() -> None:
 
 
 def test_deadlines_and_limits() -> None:
-    """Late is a Timeout, too large is TooLarge, and a URL's query is never told."""
+    """Late is a Timeout, too large is RemoteFailed, and a URL's query is never told."""
 
     async def handle(request: web.Request) -> web.Response:
         if request.path == "/slow":
@@ -216,8 +215,9 @@ def test_deadlines_and_limits() -> None:
         with pytest.raises(Timeout) as caught:
             await outbound.ask("GET", f"{url}/slow?sessionID=secret", timeout=0.1)
         assert "secret" not in str(caught.value)
-        with pytest.raises(TooLarge):
+        with pytest.raises(RemoteFailed) as refused:
             await outbound.ask("GET", url, limit=1000)
+        assert refused.value.details["limit"] == 1000
 
     serving(handle, test)
 

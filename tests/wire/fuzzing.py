@@ -10,6 +10,7 @@ import json
 import sys
 from collections.abc import Callable
 from contextlib import suppress
+from typing import Any
 
 import atheris
 
@@ -78,7 +79,7 @@ def fuzz_fastdownload(data: bytes) -> None:
 
 def fuzz_openbis(data: bytes) -> None:
     with suppress(openbis.FormError, openbis.RpcError):
-        openbis.parse_answer(data)
+        openbis.parse_answer(data, Any, 1 << 25)
     with suppress(openbis.FormError):
         openbis.parse_uploaded(data)
 

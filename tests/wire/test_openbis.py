@@ -39,7 +39,7 @@ def test_a_call_is_json_rpc() -> None:
 @_named(VECTORS["references"])
 def test_references(case: dict[str, Any]) -> None:
     """References become their objects, numbers stay numbers."""
-    found = openbis.parse_answer(_encode(case["answer"]))
+    found = openbis.parse_answer(_encode(case["answer"]), Any, 1 << 25)
     for step in case["path"]:
         found = found[step]
     assert found == case["value"]
@@ -65,10 +65,10 @@ def test_references_as_pybis_reads_them() -> None:
 )
 def test_any_answer_is_read_or_refused(value: Any) -> None:
     """No JSON whatever makes the reader do anything but answer or refuse."""
-    openbis.parse_answer(_encode({"result": value}))
+    openbis.parse_answer(_encode({"result": value}), Any, 1 << 25)
     for body in (_encode(value), _encode({"error": value})):
         try:
-            openbis.parse_answer(body)
+            openbis.parse_answer(body, Any, 1 << 25)
         except (openbis.FormError, openbis.RpcError):
             pass
 
@@ -89,7 +89,7 @@ def test_any_answer_is_read_or_refused(value: Any) -> None:
 def test_what_is_no_answer_is_refused(body: bytes) -> None:
     """HTML of a proxy, half an answer or a nesting bomb is a FormError."""
     with pytest.raises(openbis.FormError):
-        openbis.parse_answer(body)
+        openbis.parse_answer(body, Any, 1 << 25)
 
 
 @pytest.mark.parametrize(
@@ -104,7 +104,7 @@ def test_what_is_no_answer_is_refused(body: bytes) -> None:
 def test_an_error_says_whether_the_session_is_over(message: str, expired: bool) -> None:
     """A login is worth a try exactly where the server speaks of the session."""
     with pytest.raises(openbis.RpcError) as caught:
-        openbis.parse_answer(_encode({"error": {"code": -32000, "message": message}}))
+        openbis.parse_answer(_encode({"error": {"code": -32000, "message": message}}), Any, 1 << 25)
     assert (caught.value.expired, caught.value.message) == (expired, message)
 
 
@@ -174,7 +174,7 @@ def test_any_answer_to_a_chunk_is_read_or_refused(body: bytes) -> None:
 def test_any_bytes_are_an_answer_or_refused(body: bytes) -> None:
     """What is no JSON-RPC answer is a FormError, in any bytes."""
     try:
-        openbis.parse_answer(body)
+        openbis.parse_answer(body, Any, 1 << 25)
     except (openbis.FormError, openbis.RpcError):
         pass
 
@@ -192,7 +192,7 @@ def test_a_result_without_references_is_as_it_was_sent(value: Any) -> None:
     """Where no object has an `@id`, nothing is replaced."""
     body = _encode({"jsonrpc": "2.0", "result": value})
     if b"@id" not in body:
-        assert openbis.parse_answer(body) == value
+        assert openbis.parse_answer(body, Any, 1 << 25) == value
 
 
 @given(st.text(), st.integers(1, 99), st.integers(0, 2**40), st.integers(0, 2**40), st.text())

@@ -26,6 +26,7 @@ import aiohttp
 import msgspec
 from yarl import URL
 
+from jupyter_bridge.connections.answers import NAMES
 from jupyter_bridge.connections.connector import (
     Connector,
     Expired,
@@ -45,6 +46,7 @@ from jupyter_bridge.problems import (
     Unavailable,
 )
 from jupyter_bridge.seams import Exit, Source
+from jupyter_bridge.wire import bounded
 from jupyter_bridge.wire.unreadable import UNREADABLE
 
 # How much of a node's past is asked for, lines: the service's logs are rotated at 5 MB.
@@ -146,13 +148,19 @@ class ConsoleService(Connector[ConsoleFields], HasConsoles):
         return self.fields.url.rstrip("/")
 
 
+class _Claims(msgspec.Struct):
+    """What of a JWT's claims is looked at: when it ends, seconds since the epoch."""
+
+    exp: float
+
+
 def _end_of(token: str | None) -> float | None:
     """When a JWT says that it ends; None for any other token."""
     try:
         payload = (token or "").split(".")[1]
-        claims = msgspec.json.decode(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
-        return float(claims["exp"])
-    except (*UNREADABLE, IndexError, KeyError, TypeError, ValueError, binascii.Error):
+        claims = base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4))
+        return bounded.decode(claims, _Claims, NAMES).exp
+    except (*UNREADABLE, IndexError, ValueError, binascii.Error):
         return None
 
 
@@ -267,7 +275,7 @@ class NodeLine(Source):
 async def _hear(seat: Socket) -> None:
     """Read the seat's output away: `tail` tells it, too."""
     async for _ in seat:
-        pass
+        await asyncio.sleep(0)  # a burst of frames does not wait by itself
 
 
 class _Again:

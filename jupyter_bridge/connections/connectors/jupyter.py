@@ -7,12 +7,15 @@ Jupyter API. The token is all that it takes; cookies and passwords are not used.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar
+from types import NoneType
+from typing import Annotated, Any, ClassVar, TypeVar, cast
 from urllib.parse import quote, unquote
 
 import msgspec
 from yarl import URL
 
+from jupyter_bridge.changes import Changes
+from jupyter_bridge.connections.answers import LISTS, NAMES, sentence
 from jupyter_bridge.connections.connector import (
     Connector,
     Expired,
@@ -28,7 +31,7 @@ from jupyter_bridge.connections.connectors.jupyterlines import BridgeLine, Kerne
 from jupyter_bridge.connections.connectors.jupyterrun import BridgeRun
 from jupyter_bridge.connections.connectors.line import Socket, missing
 from jupyter_bridge.connections.connectors.terminalline import TerminalLine
-from jupyter_bridge.connections.outbound import Outbound
+from jupyter_bridge.connections.outbound import MAX_FRAME, Outbound
 from jupyter_bridge.connections.roles import Command, HasConsoles, HasKernels, Node
 from jupyter_bridge.problems import (
     BadRequest,
@@ -41,6 +44,8 @@ from jupyter_bridge.problems import (
 )
 from jupyter_bridge.seams import Source, Upstream
 from jupyter_bridge.wire.unreadable import UNREADABLE
+
+T = TypeVar("T")
 
 _NO_SUBPROTOCOLS = (
     "A proxy on the way drops the subprotocols of websockets (the configurable-http-proxy of PyPI "
@@ -102,10 +107,10 @@ class JupyterServer(Connector[JupyterFields], HasConsoles, HasKernels):
         else:
             base, user = await self._start_server(hub, user)
         try:
-            me = await self._ask("GET", f"{base}api/me")
-            user = str(me.get("identity", {}).get("username") or "") or user
+            me = await self._ask("GET", f"{base}api/me", jupyterapi.Me)
+            user = (me.identity and me.identity.username) or user
         except NotFound:  # before Jupyter Server 2
-            await self._ask("GET", f"{base}api/status")
+            await self._ask("GET", f"{base}api/status", NoneType)
         except Expired:
             raise WrongCredentials(self.context.name) from None
         self._base = base
@@ -119,10 +124,10 @@ class JupyterServer(Connector[JupyterFields], HasConsoles, HasKernels):
         root = f"{before}/" if found else address.removesuffix("hub/")
         answer = await self.context.outbound.ask("GET", f"{root}hub/api/")
         try:
-            is_hub = answer.status == 200 and "version" in msgspec.json.decode(answer.body)
-        except (*UNREADABLE, TypeError):
-            is_hub = False
-        if not is_hub:
+            await answer.json(jupyterapi.HubVersion)
+        except UNREADABLE:
+            return None, None
+        if answer.status != 200:
             return None, None
         token = self.fields.token or ""
         return Hub(f"{root}hub/", self._ask, self.context.outbound, token), user
@@ -132,11 +137,14 @@ class JupyterServer(Connector[JupyterFields], HasConsoles, HasKernels):
             me = await hub.user()
         except Expired:
             raise WrongCredentials(self.context.name) from None
-        user = user or str(me["name"])
+        user = user or me
+        log = Changes(self.log)
 
         def on_progress(percent: int, message: str) -> None:
-            self.progress = Progress(percent, message)
-            self.log.info("%s: %d %% %s", self.context.name, percent, message)
+            progress = Progress(percent, message)
+            if progress != self.progress:
+                self.progress = progress
+                log.info("%s: %d %% %s", self.context.name, percent, message)
 
         try:
             server = await hub.start(
@@ -150,19 +158,19 @@ class JupyterServer(Connector[JupyterFields], HasConsoles, HasKernels):
         finally:
             self.progress = None
         # The path only: the host and its policy are the connection's, not the hub's to change.
-        path = URL(str(server["url"])).path
+        path = _path_of(server.url)
         return str(URL(self.fields.url).origin()) + path.rstrip("/") + "/", user
 
     async def _parts(self) -> frozenset[str]:
         try:
-            index = await self.api("GET", "bridge/")
-            return frozenset(index["parts"]) if index["name"] == "jupyter_bridge" else frozenset()
-        except (Problem, KeyError, TypeError):
+            index = await self.api("GET", "bridge/", jupyterapi.Index)
+        except Problem:
             return frozenset()
+        return frozenset(index.parts) if index.name == "jupyter_bridge" else frozenset()
 
     async def probe(self) -> None:
         try:
-            await self.api("GET", "api/status")
+            await self.api("GET", "api/status", NoneType)
         except Expired as expired:
             if expired.details.get("remote_status") in jupyterapi.NOT_RUNNING:
                 # A hub has stopped it, for being idle: only who uses it starts it again.
@@ -176,10 +184,13 @@ class JupyterServer(Connector[JupyterFields], HasConsoles, HasKernels):
 
     async def consoles(self) -> list[Node]:
         if "consoles" in self._bridge:
-            found = await self.api("GET", "bridge/consoles")
-            return [Node(str(c["name"]), str(c["title"]), str(c["state"])) for c in found]
-        found = await self.api("GET", "api/terminals")
-        return [Node(str(c["name"]), f"Terminal {c['name']}") for c in found]
+            kind = list[jupyterapi.ListedConsole]
+            consoles = await self.api("GET", "bridge/consoles", kind, limit=LISTS)
+            return [Node(c.name, sentence(c.title or c.name), c.state) for c in consoles]
+        terminals = await self.api(
+            "GET", "api/terminals", list[jupyterapi.ListedTerminal], limit=LISTS
+        )
+        return [Node(t.name, f"Terminal {t.name}") for t in terminals]
 
     async def console(self, name: str) -> Source:
         if "consoles" in self._bridge:
@@ -189,13 +200,15 @@ class JupyterServer(Connector[JupyterFields], HasConsoles, HasKernels):
     async def create_console(self, **how: Any) -> str:
         wanted = {key: value for key, value in how.items() if value is not None}
         if "consoles" in self._bridge:
-            return str((await self.api("POST", "bridge/consoles", wanted))["name"])
+            made = jupyterapi.ListedTerminal
+            return (await self.api("POST", "bridge/consoles", made, body=wanted)).name
         unknown = set(wanted) - {"cwd", "name"}
         if unknown:
             raise Unsupported(
                 f"A terminal there takes no {' or '.join(sorted(unknown))}: it has no bridge."
             )
-        return str((await self.api("POST", "api/terminals", wanted))["name"])
+        made = jupyterapi.ListedTerminal
+        return (await self.api("POST", "api/terminals", made, body=wanted)).name
 
     async def command(self, name: str, ask: dict[str, Any]) -> Command:
         if "consoles" not in self._bridge:
@@ -208,10 +221,15 @@ class JupyterServer(Connector[JupyterFields], HasConsoles, HasKernels):
     # -- kernels -------------------------------------------------------------------------------
 
     async def kernels(self) -> list[dict[str, Any]]:
-        return list(await self.api("GET", "api/kernels"))
+        kind = list[jupyterapi.ListedKernel]
+        found = await self.api("GET", "api/kernels", kind, limit=LISTS)
+        return [msgspec.structs.asdict(kernel) for kernel in found]
 
     async def kernelspecs(self) -> dict[str, Any]:
-        return dict(await self.api("GET", "api/kernelspecs"))
+        return cast("dict[str, Any]", msgspec.to_builtins(await self._specs()))
+
+    async def _specs(self) -> jupyterapi.Kernelspecs:
+        return await self.api("GET", "api/kernelspecs", jupyterapi.Kernelspecs, limit=LISTS)
 
     async def kernel(self, kernel_id: str) -> Upstream:
         return KernelLine(self, kernel_id, bridge="kernels" in self._bridge)
@@ -220,35 +238,41 @@ class JupyterServer(Connector[JupyterFields], HasConsoles, HasKernels):
         wanted = {key: value for key, value in how.items() if value is not None}
         if "kernels" in self._bridge:
             path = f"bridge/spawn/{quote(kernelspec, safe='')}"
-            return dict(await self.api("POST", path, wanted))
+            return await self._spawn(path, wanted)
         unknown = set(wanted) - {"path"}
         if unknown:
             raise Unsupported(
                 f"A kernel there takes no {' or '.join(sorted(unknown))}: it has no bridge."
             )
-        known = (await self.kernelspecs()).get("kernelspecs", {})
+        known = (await self._specs()).kernelspecs
         if kernelspec not in known:  # the server itself would only fail
             raise NotFound(
                 f"{self.context.name} has no kernelspec {kernelspec!r}.", kernelspecs=sorted(known)
             )
-        return dict(await self.api("POST", "api/kernels", {"name": kernelspec, **wanted}))
+        return await self._spawn("api/kernels", {"name": kernelspec, **wanted})
+
+    async def _spawn(self, path: str, wanted: dict[str, Any]) -> dict[str, Any]:
+        made = await self.api("POST", path, jupyterapi.ListedKernel, body=wanted)
+        return msgspec.structs.asdict(made)
 
     async def control(self, kernel_id: str, action: str) -> None:
         path = f"api/kernels/{quote(kernel_id, safe='')}"
         if action == "shutdown":
-            await self.api("DELETE", path)
+            await self.api("DELETE", path, NoneType)
         elif action in ("interrupt", "restart"):
-            await self.api("POST", f"{path}/{action}")
+            await self.api("POST", f"{path}/{action}", NoneType)
         else:
             raise BadRequest(f"A kernel cannot be told to {action}.", field="action")
 
     # -- the network ---------------------------------------------------------------------------
 
-    async def api(self, method: str, path: str, body: Any = None) -> Any:
-        """What the server answers to `path` below its address, as JSON; None for nothing."""
+    async def api(
+        self, method: str, path: str, into: type[T], *, body: Any = None, limit: int = NAMES
+    ) -> T:
+        """What the server answers to `path` below its address, as `into`; see jupyterapi.ask."""
         base = self._address
         try:
-            return await self._ask(method, f"{base}{path}", body)
+            return await self._ask(method, f"{base}{path}", into, body=body, limit=limit)
         except Expired as expired:
             if expired.details or not await self._knows_me(base):
                 raise
@@ -256,12 +280,14 @@ class JupyterServer(Connector[JupyterFields], HasConsoles, HasKernels):
 
     async def _knows_me(self, base: str) -> bool:
         try:
-            await self._ask("GET", f"{base}api/me")
+            await self._ask("GET", f"{base}api/me", NoneType)
         except Problem:
             return False
         return True
 
-    async def dial(self, path: str, protocol: str | None = None) -> Socket:
+    async def dial(
+        self, path: str, protocol: str | None = None, *, max_frame: int = MAX_FRAME
+    ) -> Socket:
         """A websocket below the server's address."""
         url = URL(f"{self._address}{path}", encoded=True)
         scheme = "wss" if url.scheme == "https" else "ws"
@@ -270,6 +296,7 @@ class JupyterServer(Connector[JupyterFields], HasConsoles, HasKernels):
                 str(url.with_scheme(scheme)),
                 headers=jupyterapi.headers(self.fields.token),
                 protocols=(protocol,) if protocol else (),
+                max_frame=max_frame,
             )
         except RemoteFailed as problem:
             raise missing(problem, "It is there no longer.") from problem
@@ -278,11 +305,11 @@ class JupyterServer(Connector[JupyterFields], HasConsoles, HasKernels):
         return socket
 
     async def _ask(
-        self, method: str, url: str, body: Any = None, fine: tuple[int, ...] = ()
-    ) -> Any:
+        self, method: str, url: str, into: type[T], *, body: Any = None, limit: int = NAMES
+    ) -> T:
         context, token = self.context, self.fields.token
         return await jupyterapi.ask(
-            context.outbound, context.name, token, method, url, body=body, fine=fine
+            context.outbound, context.name, token, method, url, into=into, body=body, limit=limit
         )
 
     @property
@@ -306,3 +333,11 @@ class JupyterServer(Connector[JupyterFields], HasConsoles, HasKernels):
     def headers(self) -> dict[str, str]:
         """Who asks."""
         return jupyterapi.headers(self.fields.token)
+
+
+def _path_of(url: str) -> str:
+    """The path of a server's address on its hub."""
+    try:
+        return URL(url).path
+    except ValueError:
+        raise RemoteFailed("The hub does not say where the server is.") from None

@@ -5,10 +5,14 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from types import NoneType
+from typing import Any, Protocol, TypeVar
 from urllib.parse import quote, urlencode
 
+from jupyter_bridge.changes import Changes
+from jupyter_bridge.connections.answers import sentence
 from jupyter_bridge.connections.connectors.line import Line, Replay, Socket
+from jupyter_bridge.connections.outbound import MAX_FRAME
 from jupyter_bridge.problems import Conflict, Denied, RemoteFailed
 from jupyter_bridge.seams import Exit, Source, Upstream
 from jupyter_bridge.wire import console, kernel
@@ -17,6 +21,12 @@ from jupyter_bridge.wire import console, kernel
 _HISTORY = 10_000
 # A line is open when what was said before has come, or does not come; seconds.
 PAST_SECONDS = 10.0
+# The largest message of a console; what is told again after a break comes in one. Bytes.
+MAX_CONSOLE_FRAME = 16 << 20
+# What is told again and held until all of it is there; history has no more than _HISTORY lines.
+_MAX_PAST = 32 << 20
+
+T = TypeVar("T")
 
 
 class Server(Protocol):
@@ -25,11 +35,13 @@ class Server(Protocol):
     @property
     def log(self) -> Any: ...
 
-    async def dial(self, path: str, protocol: str | None = None) -> Socket:
-        """A websocket below the server's address."""
+    async def dial(
+        self, path: str, protocol: str | None = None, *, max_frame: int = MAX_FRAME
+    ) -> Socket:
+        """A websocket below the server's address; `max_frame` is in bytes."""
 
-    async def api(self, method: str, path: str, body: Any = None) -> Any:
-        """The JSON that the server answers."""
+    async def api(self, method: str, path: str, into: type[T]) -> T:
+        """What the server answers, as `into`; of NoneType only whether it refuses."""
 
 
 class BridgeLine(Source):
@@ -53,7 +65,7 @@ class BridgeLine(Source):
         self._may_type = True
         # What an earlier line gave, and what is told again of it up to the offset `_past_end`.
         self._replay: Replay | None = None
-        self._past = b""
+        self._past = bytearray()
         self._past_end = 0
         self._told: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.title = name
@@ -92,7 +104,7 @@ class BridgeLine(Source):
         return await self._dial_frames(f"bridge/tail/{name}?{query}")
 
     async def _dial_frames(self, path: str) -> Socket:
-        socket = await self._server.dial(path, console.SUBPROTOCOL)
+        socket = await self._server.dial(path, console.SUBPROTOCOL, max_frame=MAX_CONSOLE_FRAME)
         if socket.protocol != console.SUBPROTOCOL:  # then it sends text, without offsets
             await socket.close()
             raise RemoteFailed(
@@ -116,7 +128,7 @@ class BridgeLine(Source):
             frame = console.from_server_frame(data) if isinstance(data, bytes) else None
             if isinstance(frame, console.Start):
                 self._epoch = str(frame.about.get("epoch"))
-                self.title = str(frame.about.get("title") or self._name)
+                self.title = sentence(frame.about.get("title") or self._name)
                 self._past_end = frame.offset
                 if self._anew:
                     self._anew = False
@@ -125,17 +137,19 @@ class BridgeLine(Source):
                 self._offset = frame.offset + len(frame.data)
                 if self._replay is None:
                     on_output(frame.data)
-                else:
+                elif len(self._past) + len(frame.data) <= _MAX_PAST:
                     self._past += frame.data
+                else:  # what is told before a gap cannot go on to the present
+                    self._past = bytearray(frame.data)
             elif isinstance(frame, console.Gap):
                 self._offset = frame.to
                 if self._replay is None:
                     on_gap(max(1, frame.to - frame.offset))
                 else:
-                    self._past = b""  # what is told before a gap cannot go on to the present
+                    self._past.clear()  # what is told before a gap cannot go on to the present
             if self._replay is not None and (self._offset or 0) >= self._past_end:
-                data, sure = self._replay.rest(self._past)
-                self._replay, self._past = None, b""
+                data, sure = self._replay.rest(bytes(self._past))
+                self._replay, self._past = None, bytearray()
                 if not sure:
                     on_gap(1)
                 if data:
@@ -169,7 +183,7 @@ class BridgeLine(Source):
         self._line.resume()
 
     async def end(self) -> None:
-        await self._server.api("DELETE", f"bridge/consoles/{quote(self._name, safe='')}")
+        await self._server.api("DELETE", f"bridge/consoles/{quote(self._name, safe='')}", NoneType)
 
     async def close(self) -> None:
         await self._line.close()
@@ -192,7 +206,7 @@ class KernelLine(Upstream):
         self._line = Line(self._dial, server.log)
 
     async def _dial(self) -> Socket:
-        await self._server.api("GET", f"api/kernels/{self._id}")
+        await self._server.api("GET", f"api/kernels/{self._id}", NoneType)
         query = {"session_id": self._session}
         if self._bridge and self._last:
             query["after"] = self._last
@@ -207,6 +221,8 @@ class KernelLine(Upstream):
         on_messages: Callable[[str, list[list[bytes]]], None],
         on_lost: Callable[[str], None],
     ) -> None:
+        unread = Changes(self._server.log)
+
         def on_frame(frame: str | bytes) -> None:
             try:
                 if self._v1 and isinstance(frame, bytes):
@@ -217,7 +233,7 @@ class KernelLine(Upstream):
                 if channel == "iopub" and self._bridge:
                     self._last = kernel.parse_header(parts[0]).msg_id or self._last
             except kernel.FrameError as error:
-                self._server.log.warning("The remote sent no message: %s", error)
+                unread.warning("The remote sent no message: %s", sentence(error))
                 return
             on_messages(channel, [parts])
 

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 from typing import Any, Protocol
 from urllib.parse import quote
 
 import msgspec
 
+from jupyter_bridge.connections.answers import NAMES, Answer, off_loop, sentence
+from jupyter_bridge.connections.arriving import lines, read_whole
 from jupyter_bridge.connections.connectors import jupyterapi
-from jupyter_bridge.connections.outbound import Answer, Outbound
+from jupyter_bridge.connections.outbound import Outbound
 from jupyter_bridge.connections.roles import Command
 from jupyter_bridge.problems import Gone, NotFound, Problem, RemoteFailed, Timeout, Unavailable
+from jupyter_bridge.wire import bounded
 from jupyter_bridge.wire.unreadable import UNREADABLE
 
 # How long a broken line is mended before the run counts as lost, and the pauses meanwhile; seconds.
@@ -21,8 +25,21 @@ _GIVE_UP = 3600.0
 _PAUSES = (0.0, 0.1, 0.3, 1.0, 2.0, 5.0)
 # How often a queued command is looked at, at last; seconds.
 _LOOK_EVERY = 0.5
-# An answer that refuses is a sentence.
-_MAX_REFUSAL = 1 << 20
+# An event of a run: the last one holds up to 8 MiB of output and of errors each, as JSON. Bytes.
+_MAX_EVENT = 64 << 20
+_UNREADABLE = "The other bridge does not tell of its run as expected."
+
+
+class _Event(msgspec.Struct):
+    event: str
+    data: dict[str, Any] | None = None
+    id: int | None = None
+
+
+class _Run(msgspec.Struct):
+    """How a run stands; what it wrote is not read from here."""
+
+    status: str | None = None
 
 
 class Server(Protocol):
@@ -64,6 +81,8 @@ class BridgeRun(Command):
                 # It may have been taken before the line broke: typed twice it must not be.
                 if not self._run or loop.time() > until:
                     raise
+            if not self._run or loop.time() > until:
+                raise RemoteFailed(_UNREADABLE)
             await asyncio.sleep(_PAUSES[min(attempt, len(_PAUSES) - 1)])
             attempt += 1
 
@@ -79,30 +98,32 @@ class BridgeRun(Command):
             method, self._server.url_of(path), headers=headers, body=body or None
         ) as response:
             if response.status >= 300:
-                said = await response.content.read(_MAX_REFUSAL)
-                raise self._refused(Answer(response.status, response.headers, said))
+                said = await read_whole(response, NAMES)
+                raise await self._refused(Answer(response.status, response.headers, said))
             self._run = response.headers.get("Location", "").rpartition("/")[2] or self._run
             if method == "POST":
                 # Asked to queue, the other side answers before the command runs.
                 if self._ask.get("queue"):
                     await self._begun()
                 yield "begun", {}
-            async for line in _lines(response.content):
-                event = _decoded(line)
-                self._last = int(event.get("id", self._last))
-                if event.get("event") == "problem":
-                    raise RemoteFailed(str(event["data"].get("message", "The run failed there.")))
-                yield str(event.get("event")), event.get("data") or {}
+            async with aclosing(lines(response, _MAX_EVENT)) as told:
+                async for line in told:
+                    event = await _event_of(line)
+                    self._last = event.id or self._last
+                    data = event.data or {}
+                    if event.event == "problem":
+                        raise RemoteFailed(sentence(data.get("message") or "It failed there."))
+                    yield event.event, data
 
     async def _begun(self) -> None:
         """Wait until it is queued no longer."""
         pause = 0.02
-        while (await self._tell("GET", f"bridge/runs/{self._run}")).get("status") == "queued":
+        while (await self._tell("GET", f"bridge/runs/{self._run}")).status == "queued":
             await asyncio.sleep(pause)
             pause = min(2 * pause, _LOOK_EVERY)
 
-    def _refused(self, answer: Answer) -> Problem:
-        problem = jupyterapi.problem_of(answer, self._server.name)
+    async def _refused(self, answer: Answer) -> Problem:
+        problem = await jupyterapi.problem_of(answer, self._server.name)
         if self._run and isinstance(problem, NotFound):
             return Gone(f"The run is no longer known there: {problem.message}")
         return problem
@@ -115,28 +136,25 @@ class BridgeRun(Command):
     async def send_input(self, data: bytes) -> None:
         await self._tell("POST", f"bridge/runs/{self._run}/input", data)
 
-    async def _tell(self, method: str, path: str, body: bytes | None = None) -> dict[str, Any]:
+    async def _tell(self, method: str, path: str, body: bytes | None = None) -> _Run:
         server = self._server
         answer = await server.outbound.ask(
-            method, server.url_of(quote(path)), headers=server.headers(), body=body
+            method,
+            server.url_of(quote(path)),
+            headers=server.headers(),
+            body=body,
+            limit=_MAX_EVENT,
         )
         if answer.status >= 300:
-            raise self._refused(answer)
-        return _decoded(answer.body) if answer.body.strip() else {}
+            raise await self._refused(answer)
+        try:
+            return await answer.json(_Run) if answer.body.strip() else _Run()
+        except UNREADABLE as error:
+            raise RemoteFailed(_UNREADABLE) from error
 
 
-async def _lines(content: Any) -> AsyncIterator[bytes]:
-    """The lines that are not blank, however long; a last one that is cut off is none."""
-    held = b""
-    async for piece in content.iter_any():
-        *whole, held = (held + piece).split(b"\n")
-        for line in whole:
-            if line.strip():
-                yield line
-
-
-def _decoded(line: bytes) -> dict[str, Any]:
+async def _event_of(line: bytes) -> _Event:
     try:
-        return msgspec.json.decode(line, type=dict[str, Any])
+        return await off_loop(bounded.decode, line, _Event, _MAX_EVENT)
     except UNREADABLE as error:
-        raise RemoteFailed("The other bridge does not tell of its run as expected.") from error
+        raise RemoteFailed(_UNREADABLE) from error

@@ -15,6 +15,8 @@ from typing import Any, NamedTuple
 
 import aiohttp
 
+from jupyter_bridge.changes import Changes
+from jupyter_bridge.connections.answers import sentence
 from jupyter_bridge.problems import Gone, NotFound, Problem, RemoteFailed, Unavailable
 
 Socket = aiohttp.ClientWebSocketResponse[Any]
@@ -29,6 +31,8 @@ _SHORT = 1.0
 GIVE_UP = 12 * 3600.0
 # What a kernel was asked while its line is broken is sent later; more than this is not. Bytes.
 _HELD = 16 << 20
+# Frames that came at once are taken for so long before the loop gets its turn, seconds.
+BURST_SECONDS = 0.005
 # Linux has it; elsewhere a remote's answers may come 40 ms later.
 _QUICK_ACK: int | None = getattr(system, "TCP_QUICKACK", None)
 
@@ -44,6 +48,7 @@ class Line:
     ) -> None:
         self._dial = dial
         self._log = log
+        self._told = Changes(log)
         self._give_up = give_up
         self._socket: Socket | None = None
         self._running: asyncio.Task[None] | None = None
@@ -98,14 +103,22 @@ class Line:
             self._flush()
 
     async def _read(self, socket: Socket, on_frame: Callable[[str | bytes], None]) -> None:
+        loop = asyncio.get_running_loop()
+        until = loop.time() + BURST_SECONDS
         while True:
             await self._reading.wait()
             message = await socket.receive()
             _acknowledge(socket)
+            if loop.time() > until:  # `receive` does not wait while more has come
+                await asyncio.sleep(0)
+                until = loop.time() + BURST_SECONDS
             if message.type not in (aiohttp.WSMsgType.TEXT, aiohttp.WSMsgType.BINARY):
                 return
             try:
                 on_frame(message.data)
+            except (Problem, ValueError) as error:
+                self._told.warning("A frame of the remote cannot be read: %s", sentence(error))
+                return
             except Exception:
                 self._log.exception("A frame of the remote could not be used")
                 return
@@ -123,7 +136,7 @@ class Line:
                 return problem.message
             except Problem as problem:
                 # A refusal, too, may pass: the connection logs in again beside this.
-                self._log.info("Attempt %d to mend a line: %s", attempt, problem.message)
+                self._told.info("A dropped connection is opened again: %s", problem.message)
                 if loop.time() > deadline:
                     return problem.message
             else:

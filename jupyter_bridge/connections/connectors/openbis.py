@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from jupyter_bridge.connections.answers import FILE_LISTS, LISTS
 from jupyter_bridge.connections.connector import (
     Connector,
     Context,
@@ -29,6 +30,15 @@ from jupyter_bridge.connections.connectors.openbisdownload import (
     fetch_each,
     fetch_fast,
     read_file,
+)
+from jupyter_bridge.connections.connectors.openbismodels import (
+    DataSet,
+    DataSetFile,
+    DataStore,
+    Page,
+    PermId,
+    SessionInformation,
+    Token,
 )
 from jupyter_bridge.connections.connectors.openbisupload import Uploads
 from jupyter_bridge.connections.roles import (
@@ -51,9 +61,13 @@ from jupyter_bridge.wire import openbis
 
 # One page of a listing of files; 100,000 files are ten answers of some MiB.
 FILES_A_PAGE = 10_000
+# A data set with more is not listed; a server could go on with pages for ever.
+MAX_FILES = 1_000_000
 # The personal access tokens of these bridges, as openBIS lists them.
 TOKEN_NAME = "jupyter-bridge"
 DAY = 24 * 3600.0
+# No token is good for longer, seconds.
+LONGEST = 100 * 366 * DAY
 
 
 class OpenBisFields(WebFields, kw_only=True):
@@ -130,7 +144,7 @@ class OpenBis(Connector[OpenBisFields], CanBrowse, CanRead, CanWrite, HasObjects
         if token is not None and not token.startswith("$pat-"):
             self._api.token = token
             try:
-                await self._api.ask("logout")
+                await self._api.ask(object, "logout")
             except Expired:
                 pass  # that is what was wanted
             finally:
@@ -141,14 +155,14 @@ class OpenBis(Connector[OpenBisFields], CanBrowse, CanRead, CanWrite, HasObjects
 
     async def _enter(self, token: str) -> Login:
         await self._api.enter(token)
-        told = await self._api.ask("getSessionInformation") or {}
-        username = told.get("userName")
+        told = await self._api.ask_maybe(SessionInformation, "getSessionInformation")
+        username = told.userName if told else None
         if token.startswith("$pat-"):
             return await self._keep_token(token, username)
         if not self.fields.mint or self._api.server.get("personal-access-tokens-enabled") != "true":
             return Login(username=username)
         minted, ends = await self._mint()
-        await self._api.ask("logout")
+        await self._api.ask(object, "logout")
         self._api.token = minted
         return Login(expires=ends, username=username, keep={"token": minted})
 
@@ -156,8 +170,11 @@ class OpenBis(Connector[OpenBisFields], CanBrowse, CanRead, CanWrite, HasObjects
         """Use a personal access token until its end, or until it is time for a new one."""
         ids = [{"@type": "as.dto.pat.id.PersonalAccessTokenPermId", "permId": token}]
         options = openbis.fetch("pat.PersonalAccessToken")
-        found = (await self._api.ask("getPersonalAccessTokens", ids, options) or {}).get(token)
-        ends = found["validToDate"] / 1000 if found and found.get("validToDate") else None
+        kind = dict[str, Token | None]
+        found = (
+            await self._api.ask_maybe(kind, "getPersonalAccessTokens", ids, options) or {}
+        ).get(token)
+        ends = found.validToDate / 1000 if found and found.validToDate else None
         fields = self.fields
         renewable = fields.mint and fields.username and fields.password
         if ends is None or not renewable:
@@ -171,30 +188,37 @@ class OpenBis(Connector[OpenBisFields], CanBrowse, CanRead, CanWrite, HasObjects
         minted, ends = await self._mint()
         options = {"@type": "as.dto.pat.delete.PersonalAccessTokenDeletionOptions"}
         await self._api.ask(
-            "deletePersonalAccessTokens", ids, {**options, "reason": "replaced by a new one"}
+            object,
+            "deletePersonalAccessTokens",
+            ids,
+            {**options, "reason": "replaced by a new one"},
         )
-        await self._api.ask("logout")
+        await self._api.ask(object, "logout")
         self._api.token = minted
         return Login(expires=ends, username=username, keep={"token": minted})
 
     async def _mint(self) -> tuple[str, float]:
         """A new personal access token, and when to replace it."""
         now = time.time()
-        longest = float(
-            self._api.server.get("personal-access-tokens-max-validity-period") or 30 * DAY
-        )
+        longest = self._seconds("personal-access-tokens-max-validity-period", 30 * DAY)
         name = f"{TOKEN_NAME} {self.context.name}"
         # A minute early: the clocks of two machines differ.
         creation = openbis.personal_access_token(name, now - 60, now - 60 + longest)
-        made = await self._api.ask("createPersonalAccessTokens", [creation])
-        try:
-            return str(made[0]["permId"]), now + longest - self._warning()
-        except (KeyError, IndexError, TypeError):
-            raise RemoteFailed("openBIS does not say which token it made.") from None
+        made = await self._api.ask(list[PermId], "createPersonalAccessTokens", [creation])
+        if not made:
+            raise RemoteFailed("openBIS does not say which token it made.")
+        return made[0].permId, now + longest - self._warning()
 
     def _warning(self) -> float:
-        told = self._api.server.get("personal-access-tokens-validity-warning-period")
-        return float(told or 5 * DAY)
+        return self._seconds("personal-access-tokens-validity-warning-period", 5 * DAY)
+
+    def _seconds(self, name: str, default: float) -> float:
+        """What the server says of itself, in seconds."""
+        try:
+            told = float(self._api.server.get(name) or default)
+        except ValueError:
+            return default
+        return told if 0 <= told <= LONGEST else default
 
     # -- looking -------------------------------------------------------------------------------
 
@@ -213,33 +237,43 @@ class OpenBis(Connector[OpenBisFields], CanBrowse, CanRead, CanWrite, HasObjects
     async def dataset(self, perm_id: str) -> Dataset:
         options = openbis.data_set_options()
         ids = [openbis.object_id("dataset", perm_id)]
-        one = (await self._api.ask("getDataSets", ids, options) or {}).get(perm_id)
+        kind = dict[str, DataSet | None]
+        found = await self._api.ask_maybe(kind, "getDataSets", ids, options, limit=LISTS)
+        one = (found or {}).get(perm_id)
         if one is None:
             raise NotFound(f"No such dataSet found: {perm_id}", permId=perm_id)
-        data_store = one.get("dataStore") or {}
+        data_store = one.dataStore or DataStore()
         store = store_url(data_store) or await self._api.store()
         files = await self._files(store, perm_id)
-        physical = one.get("physicalData") or {}
         self._last = (perm_id, store, {file.path: file.size for file in files})
         return Dataset(
             permId=perm_id,
             files=files,
-            type=(one.get("type") or {}).get("code"),
+            type=one.type.code if one.type else None,
             size=sum(file.size for file in files),
-            dataStore=data_store.get("code"),
-            location=physical.get("location"),
-            info={"kind": one.get("kind"), **lists.about(one)},
+            dataStore=data_store.code,
+            location=one.physicalData.location if one.physicalData else None,
+            info={"kind": one.kind, **lists.about(one)},
         )
 
     async def _files(self, store: str, perm_id: str) -> list[File]:
-        listed: list[dict[str, Any]] = []
+        listed: list[DataSetFile] = []
         while True:
             criteria, options = openbis.files_of(perm_id, len(listed), FILES_A_PAGE)
-            page = await self._api.ask_store("searchFiles", criteria, options, store=store)
-            found = page.get("objects") or []
-            listed += found
+            page = await self._api.ask_store(
+                Page[DataSetFile],
+                "searchFiles",
+                criteria,
+                options,
+                store=store,
+                limit=FILE_LISTS,
+                plain=True,
+            )
+            listed += page.found
+            if len(listed) > MAX_FILES:
+                raise RemoteFailed(f"{perm_id} has more than {MAX_FILES} files.", permId=perm_id)
             # A server that knows no pages has sent all of it at once.
-            if not found or len(listed) >= int(page.get("totalCount") or 0):
+            if not page.objects or len(listed) >= (page.totalCount or 0):
                 return lists.files(listed)
 
     # -- reading -------------------------------------------------------------------------------

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import re
 from collections.abc import Callable, Coroutine
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar, cast
 
+from jupyter_bridge.connections.answers import NAMES, Answer, off_loop, sentence
 from jupyter_bridge.connections.connector import Expired
-from jupyter_bridge.connections.outbound import ANSWER_SECONDS, Answer, Outbound
+from jupyter_bridge.connections.connectors.openbismodels import DataStore, Page
+from jupyter_bridge.connections.outbound import ANSWER_SECONDS, Outbound
 from jupyter_bridge.problems import (
     Denied,
     NeedsLogin,
@@ -23,8 +27,9 @@ from jupyter_bridge.wire.openbis import FormError, RpcError
 
 # Registering a data set moves its files into the store; large ones have needed minutes.
 REGISTER_SECONDS = 600.0
-# A remote's own sentence is shown up to here; Java adds its stack.
-MAX_SENTENCE = 300
+_VERSION = re.compile(r"([0-9]{1,6})\.([0-9]{1,6})")
+
+T = TypeVar("T")
 
 
 class Api:
@@ -76,50 +81,67 @@ class Api:
 
     async def login(self, user: str, password: str) -> str | None:
         """A session token; None if openBIS does not take the name and the password."""
-        token = await self._post(self.url + openbis.AS_V3, "login", user, password)
-        return token if isinstance(token, str) else None
+        url = self.url + openbis.AS_V3
+        token: str | None = await self._post(url, str | None, "login", user, password)
+        return token
 
     async def enter(self, token: str) -> None:
         """Use this token from now on, and learn what the server is."""
         self.token = token
-        self.server = await self.ask("getServerInformation")
-        major, _, minor = str(self.server.get("api-version", "3.0")).partition(".")
-        try:
-            self.version = (int(major), int(minor.partition(".")[0]))
-        except ValueError:
-            raise RemoteFailed(f"{self.url} names no API version.") from None
+        told = await self.ask(dict[str, str | None], "getServerInformation")
+        self.server = {name: value for name, value in told.items() if value is not None}
+        version = _VERSION.match(self.server.get("api-version", "3.0"))
+        if version is None:
+            raise RemoteFailed(f"{self.url} names no API version.")
+        self.version = (int(version[1]), int(version[2]))
 
     async def is_active(self, token: str | None) -> bool:
         if token is None:
             return False
-        return await self._post(self.url + openbis.AS_V3, "isSessionActive", token) is True
+        url = self.url + openbis.AS_V3
+        return await self._post(url, bool | None, "isSessionActive", token) is True
 
-    async def ask(self, method: str, *params: Any) -> Any:
-        """The application server's answer to one call under the token."""
-        return await self._post(self.url + openbis.AS_V3, method, self.held, *params)
+    async def ask(self, into: type[T], method: str, *params: Any, limit: int = NAMES) -> T:
+        """The application server's answer to one call under the token, as `into`."""
+        url = self.url + openbis.AS_V3
+        return cast(T, await self._post(url, into, method, self.held, *params, limit=limit))
 
-    async def ask_v1(self, method: str, *params: Any) -> Any:
+    async def ask_maybe(
+        self, into: type[T], method: str, *params: Any, limit: int = NAMES
+    ) -> T | None:
+        """As `ask`, of what may have no answer: null is None."""
+        kind: Any = into | None
+        return cast("T | None", await self.ask(kind, method, *params, limit=limit))
+
+    async def ask_v1(self, into: type[T], method: str, *params: Any) -> T:
         url = self.url + openbis.AS_V1
-        return await self._post(url, method, self.held, *params, timeout=REGISTER_SECONDS)
+        seconds = REGISTER_SECONDS
+        return cast(T, await self._post(url, into, method, self.held, *params, timeout=seconds))
 
     async def ask_store(
-        self, method: str, *params: Any, store: str | None = None, timeout: float = ANSWER_SECONDS
-    ) -> Any:
+        self,
+        into: type[T],
+        method: str,
+        *params: Any,
+        store: str | None = None,
+        timeout: float = ANSWER_SECONDS,
+        limit: int = NAMES,
+        plain: bool = False,
+    ) -> T:
         """The same of a data store server: the one at `store`, else the first."""
         url = (store or await self.store()) + openbis.DSS_V3
-        return await self._post(url, method, self.held, *params, timeout=timeout)
+        how: dict[str, Any] = {"timeout": timeout, "limit": limit, "plain": plain}
+        return cast(T, await self._post(url, into, method, self.held, *params, **how))
 
     async def store(self) -> str:
         """The URL of the data store that takes uploads."""
         if self._store is None:
             criteria = openbis.search("datastore.DataStore")
-            found = await self.ask(
-                "searchDataStores", criteria, openbis.fetch("datastore.DataStore")
-            )
-            stores = found.get("objects") or []
-            if not stores:
+            options = openbis.fetch("datastore.DataStore")
+            found = await self.ask(Page[DataStore], "searchDataStores", criteria, options)
+            if not found.objects:
                 raise RemoteFailed(f"{self.url} has no data store.")
-            self._store = store_url(stores[0])
+            self._store = store_url(found.objects[0])
         return self._store
 
     @property
@@ -149,10 +171,17 @@ class Api:
         )
 
     async def _post(
-        self, url: str, method: str, *params: Any, timeout: float = ANSWER_SECONDS
+        self,
+        url: str,
+        into: Any,
+        method: str,
+        *params: Any,
+        timeout: float = ANSWER_SECONDS,
+        limit: int = NAMES,
+        plain: bool = False,
     ) -> Any:
         body = openbis.build_call(method, *params)
-        answer = await self.outbound.ask("POST", url, body=body, timeout=timeout)
+        answer = await self.outbound.ask("POST", url, body=body, timeout=timeout, limit=limit)
         if answer.status in (502, 503, 504):
             raise Unavailable(f"{self.url} answers {answer.status}.", remote_status=answer.status)
         if answer.status != 200:
@@ -161,30 +190,32 @@ class Api:
                 remote_status=answer.status,
             )
         try:
-            return openbis.parse_answer(answer.body)
+            parse = partial(openbis.parse_answer, kind=into, limit=limit, plain=plain)
+            return await off_loop(parse, answer.body)
         except RpcError as error:
             secret = {value for value in (*params, self.token) if isinstance(value, str)}
             raise _problem(error, method, secret) from None
         except FormError as error:
-            raise RemoteFailed(f"{self.url} does not speak openBIS: {error}") from None
+            raise RemoteFailed(f"{self.url} does not speak openBIS: {sentence(error)}") from None
 
 
-def store_url(store: dict[str, Any]) -> str:
+def store_url(store: DataStore) -> str:
     """Where clients reach a data store: without the path that some servers name, some do not."""
-    url = str(store.get("downloadUrl") or store.get("remoteUrl") or "")
+    url = store.downloadUrl or store.remoteUrl or ""
     return url.rstrip("/").removesuffix("/datastore_server")
 
 
 def _problem(error: RpcError, method: str, secret: set[str]) -> Problem:
-    sentence = error.message[:MAX_SENTENCE]
+    said = error.message
     for value in secret:
-        # Servers repeat the token, and could repeat a password.
+        # Servers repeat the token, and could repeat a password: also where the sentence is cut.
         if value:
-            sentence = sentence.replace(value, "…")
+            said = said.replace(value, "…")
+    said = sentence(said)
     if error.expired and method != "login":
         return Expired("The openBIS session has ended.")
-    if "uthorization failure" in sentence or "no rights" in sentence:
-        return Denied(f"openBIS does not allow it: {sentence}")
+    if "uthorization failure" in said or "no rights" in said:
+        return Denied(f"openBIS does not allow it: {said}")
     if method == "login":
-        return NeedsLogin(f"openBIS refuses the login: {sentence}")
-    return RemoteFailed(f"openBIS answers {method} with an error: {sentence}")
+        return NeedsLogin(f"openBIS refuses the login: {said}")
+    return RemoteFailed(f"openBIS answers {method} with an error: {said}")

@@ -9,9 +9,11 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
 
+from jupyter_bridge.connections.answers import LISTS, Answer
+from jupyter_bridge.connections.arriving import arriving
 from jupyter_bridge.connections.connectors.openbisapi import Api
+from jupyter_bridge.connections.connectors.openbismodels import FastSession
 from jupyter_bridge.connections.extents import Extents
-from jupyter_bridge.connections.outbound import Answer, arriving
 from jupyter_bridge.connections.roles import Sink, Span
 from jupyter_bridge.connections.together import together
 from jupyter_bridge.problems import RemoteFailed, Unavailable
@@ -173,13 +175,18 @@ class FastDownload:
             "wishedNumberOfStreams": STREAMS,
         }
         made = await self._api.ask_store(
-            "createFastDownloadSession", ids, options, store=self._store
+            FastSession,
+            "createFastDownloadSession",
+            ids,
+            options,
+            store=self._store,
+            limit=LISTS,  # it repeats the files
         )
-        self._url = str(made["downloadUrl"])
+        self._url = made.downloadUrl
         items = [f"{self._perm_id}/{path}" for path in self._spans]
         body = await self._ask(
             "startDownloadSession",
-            userSessionId=str(made["fileTransferUserSessionId"]),
+            userSessionId=made.fileTransferUserSessionId,
             downloadItemIds=items,
             wishedNumberOfStreams=str(STREAMS),
         )
@@ -267,7 +274,9 @@ class FastDownload:
         self._pending.discard(chunk.number)
 
     async def _ask(self, method: str, **values: Any) -> bytes:
-        answer = await self._api.outbound.ask("POST", self._url, body=self._body(method, **values))
+        answer = await self._api.outbound.ask(
+            "POST", self._url, body=self._body(method, **values), limit=fastdownload.MAX_SESSION
+        )
         if answer.status != 200:
             raise await self._api.judge(answer, f"download of {self._perm_id}")
         try:

@@ -5,7 +5,21 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+import msgspec
+
+from jupyter_bridge.connections.answers import LISTS
 from jupyter_bridge.connections.connectors.openbisapi import Api
+from jupyter_bridge.connections.connectors.openbismodels import (
+    DataSet,
+    DataSetFile,
+    DataSetType,
+    Entity,
+    Page,
+    PhysicalData,
+    PropertyAssignment,
+    PropertyType,
+    perm_id_of,
+)
 from jupyter_bridge.connections.roles import File, Item
 from jupyter_bridge.problems import NotFound
 from jupyter_bridge.wire import openbis
@@ -17,31 +31,30 @@ MAX_ITEMS = 1000
 # -- files -------------------------------------------------------------------------------------
 
 
-def files(listed: list[dict[str, Any]]) -> list[File]:
+def files(listed: list[DataSetFile]) -> list[File]:
     """The files of a data set, and those of its folders that are empty."""
     found, parents = [], set[str]()
     for one in listed:
-        path = str(one.get("path") or "")
+        path = one.path or ""
         while path := path.rpartition("/")[0]:
             if path in parents:
                 break
             parents.add(path)
     for one in listed:
-        path = str(one.get("path") or "")
-        if not one.get("directory"):
+        path = one.path or ""
+        if not one.directory:
             found.append(_file(path, one))
         elif path and path not in parents:
             found.append(File(path, directory=True))
     return found
 
 
-def _file(path: str, one: dict[str, Any]) -> File:
-    size = int(one.get("fileLength") or 0)
-    crc32 = one.get("checksumCRC32")
+def _file(path: str, one: DataSetFile) -> File:
+    size, crc32 = one.fileLength or 0, one.checksumCRC32
     # Java's int is signed, and 0 is also said where nobody knows.
-    known = int(crc32) & 0xFFFFFFFF if isinstance(crc32, int) and (crc32 or not size) else None
-    kind = str(one.get("checksumType") or "").upper().replace("-", "")
-    digest = str(one.get("checksum") or "").rpartition(":")[2].lower()
+    known = crc32 & 0xFFFFFFFF if crc32 is not None and (crc32 or not size) else None
+    kind = (one.checksumType or "").upper().replace("-", "")
+    digest = (one.checksum or "").rpartition(":")[2].lower()
     is_sha256 = kind == "SHA256" and len(digest) == 64
     return File(path, size, crc32=known, sha256=digest if is_sha256 else None)
 
@@ -51,49 +64,45 @@ def _file(path: str, one: dict[str, Any]) -> File:
 
 async def datasets_of(api: Api, identifier: str, start: int, count: int) -> dict[str, Any]:
     """The data sets of a sample, or else of an experiment, one page."""
-    page: dict[str, Any] = {}
+    page: Page[DataSet] = Page()
     options = openbis.data_set_options(**{"from": start, "count": count})
     field = "identifier" if "/" in identifier else "permId"
     value = "/" + identifier.strip("/").upper() if field == "identifier" else identifier
     for kind in ("sample", "experiment"):
         named = openbis.search(f"{kind}.{kind.capitalize()}", openbis.where(field, value))
         criteria = openbis.search("dataset.DataSet", named)
-        page = await api.ask("searchDataSets", criteria, options)
-        if page.get("totalCount"):
+        page = await api.ask(Page[DataSet], "searchDataSets", criteria, options, limit=LISTS)
+        if page.totalCount:
             break
     return {
-        "dataSets": [about(one) for one in page.get("objects") or []],
+        "dataSets": [about(one) for one in page.found],
         "start_with": str(start),
         "count": str(count),
-        "totalCount": int(page.get("totalCount") or 0),
+        "totalCount": page.totalCount or 0,
     }
 
 
-def about(one: dict[str, Any]) -> dict[str, Any]:
+def about(one: DataSet) -> dict[str, Any]:
     """One data set, with the keys of jupyter-openbis-server."""
-    physical = one.get("physicalData") or {}
+    physical = one.physicalData or PhysicalData()
     return {
-        "permId": one.get("code"),
-        "type": (one.get("type") or {}).get("code"),
-        "sample": _identifier(one.get("sample")),
-        "experiment": _identifier(one.get("experiment")),
-        "registrationDate": _date(one.get("registrationDate")),
-        "modificationDate": _date(one.get("modificationDate")),
-        "size": physical.get("size"),
-        "status": physical.get("status"),
-        "presentInArchive": physical.get("presentInArchive"),
-        "location": physical.get("location"),
-        "$NAME": (one.get("properties") or {}).get("$NAME", ""),
+        "permId": one.code,
+        "type": one.type and one.type.code,
+        "sample": one.sample.name if one.sample else "",
+        "experiment": one.experiment.name if one.experiment else "",
+        "registrationDate": _date(one.registrationDate),
+        "modificationDate": _date(one.modificationDate),
+        "size": physical.size,
+        "status": physical.status,
+        "presentInArchive": physical.presentInArchive,
+        "location": physical.location,
+        "$NAME": (one.properties or {}).get("$NAME", ""),
     }
 
 
-def _identifier(one: dict[str, Any] | None) -> str:
-    return str(((one or {}).get("identifier") or {}).get("identifier") or "")
-
-
-def _date(milliseconds: Any) -> str:
+def _date(milliseconds: int | None) -> str:
     """In the server's own time, to the second, as the older clients show it."""
-    if not isinstance(milliseconds, int):
+    if milliseconds is None:
         return ""
     return datetime.fromtimestamp(round(milliseconds / 1000)).strftime("%Y-%m-%d %H:%M:%S")  # noqa: DTZ006
 
@@ -101,41 +110,38 @@ def _date(milliseconds: Any) -> str:
 async def dataset_types(api: Api) -> list[dict[str, Any]]:
     """All types of data sets with their properties, asked for at once."""
     criteria = openbis.search("dataset.DataSetType")
-    page = await api.ask("searchDataSetTypes", criteria, openbis.data_set_type_options())
-    return [_type(one) for one in page.get("objects") or []]
+    options = openbis.data_set_type_options()
+    page = await api.ask(Page[DataSetType], "searchDataSetTypes", criteria, options, limit=LISTS)
+    return [_type(one) for one in page.found]
 
 
-def _type(one: dict[str, Any]) -> dict[str, Any]:
+def _type(one: DataSetType) -> dict[str, Any]:
     return {
-        "permId": (one.get("permId") or {}).get("permId", one.get("code")),
-        "code": one.get("code"),
-        "description": one.get("description"),
-        "mainDataSetPattern": one.get("mainDataSetPattern"),
-        "mainDataSetPath": one.get("mainDataSetPath"),
-        "disallowDeletion": one.get("disallowDeletion"),
-        "modificationDate": _date(one.get("modificationDate")),
-        "validationPlugin": (one.get("validationPlugin") or {}).get("name"),
-        "propertyAssignments": [_property(each) for each in one.get("propertyAssignments") or []],
+        "permId": perm_id_of(one.permId) or one.code,
+        "code": one.code,
+        "description": one.description,
+        "mainDataSetPattern": one.mainDataSetPattern,
+        "mainDataSetPath": one.mainDataSetPath,
+        "disallowDeletion": one.disallowDeletion,
+        "modificationDate": _date(one.modificationDate),
+        "validationPlugin": one.validationPlugin and one.validationPlugin.name,
+        "propertyAssignments": [_property(each) for each in one.propertyAssignments or []],
     }
 
 
-def _property(one: dict[str, Any]) -> dict[str, Any]:
-    kind = one.get("propertyType") or {}
-    told = {
-        "code": kind.get("code"),
-        "mandatory": one.get("mandatory"),
-        "ordinal": one.get("ordinal"),
-        "section": one.get("section"),
-        "label": kind.get("label"),
-        "description": kind.get("description"),
-        "dataType": kind.get("dataType"),
+def _property(one: PropertyAssignment) -> dict[str, Any]:
+    kind = one.propertyType or PropertyType()
+    told: dict[str, Any] = {
+        "code": kind.code,
+        "mandatory": one.mandatory,
+        "ordinal": one.ordinal,
+        "section": one.section,
+        "label": kind.label,
+        "description": kind.description,
+        "dataType": kind.dataType,
     }
-    vocabulary = kind.get("vocabulary")
-    if vocabulary:
-        told["terms"] = [
-            {key: term.get(key) for key in ("code", "label", "description", "official", "ordinal")}
-            for term in vocabulary.get("terms") or []
-        ]
+    if kind.vocabulary is not None:
+        told["terms"] = [msgspec.structs.asdict(term) for term in kind.vocabulary.terms or []]
     return told
 
 
@@ -161,7 +167,7 @@ async def browse(api: Api, path: str) -> list[Item]:
     page = await datasets_of(api, path, 0, MAX_ITEMS)
     return [
         Item(
-            name=one["$NAME"] or one["permId"],
+            name=str(one["$NAME"] or one["permId"]),
             path=f"{path.strip('/')}/{one['permId']}",
             kind="dataset",
             permId=one["permId"],
@@ -172,17 +178,16 @@ async def browse(api: Api, path: str) -> list[Item]:
     ]
 
 
-async def _search(api: Api, kind: str, *criteria: dict[str, Any]) -> list[dict[str, Any]]:
+async def _search(api: Api, kind: str, *criteria: dict[str, Any]) -> list[Entity]:
     _, _, name = kind.partition(".")
     options = openbis.fetch(kind, **{"from": 0, "count": MAX_ITEMS})
-    page = await api.ask(f"search{name}s", openbis.search(kind, *criteria), options)
-    return list(page.get("objects") or [])
+    found = openbis.search(kind, *criteria)
+    return (await api.ask(Page[Entity], f"search{name}s", found, options, limit=LISTS)).found
 
 
-def _items(found: list[dict[str, Any]], kind: str) -> list[Item]:
+def _items(found: list[Entity], kind: str) -> list[Item]:
     items = []
     for one in found:
-        code = str(one.get("code"))
-        path = _identifier(one).strip("/") or code
-        items.append(Item(name=code, path=path, kind=kind))
+        code = one.code or ""
+        items.append(Item(name=code, path=one.name.strip("/") or code, kind=kind))
     return sorted(items, key=lambda item: item.name)

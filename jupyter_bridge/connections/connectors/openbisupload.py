@@ -12,9 +12,18 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import Any
+from typing import Any, NamedTuple
 
+from jupyter_bridge.connections.answers import LISTS, sentence
 from jupyter_bridge.connections.connectors.openbisapi import REGISTER_SECONDS, Api
+from jupyter_bridge.connections.connectors.openbismodels import (
+    DataStore,
+    Entity,
+    Page,
+    PermId,
+    Report,
+    perm_id_of,
+)
 from jupyter_bridge.connections.outbound import Body
 from jupyter_bridge.connections.roles import InlineSupply, NewDataset, Span, Supply, chunks_of
 from jupyter_bridge.connections.together import together
@@ -38,6 +47,17 @@ CHUNK_SECONDS = 120.0
 SMALLEST_POST = 64 << 10
 # The service of old openBIS servers that makes files of the workspace a data set.
 _SERVICE = "dataset-uploader-api"
+
+
+# What openBIS gives for the data set that it made.
+_MADE: Any = PermId | str | None
+
+
+class Owner(NamedTuple):
+    """The sample or experiment that a data set belongs to."""
+
+    perm_id: str
+    identifier: str
 
 
 @dataclass(frozen=True)
@@ -136,21 +156,24 @@ class Uploads:
             return await self._register_old(upload, new, sample, experiment)
         creation = openbis.uploaded_data_set(
             *(upload.folder, new.type or ""),
-            sample=sample and sample["permId"],
-            experiment=experiment and experiment["permId"],
+            sample=sample and sample.perm_id,
+            experiment=experiment and experiment.perm_id,
             parents=new.parents,
             properties=new.props,
         )
         made = await self._api.ask_store(
-            "createUploadedDataSet", creation, timeout=REGISTER_SECONDS
+            _MADE,
+            *("createUploadedDataSet", creation),
+            timeout=REGISTER_SECONDS,
         )
         return _perm_id(made)
 
     async def _register_old(
-        self, upload: Upload, new: NewDataset, sample: Any, experiment: Any
+        self, upload: Upload, new: NewDataset, sample: Owner | None, experiment: Owner | None
     ) -> str:
         names = [upload.place(file.path, flat=True) for file in new.files]
         stores = await self._api.ask(
+            Page[DataStore],
             "searchDataStores",
             openbis.search("datastore.DataStore"),
             openbis.fetch("datastore.DataStore"),
@@ -158,8 +181,8 @@ class Uploads:
         about = {
             "permId": None,
             "method": "insertDataSet",
-            "sampleIdentifier": sample and sample["identifier"],
-            "experimentIdentifier": experiment and experiment["identifier"],
+            "sampleIdentifier": sample and sample.identifier,
+            "experimentIdentifier": experiment and experiment.identifier,
             "dataSetType": new.type,
             "folderName": upload.folder,
             "fileNames": names,
@@ -167,26 +190,28 @@ class Uploads:
             "properties": new.props,
             "parentIdentifiers": new.parents,
         }
-        code = stores["objects"][0]["code"]
-        made = await self._api.ask_v1("createReportFromAggregationService", code, _SERVICE, about)
+        if not stores.objects:
+            raise RemoteFailed(f"{self._api.url} has no data store.")
+        made = await self._api.ask_v1(
+            *(Report, "createReportFromAggregationService"),
+            *(stores.objects[0].code, _SERVICE, about),
+        )
         try:
-            row = [cell["value"] for cell in made["rows"][0]]
+            row = [cell.value for cell in made.rows[0]]
             if row[0] != "OK":
-                raise RemoteFailed(f"openBIS did not register the data set: {row[1]}")
+                raise RemoteFailed(f"openBIS did not register the data set: {sentence(row[1])}")
             return str(row[2])
-        except (KeyError, IndexError, TypeError):
+        except IndexError:
             raise RemoteFailed("openBIS does not say what it registered.") from None
 
-    async def entity(self, name: str) -> tuple[Any, Any]:
+    async def entity(self, name: str) -> tuple[Owner | None, Owner | None]:
         """The sample or the experiment of this name, as permId and identifier."""
         for kind, method in (("sample", "getSamples"), ("experiment", "getExperiments")):
             options = openbis.fetch(f"{kind}.{kind.capitalize()}")
-            found = await self._api.ask(method, [openbis.object_id(kind, name)], options)
+            ids = [openbis.object_id(kind, name)]
+            found = await self._api.ask_maybe(dict[str, Entity], method, ids, options, limit=LISTS)
             for one in (found or {}).values():
-                known = {
-                    "permId": _perm_id(one["permId"]),
-                    "identifier": one["identifier"]["identifier"],
-                }
+                known = Owner(_perm_id(one.permId), one.name)
                 return (known, None) if kind == "sample" else (None, known)
         raise NotFound(f"openBIS has no object or collection {name}.", entity=name)
 
@@ -211,10 +236,8 @@ class Uploads:
             raise RemoteFailed(f"openBIS took {taken} of {size} bytes.")
 
 
-def _perm_id(found: Any) -> str:
-    """The permId in what openBIS gives for one: the object, or the text itself."""
-    while isinstance(found, dict):
-        found = found.get("permId")
-    if not isinstance(found, str) or not found:
+def _perm_id(told: PermId | str | None) -> str:
+    found = perm_id_of(told)
+    if not found:
         raise RemoteFailed("openBIS does not say which data set it made.")
     return found

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import posixpath
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from contextlib import suppress
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import aclosing, suppress
 from datetime import datetime, timezone
 from typing import TypeVar, cast
 
 import asyncssh
 
+from jupyter_bridge.connections.answers import sentence
 from jupyter_bridge.connections.connector import Expired
 from jupyter_bridge.connections.roles import File, Item
 from jupyter_bridge.problems import (
@@ -35,6 +36,12 @@ _AHEAD = 3
 _FILES = 8
 # A question that takes longer is not answered any more; a folder of 100,000 takes 5 s. Seconds.
 _ANSWER = 60.0
+# A folder with more entries, or longer names in all, is not listed. Characters.
+MAX_ENTRIES, MAX_NAMES = 250_000, 32 << 20
+# A tree with more files is not moved in one piece; Linux takes no longer path.
+MAX_FILES, MAX_PATH = 1_000_000, 4096
+# Entries that are looked at before the loop gets its turn.
+_IN_A_TURN = 256
 # Uploads grow here, on the same file system as their target; it is never listed.
 INCOMING = ".jupyter-bridge-incoming"
 
@@ -75,6 +82,8 @@ class Session:
         root = str(await session.ask(path, lambda sftp: sftp.realpath(path or ".")))
         if not await session.is_folder(root):
             raise NotFound(f"There is no folder {root} there.")
+        if len(root) > MAX_PATH:
+            raise RemoteFailed("The SFTP server names a home that is no path.")
         session.root = root
         return session
 
@@ -97,7 +106,7 @@ class Session:
     async def items(self, path: str) -> list[Item]:
         """What is in a folder; links are shown as what they lead to."""
         folder = self.path(path)
-        names = await self.ask(path, lambda sftp: sftp.readdir(folder))
+        names = await self._names(path, folder)
         known = [name for name in names if name.filename not in (".", "..", INCOMING)]
 
         async def item(name: asyncssh.SFTPName) -> Item:
@@ -129,11 +138,30 @@ class Session:
                         found.append(File(path, name.attrs.size or 0))
                 if not seen and below:
                     found.append(File(below, directory=True))
-        return sorted(found, key=lambda file: file.path.split("/"))
+                if len(found) + len(waiting) > MAX_FILES or len(below) > MAX_PATH:
+                    raise RemoteFailed(f"There are too many files below {folder}.")
+        return await asyncio.to_thread(sorted, found, key=lambda file: file.path.split("/"))
 
     async def _list(self, where: tuple[str, str]) -> list[asyncssh.SFTPName]:
         target = posixpath.join(*where)
-        return list(await self.ask(where[1], lambda sftp: sftp.readdir(target)))
+        return await self._names(where[1], target)
+
+    async def _names(self, what: str, folder: str) -> list[asyncssh.SFTPName]:
+        """What is in the folder `folder`; RemoteFailed where that is more than can be listed."""
+
+        async def read(sftp: asyncssh.SFTPClient) -> list[asyncssh.SFTPName]:
+            names: list[asyncssh.SFTPName] = []
+            size = 0
+            scan = cast("AsyncGenerator[asyncssh.SFTPName, None]", sftp.scandir(folder))
+            async with aclosing(scan) as entries:
+                async for name in entries:
+                    names.append(name)
+                    size += len(name.filename) + len(name.longname or "")
+                    if len(names) > MAX_ENTRIES or size > MAX_NAMES:
+                        raise RemoteFailed(f"The folder {what or '/'} has too many entries.")
+            return names
+
+        return await self.ask(what, read)
 
     async def pieces(self, target: str, start: int, stop: int) -> AsyncIterator[bytes]:
         """The bytes of one file, in order, with the next ones on their way already."""
@@ -204,6 +232,8 @@ async def each(do: Callable[[T], Awaitable[R]], things: Iterable[T]) -> list[R]:
     async def work() -> None:
         for index, thing in waiting:
             results[index] = await do(thing)
+            if index % _IN_A_TURN == 0:  # what is known already does not wait by itself
+                await asyncio.sleep(0)
 
     workers = [asyncio.create_task(work()) for _ in range(_FILES)]
     try:
@@ -219,8 +249,9 @@ def _item(name: str, path: str, attributes: asyncssh.SFTPAttrs) -> Item:
     folder = attributes.type == asyncssh.FILEXFER_TYPE_DIRECTORY
     modified = None
     if attributes.mtime is not None:
-        when = datetime.fromtimestamp(attributes.mtime, timezone.utc)
-        modified = when.isoformat(timespec="seconds").replace("+00:00", "Z")
+        with suppress(ValueError, OverflowError, OSError):  # a year that there is not
+            when = datetime.fromtimestamp(attributes.mtime, timezone.utc)
+            modified = when.isoformat(timespec="seconds").replace("+00:00", "Z")
     return Item(
         name=name,
         path=path,
@@ -236,7 +267,7 @@ def translate(error: Exception, what: str) -> Problem:
     if isinstance(error, (asyncssh.SFTPNoSuchFile, asyncssh.SFTPNoSuchPath)):
         return NotFound(f"There is no {what}.")
     if isinstance(error, (asyncssh.SFTPNotADirectory, asyncssh.SFTPFileIsADirectory)):
-        return BadRequest(f"{what} is not of that kind: {error.reason}")
+        return BadRequest(f"{what} is not of that kind: {sentence(error.reason)}")
     if isinstance(error, (asyncssh.SFTPPermissionDenied, asyncssh.SFTPWriteProtect)):
         return Denied(f"{what} may not be read or written with this login.")
     if isinstance(error, asyncssh.SFTPFileAlreadyExists):
@@ -244,13 +275,13 @@ def translate(error: Exception, what: str) -> Problem:
     if isinstance(error, (asyncssh.SFTPConnectionLost, asyncssh.SFTPNoConnection)):
         return Expired("The ssh line broke off.")
     if isinstance(error, asyncssh.SFTPOpUnsupported):
-        return Unsupported(f"The SFTP server cannot do that: {error.reason}")
+        return Unsupported(f"The SFTP server cannot do that: {sentence(error.reason)}")
     if isinstance(error, (asyncssh.SFTPNoSpaceOnFilesystem, asyncssh.SFTPQuotaExceeded)):
-        return Unavailable(f"There is no room for {what}: {error.reason}")
+        return Unavailable(f"There is no room for {what}: {sentence(error.reason)}")
     if isinstance(error, asyncssh.SFTPError):
-        return RemoteFailed(f"The SFTP server failed at {what}: {error.reason}")
+        return RemoteFailed(f"The SFTP server failed at {what}: {sentence(error.reason)}")
     if isinstance(error, (asyncssh.DisconnectError, asyncssh.ChannelOpenError, OSError)):
         return Expired("The ssh line broke off.")
     if isinstance(error, asyncio.TimeoutError):
         return Timeout(f"The SFTP server did not answer about {what} in {_ANSWER:g} s.")
-    return RemoteFailed(f"The SFTP server failed at {what}: {error}")
+    return RemoteFailed(f"The SFTP server failed at {what}: {sentence(error)}")

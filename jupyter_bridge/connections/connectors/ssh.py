@@ -17,6 +17,7 @@ from urllib.parse import unquote, urlsplit
 
 import asyncssh
 
+from jupyter_bridge.connections.answers import sentence
 from jupyter_bridge.connections.connector import Context, WrongCredentials
 from jupyter_bridge.private import open_private
 from jupyter_bridge.problems import (
@@ -252,4 +253,4 @@ def _translate(
     if isinstance(error, (asyncssh.ConnectionLost, OSError)):
         return Unavailable(f"{where} broke off.")
     reason = getattr(error, "reason", None) or type(error).__name__
-    return RemoteFailed(f"{where} does not speak ssh as expected: {reason}")
+    return RemoteFailed(f"{where} does not speak ssh as expected: {sentence(reason)}")

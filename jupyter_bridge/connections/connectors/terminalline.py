@@ -6,14 +6,22 @@ import asyncio
 import codecs
 import json
 from collections.abc import Callable
+from types import NoneType
 from urllib.parse import quote
 
 import aiohttp
+import anyio
+import msgspec
 
-from jupyter_bridge.connections.connectors.jupyterlines import PAST_SECONDS, Server
+from jupyter_bridge.connections.connectors.jupyterlines import (
+    MAX_CONSOLE_FRAME,
+    PAST_SECONDS,
+    Server,
+)
 from jupyter_bridge.connections.connectors.line import Line, Replay, Socket
 from jupyter_bridge.problems import Problem, RemoteFailed
 from jupyter_bridge.seams import Exit, Source
+from jupyter_bridge.wire.unreadable import UNREADABLE
 
 # A terminal tells what was said before right behind its greeting, if there is anything; seconds.
 _NOTHING_SECONDS = 0.3
@@ -21,6 +29,28 @@ _NOTHING_SECONDS = 0.3
 # its ping (every 30 s) is not answered. So long after the mend it is looked at again, seconds.
 _CHECKS = (2.0, 90.0)
 _LOOK_SECONDS = 10.0
+
+
+class _Frame(msgspec.Struct, array_like=True):
+    """A frame of terminado: a word, and what belongs to it."""
+
+    word: str
+    said: msgspec.Raw = msgspec.Raw(b"null")
+
+
+_decode = msgspec.json.Decoder(_Frame).decode
+_decode_text = msgspec.json.Decoder(str).decode
+
+
+def _told(frame: str | bytes) -> tuple[str, bytes]:
+    """The word of a frame, and the output that a `stdout` tells; RemoteFailed for anything else."""
+    try:
+        told = _decode(frame)
+        if told.word != "stdout":
+            return told.word, b""
+        return told.word, _decode_text(told.said).encode()
+    except UNREADABLE:
+        raise RemoteFailed("The terminal sent a frame that cannot be read.") from None
 
 
 class TerminalLine(Source):
@@ -58,8 +88,8 @@ class TerminalLine(Source):
     async def _dial_terminal(self) -> Socket:
         name = quote(self._name, safe="")
         # The websocket may open for a name that is not there: terminado would make it.
-        await self._server.api("GET", f"api/terminals/{name}")
-        return await self._server.dial(f"terminals/websocket/{name}")
+        await self._server.api("GET", f"api/terminals/{name}", NoneType)
+        return await self._server.dial(f"terminals/websocket/{name}", max_frame=MAX_CONSOLE_FRAME)
 
     async def open(
         self,
@@ -68,14 +98,14 @@ class TerminalLine(Source):
         on_end: Callable[[Exit], None],
     ) -> None:
         def on_frame(frame: str | bytes) -> None:
-            word, *rest = json.loads(frame)
+            word, said = _told(frame)
             if word == "setup" and not self._told.done():
                 # What was said before comes with it, if there is anything.
                 loop = asyncio.get_running_loop()
                 loop.call_later(_NOTHING_SECONDS, self._on_told)
-            if word == "stdout" and rest:
+            if word == "stdout":
                 self._on_told()
-                data = str(rest[0]).encode("utf-8", "replace")
+                data = said
                 if not self._replayed:
                     data, sure = self._replay.rest(data)
                     if not sure:
@@ -130,11 +160,14 @@ class TerminalLine(Source):
         """What a newcomer is told of the terminal now."""
         socket = await self._dial_terminal()
         try:
-            while True:
-                word, *rest = json.loads(await socket.receive_str(timeout=_LOOK_SECONDS))
-                if word == "stdout" and rest:
-                    return str(rest[0]).encode("utf-8", "replace")
-        except (TypeError, ValueError, asyncio.TimeoutError, aiohttp.ClientError) as error:
+            # One deadline for all: a remote that says other things for ever is not listened to.
+            with anyio.fail_after(_LOOK_SECONDS):
+                while True:
+                    word, said = _told(await socket.receive_str())
+                    if word == "stdout":
+                        return said
+                    await asyncio.sleep(0)
+        except (RemoteFailed, TypeError, TimeoutError, aiohttp.ClientError) as error:
             raise RemoteFailed("The terminal did not tell what it had said.") from error
         finally:
             await socket.close()
@@ -165,7 +198,7 @@ class TerminalLine(Source):
         self._line.resume()
 
     async def end(self) -> None:
-        await self._server.api("DELETE", f"api/terminals/{quote(self._name, safe='')}")
+        await self._server.api("DELETE", f"api/terminals/{quote(self._name, safe='')}", NoneType)
 
     async def close(self) -> None:
         self._stop_checking()

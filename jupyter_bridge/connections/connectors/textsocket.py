@@ -14,10 +14,13 @@ import aiohttp
 from jupyter_bridge.connections.connectors.line import Socket
 from jupyter_bridge.connections.outbound import Outbound
 
+# A service sends what its log has, cut anywhere; 4 MiB are 50,000 lines. Bytes.
+MAX_FRAME = 4 << 20
+
 
 async def dial(outbound: Outbound, url: str, headers: Mapping[str, str]) -> Socket:
     """As `Outbound.websocket`, but nothing is decoded."""
-    return await _Undecoded(outbound).websocket(url, headers=headers)
+    return await _Undecoded(outbound).websocket(url, headers=headers, max_frame=MAX_FRAME)
 
 
 class _Undecoded(Outbound):

@@ -12,6 +12,7 @@ import signal
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from types import NoneType
 from typing import Any
 
 import pytest
@@ -226,8 +227,8 @@ def test_what_the_host_leaves_out_is_a_gap(plain: Server, tmp_path: Path) -> Non
         left_out: list[str] = []
         dial = remote.dial
 
-        async def leave_out(path: str, protocol: str | None = None) -> Any:
-            socket: Any = await dial(path, protocol)
+        async def leave_out(path: str, protocol: str | None = None, **more: int) -> Any:
+            socket: Any = await dial(path, protocol, **more)
             remote.dial = dial  # type: ignore[method-assign]
             receive = socket.receive
 
@@ -543,7 +544,7 @@ def test_a_proxy_that_drops_subprotocols_is_told(bridged: Server, tmp_path: Path
         await heard.when(lambda m: m[1] == "stream" and m[2]["text"] == "out 42\n")
         await line.close()
         await remote.control(spawned["id"], "shutdown")
-        await remote.api("DELETE", f"bridge/consoles/{name}?purge=1")
+        await remote.api("DELETE", f"bridge/consoles/{name}?purge=1", NoneType)
         await remote.context.outbound.close()
         proxy.close()
 

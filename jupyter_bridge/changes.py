@@ -1,0 +1,49 @@
+"""Changes: what a remote says, logged when it changes, cut, and no oftener than can be read."""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import Any
+
+# A longer line is cut, characters.
+MAX_LINE = 500
+# A remote that says something new all the time is logged this often, seconds.
+PERIOD = 1.0
+
+
+class Changes:
+    """Lines about one thing. A line that repeats the last one, or comes too soon, is left out.
+
+    The next line that is written says how many were left out because they came too soon.
+    """
+
+    def __init__(
+        self, log: logging.Logger | logging.LoggerAdapter[Any], period: float = PERIOD
+    ) -> None:
+        self._log = log
+        self._period = period
+        self._last: tuple[int, str] | None = None
+        self._next = 0.0
+        self._left_out = 0
+
+    def info(self, form: str, *values: object) -> None:
+        self._tell(logging.INFO, form, values)
+
+    def warning(self, form: str, *values: object) -> None:
+        self._tell(logging.WARNING, form, values)
+
+    def _tell(self, level: int, form: str, values: tuple[object, ...]) -> None:
+        text = form % values
+        if len(text) > MAX_LINE:
+            text = f"{text[: MAX_LINE - 1]}…"
+        if (level, text) == self._last:
+            return
+        now = time.monotonic()
+        if now < self._next:
+            self._left_out += 1
+            return
+        self._last, self._next = (level, text), now + self._period
+        left_out, self._left_out = self._left_out, 0
+        more = f" ({left_out} lines were left out before this)" if left_out else ""
+        self._log.log(level, "%s%s", text, more)
