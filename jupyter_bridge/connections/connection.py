@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import Any, TypeVar, cast
 
 import msgspec
@@ -22,7 +22,9 @@ from jupyter_bridge.connections.connector import (
     Expired,
     Fields,
     Login,
+    WrongCredentials,
     form_of,
+    secret_in,
     secrets_of,
     to_fields,
 )
@@ -32,6 +34,7 @@ from jupyter_bridge.connections.session import Session
 from jupyter_bridge.connections.standing import Standing, state_of
 from jupyter_bridge.problems import (
     BadRequest,
+    Busy,
     Conflict,
     Denied,
     NeedsLogin,
@@ -69,6 +72,7 @@ class Connection:
         remembered: bool = False,
         on_change: Callable[[Connection, str], None] | None = None,
         on_keep: Callable[[Connection], Awaitable[None]] | None = None,
+        refusals: Refusals | None = None,
     ) -> None:
         self.name = name
         self.connector = connector
@@ -78,7 +82,8 @@ class Connection:
         self._on_change = on_change
         self._on_keep = on_keep
         self._session = Session()
-        self._refusals = Refusals()
+        self._refusals = Refusals() if refusals is None else refusals
+        self._refused: tuple[str | None, str] | None = None  # the last one: user, secret
         self._blocked: Problem | None = None  # what only a person can change
         self._logged_out = False
         self._closed = False
@@ -128,22 +133,38 @@ class Connection:
         """Log in, with the fields `given` in place of what is held; raises the Problem if it fails.
 
         Whoever else waits for a login of this connection gets the outcome of the same one. Wrong
-        credentials are not held on to; after some in a row there is a pause (Busy).
+        credentials are not held on to, and not sent again unless they are given anew; after some
+        in a row there is a pause (Busy).
         """
         held = self.fields
         if given:
-            self._refusals.check(self.name)
             fields = self.changed(given)
             await self._session.settle()  # what is under way has what was held before
             self.connector.fields = fields
+        if not self._session.is_opening:
+            try:
+                self._check_refusals(anew=secrets_of(type(held)) & set(given or ()))
+            except Problem:
+                self.connector.fields = held
+                raise
         self._logged_out = False
         try:
             await self._join(self.connector.login)
-        except Denied:
-            self._refusals.add()
+        except (Denied, Busy):
             self.connector.fields = held
             raise
-        self._refusals.clear()
+
+    def _check_refusals(self, *, anew: Collection[str] = ()) -> None:
+        """Pass if a login may be tried now. `anew` are the secrets that somebody has just given."""
+        secret = secret_in(self.fields)
+        if secret and not anew and self._refused == (self.fields.username, secret):
+            raise WrongCredentials(self.name)
+        try:
+            self._refusals.check(self.connector.account, secret)
+        except Busy as problem:
+            if not self._session.alive:
+                self.standing.enter(self.state, problem)
+            raise
 
     def changed(self, given: Mapping[str, Any]) -> Fields:
         """The fields with `given` in them, checked as if they came from a form."""
@@ -272,6 +293,8 @@ class Connection:
         """A login if there is no session, a refresh if it ends soon; raises if there is none."""
         if self._session.is_over:
             self._check_wanted()
+            if not self._session.is_opening:
+                self._check_refusals()
             await self._join(self.connector.login)
             return
         try:
@@ -308,7 +331,7 @@ class Connection:
         began = time.monotonic()
         outcome = "cancelled"
         try:
-            login = await asyncio.wait_for(how(), self.connector.login_seconds)
+            login = await self._tried(how)
             outcome = "connected"
         except asyncio.CancelledError:
             self._lose("disconnected", None)
@@ -316,13 +339,14 @@ class Connection:
         except Exception as error:
             problem = self._explain(error)
             outcome = state_of(problem)
-            if outcome in ("forbidden", "disconnected"):
+            if outcome in ("forbidden", "disconnected") and not isinstance(problem, Busy):
                 self._blocked = problem
-            if self._session.is_over or outcome != "unreachable":
+            if self._session.is_over or not (outcome == "unreachable" or isinstance(problem, Busy)):
                 self._lose(outcome, problem)
             else:  # a refresh came to nothing, and the session still holds
                 self._session.put_off(RETRY_SECONDS)
-                self.standing.enter(outcome, problem)
+                if outcome == "unreachable":
+                    self.standing.enter(outcome, problem)
             raise problem from None
         finally:
             observe.LOGINS.labels(self.kind, outcome).inc()
@@ -331,6 +355,24 @@ class Connection:
         self._blocked = None
         await self._keep(login)
         self.standing.enter("connected")
+
+    async def _tried(self, how: Callable[[], Awaitable[Login]]) -> Login:
+        """What `how()` gives, within its deadline; refusals are counted."""
+        account, user = self.connector.account, self.fields.username
+        secret = secret_in(self.fields)
+        self._refusals.check(account, secret)  # others may have begun a moment ago
+        with self._refusals.trying(account, secret):
+            try:
+                login = await asyncio.wait_for(how(), self.connector.login_seconds)
+            except (Denied, NeedsLogin) as problem:
+                if not isinstance(problem, Expired):
+                    self._refusals.add(account)
+                if isinstance(problem, WrongCredentials):
+                    self._refused = (user, secret)
+                raise
+            self._refusals.clear(account)
+        self._refused = None
+        return login
 
     def _explain(self, error: Exception) -> Problem:
         if isinstance(error, Problem):

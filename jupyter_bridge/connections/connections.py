@@ -27,6 +27,7 @@ from jupyter_bridge.connections.kinds import Kinds
 from jupyter_bridge.connections.outbound import Outbound
 from jupyter_bridge.connections.places import Places
 from jupyter_bridge.connections.policy import Policy
+from jupyter_bridge.connections.refusals import Refusals
 from jupyter_bridge.connections.remembered import Remembered
 from jupyter_bridge.connections.sources import RUN_TIME, Entry, Report, Sources
 from jupyter_bridge.connections.tending import Tending
@@ -74,6 +75,7 @@ class Connections:
         self._connections: dict[str, Connection] = {}
         self._configured: dict[str, Entry] = {}  # as last read, also those that were removed
         self._making: set[str] = set()
+        self._refusals = Refusals()
         self._loaded = asyncio.Event()
         self._tending = Tending(self._connections, self._reload, log)
         self._starting: asyncio.Task[None] | None = None
@@ -284,6 +286,7 @@ class Connections:
                 remembered=remembered,
                 on_change=self._on_change,
                 on_keep=self._keep,
+                refusals=self._refusals,
             )
             self._connections[name] = connection
             observe.CONNECTIONS.labels(kind, connection.state).inc()

@@ -33,13 +33,18 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Generic, TypeVar
+from urllib.parse import unquote, urlsplit
 
 import msgspec
 
 from jupyter_bridge.connections.outbound import Outbound
 from jupyter_bridge.connections.places import Places
+from jupyter_bridge.connections.refusals import Account
 from jupyter_bridge.private import private_folder
 from jupyter_bridge.problems import BadRequest, Denied, NeedsLogin
+
+# Where an address names no port.
+_PORTS = {"https": 443, "http": 80, "sftp": 22, "ssh": 22}
 
 # A field that names a file of the Jupyter host: a request that sets it needs `read` on `contents`.
 HostPath = Annotated[str, msgspec.Meta(extra_json_schema={"format": "host-path"})]
@@ -211,6 +216,17 @@ class Connector(ABC, Generic[F]):
             return ()
         return tuple(sorted(secrets))
 
+    @property
+    def account(self) -> Account:
+        """Where it logs in, and as whom: what refused logins are counted by."""
+        try:
+            parts = urlsplit(self.fields.url)
+            port = parts.port or _PORTS.get(parts.scheme, 0)
+        except ValueError:
+            return Account.of(self.kind, self.fields.url, 0, self.fields.username or "")
+        user = self.fields.username or unquote(parts.username or "")
+        return Account.of(self.kind, parts.hostname or "", port, user)
+
     @abstractmethod
     async def login(self) -> Login:
         """Open a session with what `self.fields` holds, and keep it in this object.
@@ -235,6 +251,12 @@ class Connector(ABC, Generic[F]):
 
         `context.outbound` is closed by the connection.
         """
+
+
+def secret_in(fields: Fields) -> str:
+    """All secrets of the fields in one text; "" where there is none."""
+    values = [getattr(fields, name) or "" for name in sorted(secrets_of(type(fields)))]
+    return "\0".join(values) if any(values) else ""
 
 
 @functools.cache

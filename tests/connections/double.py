@@ -21,6 +21,7 @@ from jupyter_bridge.connections.connector import (
 )
 from jupyter_bridge.connections.outbound import Outbound
 from jupyter_bridge.connections.policy import Policy
+from jupyter_bridge.connections.refusals import Refusals
 from jupyter_bridge.connections.roles import CanBrowse, Item
 from jupyter_bridge.problems import Problem
 
@@ -92,13 +93,18 @@ class Double(Connector[DoubleFields], CanBrowse):
 
 
 def connect(
-    folder: Path, *, on_change: Callable[[Connection, str], None] | None = None, **given: Any
+    folder: Path,
+    *,
+    on_change: Callable[[Connection, str], None] | None = None,
+    refusals: Refusals | None = None,
+    **given: Any,
 ) -> tuple[Connection, Remote]:
     """A connection to a remote of its own."""
     context = Context("lab", Outbound(Policy()), folder, folder, logging.getLogger("test"))
     connector = Double(to_fields(Double, {"url": "double://lab", **given}), context)  # type: ignore[arg-type]
     connector.remote = Remote()
-    return Connection("lab", connector, on_change=on_change), connector.remote
+    connection = Connection("lab", connector, on_change=on_change, refusals=refusals)
+    return connection, connector.remote
 
 
 def browse(connection: Connection) -> Any:

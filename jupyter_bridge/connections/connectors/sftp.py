@@ -6,6 +6,7 @@ they would be in a mount; a folder taken as a data set leaves them out.
 
 from __future__ import annotations
 
+import asyncio
 import posixpath
 import uuid
 from collections.abc import AsyncIterator, Sequence
@@ -24,6 +25,7 @@ from jupyter_bridge.connections.connector import (
 )
 from jupyter_bridge.connections.connectors import ssh
 from jupyter_bridge.connections.connectors.sftpsession import INCOMING, Session, clean, each
+from jupyter_bridge.connections.refusals import Account
 from jupyter_bridge.connections.roles import (
     CanBrowse,
     CanMount,
@@ -82,6 +84,11 @@ class Sftp(Connector[SftpFields], CanBrowse, CanRead, CanWrite, CanMount):
         return ssh.Where.from_url(self.fields.url, self.fields.username)
 
     @property
+    def account(self) -> Account:
+        where = self.where
+        return Account.of(self.kind, where.host, where.port, where.user)
+
+    @property
     def session(self) -> Session:
         if self._session is None or self._session.line.is_closed():
             raise Expired(f"{self.context.name} is not logged in.")
@@ -117,7 +124,9 @@ class Sftp(Connector[SftpFields], CanBrowse, CanRead, CanWrite, CanMount):
 
     async def browse(self, path: str) -> list[Item]:
         items = await self.session.items(path)
-        return sorted(items, key=lambda item: (item.kind != "folder", item.name))
+        return await asyncio.to_thread(
+            sorted, items, key=lambda item: (item.kind != "folder", item.name)
+        )
 
     async def dataset(self, perm_id: str) -> Dataset:
         session = self.session
