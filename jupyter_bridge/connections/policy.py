@@ -13,6 +13,7 @@ from typing import TypeAlias
 
 from yarl import URL
 
+from jupyter_bridge.connections.ownaddress import is_own
 from jupyter_bridge.problems import BadRequest, Denied
 
 IPAddress: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -76,7 +77,7 @@ class Policy:
         for form in forms_of(address):
             if _never(form):
                 raise Denied(f"{host} has an address that is never connected to.")
-            if form.is_loopback:
+            if form.is_loopback or is_own(form):
                 if not self.allow_loopback:
                     raise Denied(
                         f"{host} is this very machine: c.BridgeApp.allow_loopback = True allows it."
@@ -97,7 +98,7 @@ class Policy:
         if host.lower().rstrip(".") in self.insecure_http_hosts:
             return
         if self.allow_loopback and (
-            _is_local_name(host) if literal is None else literal.is_loopback
+            _is_local_name(host) if literal is None else literal.is_loopback or is_own(literal)
         ):
             return
         raise Denied(

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import socket
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import psutil
 import pytest
 from aiohttp import web
 
+from jupyter_bridge.connections import ownaddress
 from jupyter_bridge.connections.outbound import Outbound
+from jupyter_bridge.connections.ownaddress import is_own
 from jupyter_bridge.connections.policy import Policy
 from jupyter_bridge.connections.trust import Trust
 from jupyter_bridge.problems import (
@@ -71,6 +75,78 @@ def test_no_way_leads_inside(url: str) -> None:
             await outbound.close()
 
     run(test)
+
+
+def own_addresses() -> list[str]:
+    """The addresses of this machine's interfaces that are not loopback or link-local."""
+    found = [
+        address.address.partition("%")[0]
+        for addresses in psutil.net_if_addrs().values()
+        for address in addresses
+        if address.family in (socket.AF_INET, socket.AF_INET6)
+    ]
+    judged = map(ipaddress.ip_address, found)
+    return [str(one) for one in judged if not (one.is_loopback or one.is_link_local)]
+
+
+def spellings_of(address: str) -> list[str]:
+    judged = ipaddress.ip_address(address)
+    if isinstance(judged, ipaddress.IPv6Address):
+        return [address, judged.exploded]
+    number = int(judged)
+    return [
+        *(address, f"::ffff:{address}", f"64:ff9b::{number >> 16:x}:{number & 0xFFFF:x}"),
+        *(str(number), hex(number), f"0{number:o}"),
+    ]
+
+
+@pytest.mark.parametrize("address", own_addresses())
+def test_own_addresses_are_this_machine(address: str) -> None:
+    """In every spelling, for HTTP and for what dials by itself; a name that leads there, too."""
+
+    async def test() -> None:
+        strict = Outbound(Policy())
+        for host in spellings_of(address):
+            with pytest.raises(Denied, match="this very machine"):
+                await strict.dial(host, 22)
+            bare = f"[{host}]" if ":" in host else host
+            with pytest.raises((Denied, BadRequest)):
+                await strict.ask("GET", f"https://{bare}/")
+        assert await Outbound(LOCAL).addresses(address, 22) == [address]
+        await strict.close()
+
+    run(test)
+
+
+def test_names_of_this_machine_are_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its own host name, and any name that resolves to one of its addresses."""
+    for address in own_addresses():
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+
+        def resolve(host: str, port: int, *rest: Any, **more: Any) -> Any:
+            return [(family, socket.SOCK_STREAM, 6, "", (address, port))]  # noqa: B023
+
+        monkeypatch.setattr(socket, "getaddrinfo", resolve)
+
+        async def test() -> None:
+            for name in ("innocent.example.org", socket.gethostname()):
+                with pytest.raises(Denied, match="this very machine"):
+                    await Outbound(Policy()).addresses(name, 22)
+
+        run(test)
+
+
+def test_an_address_beside_the_own_ones_is_not_own() -> None:
+    """Neighbours in the same network, and addresses far away, are none of this machine."""
+    for address in ("1.1.1.1", "10.255.254.253", "2606:4700::1111", "198.51.100.7"):
+        assert not is_own(ipaddress.ip_address(address))
+
+
+def test_where_everything_can_be_bound_the_source_tells(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With net.ipv4.ip_nonlocal_bind any address can be bound."""
+    monkeypatch.setattr(ownaddress, "_can_bind", lambda version, address: True)
+    assert is_own(ipaddress.ip_address("127.0.0.1"))
+    assert not is_own(ipaddress.ip_address("1.1.1.1"))
 
 
 @pytest.mark.parametrize("host", ["10.0.0.1", "172.16.0.1", "192.168.0.1", "100.64.0.1", "fc00::1"])
