@@ -77,6 +77,19 @@ def test_two_servers_at_once_keep_one_chain(tmp_path: Path, most: int) -> None:
         assert [int(one["action"]) for one in lines if one["user"] == name] == list(range(count))
 
 
+def test_servers_that_take_turns(tmp_path: Path) -> None:
+    """Each line follows from the last one on the disk, whoever wrote that."""
+    path = tmp_path / "audit.jsonl"
+
+    async def work() -> None:
+        servers = [Audit(path, LOG, max_bytes=1000) for _ in range(3)]
+        for number in range(12):
+            await servers[number % 3].write(user=str(number % 3), action=str(number))
+
+    asyncio.run(work())
+    assert verify(path) == len(lines_of(tmp_path / "audit.jsonl.1", path))
+
+
 @pytest.mark.parametrize("how", ["changed", "removed", "inserted", "swapped", "beheaded"])
 def test_a_change_is_found(tmp_path: Path, how: str) -> None:
     """Whatever is done to a line within, the file no longer follows from itself."""
