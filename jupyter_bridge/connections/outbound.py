@@ -293,7 +293,7 @@ def _receive_little(socket: aiohttp.ClientWebSocketResponse[bool]) -> None:
     256 KiB, asyncio's own size, can be 87,000 frames, which take half a second.
     """
     transport = getattr(getattr(socket, "_conn", None), "transport", None)
-    if hasattr(transport, "max_size"):
+    if transport is not None and hasattr(transport, "max_size"):
         transport.max_size = RECEIVE_AT_ONCE
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hmac
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
@@ -13,14 +12,13 @@ from typing import Any, NamedTuple, TypeVar
 import msgspec
 from jupyter_server.base.handlers import APIHandler, JupyterHandler
 from tornado import web
-from tornado.escape import utf8
-from tornado.httputil import HTTPHeaders
 from tornado.iostream import StreamClosedError
 
 from jupyter_bridge.problems import BadRequest, Denied, NotFound, Problem
 from jupyter_bridge.repeats import Repeats
 from jupyter_bridge.tasks import ended
 from jupyter_bridge.web.door import MAX_BODY, Door, bad_field
+from jupyter_bridge.web.proof import is_own_fetch, shows_xsrf_token
 from jupyter_bridge.web.stream import KEEP_ALIVE, NDJSON, SSE, Event, is_closed, silence
 from jupyter_bridge.wire.unreadable import UNREADABLE
 
@@ -148,20 +146,6 @@ def verb(
     return wrap
 
 
-def is_own_script(headers: HTTPHeaders) -> bool:
-    """Whether a browser says that a script of this very origin sent the request itself.
-
-    Images, frames, styles, links and prefetches have other values (Fetch Metadata, W3C). Browsers
-    send these headers over https and to localhost only, and no page can set or change them.
-    """
-    return (
-        headers.get_list("Sec-Fetch-Site") == ["same-origin"]
-        and headers.get_list("Sec-Fetch-Dest") == ["empty"]
-        and headers.get_list("Sec-Fetch-Mode") in (["cors"], ["same-origin"])
-        and not any(name in headers for name in ("Sec-Purpose", "Purpose"))
-    )
-
-
 class ClientLeft(Exception):
     """The client closed the connection while its request waited."""
 
@@ -227,33 +211,18 @@ class BridgeHandler(Door, APIHandler):
         """
 
     def check_proof(self) -> None:
-        """Pass if the user meant this GET, which changes something; else Denied.
+        """Pass if a GET that changes something was meant; raise Denied otherwise.
 
-        Proof is a token, the XSRF token, or a script's own request from this origin. A Referer
-        proves nothing: an image in a notebook that somebody else wrote sends the right one. So
-        neither the host's check is asked, which accepts a Referer for a GET, nor a JupyterHub's,
-        which accepts a link that is followed. On a hub a script of this origin may be another
-        user's: there, only the two tokens count.
+        A token proves it, the XSRF token, or a browser's word that a script of this very origin
+        asks. `allow_origin` makes no difference; `disable_check_xsrf` switches the check off.
         """
         if self.token_authenticated or self.settings.get("disable_check_xsrf", False):
             return
-        on_hub = hasattr(self, "_xsrf_token_id")  # what the hub puts beside its own check
-        if not on_hub and is_own_script(self.request.headers):
-            return
-        if not (self._shows_hub_xsrf_token() if on_hub else self._shows_xsrf_token()):
-            raise Denied("This changes something. Send the XSRF token or the server's token too.")
-
-    def _shows_xsrf_token(self) -> bool:
-        try:
-            web.RequestHandler.check_xsrf_cookie(self)
-        except web.HTTPError:
-            return False
-        return True
-
-    def _shows_hub_xsrf_token(self) -> bool:
-        # The hub signs its tokens; Tornado's masked ones are not known there.
-        shown = self.get_argument("_xsrf", "") or self.request.headers.get("X-XSRFToken", "")
-        return hmac.compare_digest(utf8(shown), utf8(self.xsrf_token))
+        if not is_own_fetch(self.request.headers) and not shows_xsrf_token(self):
+            raise Denied(
+                "This GET changes something, and a cookie alone does not prove that it was meant. "
+                "Send the XSRF token in the header X-XSRFToken, or a token."
+            )
 
     def read_body(self, kind: type[T]) -> T:
         """The JSON body as `kind`; no body at all counts as an empty object."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import http.client
 import json
+import shutil
 import urllib.request
 from collections.abc import Iterator
 from typing import Any
@@ -15,12 +16,14 @@ import pytest
 from tests.conftest import Server
 from tests.hub.browser import Session, log_in
 from tests.hub.running import ACCESS, RunningHub, needs_hub
+from tests.web import intent
+from tests.web.intent import Way
 from tests.web.test_access import BODIES, NO_BODY, VERBS, Verb, named
 
 pytestmark = [needs_hub, pytest.mark.timeout(300)]
 
 VISIT = {"Sec-Fetch-Mode": "navigate", "Sec-Fetch-Site": "cross-site"}
-FETCH = {"Sec-Fetch-Mode": "cors", "Sec-Fetch-Site": "same-origin", "Sec-Fetch-Dest": "empty"}
+FETCH = {"Sec-Fetch-Mode": "cors", "Sec-Fetch-Site": "same-origin"}
 
 
 class Client:
@@ -29,6 +32,7 @@ class Client:
     def __init__(self, hub: RunningHub, server: Server, browser: Session) -> None:
         self.server = server
         self._at = urlsplit(server.url)
+        self.browser = browser
         cookie = {"Cookie": browser.cookie}
         proven = {**cookie, "X-XSRFToken": browser.xsrf}
         stranger = hub.user_token("tom", ACCESS)
@@ -58,6 +62,18 @@ class Client:
         try:
             content = None if method == "GET" else json.dumps(body or {})
             line.request(method, f"{self._at.path}{path[1:]}", content, self.headers[how])
+            answer = line.getresponse()
+            return answer.status, answer.read()
+        finally:
+            line.close()
+
+    def visit(self, path: str, way: Way) -> tuple[int, Any]:
+        """A GET of the browser's, with its cookies and what the way adds."""
+        line = http.client.HTTPConnection(str(self._at.hostname), self._at.port, timeout=60)
+        query = f"?{way.query}" if way.query else ""
+        headers = {"Cookie": self.browser.cookie, **way.headers}
+        try:
+            line.request("GET", f"{self._at.path}{path[1:]}{query}", headers=headers)
             answer = line.getresponse()
             return answer.status, answer.read()
         finally:
@@ -123,6 +139,53 @@ def test_who_is_let_in(client: Client, verb: Verb, how: str) -> None:
     if verb.top:
         assert told["error"] == "denied"
     assert client.state() == before
+
+
+# A hub takes no token from an address, unless it is told to, and no script's word without the XSRF
+# token, as all its users' pages may have one origin.
+PROVING = tuple(way for way in intent.proven("", "") if way != "token, query")
+PROVING_NOTHING = (*intent.refused("http://x/lab/a"), *intent.scripts(), "token, query")
+
+
+@pytest.fixture(scope="module")
+def kernel(client: Client) -> Iterator[str]:
+    """One that a GET could shut down."""
+    status, body = client.call("POST", "/bridge/spawn/python3", "token")
+    assert status == 201, body
+    kernel_id = str(json.loads(body)["id"])
+    yield kernel_id
+    client.call("DELETE", f"/bridge/shutdown/{kernel_id}", "token")
+
+
+def ways(client: Client) -> dict[str, Way]:
+    return {
+        **intent.refused(f"{client.server.url}lab/tree/a.ipynb"),
+        **intent.scripts(),
+        **intent.proven(client.server.token, client.browser.xsrf),
+    }
+
+
+@pytest.mark.parametrize("way", PROVING_NOTHING)
+def test_a_get_that_was_not_meant(client: Client, kernel: str, way: str) -> None:
+    """The hub's check lets a followed link and an image pass; the bridge's refuses them."""
+    names = {"kernelspec": "python3", "kernel_id": kernel, "path": "got"}
+    before = client.state()
+    for verb in VERBS:
+        if verb.proof:
+            status, body = client.visit(verb.url(**names), ways(client)[way])
+            assert status == 403, (named(verb), body)
+    assert client.state() == before
+    assert not (client.server.root / "got").exists()
+
+
+@pytest.mark.parametrize("way", PROVING)
+def test_a_get_that_was_meant(client: Client, way: str) -> None:
+    """The user's token and the XSRF token are proof under a hub, too: a file is written."""
+    got = client.server.root / "got"
+    status, body = client.visit("/bridge/dataset/lab/a/got", ways(client)[way])
+    assert status == 200, body
+    assert (got / "a/one.txt").read_text() == "one"
+    shutil.rmtree(got)
 
 
 def test_the_matrix_is_whole(client: Client) -> None:

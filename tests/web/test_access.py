@@ -87,15 +87,14 @@ class Client:
     """Plain HTTP to one server, with a browser's cookies or a token, as the test says."""
 
     def __init__(self, server: Server, cookies: dict[str, str]) -> None:
-        self.url = server.url
-        self._at = urlsplit(server.url)
+        self.at = urlsplit(server.url)
         self.token = server.token
         self.xsrf = cookies["_xsrf"]
-        self._cookie = "; ".join(f"{name}={value}" for name, value in cookies.items())
+        self.cookie = "; ".join(f"{name}={value}" for name, value in cookies.items())
         self.root = server.root
 
     def headers(self, how: str) -> dict[str, str]:
-        cookie = {"Cookie": self._cookie}
+        cookie = {"Cookie": self.cookie}
         proven = {**cookie, "X-XSRFToken": self.xsrf}
         return {
             "nothing": {},
@@ -109,13 +108,13 @@ class Client:
         }[how]
 
     def call(self, method: str, path: str, how: str, body: Any = None) -> tuple[int, Any]:
-        line = http.client.HTTPConnection(str(self._at.hostname), self._at.port, timeout=20)
+        line = http.client.HTTPConnection(str(self.at.hostname), self.at.port, timeout=20)
         try:
             content: bytes | None = (
                 body if isinstance(body, bytes) else json.dumps(body or {}).encode()
             )
             content = None if method == "GET" else content
-            line.request(method, f"{self._at.path}{path[1:]}", content, self.headers(how))
+            line.request(method, f"{self.at.path}{path[1:]}", content, self.headers(how))
             answer = line.getresponse()
             return answer.status, answer.read()
         finally:
@@ -123,16 +122,16 @@ class Client:
 
     def shake_hands(self, path: str, how: str) -> int:
         """The status of a websocket's handshake, with the proof and perhaps another Origin."""
-        line = http.client.HTTPConnection(str(self._at.hostname), self._at.port, timeout=20)
+        line = http.client.HTTPConnection(str(self.at.hostname), self.at.port, timeout=20)
         try:
             handshake = {
                 "Connection": "Upgrade",
                 "Upgrade": "websocket",
                 "Sec-WebSocket-Version": "13",
                 "Sec-WebSocket-Key": "AAAAAAAAAAAAAAAAAAAAAA==",
-                "Origin": f"http://{self._at.netloc}",
+                "Origin": f"http://{self.at.netloc}",
             }
-            line.request("GET", f"{self._at.path}{path[1:]}", headers=handshake | self.headers(how))
+            line.request("GET", f"{self.at.path}{path[1:]}", headers=handshake | self.headers(how))
             return line.getresponse().status
         finally:
             line.close()
