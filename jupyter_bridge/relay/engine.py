@@ -193,6 +193,12 @@ class Packet(packet.Packet):  # type: ignore[misc]
     # What all attachments of one packet may have together, bytes.
     max_bytes = 10 << 20
 
+    def __init__(self, *arguments: Any, encoded_packet: Any = None, **options: Any) -> None:
+        # The library takes an empty message for none, and makes an event without data of it.
+        if encoded_packet is not None and len(encoded_packet) == 0:
+            raise Unreadable("this is no packet of socket.io")
+        super().__init__(*arguments, encoded_packet=encoded_packet, **options)
+
     def decode(self, encoded_packet: Any) -> int:
         if not isinstance(encoded_packet, str):
             raise Unreadable("nothing has told of this attachment")
