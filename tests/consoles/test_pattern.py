@@ -91,12 +91,12 @@ def test_what_is_no_pattern_is_named(
 )  # fmt: skip
 def test_reading_a_pattern_is_quick(pattern: str) -> None:
     """Whatever stands in it: it is read on the event loop."""
-    begin = time.perf_counter()
+    begin = time.process_time()
     try:
         compiled(pattern, "until")
     except BadRequest:
         pass
-    assert time.perf_counter() - begin < 0.25
+    assert time.process_time() - begin < 0.25
 
 
 def test_groups_and_flags_of_re2_are_known() -> None:
