@@ -26,8 +26,8 @@ SOAK ?= 50
 soak: .venv/test
 	$(BIN)/python -m pip install --quiet --editable '.[soak]'
 	$(PYTEST) -m soak --timeout=3600
-	SOAK=$(SOAK) $(PYTEST) --timeout=3600 tests/wire tests/consoles/test_journal.py \
-		tests/relay/test_relay.py tests/relay/test_ring.py
+	SOAK=$(SOAK) $(PYTEST) --timeout=3600 tests/wire tests/consoles/journal/test_journal.py \
+		tests/kernels/test_relay.py tests/kernels/test_ring.py
 
 check: .venv/test
 	$(BIN)/ruff format --check .
@@ -50,7 +50,7 @@ pictures: .venv/test
 
 BENCH ?= --markdown
 bench: .venv/test
-	$(BIN)/python -m tests.bench $(BENCH)
+	$(BIN)/python -m bench $(BENCH)
 
 clean:
 	rm -rf .venv build dist jupyter_bridge/labextension labextension/lib labextension/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -12,39 +12,39 @@ from jupyter_server.gateway.gateway_client import GatewayClient
 from traitlets import Bool, Dict, Enum, Float, Int, List, Unicode, default
 
 from jupyter_bridge import asyncapi, observe, openapi
+from jupyter_bridge.aio.idempotency import Idempotency
 from jupyter_bridge.connections import environment
 from jupyter_bridge.connections import handlers as connection_handlers
 from jupyter_bridge.connections.audit import Audit
+from jupyter_bridge.connections.config.files import ConfigFiles
+from jupyter_bridge.connections.config.saved import SavedConnections
 from jupyter_bridge.connections.connection import Connection
-from jupyter_bridge.connections.connections import Connections
-from jupyter_bridge.connections.environment import Environment
-from jupyter_bridge.connections.kernelhome import KernelHome
-from jupyter_bridge.connections.kinds import Kinds
-from jupyter_bridge.connections.mounts import Mounts
+from jupyter_bridge.connections.connector_registry import ConnectorRegistry
+from jupyter_bridge.connections.environment import KernelEnvironment
+from jupyter_bridge.connections.kernels import KernelsOfConnection
+from jupyter_bridge.connections.mounts.registry import MountRegistry
+from jupyter_bridge.connections.net.address_policy import AddressPolicy
 from jupyter_bridge.connections.places import Places
-from jupyter_bridge.connections.policy import Policy
-from jupyter_bridge.connections.remembered import Remembered
-from jupyter_bridge.connections.sources import Sources
-from jupyter_bridge.connections.transfers import Transfers
-from jupyter_bridge.connections.vault import Vault
+from jupyter_bridge.connections.registry import ConnectionRegistry
+from jupyter_bridge.connections.secrets.vault import Vault
+from jupyter_bridge.connections.transfers.registry import TransferStore
 from jupyter_bridge.consoles import handlers as console_handlers
-from jupyter_bridge.consoles import terminals
-from jupyter_bridge.consoles.archive import Archive
+from jupyter_bridge.consoles.connection_consoles import ConnectionConsoles
 from jupyter_bridge.consoles.console import Console
-from jupyter_bridge.consoles.consoles import Consoles
-from jupyter_bridge.consoles.remotes import Remotes
-from jupyter_bridge.consoles.runs import Runs
+from jupyter_bridge.consoles.journal.archive import Archive
+from jupyter_bridge.consoles.registry import ConsoleRegistry
+from jupyter_bridge.consoles.run.store import RunStore
 from jupyter_bridge.consoles.sources.kernel import KernelSource
 from jupyter_bridge.consoles.sources.terminal import TerminalSource
-from jupyter_bridge.private import folders_open, tighten
-from jupyter_bridge.relay import handlers as relay_handlers
-from jupyter_bridge.relay.executions import Executions
-from jupyter_bridge.relay.handlers import socketio
-from jupyter_bridge.relay.kernels import Kernels
-from jupyter_bridge.relay.models import ExecuteBody
-from jupyter_bridge.relay.relays import Relays
-from jupyter_bridge.relay.socketio import SocketIO
-from jupyter_bridge.repeats import Repeats
+from jupyter_bridge.consoles.terminals import manager
+from jupyter_bridge.kernels import handlers as relay_handlers
+from jupyter_bridge.kernels.executions.models import ExecuteBody
+from jupyter_bridge.kernels.executions.store import ExecutionStore
+from jupyter_bridge.kernels.handlers import socketio
+from jupyter_bridge.kernels.host.manager import HostKernels
+from jupyter_bridge.kernels.registry import KernelRegistry
+from jupyter_bridge.kernels.socketio.server import SocketIOServer
+from jupyter_bridge.private_files import folders_open, tighten
 from jupyter_bridge.web import Answer, NoSuchRoute, Route, index
 
 # The parts of BridgeApp that are closed, in this order. A start that breaks off, because of another
@@ -149,13 +149,13 @@ class BridgeApp(ExtensionApp):
     def _link_jupyter_server_extension(self, serverapp: Any) -> None:
         """Also have the host make its terminals with a record; it makes its manager after this."""
         super()._link_jupyter_server_extension(serverapp)
-        terminals.adopt(serverapp, self._record)
+        manager.adopt(serverapp, self._record)
 
     def _record(self, name: str, source: TerminalSource) -> None:
         self.consoles.record(name, source)
 
     def initialize_settings(self) -> None:
-        self.repeats: Repeats[Answer] = Repeats(size=lambda answer: len(answer.body))
+        self.repeats: Idempotency[Answer] = Idempotency(size=lambda answer: len(answer.body))
         self.settings["bridge_repeats"] = self.repeats
 
     def initialize_handlers(self) -> None:
@@ -166,10 +166,10 @@ class BridgeApp(ExtensionApp):
         remote = bool(server.gateway_config.gateway_enabled)
         events = observe.Events(server.event_logger)
         self.make_connections(server, events)
-        self.kernels = Kernels(
+        self.kernels = HostKernels(
             server.kernel_manager, server.kernel_spec_manager, remote=remote, log=self.log
         )
-        self.relays = Relays(
+        self.relays = KernelRegistry(
             self.kernels,
             ring_bytes=self.ring_bytes,
             deadline=server.kernel_manager.kernel_info_timeout,
@@ -183,12 +183,12 @@ class BridgeApp(ExtensionApp):
             log=self.log,
         )
         self.remotes.watch(self._on_connection)
-        self.executions = Executions(self.relays, keep=self.execution_keep)
-        self.socketio = SocketIO(self.relays, max_frame=_max_frame(server))
-        self.remote_consoles = Remotes(self.remotes)
+        self.executions = ExecutionStore(self.relays, keep=self.execution_keep)
+        self.socketio = SocketIOServer(self.relays, max_frame=_max_frame(server))
+        self.remote_consoles = ConnectionConsoles(self.remotes)
         self.consoles = self._consoles(server, events)
         self.consoles.load()
-        self.runs = Runs(self.consoles, root_dir=Path(server.root_dir), keep=self.run_keep)
+        self.runs = RunStore(self.consoles, root_dir=Path(server.root_dir), keep=self.run_keep)
         self.routes: list[Route] = []
         self.routes += [
             *index.routes(),
@@ -215,10 +215,10 @@ class BridgeApp(ExtensionApp):
         ]
         self.handlers.extend(handlers)
 
-    async def _home(self, connection: str) -> KernelHome:
+    async def _home(self, connection: str) -> KernelsOfConnection:
         """Where a connection's kernels run."""
         await self.remotes.loaded()
-        return KernelHome(self.remotes.get(connection))
+        return KernelsOfConnection(self.remotes.get(connection))
 
     def _on_connection(self, connection: Connection, gone: bool) -> None:
         if gone or connection.state == "disconnected":
@@ -228,7 +228,7 @@ class BridgeApp(ExtensionApp):
     def _journals(self) -> Path:
         return Path(self.console_dir or Path(jupyter_data_dir()) / "bridge" / "consoles")
 
-    def _consoles(self, server: Any, events: observe.Events) -> Consoles:
+    def _consoles(self, server: Any, events: observe.Events) -> ConsoleRegistry:
         archive = Archive(
             self._journals if self.record_terminals else None,
             max_bytes=self.console_bytes,
@@ -244,7 +244,7 @@ class BridgeApp(ExtensionApp):
         def ended(console: Console) -> None:
             events.emit("console_end", console=console.name, kind=console.kind)
 
-        return Consoles(
+        return ConsoleRegistry(
             archive,
             root_dir=Path(server.root_dir),
             # The host makes its manager after this, and not at all where terminals are off.
@@ -304,18 +304,18 @@ class BridgeApp(ExtensionApp):
             allow_hidden=bool(server.contents_manager.allow_hidden),
             private=[server.runtime_dir, folder, self._journals],
         )
-        self.mounts = Mounts(
+        self.mounts = MountRegistry(
             folder / "mounts",
             Path.home(),
             self.log,
             places=self.places,
             on_change=lambda name: self.remotes.on_news(name),
         )
-        self.remotes = Connections(
-            Kinds(),
-            Remembered(folder, Vault(folder / "vault", self.log, self.vault), self.log),
-            sources=Sources(self.connections, server.config_file_paths),
-            policy=Policy(
+        self.remotes = ConnectionRegistry(
+            ConnectorRegistry(),
+            SavedConnections(folder, Vault(folder / "vault", self.log, self.vault), self.log),
+            sources=ConfigFiles(self.connections, server.config_file_paths),
+            policy=AddressPolicy(
                 self.allow_private_networks,
                 self.allow_loopback,
                 frozenset(host.lower() for host in self.insecure_http_hosts),
@@ -327,7 +327,7 @@ class BridgeApp(ExtensionApp):
             log=self.log,
         )
 
-        self.transfers = Transfers(
+        self.transfers = TransferStore(
             folder / "transfers",
             self.remotes.get,
             log=self.log,
@@ -341,7 +341,7 @@ class BridgeApp(ExtensionApp):
             ),
         )
 
-    async def ask_environment(self, user: str, kernel_id: str) -> Environment:
+    async def ask_environment(self, user: str, kernel_id: str) -> KernelEnvironment:
         """What a kernel runs on, as it says itself when it is asked silently."""
         kernel = await self.relays.model(kernel_id)
         if kernel.conn:

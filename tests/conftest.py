@@ -22,7 +22,7 @@ from hypothesis import settings
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
-pytest_plugins = ["pytest_jupyter.jupyter_server", "tests.joined", "tests.hub.running"]
+pytest_plugins = ["pytest_jupyter.jupyter_server", "tests.support.joined", "tests.support.hub"]
 
 # How many times the usual number of examples a property is tried with: `make soak` says more.
 SOAK = int(os.environ.get("SOAK", "1"))

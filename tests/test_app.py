@@ -22,10 +22,9 @@ from tornado.websocket import websocket_connect
 
 from jupyter_bridge import __version__, _jupyter_server_extension_points
 from jupyter_bridge.app import BridgeApp
-
-from .conftest import start_server
-from .relay.conftest import bridge
-from .relay.driving import PATIENCE, Bridge
+from tests.conftest import start_server
+from tests.kernels.conftest import bridge
+from tests.support.kernel_client import PATIENCE, Bridge
 
 __all__ = ["bridge"]  # a fixture
 

@@ -12,10 +12,9 @@ from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT7
 
 from jupyter_bridge.wire import console, kernel
-
-from .relay.conftest import bridge
-from .relay.driving import Bridge
-from .test_openapi import PATHS
+from tests.kernels.conftest import bridge
+from tests.support.kernel_client import Bridge
+from tests.test_openapi import PATHS
 
 __all__ = ["bridge"]  # a fixture
 

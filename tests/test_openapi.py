@@ -8,8 +8,8 @@ import jsonschema
 import pytest
 from openapi_spec_validator import validate
 
-from .relay.conftest import bridge
-from .relay.driving import Bridge
+from tests.kernels.conftest import bridge
+from tests.support.kernel_client import Bridge
 
 __all__ = ["bridge"]  # a fixture
 

@@ -22,6 +22,7 @@ from jupyter_bridge.client.answers import (
 )
 from jupyter_bridge.client.bridge import BridgeClient
 from jupyter_bridge.client.channels import Channels, Message
+from jupyter_bridge.client.discovery import find
 from jupyter_bridge.client.events import (
     ClearOutput,
     Done,
@@ -32,10 +33,10 @@ from jupyter_bridge.client.events import (
     Status,
     UpdateDisplay,
 )
-from jupyter_bridge.client.find import Server, find
 from jupyter_bridge.client.runs import RunOutput, RunResult, RunStream
 from jupyter_bridge.client.stream import Stream
-from jupyter_bridge.client.sync import Bridge, connect
+from jupyter_bridge.client.sync.bridge import Bridge, connect
+from jupyter_bridge.transport.server import Server
 
 __all__ = [
     "Bridge",

@@ -13,13 +13,14 @@ from jupyter_bridge.client.answers import Kernel, Result
 from jupyter_bridge.client.channels import Channels
 from jupyter_bridge.client.connections import Connections
 from jupyter_bridge.client.consoles import Consoles
-from jupyter_bridge.client.door import Door, segment
-from jupyter_bridge.client.find import Server, find
-from jupyter_bridge.client.listening import Patience
-from jupyter_bridge.client.outcome import Answer, Broken
+from jupyter_bridge.client.discovery import find
 from jupyter_bridge.client.runs import RunOptions, RunResult, Runs
 from jupyter_bridge.client.stream import Stream, cancel, execution_of, send_input
 from jupyter_bridge.problems import BadRequest, Conflict, NotFound, Problem
+from jupyter_bridge.transport.bridge_session import BridgeSession, segment
+from jupyter_bridge.transport.line_follower import RetryPeriod
+from jupyter_bridge.transport.response import ConnectionDropped, Response
+from jupyter_bridge.transport.server import Server
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -55,7 +56,7 @@ class Options(TypedDict, total=False):
 class BridgeClient:
     """A Jupyter server's bridge: `async with BridgeClient() as bridge: …`.
 
-    Without arguments it finds the server as `jupyter_bridge.client.find` tells. `ca_file` is
+    Without arguments it finds the server as `jupyter_bridge.client.discovery` tells. `ca_file` is
     trusted beside the system's authorities; `verify=False` trusts anybody. `timeout` is how many
     seconds an answer may be silent, except where waiting is the point.
 
@@ -76,7 +77,7 @@ class BridgeClient:
         self._ca_file = ca_file
         self._verify = verify
         self._timeout = timeout
-        self._door: Door | None = None
+        self._door: BridgeSession | None = None
 
     def __repr__(self) -> str:
         return f"<BridgeClient {', '.join(server.url for server in self._found)}>"
@@ -251,7 +252,7 @@ class BridgeClient:
 
     # -- below ---------------------------------------------------------------------------------
 
-    async def _ask(self, method: str, path: str, **how: Any) -> Answer:
+    async def _ask(self, method: str, path: str, **how: Any) -> Response:
         return await self._open_door().ask(method, path, **how)
 
     async def _post(
@@ -278,22 +279,22 @@ class BridgeClient:
         answer = await self._persist("GET", path, query={"wait": _WAIT_SECONDS}, timeout=clock)
         return _result(answer, execution)
 
-    async def _persist(self, method: str, path: str, **how: Any) -> Answer:
+    async def _persist(self, method: str, path: str, **how: Any) -> Response:
         """Ask what is safe to repeat until an answer comes through."""
-        patience = Patience()
+        patience = RetryPeriod()
         while True:
             try:
                 return await self._open_door().try_to_ask(method, path, **how)
-            except Broken as error:  # noqa: PERF203
+            except ConnectionDropped as error:  # noqa: PERF203
                 await patience.wait(error)
 
-    def _open_door(self) -> Door:
+    def _open_door(self) -> BridgeSession:
         if self._door is None:
             raise Conflict("This client is not open: use `async with`, or `await client.open()`.")
         return self._door
 
-    def _door_of(self, server: Server, timeout: float | None = None) -> Door:
-        return Door(
+    def _door_of(self, server: Server, timeout: float | None = None) -> BridgeSession:
+        return BridgeSession(
             server,
             ca_file=self._ca_file,
             verify=self._verify,
@@ -353,7 +354,7 @@ def _request(
     return f"execute/{_name(kernel)}", {}, body, key
 
 
-def _result(answer: Answer, execution: str | None = None) -> Result:
+def _result(answer: Response, execution: str | None = None) -> Result:
     """The result in an answer; a 202 may say no more than where it will be."""
     result = answer.read(Result) if answer.body else Result()
     if not result.execution:

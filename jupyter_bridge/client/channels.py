@@ -16,10 +16,10 @@ from typing import Any
 
 import msgspec
 
-from jupyter_bridge.client.door import Door, segment
-from jupyter_bridge.client.refusals import problem_of
-from jupyter_bridge.client.seat import Seat
 from jupyter_bridge.problems import Problem, RemoteFailed
+from jupyter_bridge.transport.bridge_session import BridgeSession, segment
+from jupyter_bridge.transport.bridge_socket import ResumingSocket
+from jupyter_bridge.transport.problem_decoder import problem_of
 from jupyter_bridge.wire.kernel import V1, FrameError, build_message, build_v1, parse_v1
 
 # One message is one frame; a kernel's ring holds 64 MiB, a single larger message still arrives.
@@ -64,7 +64,7 @@ class Message(msgspec.Struct, frozen=True):
             ) from error
 
 
-class Channels(Seat[Message]):
+class Channels(ResumingSocket[Message]):
     """A kernel's channels. Open with `async with`, `send`, iterate, close.
 
     `session_id` names this client to the kernel; `after` is the id of the last iopub message that
@@ -76,7 +76,7 @@ class Channels(Seat[Message]):
 
     def __init__(
         self,
-        door: Door,
+        door: BridgeSession,
         kernel_id: str,
         channel: str = "channels",
         *,

@@ -10,8 +10,8 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from jupyter_bridge.client.door import Door, segment
-from jupyter_bridge.client.outcome import Answer
+from jupyter_bridge.transport.bridge_session import BridgeSession, segment
+from jupyter_bridge.transport.response import Response
 
 T = TypeVar("T")
 
@@ -89,11 +89,11 @@ class Environment(msgspec.Struct, frozen=True):
     saved: list[str] = []
 
 
-class _One(msgspec.Struct):
+class _ConnectionAnswer(msgspec.Struct):
     connection: Connection
 
 
-class _Line(msgspec.Struct):
+class _TransferLine(msgspec.Struct):
     event: str
     data: Any
 
@@ -101,7 +101,7 @@ class _Line(msgspec.Struct):
 class Connections:
     """The verbs of `/bridge/conns` and what belongs to it. Each raises the server's Problem."""
 
-    def __init__(self, door: Callable[[], Door]) -> None:
+    def __init__(self, door: Callable[[], BridgeSession]) -> None:
         self._door = door
 
     async def list(self) -> Listing:
@@ -115,7 +115,7 @@ class Connections:
 
     async def get(self, name: str) -> Connection:
         """One connection."""
-        return (await self._ask("GET", f"conn/{segment(name)}")).read(_One).connection
+        return (await self._ask("GET", f"conn/{segment(name)}")).read(_ConnectionAnswer).connection
 
     async def add(
         self, name: str, url: str, *, kind: str | None = None, remember: bool = False, **fields: Any
@@ -212,7 +212,7 @@ class Connections:
         try:
             async for line in response.content:
                 if line.strip():
-                    event = msgspec.json.decode(line, type=_Line)
+                    event = msgspec.json.decode(line, type=_TransferLine)
                     yield msgspec.convert(event.data, Transfer)
         finally:
             response.close()
@@ -242,9 +242,9 @@ class Connections:
             body={"action": action, **given},
             timeout=LOGIN_SECONDS,
         )
-        return answer.read(_One).connection
+        return answer.read(_ConnectionAnswer).connection
 
-    async def _ask(self, method: str, path: str, **how: Any) -> Answer:
+    async def _ask(self, method: str, path: str, **how: Any) -> Response:
         return await self._door().ask(method, path, **how)
 
 

@@ -8,8 +8,8 @@ from typing import Any, Literal
 
 import msgspec
 
-from jupyter_bridge.client.door import Door, segment
-from jupyter_bridge.client.line import Line
+from jupyter_bridge.client.console_stream import ConsoleStream
+from jupyter_bridge.transport.bridge_session import BridgeSession, segment
 
 
 class Viewer(msgspec.Struct, frozen=True):
@@ -38,7 +38,7 @@ class Console(msgspec.Struct, frozen=True):
 class Consoles:
     """What `BridgeClient.consoles` is."""
 
-    def __init__(self, door: Callable[[], Door]) -> None:
+    def __init__(self, door: Callable[[], BridgeSession]) -> None:
         self._door = door
 
     async def list(self, conn: str | None = None) -> list[Console]:
@@ -105,7 +105,7 @@ class Consoles:
         strip: bool = False,
         until: str | None = None,
         timeout: float | None = None,
-    ) -> Line:
+    ) -> ConsoleStream:
         """What a console said, from there on: iterate it. It begins with the first frame asked for.
 
         `since` is in seconds ago, or a time in ISO 8601; `to` an offset to stop before; `until` a
@@ -122,7 +122,7 @@ class Consoles:
             "until": until,
             "timeout": timeout,
         }
-        return Line(self._door(), _path("tail", name), query)
+        return ConsoleStream(self._door(), _path("tail", name), query)
 
     def interact(
         self,
@@ -132,10 +132,10 @@ class Consoles:
         lines: int | None = None,
         offset: int | None = None,
         epoch: str | None = None,
-    ) -> Line:
+    ) -> ConsoleStream:
         """A console to take part in: iterate what it says, `write`, `resize`."""
         query = {"mode": mode, "lines": lines, "offset": offset, "epoch": epoch}
-        return Line(self._door(), _path("interact", name), query)
+        return ConsoleStream(self._door(), _path("interact", name), query)
 
 
 def _path(route: str, name: str | Console) -> str:

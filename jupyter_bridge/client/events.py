@@ -12,8 +12,8 @@ from typing import Any, ClassVar
 import msgspec
 
 from jupyter_bridge.client.answers import Result, text_of
-from jupyter_bridge.client.refusals import problem_of
 from jupyter_bridge.problems import RemoteFailed
+from jupyter_bridge.transport.problem_decoder import problem_of
 
 
 class Event(msgspec.Struct, frozen=True):
@@ -117,13 +117,13 @@ KINDS: dict[str, type[Event]] = {
 }
 
 
-class _Line(msgspec.Struct):
+class _ExecutionLine(msgspec.Struct):
     event: str
     id: str | int | None = None
     data: dict[str, Any] = {}
 
 
-_decode = msgspec.json.Decoder(_Line).decode
+_decode = msgspec.json.Decoder(_ExecutionLine).decode
 
 
 def parse_line(line: bytes) -> Event | None:

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any, Literal, TypedDict
 import aiohttp
 import msgspec
 
-from jupyter_bridge.client.door import Door, segment
-from jupyter_bridge.client.listening import SILENCE_SECONDS, Listening, Patience
-from jupyter_bridge.client.outcome import Answer, Broken
-from jupyter_bridge.client.refusals import problem_of
 from jupyter_bridge.client.stream import execution_of
 from jupyter_bridge.problems import Conflict, RemoteFailed, Unavailable
-from jupyter_bridge.wire.unreadable import UNREADABLE
+from jupyter_bridge.transport.bridge_session import BridgeSession, segment
+from jupyter_bridge.transport.line_follower import SILENCE_SECONDS, LineFollower, RetryPeriod
+from jupyter_bridge.transport.problem_decoder import problem_of
+from jupyter_bridge.transport.response import ConnectionDropped, Response
+from jupyter_bridge.wire.json_errors import JSON_ERRORS
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -100,7 +100,7 @@ class RunOutput(msgspec.Struct, frozen=True):
 class Runs:
     """What `BridgeClient.runs` is."""
 
-    def __init__(self, door: Callable[[], Door]) -> None:
+    def __init__(self, door: Callable[[], BridgeSession]) -> None:
         self._door = door
 
     async def run(self, command: str, **options: Unpack[RunOptions]) -> RunResult:
@@ -150,7 +150,7 @@ class Runs:
         return answer.read(RunResult)
 
 
-class RunStream(Listening[RunOutput]):
+class RunStream(LineFollower[RunOutput]):
     """One run as it happens, over as many connections as it takes: iterate it, stop it.
 
     Leaving the loop early leaves the command running. `run` is its name as soon as it is known,
@@ -159,7 +159,7 @@ class RunStream(Listening[RunOutput]):
 
     def __init__(
         self,
-        door: Door,
+        door: BridgeSession,
         *,
         post: tuple[dict[str, Any], str] | None = None,
         run: str | None = None,
@@ -194,8 +194,8 @@ class RunStream(Listening[RunOutput]):
         if not line.strip():
             return None
         try:
-            said = msgspec.json.decode(line, type=_Line)
-        except UNREADABLE as error:
+            said = msgspec.json.decode(line, type=_RunLine)
+        except JSON_ERRORS as error:
             raise RemoteFailed(f"The event stream holds what is no event: {error}.") from error
         if said.event == "problem":
             raise problem_of(said.data, None, "the event stream") or RemoteFailed(
@@ -236,25 +236,25 @@ class RunStream(Listening[RunOutput]):
             # The first refusal is told. Later the server, or a proxy before it, may be restarting.
             if not again:
                 raise
-            raise Broken(problem.message) from problem
+            raise ConnectionDropped(problem.message) from problem
         if self.run is None:
             self.run = execution_of(response.headers)
         return response
 
 
-class _Line(msgspec.Struct):
+class _RunLine(msgspec.Struct):
     event: str
     id: int = 0
     data: dict[str, Any] = {}
 
 
-async def _persist(door: Door, method: str, path: str, **how: Any) -> Answer:
+async def _persist(door: BridgeSession, method: str, path: str, **how: Any) -> Response:
     """Ask what is safe to repeat until an answer comes through."""
-    patience = Patience()
+    patience = RetryPeriod()
     while True:
         try:
             return await door.try_to_ask(method, path, **how)
-        except Broken as error:  # noqa: PERF203
+        except ConnectionDropped as error:  # noqa: PERF203
             await patience.wait(error)
 
 

@@ -14,17 +14,17 @@ from typing import Any
 import aiohttp
 
 from jupyter_bridge.client.answers import Result
-from jupyter_bridge.client.door import Door, segment
 from jupyter_bridge.client.events import Done, Event, parse_line
-from jupyter_bridge.client.listening import SILENCE_SECONDS, Listening
-from jupyter_bridge.client.outcome import Broken
 from jupyter_bridge.problems import Conflict, Problem, RemoteFailed, Timeout, Unavailable
+from jupyter_bridge.transport.bridge_session import BridgeSession, segment
+from jupyter_bridge.transport.line_follower import SILENCE_SECONDS, LineFollower
+from jupyter_bridge.transport.response import ConnectionDropped
 
 # How long `cancel` waits to learn what is to be cancelled: a kernel may be starting just now.
 _CANCEL_SECONDS = 30.0
 
 
-class Stream(Listening[Event]):
+class Stream(LineFollower[Event]):
     """One execution as it happens: iterate it, answer it, stop it.
 
     Leaving the loop early leaves the code running; `cancel()` interrupts it. `execution` is its
@@ -33,7 +33,7 @@ class Stream(Listening[Event]):
 
     def __init__(
         self,
-        door: Door,
+        door: BridgeSession,
         *,
         post: tuple[str, Mapping[str, Any], Mapping[str, Any], str] | None = None,
         execution: str | None = None,
@@ -101,7 +101,7 @@ class Stream(Listening[Event]):
             # The first refusal is told. Later the server, or a proxy before it, may be restarting.
             begun = again or self._execution is not None
             if begun and isinstance(problem, (Unavailable, RemoteFailed)):
-                raise Broken(problem.message) from problem
+                raise ConnectionDropped(problem.message) from problem
             self._refused()
             raise
         if self._execution is None:
@@ -137,12 +137,12 @@ class Stream(Listening[Event]):
         )
 
 
-async def send_input(door: Door, execution: str, value: str) -> None:
+async def send_input(door: BridgeSession, execution: str, value: str) -> None:
     """Answer the execution's input request."""
     await door.ask("POST", f"executions/{segment(execution)}/input", body={"value": value})
 
 
-async def cancel(door: Door, execution: str) -> None:
+async def cancel(door: BridgeSession, execution: str) -> None:
     """Interrupt the execution."""
     await door.ask("DELETE", f"executions/{segment(execution)}")
 

@@ -27,9 +27,9 @@ from typing import Any
 
 import msgspec
 
-from jupyter_bridge.connections.ownthread import in_daemon_thread
-from jupyter_bridge.private import alone, open_private, private_folder
-from jupyter_bridge.tasks import ended
+from jupyter_bridge.aio.loop_thread import in_daemon_thread
+from jupyter_bridge.aio.task_set import ended
+from jupyter_bridge.private_files import alone, open_private, private_folder
 
 # Then the file is put aside as `….1`, in place of an older one: some 50,000 lines each.
 MAX_BYTES = 16 << 20
@@ -44,7 +44,7 @@ TORN_BYTES = 4096
 _BLOCK = 4096
 
 
-class Broken(ValueError):
+class ChainBroken(ValueError):
     """A line does not follow from the one before it; `line` is its number in `path`, from 1."""
 
     def __init__(self, path: Path, line: int) -> None:
@@ -161,9 +161,9 @@ def _follow(path: Path, before: str | None) -> tuple[str, int]:
             try:
                 said = msgspec.json.decode(line, type=dict[str, str])["before"]
             except (msgspec.MsgspecError, UnicodeDecodeError, KeyError):
-                raise Broken(path, count) from None
+                raise ChainBroken(path, count) from None
             if before is not None and said != before:
-                raise Broken(path, count)
+                raise ChainBroken(path, count)
             before = _digest(line.rstrip(b"\n"))
     return before or "", count
 
@@ -202,7 +202,7 @@ def main() -> None:
     path = Path(sys.argv[1])
     try:
         sys.stdout.write(f"{verify(path)} lines, each as it was written\n")
-    except Broken as broken:
+    except ChainBroken as broken:
         sys.exit(str(broken))
 
 

@@ -16,7 +16,6 @@ from typing import Any, TypeVar, cast
 import msgspec
 
 from jupyter_bridge import observe
-from jupyter_bridge.connections.connectionmodel import ConnectionModel, model_of
 from jupyter_bridge.connections.connector import (
     Connector,
     Expired,
@@ -28,10 +27,11 @@ from jupyter_bridge.connections.connector import (
     secrets_of,
     to_fields,
 )
-from jupyter_bridge.connections.refusals import Refusals
+from jupyter_bridge.connections.login_backoff import LoginBackoff
+from jupyter_bridge.connections.model import ConnectionModel, model_of
 from jupyter_bridge.connections.roles import Role, words_of
 from jupyter_bridge.connections.session import Session
-from jupyter_bridge.connections.standing import Standing, state_of
+from jupyter_bridge.connections.state import ConnectionState, state_of
 from jupyter_bridge.problems import (
     BadRequest,
     Busy,
@@ -72,17 +72,17 @@ class Connection:
         remembered: bool = False,
         on_change: Callable[[Connection, str], None] | None = None,
         on_keep: Callable[[Connection], Awaitable[None]] | None = None,
-        refusals: Refusals | None = None,
+        refusals: LoginBackoff | None = None,
     ) -> None:
         self.name = name
         self.connector = connector
         self.source = source
         self.remembered = remembered
-        self.standing = Standing(self._changed)
+        self.standing = ConnectionState(self._changed)
         self._on_change = on_change
         self._on_keep = on_keep
         self._session = Session()
-        self._refusals = Refusals() if refusals is None else refusals
+        self._refusals = LoginBackoff() if refusals is None else refusals
         self._refused: tuple[str | None, str] | None = None  # the last one: user, secret
         self._blocked: Problem | None = None  # what only a person can change
         self._logged_out = False

@@ -7,7 +7,7 @@ CanWrite, HasObjects, CanMount, HasConsoles, HasKernels. It is found by an entry
 
     [project.entry-points."jupyter_bridge.connectors"]
     folder = "jupyter_bridge.connections.connectors.folder:Folder"
-    sftp = "jupyter_bridge.connections.connectors.sftp:Sftp [sftp]"
+    sftp = "jupyter_bridge.connections.connectors.ssh.sftp:Sftp [sftp]"
 
 The Connection around it logs in once for all who wait, keeps the state, and calls again after a
 new login where a method raised `Expired`. A connector therefore has no states, no locks and no
@@ -37,10 +37,10 @@ from urllib.parse import unquote, urlsplit
 
 import msgspec
 
-from jupyter_bridge.connections.outbound import Outbound
+from jupyter_bridge.connections.login_backoff import Account
+from jupyter_bridge.connections.net.outbound import Outbound
 from jupyter_bridge.connections.places import Places
-from jupyter_bridge.connections.refusals import Account
-from jupyter_bridge.private import private_folder
+from jupyter_bridge.private_files import private_folder
 from jupyter_bridge.problems import BadRequest, Denied, NeedsLogin
 
 # Where an address names no port.

@@ -98,7 +98,7 @@ _R = """local({{
 
 
 @dataclass(frozen=True)
-class Environment:
+class KernelEnvironment:
     """What a kernel runs on: two texts, and the names they are saved under."""
 
     language: str
@@ -118,7 +118,7 @@ class Environment:
 _PROBES = {"python": (_PYTHON, REQUIREMENTS), "r": (_R, "install.R")}
 
 
-async def ask(run: RunCode, language: str, *, timeout: float = ASK_TIMEOUT) -> Environment:
+async def ask(run: RunCode, language: str, *, timeout: float = ASK_TIMEOUT) -> KernelEnvironment:
     """The environment of the kernel that `run` runs code on, as that kernel itself sees it.
 
     `language` is its kernelspec's. The kernel's names, history and execution count are not touched
@@ -145,7 +145,7 @@ async def ask(run: RunCode, language: str, *, timeout: float = ASK_TIMEOUT) -> E
     if len(pieces) != 3:
         raise RemoteFailed("The kernel's answer is not complete.", language=language)
     runtime, _, requirements = pieces[1].partition("\n")
-    return Environment(language.lower(), requirements, runtime + "\n", filename)
+    return KernelEnvironment(language.lower(), requirements, runtime + "\n", filename)
 
 
 async def save(contents: Any, notebook_path: str, files: Mapping[str, str]) -> list[str]:

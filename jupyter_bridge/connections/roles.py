@@ -18,9 +18,9 @@ from typing import Any, ClassVar, Protocol
 
 import msgspec
 
-from jupyter_bridge.connections.together import together
+from jupyter_bridge.aio.gather import gather
+from jupyter_bridge.interfaces import Source, Upstream
 from jupyter_bridge.problems import NotFound, Unsupported
-from jupyter_bridge.seams import Source, Upstream
 
 
 class Item(msgspec.Struct, omit_defaults=True):
@@ -122,11 +122,11 @@ class Supply(Protocol):
     def sent(self, span: Span) -> None:
         """The remote surely has the span that was taken: it need not be sent again."""
 
-    def inline(self) -> AbstractContextManager[InlineSupply]:
+    def inline(self) -> AbstractContextManager[SyncSupply]:
         """The same for a thread of its own (Outbound.apart), which it blocks while it reads."""
 
 
-class InlineSupply(Protocol):
+class SyncSupply(Protocol):
     """A Supply whose bytes are read when they are sent."""
 
     def file(self, path: str) -> File: ...
@@ -255,7 +255,7 @@ class CanWrite(Role):
                 await self.append(upload, supply.file(span.path), span.start, data)
                 supply.sent(span)
 
-        await together([stream() for _ in range(min(self.streams, len(left)))])
+        await gather([stream() for _ in range(min(self.streams, len(left)))])
 
     async def held(self, upload: str, file: File) -> int | None:
         """How many bytes of `file` from its start are surely there; None: nobody knows."""

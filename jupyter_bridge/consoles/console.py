@@ -13,10 +13,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
-from jupyter_bridge.consoles.lanes import Lane, off_loop
-from jupyter_bridge.consoles.lastline import LOOK_BYTES, last_line
+from jupyter_bridge.aio.serial_worker import SerialWorker, off_loop
+from jupyter_bridge.consoles.last_line import LOOK_BYTES, last_line
+from jupyter_bridge.interfaces import Exit, Source
 from jupyter_bridge.problems import Busy, Denied, Gone
-from jupyter_bridge.seams import Exit, Source
 from jupyter_bridge.wire.times import now, to_iso
 
 Mode = Literal["watch", "join", "steal"]
@@ -32,7 +32,7 @@ class Log(Protocol):
     """A console's bytes by absolute offset: a Journal, or a followed file itself."""
 
     @property
-    def lane(self) -> Lane | None:
+    def lane(self) -> SerialWorker | None:
         """Where its blocking calls run; None for what lies on the server's own disk."""
 
     @property

@@ -1,14 +1,14 @@
 """Where Jupyter Server ends: who asks, may they, what did they send, how do they want the answer.
 
 For the parts' `handlers.py`: `BridgeHandler` and its decorator `verb`, `BridgeSocket`, `Route`, and
-`Event` for answers that come bit by bit.
+`StreamEvent` for answers that come bit by bit.
 """
 
-from jupyter_bridge.web.door import Door, is_allowed, user_of_token
 from jupyter_bridge.web.handler import Answer, BridgeHandler, NoSuchRoute, Prefer, Route, Verb, verb
-from jupyter_bridge.web.lasting import LastingHandler, WaitQuery
+from jupyter_bridge.web.jobs import JobHandler, WaitQuery
+from jupyter_bridge.web.request_base import RequestBase, is_allowed, user_of_token
 from jupyter_bridge.web.socket import JSON, PROBLEM_FRAME, TEXT, BridgeSocket, Frame
-from jupyter_bridge.web.stream import NDJSON, SSE, Event, is_closed
+from jupyter_bridge.web.sse import NDJSON, SSE, StreamEvent, is_closed
 
 __all__ = [
     "JSON",
@@ -19,13 +19,13 @@ __all__ = [
     "Answer",
     "BridgeHandler",
     "BridgeSocket",
-    "Door",
-    "Event",
     "Frame",
-    "LastingHandler",
+    "JobHandler",
     "NoSuchRoute",
     "Prefer",
+    "RequestBase",
     "Route",
+    "StreamEvent",
     "Verb",
     "WaitQuery",
     "is_allowed",

@@ -14,13 +14,13 @@ from jupyter_server.base.handlers import APIHandler, JupyterHandler
 from tornado import web
 from tornado.iostream import StreamClosedError
 
+from jupyter_bridge.aio.idempotency import Idempotency
+from jupyter_bridge.aio.task_set import ended
 from jupyter_bridge.problems import BadRequest, Denied, NotFound, Problem
-from jupyter_bridge.repeats import Repeats
-from jupyter_bridge.tasks import ended
-from jupyter_bridge.web.door import MAX_BODY, Door, bad_field
 from jupyter_bridge.web.proof import is_own_fetch, shows_xsrf_token
-from jupyter_bridge.web.stream import KEEP_ALIVE, NDJSON, SSE, Event, is_closed, silence
-from jupyter_bridge.wire.unreadable import UNREADABLE
+from jupyter_bridge.web.request_base import MAX_BODY, RequestBase, bad_field
+from jupyter_bridge.web.sse import KEEP_ALIVE, NDJSON, SSE, StreamEvent, is_closed, silence
+from jupyter_bridge.wire.json_errors import JSON_ERRORS
 
 # Characters of an Idempotency-Key: clients make a UUID or a hash.
 MAX_KEY = 255
@@ -166,7 +166,7 @@ class Prefer(NamedTuple):
 
 
 @web.stream_request_body
-class BridgeHandler(Door, APIHandler):
+class BridgeHandler(RequestBase, APIHandler):
     """One HTTP route."""
 
     # The body that was answered.
@@ -187,8 +187,8 @@ class BridgeHandler(Door, APIHandler):
         return key
 
     @property
-    def repeats(self) -> Repeats[Answer]:
-        repeats: Repeats[Answer] = self.settings["bridge_repeats"]
+    def repeats(self) -> Idempotency[Answer]:
+        repeats: Idempotency[Answer] = self.settings["bridge_repeats"]
         return repeats
 
     async def prepare(self) -> None:  # type: ignore[override]
@@ -230,7 +230,7 @@ class BridgeHandler(Door, APIHandler):
             return msgspec.json.decode(self.request.body.strip() or b"{}", type=kind)
         except msgspec.ValidationError as error:
             raise bad_field(error) from error
-        except UNREADABLE as error:
+        except JSON_ERRORS as error:
             raise BadRequest(f"The body is not JSON: {error}") from error
 
     def answer(self, answer: Any, status: int = 200) -> None:
@@ -312,13 +312,13 @@ class BridgeHandler(Door, APIHandler):
                 self._gone.set_result(None)
         return self._gone
 
-    async def stream(self, events: AsyncIterator[Event], kind: str) -> None:
+    async def stream(self, events: AsyncIterator[StreamEvent], kind: str) -> None:
         """Send events as they come, until they end or the client goes away."""
         self.set_header("Content-Type", kind)
         self.set_header("Cache-Control", "no-cache")
         self.set_header("X-Accel-Buffering", "no")  # nginx would hold the events back
         gone = self._leaving()
-        coming: asyncio.Future[Event] | None = None
+        coming: asyncio.Future[StreamEvent] | None = None
         try:
             await self.flush()
             while True:
@@ -339,7 +339,7 @@ class BridgeHandler(Door, APIHandler):
                         break
                     except Problem as problem:
                         coming = None
-                        self.write(Event(0, "problem", problem.to_json()).encode(kind))
+                        self.write(StreamEvent(0, "problem", problem.to_json()).encode(kind))
                         break
                     self.write(event.encode(kind))
                 await self.flush()

@@ -15,7 +15,7 @@ from tornado import web
 from tornado.websocket import WebSocketClosedError, WebSocketHandler
 
 from jupyter_bridge.problems import BadRequest, Problem, TooLarge
-from jupyter_bridge.web.door import TOKEN_SUBPROTOCOL, Door
+from jupyter_bridge.web.request_base import TOKEN_SUBPROTOCOL, RequestBase
 from jupyter_bridge.wire.websocket import build_frame
 
 JSON = "application/json"
@@ -41,7 +41,7 @@ PROBLEM_FRAME = Frame("problem", "server", "What ended the websocket; the last f
 
 
 @web.stream_request_body
-class BridgeSocket(Door, WebSocketMixin, WebSocketHandler, JupyterHandler):
+class BridgeSocket(RequestBase, WebSocketMixin, WebSocketHandler, JupyterHandler):
     """One websocket. Subclasses define `on_handshake(**path)`, `on_open()`, `on_frame(frame)`."""
 
     # Subprotocols that the route speaks, the preferred one first.

@@ -38,7 +38,7 @@ _U64 = struct.Struct(">Q")
 _SIZE = struct.Struct(">HH")
 
 
-class FrameError(ValueError):
+class ConsoleFrameError(ValueError):
     """These bytes are no console frame; the sentence says why."""
 
 
@@ -137,19 +137,21 @@ def to_server_frame(frame: ServerFrame) -> bytes:
 def from_server_frame(data: bytes) -> ServerFrame | None:
     """What the server sent; None for a type this version does not know (a client skips those)."""
     if len(data) < _HEAD.size:
-        raise FrameError(f"A console frame has at least {_HEAD.size} bytes, this one {len(data)}.")
+        raise ConsoleFrameError(
+            f"A console frame has at least {_HEAD.size} bytes, this one {len(data)}."
+        )
     kind, offset = _HEAD.unpack_from(data)
     if offset > MAX_OFFSET:
-        raise FrameError(f"An offset is at most 2^53 - 1, this one is {offset}.")
+        raise ConsoleFrameError(f"An offset is at most 2^53 - 1, this one is {offset}.")
     payload = data[_HEAD.size :]
     if kind == b"o":
         return Output(offset, payload)
     if kind in (b"g", b"m"):
         if len(payload) != _U64.size:
-            raise FrameError("A gap or match frame's payload is one u64.")
+            raise ConsoleFrameError("A gap or match frame's payload is one u64.")
         to = _U64.unpack(payload)[0]
         if not offset + (kind == b"g") <= to <= MAX_OFFSET:
-            raise FrameError(f"A gap or match from {offset} cannot end at {to}.")
+            raise ConsoleFrameError(f"A gap or match from {offset} cannot end at {to}.")
         return Gap(offset, to) if kind == b"g" else Matched(offset, to)
     if kind == b"s":
         return Start(offset, _object(payload, dict))
@@ -176,12 +178,12 @@ def from_client_frame(data: bytes) -> ClientFrame:
         return Input(payload)
     if kind == b"r":
         if len(payload) != _SIZE.size:
-            raise FrameError("A resize frame's payload is u16 rows and u16 columns.")
+            raise ConsoleFrameError("A resize frame's payload is u16 rows and u16 columns.")
         rows, cols = _SIZE.unpack(payload)
         if not rows or not cols:
-            raise FrameError("A screen has at least one row and one column.")
+            raise ConsoleFrameError("A screen has at least one row and one column.")
         return Resize(rows, cols)
-    raise FrameError(f"A console frame begins with i or r, not with {kind!r}.")
+    raise ConsoleFrameError(f"A console frame begins with i or r, not with {kind!r}.")
 
 
 def _json(value: Any) -> bytes:
@@ -198,7 +200,7 @@ def _object(payload: bytes, kind: type) -> Any:
         # As text: of bytes Python would guess the encoding.
         value = json.loads(payload.decode(), parse_constant=_refuse)
     except (ValueError, RecursionError) as error:
-        raise FrameError("The frame's payload is not JSON.") from error
+        raise ConsoleFrameError("The frame's payload is not JSON.") from error
     if not isinstance(value, kind):
-        raise FrameError(f"The frame's payload is not a JSON {kind.__name__}.")
+        raise ConsoleFrameError(f"The frame's payload is not a JSON {kind.__name__}.")
     return value

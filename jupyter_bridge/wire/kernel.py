@@ -34,7 +34,7 @@ from typing import Any
 
 import msgspec
 
-from jupyter_bridge.wire.unreadable import UNREADABLE
+from jupyter_bridge.wire.json_errors import JSON_ERRORS
 
 V1 = "v1.kernel.websocket.jupyter.org"
 PROTOCOL_VERSION = "5.4"
@@ -65,7 +65,7 @@ def parse_header(part: bytes) -> Header:
     """The header in `part`; an empty object (a parent that is not there) gives empty names."""
     try:
         return _decode_header(part)
-    except UNREADABLE as error:
+    except JSON_ERRORS as error:
         raise FrameError(f"the header is not a Jupyter message header: {error}") from error
 
 
@@ -73,7 +73,7 @@ def parse_content(parts: Sequence[bytes]) -> dict[str, Any]:
     """A message's content; an empty object where it is not one."""
     try:
         content = msgspec.json.decode(parts[3])
-    except UNREADABLE:
+    except JSON_ERRORS:
         return {}
     return content if isinstance(content, dict) else {}
 
@@ -232,7 +232,7 @@ def parse_default(frame: str | bytes) -> tuple[str | None, list[bytes]]:
     body, buffers = (frame, []) if isinstance(frame, str) else _split_default(frame)
     try:
         message = _decode_default(body)
-    except UNREADABLE as error:
+    except JSON_ERRORS as error:
         raise FrameError(f"not a Jupyter message in JSON: {error}") from error
     raw = (message.header, message.parent_header, message.metadata, message.content)
     # JupyterLab writes `null` for a parent that is not there; kernels expect an object.

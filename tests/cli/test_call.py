@@ -14,8 +14,7 @@ from jupyter_bridge import __version__
 from jupyter_bridge.cli.app import app
 from jupyter_bridge.cli.call import Call
 from tests.conftest import Server
-
-from .terminal import COMMAND, call, environment
+from tests.support.terminal import COMMAND, call, environment
 
 NAMES = ["kernels", "spawn", "shutdown", "interrupt", "restart", "execute", "console"]
 

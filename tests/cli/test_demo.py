@@ -16,8 +16,7 @@ import pytest
 
 from tests.docs.pages import REPOSITORY
 from tests.docs.typed import commands, typed
-
-from .terminal import environment
+from tests.support.terminal import environment
 
 PATIENCE = 120.0
 

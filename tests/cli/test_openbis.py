@@ -9,10 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from jupyter_bridge.connections import sshfs
+from jupyter_bridge.connections.mounts import sshfs
 from tests.conftest import Server, start_server
-
-from .terminal import Terminal, call
+from tests.support.terminal import Terminal, call
 
 _NO_FUSE = sshfs.available()
 
@@ -30,7 +29,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 def openbis() -> Iterator[tuple[str, str, str]]:
     """URL, permId and SFTP port of a simulator that was just started."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "tests.openbis", "--sftp"],
+        [sys.executable, "-m", "tests.simulators.openbis", "--sftp"],
         stdout=subprocess.PIPE,
         cwd=Path(__file__).parents[2],
     )

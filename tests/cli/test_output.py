@@ -11,8 +11,8 @@ import pytest
 
 import jupyter_bridge
 from jupyter_bridge.cli import output
-from jupyter_bridge.cli.ask import Asker
 from jupyter_bridge.cli.call import Call
+from jupyter_bridge.cli.prompts import Prompter
 from jupyter_bridge.client import InputRequest
 from jupyter_bridge.problems import NotFound
 
@@ -22,9 +22,9 @@ PACKAGE = Path(jupyter_bridge.__file__).parent
 MODULES = sorted(path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob("*.py"))
 WRITER = "cli/output.py"
 # It copies a kernel's stderr to the server's own, as the host would without the bridge.
-EXCEPT = {("relay/lastwords.py", "sys.__stderr__")}
+EXCEPT = {("kernels/host/stderr_tail.py", "sys.__stderr__")}
 # A file descriptor is asked for its size and its keys; `output.raw_to` writes to it.
-EXCEPT |= {("cli/attach.py", "sys.stdout")}
+EXCEPT |= {("cli/commands/attach.py", "sys.stdout")}
 NAMES = {"print", "input", "getpass.getpass", "sys.displayhook"}
 STREAMS = {"sys.stdout", "sys.stderr", "sys.__stdout__", "sys.__stderr__"}
 TYPER = {f"{module}.{name}" for module in ("typer", "click") for name in ("echo", "secho")}
@@ -126,7 +126,7 @@ def test_a_program_asks(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> Non
     prompt = f"\x1b[32mName\x1b[0m\n{HOSTILE}"
     monkeypatch.setattr(output, "_read", lambda file: "typed\n")
     monkeypatch.setattr("sys.stdin", _Pipe())
-    assert Asker().answer(InputRequest("1", {"prompt": prompt})) == "typed"
+    assert Prompter().answer(InputRequest("1", {"prompt": prompt})) == "typed"
     said = capsys.readouterr().out
     assert said == "\x1b[32mName\x1b[0m\n" + SHOWN.replace(r"\n", "\n")
     output.ask(prompt)

@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 
 from tests.conftest import Server
-
-from .terminal import Terminal, call
+from tests.support.terminal import Terminal, call
 
 
 def test_another_server(near: Server, far: Server) -> None:

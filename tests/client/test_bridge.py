@@ -22,8 +22,7 @@ from jupyter_bridge.client import (
 )
 from jupyter_bridge.problems import Conflict, Denied, Gone, NotFound, Problem
 from tests.conftest import Server
-
-from .faulty import run
+from tests.simulators.faulty_bridge import run
 
 
 def on(server: Server) -> BridgeClient:

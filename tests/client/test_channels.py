@@ -10,17 +10,27 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from aiohttp import web
 
-from jupyter_bridge.client import BridgeClient, Channels, Kernel, Message, listening
+from jupyter_bridge.client import BridgeClient, Channels, Kernel, Message
 from jupyter_bridge.problems import Conflict, Denied, Gone, NotFound, RemoteFailed, Unavailable
+from jupyter_bridge.transport import line_follower
 from tests.conftest import Server
-
-from .faulty import Answer, Faulty, frame, hangs_up, page, run, says, serving, socket
+from tests.simulators.faulty_bridge import (
+    Answer,
+    Faulty,
+    frame,
+    hangs_up,
+    page,
+    run,
+    says,
+    serving,
+    socket,
+)
 
 
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Patience is over while one watches."""
-    monkeypatch.setattr(listening.Patience.__init__, "__defaults__", (1.5,))
+    monkeypatch.setattr(line_follower.RetryPeriod.__init__, "__defaults__", (1.5,))
 
 
 async def collect(*answers: Answer, **how: Any) -> tuple[list[str], Faulty]:

@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 
 from jupyter_bridge.client import BridgeClient, connect
-from jupyter_bridge.client.line import Line
+from jupyter_bridge.client.console_stream import ConsoleStream
 from jupyter_bridge.problems import Conflict, NotFound
 from jupyter_bridge.wire.console import Ended, Matched, Output, Start, Trouble
-from tests.cable import Cable
 from tests.conftest import Server, start_server
+from tests.support.cable import Cable
 
 PATIENCE = 60.0
 
@@ -143,7 +143,7 @@ async def test_the_present_stays_where_it_was(bridge_server: Server) -> None:
             await direct.consoles.end(mine, purge=True)
 
 
-async def said(line: Line, text: bytes) -> bytes:
+async def said(line: ConsoleStream, text: bytes) -> bytes:
     """What a line says until it has said this, or ends."""
     got = b""
     async for frame in line:

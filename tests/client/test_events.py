@@ -15,8 +15,7 @@ from jupyter_bridge.client import (
 )
 from jupyter_bridge.client.events import parse_line
 from jupyter_bridge.problems import Gone, RemoteFailed
-
-from .faulty import line
+from tests.simulators.faulty_bridge import line
 
 
 def test_each_kind() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from jupyter_bridge.client import BridgeClient, Done, Event, InputRequest, Result, listening, stream
+from jupyter_bridge.client import BridgeClient, Done, Event, InputRequest, Result, stream
 from jupyter_bridge.problems import (
     BadRequest,
     Conflict,
@@ -18,15 +18,26 @@ from jupyter_bridge.problems import (
     TooLarge,
     Unavailable,
 )
-
-from .faulty import Answer, Faulty, done, hangs_up, line, page, run, says, serving, streams
+from jupyter_bridge.transport import line_follower
+from tests.simulators.faulty_bridge import (
+    Answer,
+    Faulty,
+    done,
+    hangs_up,
+    line,
+    page,
+    run,
+    says,
+    serving,
+    streams,
+)
 
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Dead lines are noticed, and patience is over, while one watches."""
     monkeypatch.setattr(stream, "SILENCE_SECONDS", 0.5)
-    monkeypatch.setattr(listening.Patience.__init__, "__defaults__", (1.5,))
+    monkeypatch.setattr(line_follower.RetryPeriod.__init__, "__defaults__", (1.5,))
     monkeypatch.setattr(stream, "_CANCEL_SECONDS", 1.0)
 
 
@@ -133,7 +144,7 @@ def test_refused(answers: list[Answer], kind: type[Exception]) -> None:
 
 def test_endless_event(monkeypatch: pytest.MonkeyPatch) -> None:
     """An event without an end is not gathered for ever."""
-    monkeypatch.setattr(listening, "MAX_EVENT_BYTES", 1000)
+    monkeypatch.setattr(line_follower, "MAX_EVENT_BYTES", 1000)
     with pytest.raises(TooLarge):
         run(collect(streams(*[b"x" * 300] * 5)))
 

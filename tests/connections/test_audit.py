@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 
 from jupyter_bridge.connections import audit as audit_module
-from jupyter_bridge.connections.audit import Audit, Broken, verify
-from jupyter_bridge.private import alone
+from jupyter_bridge.connections.audit import Audit, ChainBroken, verify
+from jupyter_bridge.private_files import alone
 
 LOG = logging.getLogger("test.audit")
 # Another server of the same user: writes so many lines, in a process of its own.
@@ -107,7 +107,7 @@ def test_a_change_is_found(tmp_path: Path, how: str) -> None:
     else:
         lines[2:4] = lines[3], lines[2]
     path.write_bytes(b"".join(lines))
-    with pytest.raises(Broken):
+    with pytest.raises(ChainBroken):
         verify(path)
 
 
@@ -118,7 +118,7 @@ def test_the_file_is_bounded(tmp_path: Path) -> None:
     assert path.stat().st_size <= 800
     assert verify(path) == len(lines_of(older, path)) <= 8
     older.write_bytes(b"".join(older.read_bytes().splitlines(keepends=True)[:-1]))
-    with pytest.raises(Broken) as broken:
+    with pytest.raises(ChainBroken) as broken:
         verify(path)
     assert (broken.value.path, broken.value.line) == (path, 1), "the seam is checked, too"
 

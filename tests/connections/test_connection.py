@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from jupyter_bridge.connections import refusals
+from jupyter_bridge.connections import login_backoff
 from jupyter_bridge.connections.connection import Connection
 from jupyter_bridge.connections.connector import WrongCredentials
 from jupyter_bridge.connections.roles import CanMount
@@ -23,7 +23,7 @@ from jupyter_bridge.problems import (
     Unavailable,
     Unsupported,
 )
-from tests.connections.double import PASSWORD, browse, connect
+from tests.simulators.connector import PASSWORD, browse, connect
 
 
 def run(test: Callable[[], Awaitable[None]]) -> None:
@@ -266,7 +266,7 @@ def test_repr_holds_no_secret(tmp_path: Path) -> None:
 
 def test_many_wrong_passwords_have_to_wait(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """After three in a row the next is not even tried; a right one ends the count."""
-    monkeypatch.setattr(refusals, "FIRST", 3600.0)
+    monkeypatch.setattr(login_backoff, "FIRST", 3600.0)
 
     async def test() -> None:
         connection, remote = connect(tmp_path)

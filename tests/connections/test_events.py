@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from tests.conftest import Server
-from tests.relay.conftest import bridge
-from tests.relay.driving import Bridge, tells, told
+from tests.kernels.conftest import bridge
+from tests.support.kernel_client import Bridge, tells, told
 
 __all__ = ["bridge"]  # a fixture
 

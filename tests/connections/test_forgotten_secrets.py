@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import Server, start_server
-from tests.connections.test_secrets import METADATA, PLUGIN
+from tests.connections.secrets.test_canaries import METADATA, PLUGIN
 
 # Put together at run time, or the search would find its own constant.
 CANARY = "-".join(["memory", "canary", "77d1"])

@@ -8,8 +8,8 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from jupyter_bridge.connections.outbound import Outbound
-from jupyter_bridge.connections.policy import Policy
+from jupyter_bridge.connections.net.address_policy import AddressPolicy
+from jupyter_bridge.connections.net.outbound import Outbound
 
 
 @pytest.mark.parametrize("name", ["http_proxy", "HTTP_PROXY", "ALL_PROXY"])
@@ -26,7 +26,7 @@ async def test_no_proxy_of_the_environment(name: str, monkeypatch: pytest.Monkey
     remote, proxy = TestServer(app), TestServer(web.Application())
     async with remote, proxy:
         monkeypatch.setenv(name, str(proxy.make_url("/")))
-        outbound = Outbound(Policy(allow_loopback=True))
+        outbound = Outbound(AddressPolicy(allow_loopback=True))
         try:
             await outbound.ask("GET", str(remote.make_url("/here")))
         finally:

@@ -10,10 +10,10 @@ from typing import Any
 
 from jupyter_server_terminals.terminalmanager import TerminalManager
 
-from jupyter_bridge.consoles.archive import Archive
 from jupyter_bridge.consoles.console import Console
-from jupyter_bridge.consoles.consoles import Consoles
-from jupyter_bridge.consoles.terminals import recorded
+from jupyter_bridge.consoles.journal.archive import Archive
+from jupyter_bridge.consoles.registry import ConsoleRegistry
+from jupyter_bridge.consoles.terminals.manager import recorded
 
 # What a loaded machine may take; nothing is asserted about being faster.
 PATIENCE = 30.0
@@ -29,13 +29,15 @@ async def house(
     keep: bool = True,
     linger: float = 60.0,
     **parts: Any,
-) -> AsyncIterator[Consoles]:
+) -> AsyncIterator[ConsoleRegistry]:
     """Consoles with a real terminal manager; ends its terminals."""
     manager: Any = None
     root = folder / "root"
     root.mkdir(exist_ok=True)
     archive = Archive(folder / "consoles" if keep else None, **parts.pop("archive", {}))
-    consoles = Consoles(archive, root_dir=root, manager=lambda: manager, linger=linger, **parts)
+    consoles = ConsoleRegistry(
+        archive, root_dir=root, manager=lambda: manager, linger=linger, **parts
+    )
     cls: Any = recorded(base, consoles.record)
     manager = cls(shell_command=SH, extra_env={"PS1": "$ ", "ENV": ""})
     consoles.load()

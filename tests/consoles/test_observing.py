@@ -14,8 +14,7 @@ import pytest
 from jupyter_bridge import observe
 from jupyter_bridge.wire import console as wire
 from tests.conftest import Server
-
-from .driving import PATIENCE, Bridge, bridge_of, frame
+from tests.support.console_client import PATIENCE, Bridge, bridge_of, frame
 
 
 @pytest.fixture

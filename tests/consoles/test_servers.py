@@ -16,8 +16,7 @@ import pytest
 
 from jupyter_bridge.wire import console as wire
 from tests.conftest import Server, start_server
-
-from .driving import Bridge, bridge_of, frame, said
+from tests.support.console_client import Bridge, bridge_of, frame, said
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -34,7 +33,7 @@ def serving(folder: Path, *options: str, **env: str) -> Iterator[Server]:
 async def test_a_manager_named_in_the_configuration_is_subclassed(tmp_path: Path) -> None:
     """What the site's class does to a terminal it still does, and the terminal is recorded from its
     first byte, also one that the host's own API opens."""
-    name = "tests.consoles.sitemanager.SiteManager"
+    name = "tests.support.site_manager.SiteManager"
     with serving(tmp_path, f"--TerminalsExtensionApp.terminal_manager_class={name}") as server:
         async with bridge_of(server) as bridge:
             body = {"shell_command": ["/bin/sh", "-c", "echo FIRST $SITE; exec cat"]}
@@ -151,7 +150,7 @@ async def test_who_may_only_read_only_looks(tmp_path: Path) -> None:
     kept.write_text("line\n")
     with serving(
         tmp_path,
-        "--ServerApp.authorizer_class=tests.connections.denying.Denying",
+        "--ServerApp.authorizer_class=tests.support.denying.Denying",
         TEST_ALLOWED="read",
     ) as server:
         async with aiohttp.ClientSession() as session:

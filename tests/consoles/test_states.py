@@ -9,12 +9,11 @@ from pathlib import Path
 
 from jupyter_bridge.wire import console as wire
 from tests.conftest import Server
-from tests.relay.conftest import bridge
-from tests.relay.driving import Bridge as Client
-from tests.relay.driving import tells, told
-
-from .conftest import PATIENCE, house, until
-from .driving import bridge_of, frame
+from tests.consoles.conftest import PATIENCE, house, until
+from tests.kernels.conftest import bridge
+from tests.support.console_client import bridge_of, frame
+from tests.support.kernel_client import Bridge as Client
+from tests.support.kernel_client import tells, told
 
 __all__ = ["bridge"]  # a fixture
 

@@ -18,8 +18,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import Server
-
-from .driving import Bridge, bridge_of
+from tests.support.console_client import Bridge, bridge_of
 
 # What a loaded machine may take; nothing is asserted about being faster.
 PATIENCE = 20.0

@@ -12,12 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from jupyter_bridge.client import Bridge, connect
-from tests.cli.terminal import environment
 from tests.conftest import Server, start_server
-from tests.joined import NEAR
-
-from .pages import REPOSITORY, Block
-from .readers import seconds_of
+from tests.docs.pages import REPOSITORY, Block
+from tests.docs.readers import seconds_of
+from tests.support.joined import NEAR
+from tests.support.terminal import environment
 
 _MAKEFILE = "all:\n\t@echo made\ntest:\n\t@echo tests passed\n"
 _NOTEBOOK = {"cells": [], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}

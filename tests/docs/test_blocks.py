@@ -14,13 +14,12 @@ import aiohttp
 import msgspec
 import pytest
 
-from jupyter_bridge.connections.kinds import GROUP
-from tests.connections.test_sources import found
-
-from .pages import REPOSITORY, Block, blocks
-from .readers import ANSWERS, ELSEWHERE, answer_to, why_not
-from .stage import Stage, stage
-from .typed import commands, typed
+from jupyter_bridge.connections.connector_registry import GROUP
+from tests.connections.config.test_files import found
+from tests.docs.pages import REPOSITORY, Block, blocks
+from tests.docs.readers import ANSWERS, ELSEWHERE, answer_to, why_not
+from tests.docs.stage import Stage, stage
+from tests.docs.typed import commands, typed
 
 SHELL = list(blocks("sh"))
 PYTHON = list(blocks("python"))
@@ -33,7 +32,7 @@ PRINTS = {
 }
 # Pages whose Python is no program of its own, and the test that does with it what they say.
 NO_PROGRAMS = {
-    "operations.md": "relay/gateways.py",
+    "operations.md": "support/gateways.py",
     "writing-a-connector.md": "docs/test_connector.py",
 }
 

@@ -12,12 +12,11 @@ from aiohttp import web
 
 from jupyter_bridge.connections.connection import Connection
 from jupyter_bridge.connections.connector import Context, WrongCredentials, to_fields
-from jupyter_bridge.connections.content import read
-from jupyter_bridge.connections.outbound import Outbound
-from jupyter_bridge.connections.policy import Policy
+from jupyter_bridge.connections.net.address_policy import AddressPolicy
+from jupyter_bridge.connections.net.outbound import Outbound
 from jupyter_bridge.connections.roles import CanBrowse
-
-from .pages import blocks
+from jupyter_bridge.connections.transfers.byte_range import read
+from tests.docs.pages import blocks
 
 
 def shelf() -> Any:
@@ -48,7 +47,7 @@ def test_the_connector_of_the_page_works(tmp_path: Path) -> None:
         await web.TCPSite(runner, "127.0.0.1", 0).start()
         url = f"http://127.0.0.1:{runner.addresses[0][1]}"
         kind = shelf()
-        outbound = Outbound(Policy(allow_loopback=True))
+        outbound = Outbound(AddressPolicy(allow_loopback=True))
         context = Context("shelf", outbound, tmp_path, tmp_path, logging.getLogger("test"))
         connection = Connection("shelf", kind(to_fields(kind, {"url": url}), context))
         try:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import start_server
-from tests.consoles.driving import Bridge, bridge_of
+from tests.support.console_client import Bridge, bridge_of
 
 REPOSITORY = Path(__file__).parents[2]
 DAY = 24 * 3600
@@ -52,7 +52,7 @@ async def test_a_clock_that_jumps(tmp_path: Path) -> None:
     clock.write_text("0")
     server = start_server(
         tmp_path,
-        "--ServerApp.jpserver_extensions=tests.faults.clock=True",
+        "--ServerApp.jpserver_extensions=tests.support.clock=True",
         env={"PYTHONPATH": str(REPOSITORY), "TEST_CLOCK": str(clock)},
     )
     try:

@@ -12,7 +12,7 @@ import aiohttp
 import pytest
 
 from tests.conftest import Server, start_server
-from tests.consoles.driving import Bridge, bridge_of
+from tests.support.console_client import Bridge, bridge_of
 
 REPOSITORY = Path(__file__).parents[2]
 SOCKETS = 1000
@@ -30,7 +30,7 @@ SPARE = {"descriptors": 8, "tasks": 6, "threads": 6, "children": 0}
 async def counted_server(folder: Path, *options: str) -> AsyncIterator[tuple[Server, Bridge]]:
     server = start_server(
         folder,
-        "--ServerApp.jpserver_extensions=tests.faults.counting=True",
+        "--ServerApp.jpserver_extensions=tests.support.counting=True",
         *options,
         env={"PYTHONPATH": str(REPOSITORY)},
     )

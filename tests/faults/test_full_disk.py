@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import start_server
-from tests.consoles.driving import Bridge, bridge_of
+from tests.support.console_client import Bridge, bridge_of
 
 REPOSITORY = Path(__file__).parents[2]
 

@@ -10,8 +10,8 @@ import aiohttp
 import pytest
 
 from tests.conftest import start_server
-from tests.consoles.driving import Bridge, bridge_of
 from tests.faults.test_flat import REPOSITORY, count
+from tests.support.console_client import Bridge, bridge_of
 
 POLLS = 50
 # A remote whose data set begins and never ends.
@@ -94,7 +94,7 @@ async def test_whoever_gives_up_leaves_nothing(tmp_path: Path) -> None:
     (info / "entry_points.txt").write_text("[jupyter_bridge.connectors]\nslow = slow:Slow\n")
     server = start_server(
         tmp_path,
-        "--ServerApp.jpserver_extensions=tests.faults.counting=True",
+        "--ServerApp.jpserver_extensions=tests.support.counting=True",
         env={"PYTHONPATH": f"{REPOSITORY}:{info.parent}"},
     )
     left: dict[str, Any] = {}

@@ -8,14 +8,16 @@ from typing import Any
 
 import pytest
 
-from jupyter_bridge.client.refusals import _title
-from jupyter_bridge.connections.connectors.consoleservice import _ended_lines
-from jupyter_bridge.connections.content import parse_range
-from jupyter_bridge.consoles.lastline import last_line
-from jupyter_bridge.consoles.prompt import _last_line, shows_prompt
+from jupyter_bridge.connections.connectors.cray.connector import _ended_lines
+from jupyter_bridge.connections.transfers.byte_range import parse_range
+from jupyter_bridge.consoles.last_line import last_line
+from jupyter_bridge.consoles.run.line.prompt import _last_line, shows_prompt
+from jupyter_bridge.kernels.socketio.server import _NAMESPACE
 from jupyter_bridge.observe import _redacted
-from jupyter_bridge.relay.socketio import _NAMESPACE
-from jupyter_bridge.wire import ansi, handover, openbis, outputs, shell
+from jupyter_bridge.transport.problem_decoder import _title
+from jupyter_bridge.wire import ansi, outputs
+from jupyter_bridge.wire.openbis import rpc
+from jupyter_bridge.wire.shell import line_upload, marks
 
 # Each takes a few seconds at most on a loaded machine. Those that were mended took over 25 s.
 ENOUGH = 5.0
@@ -33,8 +35,8 @@ def in_bits(make: Callable[[], Any], size: int) -> Callable[[bytes], None]:
     return feed
 
 
-def begun() -> shell.Scanner:
-    scanner = shell.Scanner("abcd")
+def begun() -> marks.Scanner:
+    scanner = marks.Scanner("abcd")
     scanner.feed(b"\x1b]133;C;jb=abcd\x07")
     return scanner
 
@@ -63,8 +65,8 @@ CASES: dict[str, tuple[Callable[[Any], Any], Any]] = {
     "characters of other widths": (written, "x" * 30_000_000 + "\ré\ra" * 50_000),
     "erased characters": (written, "x" * 30_000_000 + "\ré" + "\bé" * 50_000),
     "a line written over": (written, ("é" * 10 + "\r") * 100_000),
-    "a session's end": (lambda text: openbis.RpcError(text).expired, "session " * 100_000),
-    "a session of tokens": (lambda text: openbis.RpcError(text).expired, "session token " * 60_000),
+    "a session's end": (lambda text: rpc.RpcError(text).expired, "session " * 100_000),
+    "a session of tokens": (lambda text: rpc.RpcError(text).expired, "session token " * 60_000),
     "a range of spaces": (lambda text: parse_range(text, 10), "bytes=" + " " * 60_000 + "x"),
     "a range's end of spaces": (
         lambda text: parse_range(text, 10),
@@ -80,7 +82,7 @@ CASES: dict[str, tuple[Callable[[Any], Any], Any]] = {
     "secrets in a log": (_redacted, "Authorization: a?token=" * 20_000),
     "marks of another run": (in_bits(begun, 1), b"\x1b]133;D;1;jb=abce;" * 5_000),
     "marks of a run at once": (in_bits(begun, 65536), b"\x1b]133;D;1;jb=abcd;" * 5_000),
-    "marks of a receiver": (lambda data: handover.heard(data, "a"), b"\x1b]133;H;jb=" * 50_000),
+    "marks of a receiver": (lambda data: line_upload.heard(data, "a"), b"\x1b]133;H;jb=" * 50_000),
 }
 
 

@@ -15,11 +15,11 @@ from typing import Any
 
 import pytest
 
-from jupyter_bridge.connections import sshfs
+from jupyter_bridge.connections.mounts import sshfs
 from tests.conftest import start_server
-from tests.connections.sshd import Sshd
-from tests.connections.sshd import sshd as sshd  # the fixture
-from tests.consoles.driving import Bridge, bridge_of
+from tests.support.console_client import Bridge, bridge_of
+from tests.support.sshd import Sshd
+from tests.support.sshd import sshd as sshd  # the fixture
 
 NO_FUSE = sshfs.available()
 pytestmark = pytest.mark.skipif(NO_FUSE is not None, reason=f"no sshfs mounts here: {NO_FUSE}")

@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
-from jupyter_bridge.connections import sshfs
-from jupyter_bridge.private import alone, folders_open, private_folder, tighten, write_private
+from jupyter_bridge.connections.mounts import sshfs
+from jupyter_bridge.private_files import alone, folders_open, private_folder, tighten, write_private
 from tests.conftest import Server, start_server
-from tests.connections.sshd import Sshd, start_sshd
-from tests.consoles.driving import Bridge, bridge_of
+from tests.support.console_client import Bridge, bridge_of
+from tests.support.sshd import Sshd, start_sshd
 
 REPOSITORY = Path(__file__).parents[2]
 UMASKS = [0o000, 0o022, 0o077]

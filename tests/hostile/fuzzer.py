@@ -24,7 +24,7 @@ from tests.hostile import pools
 from tests.hostile.fuzzing import Asked, Maker
 from tests.hostile.target import NO_REPLY, Reply, Target, read_reply
 from tests.hostile.watching import watching
-from tests.web.test_door import log_in
+from tests.web.test_request_base import log_in
 
 # Requests at the same time, and in one batch.
 AT_ONCE, BATCH = 8, 250

@@ -14,10 +14,10 @@ from urllib.parse import quote
 
 import msgspec
 
+from tests.docs.reference import routes
 from tests.hostile import pools
 from tests.hostile.pools import COOKIE, FOREIGN, HOST, KERNEL, SID, TOKEN, XSRF
 from tests.hostile.target import frame, shaking
-from tests.reference import routes
 
 VERBS = ("get", "post", "put", "delete")
 # What each kind of proof sends. A cookie alone may read; whoever may change something is proven.

@@ -14,8 +14,8 @@ from urllib.parse import urlsplit
 import pytest
 
 from tests.conftest import Server
-from tests.hub.browser import Session, log_in
-from tests.hub.running import ACCESS, RunningHub, needs_hub
+from tests.support.hub import ACCESS, RunningHub, needs_hub
+from tests.support.hub_browser import Session, log_in
 from tests.web import intent
 from tests.web.intent import Way
 from tests.web.test_access import BODIES, NO_BODY, VERBS, Verb, named

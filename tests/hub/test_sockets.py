@@ -13,13 +13,13 @@ import pytest
 
 from jupyter_bridge.wire import console as wire
 from tests.conftest import Server
-from tests.consoles.driving import bridge_of, frame, said
-from tests.hub.browser import Session, log_in
-from tests.hub.running import ACCESS, RunningHub, needs_hub
-from tests.relay.conftest import connect
-from tests.relay.driving import V1, Bridge, expect_problem, is_type, text_of
-from tests.relay.test_handlers_channels import COMM
-from tests.relay.test_socketio import BOTH, Client
+from tests.kernels.conftest import connect
+from tests.kernels.handlers.test_channels import COMM
+from tests.kernels.socketio.test_server import BOTH, Client
+from tests.support.console_client import bridge_of, frame, said
+from tests.support.hub import ACCESS, RunningHub, needs_hub
+from tests.support.hub_browser import Session, log_in
+from tests.support.kernel_client import V1, Bridge, expect_problem, is_type, text_of
 
 __all__ = ["connect"]  # a fixture
 

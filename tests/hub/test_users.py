@@ -7,10 +7,10 @@ from collections.abc import Callable
 import pytest
 
 from tests.conftest import Server
-from tests.consoles.driving import bridge_of
-from tests.hub.running import RunningHub, needs_hub
-from tests.relay.conftest import connect
-from tests.relay.driving import Bridge, expect_problem
+from tests.kernels.conftest import connect
+from tests.support.console_client import bridge_of
+from tests.support.hub import RunningHub, needs_hub
+from tests.support.kernel_client import Bridge, expect_problem
 
 __all__ = ["connect"]  # a fixture
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from ..conftest import Server, start_server
-from ..openbis.simulator import Simulator
-from .browsing import CHROMIUM, LAB, launch, open_lab, open_panel
-from .connecting import RIGHT, forget_all, open_connections, switch_side
+from tests.conftest import Server, start_server
+from tests.simulators.openbis.simulator import Simulator
+from tests.support.browsing import CHROMIUM, LAB, launch, open_lab, open_panel
+from tests.support.connecting import RIGHT, forget_all, open_connections, switch_side
 
 __all__ = ["open_lab", "open_panel"]
 

@@ -13,12 +13,12 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, ViewportSize, expect
 
-from ..conftest import Server, start_server
-from .asking import ask
-from .browsing import LAB, open_lab, open_panel, until
-from .connecting import add_connection, row
-from .test_consoles import show, terminal, text_of
-from .test_kernels import execute, row_of, spawn
+from tests.conftest import Server, start_server
+from tests.lab.test_consoles import show, terminal, text_of
+from tests.lab.test_kernels import execute, row_of, spawn
+from tests.support.asking import ask
+from tests.support.browsing import LAB, open_lab, open_panel, until
+from tests.support.connecting import add_connection, row
 
 PICTURES = Path(__file__).parents[2] / "docs" / "pictures"
 SIZE: ViewportSize = {"width": 1200, "height": 760}

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from playwright.sync_api import Page, expect
 
-from ..conftest import Server
-from ..connections.sshd import Sshd, sshd
-from ..openbis.simulator import Simulator
-from .asking import ask
-from .browsing import PATIENCE, until
-from .connecting import add_connection, connected, row
+from tests.conftest import Server
+from tests.simulators.openbis.simulator import Simulator
+from tests.support.asking import ask
+from tests.support.browsing import PATIENCE, until
+from tests.support.connecting import add_connection, connected, row
+from tests.support.sshd import Sshd, sshd
 
 __all__ = ["sshd"]
 

@@ -12,9 +12,9 @@ from urllib.parse import quote
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from ..conftest import Server, start_server
-from .asking import ask, read
-from .browsing import LAB, file_row, open_lab, open_panel, until
+from tests.conftest import Server, start_server
+from tests.support.asking import ask, read
+from tests.support.browsing import LAB, file_row, open_lab, open_panel, until
 
 # All that the terminal of a console holds, its rows joined where they were wrapped.
 _TEXT = """name => {

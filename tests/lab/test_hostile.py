@@ -16,14 +16,14 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import Locator, Page, Request, Route, expect
 
-from ..conftest import Server
-from ..openbis.simulator import Simulator
-from .asking import ask
-from .browsing import PATIENCE, file_row, open_lab, open_panel, until
-from .connecting import add_connection, connected, open_connections, row
-from .taken import taken_over
-from .test_consoles import run, show, terminal, text_of
-from .test_kernels import choose, row_of, spawn
+from tests.conftest import Server
+from tests.lab.test_consoles import run, show, terminal, text_of
+from tests.lab.test_kernels import choose, row_of, spawn
+from tests.simulators.openbis.simulator import Simulator
+from tests.simulators.taken_server import taken_over
+from tests.support.asking import ask
+from tests.support.browsing import PATIENCE, file_row, open_lab, open_panel, until
+from tests.support.connecting import add_connection, connected, open_connections, row
 
 expect.set_options(timeout=PATIENCE)
 IMAGE = '<img src=probe onerror="window.hit=1">'

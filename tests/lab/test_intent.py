@@ -8,8 +8,8 @@ import nbformat
 from playwright.sync_api import Page
 
 from tests.conftest import Server
-from tests.lab.asking import ask
-from tests.lab.browsing import open_lab, until
+from tests.support.asking import ask
+from tests.support.browsing import open_lab, until
 
 
 def names(lab: Server) -> list[str]:

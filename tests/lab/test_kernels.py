@@ -7,9 +7,9 @@ from typing import Any
 
 from playwright.sync_api import Locator, Page, expect
 
-from ..conftest import Server
-from .asking import ask
-from .browsing import open_lab, open_panel, until
+from tests.conftest import Server
+from tests.support.asking import ask
+from tests.support.browsing import open_lab, open_panel, until
 
 
 def spawn(server: Server, name: str) -> str:

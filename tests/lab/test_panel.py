@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from playwright.sync_api import Page
 
-from .conftest import open_panel
+from tests.lab.conftest import open_panel
 
 
 def test_nothing_is_asked_before_the_panel_is_shown(page: Page) -> None:

@@ -9,14 +9,13 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from jupyter_bridge.connections import sshfs
-
-from ..conftest import Server, start_server
-from ..connections.sshd import Sshd, sshd
-from .asking import ask
-from .browsing import LAB, PATIENCE, open_lab
-from .connecting import add_connection, connected, open_connections, row
-from .slowhub import slow_hub
+from jupyter_bridge.connections.mounts import sshfs
+from tests.conftest import Server, start_server
+from tests.simulators.slow_hub import slow_hub
+from tests.support.asking import ask
+from tests.support.browsing import LAB, PATIENCE, open_lab
+from tests.support.connecting import add_connection, connected, open_connections, row
+from tests.support.sshd import Sshd, sshd
 
 __all__ = ["sshd"]
 

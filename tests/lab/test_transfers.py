@@ -4,11 +4,18 @@ from __future__ import annotations
 
 from playwright.sync_api import Locator, Page, expect
 
-from ..conftest import Server
-from ..openbis.simulator import Simulator
-from .asking import ask
-from .browsing import PATIENCE, file_row, open_lab, until
-from .connecting import RIGHT, add_connection, connected, open_connections, row, switch_side
+from tests.conftest import Server
+from tests.simulators.openbis.simulator import Simulator
+from tests.support.asking import ask
+from tests.support.browsing import PATIENCE, file_row, open_lab, until
+from tests.support.connecting import (
+    RIGHT,
+    add_connection,
+    connected,
+    open_connections,
+    row,
+    switch_side,
+)
 
 expect.set_options(timeout=PATIENCE)
 # Half a second for each of so many files takes longer than the test looks at it.

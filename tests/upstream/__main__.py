@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .prepared import prepare
+from tests.upstream.prepared import prepare
 
 if __name__ == "__main__":
     print(prepare())

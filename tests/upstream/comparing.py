@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
-from .running import Run, Suite, run
+from tests.upstream.running import Run, Suite, run
 
 
 @dataclass

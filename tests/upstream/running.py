@@ -10,7 +10,7 @@ import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from .prepared import CHECKOUT, HOME, PROGRAMS, folder_of
+from tests.upstream.prepared import CHECKOUT, HOME, PROGRAMS, folder_of
 
 # The file that an installation puts into a config folder.
 ENABLING = CHECKOUT / "jupyter-config" / "jupyter_bridge.json"

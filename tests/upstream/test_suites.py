@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from .comparing import compare
-from .prepared import prepare
-from .running import Suite
+from tests.upstream.comparing import compare
+from tests.upstream.prepared import prepare
+from tests.upstream.running import Suite
 
 pytestmark = pytest.mark.soak
 

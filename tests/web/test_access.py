@@ -16,10 +16,10 @@ import pytest
 
 from jupyter_bridge.connections import handlers as connections
 from jupyter_bridge.consoles import handlers as consoles
-from jupyter_bridge.relay import handlers as relay
+from jupyter_bridge.kernels import handlers as relay
 from jupyter_bridge.web import Route
 from tests.conftest import Server, start_server
-from tests.web.test_door import log_in
+from tests.web.test_request_base import log_in
 
 METHODS = ("GET", "POST", "PUT", "DELETE")
 FOREIGN = "http://evil.example"
@@ -181,7 +181,7 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
     """A server whose authorizer allows `read` alone."""
     yield from serve(
         tmp_path_factory.mktemp("reading"),
-        "--ServerApp.authorizer_class=tests.connections.denying.Denying",
+        "--ServerApp.authorizer_class=tests.support.denying.Denying",
         TEST_ALLOWED="read",
     )
 

@@ -16,7 +16,7 @@ import pytest
 from tornado.httputil import HTTPHeaders
 
 from jupyter_bridge.web.proof import is_own_fetch
-from tests.openbis.simulator import Simulator
+from tests.simulators.openbis.simulator import Simulator
 from tests.web import intent
 from tests.web.intent import FOREIGN, SCRIPT, Way
 from tests.web.test_access import VERBS, Client, Verb, named, serve

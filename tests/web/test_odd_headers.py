@@ -10,7 +10,7 @@ import pytest
 
 from tests.conftest import Server
 from tests.hostile.target import shaking
-from tests.web.test_door import log_in
+from tests.web.test_request_base import log_in
 
 NOT_URLS = ["http://[x", "http://[::1", "//]["]
 ROUTES = ["/bridge/kernels", "/bridge/tail/none", "/bridge/nothing", "/bridge/socket.io/?EIO=4"]

@@ -11,7 +11,7 @@ import pytest
 
 from jupyter_bridge.wire import bounded
 from jupyter_bridge.wire.bounded import MAX_RATIO, PackedError, Unpacker
-from jupyter_bridge.wire.unreadable import UNREADABLE
+from jupyter_bridge.wire.json_errors import JSON_ERRORS
 
 ANYTHING: Any = Any
 LIMIT = 1 << 20
@@ -36,7 +36,7 @@ class Named(msgspec.Struct):
 )
 def test_what_breaks_a_bound_is_refused(text: bytes, kind: Any) -> None:
     """Too many values, too deep, too long, or of another type."""
-    with pytest.raises(UNREADABLE):
+    with pytest.raises(JSON_ERRORS):
         bounded.decode(text, kind, LIMIT)
 
 

@@ -37,14 +37,14 @@ def test_client_frames_are_the_vectors(vector: dict[str, Any]) -> None:
 @pytest.mark.parametrize("vector", VECTORS["client_bad"], ids=lambda vector: vector["name"])
 def test_a_bad_client_frame_is_refused(vector: dict[str, Any]) -> None:
     """Junk from a client is a FrameError, never another exception."""
-    with pytest.raises(console.FrameError):
+    with pytest.raises(console.ConsoleFrameError):
         console.from_client_frame(bytes.fromhex(vector["frame"]))
 
 
 @pytest.mark.parametrize("vector", VECTORS["server_bad"], ids=lambda vector: vector["name"])
 def test_a_bad_server_frame_is_refused(vector: dict[str, Any]) -> None:
     """Junk from a server is a FrameError, never another exception."""
-    with pytest.raises(console.FrameError):
+    with pytest.raises(console.ConsoleFrameError):
         console.from_server_frame(bytes.fromhex(vector["frame"]))
 
 
@@ -64,7 +64,7 @@ def test_every_frame_has_a_vector() -> None:
 
 def test_json_that_nests_without_end_is_refused() -> None:
     """A hostile server cannot exhaust the stack."""
-    with pytest.raises(console.FrameError):
+    with pytest.raises(console.ConsoleFrameError):
         console.from_server_frame(b"v" + bytes(8) + b"[" * 1_000_000)
 
 
@@ -82,7 +82,7 @@ def test_any_bytes_are_a_frame_or_a_frame_error(data: bytes) -> None:
     for decode in (console.from_server_frame, console.from_client_frame):
         try:
             decode(data)
-        except console.FrameError:
+        except console.ConsoleFrameError:
             pass
 
 

@@ -24,7 +24,7 @@ def test_nothing_but_the_documented_error(codec: str, tmp_path: Path) -> None:
         pytest.skip("atheris is not installed (pip install 'jupyter_bridge[soak]')")
     done = subprocess.run(
         [
-            *(sys.executable, "-m", "tests.wire.fuzzing", codec),
+            *(sys.executable, "-m", "tests.support.codec_fuzzing", codec),
             *(f"-max_total_time={SECONDS}", "-max_len=4096", f"-artifact_prefix={tmp_path}/"),
         ],
         cwd=Path(__file__).parents[2],

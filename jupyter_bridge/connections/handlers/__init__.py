@@ -6,7 +6,6 @@ from typing import Any
 
 from jupyter_bridge import observe
 from jupyter_bridge.connections.audit import Audit
-from jupyter_bridge.connections.connections import Connections
 from jupyter_bridge.connections.handlers import compat
 from jupyter_bridge.connections.handlers.conns import (
     BrowseHandler,
@@ -33,16 +32,17 @@ from jupyter_bridge.connections.handlers.transfers import (
     TransferHandler,
     TransfersHandler,
 )
-from jupyter_bridge.connections.mounts import Mounts
+from jupyter_bridge.connections.mounts.registry import MountRegistry
 from jupyter_bridge.connections.places import Places
-from jupyter_bridge.connections.transfers import Transfers
+from jupyter_bridge.connections.registry import ConnectionRegistry
+from jupyter_bridge.connections.transfers.registry import TransferStore
 from jupyter_bridge.web import Route
 
 
 def routes(
-    connections: Connections,
-    mounts: Mounts,
-    transfers: Transfers,
+    connections: ConnectionRegistry,
+    mounts: MountRegistry,
+    transfers: TransferStore,
     events: observe.Events,
     audit: Audit,
     root_dir: str,

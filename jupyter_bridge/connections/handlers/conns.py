@@ -11,11 +11,11 @@ import msgspec
 from jupyter_bridge import observe
 from jupyter_bridge.connections.audit import Audit
 from jupyter_bridge.connections.connection import Connection
-from jupyter_bridge.connections.connectionmodel import ConnectionModel
-from jupyter_bridge.connections.connections import Connections
 from jupyter_bridge.connections.connector import Fields, host_paths_of, secrets_of
-from jupyter_bridge.connections.kinds import KindModel
-from jupyter_bridge.connections.mounts import Mounts
+from jupyter_bridge.connections.connector_registry import KindModel
+from jupyter_bridge.connections.model import ConnectionModel
+from jupyter_bridge.connections.mounts.registry import MountRegistry
+from jupyter_bridge.connections.registry import ConnectionRegistry
 from jupyter_bridge.connections.roles import CanBrowse, CanMount, Item
 from jupyter_bridge.problems import BadRequest, NotFound, Problem
 from jupyter_bridge.web import BridgeHandler, verb
@@ -85,8 +85,8 @@ class ConnectionHandler(BridgeHandler):
 
     def initialize(
         self,
-        connections: Connections,
-        mounts: Mounts,
+        connections: ConnectionRegistry,
+        mounts: MountRegistry,
         events: observe.Events,
         audit: Audit,
         root_dir: str,

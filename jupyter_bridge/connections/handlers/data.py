@@ -10,9 +10,9 @@ import msgspec
 from tornado.iostream import StreamClosedError
 
 from jupyter_bridge.connections.connection import Connection
-from jupyter_bridge.connections.content import parse_range, read
 from jupyter_bridge.connections.handlers.conns import ConnectionHandler
 from jupyter_bridge.connections.roles import CanRead, Dataset, File, HasObjects
+from jupyter_bridge.connections.transfers.byte_range import parse_range, read
 from jupyter_bridge.problems import BadRequest, Problem
 from jupyter_bridge.web import verb
 

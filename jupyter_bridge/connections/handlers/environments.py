@@ -6,11 +6,11 @@ from collections.abc import Awaitable, Callable
 
 import msgspec
 
-from jupyter_bridge.connections.environment import REQUIREMENTS, RUNTIME, Environment, save
+from jupyter_bridge.connections.environment import REQUIREMENTS, RUNTIME, KernelEnvironment, save
 from jupyter_bridge.problems import BadRequest, Denied
 from jupyter_bridge.web import BridgeHandler, is_allowed, verb
 
-AskKernel = Callable[[str, str], Awaitable[Environment]]
+AskKernel = Callable[[str, str], Awaitable[KernelEnvironment]]
 """`ask(user, kernel_id)`: the environment of a kernel, asked in the name of the user."""
 
 

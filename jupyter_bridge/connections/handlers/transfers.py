@@ -14,15 +14,15 @@ import msgspec
 from jupyter_bridge import observe
 from jupyter_bridge.connections.audit import Audit
 from jupyter_bridge.connections.connection import Connection
-from jupyter_bridge.connections.connections import Connections
 from jupyter_bridge.connections.handlers.conns import ConnectionHandler
-from jupyter_bridge.connections.mounts import Mounts
+from jupyter_bridge.connections.mounts.registry import MountRegistry
 from jupyter_bridge.connections.places import Places
+from jupyter_bridge.connections.registry import ConnectionRegistry
 from jupyter_bridge.connections.roles import CanRead, Dataset
-from jupyter_bridge.connections.transfer import Transfer, TransferModel
-from jupyter_bridge.connections.transfers import Transfers
+from jupyter_bridge.connections.transfers.registry import TransferStore
+from jupyter_bridge.connections.transfers.transfer import Transfer, TransferModel
 from jupyter_bridge.problems import BadRequest, NotFound, Problem, RemoteFailed
-from jupyter_bridge.web import Event, verb
+from jupyter_bridge.web import StreamEvent, verb
 
 
 class TransferBody(msgspec.Struct, forbid_unknown_fields=True):
@@ -88,12 +88,12 @@ class TransfersBase(ConnectionHandler):
 
     def initialize(  # type: ignore[override]
         self,
-        connections: Connections,
-        mounts: Mounts,
+        connections: ConnectionRegistry,
+        mounts: MountRegistry,
         events: observe.Events,
         audit: Audit,
         root_dir: str,
-        transfers: Transfers,
+        transfers: TransferStore,
         places: Places,
     ) -> None:
         super().initialize(connections, mounts, events, audit, root_dir)
@@ -304,25 +304,25 @@ def _registered(conn: str, model: TransferModel | None) -> RegisteredModel | Non
     return RegisteredModel(model.permId, said, model.transfer)
 
 
-async def _events(transfer: Transfer) -> AsyncIterator[Event]:
+async def _events(transfer: Transfer) -> AsyncIterator[StreamEvent]:
     count = 0
     async for model in transfer.watch():
         count += 1
         ended = model.state in ("done", "failed", "cancelled", "paused")
-        yield Event(count, "done" if ended else "progress", model)
+        yield StreamEvent(count, "done" if ended else "progress", model)
 
 
-async def _all_events(transfers: Transfers, *, shows: bool) -> AsyncIterator[Event]:
+async def _all_events(transfers: TransferStore, *, shows: bool) -> AsyncIterator[StreamEvent]:
     """All transfers as they change; an empty list alone for who may read none of them."""
     count = 0
     async with aclosing(transfers.watch()) as steps:
         async for step in steps:
             if isinstance(step, list):
                 count += 1
-                yield Event(count, "transfers", step if shows else [])
+                yield StreamEvent(count, "transfers", step if shows else [])
             elif shows:
                 count += 1
-                yield Event(count, "transfer", step)
+                yield StreamEvent(count, "transfer", step)
 
 
 def _whole(model: TransferModel) -> TransferModel:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from jupyter_bridge import observe
-from jupyter_bridge.consoles.consoles import Consoles
 from jupyter_bridge.consoles.handlers.consoles import (
     ConsolesHandler,
     OneConsoleHandler,
@@ -13,7 +12,8 @@ from jupyter_bridge.consoles.handlers.consoles import (
 from jupyter_bridge.consoles.handlers.interact import InteractSocket
 from jupyter_bridge.consoles.handlers.run import OneRunHandler, RunInputHandler, RunsHandler
 from jupyter_bridge.consoles.handlers.tail import TailSocket
-from jupyter_bridge.consoles.runs import Runs
+from jupyter_bridge.consoles.registry import ConsoleRegistry
+from jupyter_bridge.consoles.run.store import RunStore
 from jupyter_bridge.web import Route
 
 
@@ -25,7 +25,7 @@ class ConsoleRoute(Route):
         return super().pattern.replace("[^/]+", ".+")
 
 
-def routes(consoles: Consoles, runs: Runs, events: observe.Events) -> list[Route]:
+def routes(consoles: ConsoleRegistry, runs: RunStore, events: observe.Events) -> list[Route]:
     """Every route of the consoles part."""
     parts = {"consoles": consoles, "events": events}
     run_parts = {"runs": runs, "events": events}

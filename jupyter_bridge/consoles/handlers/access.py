@@ -7,8 +7,8 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from jupyter_bridge.consoles.console import Console
-from jupyter_bridge.consoles.consoles import Consoles, NoConsole, Permit
-from jupyter_bridge.web import Door
+from jupyter_bridge.consoles.registry import ConsoleRegistry, NoConsole, Permit
+from jupyter_bridge.web import RequestBase
 
 OWN = "bridge:consoles"
 # What a console of each kind shows, and so what is asked beside the bridge's own resource.
@@ -32,10 +32,10 @@ def resources_of(kind: str, name: str) -> tuple[str, ...]:
     return (OWN, *beside)
 
 
-class ConsoleDoor(Door):
+class ConsoleDoor(RequestBase):
     """For handlers of consoles: find one, and ask for what it is."""
 
-    consoles: Consoles
+    consoles: ConsoleRegistry
 
     async def demand_named(self, name: str, *actions: str) -> None:
         """Ask for `actions` on whatever the name may turn out to mean; nothing is opened yet."""

@@ -11,11 +11,11 @@ import msgspec
 from tornado.iostream import StreamClosedError
 
 from jupyter_bridge import observe
-from jupyter_bridge.consoles.consoles import Consoles
 from jupyter_bridge.consoles.handlers.access import OWN, ConsoleDoor
-from jupyter_bridge.consoles.handlers.shown import attachment
-from jupyter_bridge.consoles.recording import recording
-from jupyter_bridge.consoles.spawn import Wish
+from jupyter_bridge.consoles.registry import ConsoleRegistry
+from jupyter_bridge.consoles.tail.asciicast import recording
+from jupyter_bridge.consoles.tail.text import attachment
+from jupyter_bridge.consoles.terminals.spawn import TerminalOptions
 from jupyter_bridge.web import BridgeHandler, verb
 
 # What can be typed with one request; a paste that is larger belongs into a file.
@@ -69,7 +69,7 @@ class ConsoleHandler(ConsoleDoor, BridgeHandler):
 
     resources: tuple[str, ...] = (OWN,)
 
-    def initialize(self, consoles: Consoles, events: observe.Events) -> None:
+    def initialize(self, consoles: ConsoleRegistry, events: observe.Events) -> None:
         self.consoles = consoles
         self.events = events
 
@@ -79,7 +79,7 @@ class ConsoleHandler(ConsoleDoor, BridgeHandler):
             await self.demand_named(self.path_kwargs["name"], action)
 
 
-class ConnQuery(msgspec.Struct):
+class CreateQuery(msgspec.Struct):
     """`conn` is the connection whose consoles are meant; it is asked now."""
 
     conn: str | None = None
@@ -97,8 +97,8 @@ class ConsolesHandler(ConsoleHandler):
         if body.env or body.cwd is not None or body.shell_command is not None:
             await self.demand("execute", OWN, *beside)  # each of them can make the shell run code
 
-    @verb("read", "List the consoles", query=ConnQuery, reply=list[ConsoleModel])
-    async def get(self, query: ConnQuery) -> list[Mapping[str, Any]]:
+    @verb("read", "List the consoles", query=CreateQuery, reply=list[ConsoleModel])
+    async def get(self, query: CreateQuery) -> list[Mapping[str, Any]]:
         if query.conn is not None:
             return await self.readable(await self.consoles.ask(query.conn))
         return await self.readable(self.consoles.models())
@@ -107,12 +107,14 @@ class ConsolesHandler(ConsoleHandler):
         "write",
         "Open a terminal",
         body=CreateBody,
-        query=ConnQuery,
+        query=CreateQuery,
         reply=ConsoleModel,
         status=201,
     )
-    async def post(self, body: CreateBody, query: ConnQuery) -> dict[str, Any]:
-        wish = Wish(body.name, body.cwd, body.env, body.shell_command, body.rows, body.cols)
+    async def post(self, body: CreateBody, query: CreateQuery) -> dict[str, Any]:
+        wish = TerminalOptions(
+            body.name, body.cwd, body.env, body.shell_command, body.rows, body.cols
+        )
         if query.conn is not None:
             console = await self.consoles.create_remote(query.conn, wish)
         else:

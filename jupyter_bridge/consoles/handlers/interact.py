@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from jupyter_bridge.consoles.asking import InteractQuery
 from jupyter_bridge.consoles.console import Mode
 from jupyter_bridge.consoles.handlers.socket import SAID, TYPED, ConsoleSocket
+from jupyter_bridge.consoles.tail.query import InteractQuery
 from jupyter_bridge.problems import BadRequest, Busy, Denied
 from jupyter_bridge.wire import console as wire
 
@@ -37,7 +37,7 @@ class InteractSocket(ConsoleSocket):
             raise BadRequest(f"{wire.SUBPROTOCOL} has binary frames only.")
         try:
             asks = wire.from_client_frame(frame)
-        except wire.FrameError as error:
+        except wire.ConsoleFrameError as error:
             raise BadRequest(str(error)) from error
         if isinstance(asks, wire.Resize):
             self._console.resize(viewer, asks.rows, asks.cols)

@@ -6,20 +6,20 @@ from typing import Any
 
 from jupyter_bridge import observe
 from jupyter_bridge.consoles.handlers.access import OWN, ConsoleDoor
-from jupyter_bridge.consoles.runbody import RunBody, RunModel
-from jupyter_bridge.consoles.runs import Runs
-from jupyter_bridge.web import LastingHandler, WaitQuery, verb
+from jupyter_bridge.consoles.run.models import RunBody, RunModel
+from jupyter_bridge.consoles.run.store import RunStore
+from jupyter_bridge.web import JobHandler, WaitQuery, verb
 
 # What can be typed into a run with one request.
 MAX_INPUT = 16 << 20
 
 
-class RunHandler(ConsoleDoor, LastingHandler):
+class RunHandler(ConsoleDoor, JobHandler):
     """What the run routes share."""
 
     resources: tuple[str, ...] = (OWN,)
 
-    def initialize(self, runs: Runs, events: observe.Events) -> None:
+    def initialize(self, runs: RunStore, events: observe.Events) -> None:
         self.runs = runs
         self.consoles = runs.consoles
         self.events = events

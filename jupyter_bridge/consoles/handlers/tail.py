@@ -9,15 +9,15 @@ from typing import Any
 
 from tornado.iostream import StreamClosedError
 
-from jupyter_bridge.consoles.asking import TailQuery
 from jupyter_bridge.consoles.console import Viewer
-from jupyter_bridge.consoles.handlers.shown import Raw, Text, attachment, counted, line_of
 from jupyter_bridge.consoles.handlers.socket import ConsoleSocket
-from jupyter_bridge.consoles.view import Step
+from jupyter_bridge.consoles.tail.query import TailQuery
+from jupyter_bridge.consoles.tail.text import RawStream, TextStream, attachment, counted, line_of
+from jupyter_bridge.consoles.tail.view import Step
 from jupyter_bridge.problems import Denied, Problem
 from jupyter_bridge.web import NDJSON, is_closed
 
-# As long as `web/stream.py` lets an answer be silent.
+# As long as `web/sse.py` lets an answer be silent.
 KEEP_ALIVE = 15.0
 
 
@@ -73,7 +73,7 @@ class TailSocket(ConsoleSocket):
             self._console.leave(self._viewer)
 
     async def _write_plain(self, raw: bool) -> None:
-        text: Text | Raw = Raw() if raw else Text()
+        text: TextStream | RawStream = RawStream() if raw else TextStream()
         try:
             async for step in self._while_here():
                 if step is not None:

@@ -18,11 +18,11 @@ from pathlib import Path
 
 import watchfiles
 
-from jupyter_bridge.consoles.lanes import Lane, off_loop
-from jupyter_bridge.consoles.lastline import LOOK_BYTES
-from jupyter_bridge.consoles.tail import furthest, search
+from jupyter_bridge.aio.serial_worker import SerialWorker, off_loop
+from jupyter_bridge.consoles.journal.line_search import furthest, search
+from jupyter_bridge.consoles.last_line import LOOK_BYTES
+from jupyter_bridge.interfaces import Exit, Source
 from jupyter_bridge.problems import BadRequest, NotFound, Unsupported
-from jupyter_bridge.seams import Exit, Source
 
 # Where the system tells of no changes (a network file system), a look this often finds them.
 POLL_SECONDS = 1.0
@@ -37,7 +37,7 @@ RECENT_BYTES = LOOK_BYTES
 
 
 @dataclass
-class Piece:
+class FilePart:
     """A file, or what of it there was before it was truncated or replaced."""
 
     base: int
@@ -52,15 +52,15 @@ class Piece:
 class FileLog:
     """The bytes of a followed file. `refresh` looks what became of it; reading is thread-safe."""
 
-    def __init__(self, path: Path, lane: Lane | None = None) -> None:
+    def __init__(self, path: Path, lane: SerialWorker | None = None) -> None:
         self.path = path
-        self.lane = lane or Lane()
+        self.lane = lane or SerialWorker()
         self._lock = threading.Lock()
         self._looking = threading.Lock()
         self._gap = 0
         number, status = _open_regular(path)
         self.epoch = f"{status.st_dev:x}-{status.st_ino:x}"
-        self._pieces = [Piece(0, number, status.st_size)]
+        self._pieces = [FilePart(0, number, status.st_size)]
         self._recent = _read_end(number, status.st_size)
 
     @property
@@ -95,11 +95,11 @@ class FileLog:
                     return False
                 if here.st_size < last.size:
                     # What was there is gone, and nobody knows what else: one byte stands for it.
-                    self._pieces[-1] = Piece(last.end + 1, last.number, max(size, here.st_size))
+                    self._pieces[-1] = FilePart(last.end + 1, last.number, max(size, here.st_size))
                 else:
                     last.size = max(size, last.size)
                 if found is not None:
-                    self._pieces.append(Piece(self._pieces[-1].end, found[0], found[1].st_size))
+                    self._pieces.append(FilePart(self._pieces[-1].end, found[0], found[1].st_size))
                     if len(self._pieces) > MAX_PIECES:
                         os.close(self._pieces.pop(0).number)
                 last = self._pieces[-1]
@@ -192,7 +192,9 @@ class FileSource(Source):
     @classmethod
     async def find(cls, root: Path, path: str, *, allow_hidden: bool) -> FileSource:
         """The source for a path under `root`; raises NotFound or BadRequest."""
-        lane = Lane()  # its own from the first look on: nobody knows what file system that is
+        lane = (
+            SerialWorker()
+        )  # its own from the first look on: nobody knows what file system that is
         found = await off_loop(lane, _resolve, root, path, allow_hidden)
         return cls(await off_loop(lane, FileLog, found, lane), path)
 

@@ -17,12 +17,12 @@ from typing import Any
 
 import msgspec
 
+from jupyter_bridge.interfaces import Exit, Source
+from jupyter_bridge.kernels.client_channel import IOPUB, SHELL, STDIN, ClientChannel
+from jupyter_bridge.kernels.relay import Relay
 from jupyter_bridge.problems import Problem
-from jupyter_bridge.relay.channels import IOPUB, SHELL, STDIN, Channels
-from jupyter_bridge.relay.relay import Relay
-from jupyter_bridge.seams import Exit, Source
 from jupyter_bridge.wire import kernel
-from jupyter_bridge.wire.unreadable import UNREADABLE
+from jupyter_bridge.wire.json_errors import JSON_ERRORS
 
 _SEATS = frozenset({SHELL, IOPUB, STDIN})
 _INTERRUPT = b"\x03"
@@ -38,7 +38,7 @@ class KernelSource(Source):
         self._relay = relay
         self._interrupt = interrupt
         self._session = uuid.uuid4().hex
-        self._seat: Channels | None = None
+        self._seat: ClientChannel | None = None
         self._task: asyncio.Task[None] | None = None
         self._typed = bytearray()
         self._asked = False
@@ -55,7 +55,7 @@ class KernelSource(Source):
 
     async def _listen(
         self,
-        seat: Channels,
+        seat: ClientChannel,
         on_output: Callable[[bytes], None],
         on_gap: Callable[[int], None],
         on_end: Callable[[Exit], None],
@@ -147,6 +147,6 @@ def _plain(content: dict[str, Any]) -> str:
 def _content(parts: list[bytes]) -> dict[str, Any]:
     try:
         content = msgspec.json.decode(parts[3])
-    except UNREADABLE:
+    except JSON_ERRORS:
         return {}
     return content if isinstance(content, dict) else {}

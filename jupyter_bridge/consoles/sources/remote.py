@@ -9,8 +9,8 @@ from typing import Any
 
 from jupyter_bridge.connections.connection import Connection
 from jupyter_bridge.connections.roles import Command, HasConsoles
+from jupyter_bridge.interfaces import Exit, Source
 from jupyter_bridge.problems import Gone, Problem
-from jupyter_bridge.seams import Exit, Source
 
 
 class RemoteSource(Source):

@@ -1,7 +1,7 @@
 """A host terminal as a Source: one pty of the host's terminal manager.
 
-Output is handed in by `consoles/terminals.py`, which reads the pty for everybody. Input goes
-through the terminal's own lane, in one order with what the host's own clients type.
+Output is handed in by `consoles/terminals/manager.py`, which reads the pty for everybody. Input
+goes through the terminal's own worker, in one order with what the host's own clients type.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ import signal
 from collections.abc import Callable
 from typing import Any
 
-from jupyter_bridge.consoles.lanes import Lane
+from jupyter_bridge.aio.serial_worker import SerialWorker
+from jupyter_bridge.interfaces import Exit, Source
 from jupyter_bridge.problems import Gone
-from jupyter_bridge.seams import Exit, Source
 
 # When a pty can be written to at all, so much fits: one buffer of the kernel's is more.
 FITS = 1024
@@ -24,7 +24,7 @@ FITS = 1024
 LAST_WORD_SECONDS = 1.0
 
 
-class Seat:
+class SizeHolder:
     """The bridge's writers among the terminal's clients: they count for its size, no more."""
 
     size: tuple[int | None, int | None] = (None, None)
@@ -41,10 +41,10 @@ class TerminalSource(Source):
 
     kind = "terminal"
 
-    def __init__(self, terminal: Any, lane: Lane) -> None:
+    def __init__(self, terminal: Any, lane: SerialWorker) -> None:
         self._terminal = terminal
         self._lane = lane
-        self._seat = Seat()
+        self._seat = SizeHolder()
         terminal.clients.append(self._seat)
         # Its own descriptor, so that a write which is under way never meets a reused number.
         self._input = os.dup(terminal.ptyproc.fd)

@@ -7,13 +7,13 @@ import {
   folderIcon,
   refreshIcon
 } from '@jupyterlab/ui-components';
-import { loginIcon } from '../icons';
-import { Ground } from '../tokens';
+import { loginIcon } from '../ui/icons';
+import { Ground } from '../panel/tokens';
 import { Action } from '../ui/actions';
 import { download } from '../ui/download';
 import { Logins } from './login';
 import { ConnectionsModel } from './model';
-import { Place } from './place';
+import { Place } from './fileBrowserTarget';
 import { TransfersModel } from './transfers';
 import { Entry, Tree } from './tree';
 import { Uploads } from './uploads';

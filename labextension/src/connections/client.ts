@@ -1,5 +1,5 @@
 /** The routes of `connections/handlers/`, for the panel. */
-import { Asking, Server } from '../server';
+import { Asking, Server } from '../api/server';
 import { Schema } from './form';
 
 /** A connection as `GET B/conns` shows it; secrets are only told to exist. */

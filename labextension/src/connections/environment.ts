@@ -4,9 +4,9 @@ import { INotebookTracker } from '@jupyterlab/notebook';
 import { Contents } from '@jupyterlab/services';
 import { TranslationBundle } from '@jupyterlab/translation';
 import { CommandRegistry } from '@lumino/commands';
-import { environmentIcon } from '../icons';
-import { Problem } from '../problems';
-import { Server } from '../server';
+import { environmentIcon } from '../ui/icons';
+import { Problem } from '../api/problem';
+import { Server } from '../api/server';
 import { CommandIDs } from './commands';
 import { saveEnvironment } from './saving';
 

@@ -1,9 +1,9 @@
-import { Events } from '../events';
-import { Server } from '../server';
+import { Events } from '../api/events';
+import { Server } from '../api/server';
 import { Connection, Connections, Listing } from './client';
 import { ConnectionsModel } from './model';
 
-jest.mock('../server', () => ({ Server: class {}, withQuery: (url: string) => url }));
+jest.mock('../api/server', () => ({ Server: class {}, withQuery: (url: string) => url }));
 
 const conn = (state: string) => ({ name: 'bis', kind: 'openbis', url: '', state }) as Connection;
 const listing = (state: string) =>

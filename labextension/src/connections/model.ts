@@ -1,6 +1,6 @@
 /** The connections that there are, kept true by events. */
-import { Events } from '../events';
-import { KeptList } from '../ui/kept';
+import { Events } from '../api/events';
+import { KeptList } from '../ui/liveList';
 import { Connection, Connections, Kind, Listing } from './client';
 
 export class ConnectionsModel extends KeptList<Connection> {

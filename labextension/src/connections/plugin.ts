@@ -3,11 +3,11 @@ import { JupyterFrontEnd, JupyterFrontEndPlugin } from '@jupyterlab/application'
 import { ICommandPalette } from '@jupyterlab/apputils';
 import { IDefaultFileBrowser } from '@jupyterlab/filebrowser';
 import { INotebookTracker } from '@jupyterlab/notebook';
-import { DOMAIN, IBridge } from '../tokens';
+import { DOMAIN, IBridge } from '../panel/tokens';
 import { CommandIDs } from './commands';
 import { addEnvironment } from './environment';
-import { clearedIn } from './cleared';
-import { Place } from './place';
+import { clearedIn } from './dismissedTransfers';
+import { Place } from './fileBrowserTarget';
 
 export const connections: JupyterFrontEndPlugin<void> = {
   id: 'jupyter-bridge:connections',

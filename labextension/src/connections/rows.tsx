@@ -2,10 +2,10 @@
 import { TranslationBundle } from '@jupyterlab/translation';
 import { fileIcon, folderIcon, LabIcon, listIcon } from '@jupyterlab/ui-components';
 import { ReactNode } from 'react';
-import { bytes, Dot, Row } from '../ui/bits';
-import { datasetIcon } from '../icons';
+import { bytes, Dot, Row } from '../ui/components';
+import { datasetIcon } from '../ui/icons';
 import { Connection, Item } from './client';
-import { sentenceOf, toneOf } from './states';
+import { sentenceOf, toneOf } from './labels';
 import { Entry } from './tree';
 
 /** Heights, pixels. */

@@ -2,14 +2,14 @@
 import { addIcon } from '@jupyterlab/ui-components';
 import { MessageLoop } from '@lumino/messaging';
 import { Widget } from '@lumino/widgets';
-import { Ground } from '../tokens';
+import { Ground } from '../panel/tokens';
 import { Action, Actions, menuHandlers } from '../ui/actions';
-import { IconButton } from '../ui/bits';
+import { IconButton } from '../ui/components';
 import { useModel } from '../ui/model';
 import { Filter, sectionWidget } from '../ui/section';
 import { TreeList } from '../ui/tree';
 import { actionsOf, canDownload, downloadTo, Parts, takesFiles, uploadInto } from './actions';
-import { Around } from './around';
+import { Around } from './options';
 import { Connections } from './client';
 import { CommandIDs } from './commands';
 import { dragSoon, takeFiles, takeRemote } from './drag';

@@ -8,8 +8,8 @@ import {
   runIcon,
   stopIcon
 } from '@jupyterlab/ui-components';
-import { pauseIcon } from '../icons';
-import { bytes, duration, IconButton, ProblemLine } from '../ui/bits';
+import { pauseIcon } from '../ui/icons';
+import { bytes, duration, IconButton, ProblemLine } from '../ui/components';
 import { useModel } from '../ui/model';
 import { isActive, Transfer, TransfersModel } from './transfers';
 

@@ -1,6 +1,6 @@
 /** What is at the connections: a tree whose branches are asked for when they are first opened. */
 import { Model } from '../ui/model';
-import { Problem } from '../problems';
+import { Problem } from '../api/problem';
 import { Connection, Connections, Dataset, Item } from './client';
 
 /** A line of the tree that is shown: a connection, a thing at one, or what is to be said instead. */

@@ -1,5 +1,5 @@
 /** The routes of `consoles/handlers/`, for the panel. */
-import { Server, withQuery } from '../server';
+import { Server, withQuery } from '../api/server';
 import { Mode, SUBPROTOCOL, Viewer } from '../wire/console';
 
 /** A console as `GET B/consoles` shows it. */

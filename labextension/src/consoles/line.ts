@@ -4,7 +4,7 @@
  */
 import { IDisposable } from '@lumino/disposable';
 import { ISignal, Signal } from '@lumino/signaling';
-import { Problem } from '../problems';
+import { Problem } from '../api/problem';
 import { fromServerFrame, inputFrame, Mode, resizeFrame, ServerFrame } from '../wire/console';
 import { Beginning, Consoles } from './client';
 

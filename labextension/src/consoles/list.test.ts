@@ -1,9 +1,9 @@
-import { Events } from '../events';
-import { Server } from '../server';
+import { Events } from '../api/events';
+import { Server } from '../api/server';
 import { Console, Consoles } from './client';
 import { ConsolesModel } from './list';
 
-jest.mock('../server', () => ({ Server: class {}, withQuery: (url: string) => url }));
+jest.mock('../api/server', () => ({ Server: class {}, withQuery: (url: string) => url }));
 
 const talking = (name: string, state: 'live' | 'ended', last_line = '') =>
   ({ name, title: '', kind: 'terminal', state, last_line, last_activity: '2026' }) as Console;

@@ -1,6 +1,6 @@
 /** The consoles that there are, kept true by events. */
-import { BridgeEvent, Events } from '../events';
-import { KeptList } from '../ui/kept';
+import { BridgeEvent, Events } from '../api/events';
+import { KeptList } from '../ui/liveList';
 import { Console, Consoles } from './client';
 
 export class ConsolesModel extends KeptList<Console> {

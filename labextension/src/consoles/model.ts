@@ -3,8 +3,8 @@
  * journal the screen follows the line; far from it, it shows a window of what was.
  */
 import { TranslationBundle } from '@jupyterlab/translation';
-import { Problem } from '../problems';
-import { bytes } from '../ui/bits';
+import { Problem } from '../api/problem';
+import { bytes } from '../ui/components';
 import { Model } from '../ui/model';
 import { Mode, ServerFrame, Viewer } from '../wire/console';
 import { Consoles } from './client';

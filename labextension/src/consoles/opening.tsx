@@ -3,7 +3,7 @@ import { MainAreaWidget, ReactWidget } from '@jupyterlab/apputils';
 import { TranslationBundle } from '@jupyterlab/translation';
 import { terminalIcon } from '@jupyterlab/ui-components';
 import { CommandRegistry } from '@lumino/commands';
-import { Server } from '../server';
+import { Server } from '../api/server';
 import { Action, openMenu } from '../ui/actions';
 import { download } from '../ui/download';
 import { useModel } from '../ui/model';

@@ -12,9 +12,9 @@ import {
 } from '@jupyterlab/ui-components';
 import { CommandRegistry } from '@lumino/commands';
 import { Widget } from '@lumino/widgets';
-import { Ground } from '../tokens';
+import { Ground } from '../panel/tokens';
 import { Action, Actions, menuHandlers } from '../ui/actions';
-import { Age, Dot, IconButton, Row } from '../ui/bits';
+import { Age, Dot, IconButton, Row } from '../ui/components';
 import { download } from '../ui/download';
 import { List } from '../ui/list';
 import { Filter, sectionWidget } from '../ui/section';

@@ -1,7 +1,7 @@
 /** The line under a console: how it stands, who is here, and what to do about it. */
 import { TranslationBundle } from '@jupyterlab/translation';
 import { FormEvent, useState } from 'react';
-import { ProblemLine } from '../ui/bits';
+import { ProblemLine } from '../ui/components';
 import { useModel } from '../ui/model';
 import { Viewer } from '../wire/console';
 import { ConsoleModel } from './model';

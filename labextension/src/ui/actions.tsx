@@ -4,7 +4,7 @@ import { ellipsesIcon, LabIcon } from '@jupyterlab/ui-components';
 import { CommandRegistry } from '@lumino/commands';
 import { Menu } from '@lumino/widgets';
 import { KeyboardEvent, MouseEvent } from 'react';
-import { IconButton } from './bits';
+import { IconButton } from './components';
 
 export interface Action<T> {
   id: string;

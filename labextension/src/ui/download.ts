@@ -1,5 +1,5 @@
 /** Downloads by the browser itself, so that they are streamed to the disk. */
-import { Server } from '../server';
+import { Server } from '../api/server';
 
 /** Have the browser save what is at `url` under this name. */
 export function download(server: Server, url: string, name: string): void {

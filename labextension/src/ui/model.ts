@@ -2,7 +2,7 @@
 import { DisposableSet, IDisposable } from '@lumino/disposable';
 import { ISignal, Signal } from '@lumino/signaling';
 import { useEffect, useReducer } from 'react';
-import { Problem } from '../problems';
+import { Problem } from '../api/problem';
 
 /** Something that changes, and tells so. */
 export abstract class Model implements IDisposable {

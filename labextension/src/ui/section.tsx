@@ -4,7 +4,7 @@ import { ReactWidget } from '@jupyterlab/ui-components';
 import { Message } from '@lumino/messaging';
 import { Widget } from '@lumino/widgets';
 import { ReactNode } from 'react';
-import { ProblemLine } from './bits';
+import { ProblemLine } from './components';
 import { Model, useModel } from './model';
 
 /**

@@ -13,16 +13,16 @@ import psutil
 import pytest
 
 from jupyter_bridge.connections.connector import Connector, Context, to_fields
-from jupyter_bridge.connections.connectors.consoleservice import ConsoleService
-from jupyter_bridge.connections.connectors.hub import Hub
-from jupyter_bridge.connections.connectors.jupyter import JupyterServer
-from jupyter_bridge.connections.connectors.openbis import OpenBis
-from jupyter_bridge.connections.outbound import Outbound
-from jupyter_bridge.connections.policy import Policy
+from jupyter_bridge.connections.connectors.cray.connector import ConsoleService
+from jupyter_bridge.connections.connectors.jupyter.connector import JupyterServer
+from jupyter_bridge.connections.connectors.jupyter.hub import Hub
+from jupyter_bridge.connections.connectors.openbis.connector import OpenBis
+from jupyter_bridge.connections.net.address_policy import AddressPolicy
+from jupyter_bridge.connections.net.outbound import Outbound
 from jupyter_bridge.connections.roles import File, NewDataset, Span
 from jupyter_bridge.problems import Problem, RemoteFailed, Timeout, Unavailable
-from tests.connections.hostile import ALL, BODIES, ENDLESS, Hostile, hostile, worst_tick
-from tests.openbis.client import MemorySink
+from tests.simulators.hostile_remote import ALL, BODIES, ENDLESS, Hostile, hostile, worst_tick
+from tests.simulators.openbis.client import MemorySink
 
 # No answer of these may cost more memory (bytes), bytes read, or time of the loop (seconds).
 MOST_MEMORY = 64 << 20
@@ -116,9 +116,9 @@ UNREAD = {"jupyter probe", "jupyter interrupt", "console health", "hub progress"
 
 
 def _upload() -> Any:
-    from jupyter_bridge.connections.connectors.openbisupload import Upload
+    from jupyter_bridge.connections.connectors.openbis.upload import WorkspaceUpload
 
-    return Upload("folder", False, "mark")
+    return WorkspaceUpload("folder", False, "mark")
 
 
 async def _stores(one: OpenBis) -> str:
@@ -133,19 +133,19 @@ async def _fetch(one: OpenBis, url: str) -> None:
 
 async def _session(one: OpenBis, url: str) -> None:
     """The file server's own answer, behind an honest one of the data store server."""
-    from jupyter_bridge.connections.connectors.openbisdownload import FastDownload
-    from jupyter_bridge.wire import fastdownload
+    from jupyter_bridge.connections.connectors.openbis.download import FastDownload
+    from jupyter_bridge.wire.openbis import fast_download
 
     download = FastDownload(one._api, url, "1-2", {"x": SPANS}, {"x": 1}, MemorySink())
     download._url = f"{url}/files"
     try:
-        fastdownload.parse_session(await download._ask("startDownloadSession"))
+        fast_download.parse_session(await download._ask("startDownloadSession"))
     except ValueError as error:
         raise await download._failed(error) from None
 
 
 def make(kind: type[Connector[Any]], url: str, folder: Path) -> Connector[Any]:
-    outbound = Outbound(Policy(allow_loopback=True))
+    outbound = Outbound(AddressPolicy(allow_loopback=True))
     context = Context("far", outbound, folder, folder, logging.getLogger("test"))
     fields = to_fields(kind, {"url": url, **FIELDS[kind]})
     return kind(fields, context)
@@ -160,7 +160,7 @@ def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
         return await ask(self, *args, **{**more, "timeout": 1.0})
 
     monkeypatch.setattr(Outbound, "ask", soon)
-    monkeypatch.setattr("jupyter_bridge.connections.outbound.HEAD_SECONDS", 1.0)
+    monkeypatch.setattr("jupyter_bridge.connections.net.outbound.HEAD_SECONDS", 1.0)
 
 
 async def attack(name: str, how: str, url: str, remote: Hostile, folder: Path) -> Problem | None:

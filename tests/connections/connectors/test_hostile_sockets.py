@@ -15,15 +15,15 @@ import anyio
 import pytest
 from aiohttp import web
 
-from jupyter_bridge.changes import Changes
-from jupyter_bridge.connections.connectors.consoleservice import ConsoleService
-from jupyter_bridge.connections.connectors.hub import Hub
-from jupyter_bridge.connections.connectors.jupyter import JupyterServer
-from jupyter_bridge.connections.connectors.sftpsession import MAX_ENTRIES, Session
+from jupyter_bridge.aio.changes import Changes
+from jupyter_bridge.connections.connectors.cray.connector import ConsoleService
+from jupyter_bridge.connections.connectors.jupyter.connector import JupyterServer
+from jupyter_bridge.connections.connectors.jupyter.hub import Hub
+from jupyter_bridge.connections.connectors.ssh.session import MAX_ENTRIES, SftpSession
 from jupyter_bridge.problems import Problem, RemoteFailed, Unavailable
 from jupyter_bridge.wire.websocket import build_frame
 from tests.connections.connectors.test_hostile import _jupyter, make
-from tests.connections.hostile import worst_tick
+from tests.simulators.hostile_remote import worst_tick
 
 FRAMES = 100_000
 # A hundred thousand frames in one turn would take more than a second.
@@ -252,8 +252,8 @@ class Names:
             yield SimpleNamespace(filename=name, longname=name, attrs=attributes)
 
 
-def listing(names: Names) -> Session:
-    return Session(SimpleNamespace(), names, "/")  # type: ignore[arg-type]
+def listing(names: Names) -> SftpSession:
+    return SftpSession(SimpleNamespace(), names, "/")  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(("count", "length"), [(1_000_000, 8), (10_000, 200_000)])

@@ -12,7 +12,7 @@ from jupyter_bridge.connections.connector import Progress, WrongCredentials
 from jupyter_bridge.connections.roles import HasKernels
 from jupyter_bridge.problems import Denied, Unavailable
 from tests.connections.connectors.test_jupyter import Heard, Seen, ask, make, run
-from tests.hub.running import RunningHub, needs_hub
+from tests.support.hub import RunningHub, needs_hub
 
 pytestmark = [needs_hub, pytest.mark.timeout(300)]
 _SCOPES = ["read:users:name!user", "read:servers!user", "servers!user", "access:servers!user"]

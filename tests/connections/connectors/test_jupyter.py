@@ -19,10 +19,11 @@ import pytest
 
 from jupyter_bridge.connections.connection import Connection
 from jupyter_bridge.connections.connector import Context, Expired, WrongCredentials
-from jupyter_bridge.connections.connectors.jupyter import JupyterFields, JupyterServer
-from jupyter_bridge.connections.outbound import Outbound
-from jupyter_bridge.connections.policy import Policy
+from jupyter_bridge.connections.connectors.jupyter.connector import JupyterFields, JupyterServer
+from jupyter_bridge.connections.net.address_policy import AddressPolicy
+from jupyter_bridge.connections.net.outbound import Outbound
 from jupyter_bridge.connections.roles import HasKernels
+from jupyter_bridge.interfaces import Exit, Source
 from jupyter_bridge.problems import (
     BadRequest,
     NotFound,
@@ -31,10 +32,9 @@ from jupyter_bridge.problems import (
     Unavailable,
     Unsupported,
 )
-from jupyter_bridge.seams import Exit, Source
 from jupyter_bridge.wire import kernel
 from tests.conftest import Server
-from tests.joined import start_plain
+from tests.support.joined import start_plain
 
 LOG = logging.getLogger("test.jupyter")
 
@@ -48,7 +48,7 @@ def bridged(far: Server) -> Server:
 def make(tmp_path: Path, url: str, token: str | None, **fields: Any) -> JupyterServer:
     context = Context(
         name="lab",
-        outbound=Outbound(Policy(allow_loopback=True)),
+        outbound=Outbound(AddressPolicy(allow_loopback=True)),
         folder=tmp_path / "state",
         root_dir=tmp_path,
         log=LOG,

@@ -17,6 +17,7 @@ from pybis import Openbis
 
 from jupyter_bridge.connections.connection import Connection
 from jupyter_bridge.connections.connector import WrongCredentials
+from jupyter_bridge.connections.net.tls import TLSSettings
 from jupyter_bridge.connections.roles import (
     CanBrowse,
     CanRead,
@@ -27,7 +28,6 @@ from jupyter_bridge.connections.roles import (
     NewDataset,
     Span,
 )
-from jupyter_bridge.connections.trust import Trust
 from jupyter_bridge.problems import (
     Denied,
     Gone,
@@ -37,9 +37,9 @@ from jupyter_bridge.problems import (
     TooLarge,
     Unavailable,
 )
-from tests.openbis.client import MemorySink, MemorySupply, connection
-from tests.openbis.fixtures import APIS, CONTENT, IN_DATA_SET, simulator  # noqa: F401
-from tests.openbis.simulator import Simulator
+from tests.simulators.openbis.client import MemorySink, MemorySupply, connection
+from tests.simulators.openbis.fixtures import APIS, CONTENT, IN_DATA_SET, simulator  # noqa: F401
+from tests.simulators.openbis.simulator import Simulator
 
 T = TypeVar("T")
 
@@ -195,15 +195,15 @@ def test_a_certificate_of_its_own_is_trusted_only_when_named(tmp_path: Path) -> 
     with pem.open("a") as whole:
         whole.write(cert)
 
-    async def login(url: str, trust: Trust) -> str:
+    async def login(url: str, trust: TLSSettings) -> str:
         async with connection(url, tmp_path, trust=trust) as one:
             await one.login()
             return one.state
 
     with Simulator(tmp_path / "openbis", tls=pem) as secured:
         with pytest.raises(RemoteFailed, match="not trusted"):
-            asyncio.run(login(secured.url, Trust()))
-        for trust in (Trust(ca_file=str(tmp_path / "cert.pem")), Trust(pin=pin)):
+            asyncio.run(login(secured.url, TLSSettings()))
+        for trust in (TLSSettings(ca_file=str(tmp_path / "cert.pem")), TLSSettings(pin=pin)):
             assert asyncio.run(login(secured.url, trust)) == "connected"
 
 
@@ -485,7 +485,7 @@ def test_a_listing_of_many_files_is_paged(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The pages make one list."""
-    monkeypatch.setattr("jupyter_bridge.connections.connectors.openbis.FILES_A_PAGE", 10)
+    monkeypatch.setattr("jupyter_bridge.connections.connectors.openbis.connector.FILES_A_PAGE", 10)
     made = simulator.store.add({f"{n:03}": bytes(n) for n in range(45)})
 
     async def work(one: Connection) -> Dataset:

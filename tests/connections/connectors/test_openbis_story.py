@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from jupyter_bridge.connections import mounttable, sshfs
-from tests.connections.sshd import start_password_server
-from tests.openbis.fixtures import CONTENT, IN_DATA_SET, tree
-from tests.openbis.simulator import Simulator
+from jupyter_bridge.connections.mounts import sshfs, table
+from tests.simulators.openbis.fixtures import CONTENT, IN_DATA_SET, tree
+from tests.simulators.openbis.simulator import Simulator
+from tests.support.sshd import start_password_server
 
 _NO_FUSE = sshfs.available()
 OBJECT = "LAB/PROJECT/S1"
@@ -101,11 +101,11 @@ async def test_mounted(
         assert await read(place / "DEFAULT/a.txt") == b"a"
         one = (await ask(jp_fetch, "PUT", "conn", "bis", body={"action": "unmount"}))["connection"]
         assert (one["isMounted"], one["mountpoint"]) == (False, "")
-        assert mounttable.at(str(place)) is None
+        assert table.at(str(place)) is None
         await ask(jp_fetch, "PUT", "conn", "bis", body=body)
-        assert mounttable.at(str(place)) is not None
+        assert table.at(str(place)) is not None
         await ask(jp_fetch, "DELETE", "conn", "bis")
-        assert mounttable.at(str(place)) is None, "removing a connection unmounts it"
+        assert table.at(str(place)) is None, "removing a connection unmounts it"
     finally:
         server.close()
         await server.wait_closed()

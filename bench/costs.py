@@ -1,0 +1,182 @@
+"""What a kernel, a console, a viewer and a journaled gigabyte cost: docs/operations.md's figures.
+
+Memory is resident size, each figure the difference that so many more of the thing make, divided by
+how many. Kernels' and shells' own memory is what they do not share with others (USS).
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import psutil
+
+from bench.consoles import PLAIN
+from bench.crowd import BRIDGE, Crowd, Seat, audience
+from bench.harness import REPOSITORY, cpu_seconds, machine, rss, serving, wait_idle, write_between
+from bench.kernels import request
+from tests.conftest import Server
+
+DOCUMENT = REPOSITORY / "docs" / "operations.md"
+KIB, MIB = 1 << 10, 1 << 20
+
+
+class Cost(NamedTuple):
+    """One line of the table."""
+
+    what: str
+    memory: str
+    sockets: str
+    note: str = ""
+
+
+def _usage(server: Server) -> tuple[int, int]:
+    pid = server.process.pid
+    wait_idle(pid)
+    return rss(pid), psutil.Process(pid).num_fds()
+
+
+def _children(server: Server) -> float:
+    """Bytes that a child of the server has for itself, on average."""
+    own: list[int] = [
+        child.memory_full_info().uss for child in psutil.Process(server.process.pid).children()
+    ]
+    return sum(own) / len(own)
+
+
+def _each(server: Server, count: int, more: Callable[[], Any]) -> tuple[float, float]:
+    """Bytes and descriptors of the server for each of `count` things that `more` makes."""
+    memory, sockets = _usage(server)
+    more()
+    after, then = _usage(server)
+    return (after - memory) / count, (then - sockets) / count
+
+
+def servers() -> list[Cost]:
+    """The server itself, without the bridge and with it."""
+    found = []
+    for what, options in (("the host alone", [PLAIN]), ("the host with the bridge", [])):
+        with serving(*options) as server:
+            memory, sockets = _usage(server)
+            found.append(Cost(f"a server: {what}", f"{memory / MIB:.0f} MiB", f"{sockets}"))
+    return found
+
+
+def kernels(count: int) -> list[Cost]:
+    """A kernel, the relay to it, and what each further viewer takes."""
+    with serving() as server:
+        crowd = Crowd(server)
+        crowd.grow(0, 1)
+        started = _each(server, count, lambda: crowd.grow(0, count))
+
+        def relay() -> None:
+            for kernel in crowd.kernels[1:]:
+                request(server, "POST", f"bridge/execute/{kernel}", {"code": "1"})
+
+        request(server, "POST", f"bridge/execute/{crowd.kernels[0]}", {"code": "1"})
+        line = _each(server, count, relay)
+        own = _children(server)  # all have run something, and so are really there
+        viewer = _viewers(server, crowd.seats(BRIDGE, 40))
+    return [
+        Cost("a python3 kernel, its process", f"{own / MIB:.0f} MiB", "-", "without what it loads"),
+        Cost("a kernel, in the server", f"{started[0] / KIB:.0f} KiB", f"{started[1]:.1f}"),
+        Cost(
+            "its relay, once somebody uses it",
+            f"{line[0] / KIB:.0f} KiB",
+            f"{line[1]:.1f}",
+            "and what its ring holds, 64 MiB at most",
+        ),
+        Cost("a viewer of a kernel", f"{viewer[0] / KIB:.0f} KiB", f"{viewer[1]:.1f}"),
+    ]
+
+
+def _viewers(server: Server, seats: list[Seat]) -> tuple[float, float]:
+    memory, sockets = _usage(server)
+    with audience(seats, server.token):
+        after, then = _usage(server)
+    return (after - memory) / len(seats), (then - sockets) / len(seats)
+
+
+def consoles(count: int) -> list[Cost]:
+    """A terminal with its shell, and what each viewer takes."""
+    with serving() as server:
+        crowd = Crowd(server)
+        crowd.grow(1, 0)
+        one = _each(server, count, lambda: crowd.grow(count, 0))
+        own = _children(server)
+        viewer = _viewers(server, crowd.seats(BRIDGE, 10))
+    return [
+        Cost("a terminal, its shell", f"{own / MIB:.1f} MiB", "-"),
+        Cost("a console, in the server", f"{one[0] / KIB:.0f} KiB", f"{one[1]:.1f}"),
+        Cost("a viewer of a console", f"{viewer[0] / KIB:.0f} KiB", f"{viewer[1]:.1f}"),
+    ]
+
+
+def journal(megabytes: int) -> list[Cost]:
+    """Output that is kept on the disk; the bound of a console is lifted, so that all of it is."""
+    bounds = (f"--BridgeApp.console_bytes={4 << 30}", f"--BridgeApp.console_total_bytes={8 << 30}")
+    with serving(*bounds) as server:
+        pid = server.process.pid
+        memory, _ = _usage(server)
+        command = ["/bin/sh", "-c", f"stty -opost; yes | head -c {megabytes}000000"]
+        body = {"shell_command": command}
+        spent, start = cpu_seconds(pid), time.monotonic()
+        name = request(server, "POST", "bridge/consoles", body)["name"]
+        while (model := request(server, "GET", f"bridge/consoles/{name}"))["state"] == "live":
+            time.sleep(0.05)
+        took = time.monotonic() - start
+        after, _ = _usage(server)
+        spent = cpu_seconds(pid) - spent
+        said = model["end_offset"]
+        kept = sum(path.stat().st_size for path in (server.root.parent / "data").rglob("*.log"))
+        kept = kept or sum(
+            path.stat().st_size
+            for path in (server.root.parent / "data" / "bridge").rglob("*")
+            if path.is_file()
+        )
+    giga = said / 1e9
+    return [
+        Cost(
+            "a gigabyte that consoles say",
+            f"{(after - memory) / MIB / giga:.0f} MiB",
+            "-",
+            f"{kept / 1e9 / giga:.2f} GB of disk while it is kept, {spent / giga:.0f} s of CPU "
+            f"({said / 1e6 / took:.0f} MB/s)",
+        )
+    ]
+
+
+def measure(*, quick: bool) -> str:
+    """The table, as Markdown."""
+    costs = [
+        *servers(),
+        *kernels(4 if quick else 15),
+        *consoles(20 if quick else 100),
+        *journal(100 if quick else 1000),
+    ]
+    lines = ["| what | memory | descriptors of the server | |", "|---|---|---|---|"]
+    lines += [f"| {' | '.join(cost)} |" for cost in costs]
+    return "\n".join([*lines, "", machine()])
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Measure and print; nothing here has a goal."""
+    parser = argparse.ArgumentParser(prog="bench.costs", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="fewer of everything")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="not for this one")
+    parser.add_argument(
+        "--markdown", action="store_true", help="write the table into docs/operations.md"
+    )
+    options = parser.parse_args(argv)
+    text = measure(quick=options.quick)
+    print(text)
+    if options.markdown:
+        write_between(DOCUMENT, "costs", text)
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

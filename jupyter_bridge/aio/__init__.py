@@ -1,0 +1,1 @@
+"""Small pieces over asyncio that the parts share: tasks, deadlines, threads, pacing."""

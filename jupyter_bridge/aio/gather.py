@@ -1,0 +1,19 @@
+"""Several works at the same time, of which the first that fails ends the others."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine, Iterable
+from typing import Any
+
+
+async def gather(works: Iterable[Coroutine[Any, Any, None]]) -> None:
+    """Do all of them; raises what the first that failed raised, when all have ended."""
+    tasks = [asyncio.ensure_future(work) for work in works]
+    try:
+        for task in asyncio.as_completed(tasks):
+            await task
+    finally:
+        for one in tasks:
+            one.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

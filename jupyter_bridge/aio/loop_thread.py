@@ -1,0 +1,104 @@
+"""Work in another thread, which is not left behind; one with an event loop of its own, too."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Coroutine
+from concurrent.futures import Future
+from contextlib import closing, suppress
+from typing import Any, Generic, TypeVar
+
+T = TypeVar("T")
+
+
+async def run_in_loop_thread(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    """What `work()` comes to. Whoever is cancelled cancels the work, and waits for its end."""
+    running = _Running(work)
+    # A daemon: it may hang in a write to a disk that is gone, and nobody's exit waits for that.
+    threading.Thread(target=running.run, name="bridge-own-loop", daemon=True).start()
+    done = asyncio.wrap_future(running.outcome)
+    try:
+        return await asyncio.shield(done)
+    except asyncio.CancelledError:
+        running.cancel()
+        await asyncio.wait({done})
+        if not done.cancelled():
+            done.exception()
+        raise
+
+
+async def to_its_end(call: Callable[[], T]) -> T:
+    """What `call()` returns, from a shared thread. Whoever is cancelled waits for its end."""
+    work = asyncio.ensure_future(asyncio.to_thread(call))
+    try:
+        return await asyncio.shield(work)
+    except asyncio.CancelledError:
+        await asyncio.wait({work})
+        work.exception()  # whatever it is: the work ends for another reason
+        raise
+
+
+async def in_daemon_thread(call: Callable[..., T], *arguments: Any) -> T:
+    """What `call(*arguments)` returns, from a thread that may hang: nobody's exit waits for it.
+
+    Whoever is cancelled leaves the call to itself. Not `to_thread`: its threads are waited for
+    when the server ends.
+    """
+    outcome: Future[T] = Future()
+
+    def run() -> None:
+        try:
+            result = call(*arguments)
+        except BaseException as error:
+            outcome.set_exception(error)
+        else:
+            outcome.set_result(result)
+
+    outcome.set_running_or_notify_cancel()  # so that a cancel cannot reach the call
+    threading.Thread(target=run, name="bridge-daemon-call", daemon=True).start()
+    return await asyncio.wrap_future(outcome)
+
+
+class _Running(Generic[T]):
+    """The work, seen from both threads."""
+
+    def __init__(self, work: Callable[[], Coroutine[Any, Any, T]]) -> None:
+        self.outcome: Future[T] = Future()
+        self._work = work
+        self._task: asyncio.Task[T] | None = None
+        self._cancelled = False
+
+    def run(self) -> None:
+        """The thread, from its begin to its end."""
+        try:
+            # Not asyncio.run: that waits at the end for every name which is still being looked up.
+            with closing(asyncio.new_event_loop()) as loop:
+                try:
+                    result = loop.run_until_complete(self._main())
+                finally:
+                    loop.run_until_complete(loop.shutdown_asyncgens())
+        except asyncio.CancelledError:
+            self.outcome.cancel()
+        except BaseException as error:
+            self.outcome.set_exception(error)
+        else:
+            self.outcome.set_result(result)
+
+    async def _main(self) -> T:
+        self._task = asyncio.current_task()
+        if self._cancelled:
+            raise asyncio.CancelledError
+        try:
+            return await self._work()
+        finally:
+            # Lines that were closed are let go of by the loop, a turn later.
+            await asyncio.sleep(0)
+
+    def cancel(self) -> None:
+        """Called by the other thread; also before the work began, or after it ended."""
+        self._cancelled = True
+        task = self._task
+        if task is not None:
+            with suppress(RuntimeError):  # the loop is closed
+                task.get_loop().call_soon_threadsafe(task.cancel)

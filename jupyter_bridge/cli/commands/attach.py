@@ -1,0 +1,157 @@
+"""attach: this terminal on a console of the server, raw, with its size, until Ctrl-]."""
+
+from __future__ import annotations
+
+import os
+import queue
+import select
+import sys
+import termios
+import threading
+import tty
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Literal
+
+from jupyter_bridge.cli import output
+from jupyter_bridge.client import Bridge
+from jupyter_bridge.client.sync.consoles import SyncConsoleStream
+from jupyter_bridge.problems import Problem, Unavailable
+from jupyter_bridge.wire.console import Ended, Gap, Output, ServerFrame, Trouble, Viewers
+from jupyter_bridge.wire.visible import visible
+
+DETACH = b"\x1d"  # Ctrl-], as telnet has it
+# The window's size is looked at this often.
+_LOOK_SECONDS = 0.25
+# What was typed before Ctrl-] gets so long to be told where the line is broken.
+_FAREWELL_SECONDS = 2.0
+# What a full-screen program that is left alone may have switched on here.
+_RESTORE = b"\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1004l\x1b[?1006l\x1b[?2004l\x1b[?25h\x1b[0m"
+_LEAVE_SCREEN = b"\x1b[?1049l"
+
+
+class Attachment:
+    """One seat at a console, from this terminal."""
+
+    def __init__(self, bridge: Bridge, name: str, mode: Literal["watch", "join", "steal"]) -> None:
+        self._bridge = bridge
+        self._name = name
+        self._mode = mode
+        self._in = sys.stdin.fileno()
+        self._out = sys.stdout.fileno()
+        self._left = threading.Event()
+        self._outbox: queue.SimpleQueue[Callable[[SyncConsoleStream], None]] = queue.SimpleQueue()
+        self._other_screen = False
+        self._raw = False
+        self._modes: list[str] = []
+
+    def hold(self) -> int:
+        """Sit there until Ctrl-], or until the console ends; returns the exit code."""
+        rows = os.get_terminal_size(self._out).lines
+        kept = termios.tcgetattr(self._in)
+        line = self._bridge.consoles.interact(self._name, mode=self._mode, lines=rows)
+        farewell = f"[left {self._name}]"
+        typist: threading.Thread | None = None
+        try:
+            with line:
+                for frame in line:
+                    if typist is None:
+                        self._sit_down()
+                        threading.Thread(target=self._send, args=(line,), daemon=True).start()
+                        typist = threading.Thread(target=self._type, args=(line,), daemon=True)
+                        typist.start()
+                    self._show(frame)
+                    if isinstance(frame, Ended):
+                        how = frame.exit.get("signal") or frame.exit.get("code")
+                        farewell = f"[{self._name} has ended{'' if how is None else f': {how}'}]"
+        except Problem:
+            if not self._left.is_set():
+                raise
+        finally:
+            self._left.set()
+            self._outbox.put(lambda line: None)
+            if typist is not None:
+                typist.join()  # so that it takes no key that is typed from now on
+            if self._raw:
+                output.raw_to(self._out, _RESTORE)
+                output.raw_to(self._out, _LEAVE_SCREEN if self._other_screen else b"")
+            termios.tcsetattr(self._in, termios.TCSADRAIN, kept)
+        self._say(farewell)
+        return 0
+
+    def _sit_down(self) -> None:
+        # A kernel takes whole lines, and they are edited here.
+        self._raw = not self._name.startswith("kernel:")
+        if self._raw:
+            tty.setraw(self._in)
+        if self._mode != "watch":
+            # A full-screen program draws everything anew when its size changes.
+            cols, rows = os.get_terminal_size(self._out)
+            self._outbox.put(lambda line: line.resize(max(1, rows - 1), cols))
+
+    def _type(self, line: SyncConsoleStream) -> None:
+        """Read the keyboard and look at the window; never waits for the line, so that one that is
+        broken can be left."""
+        size: os.terminal_size | None = None
+        with suppress(Problem, OSError):
+            while not self._left.is_set():
+                now = os.get_terminal_size(self._out)
+                if now != size and self._mode != "watch":
+                    size = now
+                    self._resize(now)
+                if not select.select([self._in], [], [], _LOOK_SECONDS)[0]:
+                    continue
+                data = os.read(self._in, 64 * 1024)
+                head, detach, _ = data.partition(DETACH)
+                if head and self._mode != "watch":
+                    self._press(head)
+                if detach or not data:
+                    self._outbox.put(self._leave)
+                    if not self._left.wait(_FAREWELL_SECONDS):
+                        self._leave(line)
+
+    def _press(self, keys: bytes) -> None:
+        self._outbox.put(lambda line: line.write(keys))
+
+    def _resize(self, size: os.terminal_size) -> None:
+        self._outbox.put(lambda line: line.resize(size.lines, size.columns))
+
+    def _leave(self, line: SyncConsoleStream) -> None:
+        self._left.set()
+        line.close()
+
+    def _send(self, line: SyncConsoleStream) -> None:
+        """Tell the console what was typed, in order; while the line is broken it waits here."""
+        with suppress(Problem):  # the line is closed, or whoever reads it hears the same
+            while not self._left.is_set():
+                told = self._outbox.get()
+                try:
+                    told(line)
+                except Unavailable:
+                    # It broke under these keys; nobody knows whether they came, so once only.
+                    output.raw_to(self._out, b"\a")
+
+    def _show(self, frame: ServerFrame) -> None:
+        if isinstance(frame, Output):
+            data = frame.data
+            entered, left = data.rfind(b"\x1b[?1049h"), data.rfind(b"\x1b[?1049l")
+            if max(entered, left) >= 0:
+                self._other_screen = entered > left
+            output.raw_to(self._out, data)
+        elif isinstance(frame, Gap):
+            self._note(f"{frame.to - frame.offset} bytes are not held any more")
+        elif isinstance(frame, Trouble):
+            self._note(str(frame.problem.get("message")))
+        elif isinstance(frame, Viewers):
+            mine = [viewer.get("mode") for viewer in frame.viewers if viewer.get("you")]
+            if mine == ["watch"] and self._modes not in ([], mine):
+                thieves = [str(v.get("user")) for v in frame.viewers if v.get("mode") == "steal"]
+                self._note(f"{', '.join(thieves) or 'somebody'} has taken over; you are watching")
+            self._modes = [str(mode) for mode in mine]
+
+    def _note(self, text: str) -> None:
+        self._say(f"[{text}]")
+
+    def _say(self, text: str) -> None:
+        """A line of our own, which the console shall not be able to write."""
+        output.raw_to(self._out, f"\r\n{visible(text)}\r\n".encode())

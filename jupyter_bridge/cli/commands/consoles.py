@@ -1,0 +1,294 @@
+"""consoles, tail, attach, send, record: everything that talks, from the command line."""
+
+from __future__ import annotations
+
+import codecs
+import os
+import queue
+import sys
+import threading
+from datetime import datetime, timezone
+from typing import Annotated, Any, Literal
+
+import typer
+
+from jupyter_bridge.cli import output
+from jupyter_bridge.cli.call import Call, command
+from jupyter_bridge.cli.commands.attach import Attachment
+from jupyter_bridge.cli.commands.kernels import ConnOption
+from jupyter_bridge.client import Bridge
+from jupyter_bridge.client.consoles import Console
+from jupyter_bridge.problems import BadRequest, Problem, Timeout
+from jupyter_bridge.wire.console import Ended, Gap, Matched, Output, ServerFrame, Start
+from jupyter_bridge.wire.visible import visible
+
+group = typer.Typer()
+
+_TITLES = ("NAME", "KIND", "STATE", "TITLE", "ACTIVE", "BYTES", "VIEWERS")
+_TIMED_OUT = 124
+_COLOURS = (36, 33, 32, 35, 34, 31)
+# Read and sent at once from stdin.
+_CHUNK = 64 * 1024
+
+Name = Annotated[
+    str,
+    typer.Argument(
+        metavar="NAME",
+        show_default=False,
+        help="A terminal's name, kernel:ID, file:PATH, or CONNECTION:NODE.",
+    ),
+]
+
+
+@command(group)
+def consoles(call: Call, conn: ConnOption = None) -> None:
+    """List the consoles: terminals, and what else was opened; ended ones while they are kept."""
+    with call.connect() as bridge:
+        found = bridge.consoles.list(conn)
+    if call.json:
+        call.print_json(found)
+    elif found:
+        output.table(_TITLES, map(_row, found), whole={"NAME"})
+    else:
+        call.note("There is no console.")
+
+
+def _row(console: Console) -> tuple[str, ...]:
+    state = console.state
+    if state == "ended" and console.exit_code is not None:
+        state = f"ended ({console.exit_code})"
+    return (
+        console.name,
+        console.kind,
+        state,
+        console.title[:60],
+        _ago(console.last_activity),
+        str(console.end_offset - console.first_offset),
+        ", ".join(f"{viewer.user} ({viewer.mode})" for viewer in console.viewers),
+    )
+
+
+def _ago(moment: datetime | None) -> str:
+    if moment is None:
+        return ""
+    seconds = max(0, int((datetime.now(timezone.utc) - moment).total_seconds()))
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{seconds // size} {unit} ago"
+    return f"{seconds} s ago"
+
+
+@command(group)
+def tail(
+    call: Call,
+    names: Annotated[
+        list[str], typer.Argument(metavar="NAME...", help="The consoles.", show_default=False)
+    ],
+    lines: Annotated[
+        int | None, typer.Option("-n", "--lines", metavar="N", help="Begin so many lines back.")
+    ] = None,
+    follow: Annotated[
+        bool, typer.Option("-f", "--follow", help="Go on with what comes, until it ends.")
+    ] = False,
+    since: Annotated[
+        str | None,
+        typer.Option(metavar="WHEN", help="Begin there: seconds ago, or a time in ISO 8601."),
+    ] = None,
+    until: Annotated[
+        str | None, typer.Option(metavar="REGEX", help="Wait for this, and stop behind it.")
+    ] = None,
+    timeout: Annotated[
+        float | None, typer.Option(metavar="SECONDS", help="Stop after this (with --until: 124).")
+    ] = None,
+    strip: Annotated[bool, typer.Option("--strip", help="Leave colours and such out.")] = False,
+) -> int:
+    """Show what consoles said, and with -f what they say.
+
+    Several at once are told apart by a prefix. A line that breaks is taken up where it was.
+    """
+    if until is not None and len(names) > 1:
+        raise BadRequest("--until waits for one console; name one.")
+    how = {
+        "lines": lines,
+        "since": since,
+        "follow": follow,
+        "until": until,
+        "timeout": timeout,
+        "strip": strip,
+    }
+    with call.connect() as bridge:
+        return Tails(call, bridge, names, how).show()
+
+
+class Tails:
+    """One or several consoles, shown as they come."""
+
+    def __init__(self, call: Call, bridge: Bridge, names: list[str], how: dict[str, Any]) -> None:
+        self._call = call
+        self._bridge = bridge
+        self._names = names
+        self._how = how
+        self._frames: queue.Queue[tuple[str, ServerFrame | Problem | None]] = queue.Queue(64)
+
+    def show(self) -> int:
+        """Show everything up to the end; returns the exit code."""
+        code = 0
+        shows = {name: Prefixed(name, i) for i, name in enumerate(self._names)}
+        for name in self._names:
+            threading.Thread(target=self._pull, args=(name,), daemon=True).start()
+        left = len(self._names)
+        while left:
+            name, frame = self._frames.get()
+            if frame is None:
+                left -= 1
+            elif isinstance(frame, Problem):
+                self._call.complain(frame)
+                code = _TIMED_OUT if isinstance(frame, Timeout) else 2
+            elif self._call.json or len(self._names) == 1:
+                _show_alone(self._call, name, frame)
+            else:
+                shows[name].show(frame)
+        return code
+
+    def _pull(self, name: str) -> None:
+        try:
+            with self._bridge.consoles.tail(name, **self._how) as line:
+                for frame in line:
+                    self._frames.put((name, frame))
+        except Problem as problem:
+            self._frames.put((name, problem))
+        finally:
+            self._frames.put((name, None))
+
+
+def _show_alone(call: Call, name: str, frame: ServerFrame) -> None:
+    """A frame of the one console that is shown: its bytes as they are, or JSON."""
+    if call.json:
+        _print_json(call, name, frame)
+    elif isinstance(frame, Output):
+        output.raw(frame.data)
+    elif isinstance(frame, Gap):
+        call.note(f"[{frame.to - frame.offset} bytes are not held any more]")
+
+
+def _print_json(call: Call, name: str, frame: ServerFrame) -> None:
+    if isinstance(frame, Output):
+        text = frame.data.decode("utf-8", "replace")
+        call.print_json({"console": name, "offset": frame.offset, "data": text})
+    elif isinstance(frame, Gap):
+        call.print_json({"console": name, "gap": {"from": frame.offset, "to": frame.to}})
+    elif isinstance(frame, Matched):
+        call.print_json({"console": name, "match": {"from": frame.offset, "to": frame.to}})
+    elif isinstance(frame, Ended):
+        call.print_json({"console": name, "exit": frame.exit})
+
+
+class Prefixed:
+    """One console among several: whole lines, each behind the console's name."""
+
+    def __init__(self, name: str, index: int) -> None:
+        colour = _COLOURS[index % len(_COLOURS)]
+        self._prefix = output.label(name, colour)
+        self._decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
+        self._rest = ""
+
+    def show(self, frame: ServerFrame) -> None:
+        """Show the lines that are complete; at the end also the last one."""
+        if isinstance(frame, Output):
+            *lines, self._rest = (self._rest + self._decoder.decode(frame.data)).split("\n")
+            for line in lines:
+                output.raw(f"{self._prefix}{line.rstrip(chr(13))}\n")
+        elif isinstance(frame, Gap):
+            output.raw(f"{self._prefix}[{frame.to - frame.offset} bytes are not held]\n")
+        elif isinstance(frame, Ended):
+            if self._rest:
+                output.raw(f"{self._prefix}{self._rest}\n")
+            how = frame.exit.get("signal") or frame.exit.get("code")
+            output.raw(f"{self._prefix}[ended{'' if how is None else visible(f': {how}')}]\n")
+
+
+@command(group)
+def attach(
+    call: Call,
+    name: Name,
+    watch: Annotated[bool, typer.Option("--watch", help="Only look; nothing is typed.")] = False,
+    steal: Annotated[
+        bool, typer.Option("--steal", help="Take it over: whoever types there now watches.")
+    ] = False,
+) -> int:
+    """Sit down at a console; Ctrl-] leaves it as it is.
+
+    The terminal takes this window's size. A line that breaks is taken up where it was.
+    """
+    if watch and steal:
+        raise BadRequest("--watch and --steal exclude each other.")
+    if not sys.stdin.isatty() or not output.is_terminal():
+        raise BadRequest("attach needs a terminal; use `tail` and `send` in scripts.")
+    mode: Literal["watch", "join", "steal"] = "watch" if watch else "steal" if steal else "join"
+    with call.connect() as bridge:
+        return Attachment(bridge, name, mode).hold()
+
+
+@command(group)
+def send(
+    call: Call,
+    name: Name,
+    words: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="TEXT...", help="What to type; stdin unless given."),
+    ] = None,
+    no_newline: Annotated[
+        bool, typer.Option("--no-newline", help="Do not press Enter after TEXT.")
+    ] = False,
+    until: Annotated[
+        str | None, typer.Option(metavar="REGEX", help="Show what it says then, up to this.")
+    ] = None,
+    timeout: Annotated[
+        float | None, typer.Option(metavar="SECONDS", help="Wait no longer for that (124).")
+    ] = None,
+) -> int:
+    """Type into a console: the words and Enter, or stdin exactly as it is.
+
+    With --until it listens before it types, so that no answer comes too early to be seen.
+    """
+    if timeout is not None and until is None:
+        raise BadRequest("--timeout is how long --until waits; say for what.")
+    with call.connect() as bridge:
+        if until is None:
+            _type(bridge, name, words, newline=not no_newline)
+            return 0
+        typed = False
+        try:
+            with bridge.consoles.tail(name, lines=0, until=until, timeout=timeout) as line:
+                for frame in line:
+                    if isinstance(frame, Start) and not typed:
+                        _type(bridge, name, words, newline=not no_newline)
+                        typed = True
+                    _show_alone(call, name, frame)
+        except Timeout as problem:
+            call.complain(problem)
+            return _TIMED_OUT
+    return 0
+
+
+def _type(bridge: Bridge, name: str, words: list[str] | None, *, newline: bool) -> None:
+    if words:
+        bridge.consoles.send(name, " ".join(words), newline=newline)
+        return
+    while data := os.read(sys.stdin.fileno(), _CHUNK):
+        bridge.consoles.send(name, data)
+
+
+@command(group)
+def record(
+    call: Call,
+    name: Name,
+    start: Annotated[int | None, typer.Option("--from", metavar="OFFSET")] = None,
+    end: Annotated[int | None, typer.Option("--to", metavar="OFFSET")] = None,
+) -> None:
+    """Write a console as an asciicast to stdout; `asciinema play` plays it."""
+    if output.is_terminal():
+        raise BadRequest("A recording is for a file: add `> x.cast`.")
+    with call.connect() as bridge:
+        for part in bridge.consoles.recording(name, start=start, end=end):
+            output.raw(part)

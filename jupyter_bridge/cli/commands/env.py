@@ -1,0 +1,49 @@
+"""env: what a kernel runs on, shown or saved beside a notebook."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from jupyter_bridge.cli.call import Call, command
+from jupyter_bridge.cli.kernel_choice import find_kernel
+
+group = typer.Typer()
+env = typer.Typer(no_args_is_help=True, help="What kernels run on: packages and versions.")
+group.add_typer(env, name="env")
+
+KernelArgument = Annotated[
+    str,
+    typer.Argument(metavar="KERNEL", help="Its id, the beginning of it, or the kernel's name."),
+]
+
+
+@command(env)
+def show(call: Call, kernel: KernelArgument) -> None:
+    """Ask a kernel what is installed there, and print it as requirements."""
+    with call.connect() as bridge:
+        found = bridge.connections.environment(find_kernel(bridge, kernel).id)
+    if call.json:
+        call.print_json(found)
+    for line in found.requirements_list.rstrip("\n").split("\n"):
+        call.print(line)
+
+
+@command(env)
+def save(
+    call: Call,
+    kernel: KernelArgument,
+    notebook: Annotated[
+        str,
+        typer.Argument(metavar="NOTEBOOK", help="As Jupyter shows its path; they stand beside it."),
+    ],
+) -> None:
+    """Save what a kernel runs on beside a notebook, and print what was written."""
+    with call.connect() as bridge:
+        kernel_id = find_kernel(bridge, kernel).id
+        found = bridge.connections.environment(kernel_id, beside=notebook)
+    if call.json:
+        call.print_json(found)
+    for path in found.saved:
+        call.print(path)

@@ -1,0 +1,171 @@
+"""run: one shell command on the server, as if it ran here."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from jupyter_bridge.cli import output as out
+from jupyter_bridge.cli.call import Call, code_of, command
+from jupyter_bridge.client import RunOutput, RunResult
+from jupyter_bridge.client.sync.runs import SyncRunStream
+from jupyter_bridge.problems import BadRequest, Problem
+
+group = typer.Typer()
+
+TIMED_OUT = 124
+# The command's end is not known: its shell was replaced, or the server stopped.
+NOBODY_KNOWS = 1
+
+
+@command(group)
+def run(
+    call: Call,
+    words: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="COMMAND",
+            show_default=False,
+            help="One word is a command line, for the shell to read; several are a command and its "
+            "arguments, as they are.",
+        ),
+    ],
+    console: Annotated[
+        str | None,
+        typer.Option(
+            "--console",
+            "-c",
+            metavar="NAME",
+            show_default=False,
+            help="The terminal whose shell runs it and keeps its state; new is a new one that "
+            "stays. Else a login shell of its own.",
+        ),
+    ] = None,
+    split: Annotated[
+        bool,
+        typer.Option(
+            "--split",
+            help="Keep stdout and stderr apart, byte by byte, without a terminal between.",
+        ),
+    ] = False,
+    stdin: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE", show_default=False, help="The command's input, a text; - is stdin."
+        ),
+    ] = None,
+    cwd: Annotated[
+        str | None,
+        typer.Option(metavar="DIR", show_default=False, help="Change to this folder first."),
+    ] = None,
+    env: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--env", "-e", metavar="NAME=VALUE", show_default=False, help="Export this first."
+        ),
+    ] = None,
+    timeout: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SECONDS", min=0.001, help="Stop the command after this long, and exit 124."
+        ),
+    ] = None,
+    queue: Annotated[bool, typer.Option("--queue", help="Wait for a shell that is busy.")] = False,
+) -> int:
+    """Run a shell command on the server; its output and its exit code are this command's own.
+
+      jupyter bridge run -- df -h .
+
+      jupyter bridge run -c work -- 'ml fsl && bet T1.nii brain.nii'
+
+    In a named terminal the shell keeps what the command changes: folder, variables, modules. Ctrl-C
+    stops the command first.
+    """
+    text = words[0] if len(words) == 1 else shlex.join(words)
+    given = _env(env or [])
+    with (
+        call.connect() as bridge,
+        bridge.runs.stream(
+            text,
+            console=console,
+            output="split" if split else "tty",
+            stdin=_input(stdin),
+            cwd=cwd,
+            env=given,
+            timeout=timeout,
+            queue=queue,
+        ) as stream,
+    ):
+        code = _follow(call, stream)
+        if console == "new" and stream.result is not None:
+            call.note(f"Its shell goes on as console {stream.result.console}.")
+        return code
+
+
+def _follow(call: Call, stream: SyncRunStream) -> int:
+    try:
+        for output in stream:
+            _show(call, output)
+    except KeyboardInterrupt as stop:
+        return _stop(call, stream, stop)
+    except BaseException:  # a broken pipe above all: nobody reads, so nothing need run
+        with suppress(Problem):
+            stream.cancel()
+        raise
+    assert stream.result is not None
+    if call.json:
+        call.print_json(stream.result)
+    return _code(call, stream.result)
+
+
+def _stop(call: Call, stream: SyncRunStream, stop: KeyboardInterrupt) -> int:
+    """Stop the command and show what it still says; the second Ctrl-C leaves it."""
+    try:
+        with suppress(Problem):
+            stream.cancel()
+        for output in stream:
+            _show(call, output)
+    except KeyboardInterrupt:
+        call.note("The command was told to stop, and has not ended.")
+    return code_of(stop)
+
+
+def _show(call: Call, output: RunOutput) -> None:
+    if call.json:
+        call.print_json({"stream": output.stream, "text": output.text})
+        return
+    out.raw(output.data, err=output.stream == "stderr")  # exactly, also where it is no text
+
+
+def _code(call: Call, result: RunResult) -> int:
+    if result.truncated:
+        call.note("There was more output than the server keeps.")
+    if result.status == "timeout":
+        call.note("The command did not end within the time allowed.")
+        return TIMED_OUT
+    return NOBODY_KNOWS if result.exit_code is None else result.exit_code
+
+
+def _env(pairs: list[str]) -> dict[str, str] | None:
+    given = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals:
+            raise BadRequest(f"--env {pair}: write NAME=VALUE.")
+        given[name] = value
+    return given or None
+
+
+def _input(file: str | None) -> str | None:
+    if file is None:
+        return None
+    try:
+        return sys.stdin.read() if file == "-" else Path(file).read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is no text in UTF-8"
+        raise BadRequest(f"{file} cannot be read: {reason}.") from error

@@ -1,0 +1,97 @@
+"""ConsoleStream: a console's frames over a websocket that is opened again where it broke."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any
+
+import aiohttp
+
+from jupyter_bridge.problems import Problem, RemoteFailed
+from jupyter_bridge.transport.bridge_session import BridgeSession
+from jupyter_bridge.transport.bridge_socket import ResumingSocket
+from jupyter_bridge.transport.problem_decoder import problem_of
+from jupyter_bridge.wire import console as wire
+
+# The server's frames have 32 KiB; a Problem or a list of viewers may be longer.
+MAX_FRAME_BYTES = 16 << 20
+
+
+class ConsoleStream(ResumingSocket[wire.ServerFrame]):
+    """Console frames as they come: Start, Output, Gap, Viewers, Matched, Ended.
+
+    Trouble that does not end the line (a watcher typed) comes as a frame, the other is raised.
+    When the connection breaks it is opened again where the last output ended, so nothing comes
+    twice and nothing that is still held is missed. `offset` and `epoch` say where that is.
+    """
+
+    _protocol = wire.SUBPROTOCOL
+    _limit = MAX_FRAME_BYTES
+
+    def __init__(self, door: BridgeSession, path: str, query: Mapping[str, Any]) -> None:
+        super().__init__(door, path)
+        self.offset: int | None = query.get("offset")
+        self.epoch: str | None = query.get("epoch")
+        self.about: dict[str, Any] = {}
+        self._asked = dict(query)
+        self._trouble: dict[str, Any] | None = None
+        self._size: tuple[int, int] | None = None
+        self._over = False
+
+    async def write(self, data: bytes) -> None:
+        """Type `data`, once there is a line; Unavailable where that breaks meanwhile: whether the
+        data came is not known then."""
+        await self._send(wire.to_client_frame(wire.Input(data)))
+
+    async def resize(self, rows: int, cols: int) -> None:
+        """The screen has this size now; told again after the line was broken."""
+        self._size = (rows, cols)
+        await self._send(wire.to_client_frame(wire.Resize(rows, cols)))
+
+    # -- the seat ------------------------------------------------------------------------------
+
+    def _query(self) -> dict[str, Any]:
+        query = dict(self._asked)
+        if self.offset is not None:
+            query |= {"lines": None, "since": None, "offset": self.offset, "epoch": self.epoch}
+        return query
+
+    async def _on_connected(self, socket: aiohttp.ClientWebSocketResponse[bool]) -> None:
+        if self._size is not None:
+            with suppress(aiohttp.ClientError, ConnectionError):  # the reader finds out
+                await socket.send_bytes(wire.to_client_frame(wire.Resize(*self._size)))
+
+    def _is_over(self) -> bool:
+        return self._over
+
+    def _heard(self, data: bytes) -> wire.ServerFrame | None:
+        try:
+            frame = wire.from_server_frame(data)
+        except wire.ConsoleFrameError as error:
+            raise RemoteFailed(f"the websocket sent what is no console frame: {error}") from error
+        if isinstance(frame, wire.Start):
+            self.about = frame.about
+            self.epoch = str(frame.about.get("epoch"))
+            if self.offset is None and self._asked.get("lines") == 0:
+                self.offset = frame.offset  # it begins at the present, also if that breaks off
+        elif isinstance(frame, wire.Output):
+            self.offset = frame.offset + len(frame.data)
+        elif isinstance(frame, (wire.Gap, wire.Matched)):
+            self.offset = frame.to
+        elif isinstance(frame, wire.Trouble):
+            self._trouble = frame.problem
+        elif isinstance(frame, wire.Viewers) and "mode" in self._asked:
+            # Whose seat was taken over comes back to it as a watcher.
+            mine = [viewer.get("mode") for viewer in frame.viewers if viewer.get("you")]
+            self._asked["mode"] = "watch" if mine == ["watch"] else self._asked["mode"]
+        if isinstance(frame, (wire.Ended, wire.Matched)):
+            self._over = True
+        return frame
+
+    def _farewell(self, text: str | None, status: int | None) -> Problem | None:
+        if status is None:
+            return None
+        where = f"the websocket {self._path}"
+        known = problem_of(self._trouble, status, where)
+        return known or RemoteFailed(f"{where} closed with {4000 + status}")

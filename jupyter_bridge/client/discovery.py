@@ -1,0 +1,212 @@
+"""Where the server is and how to be let in, from what the caller and the surroundings say.
+
+In this order, and the first that says something decides:
+
+1. the arguments: a base url (`http://h:8888/user/x/`), one ending in `/bridge`, or the address a
+   browser shows (`http://h:8888/lab?token=…`);
+2. `JUPYTER_BRIDGE_URL` and `JUPYTER_BRIDGE_TOKEN`;
+3. in a JupyterHub user server: `JUPYTERHUB_SERVICE_URL`, `JUPYTERHUB_SERVICE_PREFIX` and
+   `JUPYTERHUB_API_TOKEN`;
+4. in a Jupyter terminal: `JUPYTER_SERVER_URL`. Jupyter puts no token beside it; it is taken from
+   `JUPYTER_TOKEN` or from the server's own file in the runtime directory;
+5. the servers of this user that run on this machine (`jpserver-*.json` in the runtime directory).
+   Inside a kernel, the server that started it; else the newest first.
+
+A token from the surroundings is only ever sent to the server it belongs to: `JUPYTER_BRIDGE_TOKEN`
+goes with `JUPYTER_BRIDGE_URL` where that is set, and the token in a server's file to that server.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import msgspec
+from jupyter_core.paths import jupyter_runtime_dir
+
+from jupyter_bridge.problems import BadRequest, NotFound
+from jupyter_bridge.transport.server import PORTS, Server, port_of
+
+_SCHEMES = ("http", "https", "http+unix")
+# What people copy along from a browser or from our own documentation.
+_TAILS = ("bridge", "lab", "tree")
+# A server that listens on every address is reached on this one; "" is how the hub spells them all.
+_WILDCARDS = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}
+
+
+def find(
+    url: str | None = None,
+    token: str | None = None,
+    environ: Mapping[str, str] | None = None,
+    runtime_dir: str | Path | None = None,
+) -> list[Server]:
+    """The servers that may be meant, best first; more than one only where several run here.
+
+    Raises BadRequest for an address that is none, NotFound where nothing names a server.
+    """
+    env = os.environ if environ is None else environ
+    here = list(running(runtime_dir))
+    found = (
+        _from_arguments(url, env, here)
+        or _from_variables(env, here)
+        or _from_hub(env, here)
+        or _from_terminal(env, here)
+        or _from_files(env, here)
+    )
+    if not found:
+        raise NotFound(
+            "No Jupyter server was named and none runs here: give its url, set JUPYTER_BRIDGE_URL "
+            "(and JUPYTER_BRIDGE_TOKEN), or start one with `jupyter lab`."
+        )
+    return [replace(server, token=token) for server in found] if token else found
+
+
+def parse_url(url: str, source: str = "the arguments") -> Server:
+    """The server that a person's address means; its `?token=` becomes the token."""
+    try:
+        parts = urlsplit(url.strip())
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        raise BadRequest(
+            f"The url from {source} is not one: its host or port is malformed."
+        ) from None
+    if parts.scheme not in _SCHEMES or not parts.netloc:
+        raise BadRequest(
+            f"The url from {source} must be like http://127.0.0.1:8888/ (http, https, http+unix)."
+        )
+    if parts.scheme == "http+unix":
+        netloc = parts.netloc
+    elif parts.username or parts.password:
+        raise BadRequest(
+            f"The url from {source} holds a user name or password; give a token instead."
+        )
+    else:
+        host = _WILDCARDS.get(host or "", host or "")
+        name = f"[{host}]" if ":" in host else host
+        netloc = f"{name}:{port}" if port else name
+    token = parse_qs(parts.query).get("token", [""])[0]
+    return Server(f"{parts.scheme}://{netloc}{_base_path(parts.path)}", token, source)
+
+
+def running(runtime_dir: str | Path | None = None) -> Iterator[Server]:
+    """This user's servers on this machine whose process is alive, the newest first."""
+    folder = Path(runtime_dir or jupyter_runtime_dir())
+    for file in sorted(folder.glob("jpserver-*.json"), key=_written, reverse=True):
+        try:
+            info = msgspec.json.decode(file.read_bytes(), type=_Info)
+            server = parse_url(info.url, str(file))
+        except (OSError, msgspec.MsgspecError, BadRequest):
+            continue  # being written, removed meanwhile, or not ours
+        if _is_alive(info.pid):
+            yield replace(server, token=info.token, pid=info.pid)
+
+
+class _Info(msgspec.Struct):
+    """What is read of a `jpserver-*.json`."""
+
+    url: str
+    pid: int
+    token: str = ""
+
+
+def _from_arguments(url: str | None, env: Mapping[str, str], here: list[Server]) -> list[Server]:
+    if not url:
+        return []
+    server = parse_url(url)
+    if server.token:
+        return [server]
+    named = env.get("JUPYTER_BRIDGE_URL")
+    mine = env.get("JUPYTER_BRIDGE_TOKEN", "")
+    if named:
+        other = parse_url(named, "JUPYTER_BRIDGE_URL")
+        mine = (mine or other.token) if other.is_at(server) else ""
+    return [replace(server, token=mine or _known_token(server, here))]
+
+
+def _from_variables(env: Mapping[str, str], here: list[Server]) -> list[Server]:
+    url, token = env.get("JUPYTER_BRIDGE_URL"), env.get("JUPYTER_BRIDGE_TOKEN")
+    if not url:
+        return []
+    server = parse_url(url, "JUPYTER_BRIDGE_URL")
+    return [replace(server, token=token or server.token or _known_token(server, here))]
+
+
+def _from_hub(env: Mapping[str, str], here: list[Server]) -> list[Server]:
+    """The user server around us. A hub's own services have a prefix too, but no `/user/` in it."""
+    prefix, token = env.get("JUPYTERHUB_SERVICE_PREFIX", ""), env.get("JUPYTERHUB_API_TOKEN", "")
+    if "/user/" not in prefix or not token:
+        return []
+    source = "the hub's JUPYTERHUB_SERVICE_URL"
+    parts = urlsplit(env.get("JUPYTERHUB_SERVICE_URL", ""))
+    if parts.scheme in PORTS and port_of(parts):
+        server = parse_url(parts._replace(path=prefix, query="", fragment="").geturl(), source)
+        return [replace(server, token=token)]
+    # The spawner left the port to the server: its own file knows.
+    path = _base_path(prefix)
+    return [replace(server, token=token) for server in here if urlsplit(server.url).path == path][
+        :1
+    ]
+
+
+def _from_terminal(env: Mapping[str, str], here: list[Server]) -> list[Server]:
+    url = env.get("JUPYTER_SERVER_URL")
+    if not url:
+        return []
+    server = parse_url(url, "JUPYTER_SERVER_URL")
+    return [replace(server, token=env.get("JUPYTER_TOKEN") or _known_token(server, here))]
+
+
+def _from_files(env: Mapping[str, str], here: list[Server]) -> list[Server]:
+    parent = env.get("JPY_PARENT_PID", "")
+    mine = [server for server in here if str(server.pid) == parent]
+    token = env.get("JUPYTER_BRIDGE_TOKEN")
+    return [replace(server, token=token or server.token) for server in mine or here]
+
+
+def _known_token(server: Server, here: list[Server]) -> str:
+    return next((other.token for other in here if other.is_at(server)), "")
+
+
+def _base_path(path: str) -> str:
+    path = path.rstrip("/")
+    for tail in _TAILS:
+        if path.endswith(f"/{tail}"):
+            path = path[: -len(tail) - 1].rstrip("/")
+            break
+    return f"{path}/"
+
+
+def _written(file: Path) -> float:
+    try:
+        return file.stat().st_mtime
+    except OSError:
+        return 0.0
+
+
+def _is_alive(pid: int) -> bool:
+    if pid <= 0:
+        return False
+    if sys.platform == "win32":
+        return _is_alive_on_windows(pid)
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True  # it is there, and another user's
+    return True
+
+
+def _is_alive_on_windows(pid: int) -> bool:
+    # os.kill(pid, 0) is Ctrl-C there.
+    import ctypes
+
+    kernel32 = ctypes.windll.kernel32  # type: ignore[attr-defined,unused-ignore]
+    handle = kernel32.OpenProcess(0x1000, False, pid)
+    if handle:
+        kernel32.CloseHandle(handle)
+    return bool(handle)

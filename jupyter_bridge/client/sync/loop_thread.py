@@ -1,0 +1,160 @@
+"""An event loop in a thread, and what comes from it one by one: the ground of the plain client."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from concurrent.futures import CancelledError, Future
+from concurrent.futures import TimeoutError as FutureTimeout
+from functools import partial
+from types import TracebackType
+from typing import Any, Generic, TypeVar
+
+from jupyter_bridge.problems import Conflict
+
+T = TypeVar("T")
+P = TypeVar("P", bound="SyncIterator[Any]")
+
+
+class LoopThread:
+    """An event loop in a thread of its own."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(
+            target=self._loop.run_forever, name="jupyter-bridge-client", daemon=True
+        )
+        self._thread.start()
+        self.is_open = True
+
+    def start(self, coroutine: Coroutine[Any, Any, T]) -> Future[T]:
+        """Begin something on the loop."""
+        if not self.is_open:
+            coroutine.close()
+            raise Conflict("This client is closed.")
+        return asyncio.run_coroutine_threadsafe(coroutine, self._loop)
+
+    def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        """What the coroutine returns; Ctrl-C meanwhile gives it up."""
+        future = self.start(coroutine)
+        try:
+            return future.result()
+        except BaseException:
+            future.cancel()
+            raise
+
+    def make(self, make: Callable[[], T]) -> T:
+        """What `make` returns; it is called on the loop."""
+
+        async def made() -> T:
+            return make()
+
+        return self.run(made())
+
+    def close(self) -> None:
+        """End everything on the loop, the loop, and the thread."""
+        if not self.is_open:
+            return
+        self.is_open = False
+        asyncio.run_coroutine_threadsafe(_cancel_all(), self._loop).result()
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+
+async def _cancel_all() -> None:
+    mine = asyncio.current_task()
+    others = [task for task in asyncio.all_tasks() if task is not mine]
+    for task in others:
+        task.cancel()
+    await asyncio.gather(*others, return_exceptions=True)
+    await asyncio.get_running_loop().shutdown_asyncgens()
+
+
+class SyncIterator(Generic[T]):
+    """An async iterator as a plain one, for `with` and `for`; `close` lets go of it.
+
+    Ctrl-C while waiting leaves the waiting as it is: the next `next()` goes on with it. It may even
+    strike between a step's start and our noting it; so what a step brings goes into `_ready`, and a
+    second step beside it finds it there.
+    """
+
+    def __init__(
+        self,
+        loop: LoopThread,
+        source: AsyncIterator[T],
+        close: Callable[[], Coroutine[Any, Any, None]],
+    ) -> None:
+        self._loop = loop
+        self._source = source
+        self._close = close
+        self._closed = False
+        self._coming: Future[None] | None = None
+        self._one_at_a_time = asyncio.Lock()
+        self._ready: deque[Callable[[], T]] = deque()
+
+    def __iter__(self) -> Iterator[T]:
+        return self
+
+    def __next__(self) -> T:
+        try:
+            return self._take(None)
+        except StopAsyncIteration:
+            raise StopIteration from None
+
+    def receive(self, timeout: float | None = None) -> T | None:
+        """The next one; None if there are no more or none came within `timeout` seconds."""
+        try:
+            return self._take(timeout)
+        except (StopAsyncIteration, FutureTimeout):
+            return None
+
+    def _take(self, timeout: float | None) -> T:
+        while not self._ready:
+            coming = self._coming
+            if coming is None or coming.done():
+                coming = self._coming = self._loop.start(self._step())
+            try:
+                coming.result(timeout)
+            except CancelledError:
+                if self._closed or not self._loop.is_open:  # by another thread
+                    raise StopAsyncIteration from None
+                raise
+        return self._ready.popleft()()
+
+    async def _step(self) -> None:
+        async with self._one_at_a_time:
+            if self._ready:
+                return
+            try:
+                item = await self._source.__anext__()
+            except Exception as error:
+                self._ready.append(partial(_raise, error))
+            else:
+                self._ready.append(lambda: item)
+
+    def close(self) -> None:
+        """Let go; what is at the other end goes on. Closing twice is fine."""
+        self._closed = True
+        coming, self._coming = self._coming, None
+        if coming is not None:
+            coming.cancel()
+        if self._loop.is_open:
+            self._loop.run(self._close())
+
+    def __enter__(self: P) -> P:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def _raise(error: Exception) -> Any:
+    raise error

@@ -1,0 +1,1 @@
+"""Connections that files, traits and the environment configure."""

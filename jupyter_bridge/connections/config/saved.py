@@ -1,0 +1,116 @@
+"""SavedConnections: the connections that were added at run time and outlive the server.
+
+Settings are written to a file (0600), secrets to the vault. Nothing that is configured elsewhere is
+written here, except that its secrets are in the vault.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from jupyter_bridge.connections.connector import Fields, secrets_of
+from jupyter_bridge.connections.secrets.vault import Vault
+from jupyter_bridge.private_files import alone, write_private
+from jupyter_bridge.problems import Problem
+
+
+class _Kept(msgspec.Struct):
+    """`settings` is None where the connection is configured elsewhere."""
+
+    kind: str
+    settings: dict[str, Any] | None
+    has_secret: bool
+
+
+class SavedConnections:
+    """What is remembered, by name; `load` first."""
+
+    def __init__(self, folder: Path, vault: Vault, log: logging.Logger) -> None:
+        self._path = folder / "connections.json"
+        self._vault = vault
+        self._log = log
+        self._kept: dict[str, _Kept] = {}
+        self._lock = asyncio.Lock()
+
+    @property
+    def vault(self) -> Vault:
+        return self._vault
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._kept
+
+    async def load(self) -> dict[str, tuple[str, dict[str, Any]]]:
+        """Kind and settings of what was added at run time, by name. Never raises."""
+        await self._vault.open()
+        try:
+            self._kept = await asyncio.to_thread(self._read)
+        except (OSError, msgspec.MsgspecError) as error:
+            self._log.warning("Remembered connections cannot be read: %s", type(error).__name__)
+        return {
+            name: (kept.kind, kept.settings)
+            for name, kept in self._kept.items()
+            if kept.settings is not None
+        }
+
+    async def secrets(self, name: str, kind: str, url: str) -> dict[str, str]:
+        """The secrets of one connection; none if there are none, or the vault is shut."""
+        kept = self._kept.get(name)
+        if kept is None or not kept.has_secret:
+            return {}
+        try:
+            return await self._vault.read(name, _binding(kind, url))
+        except Problem as problem:
+            self._log.warning("The secret of %s is not to be had: %s", name, problem.message)
+            return {}
+
+    async def keep(self, name: str, kind: str, fields: Fields, *, settings: bool) -> None:
+        """Write down a connection as it is now; cheap if it is as it was."""
+        hidden = secrets_of(type(fields))
+        values = {k: v for k, v in msgspec.structs.asdict(fields).items() if v is not None}
+        secrets = {k: v for k, v in values.items() if k in hidden and v}
+        shown = {k: v for k, v in msgspec.to_builtins(values).items() if k not in hidden}
+        async with self._lock:
+            if secrets:
+                await self._vault.write(name, _binding(kind, fields.url), secrets)
+            elif name in self._kept and self._kept[name].has_secret:
+                await self._vault.delete(name)
+            await self._store(name, _Kept(kind, shown if settings else None, bool(secrets)))
+
+    async def forget(self, name: str) -> None:
+        async with self._lock:
+            kept = self._kept.get(name)
+            if kept is None:
+                return
+            await self._store(name, None)
+            if kept.has_secret:
+                await self._vault.delete(name)
+
+    async def _store(self, name: str, kept: _Kept | None) -> None:
+        self._kept = await asyncio.to_thread(self._change, name, kept)
+
+    def _change(self, name: str, kept: _Kept | None) -> dict[str, _Kept]:
+        """Change one in the file; other servers of this user may have changed the others."""
+        with alone(self._path):
+            all_kept = self._read()
+            if kept is None:
+                all_kept.pop(name, None)
+            else:
+                all_kept[name] = kept
+            content = msgspec.json.format(msgspec.json.encode(all_kept), indent=2)
+            write_private(self._path, content)
+        return all_kept
+
+    def _read(self) -> dict[str, _Kept]:
+        try:
+            return msgspec.json.decode(self._path.read_bytes(), type=dict[str, _Kept])
+        except FileNotFoundError:
+            return {}
+
+
+def _binding(kind: str, url: str) -> str:
+    return f"{kind} {url}"

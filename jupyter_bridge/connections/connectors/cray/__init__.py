@@ -1,0 +1,1 @@
+"""The console connector: Cray-style console services."""

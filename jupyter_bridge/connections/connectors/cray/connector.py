@@ -1,0 +1,330 @@
+"""console: a Cray-style console service, whose nodes become consoles that are journaled here.
+
+The service has two websockets, `/tail/{node}` (the node's log, followed) and `/interact/{node}` (a
+seat at the node's console manager), a bearer token, and a header for the tenant. Its frames are
+text, cut anywhere, also inside a character; it has no offsets and adds a newline to each message.
+
+So output comes from `tail` alone: it is all that the console manager wrote down, whoever typed.
+After a break the known part of what is told again is cut, and where the log was rotated meanwhile a
+gap says so. A seat is only taken when somebody types, line by line: a control character goes at
+once, with the newline that the service adds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import codecs
+import re
+import time
+from collections.abc import Callable
+from typing import Annotated, Any, ClassVar
+from urllib.parse import quote
+
+import aiohttp
+import msgspec
+from yarl import URL
+
+from jupyter_bridge.connections.connector import (
+    Connector,
+    Expired,
+    Login,
+    Secret,
+    WebFields,
+    WrongCredentials,
+)
+from jupyter_bridge.connections.connectors.cray.text_socket import dial
+from jupyter_bridge.connections.roles import HasConsoles, Node
+from jupyter_bridge.interfaces import Exit, Source
+from jupyter_bridge.problems import (
+    BadRequest,
+    Denied,
+    NotFound,
+    RemoteFailed,
+    Unavailable,
+)
+from jupyter_bridge.transport.answers import NAMES
+from jupyter_bridge.transport.reconnect import ReconnectingSocket, Replay, Socket, missing
+from jupyter_bridge.wire import bounded
+from jupyter_bridge.wire.json_errors import JSON_ERRORS
+
+# How much of a node's past is asked for, lines: the service's logs are rotated at 5 MB.
+_HISTORY = 10_000
+# What is told again after a break comes in pieces; it is over when nothing came for so long, or
+# after so long, or so much. Seconds, bytes.
+_QUIET = 0.5
+_LONGEST = 5.0
+_MOST = 16 << 20
+# A line typed into a console is short; what never ends in a newline is passed on in such pieces.
+_LINE = 4096
+_NODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}")
+_ENDS_LINE = re.compile(r"[\r\n]|[\x00-\x08\x0b\x0c\x0e-\x1a\x1c-\x1f\x7f]")
+
+
+class ConsoleFields(WebFields, kw_only=True):
+    """The service's address (what stands before /tail), a token, the tenant, and its nodes."""
+
+    url: Annotated[
+        str,
+        msgspec.Meta(title="Address", description="What stands before /tail and /interact."),
+    ]
+    token: Annotated[Secret | None, msgspec.Meta(title="Token")] = None
+    tenant: Annotated[
+        str | None,
+        msgspec.Meta(title="Tenant", description="Sent as Cray-Tenant-Name."),
+    ] = None
+    nodes: Annotated[
+        list[str],
+        msgspec.Meta(title="Nodes", description="Their names: the service has no list of them."),
+    ] = []
+
+
+class ConsoleService(Connector[ConsoleFields], HasConsoles):
+    kind = "console"
+    title = "Console service"
+    fields_type = ConsoleFields
+    history: ClassVar[int] = _HISTORY
+
+    @classmethod
+    def check(cls, fields: ConsoleFields) -> None:
+        for node in fields.nodes:
+            if not _NODE.fullmatch(node):
+                raise BadRequest(f"nodes: {node!r} is no node's name.", field="nodes")
+        if fields.tenant is not None and not _NODE.fullmatch(fields.tenant):
+            raise BadRequest(f"tenant: {fields.tenant!r} is no tenant's name.", field="tenant")
+        if URL(fields.url).query_string or URL(fields.url).fragment:
+            raise BadRequest("url: must not have a query.", field="url")
+
+    async def login(self) -> Login:
+        ends = _end_of(self.fields.token)
+        if ends is not None and ends < time.time():
+            raise Denied("The token has expired; log in with a new one.")
+        try:
+            await self.probe()
+        except Expired:
+            raise WrongCredentials(self.context.name) from None
+        return Login(username=self.fields.username)
+
+    async def probe(self) -> None:
+        answer = await self.context.outbound.ask(
+            "GET", f"{self._address}/health", headers=self.headers()
+        )
+        if answer.status in (401, 403):
+            raise Expired(f"{self.context.name} does not take the token.")
+        if answer.status >= 500:
+            raise Unavailable(f"{self.context.name} is not well: it answers {answer.status}.")
+
+    async def consoles(self) -> list[Node]:
+        return [Node(node, f"Node {node}") for node in self.fields.nodes]
+
+    async def console(self, name: str) -> Source:
+        if not _NODE.fullmatch(name):
+            raise NotFound(f"There is no node {name!r}.")
+        return NodeSource(self, name)
+
+    def headers(self, **more: str) -> dict[str, str]:
+        """Who asks, for which tenant."""
+        known = dict(more)
+        if self.fields.token:
+            known["Authorization"] = f"Bearer {self.fields.token}"
+        if self.fields.tenant:
+            known["Cray-Tenant-Name"] = self.fields.tenant
+        return known
+
+    async def dial(self, verb: str, node: str, **more: str) -> Socket:
+        """`tail` or `interact` of one node."""
+        url = URL(f"{self._address}/{verb}/{quote(node, safe='')}", encoded=True)
+        scheme = "wss" if url.scheme == "https" else "ws"
+        try:
+            return await dial(
+                self.context.outbound, str(url.with_scheme(scheme)), self.headers(**more)
+            )
+        except RemoteFailed as problem:
+            raise missing(problem, f"There is no node {node!r}.") from problem
+
+    @property
+    def _address(self) -> str:
+        return self.fields.url.rstrip("/")
+
+
+class _Claims(msgspec.Struct):
+    """What of a JWT's claims is looked at: when it ends, seconds since the epoch."""
+
+    exp: float
+
+
+def _end_of(token: str | None) -> float | None:
+    """When a JWT says that it ends; None for any other token."""
+    try:
+        payload = (token or "").split(".")[1]
+        claims = base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4))
+        return bounded.decode(claims, _Claims, NAMES).exp
+    except (*JSON_ERRORS, IndexError, ValueError, binascii.Error):
+        return None
+
+
+class NodeSource(Source):
+    """One node's console."""
+
+    kind = "remote"
+
+    def __init__(self, service: ConsoleService, node: str) -> None:
+        self._service = service
+        self._node = node
+        self._line = ReconnectingSocket(self._dial, service.context.log)
+        self._replay = Replay()
+        self._again: _Again | None = None
+        self._seat: Socket | None = None
+        self._hearing: asyncio.Task[None] | None = None
+        self._typing = asyncio.Lock()
+        self._typed = codecs.getincrementaldecoder("utf-8")("replace")
+        self._started = ""
+        self._recalled = False
+        self.title = f"Node {node}"
+
+    def recall(self, tail: bytes) -> bool:
+        self._replay.recall(tail)
+        self._recalled = True
+        return True
+
+    async def _dial(self) -> Socket:
+        lines = {"Cray-Console-Lines": str(self._service.history), "Cray-Console-Follow": "True"}
+        return await self._service.dial("tail", self._node, **lines)
+
+    async def open(
+        self,
+        on_output: Callable[[bytes], None],
+        on_gap: Callable[[int], None],
+        on_end: Callable[[Exit], None],
+    ) -> None:
+        def passed(data: bytes) -> None:
+            self._replay.passed(data)
+            on_output(data)
+
+        def told_again(data: bytes) -> None:
+            rest, sure = self._replay.rest(data)
+            if not sure:
+                on_gap(1)
+            if rest:
+                passed(rest)
+
+        def on_frame(frame: str | bytes) -> None:
+            data = frame.encode("utf-8", "surrogateescape") if isinstance(frame, str) else frame
+            if not past.is_over:
+                past.feed(b"")
+            if self._again is not None and not self._again.is_over:
+                self._again.feed(data)
+            else:
+                passed(data)
+
+        def on_up() -> None:
+            if self._again is not None:
+                self._again.finish()  # it broke again: what came of it counts
+            self._again = _Again(told_again)
+
+        if self._recalled:
+            self._again = _Again(told_again)
+        past = _Again(lambda data: None)
+        await self._line.open(on_frame, lambda reason: on_end(Exit()), on_up)
+        past.feed(b"")
+        await past.over()
+
+    async def write(self, data: bytes) -> None:
+        async with self._typing:
+            for line in self._lines(self._typed.decode(data)):
+                await self._say(line)
+
+    def _lines(self, text: str) -> list[str]:
+        """What can be sent now, without the newlines that the service adds itself."""
+        lines, self._started = _ended_lines(self._started + text)
+        return lines
+
+    async def _say(self, line: str) -> None:
+        if self._seat is None or self._seat.closed:
+            await self._leave()
+            self._seat = await self._service.dial("interact", self._node)
+            self._hearing = asyncio.create_task(_hear(self._seat))
+        try:
+            await self._seat.send_str(line)
+        except (aiohttp.ClientError, OSError) as error:
+            raise Unavailable(f"The line to {self._node} broke off.") from error
+
+    async def _leave(self) -> None:
+        hearing, self._hearing = self._hearing, None
+        if hearing is not None:
+            hearing.cancel()
+            await asyncio.wait({hearing})
+        seat, self._seat = self._seat, None
+        if seat is not None:
+            await seat.close()
+
+    def pause(self) -> None:
+        self._line.pause()
+
+    def resume(self) -> None:
+        self._line.resume()
+
+    async def close(self) -> None:
+        await self._line.close()
+        if self._again is not None:
+            self._again.finish()
+        await self._leave()
+
+
+async def _hear(seat: Socket) -> None:
+    """Read the seat's output away: `tail` tells it, too."""
+    async for _ in seat:
+        await asyncio.sleep(0)  # a burst of frames does not wait by itself
+
+
+class _Again:
+    """Gathers what is told again after a break, and hands it over when it is over."""
+
+    def __init__(self, told: Callable[[bytes], None]) -> None:
+        self._told = told
+        self._loop = asyncio.get_running_loop()
+        self._deadline = self._loop.time() + _LONGEST
+        self._pieces: list[bytes] = []
+        self._size = 0
+        self._timer: Any = None
+        self._over: asyncio.Future[None] = self._loop.create_future()
+
+    @property
+    def is_over(self) -> bool:
+        return self._over.done()
+
+    async def over(self) -> None:
+        """Wait until it is over."""
+        await asyncio.wait({self._over})
+
+    def feed(self, data: bytes) -> None:
+        self._pieces.append(data)
+        self._size += len(data)
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._size > _MOST or self._loop.time() > self._deadline:
+            self.finish()
+        else:
+            self._timer = self._loop.call_later(_QUIET, self.finish)
+
+    def finish(self) -> None:
+        if not self.is_over:
+            self._over.set_result(None)
+            if self._timer is not None:
+                self._timer.cancel()
+            if self._pieces:
+                self._told(b"".join(self._pieces))
+
+
+def _ended_lines(text: str) -> tuple[list[str], str]:
+    """The lines that are ended, by a newline, a control character or their length; and the rest."""
+    text, start, lines = text.replace("\r\n", "\n"), 0, []
+    for found in _ENDS_LINE.finditer(text):
+        before, mark = text[start : found.start()], found[0]
+        lines.append(before if mark in "\r\n" else before + mark)
+        start = found.end()
+    while len(text) - start > _LINE:
+        lines.append(text[start : start + _LINE])
+        start += _LINE
+    return lines, text[start:]

@@ -1,0 +1,1 @@
+"""The jupyter connector: other Jupyter servers and hubs."""

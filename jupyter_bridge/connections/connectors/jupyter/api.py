@@ -1,0 +1,181 @@
+"""Questions to Jupyter's REST APIs (a server's, a hub's), and their refusals as Problems."""
+
+from __future__ import annotations
+
+from types import NoneType
+from typing import Any, TypeVar, cast
+
+import msgspec
+
+from jupyter_bridge.connections.connector import Expired
+from jupyter_bridge.connections.net.outbound import Outbound
+from jupyter_bridge.problems import (
+    BadRequest,
+    Conflict,
+    NotFound,
+    Problem,
+    RemoteFailed,
+    Unsupported,
+)
+from jupyter_bridge.transport.answers import NAMES, RemoteAnswer, sentence
+from jupyter_bridge.wire.json_errors import JSON_ERRORS
+
+# A kernel that starts slowly (Spark, a cold container) may take minutes. Seconds.
+_POST_SECONDS = 180.0
+_SECONDS = 30.0
+# What a proxy or a hub says where no server runs.
+NOT_RUNNING = (424, 502, 503, 504)
+T = TypeVar("T")
+
+_KINDS: dict[int, type[Problem]] = {
+    400: BadRequest,
+    404: NotFound,
+    409: Conflict,
+    410: NotFound,
+    501: Unsupported,
+}
+
+
+def headers(token: str | None) -> dict[str, str]:
+    """The token as Jupyter Server and JupyterHub both take it."""
+    return {"Authorization": f"token {token}"} if token else {}
+
+
+# -- what the APIs answer, as far as it is used -----------------------------------------------
+
+
+class Identity(msgspec.Struct):
+    username: str | None = None
+
+
+class Me(msgspec.Struct):
+    identity: Identity | None = None
+
+
+class HubVersion(msgspec.Struct):
+    """What tells a hub from a server."""
+
+    version: str
+
+
+class HubUser(msgspec.Struct):
+    name: str
+
+
+class HubServer(msgspec.Struct):
+    """A user's server on a hub. `pending` is what the hub is doing to it: spawn, stop."""
+
+    ready: bool = False
+    pending: str | None = None
+    url: str = ""
+
+
+class HubServers(msgspec.Struct):
+    servers: dict[str, HubServer] | None = None
+
+
+class HubProgress(msgspec.Struct):
+    """One event of a server that starts."""
+
+    progress: float = 0.0
+    message: str = ""
+    failed: bool = False
+    ready: bool = False
+
+
+class Index(msgspec.Struct):
+    """The index of another bridge."""
+
+    name: str
+    parts: dict[str, str]
+
+
+class ListedTerminal(msgspec.Struct):
+    name: str
+
+
+class ListedConsole(msgspec.Struct):
+    name: str
+    title: str = ""
+    state: str = "live"
+
+
+class ListedKernel(msgspec.Struct):
+    """A kernel model, of a server or of its bridge."""
+
+    id: str
+    name: str = ""
+    kernelspec: str | None = None
+    execution_state: str | None = None
+    last_activity: str | None = None
+    connections: int | None = None
+
+
+class ListedSpec(msgspec.Struct):
+    """A kernelspec; `spec` is its kernel.json."""
+
+    name: str = ""
+    spec: dict[str, Any] = {}
+    resources: dict[str, str] = {}
+
+
+class Kernelspecs(msgspec.Struct):
+    default: str | None = None
+    kernelspecs: dict[str, ListedSpec] = {}
+
+
+class _Refusal(msgspec.Struct):
+    message: str = ""
+
+
+# -- questions ---------------------------------------------------------------------------------
+
+
+async def ask(
+    outbound: Outbound,
+    name: str,
+    token: str | None,
+    method: str,
+    url: str,
+    *,
+    into: type[T],
+    body: Any = None,
+    limit: int = NAMES,
+) -> T:
+    """The answer's JSON as `into`; where that is NoneType, what is answered is not looked at.
+
+    Raises Expired for 401 and 403 (Jupyter says 403 for a wrong token, too), and, with
+    `remote_status` in its details, where a proxy says that nothing runs there.
+    """
+    with_body = {} if body is None else {"Content-Type": "application/json"}
+    answer = await outbound.ask(
+        method,
+        url,
+        headers={**headers(token), **with_body},
+        body=None if body is None else msgspec.json.encode(body),
+        timeout=_POST_SECONDS if method == "POST" else _SECONDS,
+        limit=limit,
+    )
+    if answer.status >= 300:
+        raise await problem_of(answer, name)
+    if into is NoneType:
+        return cast(T, None)
+    try:
+        return await answer.json(into)
+    except JSON_ERRORS as error:
+        raise RemoteFailed(f"{name} does not answer as a Jupyter server does.") from error
+
+
+async def problem_of(answer: RemoteAnswer, name: str) -> Problem:
+    """The refusal in its own words, which Jupyter and the bridge put into `message`."""
+    if answer.status in (401, 403):
+        return Expired(f"{name} does not take the token, or does not allow this with it.")
+    if answer.status in NOT_RUNNING:
+        return Expired(f"{name} is not running.", remote_status=answer.status)
+    try:
+        said = (await answer.json(_Refusal)).message
+    except JSON_ERRORS:
+        said = ""
+    kind = _KINDS.get(answer.status, RemoteFailed)
+    told = sentence(said) if said else f"it answers {answer.status}"
+    return kind(f"{name}: {told}", remote_status=answer.status)

@@ -1,0 +1,344 @@
+"""jupyter: a Jupyter server, or a user's server on a JupyterHub (started if need be).
+
+Its terminals are consoles here, its kernels can be spawned and relayed. Where the other side has
+the bridge, too, that is spoken to, so that nothing is lost over a broken line; else the plain
+Jupyter API. The token is all that it takes; cookies and passwords are not used.
+"""
+
+from __future__ import annotations
+
+from types import NoneType
+from typing import Annotated, Any, ClassVar, TypeVar, cast
+from urllib.parse import quote, unquote
+
+import msgspec
+from yarl import URL
+
+from jupyter_bridge.aio.changes import Changes
+from jupyter_bridge.connections.connector import (
+    Connector,
+    Expired,
+    Login,
+    Progress,
+    Secret,
+    WebFields,
+    WrongCredentials,
+)
+from jupyter_bridge.connections.connectors.jupyter import api
+from jupyter_bridge.connections.connectors.jupyter.hub import Hub
+from jupyter_bridge.connections.connectors.jupyter.run import BridgeRun
+from jupyter_bridge.connections.connectors.jupyter.terminal import PlainTerminalSource
+from jupyter_bridge.connections.connectors.jupyter.upstreams import (
+    BridgeConsoleSource,
+    KernelUpstream,
+)
+from jupyter_bridge.connections.net.outbound import MAX_FRAME, Outbound
+from jupyter_bridge.connections.roles import Command, HasConsoles, HasKernels, Node
+from jupyter_bridge.interfaces import Source, Upstream
+from jupyter_bridge.problems import (
+    BadRequest,
+    Denied,
+    NotFound,
+    Problem,
+    RemoteFailed,
+    Unavailable,
+    Unsupported,
+)
+from jupyter_bridge.transport.answers import LISTS, NAMES, sentence
+from jupyter_bridge.transport.reconnect import Socket, missing
+from jupyter_bridge.wire.json_errors import JSON_ERRORS
+
+T = TypeVar("T")
+
+_NO_SUBPROTOCOLS = (
+    "A proxy on the way drops the subprotocols of websockets (the configurable-http-proxy of PyPI "
+    "does, that of npm does not): consoles there cannot be read, kernels need more bytes."
+)
+
+
+class JupyterFields(WebFields, kw_only=True):
+    """Where it is, and a token: the server's own, or one of the hub's with access to the server."""
+
+    url: Annotated[
+        str,
+        msgspec.Meta(
+            title="Address",
+            description="Of a Jupyter server, a JupyterHub, or a user's server on one.",
+        ),
+    ]
+    token: Annotated[Secret | None, msgspec.Meta(title="Token")] = None
+    server_name: Annotated[
+        str,
+        msgspec.Meta(title="Server name", description="Of a named server on a hub."),
+    ] = ""
+    user_options: Annotated[
+        dict[str, Any],
+        msgspec.Meta(
+            title="Options",
+            description="What the hub's form asks when it starts a server: profile, image, cpus…",
+        ),
+    ] = {}
+
+
+class JupyterServer(Connector[JupyterFields], HasConsoles, HasKernels):
+    kind = "jupyter"
+    title = "Jupyter"
+    fields_type = JupyterFields
+    login_seconds: ClassVar[float] = 600.0
+
+    _base = ""
+    _bridge: frozenset[str] = frozenset()  # the parts of the bridge over there
+
+    @classmethod
+    def check(cls, fields: JupyterFields) -> None:
+        if URL(fields.url).query_string or URL(fields.url).fragment:
+            raise BadRequest(
+                "url: must not have a query; the token has its own field.", field="url"
+            )
+
+    @property
+    def log(self) -> Any:
+        return self.context.log
+
+    # -- the session ---------------------------------------------------------------------------
+
+    async def login(self) -> Login:
+        address = self.fields.url.rstrip("/") + "/"
+        hub, user = await self._find_hub(address)
+        if hub is None:
+            base = address
+        else:
+            base, user = await self._start_server(hub, user)
+        try:
+            me = await self._ask("GET", f"{base}api/me", api.Me)
+            user = (me.identity and me.identity.username) or user
+        except NotFound:  # before Jupyter Server 2
+            await self._ask("GET", f"{base}api/status", NoneType)
+        except Expired:
+            raise WrongCredentials(self.context.name) from None
+        self._base = base
+        self._bridge = await self._parts()
+        return Login(username=user)
+
+    async def _find_hub(self, address: str) -> tuple[Hub | None, str | None]:
+        """The hub that this address is of, and the user it names; None for a mere server."""
+        before, found, after = address.partition("/user/")
+        user = unquote(after.partition("/")[0]) if found else None
+        root = f"{before}/" if found else address.removesuffix("hub/")
+        answer = await self.context.outbound.ask("GET", f"{root}hub/api/")
+        try:
+            await answer.json(api.HubVersion)
+        except JSON_ERRORS:
+            return None, None
+        if answer.status != 200:
+            return None, None
+        token = self.fields.token or ""
+        return Hub(f"{root}hub/", self._ask, self.context.outbound, token), user
+
+    async def _start_server(self, hub: Hub, user: str | None) -> tuple[str, str]:
+        try:
+            me = await hub.user()
+        except Expired:
+            raise WrongCredentials(self.context.name) from None
+        user = user or me
+        log = Changes(self.log)
+
+        def on_progress(percent: int, message: str) -> None:
+            progress = Progress(percent, message)
+            if progress != self.progress:
+                self.progress = progress
+                log.info("%s: %d %% %s", self.context.name, percent, message)
+
+        try:
+            server = await hub.start(
+                user, self.fields.server_name, self.fields.user_options, on_progress
+            )
+        except Expired as error:
+            raise Denied(
+                f"The token may not use the server of {user}; it needs the scopes read:servers, "
+                "servers and access:servers."
+            ) from error
+        finally:
+            self.progress = None
+        # The path only: the host and its policy are the connection's, not the hub's to change.
+        path = _path_of(server.url)
+        return str(URL(self.fields.url).origin()) + path.rstrip("/") + "/", user
+
+    async def _parts(self) -> frozenset[str]:
+        try:
+            index = await self.api("GET", "bridge/", api.Index)
+        except Problem:
+            return frozenset()
+        return frozenset(index.parts) if index.name == "jupyter_bridge" else frozenset()
+
+    async def probe(self) -> None:
+        try:
+            await self.api("GET", "api/status", NoneType)
+        except Expired as expired:
+            if expired.details.get("remote_status") in api.NOT_RUNNING:
+                # A hub has stopped it, for being idle: only who uses it starts it again.
+                raise Unavailable("The server is not running; using it starts it.") from expired
+            raise
+
+    async def close(self) -> None:
+        self._base = ""
+
+    # -- consoles ------------------------------------------------------------------------------
+
+    async def consoles(self) -> list[Node]:
+        if "consoles" in self._bridge:
+            kind = list[api.ListedConsole]
+            consoles = await self.api("GET", "bridge/consoles", kind, limit=LISTS)
+            return [Node(c.name, sentence(c.title or c.name), c.state) for c in consoles]
+        terminals = await self.api("GET", "api/terminals", list[api.ListedTerminal], limit=LISTS)
+        return [Node(t.name, f"Terminal {t.name}") for t in terminals]
+
+    async def console(self, name: str) -> Source:
+        if "consoles" in self._bridge:
+            return BridgeConsoleSource(self, name)
+        return PlainTerminalSource(self, name)
+
+    async def create_console(self, **how: Any) -> str:
+        wanted = {key: value for key, value in how.items() if value is not None}
+        if "consoles" in self._bridge:
+            made = api.ListedTerminal
+            return (await self.api("POST", "bridge/consoles", made, body=wanted)).name
+        unknown = set(wanted) - {"cwd", "name"}
+        if unknown:
+            raise Unsupported(
+                f"A terminal there takes no {' or '.join(sorted(unknown))}: it has no bridge."
+            )
+        made = api.ListedTerminal
+        return (await self.api("POST", "api/terminals", made, body=wanted)).name
+
+    async def command(self, name: str, ask: dict[str, Any]) -> Command:
+        if "consoles" not in self._bridge:
+            raise Unsupported(  # elsewhere its line is a plain terminal's, and the run is typed
+                f"{self.context.name} has lost its bridge since this console was opened. Log in "
+                "to it anew, and open the console again."
+            )
+        return BridgeRun(self, {**ask, "console": name})
+
+    # -- kernels -------------------------------------------------------------------------------
+
+    async def kernels(self) -> list[dict[str, Any]]:
+        kind = list[api.ListedKernel]
+        found = await self.api("GET", "api/kernels", kind, limit=LISTS)
+        return [msgspec.structs.asdict(kernel) for kernel in found]
+
+    async def kernelspecs(self) -> dict[str, Any]:
+        return cast("dict[str, Any]", msgspec.to_builtins(await self._specs()))
+
+    async def _specs(self) -> api.Kernelspecs:
+        return await self.api("GET", "api/kernelspecs", api.Kernelspecs, limit=LISTS)
+
+    async def kernel(self, kernel_id: str) -> Upstream:
+        return KernelUpstream(self, kernel_id, bridge="kernels" in self._bridge)
+
+    async def spawn(self, kernelspec: str, **how: Any) -> dict[str, Any]:
+        wanted = {key: value for key, value in how.items() if value is not None}
+        if "kernels" in self._bridge:
+            path = f"bridge/spawn/{quote(kernelspec, safe='')}"
+            return await self._spawn(path, wanted)
+        unknown = set(wanted) - {"path"}
+        if unknown:
+            raise Unsupported(
+                f"A kernel there takes no {' or '.join(sorted(unknown))}: it has no bridge."
+            )
+        known = (await self._specs()).kernelspecs
+        if kernelspec not in known:  # the server itself would only fail
+            raise NotFound(
+                f"{self.context.name} has no kernelspec {kernelspec!r}.", kernelspecs=sorted(known)
+            )
+        return await self._spawn("api/kernels", {"name": kernelspec, **wanted})
+
+    async def _spawn(self, path: str, wanted: dict[str, Any]) -> dict[str, Any]:
+        made = await self.api("POST", path, api.ListedKernel, body=wanted)
+        return msgspec.structs.asdict(made)
+
+    async def control(self, kernel_id: str, action: str) -> None:
+        path = f"api/kernels/{quote(kernel_id, safe='')}"
+        if action == "shutdown":
+            await self.api("DELETE", path, NoneType)
+        elif action in ("interrupt", "restart"):
+            await self.api("POST", f"{path}/{action}", NoneType)
+        else:
+            raise BadRequest(f"A kernel cannot be told to {action}.", field="action")
+
+    # -- the network ---------------------------------------------------------------------------
+
+    async def api(
+        self, method: str, path: str, into: type[T], *, body: Any = None, limit: int = NAMES
+    ) -> T:
+        """What the server answers to `path` below its address, as `into`; see jupyterapi.ask."""
+        base = self._address
+        try:
+            return await self._ask(method, f"{base}{path}", into, body=body, limit=limit)
+        except Expired as expired:
+            if expired.details or not await self._knows_me(base):
+                raise
+        raise Denied(f"{self.context.name} does not allow this with the token.")
+
+    async def _knows_me(self, base: str) -> bool:
+        try:
+            await self._ask("GET", f"{base}api/me", NoneType)
+        except Problem:
+            return False
+        return True
+
+    async def dial(
+        self, path: str, protocol: str | None = None, *, max_frame: int = MAX_FRAME
+    ) -> Socket:
+        """A websocket below the server's address."""
+        url = URL(f"{self._address}{path}", encoded=True)
+        scheme = "wss" if url.scheme == "https" else "ws"
+        try:
+            socket = await self.context.outbound.websocket(
+                str(url.with_scheme(scheme)),
+                headers=api.headers(self.fields.token),
+                protocols=(protocol,) if protocol else (),
+                max_frame=max_frame,
+            )
+        except RemoteFailed as problem:
+            raise missing(problem, "It is there no longer.") from problem
+        if protocol is not None and self._bridge:  # a bridge speaks every protocol it is asked for
+            self.notice = None if socket.protocol == protocol else _NO_SUBPROTOCOLS
+        return socket
+
+    async def _ask(
+        self, method: str, url: str, into: type[T], *, body: Any = None, limit: int = NAMES
+    ) -> T:
+        context, token = self.context, self.fields.token
+        return await api.ask(
+            context.outbound, context.name, token, method, url, into=into, body=body, limit=limit
+        )
+
+    @property
+    def _address(self) -> str:
+        if not self._base:
+            raise Expired(f"{self.context.name} is not logged in.")
+        return self._base
+
+    @property
+    def name(self) -> str:
+        return self.context.name
+
+    @property
+    def outbound(self) -> Outbound:
+        return self.context.outbound
+
+    def url_of(self, path: str) -> str:
+        """The address of a path below the server's."""
+        return self._address + path
+
+    def headers(self) -> dict[str, str]:
+        """Who asks."""
+        return api.headers(self.fields.token)
+
+
+def _path_of(url: str) -> str:
+    """The path of a server's address on its hub."""
+    try:
+        return URL(url).path
+    except ValueError:
+        raise RemoteFailed("The hub does not say where the server is.") from None

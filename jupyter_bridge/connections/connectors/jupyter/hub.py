@@ -1,0 +1,101 @@
+"""A JupyterHub: whose token it is, and that user's server, started if need be."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import aclosing, suppress
+from types import NoneType
+from typing import Any
+from urllib.parse import quote
+
+from jupyter_bridge.connections.connectors.jupyter.api import (
+    HubProgress,
+    HubServer,
+    HubServers,
+    HubUser,
+)
+from jupyter_bridge.connections.net.outbound import Outbound
+from jupyter_bridge.problems import BadRequest, Denied, RemoteFailed, Unavailable
+from jupyter_bridge.transport.answers import LISTS, NAMES, sentence
+from jupyter_bridge.transport.body import lines
+from jupyter_bridge.wire import bounded
+from jupyter_bridge.wire.json_errors import JSON_ERRORS
+
+# How often the hub is asked when its progress stream ends before the server is ready, seconds.
+_POLL = 1.0
+Api = Callable[..., Awaitable[Any]]
+
+
+class Hub:
+    """The hub at `base` (ends with hub/); `api(method, url, into, …)` asks it with the token."""
+
+    def __init__(self, base: str, api: Api, outbound: Outbound, token: str) -> None:
+        self._base = base
+        self._api = api
+        self._outbound = outbound
+        self._token = token
+
+    async def user(self) -> str:
+        """Whose token this is."""
+        user: HubUser = await self._api("GET", f"{self._base}api/user", HubUser)
+        return user.name
+
+    async def server(self, user: str, name: str) -> HubServer | None:
+        """The user's server of this name ("" is the default one), None if none runs."""
+        url = f"{self._base}api/users/{quote(user, safe='')}"
+        found: HubServers = await self._api("GET", url, HubServers, limit=LISTS)
+        if found.servers is None:
+            raise Denied(
+                "The token may not read the user's servers; it needs the scopes read:servers, "
+                "servers and access:servers (or inherit)."
+            )
+        return found.servers.get(name)
+
+    async def start(
+        self,
+        user: str,
+        name: str,
+        options: dict[str, Any],
+        on_progress: Callable[[int, str], None],
+    ) -> HubServer:
+        """The user's server, running; started if it does not. The caller has the deadline.
+
+        `options` are what the hub's own form would ask when it starts one.
+        `on_progress(percent, message)` tells what the hub tells.
+        """
+        path = f"{self._base}api/users/{quote(user, safe='')}/"
+        path += f"servers/{quote(name, safe='')}" if name else "server"
+        server = await self.server(user, name)
+        while server is None or not server.ready:
+            if server is None or server.pending not in ("spawn", "stop"):
+                # 400 is "running or pending already": somebody else was faster.
+                with suppress(BadRequest):
+                    await self._api("POST", path, NoneType, body=options)
+            await self._follow(f"{path}/progress", on_progress)
+            server = await self.server(user, name)
+            if server is None or not server.ready:
+                await asyncio.sleep(_POLL)
+        return server
+
+    async def _follow(self, url: str, on_progress: Callable[[int, str], None]) -> None:
+        """Read the progress until it says ready; Unavailable if it says failed."""
+        headers = {"Authorization": f"token {self._token}", "Accept": "text/event-stream"}
+        async with self._outbound.stream("GET", url, headers=headers) as response:
+            if response.status != 200:
+                return
+            async with aclosing(lines(response, NAMES)) as told:
+                async for line in told:
+                    if line.startswith(b"data:") and self._is_ready(line[5:], on_progress):
+                        return
+
+    def _is_ready(self, event: bytes, on_progress: Callable[[int, str], None]) -> bool:
+        try:
+            told = bounded.decode(event.strip(), HubProgress, NAMES)
+        except JSON_ERRORS:
+            raise RemoteFailed("The hub sent a progress message that cannot be read.") from None
+        message = sentence(told.message)
+        on_progress(int(min(max(told.progress, 0.0), 100.0)), message)
+        if told.failed:
+            raise Unavailable(f"The hub could not start the server: {message}")
+        return told.ready

@@ -1,0 +1,160 @@
+"""A shell command that the bridge of another server runs, followed over breaks of the line."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from typing import Any, Protocol
+from urllib.parse import quote
+
+import msgspec
+
+from jupyter_bridge.connections.connectors.jupyter import api
+from jupyter_bridge.connections.net.outbound import Outbound
+from jupyter_bridge.connections.roles import Command
+from jupyter_bridge.problems import Gone, NotFound, Problem, RemoteFailed, Timeout, Unavailable
+from jupyter_bridge.transport.answers import NAMES, RemoteAnswer, off_loop, sentence
+from jupyter_bridge.transport.body import lines, read_whole
+from jupyter_bridge.wire import bounded
+from jupyter_bridge.wire.json_errors import JSON_ERRORS
+
+# How long a broken line is mended before the run counts as lost, and the pauses meanwhile; seconds.
+# The other side keeps what a run wrote for an hour.
+_GIVE_UP = 3600.0
+_PAUSES = (0.0, 0.1, 0.3, 1.0, 2.0, 5.0)
+# How often a queued command is looked at, at last; seconds.
+_LOOK_EVERY = 0.5
+# An event of a run: the last one holds up to 8 MiB of output and of errors each, as JSON. Bytes.
+_MAX_EVENT = 64 << 20
+_UNREADABLE = "The other bridge does not tell of its run as expected."
+
+
+class _Event(msgspec.Struct):
+    event: str
+    data: dict[str, Any] | None = None
+    id: int | None = None
+
+
+class _Run(msgspec.Struct):
+    """How a run stands; what it wrote is not read from here."""
+
+    status: str | None = None
+
+
+class RunServer(Protocol):
+    """What a run needs of the connector."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def outbound(self) -> Outbound: ...
+
+    def url_of(self, path: str) -> str:
+        """The address of a path below the server's."""
+
+    def headers(self) -> dict[str, str]:
+        """Who asks."""
+
+
+class BridgeRun(Command):
+    """One run there; `ask` is the body of its POST."""
+
+    def __init__(self, server: RunServer, ask: dict[str, Any]) -> None:
+        self._server = server
+        self._ask = ask
+        self._run = ""
+        self._last = 0
+
+    async def events(self) -> AsyncIterator[tuple[str, dict[str, Any]]]:
+        loop = asyncio.get_running_loop()
+        until, attempt = loop.time() + _GIVE_UP, 0
+        while True:
+            try:
+                async for event, data in self._read():
+                    until, attempt = loop.time() + _GIVE_UP, 0
+                    yield event, data
+                    if event == "done":
+                        return
+            except (Unavailable, Timeout):
+                # It may have been taken before the line broke: typed twice it must not be.
+                if not self._run or loop.time() > until:
+                    raise
+            if not self._run or loop.time() > until:
+                raise RemoteFailed(_UNREADABLE)
+            await asyncio.sleep(_PAUSES[min(attempt, len(_PAUSES) - 1)])
+            attempt += 1
+
+    async def _read(self) -> AsyncIterator[tuple[str, dict[str, Any]]]:
+        method, path, body = "POST", "bridge/run", msgspec.json.encode(self._ask)
+        headers = {**self._server.headers(), "Accept": "application/x-ndjson"}
+        if self._run:
+            method, path, body = "GET", f"bridge/runs/{self._run}", b""
+            headers["Last-Event-ID"] = str(self._last)
+        else:
+            headers["Content-Type"] = "application/json"
+        async with self._server.outbound.stream(
+            method, self._server.url_of(path), headers=headers, body=body or None
+        ) as response:
+            if response.status >= 300:
+                said = await read_whole(response, NAMES)
+                raise await self._refused(RemoteAnswer(response.status, response.headers, said))
+            self._run = response.headers.get("Location", "").rpartition("/")[2] or self._run
+            if method == "POST":
+                # Asked to queue, the other side answers before the command runs.
+                if self._ask.get("queue"):
+                    await self._begun()
+                yield "begun", {}
+            async with aclosing(lines(response, _MAX_EVENT)) as told:
+                async for line in told:
+                    event = await _event_of(line)
+                    self._last = event.id or self._last
+                    data = event.data or {}
+                    if event.event == "problem":
+                        raise RemoteFailed(sentence(data.get("message") or "It failed there."))
+                    yield event.event, data
+
+    async def _begun(self) -> None:
+        """Wait until it is queued no longer."""
+        pause = 0.02
+        while (await self._tell("GET", f"bridge/runs/{self._run}")).status == "queued":
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, _LOOK_EVERY)
+
+    async def _refused(self, answer: RemoteAnswer) -> Problem:
+        problem = await api.problem_of(answer, self._server.name)
+        if self._run and isinstance(problem, NotFound):
+            return Gone(f"The run is no longer known there: {problem.message}")
+        return problem
+
+    async def stop(self) -> None:
+        if not self._run:
+            raise Unavailable("The command is just being asked for.")
+        await self._tell("DELETE", f"bridge/runs/{self._run}")
+
+    async def send_input(self, data: bytes) -> None:
+        await self._tell("POST", f"bridge/runs/{self._run}/input", data)
+
+    async def _tell(self, method: str, path: str, body: bytes | None = None) -> _Run:
+        server = self._server
+        answer = await server.outbound.ask(
+            method,
+            server.url_of(quote(path)),
+            headers=server.headers(),
+            body=body,
+            limit=_MAX_EVENT,
+        )
+        if answer.status >= 300:
+            raise await self._refused(answer)
+        try:
+            return await answer.json(_Run) if answer.body.strip() else _Run()
+        except JSON_ERRORS as error:
+            raise RemoteFailed(_UNREADABLE) from error
+
+
+async def _event_of(line: bytes) -> _Event:
+    try:
+        return await off_loop(bounded.decode, line, _Event, _MAX_EVENT)
+    except JSON_ERRORS as error:
+        raise RemoteFailed(_UNREADABLE) from error

@@ -1,0 +1,250 @@
+"""The lines to one Jupyter server: a console of its bridge, a kernel; a terminal is beside this."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import Callable, Sequence
+from types import NoneType
+from typing import Any, Protocol, TypeVar
+from urllib.parse import quote, urlencode
+
+from jupyter_bridge.aio.changes import Changes
+from jupyter_bridge.connections.net.outbound import MAX_FRAME
+from jupyter_bridge.interfaces import Exit, Source, Upstream
+from jupyter_bridge.problems import Conflict, Denied, RemoteFailed
+from jupyter_bridge.transport.answers import sentence
+from jupyter_bridge.transport.reconnect import ReconnectingSocket, Replay, Socket
+from jupyter_bridge.wire import console, kernel
+
+# How much of a remote console's past is brought here when it is first looked at, lines.
+_HISTORY = 10_000
+# A line is open when what was said before has come, or does not come; seconds.
+PAST_SECONDS = 10.0
+# The largest message of a console; what is told again after a break comes in one. Bytes.
+MAX_CONSOLE_FRAME = 16 << 20
+# What is told again and held until all of it is there; history has no more than _HISTORY lines.
+_MAX_PAST = 32 << 20
+
+T = TypeVar("T")
+
+
+class Server(Protocol):
+    """What the lines need of the connector: its address and token may change between two dials."""
+
+    @property
+    def log(self) -> Any: ...
+
+    async def dial(
+        self, path: str, protocol: str | None = None, *, max_frame: int = MAX_FRAME
+    ) -> Socket:
+        """A websocket below the server's address; `max_frame` is in bytes."""
+
+    async def api(self, method: str, path: str, into: type[T]) -> T:
+        """What the server answers, as `into`; of NoneType only whether it refuses."""
+
+
+class BridgeConsoleSource(Source):
+    """A console of a server that has the bridge, too: its journal is used, nothing gets lost.
+
+    After a break it goes on at its offset; if the other journal has begun anew, a gap says so.
+    Who may only read there watches, and is told so when somebody types.
+    """
+
+    kind = "remote"
+
+    def __init__(self, server: Server, name: str) -> None:
+        self._server = server
+        self._name = name
+        self._line = ReconnectingSocket(self._dial, server.log)
+        self._offset: int | None = None
+        self._epoch: str | None = None
+        self._anew = False
+        self._size: tuple[int, int] | None = None
+        self._ended = False
+        self._may_type = True
+        # What an earlier line gave, and what is told again of it up to the offset `_past_end`.
+        self._replay: Replay | None = None
+        self._past = bytearray()
+        self._past_end = 0
+        self._told: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.title = name
+
+    def recall(self, tail: bytes) -> bool:
+        self._replay = Replay()
+        self._replay.recall(tail)
+        return True
+
+    @property
+    def offset(self) -> int | None:
+        return self._offset
+
+    async def _dial(self) -> Socket:
+        where: dict[str, Any] = {"lines": _HISTORY}
+        if self._offset is not None:
+            where = {"offset": self._offset, "epoch": self._epoch}
+        try:
+            return await self._open(where)
+        except RemoteFailed as problem:
+            if problem.details.get("remote_status") != Conflict.status or self._offset is None:
+                raise
+        self._offset = None
+        self._anew = True
+        return await self._open({"lines": _HISTORY})
+
+    async def _open(self, where: dict[str, Any]) -> Socket:
+        name = quote(self._name, safe="")
+        if self._may_type:
+            query = urlencode({"mode": "join", **where})
+            try:
+                return await self._dial_frames(f"bridge/interact/{name}?{query}")
+            except Denied:
+                self._may_type = False
+        query = urlencode({"follow": "true", **where})
+        return await self._dial_frames(f"bridge/tail/{name}?{query}")
+
+    async def _dial_frames(self, path: str) -> Socket:
+        socket = await self._server.dial(path, console.SUBPROTOCOL, max_frame=MAX_CONSOLE_FRAME)
+        if socket.protocol != console.SUBPROTOCOL:  # then it sends text, without offsets
+            await socket.close()
+            raise RemoteFailed(
+                f"A proxy on the way to {self._name} drops the subprotocols of websockets."
+            )
+        return socket
+
+    async def open(
+        self,
+        on_output: Callable[[bytes], None],
+        on_gap: Callable[[int], None],
+        on_end: Callable[[Exit], None],
+    ) -> None:
+        def ended(exit_: Exit) -> None:
+            self._line.finish()
+            if not self._ended:
+                self._ended = True
+                on_end(exit_)
+
+        def on_frame(data: str | bytes) -> None:
+            frame = console.from_server_frame(data) if isinstance(data, bytes) else None
+            if isinstance(frame, console.Start):
+                self._epoch = str(frame.about.get("epoch"))
+                self.title = sentence(frame.about.get("title") or self._name)
+                self._past_end = frame.offset
+                if self._anew:
+                    self._anew = False
+                    on_gap(1)
+            elif isinstance(frame, console.Output):
+                self._offset = frame.offset + len(frame.data)
+                if self._replay is None:
+                    on_output(frame.data)
+                elif len(self._past) + len(frame.data) <= _MAX_PAST:
+                    self._past += frame.data
+                else:  # what is told before a gap cannot go on to the present
+                    self._past = bytearray(frame.data)
+            elif isinstance(frame, console.Gap):
+                self._offset = frame.to
+                if self._replay is None:
+                    on_gap(max(1, frame.to - frame.offset))
+                else:
+                    self._past.clear()  # what is told before a gap cannot go on to the present
+            if self._replay is not None and (self._offset or 0) >= self._past_end:
+                data, sure = self._replay.rest(bytes(self._past))
+                self._replay, self._past = None, bytearray()
+                if not sure:
+                    on_gap(1)
+                if data:
+                    on_output(data)
+            if (self._offset or 0) >= self._past_end and not self._told.done():
+                self._told.set_result(None)
+            if isinstance(frame, console.Ended):
+                ended(Exit(frame.exit.get("code"), frame.exit.get("signal")))
+
+        await self._line.open(on_frame, lambda reason: ended(Exit()), self._send_size)
+        await asyncio.wait({self._told}, timeout=PAST_SECONDS)
+
+    async def write(self, data: bytes) -> None:
+        if not self._may_type:
+            raise Denied(f"With this token {self._name} can be watched only.")
+        await self._line.say(console.to_client_frame(console.Input(data)))
+
+    def resize(self, rows: int | None, cols: int | None) -> None:
+        if rows and cols:
+            self._size = (rows, cols)
+            self._send_size()
+
+    def _send_size(self) -> None:
+        if self._size is not None and self._line.is_up and self._may_type:
+            self._line.post(console.to_client_frame(console.Resize(*self._size)))
+
+    def pause(self) -> None:
+        self._line.pause()
+
+    def resume(self) -> None:
+        self._line.resume()
+
+    async def end(self) -> None:
+        await self._server.api("DELETE", f"bridge/consoles/{quote(self._name, safe='')}", NoneType)
+
+    async def close(self) -> None:
+        await self._line.close()
+
+
+class KernelUpstream(Upstream):
+    """One websocket to a kernel, `v1.kernel.websocket.jupyter.org` or the default protocol.
+
+    The session id stays the same when the line is mended: the server keeps for it what the kernel
+    said meanwhile. A bridge is asked to go on after the last message, and so loses nothing.
+    """
+
+    def __init__(self, server: Server, kernel_id: str, *, bridge: bool) -> None:
+        self._server = server
+        self._id = quote(kernel_id, safe="")
+        self._bridge = bridge
+        self._session = uuid.uuid4().hex
+        self._last = ""
+        self._v1 = True
+        self._line = ReconnectingSocket(self._dial, server.log)
+
+    async def _dial(self) -> Socket:
+        await self._server.api("GET", f"api/kernels/{self._id}", NoneType)
+        query = {"session_id": self._session}
+        if self._bridge and self._last:
+            query["after"] = self._last
+        base = "bridge/channels/" if self._bridge else "api/kernels/"
+        path = f"{base}{self._id}{'' if self._bridge else '/channels'}?{urlencode(query)}"
+        socket = await self._server.dial(path, kernel.V1)
+        self._v1 = socket.protocol == kernel.V1
+        return socket
+
+    async def open(
+        self,
+        on_messages: Callable[[str, list[list[bytes]]], None],
+        on_lost: Callable[[str], None],
+    ) -> None:
+        unread = Changes(self._server.log)
+
+        def on_frame(frame: str | bytes) -> None:
+            try:
+                if self._v1 and isinstance(frame, bytes):
+                    channel, parts = kernel.parse_v1(frame)
+                else:
+                    named, parts = kernel.parse_default(frame)
+                    channel = named or "iopub"
+                if channel == "iopub" and self._bridge:
+                    self._last = kernel.parse_header(parts[0]).msg_id or self._last
+            except kernel.FrameError as error:
+                unread.warning("The remote sent no message: %s", sentence(error))
+                return
+            on_messages(channel, [parts])
+
+        await self._line.open(on_frame, on_lost)
+
+    def send(self, channel: str, parts: Sequence[bytes]) -> None:
+        build: Callable[[str, Sequence[bytes]], str | bytes] = (
+            kernel.build_v1 if self._v1 else kernel.build_default
+        )
+        if not self._line.post(build(channel, parts)):
+            self._server.log.warning("A message to kernel %s is lost: too many wait.", self._id)
+
+    async def close(self) -> None:
+        await self._line.close()

@@ -1,0 +1,221 @@
+"""The openBIS connector's line: calls under one token, with openBIS's errors as Problems."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import re
+from collections.abc import Callable, Coroutine
+from functools import partial
+from typing import Any, TypeVar, cast
+
+from jupyter_bridge.connections.connector import Expired
+from jupyter_bridge.connections.connectors.openbis.models import DataStore, Page
+from jupyter_bridge.connections.net.outbound import ANSWER_SECONDS, Outbound
+from jupyter_bridge.problems import (
+    Denied,
+    NeedsLogin,
+    NotFound,
+    Problem,
+    RemoteFailed,
+    TooLarge,
+    Unavailable,
+)
+from jupyter_bridge.transport.answers import NAMES, RemoteAnswer, off_loop, sentence
+from jupyter_bridge.wire.openbis import rpc
+from jupyter_bridge.wire.openbis.rpc import FormError, RpcError
+
+# Registering a data set moves its files into the store; large ones have needed minutes.
+REGISTER_SECONDS = 600.0
+_VERSION = re.compile(r"([0-9]{1,6})\.([0-9]{1,6})")
+
+T = TypeVar("T")
+
+
+class Api:
+    """openBIS under one token; `server` tells what it is, after a login."""
+
+    def __init__(self, outbound: Outbound, url: str) -> None:
+        self.outbound = outbound
+        self.url = url.rstrip("/").removesuffix("/openbis")
+        self.token: str | None = None
+        self.version = (3, 0)
+        self.server: dict[str, str] = {}
+        self._store: str | None = None
+        self._later: set[asyncio.Task[Any]] = set()
+        self._twin_of: tuple[Api, asyncio.AbstractEventLoop] | None = None
+
+    async def apart(self, work: Callable[[Api], Coroutine[Any, Any, None]]) -> None:
+        """As Outbound.apart; `work` is given the same under the token of now."""
+        loop = asyncio.get_running_loop()
+
+        async def under(outbound: Outbound) -> None:
+            twin = Api(outbound, self.url)
+            twin.token, twin.version, twin.server = self.token, self.version, self.server
+            twin._store, twin._twin_of = self._store, (self, loop)
+            await work(twin)
+
+        await self.outbound.apart(under)
+
+    def later(self, call: Callable[[Outbound], Coroutine[Any, Any, Any]]) -> None:
+        """Make this call beside; what comes of it interests nobody."""
+        if self._twin_of is not None:
+            first, loop = self._twin_of
+            loop.call_soon_threadsafe(first.later, call)
+            return
+        task = asyncio.ensure_future(call(self.outbound))
+        self._later.add(task)
+        task.add_done_callback(self._on_later)
+
+    def _on_later(self, task: asyncio.Task[Any]) -> None:
+        self._later.discard(task)
+        if not task.cancelled():
+            task.exception()
+
+    async def close(self) -> None:
+        """End what is still under way; the session stays."""
+        tasks = list(self._later)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def login(self, user: str, password: str) -> str | None:
+        """A session token; None if openBIS does not take the name and the password."""
+        url = self.url + rpc.AS_V3
+        token: str | None = await self._post(url, str | None, "login", user, password)
+        return token
+
+    async def enter(self, token: str) -> None:
+        """Use this token from now on, and learn what the server is."""
+        self.token = token
+        told = await self.ask(dict[str, str | None], "getServerInformation")
+        self.server = {name: value for name, value in told.items() if value is not None}
+        version = _VERSION.match(self.server.get("api-version", "3.0"))
+        if version is None:
+            raise RemoteFailed(f"{self.url} names no API version.")
+        self.version = (int(version[1]), int(version[2]))
+
+    async def is_active(self, token: str | None) -> bool:
+        if token is None:
+            return False
+        url = self.url + rpc.AS_V3
+        return await self._post(url, bool | None, "isSessionActive", token) is True
+
+    async def ask(self, into: type[T], method: str, *params: Any, limit: int = NAMES) -> T:
+        """The application server's answer to one call under the token, as `into`."""
+        url = self.url + rpc.AS_V3
+        return cast(T, await self._post(url, into, method, self.held, *params, limit=limit))
+
+    async def ask_maybe(
+        self, into: type[T], method: str, *params: Any, limit: int = NAMES
+    ) -> T | None:
+        """As `ask`, of what may have no answer: null is None."""
+        kind: Any = into | None
+        return cast("T | None", await self.ask(kind, method, *params, limit=limit))
+
+    async def ask_v1(self, into: type[T], method: str, *params: Any) -> T:
+        url = self.url + rpc.AS_V1
+        seconds = REGISTER_SECONDS
+        return cast(T, await self._post(url, into, method, self.held, *params, timeout=seconds))
+
+    async def ask_store(
+        self,
+        into: type[T],
+        method: str,
+        *params: Any,
+        store: str | None = None,
+        timeout: float = ANSWER_SECONDS,
+        limit: int = NAMES,
+        plain: bool = False,
+    ) -> T:
+        """The same of a data store server: the one at `store`, else the first."""
+        url = (store or await self.store()) + rpc.DSS_V3
+        how: dict[str, Any] = {"timeout": timeout, "limit": limit, "plain": plain}
+        return cast(T, await self._post(url, into, method, self.held, *params, **how))
+
+    async def store(self) -> str:
+        """The URL of the data store that takes uploads."""
+        if self._store is None:
+            criteria = rpc.search("datastore.DataStore")
+            options = rpc.fetch("datastore.DataStore")
+            found = await self.ask(Page[DataStore], "searchDataStores", criteria, options)
+            if not found.objects:
+                raise RemoteFailed(f"{self.url} has no data store.")
+            self._store = store_url(found.objects[0])
+        return self._store
+
+    @property
+    def held(self) -> str:
+        if self.token is None:
+            raise Expired("There is no session.")
+        return self.token
+
+    def mark(self, salt: str) -> str:
+        """What tells this token from another and does not tell the token."""
+        return hashlib.sha256(f"{salt} {self.held}".encode()).hexdigest()[:12]
+
+    async def judge(self, answer: RemoteAnswer, what: str) -> Problem:
+        """The Problem that an answer which is not 200 means; asks whether the session is over."""
+        if answer.status == 413:
+            return TooLarge(f"The way to {self.url} does not let through so large a request.")
+        if answer.status == 404:
+            return NotFound(f"{self.url} has no {what}.")
+        if answer.status in (502, 503, 504):
+            return Unavailable(f"{self.url} answers {answer.status}.", remote_status=answer.status)
+        if not await self.is_active(self.token):
+            return Expired("The openBIS session has ended.")
+        if answer.status in (401, 403):
+            return Denied(f"openBIS does not give {what} to this user.")
+        return RemoteFailed(
+            f"{self.url} answers {answer.status} for {what}.", remote_status=answer.status
+        )
+
+    async def _post(
+        self,
+        url: str,
+        into: Any,
+        method: str,
+        *params: Any,
+        timeout: float = ANSWER_SECONDS,
+        limit: int = NAMES,
+        plain: bool = False,
+    ) -> Any:
+        body = rpc.build_call(method, *params)
+        answer = await self.outbound.ask("POST", url, body=body, timeout=timeout, limit=limit)
+        if answer.status in (502, 503, 504):
+            raise Unavailable(f"{self.url} answers {answer.status}.", remote_status=answer.status)
+        if answer.status != 200:
+            raise RemoteFailed(
+                f"{self.url} answers {answer.status} to {method}: is it an openBIS?",
+                remote_status=answer.status,
+            )
+        try:
+            parse = partial(rpc.parse_answer, kind=into, limit=limit, plain=plain)
+            return await off_loop(parse, answer.body)
+        except RpcError as error:
+            secret = {value for value in (*params, self.token) if isinstance(value, str)}
+            raise _problem(error, method, secret) from None
+        except FormError as error:
+            raise RemoteFailed(f"{self.url} does not speak openBIS: {sentence(error)}") from None
+
+
+def store_url(store: DataStore) -> str:
+    """Where clients reach a data store: without the path that some servers name, some do not."""
+    url = store.downloadUrl or store.remoteUrl or ""
+    return url.rstrip("/").removesuffix("/datastore_server")
+
+
+def _problem(error: RpcError, method: str, secret: set[str]) -> Problem:
+    said = error.message
+    for value in secret:
+        # Servers repeat the token, and could repeat a password: also where the sentence is cut.
+        if value:
+            said = said.replace(value, "…")
+    said = sentence(said)
+    if error.expired and method != "login":
+        return Expired("The openBIS session has ended.")
+    if "uthorization failure" in said or "no rights" in said:
+        return Denied(f"openBIS does not allow it: {said}")
+    if method == "login":
+        return NeedsLogin(f"openBIS refuses the login: {said}")
+    return RemoteFailed(f"openBIS answers {method} with an error: {said}")

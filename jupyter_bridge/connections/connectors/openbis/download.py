@@ -1,0 +1,302 @@
+"""Files out of openBIS: the fast download in parallel streams, and file by file where it is old."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import quote
+
+from jupyter_bridge.aio.gather import gather
+from jupyter_bridge.connections.connectors.openbis.api import Api
+from jupyter_bridge.connections.connectors.openbis.models import FastSession
+from jupyter_bridge.connections.roles import Sink, Span
+from jupyter_bridge.connections.transfers.ranges import ByteRanges
+from jupyter_bridge.problems import RemoteFailed, Unavailable
+from jupyter_bridge.transport.answers import LISTS, RemoteAnswer
+from jupyter_bridge.transport.body import arriving
+from jupyter_bridge.wire.openbis import fast_download, rpc
+from jupyter_bridge.wire.openbis.fast_download import CameChunk, ChunkError, ServerError
+
+# As openBIS's own clients ask for; a server gives 5 to 10 to all downloads of a user.
+STREAMS = 4
+# Chunks asked for at a time: each request costs a round trip.
+CHUNKS_A_REQUEST = 16
+# The size of openBIS's chunks; where a file has another number of them, all are asked for.
+CHUNK = 1 << 20
+# Files in one download session: its list is one request.
+FILES_A_SESSION = 2000
+# Rounds that bring nothing new before the download is given up; each waits twice as long.
+IDLE_ROUNDS = 5
+FIRST_PAUSE = 0.05
+
+
+async def read_file(
+    api: Api, store: str, perm_id: str, path: str, start: int, stop: int | None
+) -> AsyncIterator[bytes]:
+    """The bytes of one file, by the way that every openBIS has."""
+    if stop is not None and start >= stop:
+        return
+    url = f"{store}{rpc.FILES}/{quote(perm_id)}/{quote(path)}?sessionID={quote(api.held)}"
+    headers = {}
+    if start or stop is not None:
+        headers["Range"] = f"bytes={start}-{'' if stop is None else stop - 1}"
+    async with api.outbound.stream("GET", url, headers=headers) as response:
+        if response.status not in (200, 206):
+            raise await api.judge(
+                RemoteAnswer(response.status, response.headers, b""), f"file {path}"
+            )
+        at = start if response.status == 206 else 0  # an old server sends all of it
+        async for data in arriving(response):
+            # Within one piece: what stands before `start` and after `stop` is left out.
+            piece = data[max(0, start - at) :]
+            at += len(data)
+            if stop is not None and at > stop:
+                piece = piece[: len(piece) - (at - stop)]
+            if piece:
+                yield piece
+            if stop is not None and at >= stop:
+                return
+    if stop is not None:
+        raise Unavailable(f"The file {path} ends too early.")
+
+
+async def fetch_each(api: Api, store: str, perm_id: str, spans: Sequence[Span], sink: Sink) -> None:
+    """File by file, some at the same time."""
+    left = deque(spans)
+
+    async def work() -> None:
+        while left:
+            span = left.popleft()
+            at = span.start
+            pieces = read_file(api, store, perm_id, span.path, span.start, span.stop)
+            try:
+                async for piece in pieces:
+                    await sink.write(span.path, at, piece)
+                    at += len(piece)
+            finally:
+                await pieces.aclose()  # type: ignore[attr-defined]
+
+    await gather([work() for _ in range(min(STREAMS, len(left)))])
+
+
+async def fetch_fast(
+    api: Api,
+    store: str,
+    perm_id: str,
+    spans: Sequence[Span],
+    sizes: Mapping[str, int],
+    sink: Sink,
+) -> None:
+    """By the fast download, some thousand files at a time; `sizes` are those of the files."""
+    by_path: dict[str, list[Span]] = {}
+    for span in spans:
+        by_path.setdefault(span.path, []).append(span)
+    if api.version <= (3, 6):
+        # Their list of files is separated by commas, so a comma in a name cannot be said.
+        plain = [span for path, some in by_path.items() if "," in path for span in some]
+        by_path = {path: some for path, some in by_path.items() if "," not in path}
+        await fetch_each(api, store, perm_id, plain, sink)
+    paths = list(by_path)
+    for first in range(0, len(paths), FILES_A_SESSION):
+        files = {path: by_path[path] for path in paths[first : first + FILES_A_SESSION]}
+        await FastDownload(api, store, perm_id, files, sizes, sink).run()
+
+
+@dataclass
+class _File:
+    """One file of a session: its size, its chunks, what is wanted of it, what has come."""
+
+    path: str
+    size: int
+    chunks: range
+    spans: list[Span]
+    came: ByteRanges = field(default_factory=ByteRanges)
+    # Whether all its chunks are asked for, as nobody knows which bytes are in which.
+    whole: bool = False
+
+    def __post_init__(self) -> None:
+        self.whole = len(self.chunks) != max(1, -(-self.size // CHUNK))
+
+    def missing(self) -> list[tuple[int, int]]:
+        return [gap for span in self.spans for gap in self.came.missing(span.start, span.stop)]
+
+    def wanted(self) -> set[int]:
+        """The numbers of the chunks that should hold what is missing."""
+        missing = self.missing()
+        if self.whole and missing:
+            return set(self.chunks)
+        return {
+            self.chunks.start + index
+            for start, stop in missing
+            for index in range(start // CHUNK, -(-stop // CHUNK))
+        } & set(self.chunks)
+
+
+class FastDownload:
+    """One download session: a queue on the server, several streams that empty it."""
+
+    def __init__(
+        self,
+        api: Api,
+        store: str,
+        perm_id: str,
+        files: dict[str, list[Span]],
+        sizes: Mapping[str, int],
+        sink: Sink,
+    ) -> None:
+        self._api = api
+        self._store = store
+        self._perm_id = perm_id
+        self._spans = files
+        self._sizes = sizes
+        self._sink = sink
+        self._url = ""
+        self._session = ""
+        self._files: dict[str, _File] = {}  # by item
+        self._pending: set[int] = set()
+        self._unsound = 0
+
+    async def run(self) -> None:
+        """Bring all of it to the sink; raises what stopped it."""
+        streams = await self._start()
+        try:
+            await self._rounds(streams)
+        finally:
+            # Not waited for: who cancels is answered at once, and a server that does not hear it
+            # forgets the session by itself.
+            body = self._body("finishDownloadSession", downloadSessionId=self._session)
+            self._api.later(lambda outbound: outbound.ask("POST", self._url, body=body))
+
+    async def _start(self) -> list[str]:
+        ids = [rpc.file_id(self._perm_id, path) for path in self._spans]
+        options = {
+            "@type": "dss.dto.datasetfile.fastdownload.FastDownloadSessionOptions",
+            "wishedNumberOfStreams": STREAMS,
+        }
+        made = await self._api.ask_store(
+            FastSession,
+            "createFastDownloadSession",
+            ids,
+            options,
+            store=self._store,
+            limit=LISTS,  # it repeats the files
+        )
+        self._url = made.downloadUrl
+        items = [f"{self._perm_id}/{path}" for path in self._spans]
+        body = await self._ask(
+            "startDownloadSession",
+            userSessionId=made.fileTransferUserSessionId,
+            downloadItemIds=items,
+            wishedNumberOfStreams=str(STREAMS),
+        )
+        try:
+            session = fast_download.parse_session(body)
+            ranges = {
+                item: fast_download.parse_range(text) for item, text in session.ranges.items()
+            }
+        except (ServerError, ChunkError) as error:
+            raise await self._failed(error) from None
+        self._session = session.download_session_id
+        for item, (path, spans) in zip(items, self._spans.items(), strict=True):
+            if item not in ranges:
+                raise RemoteFailed(f"openBIS offers no chunks of {path}.", path=path)
+            self._files[item] = _File(path, self._sizes.get(path, -1), ranges[item], spans)
+        if not session.stream_ids:
+            raise Unavailable("openBIS has no stream free for a download just now.")
+        return session.stream_ids[:STREAMS]
+
+    async def _rounds(self, streams: list[str]) -> None:
+        """Queue what is missing, empty the queue; again, as long as something is missing."""
+        idle = 0
+        while pending := self._wanted():
+            self._pending = pending
+            before = self._arrived()
+            ranges = fast_download.build_ranges(pending)
+            await self._ask("queue", downloadSessionId=self._session, ranges=ranges)
+            await gather([self._drain(stream) for stream in streams])
+            if self._arrived() > before:
+                idle = 0
+                continue
+            idle += 1
+            if idle >= IDLE_ROUNDS:
+                raise RemoteFailed(
+                    f"openBIS does not send {len(pending)} chunks of {self._perm_id}"
+                    f"{', or sends them damaged' if self._unsound else ''}."
+                )
+            for file in self._files.values():
+                file.whole = True
+            await asyncio.sleep(FIRST_PAUSE * 2**idle)
+
+    def _wanted(self) -> set[int]:
+        return set().union(*(file.wanted() for file in self._files.values()))
+
+    def _arrived(self) -> int:
+        return sum(file.came.total for file in self._files.values())
+
+    async def _drain(self, stream: str) -> None:
+        """Take chunks off the queue until it gives none, or none is needed."""
+        body = self._body(
+            "download",
+            downloadSessionId=self._session,
+            downloadStreamId=stream,
+            numberOfChunks=str(CHUNKS_A_REQUEST),
+        )
+        while self._pending:
+            reader, found = fast_download.ChunkReader(), 0
+            async with self._api.outbound.stream("POST", self._url, body=body) as response:
+                if response.status != 200:
+                    answer = RemoteAnswer(response.status, response.headers, b"")
+                    raise await self._api.judge(answer, f"chunk of {self._perm_id}")
+                try:
+                    async for piece in arriving(response):
+                        for chunk in reader.feed(piece):
+                            found += 1
+                            await self._take(chunk)
+                    reader.end()
+                except (ServerError, ChunkError) as error:
+                    raise await self._failed(error) from None
+            if not found:
+                return
+
+    async def _take(self, chunk: CameChunk) -> None:
+        file = self._files.get(chunk.item)
+        if file is None or chunk.number not in file.chunks or chunk.path != file.path:
+            # Never to a place of the server's choice.
+            raise RemoteFailed(
+                f"openBIS sends {chunk.path[:200]!r}, which was not asked for.",
+                path=chunk.path[:200],
+            )
+        if chunk.directory:
+            raise RemoteFailed(f"openBIS sends {file.path!r} as a folder.", path=file.path)
+        if not await self._sink.write_checked(file.path, chunk.offset, chunk.parts, chunk.check):
+            self._unsound += 1
+            return  # it stays pending, and is queued again
+        file.came.add(chunk.offset, chunk.offset + chunk.size)
+        self._pending.discard(chunk.number)
+
+    async def _ask(self, method: str, **values: Any) -> bytes:
+        answer = await self._api.outbound.ask(
+            "POST", self._url, body=self._body(method, **values), limit=fast_download.MAX_SESSION
+        )
+        if answer.status != 200:
+            raise await self._api.judge(answer, f"download of {self._perm_id}")
+        try:
+            fast_download.raise_error(answer.body)
+        except ServerError as error:
+            raise await self._failed(error) from None
+        return answer.body
+
+    def _body(self, method: str, **values: Any) -> bytes:
+        return fast_download.build_request(method, self._api.version, **values)
+
+    async def _failed(self, error: ValueError) -> Exception:
+        """What an error within the session means."""
+        problem = await self._api.judge(RemoteAnswer(200, {}, b""), f"download of {self._perm_id}")
+        if not isinstance(problem, RemoteFailed):
+            return problem
+        if isinstance(error, ChunkError) or (isinstance(error, ServerError) and error.retriable):
+            return Unavailable(f"The download from openBIS broke off: {str(error)[:200]}")
+        return RemoteFailed(f"openBIS refuses the download: {str(error)[:200]}")

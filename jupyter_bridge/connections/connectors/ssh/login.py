@@ -1,0 +1,256 @@
+"""An ssh line with the host's key checked: accepted once by a person, and the same ever after.
+
+ssh's own files are left alone: neither ~/.ssh/config nor ~/.ssh/known_hosts is read or written. The
+accepted key of a connection is a line in a known_hosts file in the connection's own folder, in
+OpenSSH's format, so that sshfs can be told to trust the same one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import getpass
+import os
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import asyncssh
+
+from jupyter_bridge.connections.connector import Context, WrongCredentials
+from jupyter_bridge.private_files import open_private
+from jupyter_bridge.problems import (
+    BadRequest,
+    Conflict,
+    Denied,
+    Problem,
+    RemoteFailed,
+    Timeout,
+    Unavailable,
+)
+from jupyter_bridge.transport.answers import sentence
+
+# From the first byte to being let in; PAM with a directory behind it may take 10 s.
+LOGIN_SECONDS = 30.0
+# A line on which nobody answers is given up after three of these, seconds.
+KEEPALIVE_SECONDS = 10.0
+
+_ALGORITHMS = (
+    "ssh-ed25519",
+    "ecdsa-sha2-nistp256",
+    "ecdsa-sha2-nistp384",
+    "ecdsa-sha2-nistp521",
+    "rsa-sha2-512",
+    "rsa-sha2-256",
+)
+
+
+class UnknownHostKey(Conflict):
+    """Nobody has accepted this host's key yet; `host_key` in the details is what to accept."""
+
+    code = "unknown-host-key"
+
+
+class HostKeyChanged(Conflict):
+    """The host shows another key than the accepted one: reinstalled, or somebody in between."""
+
+    code = "host-key-changed"
+
+
+@dataclass(frozen=True)
+class SshAddress:
+    """What an sftp:// URL names. `path` is absolute, or relative to the home ("" is the home)."""
+
+    host: str
+    port: int
+    user: str
+    path: str
+
+    @classmethod
+    def from_url(cls, url: str, username: str | None) -> SshAddress:
+        try:
+            parts = urlsplit(url)
+            port = parts.port or 22
+        except ValueError as error:
+            raise BadRequest(f"url: {error}.", field="url") from error
+        if parts.scheme != "sftp" or not parts.hostname or parts.query or parts.fragment:
+            raise BadRequest(
+                "url: must be sftp://host/path, with a user@ or a :port if needed.", field="url"
+            )
+        if parts.password is not None:
+            raise BadRequest("url: must not hold the password; it has its own field.", field="url")
+        path = unquote(parts.path)
+        if "\0" in path or ".." in PurePosixPath(path).parts:
+            raise BadRequest("url: the path must not climb with ..", field="url")
+        if path == "/~" or path.startswith("/~/"):
+            path = path[3:]
+        user = username or unquote(parts.username or "") or getpass.getuser()
+        return cls(parts.hostname, port, user, path)
+
+    @property
+    def alias(self) -> str:
+        """The host as a known_hosts file names it."""
+        return self.host if self.port == 22 else f"[{self.host}]:{self.port}"
+
+    def __str__(self) -> str:
+        return self.host if self.port == 22 else f"{self.host}:{self.port}"
+
+
+class KnownHosts:
+    """The accepted key of each host that one connection ever had. Its methods block briefly."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def get(self, where: SshAddress) -> asyncssh.SSHKey | None:
+        for line in self._lines():
+            name, _, key = line.partition(" ")
+            if name == where.alias:
+                try:
+                    return asyncssh.import_public_key(key)
+                except asyncssh.KeyImportError:
+                    return None
+        return None
+
+    def accept(self, where: SshAddress, key: asyncssh.SSHKey) -> None:
+        """From now on this key, and no other, is the host's."""
+        lines = [line for line in self._lines() if line.partition(" ")[0] != where.alias]
+        beside = self._path.with_suffix(".new")
+        beside.unlink(missing_ok=True)
+        with open(open_private(beside, os.O_WRONLY | os.O_EXCL), "w") as file:
+            file.write("".join(f"{line}\n" for line in [*lines, line_of(where, key)]))
+        beside.replace(self._path)
+
+    def _lines(self) -> list[str]:
+        try:
+            return self._path.read_text().splitlines()
+        except FileNotFoundError:
+            return []
+
+
+def line_of(where: SshAddress, key: asyncssh.SSHKey) -> str:
+    """The key as a line of a known_hosts file."""
+    algorithm, data = key.export_public_key().decode().split()[:2]
+    return f"{where.alias} {algorithm} {data}"
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """What to log in with: the password, or else the key, or else the agent and the own keys."""
+
+    password: str | None = field(repr=False)
+    key_file: str | None
+    passphrase: str | None = field(repr=False)
+
+    async def options(self) -> dict[str, Any]:
+        """The arguments of asyncssh.connect. Denied when the key cannot be read."""
+        if self.password is not None:
+            return {"password": self.password, "client_keys": None, "agent_path": None}
+        if self.key_file is None:
+            return {"password": None}
+        path = self.key_file
+        try:
+            key = await asyncio.to_thread(_read_key, path, self.passphrase)
+        except OSError as error:
+            raise Denied(f"The key file {path} cannot be read: {error.strerror}.") from error
+        except (asyncssh.KeyImportError, asyncssh.KeyEncryptionError) as error:
+            hint = "Is the passphrase right?" if self.passphrase else "Does it have a passphrase?"
+            raise Denied(f"The key file {path} cannot be used: {error}. {hint}") from error
+        return {"password": None, "client_keys": [key], "agent_path": None}
+
+
+def _read_key(path: str, passphrase: str | None) -> asyncssh.SSHKey:
+    return asyncssh.read_private_key(os.path.expanduser(path), passphrase)
+
+
+class _Judge(asyncssh.SSHClient):
+    """Compares the host's key with the accepted one, and remembers what it saw."""
+
+    def __init__(self, accepted: str | None) -> None:
+        self._accepted = accepted
+        self.seen: asyncssh.SSHKey | None = None
+
+    def validate_host_public_key(
+        self, host: str, addr: str, port: int, key: asyncssh.SSHKey
+    ) -> bool:
+        self.seen = key
+        return self._accepted == key.get_fingerprint()
+
+
+async def connect(
+    where: SshAddress, credentials: Credentials, accepted: str | None, context: Context
+) -> asyncssh.SSHClientConnection:
+    """A line on which this user is logged in; `accepted` is the fingerprint a person agreed to.
+
+    Raises UnknownHostKey or HostKeyChanged before anything secret has been sent.
+    """
+    known_hosts = KnownHosts(await asyncio.to_thread(context.state_folder) / "known_hosts")
+    known = await asyncio.to_thread(known_hosts.get, where)
+    if accepted is None and known is not None:
+        accepted = known.get_fingerprint()
+    judge = _Judge(accepted)
+    options = await credentials.options()
+    socket = await context.outbound.dial(where.host, where.port)
+    try:
+        line = await asyncssh.connect(
+            where.host,
+            where.port,
+            sock=socket,
+            config=None,
+            known_hosts=asyncssh.import_known_hosts(""),
+            server_host_key_algs=_preferred(known),
+            client_factory=lambda: judge,
+            username=where.user,
+            login_timeout=LOGIN_SECONDS,
+            keepalive_interval=KEEPALIVE_SECONDS,
+            keepalive_count_max=3,
+            **options,
+        )
+    except (asyncssh.Error, OSError, asyncio.TimeoutError, ValueError) as error:
+        socket.close()
+        raise _translate(error, where, accepted, judge.seen, context.name) from None
+    assert judge.seen is not None
+    if judge.seen != known:
+        await asyncio.to_thread(known_hosts.accept, where, judge.seen)
+    return line
+
+
+def _preferred(known: asyncssh.SSHKey | None) -> list[str]:
+    """The algorithms, that of the known key first: a host has several keys, and may get more."""
+    if known is None:
+        return list(_ALGORITHMS)
+    name = known.get_algorithm()
+    return sorted(_ALGORITHMS, key=lambda a: not (a == name or (name, a[:3]) == ("ssh-rsa", "rsa")))
+
+
+def _translate(
+    error: Exception,
+    where: SshAddress,
+    accepted: str | None,
+    seen: asyncssh.SSHKey | None,
+    name: str,
+) -> Problem:
+    if isinstance(error, asyncssh.HostKeyNotVerifiable) and seen is not None:
+        shown = seen.get_fingerprint()
+        if accepted is None:
+            return UnknownHostKey(
+                f"{where} is not known yet. Its key is {shown}: compare it with what its "
+                "administrator says, then accept it.",
+                host_key=shown,
+                host=str(where),
+            )
+        return HostKeyChanged(
+            f"{where} shows the key {shown}, but {accepted} was accepted. It may have been "
+            "reinstalled, or somebody listens in: ask its administrator before accepting.",
+            host_key=shown,
+            accepted=accepted,
+            host=str(where),
+        )
+    if isinstance(error, asyncssh.PermissionDenied):
+        return WrongCredentials(name)
+    if isinstance(error, asyncio.TimeoutError):
+        return Timeout(f"{where} did not let in within {LOGIN_SECONDS:g} s.")
+    if isinstance(error, (asyncssh.ConnectionLost, OSError)):
+        return Unavailable(f"{where} broke off.")
+    reason = getattr(error, "reason", None) or type(error).__name__
+    return RemoteFailed(f"{where} does not speak ssh as expected: {sentence(reason)}")

@@ -1,0 +1,287 @@
+"""One logged-in SFTP session: questions with deadlines, files in pieces, errors as Problems."""
+
+from __future__ import annotations
+
+import asyncio
+import posixpath
+from collections import deque
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import aclosing, suppress
+from datetime import datetime, timezone
+from typing import TypeVar, cast
+
+import asyncssh
+
+from jupyter_bridge.aio.task_set import TaskSet
+from jupyter_bridge.connections.connector import Expired
+from jupyter_bridge.connections.roles import File, Item
+from jupyter_bridge.problems import (
+    BadRequest,
+    Conflict,
+    Denied,
+    NotFound,
+    Problem,
+    RemoteFailed,
+    Timeout,
+    Unavailable,
+    Unsupported,
+)
+from jupyter_bridge.transport.answers import sentence
+
+# One piece of a file; asyncssh asks for its blocks all at once.
+PIECE = 1 << 20
+# Pieces asked for ahead of the reader, so that the line is never idle.
+_AHEAD = 3
+# Files on their way beside each other: opening and closing small ones costs round trips.
+_FILES = 8
+# A question that takes longer is not answered any more; a folder of 100,000 takes 5 s. Seconds.
+_ANSWER = 60.0
+# A folder with more entries, or longer names in all, is not listed. Characters.
+MAX_ENTRIES, MAX_NAMES = 250_000, 32 << 20
+# A tree with more files is not moved in one piece; Linux takes no longer path.
+MAX_FILES, MAX_PATH = 1_000_000, 4096
+# Entries that are looked at before the loop gets its turn.
+_IN_A_TURN = 256
+# Uploads grow here, on the same file system as their target; it is never listed.
+INCOMING = ".jupyter-bridge-incoming"
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+def clean(path: str) -> str:
+    """The path in its plain form; Denied if it climbs, NotFound if it is not to be seen."""
+    parts = [part for part in path.split("/") if part not in ("", ".")]
+    if ".." in parts or "\0" in path:
+        raise Denied(f"{path!r} leads outside.")
+    if INCOMING in parts:
+        raise NotFound(f"There is no {path}.")
+    return "/".join(parts)
+
+
+class SftpSession:
+    """An SFTP client below `root`, an absolute path on the remote."""
+
+    def __init__(
+        self, line: asyncssh.SSHClientConnection, client: asyncssh.SFTPClient, root: str
+    ) -> None:
+        self.line = line
+        self.root = root
+        self.made: set[str] = set()  # folders of uploads that are there already
+        self._client = client
+        self._late = TaskSet()  # files that are open when nobody wants them
+
+    @classmethod
+    async def start(cls, line: asyncssh.SSHClientConnection, path: str) -> SftpSession:
+        """The session whose root is `path`; NotFound if that is no folder."""
+        try:
+            client = await asyncio.wait_for(line.start_sftp_client(), _ANSWER)
+        except (asyncssh.Error, asyncio.TimeoutError) as error:
+            raise translate(error, "SFTP") from error
+        session = cls(line, client, "/")
+        root = str(await session.ask(path, lambda sftp: sftp.realpath(path or ".")))
+        if not await session.is_folder(root):
+            raise NotFound(f"There is no folder {root} there.")
+        if len(root) > MAX_PATH:
+            raise RemoteFailed("The SFTP server names a home that is no path.")
+        session.root = root
+        return session
+
+    def path(self, path: str) -> str:
+        """The absolute path of one below the root."""
+        return posixpath.join(self.root, clean(path)).rstrip("/") or "/"
+
+    async def ask(self, what: str, do: Callable[[asyncssh.SFTPClient], Awaitable[T]]) -> T:
+        """What `do` returns, within the deadline; its errors speak of `what`."""
+        try:
+            return await asyncio.wait_for(do(self._client), _ANSWER)
+        except (asyncssh.Error, asyncio.TimeoutError, OSError) as error:
+            raise translate(error, what) from error
+
+    async def is_folder(self, target: str) -> bool:
+        """Whether the absolute path `target` is a folder; NotFound if there is nothing."""
+        attributes = await self.ask(target, lambda sftp: sftp.stat(target))
+        return attributes.type == asyncssh.FILEXFER_TYPE_DIRECTORY
+
+    async def items(self, path: str) -> list[Item]:
+        """What is in a folder; links are shown as what they lead to."""
+        folder = self.path(path)
+        names = await self._names(path, folder)
+        known = [name for name in names if name.filename not in (".", "..", INCOMING)]
+
+        async def item(name: asyncssh.SFTPName) -> Item:
+            own = posixpath.join(clean(path), str(name.filename))
+            attributes = name.attrs
+            if attributes.type == asyncssh.FILEXFER_TYPE_SYMLINK:
+                try:
+                    attributes = await self.ask(own, lambda sftp: sftp.stat(self.path(own)))
+                except Problem:  # a link to nowhere is shown as what it is
+                    return Item(str(name.filename), own, "link")
+            return _item(str(name.filename), own, attributes)
+
+        return await each(item, known)
+
+    async def walk(self, folder: str) -> list[File]:
+        """Every regular file below, in order; links, devices and pipes are left out."""
+        found: list[File] = []
+        waiting = [""]
+        while waiting:
+            level, waiting = waiting, []
+            lists = await each(self._list, [(folder, below) for below in level])
+            for below, names in zip(level, lists, strict=True):
+                seen = [name for name in names if name.filename not in (".", "..", INCOMING)]
+                for name in seen:
+                    path = posixpath.join(below, str(name.filename))
+                    if name.attrs.type == asyncssh.FILEXFER_TYPE_DIRECTORY:
+                        waiting.append(path)
+                    elif name.attrs.type == asyncssh.FILEXFER_TYPE_REGULAR:
+                        found.append(File(path, name.attrs.size or 0))
+                if not seen and below:
+                    found.append(File(below, directory=True))
+                if len(found) + len(waiting) > MAX_FILES or len(below) > MAX_PATH:
+                    raise RemoteFailed(f"There are too many files below {folder}.")
+        return await asyncio.to_thread(sorted, found, key=lambda file: file.path.split("/"))
+
+    async def _list(self, where: tuple[str, str]) -> list[asyncssh.SFTPName]:
+        target = posixpath.join(*where)
+        return await self._names(where[1], target)
+
+    async def _names(self, what: str, folder: str) -> list[asyncssh.SFTPName]:
+        """What is in the folder `folder`; RemoteFailed where that is more than can be listed."""
+
+        async def read(sftp: asyncssh.SFTPClient) -> list[asyncssh.SFTPName]:
+            names: list[asyncssh.SFTPName] = []
+            size = 0
+            scan = cast("AsyncGenerator[asyncssh.SFTPName, None]", sftp.scandir(folder))
+            async with aclosing(scan) as entries:
+                async for name in entries:
+                    names.append(name)
+                    size += len(name.filename) + len(name.longname or "")
+                    if len(names) > MAX_ENTRIES or size > MAX_NAMES:
+                        raise RemoteFailed(f"The folder {what or '/'} has too many entries.")
+            return names
+
+        return await self.ask(what, read)
+
+    async def pieces(self, target: str, start: int, stop: int) -> AsyncIterator[bytes]:
+        """The bytes of one file, in order, with the next ones on their way already."""
+        file = await self.ask(target, lambda _: self._open(target, "rb"))
+        ahead: deque[asyncio.Task[bytes]] = deque()
+        at = start
+        try:
+            while at < stop or ahead:
+                while at < stop and len(ahead) < _AHEAD:
+                    size = min(PIECE, stop - at)
+                    ahead.append(asyncio.create_task(self._read(file, target, at, size)))
+                    at += size
+                yield await ahead[0]
+                ahead.popleft()
+        finally:
+            for task in ahead:
+                task.cancel()
+            if ahead:
+                await asyncio.wait(ahead)
+            if not self.line.is_closed():
+                await self.ask(target, lambda sftp: file.close())
+
+    async def _read(self, file: asyncssh.SFTPClientFile, target: str, at: int, size: int) -> bytes:
+        data = cast(bytes, await self.ask(target, lambda sftp: file.read(size, at)))
+        if len(data) != size:
+            raise RemoteFailed(f"{target} ended at {at + len(data)}: it became shorter meanwhile.")
+        return data
+
+    async def write(self, target: str, offset: int, data: bytes) -> None:
+        """Write into a file, made if need be, never cut: its chunks come in any order."""
+        flags = asyncssh.FXF_WRITE | asyncssh.FXF_CREAT
+
+        async def write(_: asyncssh.SFTPClient) -> None:
+            async with await self._open(target, flags) as file:
+                await file.write(data, offset)
+
+        await self.ask(target, write)
+
+    async def _open(self, target: str, mode: str | int) -> asyncssh.SFTPClientFile:
+        """The file. Who is cancelled meanwhile leaves it to be closed when the remote opened it."""
+        opening = asyncio.ensure_future(self._client.open(target, mode, encoding=None))
+        try:
+            return await asyncio.shield(opening)
+        except asyncio.CancelledError:
+            self._late.start(_close(opening))
+            raise
+
+    async def close(self) -> None:
+        """Close the line; closing twice is fine."""
+        self.line.close()
+        try:
+            await asyncio.wait_for(self.line.wait_closed(), 2.0)
+        except asyncio.TimeoutError:
+            self.line.abort()
+        await self._late.settle()
+
+
+async def _close(opening: asyncio.Future[asyncssh.SFTPClientFile]) -> None:
+    with suppress(asyncssh.Error, OSError):
+        await (await opening).close()
+
+
+async def each(do: Callable[[T], Awaitable[R]], things: Iterable[T]) -> list[R]:
+    """`do` of each, a few at a time, results in order; the first error ends all."""
+    waiting = enumerate(things)
+    results: dict[int, R] = {}
+
+    async def work() -> None:
+        for index, thing in waiting:
+            results[index] = await do(thing)
+            if index % _IN_A_TURN == 0:  # what is known already does not wait by itself
+                await asyncio.sleep(0)
+
+    workers = [asyncio.create_task(work()) for _ in range(_FILES)]
+    try:
+        await asyncio.gather(*workers)
+    finally:
+        for worker in workers:
+            worker.cancel()
+        await asyncio.wait(workers)
+    return [results[index] for index in range(len(results))]
+
+
+def _item(name: str, path: str, attributes: asyncssh.SFTPAttrs) -> Item:
+    folder = attributes.type == asyncssh.FILEXFER_TYPE_DIRECTORY
+    modified = None
+    if attributes.mtime is not None:
+        with suppress(ValueError, OverflowError, OSError):  # a year that there is not
+            when = datetime.fromtimestamp(attributes.mtime, timezone.utc)
+            modified = when.isoformat(timespec="seconds").replace("+00:00", "Z")
+    return Item(
+        name=name,
+        path=path,
+        kind="folder" if folder else "file",
+        permId=path,
+        size=None if folder else attributes.size,
+        modified=modified,
+    )
+
+
+def translate(error: Exception, what: str) -> Problem:
+    """An error of asyncssh as a Problem; a lost line is an expired session."""
+    if isinstance(error, (asyncssh.SFTPNoSuchFile, asyncssh.SFTPNoSuchPath)):
+        return NotFound(f"There is no {what}.")
+    if isinstance(error, (asyncssh.SFTPNotADirectory, asyncssh.SFTPFileIsADirectory)):
+        return BadRequest(f"{what} is not of that kind: {sentence(error.reason)}")
+    if isinstance(error, (asyncssh.SFTPPermissionDenied, asyncssh.SFTPWriteProtect)):
+        return Denied(f"{what} may not be read or written with this login.")
+    if isinstance(error, asyncssh.SFTPFileAlreadyExists):
+        return Conflict(f"{what} is there already.")
+    if isinstance(error, (asyncssh.SFTPConnectionLost, asyncssh.SFTPNoConnection)):
+        return Expired("The ssh line broke off.")
+    if isinstance(error, asyncssh.SFTPOpUnsupported):
+        return Unsupported(f"The SFTP server cannot do that: {sentence(error.reason)}")
+    if isinstance(error, (asyncssh.SFTPNoSpaceOnFilesystem, asyncssh.SFTPQuotaExceeded)):
+        return Unavailable(f"There is no room for {what}: {sentence(error.reason)}")
+    if isinstance(error, asyncssh.SFTPError):
+        return RemoteFailed(f"The SFTP server failed at {what}: {sentence(error.reason)}")
+    if isinstance(error, (asyncssh.DisconnectError, asyncssh.ChannelOpenError, OSError)):
+        return Expired("The ssh line broke off.")
+    if isinstance(error, asyncio.TimeoutError):
+        return Timeout(f"The SFTP server did not answer about {what} in {_ANSWER:g} s.")
+    return RemoteFailed(f"The SFTP server failed at {what}: {sentence(error)}")

@@ -1,0 +1,91 @@
+"""Health: what happens to connections beside all requests: logins, probes, the files' changes."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Mapping
+
+from jupyter_bridge.connections.connection import Connection
+
+# A look at everything costs 1 ms for 1,000 connections.
+TICK_SECONDS = 0.5
+# Files are looked at this often: an edit is taken up while its author still looks on.
+RELOAD_SECONDS = 2.0
+# A session that nobody used for so long is asked whether it still holds.
+PROBE_EVERY = 60.0
+# A remote that is away is asked again after 5, 10, 20 … seconds, and at least this often.
+PATIENCE_SECONDS = (5.0, 300.0)
+# More at once would keep the resolver's threads from those who wait.
+AT_ONCE = 32
+
+
+class Health:
+    """One loop over all connections, and the few tasks that it started."""
+
+    def __init__(
+        self,
+        connections: Mapping[str, Connection],
+        reload: Callable[[], Awaitable[None]],
+        log: logging.Logger,
+    ) -> None:
+        self._connections = connections
+        self._reload = reload
+        self._log = log
+        self._probing: dict[Connection, asyncio.Task[None]] = {}
+        self._loop: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        if self._loop is None:
+            self._loop = asyncio.ensure_future(self._run())
+
+    async def close(self) -> None:
+        tasks = {*self._probing.values(), *([self._loop] if self._loop else [])}
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
+
+    async def _run(self) -> None:
+        reloaded = time.monotonic()
+        while True:
+            self._tend(time.monotonic())
+            await asyncio.sleep(TICK_SECONDS)
+            if time.monotonic() - reloaded >= RELOAD_SECONDS:
+                try:
+                    await self._reload()
+                except Exception:
+                    self._log.exception("The configuration could not be followed")
+                reloaded = time.monotonic()
+
+    def _tend(self, now: float) -> None:
+        for connection in list(self._connections.values()):
+            if len(self._probing) >= AT_ONCE:
+                return
+            if connection not in self._probing and is_due(connection, now):
+                task = asyncio.ensure_future(self._probe(connection))
+                self._probing[connection] = task
+
+    async def _probe(self, connection: Connection) -> None:
+        try:
+            await connection.probe()
+        finally:
+            del self._probing[connection]
+
+
+def is_due(connection: Connection, now: float) -> bool:
+    """Whether the connection should be asked how it is."""
+    if connection.session.is_opening:
+        return False
+    idle = now - connection.standing.checked
+    first, longest = PATIENCE_SECONDS
+    if connection.session.is_due and connection.is_wanted:
+        return True
+    if connection.state == "connected":
+        return idle >= PROBE_EVERY
+    if not (connection.is_wanted or connection.session.alive):
+        return False
+    if connection.standing.misses == 0:
+        return True
+    return idle >= min(longest, first * 2.0 ** min(connection.standing.misses - 1, 16))

@@ -1,0 +1,59 @@
+"""KernelsOfConnection: the kernels of one connection, each question behind a login that holds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from jupyter_bridge.connections.connection import Connection
+from jupyter_bridge.connections.roles import HasKernels
+from jupyter_bridge.interfaces import Upstream
+from jupyter_bridge.problems import NotFound
+
+
+class KernelsOfConnection:
+    """Where kernels of `connection` run; all of it raises what the connection raises."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    async def kernels(self) -> list[dict[str, Any]]:
+        """The kernels that run there, as Jupyter's kernel models."""
+        return await self._connection.use(HasKernels, lambda there: there.kernels())
+
+    async def kernel(self, kernel_id: str) -> dict[str, Any]:
+        """The model of one of them; NotFound if it does not run."""
+        for model in await self.kernels():
+            if model["id"] == kernel_id:
+                return model
+        name = self._connection.name
+        raise NotFound(f"{name} has no kernel {kernel_id}.", kernel_id=f"{name}:{kernel_id}")
+
+    async def language(self, kernelspec: str) -> str:
+        """The language of a kernelspec there, in lower case; empty if nobody says."""
+        found = await self._connection.use(HasKernels, lambda there: there.kernelspecs())
+        spec = found.get("kernelspecs", {}).get(kernelspec, {}).get("spec", {})
+        return str(spec.get("language", "")).lower()
+
+    async def open(
+        self,
+        kernel_id: str,
+        on_messages: Callable[[str, list[list[bytes]]], None],
+        on_lost: Callable[[str], None],
+    ) -> Upstream:
+        """The line to one kernel, open."""
+
+        async def open_line(there: HasKernels) -> Upstream:
+            line = await there.kernel(kernel_id)
+            await line.open(on_messages, on_lost)
+            return line
+
+        return await self._connection.use(HasKernels, open_line)
+
+    async def spawn(self, kernelspec: str, **how: Any) -> dict[str, Any]:
+        """Start one and return its model."""
+        return await self._connection.use(HasKernels, lambda there: there.spawn(kernelspec, **how))
+
+    async def control(self, kernel_id: str, action: str) -> None:
+        """`interrupt`, `restart` or `shutdown` it."""
+        await self._connection.use(HasKernels, lambda there: there.control(kernel_id, action))

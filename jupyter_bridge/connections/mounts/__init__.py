@@ -1,0 +1,1 @@
+"""The sshfs mounts of connections."""

@@ -1,0 +1,56 @@
+"""What is written down of the mounts, so that a server that was killed finds them again."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from pathlib import Path
+
+import msgspec
+
+from jupyter_bridge.private_files import open_private, private_folder
+
+
+class MountRecord(msgspec.Struct):
+    """One mount; no secrets. `device` and `pid` say which, so that no other is mistaken for it."""
+
+    mountpoint: str
+    device: str
+    pid: int
+    made: bool  # the mountpoint was made by us and is ours to remove
+
+
+class MountRecords:
+    """The records in `folder`, by the name of the connection; replaced as a whole, at once."""
+
+    def __init__(self, folder: Path, log: logging.Logger) -> None:
+        self._folder = folder
+        self._log = log
+        self._lock = asyncio.Lock()
+
+    async def read(self) -> dict[str, MountRecord]:
+        return await asyncio.to_thread(self._read)
+
+    async def write(self, records: dict[str, MountRecord]) -> None:
+        content = msgspec.json.encode(records)
+        async with self._lock:
+            await asyncio.to_thread(self._replace, content)
+
+    def _read(self) -> dict[str, MountRecord]:
+        try:
+            content = (self._folder / "mounts.json").read_bytes()
+            return msgspec.json.decode(content, type=dict[str, MountRecord])
+        except FileNotFoundError:
+            return {}
+        except (OSError, msgspec.DecodeError) as error:
+            self._log.warning("The list of mounts cannot be read: %s", error)
+            return {}
+
+    def _replace(self, content: bytes) -> None:
+        private_folder(self._folder)
+        beside = self._folder / f".mounts.{os.getpid()}"
+        beside.unlink(missing_ok=True)
+        with open(open_private(beside, os.O_WRONLY | os.O_EXCL), "wb") as file:
+            file.write(content)
+        beside.replace(self._folder / "mounts.json")

@@ -1,0 +1,316 @@
+"""MountRegistry: the sshfs mounts of the connections, told from the kernel's mount table.
+
+A mount is known by its mountpoint and its device number: only that one is ever unmounted, and a
+stranger's sshfs is never touched. What is mounted is written down beside the configuration, so
+that after a crash the mounts that still answer are taken up again and the dead ones cleared away.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+from collections.abc import Awaitable, Callable, Collection
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from jupyter_bridge.connections.mounts import sshfs, table
+from jupyter_bridge.connections.mounts.records import MountRecord, MountRecords
+from jupyter_bridge.connections.mounts.table import MountProbe
+from jupyter_bridge.connections.places import Places
+from jupyter_bridge.connections.roles import Sshfs
+from jupyter_bridge.problems import (
+    BadRequest,
+    Busy,
+    Conflict,
+    NotFound,
+    Problem,
+    RemoteFailed,
+    Timeout,
+    Unavailable,
+)
+
+# A dead mount is told within 5 s: it is asked this often, and given this long to answer. Seconds.
+WATCH_SECONDS = 2.0
+ANSWER_SECONDS = 2.5
+# The mount table is read this often while sshfs connects; reading takes 50 µs. Seconds.
+_POLL = 0.02
+
+Resolve = Callable[[str, int], Awaitable[list[str]]]
+"""Outbound.addresses: the addresses of a host that may be connected to."""
+
+
+@dataclass
+class Mount:
+    """One mount that was there when last looked; `stale` while it does not answer."""
+
+    record: MountRecord
+    question: MountProbe
+    process: asyncio.subprocess.Process | None = None
+    stale: bool = False
+    watching: asyncio.Task[None] | None = field(default=None, repr=False)
+
+    @property
+    def mountpoint(self) -> str:
+        return self.record.mountpoint
+
+    def is_there(self) -> bool:
+        """Whether it is in the mount table, it and not another at its place."""
+        entry = table.at(self.mountpoint)
+        return entry is not None and entry.device == self.record.device
+
+
+class MountRegistry:
+    """All mounts of this server, by the name of their connection."""
+
+    def __init__(
+        self,
+        folder: Path,
+        home: Path,
+        log: logging.Logger,
+        *,
+        on_change: Callable[[str], None] = lambda name: None,
+        places: Places | None = None,
+    ) -> None:
+        """`folder` (0700) holds configurations and records; a mountpoint is relative to `home`.
+
+        A mountpoint that a request names must be one of `places`.
+        `on_change(name)` hears of each mount that is made or has ended, in whatever way.
+        """
+        self._on_change = on_change
+        self._places = places
+        self._folder = folder
+        self._home = home
+        self._records = MountRecords(folder, log)
+        self._log = log
+        self._mounts: dict[str, Mount] = {}
+        self._locks: dict[str, asyncio.Lock] = {}
+
+    def get(self, name: str) -> Mount | None:
+        """The mount of a connection, None if the mount table has it no longer."""
+        mount = self._mounts.get(name)
+        return mount if mount is not None and mount.is_there() else None
+
+    async def mount(
+        self, name: str, what: Sshfs, resolve: Resolve, mountpoint: str | None = None
+    ) -> Mount:
+        """Mount at `mountpoint`, or `~/<hostname>`; an absent or empty folder, and only that.
+
+        `mountpoint` is what a request named; an empty one counts as none.
+
+        Raises Conflict when the place is taken, Denied, Unavailable or RemoteFailed as sshfs says.
+        """
+        sshfs.check(what)
+        reason = await asyncio.to_thread(sshfs.available)
+        if reason is not None:
+            raise Unavailable(f"Nothing can be mounted here: {reason}")
+        async with self._lock(name):
+            if self.get(name) is not None:
+                raise Conflict(f"{name} is mounted at {self._mounts[name].mountpoint} already.")
+            await self._forget(name)
+            address = (await resolve(what.host, what.port))[0]
+            target = await self._place(mountpoint or what.host)
+            if mountpoint and self._places is not None:
+                await asyncio.to_thread(self._places.judge, Path(target))
+            config = await asyncio.to_thread(sshfs.write_config, self._folder, name, what, address)
+            made = await asyncio.to_thread(_make, target)
+            mount = None
+            try:
+                mount = await self._start(name, config, what, target, made)
+            finally:
+                if mount is None and made:
+                    await asyncio.to_thread(_remove, target)
+            self._mounts[name] = mount
+            mount.watching = asyncio.create_task(self._watch(name, mount))
+            await self._write_down()
+            self._on_change(name)
+            return mount
+
+    async def unmount(self, name: str, *, lazy: bool = False) -> None:
+        """Unmount exactly this mount. Raises NotFound if there is none, Busy if it is in use.
+
+        `lazy` does not wait for those who use it; a stale mount is always unmounted so, as it
+        can keep no one waiting any more.
+        """
+        async with self._lock(name):
+            mount = self.get(name)
+            if mount is None:
+                await self._forget(name)
+                raise NotFound(f"{name} is not mounted.")
+            lazy = lazy or mount.stale or not await mount.question.answers(ANSWER_SECONDS)
+            said = await sshfs.unmount(mount.mountpoint, lazy=lazy)
+            if said is not None and mount.is_there():
+                if "busy" in said:
+                    raise Busy(
+                        f"A program works in {mount.mountpoint}. Close its files and leave the "
+                        "folder, then try again.",
+                        mountpoint=mount.mountpoint,
+                    )
+                raise RemoteFailed(f"{mount.mountpoint} cannot be unmounted: {said}")
+            await self._forget(name)
+
+    async def recover(self) -> dict[str, Mount]:
+        """Take up the mounts of a server that was killed; clear away those that are dead.
+
+        Returns what is mounted now, by connection; see `keep_only`.
+        """
+        for name, record in (await self._records.read()).items():
+            mount = Mount(record, MountProbe(record.mountpoint))
+            self._mounts[name] = mount
+            if mount.is_there() and await mount.question.answers(ANSWER_SECONDS):
+                mount.watching = asyncio.create_task(self._watch(name, mount))
+            else:
+                await self._clear(name)
+        for pid, config in await asyncio.to_thread(sshfs.orphans, self._folder):
+            if config.stem not in self._mounts:  # killed before it could be written down
+                await sshfs.end(pid, config, None, patience=0)
+        await self._write_down()
+        return dict(self._mounts)
+
+    async def keep_only(self, names: Collection[str]) -> None:
+        """Unmount what belongs to none of these connections, in use or not."""
+        for name in set(self._mounts) - set(names):
+            try:
+                await self.unmount(name, lazy=True)
+            except Problem as problem:  # noqa: PERF203 - the others are unmounted all the same
+                self._log.warning("The mount of %s, which is gone: %s", name, problem.message)
+
+    async def close(self) -> None:
+        """Unmount everything of ours, in use or not; closing twice is fine."""
+
+        async def clear(name: str) -> None:
+            async with self._lock(name):  # a mount that is being made is waited for
+                await self._clear(name)
+
+        await asyncio.gather(*(clear(name) for name in {*self._mounts, *self._locks}))
+
+    # -- below ---------------------------------------------------------------------------------
+
+    def _lock(self, name: str) -> asyncio.Lock:
+        return self._locks.setdefault(name, asyncio.Lock())
+
+    def _config(self, name: str) -> Path:
+        return self._folder / f"{name}.ssh_config"
+
+    async def _place(self, mountpoint: str) -> str:
+        path = Path(mountpoint[2:] if mountpoint.startswith("~/") else mountpoint)
+        if "\0" in mountpoint or ".." in path.parts or not path.name:
+            raise BadRequest("mountpoint: must be a folder's path, without ..", field="mountpoint")
+        path = self._home / path
+        # The parent only: looking at the place itself may ask a dead remote that is mounted there.
+        parent = await asyncio.to_thread(os.path.realpath, path.parent)
+        target = os.path.join(parent, path.name)
+        if table.at(target) is not None:
+            raise Conflict(f"Something is mounted at {target} already.", mountpoint=target)
+        return target
+
+    async def _start(self, name: str, config: Path, what: Sshfs, target: str, made: bool) -> Mount:
+        words = self._folder / f"{name}.log"
+        process = await sshfs.start(config, what, target, words)
+        question = MountProbe(target)
+        entry = mount = None
+        try:
+            deadline = asyncio.get_running_loop().time() + sshfs.MOUNT_SECONDS
+            while mount is None:
+                # sshfs mounts before it connects: only a mount that answers is one.
+                entry = table.at(target)
+                # And where it has gone meanwhile, it was the bare folder that answered.
+                if (
+                    entry is not None
+                    and await question.answers(_POLL)
+                    and table.at(target) == entry
+                ):
+                    mount = Mount(
+                        MountRecord(target, entry.device, process.pid, made), question, process
+                    )
+                elif process.returncode is not None:
+                    said = await asyncio.to_thread(words.read_text, errors="replace")
+                    raise sshfs.failure(said, what.host)
+                elif asyncio.get_running_loop().time() > deadline:
+                    raise Timeout(f"{what.host} was not mounted in {sshfs.MOUNT_SECONDS:g} s.")
+                await asyncio.sleep(_POLL)
+            return mount
+        finally:
+            if mount is None:  # failed or cancelled: nothing stays behind
+                if process.returncode is None:
+                    process.terminate()
+                await sshfs.end(process.pid, config, process)
+                if entry is not None and table.at(target) == entry:
+                    await sshfs.unmount(target, lazy=True)
+
+    async def _watch(self, name: str, mount: Mount) -> None:
+        """Tell whether the mount answers; clear up when it has gone without us."""
+        while True:
+            await asyncio.sleep(WATCH_SECONDS)
+            if not mount.is_there():
+                break
+            stale = not await mount.question.answers(ANSWER_SECONDS)
+            if stale != mount.stale:
+                mount.stale = stale
+                self._log.warning(
+                    "The mount of %s %s.", name, "does not answer" if stale else "answers again"
+                )
+            if stale and not sshfs.is_ours(mount.record.pid, self._config(name)):
+                break  # its process has died: it can never answer again
+        mount.watching = None
+        async with self._lock(name):
+            if self._mounts.get(name) is mount:
+                self._log.warning("The mount of %s at %s has ended.", name, mount.mountpoint)
+                await self._clear(name)
+
+    async def _clear(self, name: str) -> None:
+        """Unmount, at all costs but exactly, and forget."""
+        mount = self._mounts.get(name)
+        if mount is None:
+            return
+        try:
+            if mount.is_there():
+                said = await sshfs.unmount(mount.mountpoint, lazy=False)
+                if said is not None and mount.is_there():
+                    said = await sshfs.unmount(mount.mountpoint, lazy=True)
+                if said is not None and mount.is_there():
+                    self._log.error("%s cannot be unmounted: %s", mount.mountpoint, said)
+        except (Problem, OSError) as error:
+            self._log.error("%s cannot be unmounted: %s", mount.mountpoint, error)
+        await self._forget(name)
+
+    async def _forget(self, name: str) -> None:
+        mount = self._mounts.pop(name, None)
+        if mount is None:
+            return
+        watching, mount.watching = mount.watching, None
+        if watching is not None and watching is not asyncio.current_task():
+            watching.cancel()
+            await asyncio.wait({watching})
+        await sshfs.end(mount.record.pid, self._config(name), mount.process)
+        if mount.record.made and table.at(mount.mountpoint) is None:
+            await asyncio.to_thread(_remove, mount.mountpoint)
+        await self._write_down()
+        self._on_change(name)
+
+    async def _write_down(self) -> None:
+        records = {name: mount.record for name, mount in self._mounts.items()}
+        await self._records.write(records)
+
+
+def _make(target: str) -> bool:
+    """Whether the folder was made; it may be there, if it is empty and a folder."""
+    try:
+        os.mkdir(target, 0o700)
+    except FileExistsError:
+        if os.path.islink(target) or not os.path.isdir(target):
+            raise Conflict(f"{target} is not a folder.", mountpoint=target) from None
+        if os.listdir(target):
+            raise Conflict(f"{target} is not empty.", mountpoint=target) from None
+        return False
+    except OSError as error:
+        raise BadRequest(
+            f"mountpoint: {target} cannot be made: {error.strerror}.", field="mountpoint"
+        ) from error
+    return True
+
+
+def _remove(target: str) -> None:
+    with contextlib.suppress(OSError):
+        os.rmdir(target)

@@ -1,0 +1,1 @@
+"""The way out to remotes: addresses, names, TLS, HTTP."""

@@ -1,0 +1,341 @@
+"""Outbound: the only door to the network, one per connection.
+
+Every name is resolved, every address judged (lookup.py, policy.py) and then that same one used. No
+cookies are kept, no proxy or netrc of the host is read, redirects lead nowhere but to the same
+origin, everything has a deadline. Messages name a URL without its query, where remotes take tokens.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar
+
+import aiohttp
+import anyio
+from yarl import URL
+
+from jupyter_bridge import __version__
+from jupyter_bridge.aio.loop_thread import run_in_loop_thread
+from jupyter_bridge.connections.net.address_policy import AddressPolicy
+from jupyter_bridge.connections.net.resolver import CONNECT_SECONDS, Resolver, SessionResolver
+from jupyter_bridge.connections.net.tls import TLSSettings
+from jupyter_bridge.problems import (
+    Denied,
+    Problem,
+    RemoteFailed,
+    Timeout,
+    Unavailable,
+)
+from jupyter_bridge.transport.answers import NAMES, RemoteAnswer
+from jupyter_bridge.transport.body import read_whole
+from jupyter_bridge.transport.http import never_redirected, shown
+
+# The longest that one question and its whole answer may take, unless the caller says otherwise.
+ANSWER_SECONDS = 30.0
+# The longest silence within a stream.
+SILENCE_SECONDS = 60.0
+# The longest wait for the head of an open answer: a far bridge answers once its shell has started.
+HEAD_SECONDS = 180.0
+# A longer text is sent in pieces of this size: aiohttp would copy it several times.
+IN_ONE_GO = 256 << 10
+# What may be received of one answer and wait to be taken, in bytes. More is out of the processor's
+# cache when its turn comes, and is lost when the process is killed.
+READ_AHEAD = 1 << 20
+# Same-origin redirects (a missing slash, a login page's way back) come one or two at a time.
+MAX_REDIRECTS = 5
+# The largest message of a remote's kernel, image and buffers included. Bytes.
+MAX_FRAME = 64 << 20
+# What is received of a websocket at once, bytes.
+RECEIVE_AT_ONCE = 32 << 10
+# One transfer uses up to 8 streams; several run beside each other and beside the calls.
+MAX_SOCKETS = 64
+
+T = TypeVar("T")
+Buffer = bytes | memoryview
+
+
+class RequestBody:
+    """A request's body of `size` bytes, whose pieces are asked for when the line takes them.
+
+    What making them raises is what the request raises.
+    """
+
+    def __init__(self, size: int, pieces: Iterator[Buffer]) -> None:
+        self.size = size
+        self.failed: Exception | None = None
+        self._pieces = pieces
+
+    @classmethod
+    def of(cls, content: bytes) -> RequestBody:
+        view = memoryview(content)
+        starts = range(0, len(view), IN_ONE_GO)
+        return cls(len(view), (view[start : start + IN_ONE_GO] for start in starts))
+
+    def joined(self) -> bytes:
+        return b"".join(self._pieces)
+
+    def __aiter__(self) -> RequestBody:
+        return self
+
+    async def __anext__(self) -> Buffer:
+        try:
+            piece = next(self._pieces, None)
+        except Exception as error:
+            # aiohttp says no more than that the request could not be written.
+            self.failed = error
+            raise
+        if piece is None:
+            raise StopAsyncIteration
+        return piece
+
+
+class Outbound:
+    """The network as one connection may use it."""
+
+    def __init__(self, policy: AddressPolicy, trust: TLSSettings | None = None) -> None:
+        self.policy = policy
+        self.lookup = Resolver(policy)
+        self._trust = trust or TLSSettings()
+        self._session: aiohttp.ClientSession | None = None
+        self._lock = asyncio.Lock()
+
+    async def ask(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        body: bytes | RequestBody | None = None,
+        timeout: float = ANSWER_SECONDS,
+        limit: int = NAMES,
+    ) -> RemoteAnswer:
+        """One request and its whole answer within `timeout` seconds.
+
+        RemoteFailed if the answer has more than `limit` bytes after unpacking, as soon as they are
+        there, or is packed too well.
+        """
+        clock = aiohttp.ClientTimeout(total=timeout, sock_connect=CONNECT_SECONDS)
+        async with self._request(method, url, headers, body, clock) as response:
+            content = await read_whole(response, limit)
+            return RemoteAnswer(response.status, response.headers, content, limit)
+
+    @asynccontextmanager
+    async def stream(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        body: bytes | RequestBody | None = None,
+        silence: float = SILENCE_SECONDS,
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        """An open answer, to be read as it comes; `silence` is how long it may say nothing.
+
+        Errors while reading inside the block become Problems, too.
+        """
+        clock = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS, sock_read=silence)
+        async with self._request(method, url, headers, body, clock) as response:
+            yield response
+
+    async def websocket(
+        self,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        protocols: tuple[str, ...] = (),
+        heartbeat: float = 30.0,
+        max_frame: int = MAX_FRAME,
+        timeout: float = CONNECT_SECONDS,
+    ) -> aiohttp.ClientWebSocketResponse[bool]:
+        """An open websocket; the caller closes it."""
+        where = shown(self.policy.check_url(url))
+        session = await self._open()
+        try:
+            opened = await asyncio.wait_for(
+                session.ws_connect(
+                    url,
+                    headers=headers,
+                    protocols=protocols,
+                    heartbeat=heartbeat,
+                    max_msg_size=max_frame,
+                ),
+                timeout,
+            )
+            _receive_little(opened)
+            return opened
+        except aiohttp.WSServerHandshakeError as error:
+            status = error.status
+        except Exception as error:
+            raise _translate(error, where) from None
+        # Outside the except: aiohttp's error holds the request's headers, and so the token.
+        kind: type[Problem] = Denied if status in (401, 403) else RemoteFailed
+        raise kind(f"{where} refused the websocket with {status}.", remote_status=status)
+
+    async def apart(self, work: Callable[[Outbound], Coroutine[Any, Any, T]]) -> T:
+        """Do `work` in a thread and an event loop of its own, given a door like this one there.
+
+        What receives much does not hold up the server, and may itself be held up by a disk.
+        """
+
+        async def whole() -> T:
+            twin = Outbound(self.policy, self._trust)
+            try:
+                return await work(twin)
+            finally:
+                await twin.close()
+
+        return await run_in_loop_thread(whole)
+
+    async def addresses(self, host: str, port: int) -> list[str]:
+        """The addresses of `host` that may be connected to, for what is not HTTP (ssh, sshfs)."""
+        return await self.lookup.addresses(host, port)
+
+    async def dial(self, host: str, port: int) -> socket.socket:
+        """A connected, non-blocking TCP socket, for libraries that bring their own protocol."""
+        return await self.lookup.dial(host, port)
+
+    async def close(self) -> None:
+        """Close every connection; closing twice is fine, and another request opens anew."""
+        session, self._session = self._session, None
+        if session is not None:
+            # aiohttp waits for what is unsent; a remote that does not take it is not waited for.
+            await self.lookup.shut()
+            await session.close()
+
+    # -- below ---------------------------------------------------------------------------------
+
+    @asynccontextmanager
+    async def _request(
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str] | None,
+        body: bytes | RequestBody | None,
+        clock: aiohttp.ClientTimeout,
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        target = self.policy.check_url(url)
+        session = await self._open()
+        if isinstance(body, RequestBody) and body.size <= IN_ONE_GO:
+            body = body.joined()
+        elif isinstance(body, bytes) and len(body) > IN_ONE_GO:
+            body = RequestBody.of(body)
+        if isinstance(body, RequestBody):
+            headers = {**(headers or {}), "Content-Length": str(body.size)}
+        for _ in range(MAX_REDIRECTS):
+            try:
+                # A head may come without end, line by line: no silence ends that.
+                with anyio.fail_after(HEAD_SECONDS if clock.total is None else None):
+                    response = await session.request(
+                        method,
+                        target,
+                        headers=headers,
+                        data=body,
+                        timeout=clock,
+                        allow_redirects=False,
+                    )
+            except (aiohttp.ClientError, OSError, asyncio.TimeoutError) as error:
+                if isinstance(body, RequestBody) and body.failed is not None:
+                    raise body.failed from None
+                raise _translate(error, shown(target)) from None
+            try:
+                onward = _redirect(response, target)
+                if onward is None:
+                    yield response
+                    return
+            except aiohttp.ClientError as error:
+                raise _translate(error, shown(target)) from None
+            except asyncio.TimeoutError as error:
+                if clock.total is None:  # the reader's own deadline
+                    raise
+                raise _translate(error, shown(target)) from None
+            finally:
+                # What was not read must neither keep the line nor be waited for.
+                if response.content.at_eof():
+                    response.release()
+                else:
+                    response.close()
+            if method not in ("GET", "HEAD"):
+                raise RemoteFailed(f"{shown(target)} answers {method} with a redirect.")
+            target = onward
+        raise RemoteFailed(f"{shown(target)} redirects in circles.")
+
+    async def _open(self) -> aiohttp.ClientSession:
+        async with self._lock:
+            if self._session is None:
+                trust = await asyncio.to_thread(self._trust.tls)
+                self._session = aiohttp.ClientSession(
+                    connector=aiohttp.TCPConnector(
+                        resolver=SessionResolver(self.lookup),
+                        ssl=trust,
+                        limit=MAX_SOCKETS,
+                        socket_factory=self.lookup.open_socket,
+                    ),
+                    cookie_jar=aiohttp.DummyCookieJar(),
+                    headers={
+                        "User-Agent": f"jupyter-bridge/{__version__}",
+                        "Accept-Encoding": "gzip, deflate",
+                    },
+                    trust_env=False,
+                    # Unpacked here, where it can be stopped: see arriving.py.
+                    auto_decompress=False,
+                    read_bufsize=READ_AHEAD // 2,
+                    trace_configs=[never_redirected(_led_away)],
+                )
+            return self._session
+
+
+def _receive_little(socket: aiohttp.ClientWebSocketResponse[bool]) -> None:
+    """Have asyncio receive less at once: all frames in it are taken apart in one turn of the loop.
+
+    256 KiB, asyncio's own size, can be 87,000 frames, which take half a second.
+    """
+    transport = getattr(getattr(socket, "_conn", None), "transport", None)
+    if transport is not None and hasattr(transport, "max_size"):
+        transport.max_size = RECEIVE_AT_ONCE
+
+
+def _led_away(response: aiohttp.ClientResponse) -> Exception:
+    return RemoteFailed(f"{shown(response.url)} redirects a websocket, which is not followed.")
+
+
+def _redirect(response: aiohttp.ClientResponse, target: URL) -> URL | None:
+    """Where a redirect leads, None if it is none; RemoteFailed if it leaves the origin."""
+    if response.status not in (301, 302, 303, 307, 308):
+        return None
+    location = response.headers.get("Location")
+    if not location:
+        return None
+    try:
+        onward = target.join(URL(location))
+        same = onward.origin() == target.origin()
+    except ValueError:
+        same = False
+    if not same:
+        raise RemoteFailed(f"{shown(target)} redirects to another host, which is not followed.")
+    return onward
+
+
+def _translate(error: Exception, where: str) -> Problem:
+    """A foreign error as a Problem; its own text may hold a URL with a token, so little is kept."""
+    if isinstance(error, Problem):
+        return error
+    # aiohttp's own are asyncio's; before Python 3.11 that of anyio is another one.
+    if isinstance(error, (asyncio.TimeoutError, TimeoutError)):
+        return Timeout(f"{where} did not answer in time.")
+    if isinstance(error, aiohttp.ClientConnectorCertificateError):
+        return RemoteFailed(
+            f"The certificate of {where} is not trusted: {error.certificate_error}. Name its "
+            "authority with ca_file, or the certificate itself with pin."
+        )
+    if isinstance(error, aiohttp.ServerFingerprintMismatch):
+        return RemoteFailed(f"{where} shows another certificate than the pinned one.")
+    if isinstance(error, aiohttp.ClientSSLError):
+        return RemoteFailed(f"{where} does not speak TLS as expected: {error.os_error}")
+    if isinstance(error, aiohttp.ClientConnectorError):
+        return Unavailable(f"{where} cannot be reached: {error.os_error.strerror or 'no line'}.")
+    if isinstance(error, (aiohttp.ClientPayloadError, aiohttp.ServerDisconnectedError, OSError)):
+        return Unavailable(f"{where} broke off.")
+    return RemoteFailed(f"{where} does not speak HTTP as expected ({type(error).__name__}).")

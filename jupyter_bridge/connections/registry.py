@@ -1,0 +1,367 @@
+"""ConnectionRegistry: all of them by name; made from what is configured, remembered or added."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+import anyio
+
+from jupyter_bridge import observe
+from jupyter_bridge.aio.throttle import Throttle
+from jupyter_bridge.connections.config.files import RUN_TIME, ConfigEntry, ConfigFiles, Report
+from jupyter_bridge.connections.config.saved import SavedConnections
+from jupyter_bridge.connections.connection import Connection
+from jupyter_bridge.connections.connector import (
+    Connector,
+    Context,
+    WebFields,
+    secrets_of,
+    to_fields,
+)
+from jupyter_bridge.connections.connector_registry import ConnectorRegistry
+from jupyter_bridge.connections.health import Health
+from jupyter_bridge.connections.login_backoff import LoginBackoff
+from jupyter_bridge.connections.net.address_policy import AddressPolicy
+from jupyter_bridge.connections.net.outbound import Outbound
+from jupyter_bridge.connections.net.tls import TLSSettings
+from jupyter_bridge.connections.places import Places
+from jupyter_bridge.problems import BadRequest, Conflict, NotFound, Problem, Timeout
+
+# In routes, console names (`<connection>:<node>`), file names and metrics.
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_. -]{0,62}[A-Za-z0-9_]|[A-Za-z0-9_]")
+_RESERVED = frozenset({"kernel", "file"})
+# How often it is told that a connection is not as it was, though in the same state; per second.
+TELL_HZ = 4.0
+# One user's server; more are a mistake in a program that adds them.
+MAX_CONNECTIONS = 10_000
+# A folder that a request names may lie on a mount that does not answer; seconds.
+ADMIT_SECONDS = 10.0
+
+
+class ConnectionRegistry:
+    """The connections of one server. `start` returns at once; lists are answered from memory."""
+
+    def __init__(
+        self,
+        kinds: ConnectorRegistry,
+        remembered: SavedConnections,
+        *,
+        sources: ConfigFiles | None = None,
+        policy: AddressPolicy | None = None,
+        folder: Path,
+        root_dir: Path,
+        places: Places | None = None,
+        events: observe.Events | None = None,
+        log: logging.Logger,
+    ) -> None:
+        self.kinds = kinds
+        self.reports: list[Report] = []
+        self._remembered = remembered
+        self._sources = sources or ConfigFiles(environ={})
+        self._policy = policy or AddressPolicy()
+        self._folder = folder
+        self._root_dir = root_dir
+        self._places = places or Places(root_dir)
+        self._events = events or observe.Events()
+        self._log = log
+        self._connections: dict[str, Connection] = {}
+        self._configured: dict[str, ConfigEntry] = {}  # as last read, also those that were removed
+        self._making: set[str] = set()
+        self._refusals = LoginBackoff()
+        self._loaded = asyncio.Event()
+        self._tending = Health(self._connections, self._reload, log)
+        self._starting: asyncio.Task[None] | None = None
+        self._watchers: list[Callable[[Connection, bool], None]] = []
+        self._news: Throttle[None] = Throttle(lambda name, _: self._tell_again(name), 1 / TELL_HZ)
+
+    def on_news(self, name: str) -> None:
+        """A connection shows something new in the same state: a mount, how far a login has come."""
+        if name in self._connections:
+            self._news.note(name, None)
+
+    def watch(self, watcher: Callable[[Connection, bool], None]) -> None:
+        """Call `watcher(connection, gone)` after each change of a state, and when one is gone."""
+        self._watchers.append(watcher)
+
+    @property
+    def vault(self) -> str:
+        """Where remembered secrets are: keyring, file or memory."""
+        return self._remembered.vault.place
+
+    # -- life ----------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Begin to read the configuration and to log in; starting twice is fine."""
+        if self._starting is None:
+            self._starting = asyncio.ensure_future(self._start())
+
+    async def loaded(self) -> None:
+        """Wait until the configuration has been read (no remote is asked for that)."""
+        self.start()
+        await self._loaded.wait()
+
+    async def close(self) -> None:
+        """Let go of everything. Sessions and secrets stay where they are."""
+        if self._starting is not None:
+            self._starting.cancel()
+            await asyncio.wait({self._starting})
+        await self._tending.close()
+        self._news.close()
+        closing = [connection.close() for connection in self._connections.values()]
+        await asyncio.gather(*closing)
+        for connection in self._connections.values():
+            observe.CONNECTIONS.labels(connection.kind, connection.state).dec()
+        self._connections.clear()
+
+    # -- what there is -------------------------------------------------------------------------
+
+    def list(self) -> list[Connection]:
+        return sorted(self._connections.values(), key=lambda connection: connection.name)
+
+    def get(self, name: str) -> Connection:
+        try:
+            return self._connections[name]
+        except KeyError:
+            raise NotFound(f"No such connection: {name}") from None
+
+    async def add(
+        self, name: str, kind: str | None, given: Mapping[str, Any], *, remember: bool = False
+    ) -> Connection:
+        """A new connection, not yet logged in. Raises Conflict where the name is taken."""
+        await self.loaded()
+        if len(self._connections) >= MAX_CONNECTIONS:
+            raise Conflict(f"There are {MAX_CONNECTIONS} connections; remove some first.")
+        if name in self._connections or name in self._making:
+            raise Conflict(f"There is a connection {name} already.")
+        entry = ConfigEntry(name, kind, given)
+        connection = await self._make(entry, remembered=remember)
+        if remember:
+            await self._keep(connection)
+        return connection
+
+    async def kind_of(self, kind: str | None, given: Mapping[str, Any]) -> type[Connector[Any]]:
+        """The connector of a kind, or of the kind that `given`'s url tells."""
+        url = given.get("url")
+        return await self.kinds.get(kind or self.kinds.guess(url if isinstance(url, str) else ""))
+
+    async def remember(self, connection: Connection, remember: bool = True) -> None:
+        """Hold on to a connection's settings and secrets beyond this server, or no longer."""
+        connection.remembered = remember
+        if remember:
+            await self._keep(connection)
+        else:
+            await self._remembered.forget(connection.name)
+
+    async def remove(self, name: str) -> None:
+        """Log out and forget, also the secret; what a file configures is back after its change."""
+        connection = self.get(name)
+        del self._connections[name]
+        observe.CONNECTIONS.labels(connection.kind, connection.state).dec()
+        connection.release()
+        self._tell_state(connection, connection.state, "gone")
+        self._tell_watchers(connection, gone=True)
+        await connection.logout()
+        await connection.close()
+        await self._remembered.forget(name)
+
+    # -- below ---------------------------------------------------------------------------------
+
+    async def _start(self) -> None:
+        try:
+            found = await asyncio.to_thread(self._sources.read)
+            kept = await self._remembered.load()
+            self.reports = list(found.reports)
+            self._configured = dict(found.entries)
+            for entry in found.entries.values():
+                await self._configure(entry)
+            for name, (kind, settings) in kept.items():
+                if name not in found.entries:
+                    await self._configure(
+                        ConfigEntry(name, kind, settings, "remembered"), kept=True
+                    )
+            self._tell()
+        except Exception:
+            # Whatever it is: the server and the connections that can be added go on.
+            self._log.exception("The configured connections could not all be read")
+        finally:
+            self._loaded.set()
+        self._tending.start()
+
+    async def _reload(self) -> None:
+        """Follow the files: add what is new, replace what changed, remove what is gone."""
+        if not await asyncio.to_thread(self._sources.changed):
+            return
+        found = await asyncio.to_thread(self._sources.read)
+        self.reports = list(found.reports)
+        before, self._configured = self._configured, dict(found.entries)
+        for name, entry in before.items():
+            if not _same(found.entries.get(name), entry) and name in self._connections:
+                await self._release(name)
+        for name, entry in found.entries.items():
+            if not _same(before.get(name), entry):
+                await self._configure(entry)
+            elif name in self._connections:
+                self._connections[name].source = entry.source  # its line may have moved
+        self._tell()
+
+    async def _release(self, name: str) -> None:
+        """Take a connection away without forgetting its secret."""
+        connection = self._connections.pop(name)
+        observe.CONNECTIONS.labels(connection.kind, connection.state).dec()
+        connection.release()
+        self._tell_state(connection, connection.state, "gone")
+        self._tell_watchers(connection, gone=True)
+        await connection.logout()
+        await connection.close()
+
+    async def _configure(self, entry: ConfigEntry, *, kept: bool = False) -> None:
+        if entry.name in self._connections:
+            self.reports.append(Report(entry.source, f"{entry.name} is there already."))
+            return
+        try:
+            kind = entry.kind or self.kinds.guess(entry.given["url"])
+            url = str(entry.given.get("url"))
+            secrets = await self._remembered.secrets(entry.name, kind, url)
+            known = entry.name in self._remembered
+            entry = replace(entry, given={**secrets, **entry.given})
+            await self._make(entry, remembered=kept or known)
+        except Problem as problem:
+            self.reports.append(Report(entry.source, problem.message))
+        except Exception as error:
+            self._log.exception("The connection of %s could not be made", entry.source)
+            self.reports.append(Report(entry.source, f"It failed with a {type(error).__name__}."))
+
+    def _tell(self) -> None:
+        for report in self.reports:
+            self._log.warning("%s: %s", report.source, report.message)
+
+    async def _make(self, entry: ConfigEntry, *, remembered: bool) -> Connection:
+        name = entry.name
+        if not _NAME.fullmatch(name) or name in _RESERVED:
+            raise BadRequest(
+                "name: letters, digits, _, ., - and spaces within, 64 at most; not kernel or file.",
+                field="name",
+            )
+        url = entry.given.get("url")
+        self._making.add(name)
+        try:
+            connector_type = await self.kind_of(entry.kind, entry.given)
+            kind = connector_type.kind
+            if isinstance(url, str):
+                _check_url(url)
+            fields = to_fields(connector_type, entry.given)
+            policy, trust = self._policy, TLSSettings(verify=entry.verify)
+            if isinstance(fields, WebFields):
+                if entry.insecure_http:
+                    host = (urlsplit(fields.url).hostname or "").lower()
+                    hosts = policy.insecure_http_hosts | {host}
+                    policy = replace(policy, insecure_http_hosts=hosts)
+                policy.check_url(fields.url)
+                trust = TLSSettings(fields.ca_file, _pin(fields.pin), entry.verify)
+            context = Context(
+                name,
+                Outbound(policy, trust),
+                self._folder / name,
+                self._root_dir,
+                self._log,
+                on_progress=lambda: self.on_news(name),
+                places=self._places,
+                requested=not entry.configured,
+            )
+            for secret in secrets_of(type(fields)):
+                observe.hide(getattr(fields, secret), context)
+            connector = connector_type(fields, context)
+            if entry.source == RUN_TIME:  # all others are judged when they are used
+                await _admit(connector)
+            connection = Connection(
+                name,
+                connector,
+                source=entry.source,
+                remembered=remembered,
+                on_change=self._on_change,
+                on_keep=self._keep,
+                refusals=self._refusals,
+            )
+            self._connections[name] = connection
+            observe.CONNECTIONS.labels(kind, connection.state).inc()
+            self._tell_state(connection, "gone", connection.state)
+            return connection
+        finally:
+            self._making.discard(name)
+
+    async def _keep(self, connection: Connection) -> None:
+        await self._remembered.keep(
+            connection.name,
+            connection.kind,
+            connection.fields,
+            settings=connection.name not in self._configured,
+        )
+
+    def _on_change(self, connection: Connection, before: str) -> None:
+        if self._connections.get(connection.name) is not connection:
+            return
+        observe.CONNECTIONS.labels(connection.kind, before).dec()
+        observe.CONNECTIONS.labels(connection.kind, connection.state).inc()
+        self._tell_state(connection, before, connection.state)
+        self._tell_watchers(connection)
+
+    def _tell_state(self, connection: Connection, before: str, state: str) -> None:
+        with contextlib.suppress(Exception):
+            self._events.emit(
+                "connection_state",
+                connection=connection.name,
+                kind=connection.kind,
+                state=state,
+                before=before,
+            )
+
+    def _tell_again(self, name: str) -> None:
+        connection = self._connections.get(name)
+        if connection is not None:
+            self._tell_state(connection, connection.state, connection.state)
+
+    def _tell_watchers(self, connection: Connection, *, gone: bool = False) -> None:
+        for watcher in self._watchers:
+            try:
+                watcher(connection, gone)
+            except Exception:  # noqa: PERF203 - the connection itself must go on
+                self._log.exception("A watcher of the connections failed")
+
+
+def _same(one: ConfigEntry | None, other: ConfigEntry) -> bool:
+    """Whether two readings configure the same; the line it stands on does not count."""
+    return one is not None and replace(one, source="") == replace(other, source="")
+
+
+async def _admit(connector: Connector[Any]) -> None:
+    try:
+        with anyio.fail_after(ADMIT_SECONDS):
+            await connector.admit()
+    except TimeoutError as error:
+        raise Timeout(f"No answer within {ADMIT_SECONDS:g} s whether this may be used.") from error
+
+
+def _check_url(url: str) -> None:
+    """URLs are shown, so no secret may be in them."""
+    try:
+        parts = urlsplit(url)
+        secret = parts.password is not None
+    except ValueError as error:
+        raise BadRequest(f"url: is no URL: {error}", field="url") from None
+    named = {name for name, _ in parse_qsl(parts.query)}
+    if secret or named & {"token", "password", "sessionID"}:
+        raise BadRequest("url: a password or token has its own field.", field="url")
+
+
+def _pin(pin: str | None) -> str | None:
+    if pin is None or re.fullmatch("([0-9a-fA-F]{2}:?){32}", pin):
+        return pin
+    raise BadRequest("pin: must be a SHA-256 in hex, as in 3f:a0:…", field="pin")

@@ -1,0 +1,1 @@
+"""Where secrets are kept: the vault and its backends."""

@@ -1,0 +1,155 @@
+"""Vault: where secrets of remembered connections are kept, and which kind of place that is.
+
+The operating system's keyring, if a canary can be written, read and deleted there; else a file
+encrypted with a key beside it (or with JUPYTER_BRIDGE_KEY, which then is nowhere on disk); else
+memory, until the server stops. What is kept is bound to the connection's kind and url: an edited
+configuration cannot make the bridge send a password to another host.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+import secrets
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+
+from jupyter_bridge.aio.loop_thread import in_daemon_thread
+from jupyter_bridge.connections.secrets.backends import (
+    Backend,
+    EncryptedFileBackend,
+    KeyringBackend,
+    MemoryBackend,
+)
+from jupyter_bridge.problems import Problem, Unavailable
+
+# A keyring that asks somebody at a desktop to unlock it does not answer; it is not waited for. Sec.
+KEYRING_SECONDS = 5.0
+
+
+T = TypeVar("T")
+
+
+class Vault:
+    """The secrets of remembered connections. `open` first; `place` then says where they are."""
+
+    def __init__(self, folder: Path, log: logging.Logger, choice: str = "auto") -> None:
+        """`choice` is auto, keyring, file or memory: with one of these, no other is tried."""
+        self._folder = folder
+        self._log = log
+        self._choice = choice
+        self._place: Backend = MemoryBackend()
+        self._lock = asyncio.Lock()
+        self._opened = False
+
+    @property
+    def place(self) -> str:
+        """keyring, file or memory."""
+        return self._place.name
+
+    async def open(self) -> None:
+        """Find the best place; never raises, memory always works."""
+        async with self._lock:
+            if self._opened:
+                return
+            self._opened = True
+            places: dict[str, Callable[[], Backend]] = {
+                "keyring": KeyringBackend,
+                "file": lambda: EncryptedFileBackend(self._folder),
+            }
+            for name, make in places.items():
+                if self._choice not in ("auto", name):
+                    continue
+                place = await _try(make, self._log)
+                if place is not None:
+                    self._place = place
+                    return
+            if self._choice not in ("auto", "memory"):
+                self._log.warning("The vault cannot use %s; secrets stay in memory.", self._choice)
+
+    async def read(self, name: str, bound_to: str) -> dict[str, str]:
+        """The secrets of a connection; none if they were kept for another kind or url."""
+        async with self._lock:
+            text = await self._do(self._place.read, name)
+        if text is None:
+            return {}
+        try:
+            entry = msgspec.json.decode(text, type=_Entry)
+        except msgspec.MsgspecError:
+            return {}
+        return entry.secrets if entry.bound_to == _digest(bound_to) else {}
+
+    async def write(self, name: str, bound_to: str, secrets: Mapping[str, str]) -> None:
+        entry = msgspec.json.encode(_Entry(_digest(bound_to), dict(secrets))).decode()
+        async with self._lock:
+            await self._do(self._place.write, name, entry)
+
+    async def delete(self, name: str) -> None:
+        async with self._lock:
+            await self._do(self._place.delete, name)
+
+    async def _do(self, call: Callable[..., Any], *arguments: str) -> Any:
+        try:
+            return await _patiently(call, *arguments)
+        except Problem:
+            raise
+        except Exception as error:
+            # A keyring's own error may repeat what it was given.
+            raise Unavailable(
+                f"The {self.place} did not take or give the secret ({type(error).__name__})."
+            ) from None
+
+
+class _Entry(msgspec.Struct):
+    bound_to: str
+    secrets: dict[str, str]
+
+    def __repr__(self) -> str:
+        return "_Entry(******)"
+
+
+async def _try(make: Callable[[], Backend], log: logging.Logger) -> Backend | None:
+    """The place if it keeps a canary and gives it back; None, with the reason logged, if not."""
+    try:
+        return await _patiently(_proven, make)
+    except asyncio.TimeoutError:
+        log.info("The vault's %s did not answer; perhaps it is locked.", make)
+    except ImportError as error:
+        log.debug("The vault has no %s: pip install 'jupyter_bridge[vault]'", error.name)
+    except Problem as problem:
+        log.info("The vault: %s", problem.message)
+    except Exception as error:
+        log.info("The vault: %s", type(error).__name__)
+    return None
+
+
+async def _patiently(call: Callable[..., T], *arguments: Any) -> T:
+    """The call's result within KEYRING_SECONDS, from a thread that may hang for ever."""
+    asking = asyncio.ensure_future(in_daemon_thread(call, *arguments))
+    try:
+        await asyncio.wait({asking}, timeout=KEYRING_SECONDS)
+        if not asking.done():
+            raise asyncio.TimeoutError
+        return asking.result()
+    finally:
+        asking.cancel()
+
+
+def _proven(make: Callable[[], Backend]) -> Backend:
+    place = make()
+    name, canary = f"canary-{secrets.token_hex(4)}", secrets.token_hex(16)
+    place.write(name, canary)
+    try:
+        if place.read(name) != canary:
+            raise Unavailable(f"The {place.name} does not give back what it was given.")
+    finally:
+        place.delete(name)
+    return place
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()

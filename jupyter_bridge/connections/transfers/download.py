@@ -1,0 +1,210 @@
+"""Download: a data set into a folder of this host."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+from jupyter_bridge.connections.places import Places
+from jupyter_bridge.connections.roles import CanRead, Dataset, File, Sink, Span
+from jupyter_bridge.connections.transfers.staging import Damaged, Staging, judge_names, place_of
+from jupyter_bridge.connections.transfers.transfer import Transfer
+from jupyter_bridge.problems import BadRequest, Conflict, NotFound, RemoteFailed
+
+# A file that arrives damaged is brought once more.
+MAX_DAMAGED = 2
+# Checking holds up nobody; as many at the same time as a disk and two cores are good for.
+CHECKS = 2
+
+
+class Download(Transfer):
+    """Brings what is missing, checks each file as it is whole, and puts all in its place."""
+
+    _target: Staging | None = None
+    _damaged = 0
+
+    @property
+    def place(self) -> Path:
+        """Where the data set will be; `job.path` is the folder that was asked for, and its name."""
+        return place_of(Path(self.job.path), self.job.permId or "", self.job.files or [])
+
+    @property
+    def staging(self) -> Path:
+        place = self.place
+        if place == Path(self.job.path):  # one file; beside that folder may be out of bounds
+            return place / f".{self.id}.part"
+        return place.parent / f".{place.name}.{self.id}.part"
+
+    async def discard(self) -> None:
+        if self.job.files is not None:
+            target = self._target or self._make()
+            await target.remove()
+
+    async def _work(self) -> None:
+        await self._ask()
+        await asyncio.to_thread(judge_place, self.places, self.place)
+        files = self.job.files or []
+        self._target = target = self._make()
+        await target.prepare()
+        self._recount()
+        checks = _Checks(self, target)
+        try:
+            spans = self._missing()
+            while spans:
+                await self.connection.use(CanRead, lambda c: self._fetch(c, checks))
+                before, spans = spans, self._missing()
+                if spans == before:
+                    # What a check found damaged is missing again; then that is the news.
+                    await checks.finish()
+                    raise RemoteFailed(f"The remote does not send all of {spans[0].path}.")
+            for index, file in enumerate(files):
+                if not self.pieces.is_checked(index):
+                    checks.add(index, file)
+            await checks.finish()
+        except Damaged:
+            self._recount()
+            self._damaged += 1
+            if self._damaged >= MAX_DAMAGED:
+                problem = RemoteFailed("Files arrive damaged: their checksums deny their bytes.")
+                raise problem from None
+            raise
+        finally:
+            await checks.close()
+        await target.place()
+
+    async def _fetch(self, connector: CanRead, checks: _Checks) -> None:
+        assert self._target is not None
+        try:
+            await connector.fetch(self.job.permId or "", self._missing(), checks)
+        finally:
+            # What came whole is kept, also where the line broke.
+            await self._target.flush()
+
+    async def _ask(self) -> None:
+        """Learn what the data set is; the same as before, where this is not the first time."""
+        perm_id = self.job.permId or ""
+        found: Dataset = await self.connection.use(CanRead, lambda c: c.dataset(perm_id))
+        files = found.files
+        if self.job.only is not None:
+            wanted = set(self.job.only)
+            files = [file for file in files if file.path in wanted]
+            if len(files) != len(wanted):
+                missing = sorted(wanted - {file.path for file in files})
+                raise NotFound(f"The data set has no file {missing[0]}.", missing=missing)
+        judge_names(files)
+        if self.job.files is not None and files != self.job.files:
+            await asyncio.to_thread(self.pieces.clear)
+            await self.discard()
+            self._recount()
+        if files != self.job.files:
+            self.job.files = files
+            await self.save()
+
+    def _make(self) -> Staging:
+        files = self.job.files or []
+        return Staging(self.place, self.staging, files, self.pieces, self._on_bytes)
+
+    def _missing(self) -> list[Span]:
+        spans = []
+        for index, file in enumerate(self.job.files or []):
+            if not self.pieces.is_checked(index):
+                gaps = self.pieces.of(index).extents.missing(0, file.size)
+                spans += [Span(file.path, start, stop) for start, stop in gaps]
+        return spans
+
+    async def _stopped(self) -> None:
+        if self._target is not None:
+            self._target.drop()
+            await self._target.settle()
+
+
+class _Checks:
+    """A Sink before the target: checks each file, beside, as soon as it is whole."""
+
+    def __init__(self, download: Download, target: Staging) -> None:
+        self._download = download
+        self._target = target
+        self._index = {file.path: n for n, file in enumerate(download.job.files or [])}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._under_way: set[int] = set()
+        self._places = asyncio.Semaphore(CHECKS)
+        self._failed: BaseException | None = None
+
+    async def write(self, path: str, offset: int, data: bytes | bytearray | memoryview) -> None:
+        if self._failed is not None:
+            raise self._failed
+        await self._target.write(path, offset, data)
+        self._on_written(path)
+
+    async def write_checked(
+        self, path: str, offset: int, parts: Sequence[memoryview | bytearray], crc32: int
+    ) -> bool:
+        if self._failed is not None:
+            raise self._failed
+        sound = await self._target.write_checked(path, offset, parts, crc32)
+        if sound:
+            self._on_written(path)
+        return sound
+
+    def inline(self) -> AbstractContextManager[Sink]:
+        # It checks by itself; what has to be read for that is left to the end.
+        return self._target.inline()
+
+    def _on_written(self, path: str) -> None:
+        index = self._index[path]
+        file = (self._download.job.files or [])[index]
+        if self._download.pieces.of(index).extents.total == file.size:
+            self.add(index, file)
+
+    def add(self, index: int, file: File) -> None:
+        # Twice at the same time, the second would find no pieces any more, and read the file.
+        if file.directory or index in self._under_way:
+            return
+        self._under_way.add(index)
+        task = asyncio.ensure_future(self._check(index))
+        self._tasks.add(task)
+        task.add_done_callback(self._on_done)
+
+    async def finish(self) -> None:
+        """Wait for all of them; raises the first that failed."""
+        while self._tasks:
+            await asyncio.wait(self._tasks)
+        if self._failed is not None:
+            raise self._failed
+
+    async def close(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+
+    async def _check(self, index: int) -> None:
+        try:
+            async with self._places:
+                await self._target.check(index)
+        finally:
+            self._under_way.discard(index)
+
+    def _on_done(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and task.exception() is not None and self._failed is None:
+            self._failed = task.exception()
+
+
+def judge_place(places: Places | None, place: Path) -> None:
+    """Raise Denied if a link in a permId leads `place` elsewhere, or if it is hidden; blocks."""
+    if places is not None:
+        places.judge(place.parent.resolve() / place.name)
+
+
+def check_folder(path: str) -> Path:
+    """The folder of a download; BadRequest if it cannot be one."""
+    folder = Path(path)
+    if not folder.is_absolute() or "\0" in path:
+        raise BadRequest("path: must be an absolute path on the Jupyter host.", field="path")
+    if folder.exists() and not folder.is_dir():
+        raise Conflict(f"{folder} is there already and is no folder.", path=path)
+    return folder

@@ -1,0 +1,132 @@
+"""ProgressLog: what of a transfer is surely done, in a file that only grows.
+
+A record is appended after its bytes are where they belong (written to disk, or acknowledged by the
+remote), so whatever ends this process, what the file says is true; a record cut short by the end is
+left out. Little-endian: kind u8, file u32, start u64, stop u64, CRC32 u32.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+import threading
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from jupyter_bridge.connections.transfers import checksums
+from jupyter_bridge.connections.transfers.ranges import ByteRanges
+from jupyter_bridge.private_files import open_private
+
+_RECORD = struct.Struct("<BIQQI")
+_PIECE, _CHECKED, _FORGET = 1, 2, 3
+
+
+@dataclass
+class FileProgress:
+    """The pieces of one file: where they are, and the CRC32 of each."""
+
+    extents: ByteRanges = field(default_factory=ByteRanges)
+    sums: dict[int, tuple[int, int]] = field(default_factory=dict)  # start: (stop, CRC32)
+    overlap: bool = False
+
+    def add(self, start: int, stop: int, check: int) -> int:
+        new = self.extents.add(start, stop)
+        if new != stop - start:
+            self.overlap = True
+        self.sums[start] = (stop, check)
+        return new
+
+    def crc32(self, size: int) -> int | None:
+        """That of the whole file; None where its pieces overlap or leave something out."""
+        if self.overlap or self.extents.total != size:
+            return None
+        parts = [(check, stop - start) for start, (stop, check) in sorted(self.sums.items())]
+        return checksums.combine(parts)
+
+
+class ProgressLog:
+    """Those of all files, by their number; for any thread, each call blocks for a small write."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._files: dict[int, FileProgress] = {}
+        self._checked: dict[int, int] = {}  # file: its size; the pieces are of no more interest
+        self._line: int | None = None
+        self._lock = threading.Lock()
+
+    def load(self) -> None:
+        """Read what an earlier process has written."""
+        self._files.clear()
+        self._checked.clear()
+        try:
+            data = self._path.read_bytes()
+        except FileNotFoundError:
+            return
+        whole = len(data) - len(data) % _RECORD.size
+        for kind, index, start, stop, check in _RECORD.iter_unpack(data[:whole]):
+            self._apply(kind, index, start, stop, check)
+        if whole != len(data):
+            os.truncate(self._path, whole)
+
+    def of(self, index: int) -> FileProgress:
+        """What is there of a file that is not checked yet."""
+        return self._files.get(index) or FileProgress()
+
+    def is_checked(self, index: int) -> bool:
+        return index in self._checked
+
+    def add(self, index: int, start: int, stop: int, check: int) -> int:
+        """These bytes are done; returns how many of them were not before."""
+        with self._lock:
+            self._write(_PIECE, index, start, stop, check)
+            return self._apply(_PIECE, index, start, stop, check)
+
+    def set_checked(self, index: int, size: int) -> None:
+        """The whole file, of this size, is what its checksums say."""
+        with self._lock:
+            self._write(_CHECKED, index, 0, size, 0)
+            self._apply(_CHECKED, index, 0, size, 0)
+
+    def forget(self, index: int) -> None:
+        """Nothing of this file is done."""
+        with self._lock:
+            self._write(_FORGET, index, 0, 0, 0)
+            self._apply(_FORGET, index, 0, 0, 0)
+
+    def clear(self) -> None:
+        """Nothing of any file is done."""
+        with self._lock:
+            self._close()
+            self._path.unlink(missing_ok=True)
+            self._files.clear()
+            self._checked.clear()
+
+    @property
+    def done(self) -> int:
+        """How many bytes are."""
+        open_files = sum(file.extents.total for file in list(self._files.values()))
+        return open_files + sum(self._checked.values())
+
+    def close(self) -> None:
+        with self._lock:
+            self._close()
+
+    def _close(self) -> None:
+        if self._line is not None:
+            os.close(self._line)
+            self._line = None
+
+    def _apply(self, kind: int, index: int, start: int, stop: int, check: int) -> int:
+        if kind == _PIECE:
+            return self._files.setdefault(index, FileProgress()).add(start, stop, check)
+        self._files.pop(index, None)
+        if kind == _CHECKED:
+            self._checked[index] = stop
+        else:
+            self._checked.pop(index, None)
+        return 0
+
+    def _write(self, *record: int) -> None:
+        if self._line is None:
+            self._line = open_private(self._path, os.O_WRONLY | os.O_APPEND)
+        os.write(self._line, _RECORD.pack(*record))

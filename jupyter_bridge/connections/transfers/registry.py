@@ -1,0 +1,260 @@
+"""TransferStore: all of them, under way, waiting and ended, also those of an earlier process."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import shutil
+import time
+import uuid
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import anyio
+import msgspec
+
+from jupyter_bridge.connections.connection import Connection
+from jupyter_bridge.connections.places import Places
+from jupyter_bridge.connections.roles import CanRead, CanWrite
+from jupyter_bridge.connections.transfers.download import Download, check_folder, judge_place
+from jupyter_bridge.connections.transfers.staging import place_of
+from jupyter_bridge.connections.transfers.transfer import (
+    FINAL,
+    PAUSES,
+    TELL_HZ,
+    Job,
+    Transfer,
+    TransferModel,
+)
+from jupyter_bridge.connections.transfers.upload import Upload, gather
+from jupyter_bridge.private_files import private_folder
+from jupyter_bridge.problems import Conflict, NotFound, Problem
+
+# Under way at the same time; each has several streams of its own.
+MAX_RUNNING = 4
+# An ended transfer stays listed this long, in seconds, and at most so many of them.
+KEEP_SECONDS = 7 * 24 * 3600.0
+KEEP_ENDED = 200
+_KINDS: dict[str, type[Transfer]] = {"download": Download, "upload": Upload}
+
+
+class TransferStore:
+    """The collection. `connection(name)` finds one, and raises NotFound.
+
+    `places` judges what is read and written on this host, again whenever a transfer goes on.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        connection: Callable[[str], Connection],
+        *,
+        log: logging.Logger | logging.LoggerAdapter[Any] | None = None,
+        on_change: Callable[[Transfer, str], None] | None = None,
+        max_running: int = MAX_RUNNING,
+        pauses: tuple[float, ...] = PAUSES,
+        places: Places | None = None,
+    ) -> None:
+        self._places = places
+        self._folder = folder
+        self._connection = connection
+        self._log = log or logging.getLogger(__name__)
+        self._on_change = on_change
+        self._pauses = pauses
+        self._place = asyncio.Semaphore(max_running)
+        self._all: dict[str, Transfer] = {}
+        self._closed = False
+        self._changed = asyncio.Event()
+
+    # -- what there is -------------------------------------------------------------------------
+
+    def all(self) -> list[Transfer]:
+        """The newest first."""
+        return sorted(self._all.values(), key=lambda one: one.job.created, reverse=True)
+
+    def get(self, name: str) -> Transfer:
+        try:
+            return self._all[name]
+        except KeyError:
+            raise NotFound(f"There is no transfer {name}.") from None
+
+    async def watch(self) -> AsyncGenerator[list[TransferModel] | TransferModel, None]:
+        """All of them, then each that is new or has changed, at most 4 times a second each.
+
+        A change of state is told at once. Ends when this server does.
+        """
+        told = {one.id: one.model() for one in self.all()}
+        yield list(told.values())
+        while not self._closed:
+            changed, moving = self._changed, False
+            for one in self.all():
+                before = told.get(one.id)
+                moving = moving or one.state == "running"
+                if before is not None and _is_settled(one, before):
+                    continue
+                now = one.model()
+                if now != before:
+                    told[one.id] = now
+                    yield now
+            for name in told.keys() - self._all.keys():
+                del told[name]
+            with anyio.move_on_after(1 / TELL_HZ if moving else None):
+                await changed.wait()
+
+    def _on_state(self, transfer: Transfer, before: str) -> None:
+        self._wake()
+        if self._on_change is not None:
+            self._on_change(transfer, before)
+
+    def _wake(self) -> None:
+        changed, self._changed = self._changed, asyncio.Event()
+        changed.set()
+
+    async def start(self) -> None:
+        """Know the transfers of an earlier process again, and go on with what was under way."""
+        for path in await asyncio.to_thread(self._find):
+            try:
+                data = await asyncio.to_thread(path.read_bytes)
+                job = msgspec.json.decode(data, type=Job)
+                transfer = self._make(job)
+                await transfer.load()
+            except (OSError, msgspec.MsgspecError, KeyError) as error:
+                self._log.warning("The transfer in %s cannot be read: %s", path.parent, error)
+                continue
+            self._all[transfer.id] = transfer
+            if job.state not in FINAL and not (job.held and job.state == "paused"):
+                self._go_on(transfer)
+        self._forget()
+        self._wake()
+
+    async def close(self) -> None:
+        """Stop all; they go on when they are started again."""
+        self._closed = True
+        self._wake()
+        await asyncio.gather(*(one.pause() for one in self._all.values()))
+
+    # -- what can be done ----------------------------------------------------------------------
+
+    async def download(
+        self, connection: str, perm_id: str, path: str, only: Sequence[str] | None = None
+    ) -> Transfer:
+        """Bring the data set to `path`/`perm_id`; `only` names files of it."""
+        self._connection(connection)
+        folder = await asyncio.to_thread(check_folder, path)
+        place = place_of(folder, perm_id, [])
+        await asyncio.to_thread(judge_place, self._places, place)
+        job = Job(
+            transfer=uuid.uuid4().hex,
+            connection=connection,
+            direction="download",
+            permId=perm_id,
+            path=str(folder),
+            only=None if only is None else sorted(set(only)),
+        )
+        return await self._add(job, CanRead)
+
+    async def upload(
+        self,
+        connection: str,
+        paths: Sequence[Path],
+        entity: str,
+        *,
+        type: str | None = None,  # noqa: A002
+        parents: Sequence[str] = (),
+        props: Mapping[str, Any] | None = None,
+    ) -> Transfer:
+        """Make what is at `paths` a data set of `entity`; they are absolute, and judged before."""
+        self._connection(connection)
+        gathered = await asyncio.to_thread(gather, list(paths), self._places)
+        job = Job(
+            transfer=uuid.uuid4().hex,
+            connection=connection,
+            direction="upload",
+            path=str(paths[0]) if len(paths) == 1 else str(paths[0].parent),
+            files=gathered.files,
+            sources=gathered.sources,
+            skipped=gathered.skipped,
+            entity=entity,
+            type=type,
+            parents=list(parents),
+            props=dict(props or {}),
+        )
+        return await self._add(job, CanWrite)
+
+    async def cancel(self, name: str) -> Transfer:
+        """End it; it stays listed as cancelled."""
+        transfer = self.get(name)
+        await transfer.cancel()
+        return transfer
+
+    async def pause(self, name: str) -> Transfer:
+        """Stop it until it is resumed; Conflict where it is not under way."""
+        transfer = self.get(name)
+        await transfer.hold()
+        return transfer
+
+    async def resume(self, name: str) -> Transfer:
+        """Go on with one that has failed or was paused."""
+        transfer = self.get(name)
+        if transfer.state not in ("failed", "paused"):
+            raise Conflict(f"The transfer {name} is {transfer.state}.", state=transfer.state)
+        transfer.start(self._place)
+        return transfer
+
+    # -- below ---------------------------------------------------------------------------------
+
+    async def _add(self, job: Job, role: type[CanRead] | type[CanWrite]) -> Transfer:
+        if self._closed:
+            raise Conflict("This server is stopping.")
+        # Before there is a job: what cannot be done at all is told at once.
+        await self._connection(job.connection).ready(role)
+        transfer = self._make(job)
+        await asyncio.to_thread(private_folder, transfer.folder)
+        await transfer.save()
+        self._all[transfer.id] = transfer
+        self._forget()
+        transfer.start(self._place)
+        self._wake()
+        return transfer
+
+    def _make(self, job: Job) -> Transfer:
+        return _KINDS[job.direction](
+            job,
+            self._folder / job.transfer,
+            self._connection,
+            on_change=self._on_state,
+            pauses=self._pauses,
+            places=self._places,
+        )
+
+    def _go_on(self, transfer: Transfer) -> None:
+        try:
+            transfer.connection  # noqa: B018
+        except Problem as problem:
+            transfer.job.state, transfer.job.problem = "paused", problem.to_json()
+            return
+        transfer.start(self._place)
+
+    def _find(self) -> list[Path]:
+        private_folder(self._folder)
+        return sorted(self._folder.glob("*/transfer.json"))
+
+    def _forget(self) -> None:
+        """Let go of transfers that ended long ago."""
+        ended = [one for one in self.all() if one.state in ("done", "cancelled")]
+        old = time.time() - KEEP_SECONDS
+        for number, one in enumerate(ended):
+            if number >= KEEP_ENDED or one.job.created < old:
+                del self._all[one.id]
+                shutil.rmtree(one.folder, ignore_errors=True)
+
+
+def _is_settled(transfer: Transfer, told: TransferModel) -> bool:
+    """Whether it is as it was told; seen without adding up the sizes of a million files."""
+    job = transfer.job
+    return (
+        job.state == told.state
+        and job.state not in ("queued", "running")
+        and job.problem is told.problem
+    )

@@ -1,0 +1,122 @@
+"""SyncSink: a download's bytes written where they are received.
+
+A piece that goes to another thread has left the processor's cache when it is written, and takes
+other memory than the one before it: with the hop, that costs as much again as to receive and to
+write it. So a connector that receives fast does so in a thread of its own (Outbound.apart), which
+may wait for the disk, and what comes there is written at once.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, ExitStack, nullcontext
+from typing import TYPE_CHECKING
+
+from jupyter_bridge.connections.transfers import checksums
+from jupyter_bridge.connections.transfers.disk_problems import translated
+from jupyter_bridge.connections.transfers.writer import write_at
+
+if TYPE_CHECKING:
+    from jupyter_bridge.connections.transfers.staging import Staging
+
+# What a killed process asks for again, a stream: bytes written between two notes of them.
+NOTE_BYTES = 1 << 20
+
+
+class SyncSink:
+    """A Sink that blocks its thread while it writes; `close` notes what was written last."""
+
+    def __init__(self, target: Staging) -> None:
+        self._target = target
+        self._runs: dict[tuple[str, int], _Run] = {}  # by where their next bytes belong
+
+    async def write(self, path: str, offset: int, data: bytes | bytearray | memoryview) -> None:
+        index = self._target.judge(path, offset, len(data))
+        if not data or self._target.pieces.is_checked(index):
+            return
+        with translated():
+            run = self._runs.pop((path, offset), None)
+            if run is None:
+                run = _Run(index, path, offset, self._target.writer.open(path))
+            try:
+                run.write(data)
+            finally:
+                self._keep(run)
+            if run.stop == self._target.files[index].size:
+                self._end(run)
+                self._check(index)
+            elif run.size >= NOTE_BYTES:
+                self._note(run)
+
+    async def write_checked(
+        self, path: str, offset: int, parts: Sequence[memoryview | bytearray], crc32: int
+    ) -> bool:
+        size = sum(map(len, parts))
+        index = self._target.judge(path, offset, size)
+        if not size or self._target.pieces.is_checked(index):
+            return checksums.of_parts(parts) == crc32
+        with translated():
+            new = self._target.writer.put(index, path, offset, parts, crc32)
+            if new is None:
+                return False
+            self._target.on_bytes(new, path)
+            self._check(index)
+        return True
+
+    def inline(self) -> AbstractContextManager[SyncSink]:
+        return nullcontext(self)  # it is one
+
+    def close(self) -> None:
+        with translated(), ExitStack() as stack:
+            for run in list(self._runs.values()):
+                stack.callback(self._end, run)
+
+    def _keep(self, run: _Run) -> None:
+        # Where spans overlap, two runs may have come to the same place.
+        other = self._runs.get(run.key)
+        if other is not None:
+            self._end(other)
+        self._runs[run.key] = run
+
+    def _end(self, run: _Run) -> None:
+        del self._runs[run.key]
+        try:
+            self._note(run)
+        finally:
+            os.close(run.line)
+
+    def _note(self, run: _Run) -> None:
+        if run.size:
+            new = self._target.pieces.add(run.index, run.start, run.stop, run.check)
+            run.start, run.check = run.stop, 0
+            self._target.on_bytes(new, run.path)
+
+    def _check(self, index: int) -> None:
+        # A file that is found damaged is thrown away: nobody may be writing to it.
+        if not any(run.index == index for run in self._runs.values()):
+            self._target.check_by_pieces(index)
+
+
+class _Run:
+    """Bytes of a file that follow each other, `start` to `stop` of them written and not noted."""
+
+    def __init__(self, index: int, path: str, start: int, line: int) -> None:
+        self.index = index
+        self.path = path
+        self.start = self.stop = start
+        self.line = line
+        self.check = 0
+
+    @property
+    def key(self) -> tuple[str, int]:
+        return self.path, self.stop
+
+    @property
+    def size(self) -> int:
+        return self.stop - self.start
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        check = checksums.crc32(data, self.check)
+        self.stop = write_at(self.line, self.stop, (data,))
+        self.check = check

@@ -1,0 +1,221 @@
+"""Upload: files of this host as a new data set of a remote."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import stat
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from jupyter_bridge.connections.places import Places
+from jupyter_bridge.connections.roles import CanRead, CanWrite, File, NewDataset, Span
+from jupyter_bridge.connections.transfers.disk_problems import translated
+from jupyter_bridge.connections.transfers.transfer import Transfer
+from jupyter_bridge.connections.transfers.upload_source import SyncUploadSource, UploadSource
+from jupyter_bridge.problems import BadRequest, Denied, Gone, Problem, RemoteFailed
+
+# A remote that forgets an upload this often has no use for another.
+MAX_BEGUN = 3
+# A remote that is told to throw an upload away has this long to answer, in seconds.
+ABORT_SECONDS = 10.0
+
+
+class Upload(Transfer):
+    """Sends what the remote has not acknowledged, some chunks at a time, then registers it."""
+
+    _begun = 0
+    _abort: asyncio.Task[None] | None = None
+
+    async def discard(self) -> None:
+        upload = self.job.upload
+        if upload is None:
+            return
+
+        async def abort(connector: CanWrite) -> None:
+            await connector.abort(upload)
+
+        async def tell() -> None:
+            try:
+                await asyncio.wait_for(self.connection.use(CanWrite, abort), ABORT_SECONDS)
+            except (Problem, asyncio.TimeoutError):
+                pass  # the remote clears up by itself, sooner or later
+
+        # Not waited for: a remote may be slow, and who cancels is answered at once.
+        self._abort = asyncio.ensure_future(tell())
+
+    async def _work(self) -> None:
+        if self.job.permId is not None:
+            return  # it was stopped just when the remote had made it
+        await asyncio.to_thread(_check_sources, self.job.sources)
+        try:
+            if self.job.upload is None:
+                await self._begin()
+            await self._held()
+            await self._send()
+            await self._commit()
+        except Gone:
+            # What was sent is no longer there: from the beginning, without telling anybody.
+            self._begun += 1
+            self.job.upload = None
+            await asyncio.to_thread(self.pieces.clear)
+            self._recount()
+            await self.save()
+            if self._begun >= MAX_BEGUN:
+                raise
+            await self._work()
+
+    def _new(self) -> NewDataset:
+        job = self.job
+        files = list(job.files or [])
+        return NewDataset(job.entity, files, job.type, list(job.parents), dict(job.props))
+
+    async def _begin(self) -> None:
+        async def begin(connector: CanWrite) -> str:
+            return await connector.begin(self._new())
+
+        self.job.upload = await self.connection.use(CanWrite, begin)
+        await self.save()
+
+    async def _held(self) -> None:
+        """Believe the remote more than the own notes, where it says what it has."""
+        upload = self.job.upload or ""
+        for index, file in enumerate(self.job.files or []):
+            known = self.pieces.of(index)
+            if not known.extents.total:
+                continue
+
+            async def ask(connector: CanWrite, file: File = file) -> int | None:
+                return await connector.held(upload, file)
+
+            held = await self.connection.use(CanWrite, ask)
+            if held is not None and known.extents.missing(0, min(held, file.size)) == []:
+                continue
+            if held is not None and held < known.extents.total:
+                await asyncio.to_thread(self.pieces.forget, index)
+        self._recount()
+
+    async def _send(self) -> None:
+        upload, job = self.job.upload or "", self.job
+        files = job.files or []
+        supply = UploadSource(SyncUploadSource(files, job.sources, self.pieces, self._on_bytes))
+
+        async def send(connector: CanWrite) -> None:
+            try:
+                await connector.send(upload, self._missing(), supply)
+            finally:
+                # Also where it was stopped: what the remote has need not be sent again.
+                await supply.flush()
+
+        while spans := self._missing():
+            await self.connection.use(CanWrite, send)
+            if self._missing() == spans:
+                raise RemoteFailed(f"The remote does not take all of {spans[0].path}.")
+
+    def _missing(self) -> list[Span]:
+        spans = []
+        for index, file in enumerate(self.job.files or []):
+            if self.pieces.is_checked(index):
+                continue
+            if file.size == 0:
+                spans.append(Span(file.path, 0, 0))
+            gaps = self.pieces.of(index).extents.missing(0, file.size)
+            spans += [Span(file.path, start, stop) for start, stop in gaps]
+        return spans
+
+    async def _commit(self) -> None:
+        upload, new = self.job.upload or "", self._new()
+
+        async def commit(connector: CanWrite) -> str:
+            return await connector.commit(upload, new)
+
+        self._completing = True
+        try:
+            made = await self.connection.use(CanWrite, commit)
+            self.job.permId = made
+            await self.save()
+            await self._compare(made)
+        finally:
+            self._completing = False
+
+    async def _compare(self, perm_id: str) -> None:
+        """Compare checksums with those that the remote has taken, where it offers any."""
+        connector = self.connection.connector
+        if not isinstance(connector, CanRead) or set(CanRead.words) & connector.cannot:
+            return
+        try:
+            found = await self.connection.use(CanRead, lambda c: c.dataset(perm_id))
+        except Problem:
+            return  # it is registered: that it cannot be looked at now does not undo it
+        for index, file in enumerate(self.job.files or []):
+            check = self.pieces.of(index).crc32(file.size)
+            told = _find(found.files, file)
+            if told is not None and told.size != file.size:
+                raise RemoteFailed(f"The remote has {told.size} bytes of {file.path}.")
+            if told and None not in (check, told.crc32) and check != told.crc32:
+                raise RemoteFailed(f"The remote has other bytes of {file.path} than were sent.")
+
+    async def _stopped(self) -> None:
+        """Reading ends with its chunk; nothing is left over."""
+
+
+def _find(files: Sequence[File], file: File) -> File | None:
+    """The file as the remote calls it, which may put folders of its own around."""
+    found = [one for one in files if f"/{one.path}".endswith(f"/{file.path}")]
+    return found[0] if len(found) == 1 else None
+
+
+def _check_sources(sources: Sequence[tuple[str, int]]) -> None:
+    """Raise Denied if a link has come into the way since the paths were judged; blocks."""
+    for folder in {os.path.dirname(path) for path, _ in sources}:
+        if os.path.realpath(folder) != folder:
+            raise Denied(f"{folder} leads elsewhere now; start another upload.", path=folder)
+
+
+class Gathered(NamedTuple):
+    """Files to upload; where each is, with its time of change; names that are left out."""
+
+    files: list[File]
+    sources: list[tuple[str, int]]
+    skipped: list[str]
+
+
+def gather(paths: Sequence[Path], places: Places | None = None) -> Gathered:
+    """The files at `paths`, folders with all in them; blocks.
+
+    Links are not followed: what they show may be anywhere. What `places` does not show is left
+    out and told.
+    """
+    files: list[File] = []
+    sources: list[tuple[str, int]] = []
+    skipped: list[str] = []
+
+    def take(path: Path, name: str) -> None:
+        known = path.lstat()
+        if places is not None and path not in paths:
+            is_folder = stat.S_ISDIR(known.st_mode)
+            if places.hides(path.name) or (is_folder and places.is_private(path)):
+                skipped.append(name)
+                return
+        if stat.S_ISDIR(known.st_mode):
+            names = sorted(os.listdir(path))
+            for inner in names:
+                take(path / inner, f"{name}/{inner}")
+            if not names:
+                files.append(File(name, directory=True))
+                sources.append((str(path), 0))
+        elif stat.S_ISREG(known.st_mode):
+            files.append(File(name, known.st_size))
+            sources.append((str(path), known.st_mtime_ns))
+        elif stat.S_ISLNK(known.st_mode) and path in paths:
+            raise Denied(f"{path} is a link; name the file itself.", path=str(path))
+
+    with translated():
+        for path in paths:
+            take(path, path.name)
+    if len({file.path for file in files}) != len(files):
+        raise BadRequest("files: two of them have the same name.", field="files")
+    if not files:
+        raise BadRequest("files: there is nothing to upload.", field="files")
+    return Gathered(files, sources, skipped)

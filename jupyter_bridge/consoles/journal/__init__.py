@@ -1,0 +1,1 @@
+"""A console's bytes by absolute offset, in memory and on disk."""

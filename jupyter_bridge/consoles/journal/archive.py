@@ -1,0 +1,253 @@
+"""Archive: the journals of all consoles on disk, one folder each, and the thread that writes them.
+
+    <root>/<quoted name>~<epoch>/meta.json   {name, kind, title, epoch, started, ended?, exit?}
+                                 lock        held by the server whose console is live
+                                 *.log *.idx the Journal
+
+Folders are 0700, files 0600. Two servers of one user may share the root: a live console belongs to
+the one that holds its lock, and an ended one to whoever reads it.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from jupyter_bridge.consoles.journal.journal import Journal
+from jupyter_bridge.private_files import open_private, private_folder
+
+# Between an append and its write: a burst becomes one large write, and a crash loses no more.
+WRITE_SECONDS = 0.05
+# Unwritten bytes that do not wait for that: far from what pauses the producer.
+HURRY_BYTES = 2 * 1024 * 1024
+# Retention by age and by the total is looked at this often.
+SWEEP_SECONDS = 60.0
+_NAME_BYTES = 180  # a file name holds 255, with the epoch and some room
+
+
+class ConsoleRecord:
+    """One console's folder: what is known about it, and the lock while it is live."""
+
+    def __init__(self, folder: Path, about: dict[str, Any]) -> None:
+        self.folder = folder
+        self.about = about
+        self.deleted = False
+        self._lock = -1
+
+    def prepare(self) -> None:
+        """Make the folder, take the lock, write what is known. Raises OSError."""
+        if self._lock >= 0:
+            return
+        private_folder(self.folder)
+        self._lock = _locked(self.folder)
+        self.save()
+
+    def save(self) -> None:
+        """Write what is known, all or nothing; nothing when there is no folder."""
+        if not self.folder.exists():
+            return
+        beside = self.folder / "meta.json.new"
+        number = open_private(beside, os.O_WRONLY | os.O_TRUNC)
+        with os.fdopen(number, "w", encoding="utf-8") as file:
+            json.dump(self.about, file, ensure_ascii=False)
+        beside.replace(self.folder / "meta.json")
+
+    def release(self) -> None:
+        """Let go of the lock; twice is fine."""
+        number, self._lock = self._lock, -1
+        if number >= 0:
+            os.close(number)
+
+    def delete(self) -> None:
+        """Forget it on the disk, too."""
+        self.deleted = True
+        self.release()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+class Archive:
+    """All records under a root, and the thread that writes; `root=None` keeps memory only."""
+
+    def __init__(
+        self,
+        root: Path | None,
+        *,
+        max_bytes: int = 64 * 1024 * 1024,
+        total_bytes: int = 1024 * 1024 * 1024,
+        max_age: float = 7 * 24 * 3600.0,
+        on_trouble: Callable[[OSError], None] | None = None,
+    ) -> None:
+        self.root = root
+        self._max_bytes = max_bytes
+        self._total_bytes = total_bytes
+        self._max_age = max_age
+        self._on_trouble = on_trouble
+        self._told = False
+        self._journals: dict[Journal, ConsoleRecord] = {}
+        self._errands: list[Callable[[], None]] = []
+        self._work = threading.Event()
+        self._hurry = threading.Event()
+        self._stopped = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._swept = time.monotonic()
+
+    def load(self) -> list[tuple[ConsoleRecord, Journal]]:
+        """Every console that no running server holds, the oldest first. Reads the disk."""
+        if self.root is None or not self.root.is_dir():
+            return []
+        found = []
+        for path in self.root.iterdir():
+            try:
+                about = json.loads((path / "meta.json").read_text(encoding="utf-8"))
+                os.close(_locked(path))
+                record = ConsoleRecord(path, {"started": "", "ended": "", **about})
+                journal = self._journal(record)
+            except (OSError, ValueError, TypeError):
+                continue  # half made, held by another server, or not ours
+            found.append((record, journal))
+        found.sort(key=lambda pair: str(pair[0].about["started"]))
+        self._journals |= {journal: record for record, journal in found}
+        return found
+
+    def create(self, about: dict[str, Any]) -> tuple[ConsoleRecord, Journal]:
+        """A new journal for this `{name, epoch, …}`; its folder comes with its first byte."""
+        folder = (self.root or Path()) / f"{_folder_name(about['name'])}~{about['epoch']}"
+        record = ConsoleRecord(folder, about)
+        journal = self._journal(record)
+        self._journals[journal] = record
+        return record, journal
+
+    def _journal(self, record: ConsoleRecord) -> Journal:
+        return Journal(
+            record.folder if self.root is not None else None,
+            str(record.about["epoch"]),
+            max_bytes=self._max_bytes,
+            prepare=record.prepare,
+            on_trouble=self._trouble,
+        )
+
+    def _trouble(self, error: OSError) -> None:
+        if not self._told and self._on_trouble is not None:
+            self._told = True
+            self._on_trouble(error)
+
+    def poke(self, backlog: int = 0) -> None:
+        """Something was appended; it is written soon, at once where there is much. Cheap."""
+        if backlog > HURRY_BYTES:
+            self._hurry.set()
+        if self.root is not None and not self._work.is_set():
+            if self._thread is None and not self._stopped.is_set():
+                self._thread = threading.Thread(
+                    target=self._run, name="bridge-journal", daemon=True
+                )
+                self._thread.start()
+            self._work.set()
+
+    def end(self, record: ConsoleRecord, journal: Journal) -> None:
+        """The console ended: write all, close, say so in its meta, let go of the lock."""
+
+        def close() -> None:
+            journal.close()
+            if journal.folder is not None:
+                record.save()
+            record.release()
+
+        self._errand(close)
+
+    def forget(self, record: ConsoleRecord, journal: Journal) -> None:
+        """Delete its journal."""
+        self._journals.pop(journal, None)
+
+        def delete() -> None:
+            journal.close()
+            record.delete()
+
+        self._errand(delete)
+
+    def _errand(self, errand: Callable[[], None]) -> None:
+        if self.root is not None:
+            self._errands.append(errand)
+            self.poke()
+
+    def stop(self) -> None:
+        """Write everything and end the thread; blocks for the disk. Twice is fine."""
+        self._stopped.set()
+        self._work.set()
+        self._hurry.set()
+        if self._thread is not None:
+            self._thread.join()
+            self._thread = None
+        self._write()
+        for journal, record in list(self._journals.items()):
+            journal.close()
+            record.release()
+
+    def _run(self) -> None:
+        while not self._stopped.is_set():
+            self._work.wait(SWEEP_SECONDS)
+            self._hurry.wait(WRITE_SECONDS)
+            self._work.clear()
+            self._hurry.clear()
+            self._write()
+            if time.monotonic() - self._swept > SWEEP_SECONDS:
+                self.sweep()
+
+    def _write(self) -> None:
+        for journal in list(self._journals):
+            if journal.backlog:  # of thousands that ended nothing is to be written
+                journal.write_pending()
+        while self._errands:
+            try:
+                self._errands.pop(0)()
+            except OSError as error:  # noqa: PERF203
+                self._trouble(error)
+
+    def sweep(self) -> None:
+        """Retention: what is too old goes, then the oldest of all until the total fits."""
+        self._swept = time.monotonic()
+        limit = time.time_ns() - int(self._max_age * 1e9)
+        total = sum(journal.disk_bytes for journal in list(self._journals))
+        while True:
+            ages = [
+                (age, id(j), j) for j in list(self._journals) if (age := j.oldest()) is not None
+            ]
+            if not ages:
+                return
+            age, _, journal = min(ages)
+            if age >= limit and total <= self._total_bytes:
+                return
+            total -= journal.drop_oldest()
+            record = self._journals[journal]
+            if "ended" in record.about and journal.first_offset == journal.end_offset:
+                self._journals.pop(journal)
+                record.delete()
+
+
+def _folder_name(name: str) -> str:
+    quoted = quote(name, safe="").replace("~", "%7E").replace(".", "%2E")
+    if len(quoted) > _NAME_BYTES:
+        digest = hashlib.sha256(name.encode()).hexdigest()[:16]
+        return f"{quoted[: _NAME_BYTES - 17]}-{digest}"
+    return quoted
+
+
+def _locked(folder: Path) -> int:
+    """An open, locked file in this folder; BlockingIOError when another server holds it."""
+    number = open_private(folder / "lock", os.O_RDWR)
+    try:
+        fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(number)
+        raise
+    except OSError:
+        pass  # a file system without locks: one server a user, then
+    return number

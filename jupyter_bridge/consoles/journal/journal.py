@@ -1,0 +1,329 @@
+"""Journal: a console's bytes by absolute offset. Segments on disk, the newest in memory.
+
+`append` only copies into memory; one `Writer` thread for all journals takes it to the disk, some
+milliseconds later and in large writes. While the disk is far behind, `congested` asks the producer
+to pause. When the disk fails (full, not writable), the journal goes on in memory and says so once.
+
+Reading is safe from any thread. Bytes that retention took, or that never came (`skip`), are a gap:
+`read` stops before it, `held` says where it ends.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from bisect import bisect_left
+from collections.abc import Callable
+from pathlib import Path
+
+from jupyter_bridge.consoles.journal.line_search import TAIL_BYTES, furthest, search
+from jupyter_bridge.consoles.journal.memory import MARK_NANOSECONDS, RecentBytes
+from jupyter_bridge.consoles.journal.segment import Mark, Parts, Segment, SegmentWriter, Write
+from jupyter_bridge.consoles.journal.segments import Segments, first_since, lines_back
+
+# Newest bytes held in memory beside the disk: what viewers that keep up read.
+MEMORY_BYTES = 1024 * 1024
+# Held when there is no disk.
+ALONE_BYTES = 8 * 1024 * 1024
+# Unwritten bytes from which on the producer should pause: half a second of a fast terminal.
+CONGESTED_BYTES = 8 * 1024 * 1024
+# A segment of a quiet console is closed after this, so that age can take it.
+ROLL_NANOSECONDS = 24 * 3600 * 10**9
+
+
+class Journal:
+    """The bytes of one console, in one epoch. `folder=None` keeps memory only.
+
+    `prepare` makes the folder, and `on_trouble` hears of a disk that failed, once; the Writer's
+    thread calls both.
+    """
+
+    def __init__(
+        self,
+        folder: Path | None,
+        epoch: str,
+        *,
+        segment_bytes: int = 8 * 1024 * 1024,
+        max_bytes: int = 64 * 1024 * 1024,
+        memory_bytes: int = MEMORY_BYTES,
+        alone_bytes: int = ALONE_BYTES,
+        prepare: Callable[[], None] | None = None,
+        on_trouble: Callable[[OSError], None] | None = None,
+        clock: Callable[[], int] = time.time_ns,
+        write: Write = os.writev,
+    ) -> None:
+        self.folder = folder
+        self.epoch = epoch
+        self._segment_bytes = max(1, min(segment_bytes, max_bytes // 4))
+        self._max_bytes = max_bytes
+        self._memory_bytes = memory_bytes
+        self._alone_bytes = max(alone_bytes, memory_bytes)
+        self._prepare = prepare
+        self._on_trouble = on_trouble
+        self._clock = clock
+        self._write = write
+        self._lock = threading.RLock()
+        self._writing = threading.Lock()
+        self._segments = Segments(folder)
+        newest = self._segments.newest
+        self._written = newest.end if newest is not None else 0
+        self._memory = RecentBytes(self._written)
+        self._active: SegmentWriter | None = None
+        # Newlines before what this object was given, and before what is written of that; known when
+        # it is written first, for the disk may have to be read.
+        self._lines_before: int | None = None
+        self._lines = 0
+
+    @property
+    def lane(self) -> None:
+        """The archive is the server's own disk."""
+        return None
+
+    @property
+    def first_offset(self) -> int:
+        """The oldest byte still held."""
+        with self._lock:
+            first, oldest = self._memory.first, self._segments.oldest
+            return first if oldest is None else min(first, oldest.base)
+
+    @property
+    def end_offset(self) -> int:
+        """One past the newest byte."""
+        return self._memory.end
+
+    @property
+    def backlog(self) -> int:
+        """Bytes that are not on the disk yet, where there is one."""
+        return self._memory.end - self._written if self.folder is not None else 0
+
+    @property
+    def congested(self) -> bool:
+        """The disk is far behind; whoever produces should pause."""
+        return self.backlog > CONGESTED_BYTES
+
+    @property
+    def disk_bytes(self) -> int:
+        """What the segments and their indexes take."""
+        with self._lock:
+            return self._segments.bytes
+
+    # Writing
+
+    def append(self, data: bytes) -> None:
+        """Keep these bytes at the end; never touches the disk."""
+        if data:
+            with self._lock:
+                self._memory.append(data, self._clock())
+                if self.folder is None:
+                    self._trim()
+
+    def skip(self, lost: int) -> None:
+        """So many bytes never came; the next ones stand behind them."""
+        with self._lock:
+            self._memory.skip(lost)
+
+    def write_pending(self) -> bool:
+        """Take what is in memory to the disk; the Writer's thread does. False when that failed."""
+        with self._writing:
+            while True:
+                with self._lock:
+                    offset = self._memory.held(self._written)
+                    if self.folder is None or offset is None:
+                        return True
+                    room = self._segment_bytes
+                    if self._active is not None and self._active.segment.end == offset:
+                        room = room - self._active.segment.size or room
+                    parts = self._memory.parts(offset, max(1, room))
+                    end = offset + sum(map(len, parts))
+                    marks = self._memory.marks_in(offset, end)
+                try:
+                    self._write_out(self.folder, offset, parts, marks)
+                except OSError as error:
+                    self._fail(error)
+                    return False
+                with self._lock:
+                    self._written = end
+                    self._trim()
+
+    def _write_out(self, folder: Path, offset: int, parts: Parts, marks: list[Mark]) -> None:
+        active = self._active
+        if active is not None:
+            segment = active.segment
+            full = segment.size + segment.index_size >= self._segment_bytes
+            old = self._memory.latest - segment.first > ROLL_NANOSECONDS
+            if full or old or segment.end != offset:
+                self._active = None
+                active.close(sync=False)
+        if self._lines_before is None:
+            last = self._segments.newest
+            self._lines_before = last.lines_before(last.end) if last is not None else 0
+            self._lines = self._lines_before
+        before = self._lines_before
+        marks = [Mark(mark.offset, before + mark.lines, mark.nanoseconds) for mark in marks]
+        if self._active is None:
+            if self._prepare is not None:
+                self._prepare()
+            with self._lock:
+                came = self._memory.when(offset)
+            if not marks or marks[0].offset != offset:
+                marks.insert(0, Mark(offset, self._lines, came))
+            segment = Segment(folder, offset, 0, self._lines, came, came)
+            self._active = SegmentWriter(segment, self._write)
+            with self._lock:
+                self._segments.add(segment)
+                self._shrink()
+        self._active.append(parts, marks)
+        self._lines = self._active.lines
+
+    def _fail(self, error: OSError) -> None:
+        with self._lock:
+            self.folder = None
+            self._trim()
+            active, self._active = self._active, None
+        if active is not None:
+            try:
+                active.close(sync=False)
+            except OSError:
+                pass  # the disk's trouble is told below, once
+        if self._on_trouble is not None:
+            self._on_trouble(error)
+
+    def _trim(self) -> None:
+        """Give memory back: only what is on the disk, where there is one."""
+        end = self._memory.end
+        if self.folder is None:
+            self._memory.trim(end - self._alone_bytes)
+        else:
+            self._memory.trim(min(end - self._memory_bytes, self._written))
+
+    def close(self) -> None:
+        """Write what is left and close the files; reading still works. Closing twice is fine.
+
+        What is on the disk is let go from memory: ended consoles are many, and seldom read.
+        """
+        self.write_pending()
+        with self._writing:
+            active, self._active = self._active, None
+            if active is not None:
+                active.close()
+        if self.folder is not None:
+            with self._lock:
+                self._memory.trim(self._written)
+
+    # Retention
+
+    def _shrink(self) -> None:
+        """Keep within `max_bytes`, counting the segment that now begins as full."""
+        total = self.disk_bytes + self._segment_bytes
+        while total > self._max_bytes and len(self._segments) > 1:
+            total -= self._drop_oldest()
+
+    def oldest(self) -> int | None:
+        """When the oldest segment that may be dropped was last written; None without one."""
+        with self._lock:
+            oldest = self._droppable()
+            return oldest.last if oldest is not None else None
+
+    def drop_oldest(self) -> int:
+        """Delete the oldest segment unless it is being written; says how many bytes that freed."""
+        with self._lock:
+            return self._drop_oldest() if self._droppable() is not None else 0
+
+    def _droppable(self) -> Segment | None:
+        oldest = self._segments.oldest
+        return None if oldest is None or self._is_active(oldest) else oldest
+
+    def _is_active(self, segment: Segment) -> bool:
+        return self._active is not None and self._active.segment is segment
+
+    def _drop_oldest(self) -> int:
+        segment = self._segments.oldest
+        assert segment is not None
+        self._segments.remove(segment)
+        self._memory.drop(segment.end)
+        try:
+            segment.delete()
+        except OSError:
+            pass  # it is no longer ours to read; the next start finds and ages the file
+        return segment.size + segment.index_size
+
+    # Reading
+
+    def near(self, offset: int) -> bool:
+        """Whether reading here needs no disk."""
+        with self._lock:
+            return not self._segments or offset >= self._memory.first
+
+    def held(self, offset: int) -> int:
+        """The first offset at or after this one that is held, or the end."""
+        with self._lock:
+            found = [self._memory.held(offset), self._segments.held(offset)]
+            return min((at for at in found if at is not None), default=self._memory.end)
+
+    def behind(self, offset: int) -> int:
+        """One past the last byte that is held before this offset; the first one when none is."""
+        with self._lock:
+            found = [self._memory.behind(offset), self._segments.behind(offset)]
+            return max(self.first_offset, *(at for at in found if at is not None), 0)
+
+    def read(self, offset: int, max_bytes: int) -> bytes:
+        """At most `max_bytes` from `offset` on; fewer at a gap; none at the end or inside a gap."""
+        with self._lock:
+            data = self._memory.read(offset, max_bytes)
+            if data:
+                return data
+            segment = self._segments.reaching(offset)
+        if segment is None or offset < segment.base or max_bytes <= 0:
+            return b""
+        try:
+            data = segment.read(offset, max_bytes)
+        except FileNotFoundError:
+            data = b""
+        if not data:
+            # Retention took it meanwhile, or somebody deleted the file: a gap from now on.
+            with self._lock:
+                if not self._is_active(segment):
+                    self._segments.remove(segment)
+        return data
+
+    def recent(self, max_bytes: int) -> bytes:
+        """At most so many of the last bytes, of those in memory."""
+        with self._lock:
+            return self._memory.newest(max_bytes)
+
+    def tail(self, lines: int) -> int:
+        """Where the last `lines` lines begin; an unfinished last one counts. See `tail.py`."""
+        floor = max(self.first_offset, furthest(self, lines))
+        nearby = max(floor, min(self.behind(self.end_offset) - TAIL_BYTES, self._memory.first))
+        start, wanted = search(self, lines, nearby)
+        if wanted == 0 or start <= floor:
+            return start
+        with self._lock:
+            segments = list(self._segments)
+        try:
+            return max(floor, lines_back(segments, start, wanted) or 0)
+        except FileNotFoundError:
+            return self.first_offset
+
+    def since(self, when: float) -> int:
+        """Where what came at or after this Unix time begins, at most a tenth of a second early."""
+        # What follows a mark came within MARK_NANOSECONDS of it.
+        nanoseconds = int(when * 1e9) - MARK_NANOSECONDS
+        with self._lock:
+            marks, segments = list(self._memory.marks), list(self._segments)
+            first, end = self.first_offset, self.end_offset
+        at = bisect_left(marks, nanoseconds, key=lambda mark: mark.nanoseconds)
+        if at > 0 or not segments:
+            return max(marks[at].offset, first) if at < len(marks) else end
+        found = [marks[0].offset if marks else end, first_since(segments, nanoseconds)]
+        return max(first, min(at for at in found if at is not None))
+
+    def times(self, start: int, end: int) -> list[tuple[int, float]]:
+        """Known (offset, Unix time) pairs in this range, ascending."""
+        with self._lock:
+            segments = [part for part in self._segments if part.base < end and part.end > start]
+            known = {mark.offset: mark.nanoseconds for mark in self._memory.marks}
+        for segment in segments:
+            known |= {mark.offset: mark.nanoseconds for mark in segment.marks()}
+        return [(at, known[at] / 1e9) for at in sorted(known) if start <= at < end]

@@ -1,0 +1,362 @@
+"""ConsoleRegistry: every console by name, live ones and those whose journal is still kept."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+from weakref import WeakSet
+
+from jupyter_bridge import observe
+from jupyter_bridge.aio.task_set import SingleFlight, TaskSet
+from jupyter_bridge.aio.throttle import Throttle
+from jupyter_bridge.consoles.connection_consoles import ConnectionConsoles
+from jupyter_bridge.consoles.console import Console
+from jupyter_bridge.consoles.journal.archive import Archive
+from jupyter_bridge.consoles.sources.file import FileSource
+from jupyter_bridge.consoles.sources.remote import RemoteSource
+from jupyter_bridge.consoles.store import ConsoleStore
+from jupyter_bridge.consoles.terminals.manager import attach
+from jupyter_bridge.consoles.terminals.spawn import TerminalOptions, spawn
+from jupyter_bridge.interfaces import Exit, Source
+from jupyter_bridge.problems import NotFound, Problem, Timeout, Unavailable, Unsupported
+
+Provider = Callable[[str], Awaitable[Source]]
+
+# A console that was opened by name and that nobody looks at any more is closed after this; seconds.
+LINGER = 60.0
+# A terminal's processes may take so long to end before somebody hears that they do not; seconds.
+END_SECONDS = 10.0
+# At most one event in so many seconds tells of a console: what a person can read of a list.
+TELL_SECONDS = 1.0
+# A line to a remote goes on from so much of what it gave before, bytes.
+RECALL_BYTES = 256 << 10
+
+
+Permit = Callable[[Console], Awaitable[None]]
+"""`permit(console)` raises if what is about to be done may not be done to this console."""
+
+
+async def anybody(console: Console) -> None:
+    """A Permit that allows everything."""
+
+
+class NoConsole(NotFound):
+    """There is no console of this name."""
+
+
+class ConsoleRegistry:
+    """The collection. `get` what exists, `open` what can be opened by name, `create` terminals.
+
+    `kernels(id)` gives Sources, `remotes` those of connections; `manager()` is the host's terminal
+    manager, or None where terminals are switched off. `on_state(name, kind, state)` is told of each
+    console that appears, says something, has other viewers, ends, or is gone; paced.
+    """
+
+    def __init__(
+        self,
+        archive: Archive,
+        *,
+        root_dir: Path,
+        manager: Callable[[], Any] = lambda: None,
+        kernels: Provider | None = None,
+        remotes: ConnectionConsoles | None = None,
+        allow_hidden: bool = False,
+        on_ended: Callable[[Console], None] = lambda console: None,
+        on_state: Callable[[str, str, str], None] = lambda name, kind, state: None,
+        linger: float = LINGER,
+    ) -> None:
+        self._shelf = ConsoleStore(archive, on_ended=self._on_ended, on_news=self._on_news)
+        self._news = Throttle(self._tell_state, TELL_SECONDS)
+        self._tell = on_state
+        self._quiet = False
+        self._root_dir = root_dir
+        self._manager = manager
+        self._kernels = kernels
+        self._remotes = remotes
+        if remotes is not None:
+            remotes.on_gone = self.leave
+            remotes.on_news = lambda name: self._on_news(name, "remote")
+        self._allow_hidden = allow_hidden
+        self._ended_hook = on_ended
+        self._linger = linger
+        self._openings: SingleFlight[Console] = SingleFlight()
+        self._beside = TaskSet()
+        self._timers: dict[Console, asyncio.TimerHandle] = {}
+        # Whose line was closed here, while the thing itself goes on.
+        self._left: WeakSet[Console] = WeakSet()
+        observe.CONSOLES.set_function(
+            lambda: sum(console.state == "live" for console in self._shelf)
+        )
+        observe.CONSOLE_VIEWERS.set_function(
+            lambda: sum(len(console.viewers) for console in self._shelf)
+        )
+
+    def load(self) -> None:
+        """Take in the journals that earlier servers left; reads the disk, before the loop runs."""
+        self._quiet = True
+        self._shelf.load()
+        self._quiet = False
+
+    def _on_news(self, name: str, kind: str) -> None:
+        if not self._quiet:
+            self._news.note(name, kind)
+
+    def _tell_state(self, name: str, kind: str) -> None:
+        """Tell how a console stands now, whatever was noted of it."""
+        console = self._shelf.find(name)
+        state: str = console.state if console is not None else "gone"
+        if state != "live" and kind == "remote" and self._remotes is not None:
+            # As in `models`: nobody looks now, but anybody can.
+            state = self._remotes.state_of(name) or state
+        self._tell(name, kind, state)
+
+    def __iter__(self) -> Iterator[Console]:
+        return iter(self._shelf)
+
+    def attach(self) -> None:
+        """Record also the terminals of a manager that `terminals.adopt` could not make its own."""
+        manager = self._manager()
+        if manager is not None:
+            attach(manager, self.record)
+
+    def models(self, connection: str | None = None) -> list[dict[str, Any]]:
+        """Every console as lists show it, also those of connections that nobody has opened yet."""
+        offers = {} if self._remotes is None else self._remotes.offers(connection)
+        shown = {
+            console.name: console.to_json()
+            for console in self
+            if connection is None or console.name.startswith(f"{connection}:")
+        }
+        for name, offer in offers.items():
+            known = shown.setdefault(name, offer)
+            if known["kind"] != offer["kind"]:
+                continue  # a terminal that took the name
+            if known["state"] == "ended" != offer["state"]:  # nobody looks now, but anybody can
+                known["state"] = offer["state"]
+                known.pop("exit_code", None)
+        if self._remotes is not None:
+            self._remotes.refresh()
+        return list(shown.values())
+
+    async def ask(self, connection: str) -> list[dict[str, Any]]:
+        """The consoles of one connection, which is asked now."""
+        if self._remotes is None:
+            raise NotFound(f"No such connection: {connection}")
+        await self._remotes.ask(connection)
+        return self.models(connection)
+
+    def get(self, name: str) -> Console:
+        """The console of this name, live or ended; raises NotFound."""
+        console = self._shelf.find(name)
+        if console is None:
+            raise NoConsole(f"There is no console {name!r}.")
+        return console
+
+    def kinds_of(self, name: str) -> list[str]:
+        """The kinds that the console of this name may have, once it is opened.
+
+        One that is live is what it is, whatever it is called. Otherwise the name tells what would
+        be opened; where that cannot be, the ended one of this name is shown.
+        """
+        console = self._shelf.find(name)
+        kind, colon, _ = name.partition(":")
+        called = (kind if kind in ("kernel", "file") else "remote") if colon else "terminal"
+        if console is None:
+            return [called]
+        if console.state == "live" or not colon:
+            return [console.kind]
+        return list(dict.fromkeys((console.kind, called)))
+
+    async def open(self, name: str, *, to_write: bool = False) -> Console:
+        """Like `get`, but also opens `kernel:`, `file:` and `<connection>:<node>` by their name.
+
+        What cannot be opened any more, or not now, can still be read, unless it is `to_write`.
+        """
+        console = self._shelf.find(name)
+        if ":" not in name or (console is not None and console.state == "live"):
+            return self.get(name)
+        try:
+            return await self._openings.join(name, lambda: self._open(name))
+        except Problem as problem:
+            gone = isinstance(problem, NotFound)
+            if console is not None and (gone or (self._is_remote(name) and not to_write)):
+                return self.get(name)
+            raise
+
+    async def _open(self, name: str) -> Console:
+        kind, _, rest = name.partition(":")
+        if kind == "file":
+            file = await FileSource.find(self._root_dir, rest, allow_hidden=self._allow_hidden)
+            self._displace(name, "file")
+            console = Console(name, "file", file.log, file, on_ended=self._shelf.forget)
+            self._shelf.put(console)
+            await console.open()
+            self._watch_seats(console)
+            return console
+        if kind == "kernel" and self._kernels is not None:
+            source = await self._kernels(rest)
+        elif kind != "kernel" and self._remotes is not None:
+            return await self._open_remote(name, await self._remotes.source(kind, rest))
+        else:
+            raise NoConsole(f"There is no console {name!r}.")
+        self._displace(name, source.kind)
+        console = self._shelf.start(name, source)
+        try:
+            await console.open()
+        except BaseException:
+            if console.first_offset == console.end_offset:
+                self._shelf.forget(console)
+            raise
+        self._watch_seats(console)
+        return console
+
+    def _displace(self, name: str, kind: str) -> None:
+        """Keep what another kind of console said under this name apart from what comes now.
+
+        A terminal may be called `kernel:…` or `file:…`: whoever may read the one may not
+        therefore read the other.
+        """
+        old = self._shelf.find(name)
+        if old is not None and old.kind != kind:
+            self._shelf.make_room(name)
+
+    async def _open_remote(self, name: str, source: RemoteSource) -> Console:
+        """A console of a connection. It stays open, and its journal goes on where it was left."""
+        assert self._remotes is not None
+        self._displace(name, source.kind)
+        old = self._shelf.find(name)
+        # The thing itself has ended: if there is one of its name, it is another one.
+        is_new = old is not None and self._shelf.has_ended(old)
+        if is_new:
+            await self._remotes.check(*name.split(":", 1))
+            self._shelf.make_room(name)
+        elif old is not None:
+            source.recall(await asyncio.to_thread(old.newest, RECALL_BYTES))
+        console = self._shelf.start(name, source, goes_on=True)
+        try:
+            await console.open()
+        except BaseException:
+            if console.first_offset == console.end_offset:
+                self._shelf.forget(console)
+                if old is not None and is_new:
+                    self._shelf.give_back(old, name)
+            raise
+        self._shelf.retitle(console, source.title)
+        return console
+
+    def leave(self, connection: str) -> None:
+        """Close every console of a connection that is left; it can be opened again."""
+        for console in self._shelf:
+            source = console.source
+            if not isinstance(source, RemoteSource) or console.state == "ended":
+                continue
+            if source.connection.name == connection:
+                self._close(console, source)
+
+    def record(self, name: str, source: Source) -> None:
+        """Keep what a terminal says from now on; a name that was used before begins anew."""
+        self._shelf.make_room(name)
+        console = self._shelf.start(name, source)
+        self._beside.start(console.open())
+
+    def _on_ended(self, console: Console) -> None:
+        is_over = console not in self._left
+        self._shelf.end(console, (console.exit or Exit()) if is_over else None)
+        if isinstance(console.source, RemoteSource) and is_over:
+            self._close_source(console.source)
+        self._ended_hook(console)
+
+    # Consoles that are open only while somebody looks
+
+    def _watch_seats(self, console: Console) -> None:
+        console.on_seats = lambda: self._seats_changed(console)
+        self._seats_changed(console)
+
+    def _seats_changed(self, console: Console) -> None:
+        timer = self._timers.pop(console, None)
+        if timer is not None:
+            timer.cancel()
+        if not console.viewers and console.state == "live":
+            loop = asyncio.get_running_loop()
+            self._timers[console] = loop.call_later(self._linger, self._let_go, console)
+
+    def _let_go(self, console: Console) -> None:
+        self._timers.pop(console, None)
+        if not console.viewers and console.source is not None:
+            self._close(console, console.source)
+
+    def _close(self, console: Console, source: Source) -> None:
+        """Let go of the line; the thing itself goes on."""
+        self._close_source(source)
+        self._left.add(console)
+        console.on_end(Exit())
+
+    def _close_source(self, source: Source) -> None:
+        self._beside.start(source.close())
+
+    # Terminals
+
+    async def create(
+        self,
+        name: str | None = None,
+        *,
+        cwd: str | None = None,
+        env: Mapping[str, str | None] | None = None,
+        shell_command: Sequence[str] | None = None,
+        rows: int | None = None,
+        cols: int | None = None,
+    ) -> Console:
+        """A new terminal in the host's terminal manager; a live console of that name is a Conflict.
+
+        `cwd` may be relative to the server's root. `console.source` is a TerminalSource.
+        """
+        manager = self._manager()
+        if manager is None:
+            raise Unsupported("This server runs without terminals.")
+        live = {console.name for console in self if console.state == "live"}
+        wish = TerminalOptions(name, cwd, env, shell_command, rows, cols)
+        return self.get(await spawn(manager, wish, root_dir=self._root_dir, taken=live))
+
+    async def end(self, name: str, *, purge: bool = False, permit: Permit = anybody) -> None:
+        """End a terminal and wait for its exit; its journal stays unless `purge`."""
+        console = await self.open(name) if self._is_remote(name) else self.get(name)
+        await permit(console)
+        if console.state == "live" and console.source is not None:
+            await console.source.end()
+            try:
+                await asyncio.wait_for(console.ended(), END_SECONDS)
+            except asyncio.TimeoutError:
+                raise Timeout(f"Console {name!r} has not ended within {END_SECONDS:g} s.") from None
+        if purge:
+            self._shelf.forget(console)
+
+    def _is_remote(self, name: str) -> bool:
+        kind, colon, _ = name.partition(":")
+        return bool(colon) and kind not in ("kernel", "file") and self._remotes is not None
+
+    async def create_remote(self, connection: str, wish: TerminalOptions) -> Console:
+        """A new console of a connection, opened."""
+        if self._remotes is None:
+            raise NotFound(f"No such connection: {connection}")
+        how = {name: value for name, value in asdict(wish).items() if value}
+        return await self.open(await self._remotes.create(connection, **how))
+
+    async def close(self) -> None:
+        """Close every source and write every journal; the terminals themselves are the host's."""
+        for timer in self._timers.values():
+            timer.cancel()
+        self._ended_hook = lambda console: None
+        self._quiet = True  # nobody is told any more
+        await self._openings.stop(Unavailable("The server is stopping."))
+        await self._beside.stop()
+        self._news.close()
+        for console in self._shelf:
+            if console.source is not None and console.state == "live":
+                if isinstance(console.source, RemoteSource):
+                    self._left.add(console)
+                console.on_end(Exit())
+                await console.source.close()
+        await asyncio.to_thread(self._shelf.stop)

@@ -1,0 +1,1 @@
+"""Shell commands with their exact output and exit status."""

@@ -1,0 +1,1 @@
+"""A command in a terminal that only its bytes reach."""

@@ -1,0 +1,167 @@
+"""LineShell: the shell at the end of a line, known by what it says alone.
+
+There is no process table and no file system to look into. Whether it waits for a line is for its
+Prompt to tell (`prompt.py`); which shell it is it says itself, when it is given a run's files
+(`wire/shell/line_upload.py`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import uuid
+from collections.abc import Callable, Mapping
+
+from jupyter_bridge.consoles.console import Console
+from jupyter_bridge.consoles.run.line.prompt import KILL_LINE, LOOK_BYTES, REACTION, Prompt, more
+from jupyter_bridge.consoles.sources.remote import RemoteSource
+from jupyter_bridge.problems import Busy, Gone, Problem, RemoteFailed, Unavailable
+from jupyter_bridge.wire.shell import line_upload
+from jupyter_bridge.wire.shell.line_upload import Missing, Reader, Received
+
+# Between a line and its mark the shell only starts a small script, or reads one; seconds.
+TAKE_PATIENCE = 15.0
+# A line that breaks while a run is being handed over is waited for so long; seconds.
+MEND_PATIENCE = 60.0
+ATTEMPTS = 3
+
+_INTERRUPT = b"\x03"
+
+
+class LineShell:
+    """One console's shell; holds what is known of it from one run to the next."""
+
+    def __init__(self, console: Console) -> None:
+        self.prompt = Prompt(console)
+        self._console = console
+        self._loop = asyncio.get_running_loop()
+        # The folder over there, and which of the files that stay are in it.
+        self._folder: str | None = None
+        self._there: set[str] = set()
+        self.pid: int | None = None
+
+    @property
+    def times_broken(self) -> int:
+        """How often the line broke, so that something may have been lost unnoticed."""
+        source = self._console.source
+        return source.times_broken if isinstance(source, RemoteSource) else 0
+
+    async def wait_for_prompt(self, patience: float | None) -> None:
+        """Return when the shell waits for a line; see `Prompt.wait`."""
+        await self.prompt.wait(patience)
+
+    # -- giving it files -----------------------------------------------------------------------
+
+    async def hand_over(
+        self,
+        keep: Callable[[Reader], Mapping[str, bytes]],
+        files: Callable[[Reader], Mapping[str, bytes]],
+    ) -> Reader:
+        """Have the shell receive `files`, and those to `keep` where they are not there yet.
+
+        The shell must be at its prompt; answers who it is. Busy where nobody takes the line. A line
+        that breaks meanwhile is waited for: nothing has been run.
+        """
+        for attempt in range(ATTEMPTS):
+            start, breaks = self._console.end_offset, self.times_broken
+            try:
+                reader = await self._hand_over(keep, files)
+            except Unavailable:
+                if attempt == ATTEMPTS - 1:
+                    raise
+                await self._mended()
+            else:
+                if reader is not None:
+                    return reader
+                if self._has_gap(start) or self.times_broken != breaks:
+                    await self._mended()
+        raise RemoteFailed(
+            f"What was typed into console {self._console.name!r} did not arrive as it was: does "
+            "somebody else type there? Nothing was run."
+        )
+
+    async def _hand_over(
+        self,
+        keep: Callable[[Reader], Mapping[str, bytes]],
+        files: Callable[[Reader], Mapping[str, bytes]],
+    ) -> Reader | None:
+        """None where it failed in a way that may pass."""
+        nonce, start, breaks = uuid.uuid4().hex, self._console.end_offset, self.times_broken
+        self.prompt.is_left()
+        await self._console.write(KILL_LINE + line_upload.opening(nonce, self._folder))
+        mark = await self._hear(nonce, start, (Reader, Missing))
+        if isinstance(mark, Missing):
+            if self._folder is None:
+                raise Unavailable(f"There is no room for a run's files over there: {mark.folder}.")
+            self._folder = None
+            return None
+        if mark is None:
+            if self._has_gap(start) or self.times_broken != breaks:
+                return None
+            raise Busy(
+                f"What has the foreground of console {self._console.name!r} takes no line as a "
+                "shell does."
+            )
+        assert isinstance(mark, Reader)
+        if mark.folder != self._folder:
+            self._there = set()
+        kept = keep(mark)
+        new = {name: kept[name] for name in kept if name not in self._there}
+        all_ = {**new, **files(mark)}
+        try:
+            for piece in line_upload.pieces(all_):
+                await self._console.write(piece)
+            said = await self._hear(nonce, start, (Received,), patience=TAKE_PATIENCE * 4)
+        except asyncio.CancelledError:
+            with contextlib.suppress(Problem):
+                await self._console.write(_INTERRUPT)
+            raise
+        if not isinstance(said, Received) or said.sums != line_upload.sums(all_):
+            await self._console.write(_INTERRUPT)
+            await self.prompt.settle(REACTION)
+            return None
+        self._folder = mark.folder if line_upload.is_plain(mark.folder) else None
+        self._there |= set(kept)
+        self.pid = mark.pid
+        return mark
+
+    async def _hear(
+        self, nonce: str, start: int, kinds: tuple[type, ...], patience: float = TAKE_PATIENCE
+    ) -> Reader | Received | Missing | None:
+        """The first mark of these kinds that comes; None when none does."""
+        until = self._loop.time() + patience
+        said, at = b"", start
+        while True:
+            while data := await self._console.fetch(at, LOOK_BYTES):
+                said, at = said + data, at + len(data)
+            for mark in line_upload.heard(said, nonce):
+                if isinstance(mark, kinds):
+                    return mark
+            if self._console.state == "ended":
+                raise Gone(f"Console {self._console.name!r} ended before the command was run.")
+            held = self._console.log.held(at)
+            if held > at:
+                at = held
+            elif not await more(self._console, at, until - self._loop.time()):
+                return None
+
+    def _has_gap(self, start: int) -> bool:
+        """Whether something is missing since `start`."""
+        at = start
+        while data := self._console.read(at, LOOK_BYTES):
+            at += len(data)
+        return at < self._console.end_offset
+
+    async def _mended(self) -> None:
+        """Wait until the line is up again, and interrupt whatever received a part."""
+        until = self._loop.time() + MEND_PATIENCE
+        while True:
+            try:
+                await self._console.write(_INTERRUPT)
+                break
+            except Unavailable:
+                if self._loop.time() > until:
+                    raise
+            await asyncio.sleep(0.3)
+        await self.prompt.settle(REACTION)
+        await self.prompt.wait(TAKE_PATIENCE)

@@ -1,0 +1,119 @@
+"""Scripts: the files through which a run reaches its shell, in one folder that only we can read."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import get_args
+
+from jupyter_bridge.problems import Unavailable
+from jupyter_bridge.wire.shell.integration import Dialect, integration
+
+# Filled while the loop looks elsewhere; the largest that Linux gives without privilege.
+PIPE_BYTES = 1 << 20
+_SET_PIPE_SIZE = 1031  # F_SETPIPE_SZ; Linux only
+
+
+@dataclass
+class Files:
+    """One run's files, and the open ends of its pipes (stdout, stderr)."""
+
+    text: Path
+    wrapper: Path
+    stdin: Path | None = None
+    pipes: list[Path] = field(default_factory=list)
+    ends: list[int] = field(default_factory=list)
+
+
+class Scripts:
+    """The folder. Made at first use, 0700; `close` removes it."""
+
+    def __init__(self) -> None:
+        self._folder: Path | None = None
+        self._count = 0
+
+    @property
+    def folder(self) -> Path:
+        """The folder itself; Unavailable when none can be made."""
+        if self._folder is None:
+            try:
+                # Not below the data directory: that may lie on a slow or a full disk.
+                folder = Path(tempfile.mkdtemp(prefix="jb-"))
+                for dialect in get_args(Dialect):
+                    _write(folder / dialect, integration(dialect).encode())
+            except OSError as error:
+                raise Unavailable(f"No folder for a run's files can be made: {error}.") from error
+            self._folder = folder
+        return self._folder
+
+    def integration(self, dialect: Dialect) -> str:
+        """The path of what a shell sources once."""
+        return str(self.folder / dialect)
+
+    def new(self, text: bytes, *, stdin: bytes | None, split: bool) -> Files:
+        """Files for one run: its text, a place for its wrapper, its input, its pipes."""
+        folder = self.folder
+        self._count += 1
+        base = str(folder / f"{self._count}")
+        files = Files(text=Path(base + ".t"), wrapper=Path(base))
+        try:
+            _write(files.text, text)
+            # The shell writes this one, with its own umask.
+            _write(Path(f"{files.text}.x"), b"")
+            if stdin is not None:
+                files.stdin = Path(base + ".i")
+                _write(files.stdin, stdin)
+            elif split:
+                files.stdin = Path(os.devnull)
+            if split:
+                for name in (".o", ".e"):
+                    files.pipes.append(Path(base + name))
+                    os.mkfifo(files.pipes[-1], 0o600)
+                    files.ends.append(os.open(files.pipes[-1], os.O_RDONLY | os.O_NONBLOCK))
+                    _widen(files.ends[-1])
+        except OSError as error:
+            self.remove(files)
+            raise Unavailable(f"A run's files cannot be written: {error}.") from error
+        return files
+
+    def write(self, files: Files, wrapper: str) -> None:
+        """Put the wrapper in its place."""
+        _write(files.wrapper, wrapper.encode())
+
+    def disarm(self, files: Files) -> None:
+        """The line was typed and never read: if a shell reads it one day, it does nothing."""
+        _write(files.wrapper, b":\n")
+
+    def remove(self, files: Files, *, wrapper: bool = True) -> None:
+        """Remove the files (not the open ends); removing twice is fine."""
+        paths = [files.text, Path(f"{files.text}.x"), *files.pipes]
+        if files.stdin is not None and files.stdin != Path(os.devnull):
+            paths.append(files.stdin)
+        if wrapper:
+            paths.append(files.wrapper)
+        for path in paths:
+            path.unlink(missing_ok=True)
+
+    def close(self) -> None:
+        """Remove the folder; closing twice is fine."""
+        if self._folder is not None:
+            shutil.rmtree(self._folder, ignore_errors=True)
+            self._folder = None
+
+
+def _write(path: Path, data: bytes) -> None:
+    file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with open(file, "wb") as stream:
+        stream.write(data)
+
+
+def _widen(end: int) -> None:
+    try:
+        import fcntl
+
+        fcntl.fcntl(end, _SET_PIPE_SIZE, PIPE_BYTES)
+    except (ImportError, OSError):
+        pass  # a smaller pipe only is slower

@@ -1,0 +1,165 @@
+"""Shell: the shell that has a terminal's prompt, as the system shows it from outside.
+
+Whoever types a line must know that a shell will read it. A terminal's foreground process group
+says which program has it, and the terminal's modes say what that program does: bash, zsh and fish
+read a prompt's line with echo and line mode off; sh leaves both on and waits in a read.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import termios
+from typing import Protocol, cast
+
+from jupyter_bridge.consoles.console import Console
+from jupyter_bridge.problems import Busy, Gone, Unsupported
+from jupyter_bridge.wire.shell.integration import Dialect
+from jupyter_bridge.wire.shell.marks import dialect_of
+
+# Where a process sleeps that waits for a line of a terminal; "0" when the kernel does not tell.
+_READS_TERMINAL = ("wait_woken", "n_tty_read", "tty_read")
+# How often a prompt is looked for at last, seconds.
+LOOK_EVERY = 0.05
+_HAS_PROC = os.path.exists("/proc/self/stat")
+
+
+class Terminal(Protocol):
+    """What a run needs to know of a console's Source; `sources/terminal.py` has it."""
+
+    pid: int
+    fd: int
+
+    @property
+    def foreground(self) -> int | None:
+        """The foreground process group."""
+
+
+class Shell:
+    """Looks at one console's terminal; holds nothing."""
+
+    def __init__(self, console: Console) -> None:
+        if console.state == "ended":
+            raise Gone(f"Console {console.name!r} has ended; there is no shell in it any more.")
+        if not hasattr(console.source, "fd"):
+            raise Unsupported(
+                f"Console {console.name!r} is of kind {console.kind}; a run needs a terminal of "
+                "this server or of a connected Jupyter server."
+            )
+        self._console = console
+        self._terminal = cast(Terminal, console.source)
+
+    @property
+    def group(self) -> int | None:
+        """The foreground process group, or None when there is none (any more)."""
+        return self._terminal.foreground
+
+    @property
+    def leader(self) -> int | None:
+        """The process that leads the foreground group, if it lives."""
+        return _alive(self.group)
+
+    def program(self) -> str | None:
+        """The name of the program in the foreground, for people."""
+        leader = self.leader
+        return None if leader is None else _program(leader)
+
+    def dialect(self) -> Dialect | None:
+        """Which shell is in the foreground, if one is."""
+        program = self.program()
+        return None if program is None else dialect_of(program)
+
+    def image(self) -> str | None:
+        """Which program runs in which process in the foreground: `exec` changes it."""
+        leader = self.leader
+        return None if leader is None else image_of(leader)
+
+    async def wait_for_prompt(self, patience: float | None) -> None:
+        """Return when a shell waits for a line; Busy after `patience` seconds (None: never).
+
+        Raises Gone when the console ends first.
+        """
+        loop = asyncio.get_running_loop()
+        until = None if patience is None else loop.time() + patience
+        pause = 0.001
+        while not self.at_prompt():
+            name = self._console.name
+            if self._console.state == "ended":
+                raise Gone(f"Console {name!r} ended before the command was typed.")
+            if until is not None and loop.time() > until:
+                program = self.program()
+                raise Busy(
+                    f"Console {name!r} is busy: {program} is in the foreground. Try later, or ask "
+                    "with queue: true.",
+                    foreground=program,
+                )
+            await asyncio.sleep(pause)
+            pause = min(pause * 1.5, LOOK_EVERY)
+
+    def at_prompt(self) -> bool:
+        """Whether a shell is in the foreground and waits for a line."""
+        leader = self.leader
+        dialect = self.dialect()
+        if leader is None or dialect is None:
+            return False
+        try:
+            local = termios.tcgetattr(self._terminal.fd)[3]
+        except (termios.error, OSError):
+            return False
+        if not local & termios.ICANON:
+            return not local & termios.ECHO
+        return dialect == "sh" and _reads_terminal(leader)
+
+
+def image_of(pid: int) -> str | None:
+    """Process, start time and where its stack begins; None when it is gone."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
+            fields = file.read().rpartition(")")[2].split()
+        return f"{pid} {fields[19]} {fields[25]}"
+    except (OSError, IndexError):
+        return None if _HAS_PROC or _alive(pid) is None else str(pid)
+
+
+def _alive(pid: int | None) -> int | None:
+    try:
+        if pid:
+            os.kill(pid, 0)
+            return pid
+    except ProcessLookupError:
+        return None
+    except PermissionError:
+        return pid
+    return None
+
+
+def _program(pid: int) -> str | None:
+    try:
+        return os.path.basename(os.readlink(f"/proc/{pid}/exe"))
+    except OSError:
+        pass  # another user's process, or no such system
+    try:
+        with open(f"/proc/{pid}/comm", encoding="utf-8", errors="replace") as file:
+            return file.read().strip()
+    except OSError:
+        if _HAS_PROC:
+            return None
+    command = ["ps", "-o", "comm=", "-p", str(pid)]
+    try:
+        found = subprocess.run(command, capture_output=True, text=True, check=False, timeout=5)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return found.stdout.strip() or None
+
+
+def _reads_terminal(pid: int) -> bool:
+    try:
+        with open(f"/proc/{pid}/wchan", encoding="ascii", errors="replace") as file:
+            where = file.read()
+        if where.strip("0"):
+            return where in _READS_TERMINAL
+        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
+            return file.read().rpartition(")")[2].split()[0] == "S"
+    except (OSError, IndexError):
+        return True

@@ -1,0 +1,97 @@
+"""CapturedOutput: what a run wrote, in order, at most so many bytes; can be read again."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from bisect import bisect_right
+from pathlib import Path
+
+# Kept in memory up to here, in a file beyond: most runs say little, and a thousand runs are kept.
+MEMORY_BYTES = 32 << 10
+
+
+class CapturedOutput:
+    """Bytes of one or two streams by one common offset. Beyond `limit` bytes nothing is kept.
+
+    `streams` names them; pieces of different streams never share a `read`.
+    """
+
+    def __init__(self, streams: tuple[str, ...], limit: int, folder: Path | None = None) -> None:
+        self.streams = streams
+        self.limit = limit
+        self.size = 0
+        self.truncated = False
+        self._folder = folder
+        self._memory = bytearray()
+        self._file: int | None = None
+        # Where each run of bytes of one stream ends, ascending, and which stream it is.
+        self._ends: list[int] = []
+        self._of: list[int] = []
+
+    def write(self, data: bytes, stream: int = 0) -> None:
+        """Keep `data`, as much of it as there is room for."""
+        room = self.limit - self.size
+        if len(data) > room:
+            data = data[:room]
+            self.truncated = True
+        if not data:
+            return
+        if self._file is None and self.size + len(data) > MEMORY_BYTES:
+            self._file, path = tempfile.mkstemp(dir=self._folder)
+            os.unlink(path)
+            _write_all(self._file, bytes(self._memory), 0)
+            self._memory = bytearray()
+        if self._file is None:
+            self._memory += data
+        else:
+            _write_all(self._file, data, self.size)
+        self.size += len(data)
+        if self._of and self._of[-1] == stream:
+            self._ends[-1] = self.size
+        else:
+            self._of.append(stream)
+            self._ends.append(self.size)
+
+    def read(self, offset: int, max_bytes: int) -> tuple[str, bytes, bool]:
+        """At most `max_bytes` of one stream: its name, the bytes, and whether more may follow them.
+
+        "More may follow" means that the last byte is the last one so far of this piece, and the
+        stream is not known to have been interrupted by another one there.
+        """
+        index = bisect_right(self._ends, offset)
+        if index == len(self._ends):
+            return self.streams[0], b"", True
+        end = min(self._ends[index], offset + max_bytes)
+        if self._file is None:
+            data = bytes(self._memory[offset:end])
+        else:
+            data = os.pread(self._file, end - offset, offset)
+        return self.streams[self._of[index]], data, index == len(self._ends) - 1
+
+    def of(self, stream: str) -> bytes:
+        """Everything that one stream wrote."""
+        parts = []
+        offset = 0
+        while offset < self.size:
+            name, data, _ = self.read(offset, 1 << 20)
+            offset += len(data)
+            if name == stream:
+                parts.append(data)
+        return b"".join(parts)
+
+    def close(self) -> None:
+        """Give the file back; closing twice is fine."""
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
+        self._memory = bytearray()
+        self._ends, self._of, self.size = [], [], 0
+
+
+def _write_all(file: int, data: bytes, offset: int) -> None:
+    view = memoryview(data)
+    while view:
+        written = os.pwrite(file, view, offset)
+        view = view[written:]
+        offset += written

@@ -1,0 +1,190 @@
+"""ConsoleStore: every console by its name, with the record and the journal that are kept of it."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime
+import secrets
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from jupyter_bridge import observe
+from jupyter_bridge.consoles.console import Console
+from jupyter_bridge.consoles.journal.archive import Archive, ConsoleRecord
+from jupyter_bridge.consoles.journal.journal import Journal
+from jupyter_bridge.interfaces import Exit, Source
+from jupyter_bridge.wire.times import from_iso, now, to_iso
+
+# Unwritten bytes are looked at this often while a producer is paused; seconds.
+RELIEF_SECONDS = 0.01
+
+
+class ConsoleStore:
+    """Consoles by name. `load` what earlier servers left, `start` live ones, `forget` them.
+
+    A console that was only opened to be read, a file, is `put` here without a journal.
+    """
+
+    def __init__(
+        self,
+        archive: Archive,
+        *,
+        on_ended: Callable[[Console], None],
+        on_news: Callable[[str, str], None] = lambda name, kind: None,
+    ) -> None:
+        """`on_news(name, kind)` hears of everything that lists show, also of what is forgotten."""
+        self._archive = archive
+        self._on_ended = on_ended
+        self._on_news = on_news
+        self._consoles: dict[str, Console] = {}
+        self._kept: dict[Console, tuple[ConsoleRecord, Journal]] = {}
+
+    def load(self) -> None:
+        """Take in the journals that earlier servers left; reads the disk, before the loop runs."""
+        for record, journal in self._archive.load():
+            about = record.about
+            if journal.first_offset == journal.end_offset:
+                self._archive.forget(record, journal)
+                continue
+            how = about.get("exit") or {}
+            console = Console(
+                str(about["name"]),
+                str(about.get("kind", "terminal")),
+                journal,
+                None,
+                title=str(about.get("title", "")),
+                started=_parsed(about["started"]),
+                exit=Exit(how.get("code"), how.get("signal")),
+                last_line=str(about.get("last_line", "")),
+            )
+            console.last_activity = _parsed(about["ended"]) or console.started
+            self._kept[console] = (record, journal)
+            self.make_room(console.name)
+            self.put(console)
+
+    def __iter__(self) -> Iterator[Console]:
+        for console, (record, _) in list(self._kept.items()):
+            if record.deleted:
+                self.forget(console)
+        return iter(list(self._consoles.values()))
+
+    def find(self, name: str) -> Console | None:
+        """The console of this name, live or ended."""
+        return self._consoles.get(name)
+
+    def put(self, console: Console) -> None:
+        """Let it be found by its name."""
+        self._consoles[console.name] = console
+        console.on_news = lambda: self._on_news(console.name, console.kind)
+        console.on_news()
+
+    def make_room(self, name: str) -> None:
+        """A console whose name is taken over is kept under its name and epoch."""
+        old = self._consoles.pop(name, None)
+        if old is not None:
+            old.name = f"{name}~{old.epoch}"
+            self.put(old)
+
+    def give_back(self, console: Console, name: str) -> None:
+        """Undo `make_room`: nobody took the name over."""
+        self._consoles.pop(console.name, None)
+        console.on_news()
+        console.name = name
+        self.put(console)
+
+    def start(self, name: str, source: Source, *, goes_on: bool = False) -> Console:
+        """A live console with a journal: a new one, or that of a console which goes on.
+
+        A source that `goes_on` tells itself what is missing.
+        """
+        old = self._consoles.get(name)
+        if old is not None and old in self._kept:
+            record, journal = self._kept.pop(old)
+            record.about.pop("ended", None)
+            if not goes_on:
+                journal.skip(1)  # nobody knows what it said meanwhile
+        else:
+            about = {
+                "name": name,
+                "kind": source.kind,
+                "title": source.title,
+                "epoch": secrets.token_hex(6),
+                "started": to_iso(now()),
+            }
+            record, journal = self._archive.create(about)
+        output = observe.CONSOLE_BYTES.labels(source.kind)
+
+        def on_output(data: bytes) -> None:
+            journal.append(data)
+            self._archive.poke(journal.backlog)
+            output.inc(len(data))
+            if journal.congested:
+                _pause(source, journal)
+
+        console = Console(
+            name,
+            source.kind,
+            journal,
+            source,
+            title=source.title,
+            started=_parsed(record.about["started"]),
+            on_output=on_output,
+            on_gap=journal.skip,
+            on_ended=self._on_ended,
+            last_line=old.last_line if old is not None else "",
+        )
+        self._kept[console] = (record, journal)
+        self.put(console)
+        return console
+
+    def retitle(self, console: Console, title: str) -> None:
+        """What it is has become known."""
+        console.title = title
+        self._kept[console][0].about["title"] = title
+
+    def has_ended(self, console: Console) -> bool:
+        """Whether the thing itself has ended, and not only the line to it."""
+        return console in self._kept and "exit" in self._kept[console][0].about
+
+    def end(self, console: Console, how: Exit | None) -> None:
+        """Note its end, and `how` it ended; None where only the line to it was closed."""
+        record, journal = self._kept[console]
+        record.about["ended"] = to_iso(now())
+        record.about["last_line"] = console.last_line
+        if how is not None:
+            record.about["exit"] = {"code": how.code, "signal": how.signal}
+        self._archive.end(record, journal)
+
+    def forget(self, console: Console) -> None:
+        """Let go of it, and of what is kept of it."""
+        if self._consoles.get(console.name) is console:
+            del self._consoles[console.name]
+            self._on_news(console.name, console.kind)
+        kept = self._kept.pop(console, None)
+        if kept is not None and not kept[0].deleted:
+            self._archive.forget(*kept)
+
+    def stop(self) -> None:
+        """Write every journal; waits for the disk."""
+        self._archive.stop()
+
+
+def _pause(source: Source, journal: Journal) -> None:
+    """The disk is behind: stop the producer until it has caught up."""
+
+    def relieve() -> None:
+        if journal.congested:
+            loop.call_later(RELIEF_SECONDS, relieve)
+        else:
+            source.resume()
+
+    loop = asyncio.get_running_loop()
+    source.pause()
+    loop.call_later(RELIEF_SECONDS, relieve)
+
+
+def _parsed(text: Any) -> datetime.datetime | None:
+    try:
+        return from_iso(str(text))
+    except ValueError:
+        return None

@@ -1,0 +1,1 @@
+"""Reading a console: from where, until when, and in which form."""

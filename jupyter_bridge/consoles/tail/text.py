@@ -1,0 +1,86 @@
+"""A view's steps as text or as lines of NDJSON, and counted for the metrics."""
+
+from __future__ import annotations
+
+import base64
+import codecs
+import json
+from collections.abc import AsyncGenerator
+from typing import Any
+from urllib.parse import quote
+
+from jupyter_bridge import observe
+from jupyter_bridge.consoles.tail.view import Step, View
+from jupyter_bridge.wire import console as wire
+
+
+class TextStream:
+    """A view's steps as text: UTF-8 cut anywhere is joined, what is none becomes U+FFFD."""
+
+    def __init__(self) -> None:
+        self._decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
+
+    def of(self, step: Step) -> str:
+        """What to show for this step; a gap is a line of its own."""
+        if isinstance(step, wire.Output):
+            return self._decoder.decode(step.data)
+        if isinstance(step, wire.Gap):
+            lost = step.to - step.offset
+            return self.rest() + f"\r\n[jupyter-bridge: {lost} bytes are not held here]\r\n"
+        return ""
+
+    def rest(self) -> str:
+        """The beginning of a character whose end never came."""
+        text = self._decoder.decode(b"", final=True)
+        self._decoder.reset()
+        return text
+
+
+class RawStream:
+    """A view's output as it is; gaps are left out."""
+
+    def of(self, step: Step) -> bytes:
+        return step.data if isinstance(step, wire.Output) else b""
+
+    def rest(self) -> bytes:
+        return b""
+
+
+def attachment(name: str) -> str:
+    """A Content-Disposition by which a browser keeps the answer as a file of this name."""
+    safe = "".join(letter if letter.isprintable() else "_" for letter in name)
+    safe = safe.replace("/", "_").replace("\\", "_").replace('"', "_")
+    plain = safe.encode("ascii", "replace").decode().replace("?", "_")
+    if plain == safe:
+        return f'attachment; filename="{safe}"'
+    return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(safe, safe='')}"
+
+
+def line_of(step: Step) -> bytes:
+    """A view's step as a line of NDJSON."""
+    line: dict[str, Any]
+    if isinstance(step, wire.Output):
+        line = {"offset": step.offset}
+        try:
+            line["data"] = step.data.decode()
+        except UnicodeDecodeError:
+            line["base64"] = base64.b64encode(step.data).decode()
+    elif isinstance(step, wire.Gap):
+        line = {"gap": {"from": step.offset, "to": step.to}}
+    elif isinstance(step, wire.Matched):
+        line = {"match": {"from": step.offset, "to": step.to}}
+    else:
+        line = {"exit": step.exit}
+    return json.dumps(line, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+
+
+async def counted(view: View) -> AsyncGenerator[Step, None]:
+    """The view's steps, counted for the metrics."""
+    console = view.console
+    async for step in view.steps():
+        if isinstance(step, wire.Output):
+            observe.CONSOLE_SENT.inc(len(step.data))
+            observe.CONSOLE_LAG.observe(max(0, console.end_offset - view.offset))
+        elif isinstance(step, wire.Gap):
+            observe.CONSOLE_GAPS.inc()
+        yield step

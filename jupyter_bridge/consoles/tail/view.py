@@ -1,0 +1,244 @@
+"""View: a cursor on a Console. It pulls what it has not seen, at the pace of whoever reads it.
+
+What was there when it began is history: terminal queries are left out of that (see `wire/ansi`).
+What comes later is live and untouched.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+from jupyter_bridge.aio.serial_worker import off_loop
+from jupyter_bridge.consoles.console import Console
+from jupyter_bridge.consoles.tail.pattern import Pattern
+from jupyter_bridge.consoles.tail.until import Until
+from jupyter_bridge.problems import BadRequest, Conflict, Timeout
+from jupyter_bridge.wire import ansi
+from jupyter_bridge.wire.console import Ended, Gap, Matched, Output
+
+# One frame at most: large enough to be cheap, small enough that a hundred stalled viewers hold
+# little.
+FRAME_BYTES = 32 * 1024
+DEFAULT_LINES = 50
+MAX_LINES = 10_000_000
+# A resumed view looks so far back for a sequence that its first byte may stand inside of.
+LOOKBACK_BYTES = 256
+
+Step = Output | Gap | Ended | Matched
+
+
+@dataclass(frozen=True)
+class StartPoint:
+    """Where a view begins: `offset` (of `epoch`), or `since` a Unix time, or the last `lines`."""
+
+    lines: int = DEFAULT_LINES
+    offset: int | None = None
+    epoch: str | None = None
+    since: float | None = None
+
+    async def resolve(self, console: Console) -> int:
+        """The offset; raises Conflict for one that this console never had."""
+        if self.epoch is not None and self.epoch != console.epoch:
+            raise Conflict(
+                f"Console {console.name!r} has begun anew since; its epoch is {console.epoch}.",
+                epoch=console.epoch,
+                end_offset=console.end_offset,
+            )
+        if self.offset is not None:
+            if not 0 <= self.offset <= console.end_offset:
+                raise Conflict(
+                    f"Console {console.name!r} ends at {console.end_offset}, before {self.offset}.",
+                    epoch=console.epoch,
+                    end_offset=console.end_offset,
+                )
+            return self.offset
+        if self.since is not None:
+            return await off_loop(console.log.lane, console.log.since, self.since)
+        if not 0 <= self.lines <= MAX_LINES:
+            raise BadRequest(f"lines: must be between 0 and {MAX_LINES}.", field="lines")
+        if self.lines == 0:
+            return console.end_offset
+        start = await off_loop(console.log.lane, console.log.tail, self.lines)
+        # A tail that was cut because its lines are long does not begin inside a character.
+        head = await console.fetch(start, 4)
+        return start + len(head) - len(head.lstrip(bytes(range(0x80, 0xC0)))) if start else start
+
+
+class View:
+    """Iterate `steps()` once; `offset` is where to go on at any time."""
+
+    def __init__(
+        self,
+        console: Console,
+        start: int,
+        *,
+        follow: bool,
+        strip: bool = False,
+        until: Pattern | None = None,
+        timeout: float | None = None,
+        resumed: bool = False,
+        to: int | None = None,
+        raw: bool = False,
+    ) -> None:
+        """`to` is where it ends at the latest, `raw` that also of history nothing is left out."""
+        self.console = console
+        self.offset = self._start = start
+        self.gaps = 0
+        self._follow = follow
+        self._to = to
+        self._present = self._within(console.end_offset)
+        self._history: ansi.Cutter | None = None if raw else ansi.without_queries()
+        self._stripper = ansi.without_escapes() if strip else None
+        self._until = Until(until) if until is not None else None
+        self._timeout = timeout
+        self._resumed = resumed
+
+    @property
+    def first_held(self) -> int:
+        """Where the first byte stands that it gives, as far as is known now."""
+        return min(self._present, self.console.log.held(self.offset))
+
+    async def steps(self) -> AsyncIterator[Step]:
+        """Output and gaps in order; Ended or Matched last.
+
+        Raises Timeout when what `until` waits for has not come in time. Without `follow` it ends
+        at what was the present when it began; in any case at `to`.
+        """
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + self._timeout if self._timeout is not None else None
+        await self._look_back()
+        while True:
+            end = self._within(self.console.end_offset) if self._follow else self._present
+            if self.offset < end:
+                for step in await self._next(end):
+                    yield step
+                    if isinstance(step, Matched):
+                        return
+                continue
+            for step in await self._rest():
+                yield step
+                if isinstance(step, Matched):
+                    return
+            paused = await self._pause()
+            if paused is not None:
+                yield paused
+                return
+            if self.console.state == "ended" and self.offset >= self.console.end_offset:
+                yield ended(self.console)
+                return
+            if not self._follow or self.offset == self._to:
+                return
+            try:
+                # Not for a change: one may come before the wait itself has begun.
+                left = None if deadline is None else max(0.0, deadline - loop.time())
+                await asyncio.wait_for(self.console.wait(self.offset), left)
+            except asyncio.TimeoutError:
+                if self._until is None:
+                    return
+                raise Timeout(
+                    f"Nothing matched within {self._timeout:g} s.", offset=self.offset
+                ) from None
+
+    def _within(self, end: int) -> int:
+        return end if self._to is None else min(end, self._to)
+
+    async def _next(self, end: int) -> list[Step]:
+        console = self.console
+        most = FRAME_BYTES
+        if self._history is not None:
+            most = min(most, self._present - self.offset) or most
+        data = await console.fetch(self.offset, min(most, end - self.offset))
+        if not data:
+            return await self._jump(end)
+        start, self.offset = self.offset, self.offset + len(data)
+        if self._is_plain:
+            return [Output(start, data)]
+        if self._history is None:
+            return await self._pass([ansi.Piece(start, data)])
+        pieces = self._history.feed(start, data)
+        if self.offset >= self._present:
+            pieces += self._history.flush()
+            self._history = None
+        return await self._pass([_behind(self._start, piece) for piece in pieces])
+
+    async def _jump(self, end: int) -> list[Step]:
+        """Over what is not held here."""
+        held = min(end, self.console.log.held(self.offset))
+        if held == self.offset:
+            await asyncio.sleep(0.01)  # a file that is being replaced just now
+            return []
+        steps = await self._rest()
+        steps.append(Gap(self.offset, held))
+        self.offset = held
+        self.gaps += 1
+        if held >= self._present:
+            self._history = None  # retention took all the rest of it
+        return steps
+
+    async def _look_back(self) -> None:
+        """Begin as if what stands just before had been seen, so that the rest of a query is one."""
+        if self._resumed and self._history is not None and self.offset < self._present:
+            start = max(self.console.first_offset, self.offset - LOOKBACK_BYTES)
+            before = await self.console.fetch(start, self.offset - start)
+            if start + len(before) == self.offset:
+                self._history.feed(start, before)
+
+    @property
+    def _is_plain(self) -> bool:
+        """Whether what is read is what is given: for most viewers, as soon as they follow."""
+        return self._history is None and self._stripper is None and self._until is None
+
+    async def _rest(self) -> list[Step]:
+        """What was held back because it might have been the beginning of a sequence."""
+        if self._is_plain:
+            return []
+        pieces = self._history.flush() if self._history is not None else []
+        steps = await self._pass([_behind(self._start, piece) for piece in pieces])
+        if self._stripper is not None:
+            steps += await self._match(self._stripper.flush())
+        return steps
+
+    async def _pass(self, pieces: list[ansi.Piece]) -> list[Step]:
+        if self._stripper is not None:
+            pieces = [kept for piece in pieces for kept in self._stripper.feed(*piece)]
+        return await self._match([piece for piece in pieces if piece.data])
+
+    async def _match(self, pieces: list[ansi.Piece]) -> list[Step]:
+        steps: list[Step] = []
+        for offset, data in pieces:
+            found = await self._until.feed(offset, data) if self._until is not None else None
+            if found is not None:
+                found = _not_before(offset, found)
+                steps.append(Output(offset, data[: found.to - offset]))
+                steps.append(found)
+                self.offset = found.to
+                return steps
+            steps.append(Output(offset, data))
+        return steps
+
+    async def _pause(self) -> Matched | None:
+        """What matches only if nothing follows; all that came has been given."""
+        found = await self._until.pause() if self._until is not None else None
+        return _not_before(self.offset, found) if found is not None else None
+
+
+def _not_before(offset: int, found: Matched) -> Matched:
+    """What was given up to `offset` is not given again by who goes on at the match's end."""
+    return Matched(found.offset, max(found.to, offset))
+
+
+def _behind(start: int, piece: ansi.Piece) -> ansi.Piece:
+    """What of a piece stands at or after `start`: who resumes in a sequence has its beginning."""
+    before = max(0, start - piece.offset)
+    return ansi.Piece(piece.offset + before, piece.data[before:])
+
+
+def ended(console: Console) -> Ended:
+    """The last frame of a console that has ended."""
+    how = console.exit
+    return Ended(
+        console.end_offset,
+        {"code": how.code if how else None, "signal": how.signal if how else None},
+    )

@@ -1,0 +1,1 @@
+"""The host's terminals, recorded from their first byte."""

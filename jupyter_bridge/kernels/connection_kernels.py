@@ -1,0 +1,242 @@
+"""ConnectionKernels: the kernels of connections, relayed here under the name `<connection>:<id>`.
+
+They run on another server, so nothing is asked of the host's kernel manager but its policy: what
+may be sent, and whether errors are shown, holds for every kernel that is reached through here.
+"""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from typing import Any, Protocol
+
+from jupyter_bridge.aio.task_set import SingleFlight, TaskSet
+from jupyter_bridge.interfaces import Upstream
+from jupyter_bridge.kernels.host.manager import SETTLE_TIME
+from jupyter_bridge.kernels.model import ExecutingModel, KernelModel, RelayModel
+from jupyter_bridge.kernels.policy import KernelPolicy
+from jupyter_bridge.kernels.relay import Relay
+from jupyter_bridge.problems import NotFound, Unavailable
+
+OnMessages = Callable[[str, list[list[bytes]]], None]
+OnLost = Callable[[str], None]
+
+
+class RemoteKernels(Protocol):
+    """Where the kernels of one connection run; `connections/kernels.py` is one."""
+
+    async def kernels(self) -> list[dict[str, Any]]:
+        """The kernels that run there, as Jupyter's kernel models."""
+
+    async def kernel(self, kernel_id: str) -> dict[str, Any]:
+        """The model of one of them; NotFound if it does not run."""
+
+    async def open(self, kernel_id: str, on_messages: OnMessages, on_lost: OnLost) -> Upstream:
+        """The line to one kernel, open."""
+
+    async def spawn(self, kernelspec: str, **how: Any) -> dict[str, Any]:
+        """Start one and return its model."""
+
+    async def control(self, kernel_id: str, action: str) -> None:
+        """`interrupt`, `restart` or `shutdown` it."""
+
+
+def is_remote(name: str) -> bool:
+    """Whether a kernel's or a kernelspec's name is one of a connection."""
+    return ":" in name
+
+
+def qualified(name: str, connection: str | None) -> str:
+    """The name with its connection in front, once."""
+    if not connection or name.startswith(f"{connection}:"):
+        return name
+    return f"{connection}:{name}"
+
+
+class RemoteUpstream(Upstream):
+    """A connector's line to one kernel, opened after a login."""
+
+    def __init__(self, home: RemoteKernels, kernel_id: str) -> None:
+        self._home = home
+        self._kernel_id = kernel_id
+        self._line: Upstream | None = None
+
+    async def open(self, on_messages: OnMessages, on_lost: OnLost) -> None:
+        self._line = await self._home.open(self._kernel_id, on_messages, on_lost)
+
+    def send(self, channel: str, parts: Sequence[bytes]) -> None:
+        if self._line is not None:
+            self._line.send(channel, parts)
+
+    def is_complete(self) -> bool:
+        return self._line is not None and self._line.is_complete()
+
+    async def close(self) -> None:
+        line, self._line = self._line, None
+        if line is not None:
+            await line.close()
+
+
+class ConnectionKernels:
+    """The open lines to kernels of connections. `home(connection)` raises if there is none."""
+
+    def __init__(
+        self,
+        home: Callable[[str], Awaitable[RemoteKernels]],
+        policy: Callable[[], KernelPolicy],
+        *,
+        ring_bytes: int,
+        deadline: float,
+        log: logging.Logger,
+    ) -> None:
+        self._home = home
+        self._policy = policy
+        self._ring_bytes = ring_bytes
+        self._deadline = deadline
+        self._log = log
+        self._relays: dict[str, Relay] = {}
+        self._openings: SingleFlight[Relay] = SingleFlight()
+        self._leaving = TaskSet()
+
+    def __iter__(self) -> Iterator[Relay]:
+        return iter(self._relays.values())
+
+    # -- one relay -----------------------------------------------------------------------------
+
+    async def get(self, name: str) -> Relay:
+        """The relay of `<connection>:<id>`, ready to use; opened at the first call."""
+        relay = self._relays.get(name)
+        if relay is not None and relay.ended is None:
+            await relay.ready()
+            return relay
+        await self._close_relay(name)
+        return await self._openings.join(name, lambda: self._open(name))
+
+    async def _open(self, name: str) -> Relay:
+        home, kernel_id = await self._find(name)
+        model = await home.kernel(kernel_id)
+        busy = model.get("execution_state") == "busy"
+        relay = Relay(
+            name,
+            lambda: RemoteUpstream(home, kernel_id),
+            session=uuid.uuid4().hex,
+            policy=self._policy(),
+            ring_bytes=self._ring_bytes,
+            deadline=self._deadline,
+            log=self._log,
+            is_busy=lambda: busy,
+        )
+        try:
+            await relay.open()
+        except BaseException:
+            await relay.close()
+            raise
+        for other, known in list(self._relays.items()):
+            if known.ended is not None:  # those that nobody came back to
+                await self._close_relay(other)
+        self._relays[name] = relay
+        return relay
+
+    async def _find(self, name: str) -> tuple[RemoteKernels, str]:
+        connection, _, kernel_id = name.partition(":")
+        return await self._home(connection), kernel_id
+
+    # -- models --------------------------------------------------------------------------------
+
+    async def model(self, name: str) -> KernelModel:
+        home, kernel_id = await self._find(name)
+        return self._to_model(name.partition(":")[0], await home.kernel(kernel_id))
+
+    async def list(self, connection: str) -> list[KernelModel]:
+        """The kernels of one connection, which is asked now."""
+        models = await (await self._home(connection)).kernels()
+        return [self._to_model(connection, model) for model in models]
+
+    def _to_model(self, connection: str, model: dict[str, Any]) -> KernelModel:
+        name = f"{connection}:{model['id']}"
+        relay = self._relays.get(name)
+        # The other side does not say since when; a line to it does, from when it was laid on.
+        since = relay.running.since if relay is not None else None
+        code = relay.running.code() if relay is not None else None
+        return KernelModel(
+            id=name,
+            kernelId=name,
+            conn=connection,
+            name=str(model.get("name", "")),
+            kernelspec=str(model.get("kernelspec") or model.get("name", "")),
+            execution_state=model.get("execution_state"),
+            last_activity=model.get("last_activity"),
+            connections=int(model.get("connections") or 0),
+            executing=ExecutingModel.of(since, code),
+            relay=RelayModel() if relay is None else RelayModel.of(relay),
+        )
+
+    # -- what is done to kernels ---------------------------------------------------------------
+
+    async def spawn(self, where: str, /, **how: Any) -> str:
+        """Start a kernel of the kernelspec `<connection>:<kernelspec>`, wait until it answers."""
+        home, kernelspec = await self._find(where)
+        connection = where.partition(":")[0]
+        model = await home.spawn(kernelspec, **{key: value or None for key, value in how.items()})
+        spawned = f"{connection}:{model['id']}"
+        try:
+            await self.get(spawned)
+        except BaseException:
+            await home.control(model["id"], "shutdown")
+            raise
+        return spawned
+
+    async def interrupt(self, name: str) -> None:
+        home, kernel_id = await self._find(name)
+        await home.control(kernel_id, "interrupt")
+
+    async def restart(self, name: str) -> None:
+        """Restart a kernel; returns when it is ready again."""
+        home, kernel_id = await self._find(name)
+        relay = self._relays.get(name)
+        if relay is None or relay.ended is not None:
+            await home.control(kernel_id, "restart")
+            return
+        relay.on_restarting()
+        await home.control(kernel_id, "restart")
+        await relay.on_restarted(moved=False)
+
+    async def shutdown(self, name: str) -> None:
+        home, kernel_id = await self._find(name)
+        relay = self._relays.get(name)
+        if relay is not None:
+            await relay.settled(SETTLE_TIME)
+        await home.control(kernel_id, "shutdown")
+        if relay is not None:
+            relay.on_dead()
+        await self._close_relay(name)
+
+    async def _close_relay(self, name: str) -> None:
+        relay = self._relays.pop(name, None)
+        if relay is not None:
+            await relay.close()
+
+    def leave(self, connection: str) -> None:
+        """A connection was left: its lines end, the kernels go on."""
+
+        def is_its(name: str) -> bool:
+            return name.startswith(f"{connection}:")
+
+        left = Unavailable(f"The connection {connection} was left.")
+        self._openings.give_up(left, is_its)
+        for name in filter(is_its, list(self._relays)):
+            self._relays[name].end(left)
+            self._leaving.start(self._close_relay(name))
+
+    async def close(self) -> None:
+        """Close every line; the kernels themselves go on."""
+        await self._openings.stop(Unavailable("The server is stopping."))
+        for name in list(self._relays):
+            await self._close_relay(name)
+        await self._leaving.settle()
+
+
+async def nowhere(connection: str) -> RemoteKernels:
+    """The home of a server without connections."""
+    raise NotFound(f"No such connection: {connection}")

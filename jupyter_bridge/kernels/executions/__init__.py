@@ -1,0 +1,1 @@
+"""Code that runs on kernels, with its outputs, kept until it expires."""

@@ -1,0 +1,354 @@
+"""Execution: one run of code on a kernel, with its outputs, kept until it expires.
+
+An Execution is a requester on the kernel's Relay (it gets the reply and the input requests) and a
+watcher (it sees the iopub messages that follow from it). It is over when both the reply and the
+status `idle` have come, in whichever order, or when the kernel died. Reading it never consumes it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import uuid
+from collections import deque
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from typing import Any
+
+import msgspec
+
+from jupyter_bridge import observe
+from jupyter_bridge.aio.task_set import TaskSet
+from jupyter_bridge.kernels.client_channel import SHELL, STDIN
+from jupyter_bridge.kernels.executions.event_log import EventLog
+from jupyter_bridge.kernels.executions.models import (
+    ErrorModel,
+    ExecuteBody,
+    ExecutionModel,
+    InputModel,
+)
+from jupyter_bridge.kernels.relay import Relay
+from jupyter_bridge.problems import Conflict, Denied, Problem
+from jupyter_bridge.wire import kernel
+from jupyter_bridge.wire.outputs import MESSAGES, Outputs
+from jupyter_bridge.wire.times import now, to_iso
+
+# After an interrupt a kernel gets this long to come to an end before the answer is given, seconds.
+INTERRUPT_GRACE = 5.0
+# Of the reply and `idle`, the second is waited for this long since the last message: `idle` is
+# lost if the kernel's own queue overflowed, the reply if an interrupt hit the kernel outside of
+# the code. An aborted request has no `idle` with some kernels. Seconds.
+SECOND_GRACE = 10.0
+ABORTED_GRACE = 1.0
+# A kernel says `busy` before it is ready for an interrupt: one that comes at once is lost on it.
+# It is ready when it echoes the code, but for what it does between that and the code (IPython's
+# hooks swallow an interrupt), so this long is waited then. Without an echo (silent code has none)
+# it is as long from `busy` on, and interrupted again, after this pause, so many times. Seconds.
+BEGIN_GRACE = 0.2
+INTERRUPT_PAUSE = 1.0
+INTERRUPTS = 5
+
+
+class Execution:
+    """One run of code. `start` it once; then read `model`, iterate `events`, wait for `answered`.
+
+    `interrupt` interrupts the kernel; `on_end` is awaited when the code has ended, before anybody
+    is told (an ephemeral kernel is shut down there); `on_update` hears of displays that were
+    updated, which may stand in the outputs of earlier executions.
+    """
+
+    def __init__(
+        self,
+        relay: Relay,
+        body: ExecuteBody,
+        *,
+        interrupt: Callable[[], Awaitable[None]],
+        on_end: Callable[[Execution], Awaitable[None]],
+        on_update: Callable[[Execution, dict[str, Any]], None],
+    ) -> None:
+        self.id = uuid.uuid4().hex
+        self.kernel_id = relay.kernel_id
+        self.body = body
+        self.outputs = Outputs()
+        # Set when there is an answer to give: at the end, or at a timeout that leaves it running.
+        self.answered = asyncio.Event()
+        self.finished = asyncio.Event()
+        self._relay = relay
+        self._interrupt = interrupt
+        self._on_end = on_end
+        self._on_update = on_update
+        self._started = now()
+        self._loop = asyncio.get_running_loop()
+        self._start = self._loop.time()
+        self._seconds: float | None = None
+        self._msg_id = uuid.uuid4().hex
+        self._status: str | None = None
+        self._count: int | None = None
+        self._reply: dict[str, Any] = {}
+        self._reply_size = 0
+        self._exit_code: int | None = None
+        self._idle = False
+        self._begun_at: float | None = None
+        self._echoed = False
+        self._interrupt_wanted = False
+        self._interrupted = False
+        self._timed_out = False
+        self._ending = False
+        self._asked: tuple[InputModel, bytes] | None = None
+        self._inputs = deque(body.inputs)
+        self._timers: dict[str, asyncio.TimerHandle] = {}
+        self._beside = TaskSet()
+        self._steps = EventLog()
+
+    # -- asking --------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Send the request; Denied where the host does not allow it."""
+        body = self.body
+        if not self._relay.policy.allows("execute_request"):
+            raise Denied("This server does not allow execute_request.")
+        content = {
+            "code": body.code,
+            "silent": body.silent,
+            "store_history": body.store_history and not body.silent,
+            "user_expressions": body.user_expressions,
+            "allow_stdin": bool(body.allow_stdin or body.inputs),
+            "stop_on_error": body.stop_on_error,
+        }
+        parts = kernel.build_message(
+            "execute_request", content, self._relay.session, msg_id=self._msg_id
+        )
+        self._relay.watch(self, self._msg_id)
+        try:
+            self._relay.send(self, SHELL, parts)
+        except Problem:
+            self._relay.unwatch(self._msg_id)
+            raise
+        if body.timeout is not None:
+            self._set_timer("timeout", body.timeout, self._on_timeout)
+
+    def send_input(self, value: str) -> None:
+        """Answer the input request that waits; Conflict if none does."""
+        if self._asked is None:
+            raise Conflict("This execution is not waiting for input.", status=self.status)
+        if not self._relay.policy.allows("input_reply"):
+            raise Denied("This server does not allow input_reply.")
+        _, header = self._asked
+        self._asked = None
+        content = {"status": "ok", "value": value}
+        parts = kernel.build_message("input_reply", content, self._relay.session, header)
+        self._relay.send(self, STDIN, parts)
+
+    def cancel(self) -> None:
+        """Interrupt the code; if the kernel has not come to it yet, as soon as it does.
+
+        A kernel works on one request after the other, and an interrupt hits whichever is running:
+        that must not be somebody else's.
+        """
+        if self._status is not None or self._interrupt_wanted:
+            return
+        self._interrupt_wanted = True
+        if self._begun_at is not None:
+            self._beside.start(self._interrupt_now(self._begun_at))
+
+    async def _interrupt_now(self, begun_at: float) -> None:
+        await asyncio.sleep(begun_at + BEGIN_GRACE - time.monotonic())
+        if self._is_over():
+            self._interrupt_wanted = False
+            return  # what runs now is somebody else's
+        self._interrupted = True
+        try:
+            for _ in range(INTERRUPTS):
+                ready = self._echoed
+                await self._interrupt()
+                if ready:
+                    return
+                await asyncio.sleep(INTERRUPT_PAUSE)
+                if self._is_over():
+                    return
+        except Problem:
+            # A kernel that cannot be interrupted is gone or going; its death ends the execution.
+            return
+        finally:
+            self._interrupt_wanted = False
+
+    def _is_over(self) -> bool:
+        return bool(self._idle or self._reply or self._ending)
+
+    # -- what the kernel says ------------------------------------------------------------------
+
+    def on_iopub(self, header: kernel.Header, parts: list[bytes]) -> None:
+        if self._ending:
+            return
+        kind = header.msg_type
+        if kind in MESSAGES:
+            content = kernel.parse_content(parts)
+            change = self.outputs.apply(kind, content)
+            if kind == "execute_result" and isinstance(content.get("execution_count"), int):
+                self._count = content["execution_count"]
+            if change is not None:
+                self._steps.tell(change.event, change.data, len(parts[3]))
+                if change.event == "update_display":
+                    self._on_update(self, change.data)
+        elif kind == "execute_input":
+            self._echoed = True
+            self._begin()
+            self._count = kernel.parse_content(parts).get("execution_count", self._count)
+        elif kind == "status":
+            self._on_status(kernel.parse_content(parts).get("execution_state"))
+        if self._reply or self._idle:
+            self._end_if_complete()
+
+    def _on_status(self, state: object) -> None:
+        self._steps.tell("status", {"execution_state": state}, 0)
+        if state == "busy":
+            self._set_timer("begin", BEGIN_GRACE, self._begin)
+        elif state == "idle":
+            self._idle = True
+
+    def _begin(self) -> None:
+        """The code runs, and can be interrupted."""
+        if self._begun_at is None:
+            self._begun_at = time.monotonic()
+            if self._interrupt_wanted:
+                self._beside.start(self._interrupt_now(self._begun_at))
+
+    def on_reply(self, channel: str, header: kernel.Header, parts: list[bytes]) -> None:
+        if channel == STDIN:
+            self._on_input_request(kernel.parse_content(parts), parts[0])
+            return
+        self._reply = kernel.parse_content(parts)
+        self._reply_size = len(parts[3])
+        self._asked = None
+        count = self._reply.get("execution_count")
+        self._count = count if isinstance(count, int) else self._count
+        self._end_if_complete()
+
+    def _on_input_request(self, content: dict[str, Any], header: bytes) -> None:
+        asked = InputModel(str(content.get("prompt", "")), bool(content.get("password", False)))
+        self._asked = (asked, header)
+        if self._inputs:
+            self.send_input(self._inputs.popleft())
+        elif self.body.allow_stdin:
+            self._steps.tell("input_request", msgspec.to_builtins(asked), 0)
+        else:
+            self.cancel()  # nobody is going to answer
+
+    def _end_if_complete(self) -> None:
+        """End when both the reply and `idle` are there, or a while after the first of them."""
+        if self._idle and self._reply:
+            self._end(self._outcome())
+        else:
+            aborted = self._interrupted if self._idle else self._reply.get("status") == "aborted"
+            grace = ABORTED_GRACE if aborted else SECOND_GRACE
+            self._set_timer("second", grace, self._end_without_second)
+
+    def _end_without_second(self) -> None:
+        if not self._reply:
+            self._reply = {
+                "status": "error",
+                "ename": "KeyboardInterrupt" if self._interrupted else "NoReply",
+                "evalue": "The kernel went idle without a reply.",
+            }
+        self._end(self._outcome())
+
+    def _outcome(self) -> str:
+        if self._timed_out and self.body.on_timeout == "interrupt":
+            return "timeout"
+        status = self._reply.get("status")
+        return status if status in ("ok", "error", "aborted") else "error"
+
+    def on_died(self, exit_code: int | None) -> None:
+        self._exit_code = exit_code
+        self._end("died")
+
+    def _on_timeout(self) -> None:
+        self._timed_out = True
+        if self.body.on_timeout == "leave":
+            self._steps.tell("done", self.model(), 0)
+            self.answered.set()
+        else:
+            self.cancel()
+            self._set_timer("grace", INTERRUPT_GRACE, lambda: self._end("timeout"))
+
+    # -- the end -------------------------------------------------------------------------------
+
+    def _end(self, status: str) -> None:
+        if self._ending:
+            return
+        self._ending = True
+        self._seconds = self._loop.time() - self._start
+        self._relay.unwatch(self._msg_id)
+        for timer in self._timers.values():
+            timer.cancel()
+        self._beside.start(self._finish(status))
+
+    async def _finish(self, status: str) -> None:
+        try:
+            await self._on_end(self)
+        finally:
+            self._status = status
+            self._asked = None
+            self._inputs.clear()
+            self.body = self.body.emptied()
+            observe.EXECUTION_SECONDS.labels(status).observe(self._seconds or 0)
+            self._steps.end(self.model())
+            self.finished.set()
+            self.answered.set()
+
+    async def close(self) -> None:
+        """Forget the execution; code that still runs is left to the kernel."""
+        self._relay.unwatch(self._msg_id)
+        for timer in self._timers.values():
+            timer.cancel()
+        await self._beside.stop()
+
+    def _set_timer(self, name: str, seconds: float, call: Callable[[], None]) -> None:
+        if name in self._timers:
+            self._timers[name].cancel()
+        self._timers[name] = self._loop.call_later(seconds, call)
+
+    # -- reading -------------------------------------------------------------------------------
+
+    @property
+    def status(self) -> str:
+        if self._status is not None:
+            return self._status
+        return "timeout" if self._timed_out and self.answered.is_set() else "running"
+
+    @property
+    def size(self) -> int:
+        """Bytes held: outputs, events and the reply."""
+        return self.outputs.size + self._steps.size + self._reply_size
+
+    def model(self) -> ExecutionModel:
+        """The execution as it stands now."""
+        timed_out = self._timed_out and self.body.on_timeout == "leave" and not self._ending
+        seconds = self._seconds if self._seconds is not None else self._loop.time() - self._start
+        reply = self._reply
+        model = ExecutionModel(
+            execution=self.id,
+            kernel=self.kernel_id,
+            status="timeout" if timed_out else self.status,  # type: ignore[arg-type]
+            execution_count=self._count,
+            outputs=self.outputs.outputs,
+            user_expressions=reply.get("user_expressions") or {},
+            started=to_iso(self._started),
+            seconds=round(seconds, 6),
+        )
+        if reply.get("status") == "error":
+            model.error = ErrorModel(
+                str(reply.get("ename", "")),
+                str(reply.get("evalue", "")),
+                [str(line) for line in reply.get("traceback") or []],
+            )
+        if self._status == "died":
+            model.exit_code = self._exit_code
+        if self._asked is not None and self.body.allow_stdin:
+            model.input_request = self._asked[0]
+        if self.outputs.truncated:
+            model.truncated = True
+        return model
+
+    def events(self, after: int = 0) -> AsyncGenerator[tuple[int, str, Any], None]:
+        """What happens, from the event behind `after` on, as (id, name, data), up to `done`."""
+        return self._steps.after(after)

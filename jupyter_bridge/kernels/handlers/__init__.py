@@ -1,0 +1,48 @@
+"""The kernel routes (API.md, section 2)."""
+
+from __future__ import annotations
+
+from jupyter_bridge import observe
+from jupyter_bridge.kernels.client_channel import CHANNELS_BY_ROUTE
+from jupyter_bridge.kernels.executions.store import ExecutionStore
+from jupyter_bridge.kernels.handlers.channels import ChannelsSocket
+from jupyter_bridge.kernels.handlers.execute import (
+    EphemeralHandler,
+    ExecuteHandler,
+    InputHandler,
+    OneExecutionHandler,
+)
+from jupyter_bridge.kernels.handlers.kernels import (
+    InterruptHandler,
+    KernelsHandler,
+    OneKernelHandler,
+    RestartHandler,
+    ShutdownHandler,
+    SpawnHandler,
+)
+from jupyter_bridge.kernels.registry import KernelRegistry
+from jupyter_bridge.web import Route
+
+
+def routes(
+    relays: KernelRegistry, executions: ExecutionStore, events: observe.Events
+) -> list[Route]:
+    """Every kernel route, for app.py."""
+    kernels = {"relays": relays, "events": events}
+    runs = {"executions": executions}
+    return [
+        Route("/kernels", KernelsHandler, kernels),
+        Route("/kernels/{kernel_id}", OneKernelHandler, kernels),
+        Route("/spawn/{kernelspec}", SpawnHandler, kernels),
+        Route("/shutdown/{kernel_id}", ShutdownHandler, kernels),
+        Route("/interrupt/{kernel_id}", InterruptHandler, kernels),
+        Route("/restart/{kernel_id}", RestartHandler, kernels),
+        Route("/execute", EphemeralHandler, runs),
+        Route("/execute/{kernel_id}", ExecuteHandler, runs),
+        Route("/executions/{execution_id}", OneExecutionHandler, runs),
+        Route("/executions/{execution_id}/input", InputHandler, runs),
+        *(
+            Route(f"/{seat}/{{kernel_id}}", ChannelsSocket, {"relays": relays, "seat": seat})
+            for seat in CHANNELS_BY_ROUTE
+        ),
+    ]

@@ -1,0 +1,148 @@
+"""Websockets as seats on a kernel's Relay."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from typing import Annotated
+
+import msgspec
+from tornado.iostream import StreamClosedError
+from tornado.websocket import WebSocketClosedError
+
+from jupyter_bridge.kernels.access import RESOURCES, resources_of
+from jupyter_bridge.kernels.client_channel import (
+    CHANNELS_BY_ROUTE,
+    IOPUB,
+    ClientChannel,
+    encode_default,
+    encode_v1,
+)
+from jupyter_bridge.kernels.connection_kernels import qualified
+from jupyter_bridge.kernels.registry import KernelRegistry
+from jupyter_bridge.kernels.relay import Relay
+from jupyter_bridge.problems import BadRequest, Denied
+from jupyter_bridge.web import JSON, PROBLEM_FRAME, BridgeSocket, Frame
+from jupyter_bridge.wire import kernel
+
+
+class ChannelsQuery(msgspec.Struct):
+    """`session_id` names the client over all its seats; `after`, the last iopub message it has;
+    `conn` is the connection whose kernel is meant."""
+
+    session_id: Annotated[str, msgspec.Meta(max_length=256)] = ""
+    after: str | None = None
+    conn: str | None = None
+
+
+_SAID = "A Jupyter message, binary buffers included"
+FRAMES = (
+    Frame("message", "both", f"{_SAID}, framed as {kernel.V1} says.", subprotocol=kernel.V1),
+    Frame("json", "both", "A Jupyter message without buffers, with its `channel`.", JSON),
+    Frame("buffers", "both", f"{_SAID}, in Jupyter's default framing."),
+    PROBLEM_FRAME,
+)
+
+
+class ChannelsSocket(BridgeSocket):
+    """A websocket as a seat on a kernel's Relay."""
+
+    frames = FRAMES
+
+    resources: tuple[str, ...] = RESOURCES
+    subprotocols = (kernel.V1,)
+    query_type = ChannelsQuery
+
+    def initialize(self, relays: KernelRegistry, seat: str) -> None:
+        self.relays = relays
+        self.seat = seat
+        self._seat: ClientChannel | None = None
+        self._relay: Relay | None = None
+        self._writing = False
+        self._lagging = False
+
+    async def on_handshake(self, kernel_id: str) -> None:  # type: ignore[override]
+        # Watching needs `read`; a seat that can send needs `execute`, as on /api/kernels. Whoever
+        # may only read can still take the seats that have iopub.
+        self._query = self.read_query(ChannelsQuery)
+        kernel_id = qualified(kernel_id, self._query.conn)
+        self.resources = resources_of(kernel_id)
+        self._may_send = await self.may("execute")
+        if not self._may_send:
+            await self.authorize("read")
+            if IOPUB not in CHANNELS_BY_ROUTE[self.seat]:
+                raise Denied(f"You may watch this kernel's iopub, but not open its {self.seat}.")
+        self._names = CHANNELS_BY_ROUTE[self.seat] if self._may_send else frozenset({IOPUB})
+        self._relay = await self.relays.get(kernel_id)
+
+    async def on_open(self) -> None:
+        assert self._relay is not None
+        self._v1 = self.selected_subprotocol == kernel.V1
+        session = self._query.session_id or uuid.uuid4().hex
+        self._seat = self._relay.join(
+            (self.identity, session),
+            session,
+            self._names,
+            after=self._query.after,
+            may_send=self._may_send,
+            on_ready=self._pump,
+        )
+        self._pump()
+
+    def on_frame(self, frame: str | bytes) -> None:
+        if self._seat is None:
+            return
+        try:
+            if self._v1:
+                if isinstance(frame, str):
+                    raise BadRequest(f"{kernel.V1} has binary frames only.")
+                channel, parts = kernel.parse_v1(frame)
+                self._seat.send(channel, parts)
+            else:
+                self._seat.send(*kernel.parse_default(frame))
+        except kernel.FrameError as error:
+            self._seat.check_may_send()  # told before it is told how
+            raise BadRequest(f"This frame is no Jupyter message: {error}.") from error
+
+    def _pump(self) -> None:
+        """Write what is ready, one batch at a time, as fast as this client's socket takes it."""
+        seat = self._seat
+        if seat is None:
+            return
+        while not self._writing and self.open_for_frames:
+            try:
+                written = self._write(seat)
+            except (WebSocketClosedError, StreamClosedError):
+                return
+            if written is None:
+                if seat.ended is not None:
+                    self.fail(seat.ended)
+                return
+            if written.done():
+                self._lagging = False
+            else:
+                self._writing = self._lagging = True
+                written.add_done_callback(self._on_written)
+
+    def _write(self, seat: ClientChannel) -> asyncio.Future[None] | None:
+        if self.takes_raw_frames:
+            encode = encode_v1 if self._v1 else encode_default
+            frames = seat.take_frames(encode, merge=self._lagging)
+            return self.send_frames(frames) if frames else None
+        written = None
+        for entry in seat.take(merge=self._lagging):
+            frame: str | bytes = entry.frame
+            if not self._v1:
+                frame = kernel.build_default(entry.channel, entry.parts)
+            written = self.write_message(frame, binary=isinstance(frame, bytes))
+        return written
+
+    def _on_written(self, written: asyncio.Future[None]) -> None:
+        self._writing = False
+        if not written.cancelled() and written.exception() is None:
+            self._pump()
+
+    def on_close(self) -> None:
+        if self._seat is not None:
+            self._seat.close()
+        super().on_close()

@@ -1,0 +1,1 @@
+"""The host's own kernels: its manager, its events, what a failed kernel wrote."""

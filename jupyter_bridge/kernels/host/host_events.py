@@ -1,0 +1,30 @@
+"""HostEvents: the host's event that tells of what anybody does to a kernel."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+_SCHEMA = "https://events.jupyter.org/jupyter_server/kernel_actions/v1"
+
+Listener = Callable[[Any, str, dict[str, Any]], Awaitable[None]]
+
+
+class HostEvents:
+    """Calls `listener` with each action, between `start` and `stop`.
+
+    `event_logger` is the host's; nothing is told where it has none, or not this event.
+    """
+
+    def __init__(self, event_logger: Any, listener: Listener) -> None:
+        self._logger = event_logger
+        self._how = {"schema_id": _SCHEMA, "listener": listener}
+        self._told = event_logger is not None and _SCHEMA in event_logger.schemas
+
+    def start(self) -> None:
+        if self._told:
+            self._logger.add_listener(**self._how)
+
+    def stop(self) -> None:
+        if self._told:
+            self._logger.remove_listener(**self._how)

@@ -1,0 +1,369 @@
+"""HostKernels: the host's own kernel manager, with Problems for its errors.
+
+Nothing is started here that the host does not manage: a kernel spawned through the bridge is one
+of JupyterLab's kernels, and the other way round.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import logging
+import os
+from collections.abc import Callable
+from typing import Any
+
+from jupyter_client.kernelspec import NoSuchKernel
+from jupyter_core.utils import ensure_async
+from msgspec import UNSET
+from tornado.web import HTTPError
+from traitlets import TraitError
+
+from jupyter_bridge.kernels.host.stderr_tail import StderrTail
+from jupyter_bridge.kernels.model import KernelModel
+from jupyter_bridge.problems import BadRequest, Busy, NotFound, Problem, StartFailed, Timeout
+
+# How often a starting kernel's process is looked at, seconds.
+ALIVE_PERIOD = 0.1
+# How long a start that is under way may hold up a shutdown, seconds.
+SETTLE_TIME = 10.0
+# How long a kernel that is asked for the host's sake may take to answer, seconds.
+ASK_TIME = 60.0
+# What the host raises when it is asked for the model of a kernel whose process is just being
+# started, and what is known of such a kernel.
+UNKNOWN_YET = (AttributeError, TraitError)
+STARTING = {"execution_state": "starting", "last_activity": None, "connections": 0}
+# How many of its stderr lines a kernel that failed is quoted with.
+QUOTE = 20
+# The operating system's words, which kernels of every make repeat.
+PORT_TAKEN = os.strerror(errno.EADDRINUSE)
+
+
+class PortTaken(StartFailed):
+    """The host chose a port for a kernel, and somebody took it before the kernel did.
+
+    That happens when many kernels start at the same time, and starting it again mends it. The host
+    itself tries again, too, but on the same ports.
+    """
+
+
+class NoKernelspec(NotFound):
+    """There is no kernelspec of this name; `kernelspecs` are those there are."""
+
+    def without_names(self, kernelspec: str) -> NotFound:
+        """The same for somebody who may not read the list."""
+        return NotFound(f"There is no kernelspec {kernelspec!r}.")
+
+
+class HostKernels:
+    """The host's kernels: start, stop, look up.
+
+    `manager` and `specs` are the host's MultiKernelManager and KernelSpecManager. `remote` says
+    that the kernels run elsewhere (behind a gateway), where local paths mean nothing.
+    """
+
+    def __init__(
+        self, manager: Any, specs: Any, *, remote: bool = False, log: logging.Logger
+    ) -> None:
+        self.manager = manager
+        self.remote = remote
+        self._specs = specs
+        self._log = log
+        self._names: dict[str, str] = {}
+        self._words: dict[str, StderrTail] = {}
+
+    def __contains__(self, kernel_id: str) -> bool:
+        return kernel_id in self.manager
+
+    def get(self, kernel_id: str) -> Any:
+        """The host's KernelManager of one kernel."""
+        if kernel_id not in self.manager:
+            raise NotFound(f"There is no kernel {kernel_id}.", kernel_id=kernel_id)
+        return self.manager.get_kernel(kernel_id)
+
+    # -- models --------------------------------------------------------------------------------
+
+    async def model(self, kernel_id: str) -> KernelModel:
+        manager = self.get(kernel_id)
+        try:
+            return self._to_model(await ensure_async(self.manager.kernel_model(kernel_id)))
+        except UNKNOWN_YET:
+            return self._to_model({"id": kernel_id, "name": manager.kernel_name, **STARTING})
+
+    async def list(self) -> list[KernelModel]:
+        try:
+            models = await ensure_async(self.manager.list_kernels())
+        except UNKNOWN_YET:
+            ids = self.manager.list_kernel_ids()
+            return [await self.model(kernel_id) for kernel_id in ids if kernel_id in self.manager]
+        return [self._to_model(model) for model in models]
+
+    def _to_model(self, model: dict[str, Any]) -> KernelModel:
+        kernel_id = model["id"]
+        return KernelModel(
+            id=kernel_id,
+            kernelId=kernel_id,
+            name=self._names.get(kernel_id, model["name"]),
+            kernelspec=model["name"],
+            execution_state=model.get("execution_state"),
+            last_activity=model.get("last_activity"),
+            connections=model.get("connections", 0),
+            reason=model.get("reason") or UNSET,
+        )
+
+    # -- starting ------------------------------------------------------------------------------
+
+    async def start(
+        self,
+        kernelspec: str,
+        *,
+        cwd: str | None = None,
+        path: str | None = None,
+        env: dict[str, str] | None = None,
+        name: str | None = None,
+    ) -> str:
+        """Start a kernel and return its id; it may not answer yet.
+
+        `cwd` is a folder of the operating system, `path` one below the server's root as the
+        contents API names it; `env` is added to the server's own environment.
+        """
+        spec = await self.spec(kernelspec)
+        options: dict[str, Any] = {}
+        if env:
+            options["env"] = {**os.environ, **_checked_env(env)}
+        if cwd is not None and path is not None:
+            raise BadRequest("Give cwd or path, not both.", field="cwd")
+        if cwd is not None:
+            options["cwd"] = self._checked_cwd(cwd)
+        if path is not None:
+            options["path"] = self._checked_path(path)
+        words = StderrTail() if self._is_local(spec) else None
+        if words is not None:
+            options["stderr"] = words.write_end
+        try:
+            kernel_id: str = await ensure_async(
+                self.manager.start_kernel(kernel_name=kernelspec, **options)
+            )
+        except Exception as error:
+            if words is not None:
+                words.close()
+            raise _start_failed(kernelspec, error) from error
+        if words is not None:
+            self._words[kernel_id] = words
+        if name:
+            self._names[kernel_id] = name
+        return kernel_id
+
+    async def spec(self, kernelspec: str) -> Any:
+        """The host's KernelSpec of this name; NotFound names those there are."""
+        if self.remote:
+            # Asked for one by name where KERNEL_USERNAME is set, the host asks the gateway for all
+            # and takes what comes for the one.
+            known = await ensure_async(self._specs.get_all_specs())
+            if kernelspec in known:
+                return self._specs.kernel_spec_class(**known[kernelspec]["spec"])
+        else:
+            try:
+                return await ensure_async(self._specs.get_kernel_spec(kernelspec))
+            except (NoSuchKernel, KeyError):
+                known = await ensure_async(self._specs.get_all_specs())
+        names = sorted(known)
+        raise NoKernelspec(
+            f"There is no kernelspec {kernelspec!r}; there are {', '.join(names) or 'none'}.",
+            kernelspecs=names,
+        )
+
+    def _checked_cwd(self, cwd: str) -> str:
+        if not self.remote and not os.path.isdir(cwd):
+            raise BadRequest(f"cwd: there is no folder {cwd}.", field="cwd")
+        return cwd
+
+    def _checked_path(self, path: str) -> str:
+        if ".." in path.split("/"):
+            raise BadRequest("path: may not leave the server's root.", field="path")
+        root = getattr(self.manager, "root_dir", None)
+        if not self.remote and root and not os.path.exists(os.path.join(root, path.strip("/"))):
+            raise BadRequest(f"path: there is no {path} on this server.", field="path")
+        return path
+
+    def _is_local(self, spec: Any) -> bool:
+        """Whether jupyter_client itself starts the process, and so takes a stderr for it."""
+        metadata = getattr(spec, "metadata", None) or {}
+        name = metadata.get("kernel_provisioner", {}).get("provisioner_name", "local-provisioner")
+        return not self.remote and name == "local-provisioner"
+
+    def is_outside(self, path: str) -> bool:
+        """Whether `path`, below the server's root by its name, is a link out of it; blocks."""
+        root = getattr(self.manager, "root_dir", None)
+        if self.remote or not root:
+            return False
+        top = os.path.realpath(root)
+        target = os.path.realpath(os.path.join(top, path.strip("/")))
+        return bool(os.path.commonpath((top, target)) != top)
+
+    async def fail_if_dead(self, kernel_id: str, kernelspec: str) -> None:
+        """Raise StartFailed, and clean up, if a kernel that was just started is dead already."""
+        manager = self.get(kernel_id)
+        if await ensure_async(manager.is_alive()):
+            return
+        code = exit_code(manager)
+        words = self._words[kernel_id].lines()[-QUOTE:] if kernel_id in self._words else []
+        with contextlib.suppress(NotFound):  # somebody else has been faster
+            await self.stop(kernel_id, now=True)
+        last = next((line for line in reversed(words) if line.strip()), "")
+        lost = any(PORT_TAKEN in line for line in words)
+        raise (PortTaken if lost else StartFailed)(
+            f"The kernel {kernelspec!r} ended as it started"
+            + (f", with exit code {code}" if code is not None else "")
+            + (f": {last}" if last else "."),
+            stderr=words,
+            exit_code=code,
+        )
+
+    # -- running -------------------------------------------------------------------------------
+
+    async def stop(self, kernel_id: str, *, now: bool = False) -> None:
+        manager = self.get(kernel_id)
+        if not self.remote:  # the host's gateway kernels never say that they are ready
+            await _settled(manager)
+        if kernel_id in self.manager:
+            await _translated(self.manager.shutdown_kernel(kernel_id, now=now), "shut down")
+        self.forget(kernel_id)
+
+    async def interrupt(self, kernel_id: str) -> None:
+        await self._wait_until_settled(kernel_id)
+        await _translated(self.manager.interrupt_kernel(kernel_id), "interrupt")
+
+    async def restart(self, kernel_id: str) -> None:
+        """Restart, and return when the kernel has answered the host."""
+        await self._wait_until_settled(kernel_id)
+        answered = await _translated(self.manager.restart_kernel(kernel_id), "restart")
+        if asyncio.isfuture(answered):  # the host hands the waiting back to its caller
+            await _translated(answered, "restart")
+
+    async def _wait_until_settled(self, kernel_id: str) -> None:
+        """Return once the kernel neither starts nor restarts; Busy if that takes too long.
+
+        The host fails with an internal error if it is asked for two such things at once.
+        """
+        manager = self.get(kernel_id)
+        if self.remote:
+            return
+        if not await _settled(manager):
+            raise Busy("The kernel is still starting or restarting; try again later.")
+        self.get(kernel_id)  # it may have been shut down meanwhile
+
+    def forget(self, kernel_id: str) -> None:
+        """Let go of what is kept about a kernel that is gone; twice is fine."""
+        self._names.pop(kernel_id, None)
+        words = self._words.pop(kernel_id, None)
+        if words is not None:
+            words.close()
+
+    def forget_gone(self) -> None:
+        """Forget the kernels that the host no longer has."""
+        for kernel_id in {*self._names, *self._words}:
+            if kernel_id not in self.manager:
+                self.forget(kernel_id)
+
+    def close(self) -> None:
+        for kernel_id in list(self._words):
+            self.forget(kernel_id)
+
+    async def ask(self, kernel_id: str) -> None:
+        """Ask the kernel who it is, for the sake of what the host hears of it meanwhile."""
+        manager = self.get(kernel_id)
+        answered = asyncio.Event()
+        line = manager.connect_shell()
+        try:
+            line.on_recv(lambda parts: answered.set())
+            manager.session.send(line, "kernel_info_request")
+            await asyncio.wait_for(answered.wait(), ASK_TIME)
+        finally:
+            line.close(linger=0)
+
+    # -- the host's hooks ----------------------------------------------------------------------
+
+    def is_busy(self, kernel_id: str) -> bool:
+        if kernel_id not in self.manager:
+            return False
+        return getattr(self.manager.get_kernel(kernel_id), "execution_state", None) == "busy"
+
+    def ports(self, kernel_id: str) -> object:
+        """Where the kernel listens; changes when it has moved."""
+        return getattr(self.manager.get_kernel(kernel_id), "ports", None)
+
+    def count_clients(self, kernel_id: str, change: int) -> None:
+        """Tell the host (and its culler) of one client more or less."""
+        notify = self.manager.notify_connect if change > 0 else self.manager.notify_disconnect
+        notify(kernel_id)
+
+    def watch(
+        self, kernel_id: str, on_restart: Callable[[], None], on_dead: Callable[[], None]
+    ) -> Callable[[], None]:
+        """Call back when the host restarts the kernel because it died, or gives it up."""
+        manager = self.get(kernel_id)
+        manager.add_restart_callback(on_restart, "restart")
+        manager.add_restart_callback(on_dead, "dead")
+
+        def stop() -> None:
+            manager.remove_restart_callback(on_restart, "restart")
+            manager.remove_restart_callback(on_dead, "dead")
+
+        return stop
+
+
+def _checked_env(env: dict[str, str]) -> dict[str, str]:
+    for name, value in env.items():
+        if not name or "=" in name or "\0" in name + value:
+            raise BadRequest(f"env: {name!r} cannot be set.", field="env")
+    return env
+
+
+def exit_code(manager: Any) -> int | None:
+    """The exit code of a kernel's process that has ended (negative: the signal), if known."""
+    process = getattr(getattr(manager, "provisioner", None), "process", None)
+    code = process.poll() if process is not None else None
+    return code if isinstance(code, int) else None
+
+
+async def _settled(manager: Any) -> bool:
+    """Wait until a start or restart that is under way is over; the host stumbles over it.
+
+    False if one still is after SETTLE_TIME. A restart is a shutdown and a start, each with a future
+    of its own, and whoever waited as well may have begun another one.
+    """
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + SETTLE_TIME
+    while not (ready := manager.ready).done():
+        waiting = ready if asyncio.isfuture(ready) else asyncio.wrap_future(ready)
+        done, _ = await asyncio.wait({waiting}, timeout=deadline - loop.time())
+        if not done:
+            return False
+    return True
+
+
+def _start_failed(kernelspec: str, error: Exception) -> Problem:
+    reason = _said(error) if isinstance(error, HTTPError) else str(error)
+    return StartFailed(f"The kernel {kernelspec!r} could not be started: {reason}", stderr=[])
+
+
+def _said(error: HTTPError) -> str:
+    """The sentence of an HTTPError, with what belongs into it."""
+    message = error.log_message or error.reason or "no reason given"
+    return str(message % error.args) if error.args else str(message)
+
+
+async def _translated(outcome: Any, what: str) -> Any:
+    """Await what the host does, and turn what it raises into a Problem."""
+    try:
+        return await ensure_async(outcome)
+    except (TimeoutError, asyncio.TimeoutError) as error:
+        raise Timeout(f"The kernel did not {what} in time.") from error
+    except HTTPError as error:
+        if error.status_code == 404:
+            raise NotFound(_said(error)) from error
+        raise StartFailed(f"The kernel did not {what}: {_said(error)}") from error
+    except RuntimeError as error:
+        raise StartFailed(f"The kernel did not {what}: {error}") from error

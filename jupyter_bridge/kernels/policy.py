@@ -1,0 +1,44 @@
+"""KernelPolicy: what the host's kernel manager demands of every way to a kernel."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from jupyter_bridge.wire import kernel
+
+
+@dataclass(frozen=True)
+class KernelPolicy:
+    """Which messages may be sent, and whether errors are shown: the host's traits."""
+
+    allowed_message_types: frozenset[str] = frozenset()
+    allow_tracebacks: bool = True
+    traceback_replacement: str = ""
+
+    def allows(self, msg_type: str) -> bool:
+        return not self.allowed_message_types or msg_type in self.allowed_message_types
+
+    def hide_errors(self, parts: list[bytes]) -> None:
+        """Make every error in a message anonymous, in place, where tracebacks are not allowed."""
+        if not self.allow_tracebacks and b'"ename"' in parts[3]:
+            content = _hidden(kernel.parse_content(parts), self.traceback_replacement)
+            parts[3] = msgspec.json.encode(content)
+
+
+def _hidden(value: Any, replacement: str) -> Any:
+    """`value` with every error in it (also those of user_expressions) made anonymous."""
+    if isinstance(value, list):
+        return [_hidden(item, replacement) for item in value]
+    if not isinstance(value, dict):
+        return value
+    if "ename" in value:
+        return {
+            **value,
+            "ename": "ExecutionError",
+            "evalue": "Execution error",
+            "traceback": [replacement],
+        }
+    return {name: _hidden(item, replacement) for name, item in value.items()}

@@ -1,0 +1,118 @@
+"""ReadinessProbe: asking a kernel until it is heard on every channel.
+
+A subscription to iopub takes effect some time after connecting; until then what the kernel says is
+lost. So kernel_info is requested, again and again, until its reply and something on iopub have come
+(its status messages, or the welcome that newer kernels send to every new subscriber). It is asked
+on shell, where code will be run, or on control while the kernel is at work there; and the line has
+to be complete: a question on stdin is lost too if nobody is connected.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from jupyter_bridge.kernels.client_channel import CONTROL, IOPUB, SHELL, STDIN
+from jupyter_bridge.problems import Timeout
+from jupyter_bridge.wire import kernel
+
+# The first wait between two questions, and the longest; seconds.
+NUDGE_FIRST, NUDGE_LAST = 0.02, 0.5
+# A busy kernel that answers nothing within this time is taken as it is, as the host does; seconds.
+BUSY_PATIENCE = 2.0
+
+
+class ReadinessProbe:
+    """One kernel's handshake, as often as it needs one: at the start and after each restart.
+
+    `send(channel, parts)` reaches the kernel, if anything does; `is_complete()` tells whether every
+    channel is connected.
+    """
+
+    def __init__(
+        self,
+        session: str,
+        send: Callable[[str, list[bytes]], None],
+        is_complete: Callable[[], bool],
+    ) -> None:
+        self._session = session
+        self._send = send
+        self._is_complete = is_complete
+        self._asked: set[str] = set()
+        # The channels on which something was heard, and who waits for the next one.
+        self._heard: set[str] = set()
+        self._news: asyncio.Future[None] | None = None
+        # The session of the kernel process that answered last, and of one that is on its way out.
+        self._process = ""
+        self._leaving = ""
+
+    def asked(self, msg_id: str) -> bool:
+        """Whether this is one of our own questions; nobody else needs to see what follows."""
+        return msg_id in self._asked
+
+    def on_iopub(self, header: kernel.Header) -> None:
+        if not self._leaving or header.session != self._leaving:
+            self._hear(IOPUB)
+
+    def on_reply(self, channel: str, header: kernel.Header) -> None:
+        if not self._leaving or header.session != self._leaving:
+            self._process = header.session
+            self._hear(channel)
+
+    def _hear(self, channel: str) -> None:
+        if channel not in self._heard:
+            self._heard.add(channel)
+            if self._news is not None and not self._news.done():
+                self._news.set_result(None)
+
+    def expect_successor(self) -> None:
+        """The process that answers now is on its way out: what it still says does not count."""
+        # A kernel that answers in its clients' sessions cannot be told from its successor.
+        self._leaving = self._process if self._process != self._session else ""
+
+    async def run(self, is_busy: Callable[[], bool], deadline: float) -> None:
+        """Return when the kernel is heard; Timeout when it is not within `deadline` seconds."""
+        loop = asyncio.get_running_loop()
+        self._heard.clear()
+        self._asked.clear()
+        start, pause = loop.time(), NUDGE_FIRST
+        while True:
+            busy = is_busy()
+            # Not on control as well: some kernels stumble over what comes there while they start.
+            self._ask(CONTROL if busy else SHELL)
+            heard = await self._wait(busy, pause)
+            waited = loop.time() - start
+            if heard or (busy and waited > BUSY_PATIENCE):
+                self._leaving = ""
+                return
+            if waited > deadline:
+                self._leaving = ""
+                raise Timeout(
+                    f"The kernel did not answer on {self._missing(busy)} within {deadline:g} s."
+                )
+            pause = min(2 * pause, NUDGE_LAST)
+
+    async def _wait(self, busy: bool, seconds: float) -> bool:
+        """Whether nothing is missing within so many seconds."""
+        loop = asyncio.get_running_loop()
+        end = loop.time() + seconds
+        while self._missing(busy):
+            left = end - loop.time()
+            if left <= 0:
+                return False
+            self._news = loop.create_future()
+            await asyncio.wait({self._news}, timeout=left)
+        return True
+
+    def _missing(self, busy: bool) -> str:
+        """The first channel on which the kernel is still to be heard; empty if there is none."""
+        if not self._heard & ({SHELL, CONTROL} if busy else {SHELL}):
+            return CONTROL if busy else SHELL
+        if IOPUB not in self._heard:
+            return IOPUB
+        return "" if self._is_complete() else STDIN
+
+    def _ask(self, channel: str) -> None:
+        parts = kernel.build_message("kernel_info_request", {}, self._session)
+        self._asked.add(kernel.parse_header(parts[0]).msg_id)
+        self._send(channel, parts)

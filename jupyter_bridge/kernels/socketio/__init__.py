@@ -1,0 +1,1 @@
+"""socket.io's door to the kernels."""

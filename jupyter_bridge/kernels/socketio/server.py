@@ -1,0 +1,326 @@
+"""SocketIOServer: the same seats behind python-socketio namespaces `/{channel}/{kernel id}`.
+
+An event `msg` is one Jupyter message, both ways, as an object with `header, parent_header,
+metadata, content, buffers` (and `channel` in the namespace `/channels/…`). A connection's kernel is
+`{connection}:{kernel id}`. An event `problem` comes
+before the bridge ends a namespace. One connection is one client, over all its namespaces.
+
+The engine below (`engine.py`) serves polling and websockets. The order of events is kept, a
+request of a foreign origin is refused also when it polls, nobody is sent to a login page, and a
+request that is none of the protocol is a Problem, before a websocket opens.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import Any, cast
+
+import socketio
+from engineio.exceptions import EngineIOError
+from engineio.packet import NOOP
+from engineio.packet import Packet as EnginePacket
+from socketio.exceptions import ConnectionRefusedError as Refused
+from tornado.httputil import HTTPServerRequest
+
+from jupyter_bridge.aio.task_set import TaskSet
+from jupyter_bridge.kernels.access import resources_of
+from jupyter_bridge.kernels.client_channel import CHANNELS_BY_ROUTE, IOPUB, ClientChannel
+from jupyter_bridge.kernels.registry import KernelRegistry
+from jupyter_bridge.kernels.socketio import engine
+from jupyter_bridge.kernels.socketio.visitors import LOGIN_TIME, Visitor, Visitors
+from jupyter_bridge.problems import BadRequest, Busy, Denied, NotFound, Problem
+from jupyter_bridge.web import is_allowed, user_of_token
+from jupyter_bridge.wire import kernel, socketio_event
+
+# A connection with credentials may take this long to ask for its first namespace, as socket.io's
+# own servers have it, seconds.
+CONNECT_TIME = 45.0
+_TRANSPORTS = ("polling", "websocket")
+# kernel-relay's clients use their server's whole path as the namespace.
+_NAMESPACE = re.compile(rf"^(?:/.*)?/({'|'.join(CHANNELS_BY_ROUTE)})/([^/]+)$")
+
+
+class SocketIOServer:
+    """The socket.io server, behind handlers/socketio.py; `close` it at the end."""
+
+    def __init__(self, relays: KernelRegistry, *, max_frame: int) -> None:
+        self._relays = relays
+        self.visitors = Visitors(max_frame)
+        self._beside = TaskSet()
+        self._server = socketio.AsyncServer(
+            async_mode="tornado",
+            namespaces="*",
+            cors_allowed_origins=[],  # the host's own rule is applied instead, in prepare
+            async_handlers=False,  # one event after the other, or messages overtake each other
+            max_http_buffer_size=max_frame,
+            ping_interval=engine.PING_INTERVAL,
+            ping_timeout=engine.PING_TIMEOUT,
+        )
+        self._server.packet_class = type("Packet", (engine.Packet,), {"max_bytes": max_frame})
+        self._polled: set[str] = set()  # whose poll waits
+        eio = self._server.eio
+        eio.create_queue = engine.Queue
+        eio.start_background_task = self._background
+        eio._async = {**eio._async, "websocket": self._websocket}
+        eio.on("connect", self._on_engine_connect)
+        eio.on("message", self._on_engine_message)
+        eio.on("disconnect", self._on_engine_disconnect)
+        self._server.on("connect", self._on_connect, namespace="*")
+        self._server.on("msg", self._on_msg, namespace="*")
+        self._server.on("disconnect", self._on_disconnect, namespace="*")
+
+    @property
+    def engine(self) -> Any:
+        """The Tornado handler that the engine would be served by."""
+        return socketio.get_tornado_handler(self._server)
+
+    # -- engine connections --------------------------------------------------------------------
+
+    async def _on_engine_connect(self, eio_sid: str, environ: dict[str, Any]) -> Any:
+        handler = environ["tornado.handler"]
+        user = handler.current_user
+        try:
+            visitor = self.visitors.enter(eio_sid, user, "" if user is None else handler.identity)
+        except Busy:
+            return False
+        patience = LOGIN_TIME if user is None else CONNECT_TIME
+        visitor.connect_timer = asyncio.get_running_loop().call_later(
+            patience, self._background, self._hang_up, eio_sid
+        )
+        return await self._server._handle_eio_connect(eio_sid, environ)
+
+    def _websocket(self, handler: Any, server: Any) -> Any:
+        return engine.PacedWebSocket(handler, server, self.visitors.open, self.visitors.admit)
+
+    async def _on_engine_message(self, eio_sid: str, data: Any) -> None:
+        if eio_sid not in self.visitors:
+            return  # what was under way when it was hung up
+        try:
+            await self._server._handle_eio_message(eio_sid, data)
+        except ValueError:  # Unreadable, or attachments for a namespace that the client is not in
+            await self._hang_up(eio_sid)
+
+    def check(self, request: HTTPServerRequest, user: Any) -> None:
+        """Pass if `request` is one that the protocol has now; else BadRequest, or Busy."""
+        query = {
+            name: values[-1].decode("utf-8", "replace")
+            for name, values in request.query_arguments.items()
+        }
+        sid, transport = query.get("sid", ""), query.get("transport")
+        if transport not in _TRANSPORTS:
+            raise BadRequest("transport must be polling or websocket.", field="transport")
+        if not sid and query.get("EIO") != "4":
+            raise BadRequest("EIO must be 4, as socket.io's clients 3 and 4 say.", field="EIO")
+        if "j" in query:
+            raise BadRequest("JSONP is not spoken here.", field="j")
+        if not sid:
+            self.visitors.check_room(user)
+        if upgrades(request) != (transport == "websocket"):
+            raise BadRequest(f"This is no {transport} request.", field="transport")
+        if sid or request.method == "POST":
+            socket = self._socket(sid)
+            if socket.upgraded or (socket.upgrading and upgrades(request)):
+                raise BadRequest("This connection has a websocket.", field="sid")
+
+    def _socket(self, eio_sid: str) -> Any:
+        socket = self._server.eio.sockets.get(eio_sid)
+        if socket is None or socket.closed or not socket.connected:
+            raise BadRequest("There is no such connection (any more).", field="sid")
+        return socket
+
+    @asynccontextmanager
+    async def polling(self, eio_sid: str) -> AsyncIterator[None]:
+        """For as long as a poll waits. A second one would take what the first is to get."""
+        if eio_sid in self._polled:
+            await self._hang_up(eio_sid)
+            raise BadRequest("Another request of this connection waits already.")
+        if eio_sid:
+            self._polled.add(eio_sid)
+        try:
+            yield
+        finally:
+            self._polled.discard(eio_sid)
+
+    async def post(self, eio_sid: str, body: bytes) -> None:
+        """Take what a client posts; what is no packet ends its connection.
+
+        Between packets the event loop is given back, as others wait for it.
+        """
+        socket = self._socket(eio_sid)
+        try:
+            for received in engine.read_payload(body, partial(self.visitors.admit, eio_sid)):
+                await socket.receive(received)
+                await asyncio.sleep(0)
+                if socket.closed:
+                    break
+        except engine.Unreadable as error:
+            await self._hang_up(eio_sid)
+            raise BadRequest(f"This is no packet of socket.io's: {error}.") from error
+        except EngineIOError as error:
+            await self._hang_up(eio_sid)
+            raise BadRequest("This connection is closed.") from error
+
+    async def refuse(self, eio_sid: str) -> None:
+        """End a connection that sent more than it may."""
+        if eio_sid in self.visitors:
+            await self._hang_up(eio_sid)
+
+    def serve(self, websocket: Any) -> None:
+        """Serve an opened websocket, in a task of its own, and close it at the end."""
+        self._background(self._serve, websocket)
+
+    async def _serve(self, websocket: Any) -> None:
+        try:
+            await self._server.eio.handle_request(websocket)
+        finally:
+            websocket.close()
+
+    async def _hang_up(self, eio_sid: str) -> None:
+        # Not the engine's disconnect, which waits until the client has fetched everything.
+        socket = self._server.eio.sockets.get(eio_sid)
+        if socket is not None:
+            await socket.close(wait=False)
+            self._server.eio.sockets.pop(eio_sid, None)
+
+    def _background(self, work: Any, *arguments: Any, **options: Any) -> asyncio.Task[Any]:
+        """The engine's way to start a task; here they are kept, and ended with the rest."""
+        return self._beside.start(work(*arguments, **options))
+
+    async def _on_engine_disconnect(self, eio_sid: str, reason: str) -> None:
+        socket = self._server.eio.sockets.get(eio_sid)
+        if socket is not None:
+            if reason == self._server.eio.reason.CLIENT_DISCONNECT:
+                socket.queue.put_nowait(EnginePacket(NOOP))  # what a poll that waits is to get
+            # Behind the engine's last packet: ends its writer, or the poll that still waits.
+            asyncio.get_running_loop().call_soon(socket.queue.put_nowait, None)
+        await self._server._handle_eio_disconnect(eio_sid, reason)
+        connection = self.visitors.leave(eio_sid)
+        if connection is not None:
+            if connection.connect_timer is not None:
+                connection.connect_timer.cancel()
+            for namespace in list(connection.seats):
+                self._leave(connection, namespace)
+
+    # -- namespaces ----------------------------------------------------------------------------
+
+    async def _on_connect(
+        self, namespace: str, sid: str, environ: dict[str, Any], auth: Any
+    ) -> None:
+        handler = environ["tornado.handler"]
+        eio_sid = self._server.manager.eio_sid_from_sid(sid, namespace)
+        auth = auth if isinstance(auth, dict) else {}
+        try:
+            connection = self.visitors.get(eio_sid)
+            if connection is None:
+                raise Denied("The connection was closed.")
+            user = await self._user(handler, connection, auth)
+            found = _NAMESPACE.match(namespace)
+            if found is None:
+                raise NotFound(f"There is no namespace {namespace}; use /channel/kernel-id.")
+            names = CHANNELS_BY_ROUTE[found[1]]
+            asked = resources_of(found[2])
+            may_send = await is_allowed(handler, user, "execute", asked)
+            if not may_send:
+                if IOPUB not in names or not await is_allowed(handler, user, "read", asked):
+                    raise Denied(f"You may not open {found[1]} of kernels.")
+                names = frozenset({IOPUB})
+            relay = await self._relays.get(found[2])
+            after = auth.get("after")
+            seat = relay.join(
+                ("socket.io", eio_sid),
+                eio_sid,
+                names,
+                after=after if isinstance(after, str) else None,
+                may_send=may_send,
+            )
+        except Problem as problem:
+            raise Refused(problem.message, problem.to_json()) from problem
+        if eio_sid not in self.visitors:  # gone while the kernel got ready
+            seat.close()
+            raise Refused("The connection was closed.")
+        connection.seats[namespace] = seat
+        named = found[1] == "channels"
+        connection.pumps[namespace] = self._background(
+            self._pump, seat, eio_sid, sid, namespace, named
+        )
+
+    async def _user(self, handler: Any, connection: Visitor, auth: dict[str, Any]) -> Any:
+        token = auth.get("token")
+        if connection.user is None and isinstance(token, str):
+            user, identity = await user_of_token(handler, token)
+            if user is not None:
+                self.visitors.welcome(connection, user, identity)
+        if connection.user is None:
+            raise Denied("Log in first, or send auth: {token}.")
+        if connection.connect_timer is not None:
+            connection.connect_timer.cancel()
+        return connection.user
+
+    async def _on_msg(self, namespace: str, sid: str, message: Any = None) -> None:
+        eio_sid = self._server.manager.eio_sid_from_sid(sid, namespace)
+        connection = self.visitors.get(eio_sid)
+        seat = connection.seats.get(namespace) if connection is not None else None
+        if seat is None:
+            return
+        try:
+            seat.check_may_send()
+            if not isinstance(message, socketio_event.Received):
+                raise BadRequest("The event msg takes a Jupyter message.")
+            seat.send(*message.parse())
+        except kernel.FrameError as error:
+            problem = BadRequest(f"This is no Jupyter message: {error}.")
+            await self._fail(sid, namespace, problem)
+        except Problem as problem:
+            await self._fail(sid, namespace, problem)
+
+    async def _on_disconnect(self, namespace: str, sid: str, reason: str) -> None:
+        eio_sid = self._server.manager.eio_sid_from_sid(sid, namespace)
+        connection = self.visitors.get(eio_sid)
+        if connection is not None:
+            self._leave(connection, namespace)
+
+    def _leave(self, connection: Visitor, namespace: str) -> None:
+        seat = connection.seats.pop(namespace, None)
+        if seat is not None:
+            seat.close()
+        pump = connection.pumps.pop(namespace, None)
+        if pump is not None and pump is not asyncio.current_task():
+            pump.cancel()
+
+    async def _pump(
+        self, seat: ClientChannel, eio_sid: str, sid: str, namespace: str, named: bool
+    ) -> None:
+        """Emit what the kernel says, and wait whenever the client has not taken it yet."""
+        queue = cast(engine.Queue, self._server.eio._get_socket(eio_sid).queue)
+        for _ in range(100):  # the connect packet goes first; it takes a turn of the loop or two
+            if self._server.manager.is_connected(sid, namespace):
+                break
+            await asyncio.sleep(0)
+        try:
+            async for entry in seat.messages():
+                told = socketio_event.build(entry.parts, entry.channel if named else None)
+                await self._server.emit("msg", told, to=sid, namespace=namespace)
+                await queue.drained.wait()
+        except Problem as problem:
+            await self._fail(sid, namespace, problem)
+
+    async def _fail(self, sid: str, namespace: str, problem: Problem) -> None:
+        """Tell the Problem and end the namespace."""
+        await self._server.emit("problem", problem.to_json(), to=sid, namespace=namespace)
+        await self._server.disconnect(sid, namespace=namespace)
+
+    async def close(self) -> None:
+        """Close every connection and the engine's own task."""
+        for eio_sid in self.visitors:
+            await self._hang_up(eio_sid)
+        await self._server.shutdown()
+        await self._beside.stop()
+
+
+def upgrades(request: HTTPServerRequest) -> bool:
+    """Whether this is a websocket's handshake."""
+    return request.headers.get("Upgrade", "").lower() == "websocket"

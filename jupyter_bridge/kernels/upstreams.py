@@ -1,0 +1,292 @@
+"""The ways to reach a kernel: its own ZMQ sockets, or one websocket to a gateway."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import socket as system
+import uuid
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import zmq
+from tornado.httpclient import HTTPRequest
+from tornado.websocket import WebSocketClientConnection, WebSocketClosedError, websocket_connect
+
+from jupyter_bridge import observe
+from jupyter_bridge.interfaces import Upstream
+from jupyter_bridge.kernels.client_channel import STDIN
+from jupyter_bridge.problems import NotFound, Unavailable
+from jupyter_bridge.wire import kernel
+
+# Messages, and bytes, read from one socket before the loop gets its turn: 256 small ones take about
+# 5 ms. The host reads the same iopub, one message a turn; were large ones taken faster here, they
+# would pile up there: 300 MB in one burst made the server's memory grow by 200 to 450 MB.
+_DRAIN = 256
+_DRAIN_BYTES = 512 << 10
+# What the kernel has not taken when we close is not worth waiting for, milliseconds.
+_LINGER = 0
+# A gateway may send images and buffers; Tornado's own limit is 10 MiB.
+_MAX_GATEWAY_FRAME = 1 << 30
+# Linux has it; elsewhere a gateway's answers may come 40 ms later.
+_QUICK_ACK: int | None = getattr(system, "TCP_QUICKACK", None)
+
+OnMessages = Callable[[str, list[list[bytes]]], None]
+OnLost = Callable[[str], None]
+
+
+class ZmqUpstream(Upstream):
+    """One set of ZMQ sockets to a kernel on this machine (or wherever its ports can be reached).
+
+    `manager` is a jupyter_client KernelManager; it is only asked where the kernel is. The sockets
+    have an identity of their own: `manager.client()` would share the manager's session id, and a
+    kernel answers the newest of two sockets with one identity only.
+    """
+
+    def __init__(self, manager: Any, log: logging.Logger) -> None:
+        self._manager = manager
+        self._log = log
+        self._signer = kernel.Signer(
+            manager.session.key, manager.session.signature_scheme or "hmac-sha256"
+        )
+        self._sockets: dict[str, zmq.Socket[bytes]] = {}
+        self._loop: asyncio.AbstractEventLoop | None = None
+        # The channels that are read again in the loop's next turn.
+        self._due: set[str] = set()
+        self._on_messages: OnMessages = lambda channel, messages: None
+
+    async def open(self, on_messages: OnMessages, on_lost: OnLost) -> None:
+        self._on_messages = on_messages
+        self._loop = asyncio.get_running_loop()
+        # The manager's context may be zmq.asyncio's; plain sockets are what is wanted here.
+        context: zmq.Context[zmq.Socket[bytes]] = zmq.Context.shadow(
+            self._manager.context.underlying
+        )
+        # input_request comes back on stdin to the identity that sent the request on shell.
+        identity = uuid.uuid4().hex.encode()
+        for channel, kind in (
+            ("iopub", zmq.SUB),
+            ("stdin", zmq.DEALER),
+            ("control", zmq.DEALER),
+            ("shell", zmq.DEALER),
+        ):
+            socket = context.socket(kind)
+            socket.linger = _LINGER
+            # No limit in messages: the ring has one in bytes, and loses nothing before that.
+            socket.rcvhwm = socket.sndhwm = 0
+            if kind == zmq.SUB:
+                socket.subscribe(b"")
+            else:
+                socket.identity = identity
+                # It can be written to once it is connected, and not before: see `is_complete`.
+                socket.immediate = channel == STDIN
+            if getattr(self._manager, "curve_publickey", None) is not None:
+                socket.curve_secretkey = self._manager.curve_secretkey
+                socket.curve_publickey = self._manager.curve_publickey
+                socket.curve_serverkey = self._manager.curve_publickey
+            socket.connect(self._manager._make_url(channel))
+            self._sockets[channel] = socket
+            self._loop.add_reader(_fd(socket), self._drain_once, channel)
+
+    def send(self, channel: str, parts: Sequence[bytes]) -> None:
+        socket = self._sockets.get(channel)
+        if socket is None or self._loop is None:
+            return
+        try:
+            socket.send_multipart(self._signer.to_zmq(parts), zmq.NOBLOCK)
+        except zmq.Again:
+            self._log.warning("A message on %s is lost: the kernel is not connected.", channel)
+        # ZMQ tells of new messages on the edge, and sending may have swallowed one.
+        self._drain_soon(channel)
+
+    def is_complete(self) -> bool:
+        """Whether the kernel would find us on stdin: all else is asked until it is answered."""
+        socket = self._sockets.get(STDIN)
+        if socket is None:
+            return False
+        self._drain_soon(STDIN)  # asking may have swallowed the edge, too
+        return bool(int(socket.get(zmq.EVENTS)) & zmq.POLLOUT)
+
+    def _drain_soon(self, channel: str) -> None:
+        if self._loop is not None and channel not in self._due:
+            self._due.add(channel)
+            self._loop.call_soon(self._drain_due, channel)
+
+    def _drain_due(self, channel: str) -> None:
+        self._due.discard(channel)
+        self._drain(channel)
+
+    def _drain_once(self, channel: str) -> None:
+        if channel not in self._due:  # else it has its turn already
+            self._drain(channel)
+
+    def _drain(self, channel: str) -> None:
+        socket = self._sockets.get(channel)
+        if socket is None:
+            return
+        if channel == "shell":
+            # What was printed before the reply was sent is there by now: let it go first.
+            self._drain("iopub")
+        messages: list[list[bytes]] = []
+        size = 0
+        for _ in range(_DRAIN):
+            if size >= _DRAIN_BYTES:
+                self._drain_soon(channel)
+                break
+            try:
+                frames = _receive(socket)
+            except zmq.Again:
+                break
+            try:
+                messages.append(self._signer.from_zmq(frames))
+            except kernel.FrameError as error:
+                self._log.warning("Refused a message on %s: %s", channel, error)
+                observe.REFUSED.labels("signature").inc()
+            size += sum(map(len, frames))
+        else:
+            self._drain_soon(channel)
+        if messages:
+            self._on_messages(channel, messages)
+
+    async def close(self) -> None:
+        sockets, self._sockets = self._sockets, {}
+        for socket in sockets.values():
+            assert self._loop is not None
+            self._loop.remove_reader(_fd(socket))
+            socket.close()
+
+
+def _receive(socket: zmq.Socket[bytes]) -> list[bytes]:
+    """The frames of the next message; raises zmq.Again if there is none.
+
+    What `recv_multipart` does, but a Frame knows whether more follow: asking the socket after each
+    one takes longer than receiving it.
+    """
+    receive = socket.recv
+    frame = receive(zmq.NOBLOCK, copy=False)
+    frames = [frame.bytes]
+    while frame.more:
+        frame = receive(zmq.NOBLOCK, copy=False)
+        frames.append(frame.bytes)
+    return frames
+
+
+def _fd(socket: zmq.Socket[bytes]) -> int:
+    return int(socket.get(zmq.FD))
+
+
+class GatewayUpstream(Upstream):
+    """One websocket to a kernel behind a Kernel Gateway or Enterprise Gateway.
+
+    Speaks `v1.kernel.websocket.jupyter.org`, so that binary buffers pass through as they are, and
+    the default protocol with gateways that know no other. The session id stays the same when the
+    line is mended: the gateway keeps for it what the kernel said meanwhile.
+    """
+
+    def __init__(self, kernel_id: str, client: Any, log: logging.Logger) -> None:
+        self._kernel_id = kernel_id
+        self._client = client  # jupyter_server.gateway.gateway_client.GatewayClient
+        self._log = log
+        self._session = uuid.uuid4().hex
+        self._socket: WebSocketClientConnection | None = None
+        self._v1 = True
+        self._reading: asyncio.Task[None] | None = None
+
+    async def open(self, on_messages: OnMessages, on_lost: OnLost) -> None:
+        try:
+            await self._connect()
+        except Exception as error:
+            if getattr(error, "code", None) == 404:
+                raise NotFound(f"The gateway knows no kernel {self._kernel_id}.") from error
+            raise Unavailable(
+                f"The gateway at {self._client.url} cannot be reached: {error}"
+            ) from error
+        self._reading = asyncio.create_task(self._read(on_messages, on_lost))
+
+    async def _connect(self) -> None:
+        url = "/".join(
+            (
+                (self._client.ws_url or "").rstrip("/"),
+                self._client.kernels_endpoint.strip("/"),
+                self._kernel_id,
+                f"channels?session_id={self._session}",
+            )
+        )
+        request = HTTPRequest(url, **self._client.load_connection_args())
+        self._socket = await websocket_connect(
+            request, subprotocols=[kernel.V1], max_message_size=_MAX_GATEWAY_FRAME
+        )
+        self._v1 = self._socket.selected_subprotocol == kernel.V1
+
+    async def _read(self, on_messages: OnMessages, on_lost: OnLost) -> None:
+        while True:
+            assert self._socket is not None
+            frame = await self._socket.read_message()
+            _acknowledge(self._socket)
+            if frame is None:
+                self._socket.close()
+                if not await self._mend():
+                    on_lost("the gateway closed the connection and does not take a new one")
+                    return
+                continue
+            try:
+                if self._v1 and isinstance(frame, bytes):
+                    channel, parts = kernel.parse_v1(frame)
+                else:
+                    named, parts = kernel.parse_default(frame)
+                    channel = named or "iopub"
+            except kernel.FrameError as error:
+                self._log.warning("The gateway sent no message: %s", error)
+                observe.REFUSED.labels("malformed").inc()
+                continue
+            on_messages(channel, [parts])
+
+    async def _mend(self) -> bool:
+        """Connect again, with the pauses that the gateway client is configured to make."""
+        for attempt in range(self._client.gateway_retry_max):
+            pause = self._client.gateway_retry_interval * 2**attempt
+            await asyncio.sleep(min(pause, self._client.gateway_retry_interval_max))
+            try:
+                await self._connect()
+            except Exception as error:
+                self._log.info("Gateway: attempt %d failed: %s", attempt + 1, error)
+                if getattr(error, "code", None) == 404:
+                    return False
+            else:
+                return True
+        return False
+
+    def send(self, channel: str, parts: Sequence[bytes]) -> None:
+        if self._socket is None:
+            return
+        frame = (
+            kernel.build_v1(channel, parts) if self._v1 else kernel.build_default(channel, parts)
+        )
+        try:
+            self._socket.write_message(frame, binary=isinstance(frame, bytes))
+        except WebSocketClosedError:
+            self._log.warning("A message to kernel %s is lost: no gateway.", self._kernel_id)
+
+    async def close(self) -> None:
+        reading, self._reading = self._reading, None
+        if reading is not None:
+            reading.cancel()
+            await asyncio.wait({reading})
+        socket, self._socket = self._socket, None
+        if socket is not None:
+            socket.close()
+
+
+def _acknowledge(connection: WebSocketClientConnection) -> None:
+    """Acknowledge at once what was received.
+
+    Gateways leave Nagle's algorithm on: the second of two small messages waits there until the
+    first is acknowledged, which the system would put off by 40 ms. It forgets this option soon, so
+    it is set after every message.
+    """
+    stream = getattr(connection.protocol, "stream", None)
+    line = getattr(stream, "socket", None)
+    if line is not None and _QUICK_ACK is not None:
+        with contextlib.suppress(OSError):  # closed meanwhile
+            line.setsockopt(system.IPPROTO_TCP, _QUICK_ACK, 1)

@@ -1,0 +1,1 @@
+"""Ways to another server: HTTP, websockets that reconnect, streams of lines."""

@@ -1,0 +1,113 @@
+"""The bytes of a remote's answer as they arrive, unpacked within bounds."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+
+import aiohttp
+
+from jupyter_bridge.problems import RemoteFailed
+from jupyter_bridge.transport.http import shown
+from jupyter_bridge.wire.bounded import PackedError, Unpacker
+
+
+def arriving(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
+    """The bytes of an open answer, unpacked, each piece as the network made it.
+
+    That is where their number was said: then what waits is not joined, which copies it once more.
+    An answer without a length comes in the pieces that its server wrote, perhaps of a few KiB,
+    which are worth joining. Raises RemoteFailed where unpacking comes to far too much.
+    """
+    return _Arriving(response)
+
+
+async def read_whole(response: aiohttp.ClientResponse, limit: int) -> bytes:
+    """The body, of at most `limit` bytes after unpacking; RemoteFailed as soon as it has more."""
+    # Not a list of pieces: of a body that comes byte by byte each would cost 60.
+    body = bytearray()
+    async for piece in arriving(response):
+        if len(body) + len(piece) > limit:
+            raise RemoteFailed(
+                f"{shown(response.url)} answered more than {limit} bytes.", limit=limit
+            )
+        body += piece
+    return bytes(body)
+
+
+async def lines(response: aiohttp.ClientResponse, limit: int) -> AsyncGenerator[bytes, None]:
+    """The lines of an open answer that are not blank; a last one that is cut off is none.
+
+    RemoteFailed where one has more than `limit` bytes.
+    """
+    held = bytearray()
+    async for piece in arriving(response):
+        begin = 0
+        while (end := piece.find(b"\n", begin)) >= 0:
+            line = bytes(held) + piece[begin:end] if held else piece[begin:end]
+            begin = end + 1
+            held.clear()
+            if len(line) > limit:
+                break
+            if line.strip():
+                yield line
+                await asyncio.sleep(0)
+        else:
+            held += memoryview(piece)[begin:]
+            if len(held) <= limit:
+                continue
+        raise RemoteFailed(f"{shown(response.url)} sent a line of more than {limit} bytes.")
+
+
+class _Arriving:
+    """Not a generator: nobody has to close it who stops reading before the end."""
+
+    def __init__(self, response: aiohttp.ClientResponse) -> None:
+        content = response.content
+        self._where = shown(response.url)
+        self._joined = content.iter_any() if response.content_length is None else None
+        self._content = content
+        self._unpacked: Iterator[bytes] = iter(())
+        try:
+            self._unpacker = Unpacker(response.headers.get("Content-Encoding"))
+        except PackedError as error:
+            raise self._refusal(error) from None
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        while True:
+            try:
+                piece = next(self._unpacked, None)
+                if piece is None:
+                    came = await self._next()
+                    self._unpacked = self._unpacker.feed(came)
+                    continue
+            except StopAsyncIteration:
+                self._end()
+                raise
+            except PackedError as error:
+                raise self._refusal(error) from None
+            if not self._unpacker.is_plain:  # unpacking takes its time
+                await asyncio.sleep(0)
+            return piece
+
+    async def _next(self) -> bytes:
+        if self._joined is not None:
+            return await self._joined.__anext__()
+        piece, between = await self._content.readchunk()
+        while between and not piece:
+            piece, between = await self._content.readchunk()
+        if not piece:
+            raise StopAsyncIteration
+        return piece
+
+    def _end(self) -> None:
+        try:
+            self._unpacker.end()
+        except PackedError as error:
+            raise self._refusal(error) from None
+
+    def _refusal(self, error: PackedError) -> RemoteFailed:
+        return RemoteFailed(f"What {self._where} answers {error}.")

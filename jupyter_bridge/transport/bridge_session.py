@@ -1,0 +1,313 @@
+"""The way to one server's `/bridge/`: requests in, answers or Problems out.
+
+The token travels in the `Authorization` header and nowhere else. No cookie is kept and no redirect
+followed, so it never reaches a host that was not named.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import os
+from collections.abc import AsyncGenerator, Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlencode
+from weakref import WeakSet
+
+import aiohttp
+import msgspec
+from yarl import URL
+
+from jupyter_bridge import problems
+from jupyter_bridge.problems import (
+    BadRequest,
+    Conflict,
+    Problem,
+    RemoteFailed,
+    TooLarge,
+    Unavailable,
+)
+from jupyter_bridge.transport.http import read_whole, shown
+from jupyter_bridge.transport.problem_decoder import by_status, problem_in, what_answered
+from jupyter_bridge.transport.response import ConnectionDropped, ConnectionSilent, Response
+from jupyter_bridge.transport.server import Server
+from jupyter_bridge.transport.tls_proxy import (
+    Redirected,
+    make_session,
+    proxy_to,
+    reason,
+    unreachable,
+)
+
+# A server that does not take the connection within this time is taken as away.
+CONNECT_SECONDS = 10.0
+# An answer that is read whole: outputs with many images fit, an endless body does not.
+MAX_ANSWER_BYTES = 512 << 20
+# What is read of a page that is no answer, to say what it is.
+_PEEK_BYTES = 64 << 10
+_PEEK_CLOCK = aiohttp.ClientTimeout(total=10)
+
+
+class BridgeSession:
+    """One server's bridge. `open()` first, `close()` in the end; closing twice is fine."""
+
+    def __init__(
+        self,
+        server: Server,
+        *,
+        ca_file: str | Path | None = None,
+        verify: bool = True,
+        timeout: float = 30.0,
+    ) -> None:
+        self.server = server
+        self._timeout = timeout
+        self._ca_file = ca_file
+        self._verify = verify
+        self._session: aiohttp.ClientSession | None = None
+        # Answers and websockets that are still coming, for `close`.
+        self._coming: WeakSet[aiohttp.ClientResponse] = WeakSet()
+        self._sockets: WeakSet[aiohttp.ClientWebSocketResponse[bool]] = WeakSet()
+
+    def __repr__(self) -> str:
+        return f"<Door {self.server.url}bridge/>"
+
+    async def open(self) -> None:
+        """Make ready; nothing is sent yet."""
+        self._session = make_session(self.server, self._ca_file, self._verify)
+
+    async def close(self) -> None:
+        """Let go of every connection, also of those that somebody still reads from."""
+        session, self._session = self._session, None
+        for response in list(self._coming):
+            response.close()
+        for socket in list(self._sockets):
+            await socket.close()
+        if session is not None:
+            await session.close()
+
+    async def ask(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, Any] | None = None,
+        body: Any = None,
+        headers: Mapping[str, str] | None = None,
+        timeout: float | None = None,
+        beside: bool = False,
+    ) -> Response:
+        """The whole answer to one request; raises its Problem where it is one.
+
+        `path` is below `/bridge/`, or below the server's base url where `beside` says so.
+        `timeout` is the longest silence in seconds.
+        """
+        try:
+            return await self.try_to_ask(
+                method,
+                path,
+                query=query,
+                body=body,
+                headers=headers,
+                timeout=timeout,
+                beside=beside,
+            )
+        except ConnectionDropped as error:
+            raise error.to_problem() from error
+
+    async def try_to_ask(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, Any] | None = None,
+        body: Any = None,
+        headers: Mapping[str, str] | None = None,
+        timeout: float | None = None,
+        beside: bool = False,
+    ) -> Response:
+        """As `ask`, for requests that may be repeated: raises Broken where the answer was lost."""
+        wait = self._timeout if timeout is None else timeout
+        response = await self._send(method, path, query, body, headers or {}, wait, beside)
+        where = shown(response.url)
+        try:
+            content = await read_whole(response, MAX_ANSWER_BYTES)
+        except asyncio.TimeoutError:
+            raise ConnectionSilent(f"{where} sent nothing more for {wait:g} s") from None
+        except (aiohttp.ClientError, OSError) as error:
+            raise ConnectionDropped(f"{where} broke off: {error}") from error
+        finally:
+            response.release()
+        if not 200 <= response.status < 300:
+            raise problem_in(response, content)
+        if content and response.content_type != "application/json":
+            raise RemoteFailed(what_answered(response, content))
+        return Response(response.status, response.headers, content, where)
+
+    async def stream(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, Any] | None = None,
+        body: Any = None,
+        headers: Mapping[str, str] | None = None,
+        silence: float,
+    ) -> aiohttp.ClientResponse:
+        """An answer that is still coming, as NDJSON; the caller closes it.
+
+        `silence` is how many seconds without a byte mean that the line is dead.
+        """
+        head = {"Accept": "application/x-ndjson", **(headers or {})}
+        response = await self._send(method, path, query, body, head, silence, False)
+        if response.status == 200 and response.content_type == "application/x-ndjson":
+            self._coming.add(response)
+            return response
+        try:
+            content = await read_whole(response, _PEEK_BYTES)
+        except (aiohttp.ClientError, OSError, asyncio.TimeoutError, TooLarge):
+            content = b""
+        finally:
+            response.release()
+        raise problem_in(response, content)
+
+    async def download(
+        self, path: str, *, query: Mapping[str, Any] | None = None
+    ) -> AsyncGenerator[bytes, None]:
+        """The body of a GET as it comes, whatever it is; raises its Problem where it is one."""
+        response = await self._send("GET", path, query, None, {}, self._timeout, False)
+        where = shown(response.url)
+        try:
+            if response.status != 200:
+                raise problem_in(response, await read_whole(response, _PEEK_BYTES))
+            async for chunk in response.content.iter_any():
+                yield chunk
+        except asyncio.TimeoutError:
+            raise problems.Timeout(f"{where} sent nothing more") from None
+        except (aiohttp.ClientError, OSError) as error:
+            raise Unavailable(f"{where} broke off: {error}") from error
+        finally:
+            response.close()
+
+    async def websocket(
+        self, path: str, *, query: Mapping[str, Any], protocol: str, heartbeat: float, limit: int
+    ) -> aiohttp.ClientWebSocketResponse[bool]:
+        """An open websocket that speaks `protocol`; a refused handshake raises its Problem."""
+        url = self._url(path, query, False)
+        refused: int | None = None
+        try:
+            socket = await asyncio.wait_for(
+                self._open_session().ws_connect(
+                    url,
+                    protocols=(protocol,),
+                    heartbeat=heartbeat,
+                    max_msg_size=limit,
+                    proxy=proxy_to(self.server),
+                ),
+                self._timeout,
+            )
+        except aiohttp.WSServerHandshakeError as error:
+            refused = error.status
+        except Redirected as error:
+            refused = error.status
+        except asyncio.TimeoutError:
+            raise Unavailable(f"{shown(url)} did not open within {self._timeout:g} s.") from None
+        except (aiohttp.ClientError, OSError) as error:
+            raise unreachable(self.server, error) from error
+        if refused is not None:
+            # Said here, not in the except: aiohttp's error holds the request's headers, and so the
+            # token; and it has thrown the answer's body away.
+            raise await self._refusal(url, refused, protocol)
+        if socket.protocol != protocol:
+            await socket.close()
+            raise RemoteFailed(f"{shown(url)} opened a websocket that does not speak {protocol}.")
+        self._sockets.add(socket)
+        return socket
+
+    # -- below ---------------------------------------------------------------------------------
+
+    async def _send(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, Any] | None,
+        body: Any,
+        headers: Mapping[str, str],
+        silence: float,
+        beside: bool,
+    ) -> aiohttp.ClientResponse:
+        url = self._url(path, query or {}, beside)
+        head = {"Accept": "application/json", **headers}
+        data = None
+        if body is not None:
+            raw = isinstance(body, bytes)
+            head["Content-Type"] = "application/octet-stream" if raw else "application/json"
+            data = body if raw else msgspec.json.encode(body)
+        clock = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS, sock_read=silence)
+        try:
+            return await self._open_session().request(
+                method,
+                url,
+                data=data,
+                headers=head,
+                timeout=clock,
+                allow_redirects=False,
+                proxy=proxy_to(self.server),
+            )
+        except aiohttp.ClientConnectorError as error:
+            raise unreachable(self.server, error) from error
+        except aiohttp.ServerTimeoutError as error:
+            if isinstance(error, aiohttp.ConnectionTimeoutError):
+                raise unreachable(self.server, error) from error
+            raise ConnectionSilent(f"{shown(url)} did not answer within {silence:g} s") from error
+        except (aiohttp.ClientError, OSError) as error:
+            raise ConnectionDropped(
+                f"{shown(url)} broke off without an answer: {reason(error)}"
+            ) from error
+
+    def _open_session(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            raise Conflict("This client is closed.")
+        return self._session
+
+    def _url(self, path: str, query: Mapping[str, Any], beside: bool) -> URL:
+        root = self.server.root if beside else f"{self.server.root}bridge/"
+        given = {name: value for name, value in query.items() if value is not None}
+        return URL(f"{root}{path}?{urlencode(given)}" if given else f"{root}{path}", encoded=True)
+
+    async def _refusal(self, url: URL, status: int, protocol: str) -> Problem:
+        """Shake hands once more, as a plain request: the same refusal, and this time its body."""
+        shake = {
+            "Upgrade": "websocket",
+            "Connection": "Upgrade",
+            "Sec-WebSocket-Version": "13",
+            "Sec-WebSocket-Key": base64.b64encode(os.urandom(16)).decode(),
+            "Sec-WebSocket-Protocol": protocol,
+        }
+        response, content = None, b""
+        try:
+            session = self._open_session()
+            response = await session.get(
+                url,
+                headers=shake,
+                allow_redirects=False,
+                proxy=proxy_to(self.server),
+                timeout=_PEEK_CLOCK,
+            )
+            if response.status == status:
+                content = await read_whole(response, _PEEK_BYTES)
+        except (aiohttp.ClientError, OSError, asyncio.TimeoutError, TooLarge):
+            pass  # then the status alone has to say it
+        finally:
+            if response is not None:
+                response.close()
+        if response is not None and response.status == status:
+            return problem_in(response, content)
+        return by_status(status)(f"{shown(url)} refused the websocket with {status}.")
+
+
+def segment(text: str) -> str:
+    """`text` as one piece of a path; BadRequest for what a proxy would take for a step up."""
+    if text in (".", ".."):
+        raise BadRequest(f"What is called {text!r} cannot be asked for.")
+    return quote(text, safe="")

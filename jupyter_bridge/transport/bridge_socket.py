@@ -1,0 +1,189 @@
+"""ResumingSocket: one client's websocket to the bridge, opened again when it breaks."""
+
+from __future__ import annotations
+
+import asyncio
+from abc import ABC, abstractmethod
+from collections.abc import Coroutine, Mapping
+from types import TracebackType
+from typing import Any, Generic, TypeVar
+
+import aiohttp
+
+from jupyter_bridge.problems import Conflict, Problem, RemoteFailed, Unavailable
+from jupyter_bridge.transport.bridge_session import BridgeSession
+from jupyter_bridge.transport.line_follower import RetryPeriod
+
+# A ping goes out this often; without its pong the line is dead.
+HEARTBEAT_SECONDS = 30.0
+_OK = 1000
+# A close code of the bridge: 4000 plus the Problem's HTTP status.
+_PROBLEM_CODES = range(4400, 4600)
+
+F = TypeVar("F")
+T = TypeVar("T")
+S = TypeVar("S", bound="ResumingSocket[Any]")
+
+
+class ResumingSocket(ABC, Generic[F]):
+    """Open with `async with`, iterate what comes, close.
+
+    Subclasses say where to go on (`_query`), what a frame means (`_heard`), and what the server's
+    last words were (`_farewell`). A server that stops may come back; other Problems are raised.
+    """
+
+    # The subprotocol, and how large one frame may be, bytes.
+    _protocol: str
+    _limit: int
+
+    def __init__(self, door: BridgeSession, path: str) -> None:
+        self._door = door
+        self._path = path
+        self._socket: aiohttp.ClientWebSocketResponse[bool] | None = None
+        self._opening = asyncio.Lock()
+        self._patience = RetryPeriod()
+        self._closing = asyncio.Event()
+
+    async def open(self: S) -> S:
+        """Open the line; raises the Problem of a refused handshake. Opening twice is fine."""
+        await self._connected()
+        return self
+
+    async def close(self) -> None:
+        """Leave, at once; what is at the other end goes on. Closing twice is fine."""
+        self._closing.set()
+        socket, self._socket = self._socket, None
+        if socket is not None:
+            await socket.close()
+
+    async def __aenter__(self: S) -> S:
+        return await self.open()
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    def __aiter__(self: S) -> S:
+        return self
+
+    async def __anext__(self) -> F:
+        while not self._closing.is_set():
+            try:
+                found = await self._next()
+            except _Left:
+                break
+            if found is not None:
+                return found
+        raise StopAsyncIteration
+
+    # -- for subclasses ------------------------------------------------------------------------
+
+    @abstractmethod
+    def _query(self) -> Mapping[str, Any]:
+        """The query of the handshake, the first time or again."""
+
+    @abstractmethod
+    def _heard(self, data: bytes) -> F | None:
+        """What a binary frame says; None for one that says nothing to whoever iterates."""
+
+    @abstractmethod
+    def _farewell(self, text: str | None, status: int | None) -> Problem | None:
+        """Why the server closed: `text` is its last text frame, `status` an HTTP status in the
+        close code. None where it gave no reason."""
+
+    def _is_over(self) -> bool:
+        """Whether all has been told that the line was opened for."""
+        return False
+
+    async def _on_connected(self, socket: aiohttp.ClientWebSocketResponse[bool]) -> None:
+        """The line stands, the first time or again."""
+
+    async def _send(self, frame: bytes) -> None:
+        """Send, once there is a line; Unavailable where that breaks meanwhile: whether the frame
+        arrived is not known then."""
+        patience = RetryPeriod()
+        while True:
+            try:
+                socket = await self._connected()
+                break
+            except (Unavailable, RemoteFailed) as problem:
+                await self._unless_closed(patience.wait(problem))
+        try:
+            await socket.send_bytes(frame)
+        except (aiohttp.ClientError, ConnectionError) as error:
+            raise Unavailable(f"The line broke while sending: {error}.") from error
+
+    # -- below ---------------------------------------------------------------------------------
+
+    async def _connected(self) -> aiohttp.ClientWebSocketResponse[bool]:
+        async with self._opening:
+            if self._closing.is_set():
+                raise _Left
+            if self._socket is None:
+                dialling = self._door.websocket(
+                    self._path,
+                    query=self._query(),
+                    protocol=self._protocol,
+                    heartbeat=HEARTBEAT_SECONDS,
+                    limit=self._limit,
+                )
+                socket = self._socket = await self._unless_closed(dialling)
+                if self._closing.is_set():
+                    await socket.close()
+                    raise _Left
+                await self._on_connected(socket)
+            return self._socket
+
+    async def _unless_closed(self, waiting: Coroutine[Any, Any, T]) -> T:
+        """What is waited for; raises _Left as soon as the line is closed."""
+        task = asyncio.ensure_future(waiting)
+        closed = asyncio.ensure_future(self._closing.wait())
+        try:
+            await asyncio.wait({task, closed}, return_when=asyncio.FIRST_COMPLETED)
+            if not task.done():
+                raise _Left
+            return await task
+        finally:
+            for one in (task, closed):
+                one.cancel()
+            await asyncio.gather(task, closed, return_exceptions=True)
+
+    async def _next(self) -> F | None:
+        """One frame's meaning; None when there is none (yet), or the line was opened again."""
+        try:
+            socket = await self._connected()
+        except (Unavailable, RemoteFailed) as problem:
+            await self._unless_closed(self._patience.wait(problem))
+            return None
+        frame = await socket.receive()
+        if frame.type is aiohttp.WSMsgType.BINARY:
+            self._patience.renew()
+            return self._heard(frame.data)
+        if self._socket is socket:
+            self._socket = None
+        await socket.close()
+        text = frame.data if frame.type is aiohttp.WSMsgType.TEXT else None
+        code = socket.close_code
+        if self._closing.is_set() or self._is_over() or (text is None and code == _OK):
+            self._closing.set()
+            return None
+        status = code - 4000 if code is not None and code in _PROBLEM_CODES else None
+        reason = self._farewell(text, status)
+        if reason is not None and not isinstance(reason, Unavailable):
+            self._closing.set()
+            raise reason
+        await self._unless_closed(
+            self._patience.wait(reason or f"the websocket closed with {code}")
+        )
+        return None
+
+
+class _Left(Conflict):
+    """The line was closed by its own client while something waited for it."""
+
+    def __init__(self) -> None:
+        super().__init__("This line is closed.")

@@ -1,0 +1,108 @@
+"""Refusals: the Problem in an answer, or in a page that stands where an answer should be."""
+
+from __future__ import annotations
+
+import html
+from typing import Any
+from urllib.parse import urljoin, urlsplit
+
+import aiohttp
+import msgspec
+from yarl import URL
+
+from jupyter_bridge import problems
+from jupyter_bridge.problems import Denied, Problem, RemoteFailed, TooLarge, Unavailable
+from jupyter_bridge.transport.http import shown
+from jupyter_bridge.wire.json_errors import JSON_ERRORS
+
+
+def problem_of(body: Any, status: int | None, where: str) -> Problem | None:
+    """The Problem that a JSON body tells, in its own class; None where the body tells none.
+
+    `status` is the HTTP status that it came with; None where it came without, and its class knows.
+    """
+    if not isinstance(body, dict) or not isinstance(body.get("message") or body.get("reason"), str):
+        return None
+    message = body.get("message") or body["reason"]
+    code = body.get("error")
+    if isinstance(code, str):
+        problem = _classes().get(code, by_status(status))(message)
+        problem.code = code
+    else:  # the host's own words, said before the bridge was reached
+        hint = ": is the token right?" if status in (401, 403) else ""
+        end = hint or "."
+        problem = by_status(status)(f"{where} answered {status or ''} {message}{end}")
+    problem.status = status or problem.status
+    problem.details = {k: v for k, v in body.items() if k not in ("error", "message", "reason")}
+    return problem
+
+
+def _classes() -> dict[str, type[Problem]]:
+    found: dict[str, type[Problem]] = {}
+    waiting: list[type[Problem]] = [Problem]
+    while waiting:
+        kind = waiting.pop()
+        # An application's own subclass does not take the place of the one it specializes.
+        found.setdefault(kind.code, kind)
+        waiting.extend(kind.__subclasses__())
+    return found
+
+
+def by_status(status: int | None) -> type[Problem]:
+    """The class of Problem that an HTTP status stands for."""
+    return {
+        400: problems.BadRequest,
+        401: Denied,
+        403: Denied,
+        404: problems.NotFound,
+        409: problems.Conflict,
+        410: problems.Gone,
+        413: TooLarge,
+        501: problems.Unsupported,
+        502: RemoteFailed,
+        503: Unavailable,
+        504: problems.Timeout,
+    }.get(status or 500, Problem)
+
+
+def problem_in(response: aiohttp.ClientResponse, content: bytes) -> Problem:
+    """What an answer that is not good tells."""
+    where = shown(response.url)
+    if 300 <= response.status < 400:
+        target = urljoin(str(response.url), response.headers.get("Location", ""))
+        if "login" in urlsplit(target).path:
+            return Denied(f"{where} asks for a login: the token is missing or wrong.")
+        return RemoteFailed(
+            f"{where} answered {response.status} and points to {shown(URL(target))}: "
+            "is that the right url?"
+        )
+    try:
+        body = msgspec.json.decode(content)
+    except JSON_ERRORS:
+        body = None
+    problem = problem_of(body, response.status, where) if response.status >= 400 else None
+    return problem or RemoteFailed(what_answered(response, content))
+
+
+# A page's title stands so near its beginning.
+_LOOK_BYTES = 64 * 1024
+
+
+def _title(page: bytes) -> str:
+    low = page.lower()
+    begins = low.find(b">", low.find(b"<title") if b"<title" in low else len(low)) + 1
+    ends = low.find(b"</title>", begins)
+    return page[begins:ends].decode("utf-8", "replace") if 0 < begins <= ends else ""
+
+
+def what_answered(response: aiohttp.ClientResponse, content: bytes) -> str:
+    """What answered in the bridge's place, in one sentence."""
+    words = html.unescape(_title(content[:_LOOK_BYTES]))
+    named = f" titled {' '.join(words.split())[:80]!r}" if words.strip() else ""
+    server = response.headers.get("Server", "")
+    by = f" from {server[:40]}" if server else ""
+    kind = response.content_type if "Content-Type" in response.headers else "nothing"
+    return (
+        f"{shown(response.url)} answered {response.status} with {kind}{named}{by} instead of the "
+        "bridge's JSON: is the url right, and is jupyter_bridge enabled on that server?"
+    )

@@ -1,0 +1,84 @@
+"""JobHandler: what goes on while nobody waits, answered in the way the client asks."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
+from typing import Annotated, Any, Protocol
+
+import msgspec
+
+from jupyter_bridge.problems import BadRequest
+from jupyter_bridge.web.handler import BridgeHandler
+from jupyter_bridge.web.sse import StreamEvent
+from jupyter_bridge.wire import bounded
+
+# The last event of anything that is kept.
+MAX_EVENT = 1 << 53
+
+
+class Job(Protocol):
+    """Something that takes its time and can be read meanwhile: an execution, a run."""
+
+    answered: asyncio.Event
+
+    def model(self) -> Any:
+        """It as it stands now."""
+
+    def events(self, after: int = 0) -> AsyncGenerator[tuple[int, str, Any], None]:
+        """What happens to it, behind the event `after`, as (id, name, data)."""
+
+
+class WaitQuery(msgspec.Struct):
+    """`wait` is how many seconds to wait for the end before answering as it stands."""
+
+    wait: Annotated[float, msgspec.Meta(ge=0)] = 0
+
+
+class JobHandler(BridgeHandler):
+    """A route that begins something lasting, or reads it again."""
+
+    async def answer_begun(self, what: Job, path: str) -> None:
+        """Answer the request that began it; `path` is where to read it again."""
+        self.set_header("Location", self.link(path))
+        kind = self.streaming()
+        prefer = self.prefer()
+        if kind is not None:
+            await self.stream(_events(what), kind)
+        elif prefer.respond_async or prefer.wait is not None:
+            # Who does not wait is answered alike, however soon it is done.
+            answered = prefer.wait is not None and await self._wait(what, prefer.wait)
+            self.answer(what.model(), 200 if answered else 202)
+        else:
+            await self.while_here(what.answered.wait())
+            self.answer(what.model())
+
+    async def answer_again(self, what: Job, path: str, query: WaitQuery) -> None:
+        """Answer a request to read it, as a stream from `Last-Event-ID` on if that is asked."""
+        self.set_header("Location", self.link(path))
+        kind = self.streaming()
+        if kind is not None:
+            await self.stream(_events(what, self._last_event_id()), kind)
+        else:
+            await self._wait(what, query.wait)
+            self.answer(what.model())
+
+    async def _wait(self, what: Job, seconds: float) -> bool:
+        """Whether it was answered within so many seconds."""
+        if seconds > 0 and not what.answered.is_set():
+            await self.while_here(what.answered.wait(), seconds)
+        return what.answered.is_set()
+
+    def _last_event_id(self) -> int:
+        given = self.request.headers.get("Last-Event-ID", "0")
+        event = bounded.number(given, MAX_EVENT)
+        if event is None:
+            raise BadRequest("Last-Event-ID: must be a number.", field="Last-Event-ID")
+        return event
+
+
+async def _events(what: Job, after: int = 0) -> AsyncIterator[StreamEvent]:
+    async with aclosing(what.events(after)) as steps:
+        async for step in steps:
+            yield StreamEvent(*step)

@@ -1,0 +1,284 @@
+"""RequestBase: what requests and websockets share: user, permission, the Problem as an answer."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager
+from http.client import responses
+from typing import Any, TypeVar, cast
+from urllib.parse import unquote, urlsplit
+
+import msgspec
+from jupyter_core.utils import ensure_async
+from jupyter_server.auth import IdentityProvider
+from jupyter_server.auth.decorator import allow_unauthenticated
+from jupyter_server.base.handlers import JupyterHandler
+from tornado import web
+from tornado.httputil import HTTPHeaders, HTTPServerRequest
+from tornado.iostream import StreamClosedError
+
+from jupyter_bridge.problems import BadRequest, Denied, Problem
+from jupyter_bridge.web.body import Body
+
+TOKEN_SUBPROTOCOL = "v1.token.websocket.jupyter.org."
+
+# A foreign HTTP error's status -> our code; anything else keeps its status as `internal`.
+_CODES = {
+    400: "bad-request",
+    401: "denied",
+    403: "denied",
+    404: "not-found",
+    405: "bad-request",
+    409: "conflict",
+    410: "gone",
+    413: "too-large",
+    501: "unsupported",
+    502: "remote-failed",
+    503: "unavailable",
+    504: "timeout",
+}
+
+S = TypeVar("S", bound=msgspec.Struct)
+
+
+async def is_allowed(
+    handler: JupyterHandler, user: Any, action: str, resources: Iterable[str]
+) -> bool:
+    """Whether the host's authorizer lets `user` do `action` on every one of `resources`."""
+    for resource in resources:
+        allowed = handler.authorizer.is_authorized(handler, user, action, resource)
+        if not await ensure_async(allowed):
+            return False
+    return True
+
+
+def identity_of(handler: JupyterHandler) -> str:
+    """Who asks, the same from one request to the next; empty for all who have the server's token.
+
+    The host invents a user for every request that shows the server's one token and no cookie (or
+    that needs no token at all): their names say nothing about who belongs together.
+    """
+    provider = handler.identity_provider
+    shared = type(provider).get_user_token is IdentityProvider.get_user_token
+    if shared and (handler.token_authenticated or not provider.auth_enabled):
+        return ""
+    return str(handler.current_user.username)
+
+
+# What one JSON body may hold (API.md, section 1).
+MAX_BODY = 1 << 20
+
+
+class RequestBase:
+    """What a request and a websocket share: the user, the permission, the Problem as an answer.
+
+    Its request handlers stream bodies (Tornado's `stream_request_body`): `prepare` comes first.
+    """
+
+    # Every one of these is asked of the authorizer: the bridge's own resource, and the host's,
+    # so that the bridge is never a way around what the host forbids.
+    resources: tuple[str, ...] = ("bridge",)
+
+    def __init__(self, application: Any, request: HTTPServerRequest, **kwargs: Any) -> None:
+        # The host parses both, the Referer also to log a refusal, and fails on what is not a URL.
+        # "null" is what a browser says of an origin that it will not name, and is never allowed.
+        if not _is_url(request.headers.get("Referer", "")):
+            del request.headers["Referer"]
+        if not _is_url(request.headers.get("Origin", "")):
+            request.headers["Origin"] = "null"
+        super().__init__(application, request, **kwargs)  # type: ignore[call-arg]
+
+    @property
+    def body_limit(self) -> int:
+        """Bytes that this request's body may have."""
+        return MAX_BODY
+
+    @asynccontextmanager
+    async def before_body(self) -> AsyncIterator[None]:
+        """For what `prepare` asks: a body is read on only if nothing of it raises."""
+        handler = cast(JupyterHandler, self)
+        self._body = Body()
+        try:
+            yield
+            self._body.expect(self.body_limit, handler.request.headers)
+        except (Problem, web.HTTPError):
+            await self._body.drop(handler)
+            raise
+
+    def data_received(self, chunk: bytes) -> None:
+        self._body.receive(chunk, cast(JupyterHandler, self).request.connection)
+
+    def take_body(self) -> None:
+        """Put the body where Tornado has it otherwise; TooLarge if it was more than allowed."""
+        cast(JupyterHandler, self).request.body = self._body.take()
+
+    def on_connection_close(self) -> None:
+        # Tornado's websockets forget that somebody may wait for the body.
+        waits = getattr(cast(JupyterHandler, self).request, "_body_future", None)
+        if waits is not None and not waits.done():
+            waits.set_exception(StreamClosedError())
+            waits.exception()
+        super().on_connection_close()  # type: ignore[misc]
+
+    async def authorize(self, action: str) -> None:
+        """Pass if the user may do `action` on every resource of this route; else Denied."""
+        if not await self.may(action):
+            raise Denied(f"You may not {action} on {self.resources[0]}.")
+
+    async def may(self, action: str, *resources: str) -> bool:
+        """Whether the user may do `action` on all `resources`; the route's own unless given."""
+        handler = cast(JupyterHandler, self)
+        asked = resources or self.resources
+        return await is_allowed(handler, handler.current_user, action, asked)
+
+    async def demand(self, action: str, *resources: str) -> None:
+        """Pass if the user may do `action` on each of `resources`; else Denied names the first."""
+        for resource in resources:
+            if not await self.may(action, resource):
+                raise Denied(f"You may not {action} on {resource}.", resource=resource)
+
+    @property
+    def username(self) -> str:
+        """The user's name, to show and to tell events; `identity` tells who belongs together."""
+        return str(cast(JupyterHandler, self).current_user.username)
+
+    @property
+    def identity(self) -> str:
+        return identity_of(cast(JupyterHandler, self))
+
+    def adopt_token(self) -> None:
+        """Hand a token from the subprotocol list to the host as if it came in the header."""
+        headers = cast(JupyterHandler, self).request.headers
+        offered = subprotocols_of(headers)
+        tokens = [p for p in offered if p.startswith(TOKEN_SUBPROTOCOL)]
+        if tokens and "Authorization" not in headers:
+            headers["Authorization"] = "token " + unquote(tokens[0][len(TOKEN_SUBPROTOCOL) :])
+
+    def check_user(self) -> None:
+        handler = cast(JupyterHandler, self)
+        if handler.current_user is None:
+            raise Denied("Log in first, or send a token in the Authorization header.")
+        if not handler.check_origin():
+            raise Denied(f"Requests from {handler.request.headers.get('Origin')} are not allowed.")
+
+    def read_query(self, kind: type[S]) -> S:
+        """The query arguments as `kind`; the last one wins where a name is given twice."""
+        handler = cast(JupyterHandler, self)
+        names = {f.encode_name for f in msgspec.structs.fields(kind)}
+        given = {
+            name: handler.get_query_argument(name)
+            for name in handler.request.query_arguments
+            if name in names
+        }
+        try:
+            return msgspec.convert(given, kind, strict=False)
+        except msgspec.ValidationError as error:
+            raise bad_field(error) from error
+
+    def log_exception(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+        handler = cast(JupyterHandler, self)
+        if isinstance(error, Problem):
+            handler.log.debug("%s: %s", error.code, error.message)
+        elif isinstance(error, web.HTTPError):
+            handler.log.debug("%s %s", error.status_code, error.log_message)
+        else:
+            # The id is all that the client gets; the traceback stays here.
+            self._error_id = uuid.uuid4().hex[:12]
+            handler.log.error("Internal error %s", self._error_id, exc_info=error)
+
+    def write_error(self, status_code: int, **kwargs: Any) -> None:
+        handler = cast(JupyterHandler, self)
+        error = kwargs.get("exc_info", (None, None, None))[1]
+        status, body = self._to_reply(error, status_code)
+        handler.set_status(status)
+        handler.set_header("Content-Type", "application/json")
+        if status == 405:  # RFC 9110 wants to be told what would do
+            handler.set_header("Allow", ", ".join(self._methods()))
+        # Not APIHandler.finish, which a websocket does not have.
+        web.RequestHandler.finish(handler, msgspec.json.encode(body))
+
+    def _methods(self) -> list[str]:
+        """The methods that this route has."""
+        missing = web.RequestHandler.get  # they are all one function there
+        names = cast(JupyterHandler, self).SUPPORTED_METHODS
+        return [name for name in names if getattr(type(self), name.lower()) is not missing]
+
+    def _to_reply(self, error: BaseException | None, status: int) -> tuple[int, dict[str, Any]]:
+        if isinstance(error, Problem):
+            return error.status, error.to_json()
+        if isinstance(error, web.HTTPError) or error is None:
+            code = _CODES.get(status, "internal")
+            sentence = _sentence(error, status)
+            return status, {"error": code, "message": sentence, "reason": sentence}
+        name = getattr(self, "_error_id", "unknown")
+        sentence = f"Something went wrong inside the server; its log has the details under {name}."
+        return 500, {"error": "internal", "message": sentence, "reason": sentence, "id": name}
+
+
+def _sentence(error: web.HTTPError | None, status: int) -> str:
+    if error is not None:
+        if error.log_message:
+            try:
+                return str(error.log_message % error.args if error.args else error.log_message)
+            except (TypeError, ValueError):
+                return str(error.log_message)
+        if error.reason:
+            return str(error.reason)
+    return responses.get(status, "Unknown error")
+
+
+def _is_url(text: str) -> bool:
+    try:
+        urlsplit(text)
+    except ValueError:
+        return False
+    return True
+
+
+def bad_field(error: msgspec.ValidationError) -> BadRequest:
+    text = str(error)
+    found = re.search(r"field `([^`]+)`", text) or re.search(r"\$\.([\w.\[\]]+)", text)
+    details = {"field": found.group(1)} if found else {}
+    return BadRequest(text.replace("$.", ""), **details)
+
+
+def subprotocols_of(headers: HTTPHeaders) -> list[str]:
+    return [p.strip() for p in headers.get("Sec-WebSocket-Protocol", "").split(",") if p.strip()]
+
+
+class _NoConnection:
+    """What a RequestHandler needs of a connection when there is none."""
+
+    def set_close_callback(self, callback: Callable[[], None] | None) -> None:
+        """Nothing closes."""
+
+
+class _Bearer(JupyterHandler):
+    """A handler that carries a token and nothing else, to show to an identity provider."""
+
+    @allow_unauthenticated
+    def get(self) -> None:
+        """Never dispatched."""
+
+
+async def user_of_token(handler: JupyterHandler, token: str) -> tuple[Any, str]:
+    """Whoever the host's identity provider says `token` belongs to, or None; and the identity.
+
+    For tokens that do not come in a header, such as socket.io's `auth: {token}`: they are shown to
+    the provider as if they had, on a request without cookies or arguments.
+    """
+    request = HTTPServerRequest(
+        method="GET",
+        uri=handler.request.path,
+        headers=HTTPHeaders({"Authorization": f"token {token}", "Host": handler.request.host}),
+        connection=cast(Any, _NoConnection()),
+    )
+    request.remote_ip = handler.request.remote_ip
+    bearer = _Bearer(handler.application, request)
+    user = await ensure_async(handler.identity_provider.get_user(bearer))
+    if user is None:
+        return None, ""
+    bearer.current_user = bearer._jupyter_current_user = user
+    return user, identity_of(bearer)

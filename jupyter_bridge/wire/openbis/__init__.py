@@ -1,0 +1,1 @@
+"""openBIS as bytes: JSON-RPC, and the data store's fast download."""

@@ -1,0 +1,173 @@
+r"""Handing files over to a machine that is reached by a terminal's line alone.
+
+What a run needs on this machine lies in files; a terminal at the end of a line has no files in
+common with it. So they are typed, to a receiver that is an `sh` script. The line that starts it
+means the same in bash, zsh, sh and fish, and tells which of them read it:
+
+    /bin/sh -c '<RECEIVER>' jb-hand jb=<nonce> '\' "${BASH_VERSION:+b}…$?" ' "f$status" \'
+    /bin/sh <folder>/r jb=<nonce> … <folder>      when the receiver is there from an earlier time
+
+(In fish `\'` inside single quotes is a quote, elsewhere it is a backslash and the end: the third
+argument is `$?` for the ones and `$status` for the other.) The receiver switches the echo off, goes
+to its folder (made 0700, below $TMPDIR or /tmp) and tells by a mark that it waits:
+
+    ESC ] 133 ; H ; jb=<nonce> ; <shell and status> ; <pid of the shell> ; <folder> BEL
+
+Then it reads lines, each shorter than any terminal's limit (255 to 4095 bytes, as POSIX, macOS and
+Linux have it): `>name` begins a file, `:bytes` goes on with it, in the escapes of printf's %b, and
+`=name name …` ends all. It answers with the POSIX cksum of each of those files, so that what
+somebody else types meanwhile is noticed. A line that this has made another is passed
+over, and no other line than the last has a `=` in it, so that the rest still goes where it ends:
+none of it comes to the shell.
+
+    ESC ] 133 ; U ; jb=<nonce> ; <cksum> <size> <cksum> <size> … BEL
+
+or N, where there is no such folder.
+
+When no line comes for 30 s, or an interrupt, it gives the terminal back.
+A watcher stays behind that removes the folder when the shell has ended, whatever became of the
+line. The files of one run have digits as names, and are gone when the next ones come.
+"""
+
+from __future__ import annotations
+
+import re
+import zlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from jupyter_bridge.wire.shell.integration import Dialect
+from jupyter_bridge.wire.shell.marks import quote
+
+# The receiver as a file of its folder.
+RECEIVER_FILE = "r"
+
+# No quote and no double backslash in it: the four shells read it in single quotes.
+RECEIVER = (
+    "n=$1 k=$3 d=$5;umask 077;PATH=$PATH:/usr/bin:/bin;exec </dev/tty >/dev/tty 2>/dev/null;"
+    'm(){ printf "\\033]133;%s;$n;%s\\007" "$1" "$2";};'
+    "t=$(stty -g);"
+    'if [ -z "$d" ];then d=${TMPDIR:-/tmp}/jb-${n#jb=};mkdir -m 700 "$d"&&{ '
+    '(trap "" HUP INT QUIT;while kill -0 $PPID;do sleep 1;done;rm -rf "$d")'
+    " </dev/null >/dev/null& };fi;"
+    'cd "$d"||{ m N "$d";exit 0;};'
+    'trap "stty $t" EXIT;trap "exit 130" INT TERM;'
+    "rm -f [0-9]*;stty -echo icanon icrnl;"
+    "(i=0;while [ $i -lt 30 ];do sleep 1;i=$((i+1));done;kill $$) </dev/null >/dev/null& w=$!;"
+    'm H "$k;$PPID;$PWD";exec >/dev/null;'
+    'while IFS= read -r l;do [ -z "$w" ]||{ kill $w;w=;};case $l in '
+    '*=*)break;;:*)printf %b "${l#:}";;">"*/*);;">"*)exec >"${l#>}";;esac;done;'
+    'exec >/dev/tty;m U "$(echo $(for f in ${l#*=};do cksum <$f;done))"'
+)
+
+# As much of a file as one line holds, in printf's units of at most 5 bytes; POSIX allows 255.
+_UNITS = re.compile(rb"(?:\\0[0-7]{3}|\\[\\nt]|[^\\]){1,49}")
+_ESCAPES = {
+    code: f"\\0{code:03o}" for code in [*range(32), *range(127, 256)] if chr(code) not in "\n\t"
+} | {ord("\n"): "\\n", ord("\t"): "\\t", ord("\\"): "\\\\", ord("="): "\\0075"}
+# One message of the line holds so much at most, bytes.
+PIECE = 16 << 10
+
+_MARK = re.compile(rb"\x1b\]133;([HUN]);jb=([0-9a-f]+);([^\x07]*)\x07")
+_SHELLS: dict[str, Dialect] = {"b": "bash", "z": "zsh", "f": "fish", "": "sh"}
+_READER = re.compile(r"([bzf]?)([0-9]{1,3});([0-9]{1,18});(/.*)")
+
+
+def opening(nonce: str, folder: str | None) -> bytes:
+    """The line that starts the receiver, in `folder` if there is one already.
+
+    It begins with a space, which most histories leave out.
+    """
+    # zsh's own status after an interrupted run may be another one than it should be (ZSH there).
+    posix = "${BASH_VERSION:+b}${ZSH_VERSION:+z}${__jb_k:-$?}"
+    tell = f"""jb={nonce} '\\' "{posix}" ' "f$status" \\'"""
+    if folder is None:
+        return f" /bin/sh -c '{RECEIVER}' jb-hand {tell}\r".encode()
+    # Paths that need no quoting are the same in every shell; others are not used again.
+    gone = f'printf "\\033]133;N;jb={nonce};\\007"'
+    return f" /bin/sh {folder}/{RECEIVER_FILE} {tell} {folder} || {gone}\r".encode()
+
+
+def is_plain(folder: str) -> bool:
+    """Whether a path is one word as it is, in every shell."""
+    return quote("sh", folder) == folder
+
+
+def pieces(files: Mapping[str, bytes]) -> Iterator[bytes]:
+    """What is typed to the receiver, cut between lines."""
+    piece = b""
+    for line in _lines(files):
+        if len(piece) + len(line) > PIECE:
+            yield piece
+            piece = b""
+        piece += line
+    yield piece
+
+
+def _lines(files: Mapping[str, bytes]) -> Iterator[bytes]:
+    for name, data in files.items():
+        yield f">{name}\n".encode()
+        escaped = data.decode("latin-1").translate(_ESCAPES).encode("ascii")
+        for match in _UNITS.finditer(escaped):
+            yield b":" + match[0] + b"\n"
+    yield f"={' '.join(files)}\n".encode()
+
+
+def sums(files: Mapping[str, bytes]) -> str:
+    """What `Received` says if all came as it was typed."""
+    return " ".join(cksum(data) for data in files.values())
+
+
+_REVERSED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
+
+
+def cksum(data: bytes) -> str:
+    """What the POSIX utility says of these bytes: its CRC and the size.
+
+    Its CRC is zlib's with every byte's bits and the result's the other way round.
+    """
+    size = len(data)
+    length = size.to_bytes((size.bit_length() + 7) // 8, "little")
+    crc = zlib.crc32((data + length).translate(_REVERSED), 0xFFFFFFFF)
+    return f"{int(f'{crc:032b}'[::-1], 2)} {size}"
+
+
+@dataclass(frozen=True)
+class Reader:
+    """H: who read the line, the status it had, its process, and the folder."""
+
+    dialect: Dialect
+    status: int
+    pid: int
+    folder: str
+
+
+@dataclass(frozen=True)
+class Received:
+    """U: the cksums of all that was received."""
+
+    sums: str
+
+
+@dataclass(frozen=True)
+class Missing:
+    """N: there is no such folder, or none can be made."""
+
+    folder: str
+
+
+def heard(data: bytes, nonce: str) -> list[Reader | Received | Missing]:
+    """The receiver's marks in these bytes, of this nonce."""
+    found: list[Reader | Received | Missing] = []
+    for match in _MARK.finditer(data):
+        letter, whose, rest = match[1], match[2].decode(), match[3].decode("utf-8", "replace")
+        if whose != nonce:
+            continue
+        if letter == b"N":
+            found.append(Missing(rest))
+        elif letter == b"U":
+            found.append(Received(rest.strip()))
+        elif told := _READER.fullmatch(rest):
+            shell, status, pid, folder = told.groups()
+            found.append(Reader(_SHELLS[shell], int(status), int(pid), folder))
+    return found

@@ -1,0 +1,113 @@
+"""Events: one Jupyter message as an object, as socket.io's clients send and get it.
+
+It has `header, parent_header, metadata, content` (objects), `buffers` (a list of bytes), and
+`channel` where that is not said otherwise. The parts are those of wire/kernel.py.
+
+What a client sends is never built as Python objects: the JSON is checked, and its parts are passed
+on as they came. The text is `["msg", message]`, and each of the message's `buffers` is a
+placeholder `{"_placeholder": true, "num": n}` for the n-th attachment that follows.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from jupyter_bridge.wire import kernel
+from jupyter_bridge.wire.json_errors import JSON_ERRORS
+
+# A placeholder in JSON has fewer characters than this, spaces included.
+_PLACEHOLDER_SIZE = 128
+_MSG = re.compile(r'\s*\[\s*"msg"')
+_NULL = msgspec.Raw(b"null")
+
+
+class _Event(msgspec.Struct, array_like=True):
+    """An event's name and first argument; further ones mean nothing here and are skipped."""
+
+    name: str
+    argument: msgspec.Raw = _NULL
+
+
+class _Placeholder(msgspec.Struct):
+    num: int
+    placeholder: bool = msgspec.field(name="_placeholder")
+
+
+class _Buffers(msgspec.Struct):
+    buffers: msgspec.Raw = _NULL
+
+
+_decode_event = msgspec.json.Decoder(_Event).decode
+_decode_buffers = msgspec.json.Decoder(_Buffers).decode
+_decode_placeholders = msgspec.json.Decoder(list[_Placeholder] | None).decode
+
+
+class Received:
+    """A client's message: `parse` it once its attachments are `filled` in."""
+
+    def __init__(self, message: msgspec.Raw) -> None:
+        self._message = message
+        self._buffers: list[bytes] = []
+
+    def fill(self, attachments: Sequence[bytes]) -> None:
+        """Put the attachments where the placeholders stand; FrameError if they do not match."""
+        try:
+            raw = _decode_buffers(self._message).buffers
+            if len(bytes(raw)) > _PLACEHOLDER_SIZE * (len(attachments) + 1):
+                raise kernel.FrameError("these are not the placeholders of the attachments")
+            places = [place.num for place in _decode_placeholders(raw) or []]
+        except JSON_ERRORS as error:
+            raise kernel.FrameError(str(error)) from error
+        if sorted(places) != list(range(len(attachments))):
+            raise kernel.FrameError("these are not the placeholders of the attachments")
+        self._buffers = [attachments[place] for place in places]
+
+    def parse(self) -> tuple[str | None, list[bytes]]:
+        """The channel, if it is named, and the parts; FrameError if it is no message."""
+        if not self._buffers:
+            self.fill([])
+        channel, parts = kernel.parse_default(str(self._message, "utf-8"))
+        if not all(part.lstrip().startswith(b"{") for part in parts):
+            raise kernel.FrameError("header, parent_header, metadata and content are objects")
+        return channel, [*parts, *self._buffers]
+
+
+def read(text: str) -> tuple[str, Received]:
+    """The name of the event in a packet's JSON, and its message; FrameError if it is no event.
+
+    A `msg` whose message cannot be read is one, and fails when it is parsed.
+    """
+    try:
+        event = _decode_event(text)
+    except JSON_ERRORS as error:
+        if _MSG.match(text) is None:
+            raise kernel.FrameError(str(error)) from error
+        return "msg", Received(_NULL)
+    return event.name, Received(event.argument)
+
+
+def build(parts: Sequence[bytes], channel: str | None = None) -> dict[str, Any]:
+    """The event of a message, with its channel where one is given."""
+    names = ("header", "parent_header", "metadata", "content")
+    event: dict[str, Any] = {name: _as_json(part) for name, part in zip(names, parts, strict=False)}
+    event["buffers"] = list(parts[kernel.JSON_PARTS :])
+    if channel is not None:
+        event["channel"] = channel
+    return event
+
+
+def _as_json(part: bytes) -> Any:
+    """What a kernel sent, as browsers read it: NaN, which some write, is null, and junk is {}."""
+    try:
+        return msgspec.json.decode(part)
+    except JSON_ERRORS:
+        pass
+    try:
+        return json.loads(part, parse_constant=lambda name: None)
+    except (ValueError, RecursionError):
+        return {}

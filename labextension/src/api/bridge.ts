@@ -1,0 +1,81 @@
+/** The left side panel and what its sections share; empty, and silent, until it is first shown. */
+import { ITranslator } from '@jupyterlab/translation';
+import { SidePanel } from '@jupyterlab/ui-components';
+import { Message } from '@lumino/messaging';
+import { Events } from './events';
+import { bridgeIcon } from '../ui/icons';
+import { Server } from './server';
+import { TransfersSummary } from '../panel/summary';
+import { DOMAIN, IBridge, Section } from '../panel/tokens';
+
+/** The sections, and the panel that shows them. */
+export class Bridge implements IBridge {
+  constructor(
+    readonly server: Server,
+    readonly translator: ITranslator,
+    /** Bring a widget of a side area to the front. */
+    private activate: (id: string) => void
+  ) {
+    this.events = new Events(server);
+    this.panel = new BridgePanel(translator, () => this.stand());
+    this.panel.disposed.connect(() => this.events.dispose());
+  }
+
+  readonly events: Events;
+  readonly panel: BridgePanel;
+  readonly transfers = new TransfersSummary();
+
+  add(section: Section): void {
+    this.sections.push(section);
+    this.sections.sort((one, other) => one.rank - other.rank);
+  }
+
+  async show(): Promise<void> {
+    this.activate(this.panel.id);
+    await this.stand();
+  }
+
+  /** Load the sections, once. */
+  private stand(): Promise<void> {
+    return (this.standing ??= this.build());
+  }
+
+  private async build(): Promise<void> {
+    performance.mark('jupyter-bridge:open');
+    this.events.start();
+    const { server, events, translator } = this;
+    const ground = { server, events, translator, trans: translator.load(DOMAIN) };
+    const widgets = await Promise.all(this.sections.map(section => section.load(ground)));
+    this.sections.forEach((section, at) => {
+      const widget = widgets[at];
+      widget.id = `jupyter-bridge-${section.id}`;
+      widget.title.label = section.title;
+      this.panel.addWidget(widget);
+    });
+    performance.measure('jupyter-bridge:standing', 'jupyter-bridge:open');
+  }
+
+  private sections: Section[] = [];
+  private standing: Promise<void> | null = null;
+}
+
+export class BridgePanel extends SidePanel {
+  constructor(
+    translator: ITranslator,
+    private onFirstShown: () => Promise<void>
+  ) {
+    super({ translator });
+    const trans = translator.load(DOMAIN);
+    this.id = 'jupyter-bridge';
+    this.addClass('jp-Bridge');
+    this.title.icon = bridgeIcon;
+    this.title.caption = trans.__('Bridge: kernels, consoles and connections');
+    this.node.setAttribute('role', 'region');
+    this.node.setAttribute('aria-label', trans.__('Bridge'));
+  }
+
+  protected override onAfterShow(message: Message): void {
+    super.onAfterShow(message);
+    void this.onFirstShown();
+  }
+}

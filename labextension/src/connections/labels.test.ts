@@ -1,0 +1,49 @@
+import { nullTranslator } from '@jupyterlab/translation';
+import { Connection } from './client';
+import { sentenceOf, toneOf, vaultSentence } from './labels';
+
+const trans = nullTranslator.load('jupyter_bridge');
+
+function connection(state: string, more: Partial<Connection> = {}): Connection {
+  const about = { name: 'lab', kind: 'k', url: 'u', since: '', username: '', source: 'added' };
+  const standing = { needs: [], can: [], progress: null, reason: null, has_secret: false };
+  return {
+    ...about,
+    ...standing,
+    state,
+    remembered: false,
+    isMounted: false,
+    mountpoint: '',
+    ...more
+  };
+}
+
+test.each([
+  ['connected', {}, 'good', 'Connected.'],
+  ['connected', { reason: 'It is slow.' }, 'good', 'It is slow.'],
+  ['connecting', {}, 'busy', 'Connecting…'],
+  [
+    'connecting',
+    { progress: { percent: 40, message: 'Spawning' } },
+    'busy',
+    'Connecting: Spawning (40 %)'
+  ],
+  ['disconnected', { needs: ['password'] }, 'off', 'Not logged in: a login is needed.'],
+  ['disconnected', {}, 'off', 'Not logged in.'],
+  ['expired', { reason: 'Too old.' }, 'bad', 'The session has ended: log in again. Too old.'],
+  ['unreachable', {}, 'bad', 'Out of reach; it is tried again by itself.'],
+  ['forbidden', { reason: 'No such user.' }, 'bad', 'No such user. Log in anew.'],
+  ['failed', { reason: 'Odd.' }, 'bad', 'Failed; a new login may help. Odd.'],
+  ['not-invented-yet', { reason: 'Odd.' }, 'bad', 'not-invented-yet. Odd.']
+] as const)('%s with %p has a colour and a sentence', (state, more, tone, sentence) => {
+  const one = connection(state, more as Partial<Connection>);
+  expect(toneOf(one)).toBe(tone);
+  expect(sentenceOf(one, trans)).toBe(sentence);
+});
+
+test('where secrets are kept is said for every vault, also for one that is not known', () => {
+  for (const vault of ['keyring', 'file', 'memory', 'elsewhere']) {
+    expect(vaultSentence(vault, trans)).toContain(' kept ');
+  }
+  expect(vaultSentence('', trans)).toBe('');
+});

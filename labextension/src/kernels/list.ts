@@ -1,0 +1,33 @@
+/** The kernels that there are, kept true by events. */
+import { BridgeEvent, Events } from '../api/events';
+import { KeptList } from '../ui/liveList';
+import { Kernel, Kernels } from './client';
+
+export class KernelsModel extends KeptList<Kernel> {
+  constructor(
+    readonly client: Kernels,
+    events: Events
+  ) {
+    super(events, { names: ['kernel_state'], pause: 250, few: 6 });
+  }
+
+  protected keyOf(one: Kernel): string {
+    return one.id;
+  }
+
+  protected textOf(one: Kernel): string {
+    return `${one.name} ${one.kernelspec} ${one.id} ${one.execution_state}`;
+  }
+
+  protected askAll(): Promise<Kernel[]> {
+    return this.client.list();
+  }
+
+  protected override keyIn({ data }: BridgeEvent): string | null {
+    return data.state === 'gone' ? null : data.kernel_id;
+  }
+
+  protected override askOne(id: string): Promise<Kernel> {
+    return this.client.get(id);
+  }
+}

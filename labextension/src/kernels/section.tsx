@@ -1,0 +1,166 @@
+/** The section "Kernels": what runs, what it does, and what can be done about it. */
+import { Clipboard, Dialog, showDialog } from '@jupyterlab/apputils';
+import { addIcon, copyIcon, inspectorIcon, refreshIcon, stopIcon } from '@jupyterlab/ui-components';
+import { CommandRegistry } from '@lumino/commands';
+import { Widget } from '@lumino/widgets';
+import { Ground } from '../panel/tokens';
+import { Action, Actions, menuHandlers } from '../ui/actions';
+import { Age, Dot, IconButton, Row } from '../ui/components';
+import { List } from '../ui/list';
+import { Filter, sectionWidget } from '../ui/section';
+import { quoted } from '../ui/shell';
+import { Kernel, Kernels } from './client';
+import { CommandIDs } from './commands';
+import { KernelsModel } from './list';
+
+export async function section(ground: Ground, commands: CommandRegistry): Promise<Widget> {
+  const { trans } = ground;
+  const model = new KernelsModel(new Kernels(ground.server), ground.events);
+  const actions = actionsOf(ground, model, commands);
+  const menu = menuHandlers(actions);
+  return sectionWidget(
+    model,
+    trans,
+    () => (
+      <>
+        <Filter
+          label={trans.__('Filter kernels')}
+          value={model.filter}
+          onChange={text => model.narrow(text)}
+        />
+        <IconButton
+          icon={addIcon}
+          label={trans.__('Spawn a kernel…')}
+          onClick={() => void model.try(() => commands.execute(CommandIDs.spawn))}
+        />
+      </>
+    ),
+    () => (
+      <List
+        label={trans.__('Kernels')}
+        items={model.shown}
+        keyOf={one => one.id}
+        height={44}
+        empty={model.filter ? trans.__('No kernel is called so.') : trans.__('No kernel runs.')}
+        onOpen={one => void commands.execute(CommandIDs.messages, { id: one.id, name: one.name })}
+        {...menu}
+        render={one => (
+          <Row
+            before={<Dot tone={tone(one)} label={one.execution_state ?? trans.__('unknown')} />}
+            title={
+              <span title={one.id}>
+                {one.name === one.kernelspec ? one.name : `${one.name} · ${one.kernelspec}`}
+              </span>
+            }
+            detail={
+              one.executing ? (
+                <>
+                  {trans.__('busy for')} <Age since={one.executing.since} trans={trans} />
+                  {one.executing.code && (
+                    <code>: {one.executing.code.split('\n').find(line => line.trim())}</code>
+                  )}
+                </>
+              ) : (
+                (one.reason ?? one.execution_state ?? trans.__('unknown'))
+              )
+            }
+            after={trans._n('%1 client', '%1 clients', one.connections)}
+            actions={<Actions actions={actions} item={one} trans={trans} />}
+          />
+        )}
+      />
+    )
+  );
+}
+
+function tone({ execution_state: state }: Kernel): 'good' | 'busy' | 'idle' | 'bad' | 'off' {
+  switch (state) {
+    case 'idle':
+      return 'idle';
+    case 'busy':
+      return 'busy';
+    case 'dead':
+      return 'bad';
+    default:
+      return 'off';
+  }
+}
+
+function actionsOf(
+  { trans }: Ground,
+  model: KernelsModel,
+  commands: CommandRegistry
+): Action<Kernel>[] {
+  const { client } = model;
+  return [
+    {
+      id: 'messages',
+      label: trans.__('Show its messages'),
+      icon: inspectorIcon,
+      isButton: true,
+      run: one => commands.execute(CommandIDs.messages, { id: one.id, name: one.name })
+    },
+    {
+      id: 'interrupt',
+      label: trans.__('Interrupt'),
+      icon: stopIcon,
+      isButton: true,
+      applies: one => one.execution_state === 'busy',
+      run: one => model.try(() => client.interrupt(one.id))
+    },
+    {
+      id: 'restart',
+      label: trans.__('Restart…'),
+      icon: refreshIcon,
+      run: one =>
+        model.try(async () => {
+          const question = trans.__('What it holds in memory is lost.');
+          if (
+            await isSure(trans.__('Restart kernel %1?', one.name), question, trans.__('Restart'))
+          ) {
+            await client.restart(one.id);
+          }
+        })
+    },
+    {
+      id: 'shutdown',
+      label: trans.__('Shut down…'),
+      run: one =>
+        model.try(async () => {
+          const question = trans.__('It ends, and what it holds in memory is lost.');
+          if (
+            await isSure(
+              trans.__('Shut down kernel %1?', one.name),
+              question,
+              trans.__('Shut Down')
+            )
+          ) {
+            await client.shutdown(one.id);
+          }
+        })
+    },
+    {
+      id: 'curl',
+      label: trans.__('Copy a curl command that executes code on it'),
+      icon: copyIcon,
+      run: one => Clipboard.copyToSystem(asCurl(client.server.url('execute', one.id)))
+    }
+  ];
+
+  async function isSure(title: string, body: string, word: string): Promise<boolean> {
+    const { button } = await showDialog({
+      title,
+      body,
+      buttons: [Dialog.cancelButton(), Dialog.warnButton({ label: word })]
+    });
+    return button.accept;
+  }
+}
+
+/** The same from a shell; the token is the reader's own, never the page's. */
+export function asCurl(url: string): string {
+  return (
+    `curl -s -H "Authorization: token $JUPYTER_BRIDGE_TOKEN" ` +
+    `${quoted(String(new URL(url, window.location.href)))} -d '{"code": "6 * 7"}'`
+  );
+}

@@ -1,0 +1,92 @@
+"""News are told at once, then at a pace; the last always."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+from jupyter_bridge.aio.throttle import Throttle
+
+PERIOD = 0.1
+
+
+async def test_the_first_is_told_at_once_and_the_last_always() -> None:
+    """A thousand changes are two events: the first ones' newest, and after the period the last."""
+    told: list[tuple[float, str, int]] = []
+    began = time.monotonic()
+    paced = Throttle[int](lambda key, n: told.append((time.monotonic() - began, key, n)), PERIOD)
+    paced.note("a", 0)
+    assert told == []  # who notes waits for nobody
+    await asyncio.sleep(0)
+    assert [(key, n) for _, key, n in told] == [("a", 0)]
+    for n in range(1, 1000):
+        paced.note("a", n)
+    await asyncio.sleep(3 * PERIOD)
+    assert [(key, n) for _, key, n in told] == [("a", 0), ("a", 999)]
+    assert told[1][0] - told[0][0] >= PERIOD * 0.9
+    assert (paced._news, paced._timers) == ({}, {})  # nothing is kept of what is quiet
+
+
+async def test_each_key_has_its_own_pace() -> None:
+    """Much news of one thing delays no other's."""
+    told: list[str] = []
+    paced = Throttle[int](lambda key, n: told.append(key), 3600)
+    for n in range(10):
+        paced.note("loud", n)
+    await asyncio.sleep(0)
+    paced.note("quiet", 0)
+    await asyncio.sleep(0)
+    assert told == ["loud", "quiet"]
+    paced.close()
+    paced.close()
+
+
+async def test_each_topic_keeps_its_last() -> None:
+    """Two topics of one thing share its pace, and neither covers the other up."""
+    told: list[str] = []
+    paced = Throttle[str](lambda key, value: told.append(value), PERIOD)
+    paced.note("k", "busy", "state")
+    await asyncio.sleep(0)
+    paced.note("k", "idle", "state")
+    paced.note("k", "clients", "clients")
+    paced.note("k", "busy", "state")
+    paced.note("k", "idle", "state")
+    await asyncio.sleep(4 * PERIOD)
+    assert told == ["busy", "idle", "clients"]
+
+
+async def test_the_end_covers_all_up() -> None:
+    """After what is noted last nothing older is told."""
+    told: list[str] = []
+    paced = Throttle[str](lambda key, value: told.append(value), PERIOD)
+    paced.note("k", "busy", "state")
+    await asyncio.sleep(0)
+    paced.note("k", "idle", "state")
+    paced.note("k", "clients", "clients")
+    paced.note_last("k", "gone")
+    await asyncio.sleep(4 * PERIOD)
+    assert told == ["busy", "gone"]
+
+
+async def test_one_that_fails_stops_nothing() -> None:
+    """An event that cannot be told is the event loop's to report; the next one is told."""
+    told: list[int] = []
+
+    def tell(key: str, n: int) -> None:
+        told.append(n)
+        if n == 0:
+            raise RuntimeError("no")
+
+    reported: list[object] = []
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(lambda loop, context: reported.append(context["exception"]))
+    try:
+        paced = Throttle[int](tell, PERIOD)
+        paced.note("k", 0)
+        await asyncio.sleep(0)
+        paced.note("k", 1)
+        await asyncio.sleep(2 * PERIOD)
+    finally:
+        loop.set_exception_handler(None)
+    assert told == [0, 1]
+    assert [str(error) for error in reported] == ["no"]

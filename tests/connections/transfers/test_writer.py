@@ -1,0 +1,145 @@
+"""connections/transfers/writer.py: pieces on their way to the disk."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from zlib import crc32
+
+import pytest
+
+from jupyter_bridge.connections.transfers import checksums
+from jupyter_bridge.connections.transfers.progress_log import ProgressLog
+from jupyter_bridge.connections.transfers.writer import STEP, ReceivedPiece, Writer
+
+Part = bytes | bytearray | memoryview
+
+
+def run(tmp_path: Path, do: Callable[[Writer, ProgressLog], Awaitable[None]]) -> None:
+    """`do` with a writer below `tmp_path`/new."""
+
+    async def main() -> None:
+        pieces = ProgressLog(tmp_path / "pieces")
+        writer = Writer(tmp_path / "new", pieces)
+        try:
+            await do(writer, pieces)
+        finally:
+            await writer.settle()
+            pieces.close()
+
+    asyncio.run(main())
+
+
+def test_pieces_of_many_files_find_their_places(tmp_path: Path) -> None:
+    """In any order, in parts of any size: each byte is where it belongs, and noted with its sum."""
+    contents = [os.urandom(STEP * 2 + 5), b"x", os.urandom(1000)]
+
+    async def work(writer: Writer, pieces: ProgressLog) -> None:
+        made = []
+        for index, content in enumerate(contents):
+            step = max(1, len(content) // 3)
+            for start in reversed(range(0, len(content), step)):
+                view = memoryview(content)[start : start + step]
+                cut = len(view) // 2
+                parts: list[Part] = [view[:cut], bytearray(view[cut:])]
+                made.append(ReceivedPiece(index, f"a/{index}", start, parts, crc32(view)))
+        new = await asyncio.gather(*map(writer.write, made))
+        assert new == [sum(map(len, piece.parts)) for piece in made]
+        for index, content in enumerate(contents):
+            assert pieces.of(index).crc32(len(content)) == crc32(content)
+
+    run(tmp_path, work)
+    assert [(tmp_path / f"new/a/{n}").read_bytes() for n in range(3)] == contents
+
+
+def test_a_wrong_checksum_keeps_nothing(tmp_path: Path) -> None:
+    """Neither a byte on the disk nor a note of it; the pieces beside it are kept."""
+
+    async def work(writer: Writer, pieces: ProgressLog) -> None:
+        made = [
+            ReceivedPiece(0, "f", 0, [b"good"], crc32(b"good")),
+            ReceivedPiece(1, "g", 0, [b"bad"], 7),
+        ]
+        assert await asyncio.gather(*map(writer.write, made)) == [4, None]
+        assert pieces.done == 4
+
+    run(tmp_path, work)
+    assert os.listdir(tmp_path / "new") == ["f"]
+
+
+def test_an_error_is_told_to_its_own_piece(tmp_path: Path) -> None:
+    """One file that cannot be written stops nothing else."""
+    (tmp_path / "new").mkdir()
+    (tmp_path / "new/link").symlink_to(tmp_path / "elsewhere")
+
+    async def work(writer: Writer, _: ProgressLog) -> None:
+        made = [ReceivedPiece(0, "link", 0, [b"x"]), ReceivedPiece(1, "g", 0, [b"y"])]
+        ends = await asyncio.gather(*map(writer.write, made), return_exceptions=True)
+        assert isinstance(ends[0], OSError)
+        assert ends[1] == 1
+
+    run(tmp_path, work)
+    assert not (tmp_path / "elsewhere").exists()
+
+
+def test_what_is_dropped_is_not_written(tmp_path: Path) -> None:
+    """Who waits is told; what was under way is waited for by settle."""
+
+    async def work(writer: Writer, pieces: ProgressLog) -> None:
+        first = asyncio.ensure_future(writer.write(ReceivedPiece(0, "f", 0, [b"x" * STEP])))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)  # the thread has it
+        second = asyncio.ensure_future(writer.write(ReceivedPiece(1, "g", 0, [b"y"])))
+        await asyncio.sleep(0)
+        writer.drop()
+        with pytest.raises(asyncio.CancelledError):
+            await second
+        await writer.settle()
+        assert await first == STEP
+        assert pieces.done == STEP
+
+    run(tmp_path, work)
+    assert os.listdir(tmp_path / "new") == ["f"]
+
+
+def test_the_sum_of_parts_is_that_of_the_whole() -> None:
+    """However the bytes are cut."""
+    data = os.urandom(1000)
+    parts: list[Part] = [data[:1], bytearray(data[1:400]), memoryview(data)[400:]]
+    assert checksums.of_parts(parts) == crc32(data)
+    assert checksums.of_parts([]) == 0
+
+
+_TURNS = """
+import resource, sys
+from jupyter_bridge.connections.writer import keep_freed
+
+def turns():
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for _ in range(64):
+        held = [b"x" * (256 << 10) for _ in range(8)]
+        del held
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+turns()
+before = turns()
+keep_freed()
+turns()
+print(before, turns())
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="of glibc's memory alone")
+def test_memory_of_pieces_is_not_brought_anew_for_the_next_ones() -> None:
+    """64 times 2 MiB in pieces: hardly any page is brought again, where each was before."""
+    plain = {name: value for name, value in os.environ.items() if not name.startswith("MALLOC_")}
+    told = subprocess.run(
+        [sys.executable, "-c", _TURNS], env=plain, capture_output=True, check=True
+    )
+    before, after = map(int, told.stdout.split())
+    assert after < before / 20

@@ -1,0 +1,29 @@
+"""Asking a server of a test beside the page that shows it."""
+
+from __future__ import annotations
+
+import json
+import urllib.request
+from typing import Any
+
+from tests.conftest import Server
+
+
+def read(server: Server, method: str, path: str, body: Any = None) -> bytes:
+    """The bytes of the server's answer; urllib's HTTPError where it is no success.
+
+    `path` is below the server's address; a body that is not bytes is sent as JSON.
+    """
+    headers = dict(server.headers)
+    if body is not None and not isinstance(body, bytes):
+        body = json.dumps(body).encode()
+        headers["Content-Type"] = "application/json"
+    request = urllib.request.Request(f"{server.url}{path}", body, headers, method=method)
+    with urllib.request.urlopen(request, timeout=60) as answer:
+        return bytes(answer.read())
+
+
+def ask(server: Server, method: str, path: str, body: Any = None) -> Any:
+    """The JSON of the server's answer, None where it is empty; fails as `read` does."""
+    text = read(server, method, path, body)
+    return json.loads(text) if text else None

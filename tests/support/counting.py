@@ -1,0 +1,48 @@
+"""A server extension of the tests: `GET /counted` tells what the server's process holds now."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import json
+import threading
+from typing import Any
+
+import psutil
+from tornado.web import RequestHandler
+
+
+class Counted(RequestHandler):
+    """Numbers alone; the server is one test's, on loopback."""
+
+    _allow_unauthenticated = True
+
+    def get(self) -> None:
+        gc.collect()
+        process = psutil.Process()
+        self.finish(
+            json.dumps(
+                {
+                    "descriptors": process.num_fds(),
+                    "tasks": len(asyncio.all_tasks()),
+                    "requests": sum(map(_is_request, asyncio.all_tasks())),
+                    "threads": threading.active_count(),
+                    "children": len(process.children(recursive=True)),
+                    "objects": len(gc.get_objects()),
+                    "memory": process.memory_info().rss,
+                }
+            )
+        )
+
+
+def _is_request(task: asyncio.Task[Any]) -> bool:
+    """Whether a request is being answered there; this one is, too."""
+    return getattr(task.get_coro(), "__qualname__", "").endswith("._execute")
+
+
+def _jupyter_server_extension_points() -> list[dict[str, Any]]:
+    return [{"module": "tests.support.counting"}]
+
+
+def _load_jupyter_server_extension(serverapp: Any) -> None:
+    serverapp.web_app.add_handlers(".*$", [(serverapp.base_url + "counted", Counted)])

@@ -1,0 +1,372 @@
+"""What drives the bridge from outside: HTTP, and websockets in Jupyter's own serialization."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from typing import Any, cast
+
+import aiohttp
+from jupyter_server.services.kernels.connection.base import (
+    deserialize_binary_message,
+    deserialize_msg_from_ws_v1,
+    serialize_binary_message,
+    serialize_msg_to_ws_v1,
+)
+
+from tests.conftest import Server
+
+V1 = "v1.kernel.websocket.jupyter.org"
+# Nothing that a test waits for takes this long; a loaded machine gets it all.
+PATIENCE = 20.0
+
+Message = dict[str, Any]
+
+
+@dataclass
+class Answer:
+    """What came back."""
+
+    status: int
+    headers: Any
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+    def __repr__(self) -> str:
+        return f"<{self.status} {self.body[:500]!r}>"
+
+
+@dataclass
+class Closed(Exception):
+    """The server closed the websocket, after these last words."""
+
+    code: int | None
+    problem: Any = None
+
+
+@dataclass
+class Seat:
+    """One websocket of a kernel; `v1` or the default protocol."""
+
+    socket: aiohttp.ClientWebSocketResponse[Any]
+    v1: bool
+    session: str
+    seen: list[Message] = field(default_factory=list)
+
+    async def send(
+        self,
+        msg_type: str,
+        content: dict[str, Any] | None = None,
+        *,
+        channel: str | None = "shell",
+        buffers: tuple[bytes, ...] = (),
+        msg_id: str | None = None,
+        parent: Message | None = None,
+    ) -> str:
+        """Send a message and return its id."""
+        msg_id = msg_id or uuid.uuid4().hex
+        header = {
+            "msg_id": msg_id,
+            "msg_type": msg_type,
+            "session": self.session,
+            "username": "tester",
+            "date": datetime.now(timezone.utc).isoformat(),
+            "version": "5.3",
+        }
+        message: Message = {
+            "header": header,
+            "parent_header": parent["header"] if parent else {},
+            "metadata": {},
+            "content": content or {},
+            "buffers": list(buffers),
+        }
+        if self.v1:
+            names = ("header", "parent_header", "metadata", "content")
+            parts = [*(json.dumps(message[name]).encode() for name in names), *buffers]
+            frame = serialize_msg_to_ws_v1(parts, channel)
+            await self.socket.send_bytes(frame if isinstance(frame, bytes) else b"".join(frame))
+        else:
+            if channel is not None:
+                message["channel"] = channel
+            if buffers:
+                await self.socket.send_bytes(serialize_binary_message(message))
+            else:
+                await self.socket.send_str(json.dumps(message))
+        return msg_id
+
+    async def execute(self, code: str, *, channel: str | None = "shell", **content: Any) -> str:
+        return await self.send(
+            "execute_request",
+            {"code": code, "silent": False, "allow_stdin": False, **content},
+            channel=channel,
+        )
+
+    async def receive(self, timeout: float = PATIENCE) -> Message:
+        """The next message; Closed if the server closes instead."""
+        got = await asyncio.wait_for(self.socket.receive(), timeout)
+        if got.type in (aiohttp.WSMsgType.CLOSE, aiohttp.WSMsgType.CLOSED, aiohttp.WSMsgType.ERROR):
+            raise Closed(self.socket.close_code)
+        message = self._decode(got)
+        if "error" in message and "header" not in message:
+            last = await asyncio.wait_for(self.socket.receive(), timeout)
+            assert last.type in (aiohttp.WSMsgType.CLOSE, aiohttp.WSMsgType.CLOSED)
+            raise Closed(self.socket.close_code, message)
+        self.seen.append(message)
+        return message
+
+    def _decode(self, got: aiohttp.WSMessage) -> Message:
+        if got.type == aiohttp.WSMsgType.TEXT:
+            return cast("Message", json.loads(got.data))
+        if not self.v1:
+            return cast("Message", deserialize_binary_message(got.data))
+        channel, parts = deserialize_msg_from_ws_v1(got.data)
+        names = ("header", "parent_header", "metadata", "content")
+        message = {name: json.loads(bytes(part)) for name, part in zip(names, parts, strict=False)}
+        return {**message, "channel": channel, "buffers": [bytes(part) for part in parts[4:]]}
+
+    async def until(self, found: Callable[[Message], bool]) -> list[Message]:
+        """Everything up to and with the first message that is `found`."""
+        got = []
+        while True:
+            got.append(await self.receive())
+            if found(got[-1]):
+                return got
+
+    async def run(self, code: str, **content: Any) -> list[Message]:
+        """Execute and return what belongs to it, in order, until reply and idle have come."""
+        msg_id = await self.execute(code, **content)
+        return await self.settle(msg_id)
+
+    async def settle(self, msg_id: str) -> list[Message]:
+        mine: list[Message] = []
+        replied = idle = False
+        while not (replied and idle):
+            message = await self.receive()
+            if message["parent_header"].get("msg_id") != msg_id:
+                continue
+            mine.append(message)
+            replied = replied or message["channel"] in ("shell", "control")
+            idle = idle or is_status(message, "idle")
+        return mine
+
+    async def ended(self) -> Closed:
+        """How the server ended this seat, whatever came before."""
+        try:
+            while True:
+                await self.receive()
+        except Closed as closed:
+            return closed
+
+
+class Bridge:
+    """A client of one server: `call`, `seat`; `headers` go with every request."""
+
+    def __init__(self, server: Server, headers: dict[str, str]) -> None:
+        self.server = server
+        self.headers = headers
+        self.base = server.url + "bridge"
+        self._session: aiohttp.ClientSession | None = None
+
+    @property
+    def session(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            self._session = aiohttp.ClientSession(
+                timeout=aiohttp.ClientTimeout(total=90), cookie_jar=aiohttp.DummyCookieJar()
+            )
+        return self._session
+
+    async def close(self) -> None:
+        if self._session is not None:
+            await self._session.close()
+
+    async def call(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        headers: dict[str, str] | None = None,
+        data: bytes | None = None,
+        host: bool = False,
+    ) -> Answer:
+        """One request below /bridge (or, with `host`, below the server's own address)."""
+        all_headers = {**self.headers, **(headers or {})}
+        if body is not None:
+            data = json.dumps(body).encode()
+            all_headers.setdefault("Content-Type", "application/json")
+        url = self.url(path, host=host)
+        async with self.session.request(
+            method,
+            url,
+            headers=all_headers,
+            allow_redirects=False,
+            data=io.BytesIO(data) if data is not None else None,
+        ) as response:
+            return Answer(response.status, response.headers, await response.read())
+
+    def url(self, path: str, *, host: bool = False) -> str:
+        return (self.server.url.rstrip("/") if host else self.base) + path
+
+    async def get(self, path: str, **more: Any) -> Answer:
+        return await self.call("GET", path, **more)
+
+    async def post(self, path: str, body: Any = None, **more: Any) -> Answer:
+        return await self.call("POST", path, body, **more)
+
+    async def delete(self, path: str, **more: Any) -> Answer:
+        return await self.call("DELETE", path, **more)
+
+    async def execute(self, kernel_id: str, code: str, **body: Any) -> Any:
+        """The whole answer of a run that is waited for."""
+        answer = await self.post(f"/execute/{kernel_id}", {"code": code, **body})
+        assert answer.status == 200, answer
+        return answer.json
+
+    async def spawn(self, kernelspec: str = "python3", body: Any = None) -> str:
+        answer = await self.post(f"/spawn/{kernelspec}", body or {})
+        assert answer.status == 201, answer
+        return str(answer.json["id"])
+
+    @asynccontextmanager
+    async def kernel(self, kernelspec: str = "python3", body: Any = None) -> AsyncIterator[str]:
+        """A kernel for this block."""
+        kernel_id = await self.spawn(kernelspec, body)
+        try:
+            yield kernel_id
+        finally:
+            await self.delete(f"/shutdown/{kernel_id}")
+
+    async def relay(self, kernel_id: str) -> Any:
+        return (await self.get(f"/kernels/{kernel_id}")).json["relay"]
+
+    @asynccontextmanager
+    async def seat(
+        self,
+        kernel_id: str,
+        seat: str = "channels",
+        *,
+        v1: bool = True,
+        session: str | None = None,
+        after: str | None = None,
+        headers: dict[str, str] | None = None,
+        protocols: tuple[str, ...] | None = None,
+        host: bool = False,
+        read_limit: int | None = None,
+    ) -> AsyncIterator[Seat]:
+        """A websocket seat for this block; a refused handshake raises WSServerHandshakeError."""
+        session = session if session is not None else uuid.uuid4().hex
+        query = f"?session_id={session}" + (f"&after={after}" if after is not None else "")
+        path = f"/api/kernels/{kernel_id}/channels" if host else f"/{seat}/{kernel_id}"
+        offered = protocols if protocols is not None else ((V1,) if v1 else ())
+        async with self.session.ws_connect(
+            self.url(path + query, host=host),
+            headers={**self.headers, **(headers or {})},
+            protocols=offered,
+            max_msg_size=0,
+        ) as socket:
+            assert (socket.protocol == V1) == v1, socket.protocol
+            yield Seat(socket, v1, session)
+
+    async def handshake(self, path: str, **headers: str) -> Answer:
+        """The HTTP answer to a websocket handshake, whatever it is."""
+        return await self.get(
+            path,
+            headers={
+                "Connection": "Upgrade",
+                "Upgrade": "websocket",
+                "Sec-WebSocket-Version": "13",
+                "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+                **headers,
+            },
+        )
+
+
+def is_status(message: Message, state: str) -> bool:
+    return bool(
+        message["header"]["msg_type"] == "status" and message["content"]["execution_state"] == state
+    )
+
+
+def is_type(msg_type: str) -> Callable[[Message], bool]:
+    return lambda message: message["header"]["msg_type"] == msg_type
+
+
+def is_reply_to(msg_id: str) -> Callable[[Message], bool]:
+    return lambda message: (
+        message["channel"] in ("shell", "control") and message["parent_header"]["msg_id"] == msg_id
+    )
+
+
+def types(messages: list[Message]) -> list[str]:
+    return [message["header"]["msg_type"] for message in messages]
+
+
+def text_of(messages: list[Message]) -> str:
+    """The stream text in these messages."""
+    return "".join(m["content"]["text"] for m in messages if m["header"]["msg_type"] == "stream")
+
+
+async def eventually(check: Callable[[], Awaitable[Any]], what: str = "it") -> Any:
+    """The first true answer of `check`, asked again and again while patience lasts."""
+    deadline = asyncio.get_running_loop().time() + PATIENCE
+    while not (answer := await check()):
+        if asyncio.get_running_loop().time() > deadline:
+            raise AssertionError(f"{what} did not happen")
+        await asyncio.sleep(0.05)
+    return answer
+
+
+def expect_problem(answer: Answer, status: int, code: str, *words: str) -> Any:
+    """`answer` is this Problem, and its sentence has these words."""
+    assert answer.status == status, answer
+    assert answer.headers["Content-Type"].startswith("application/json"), answer.headers
+    body = answer.json
+    assert body["error"] == code
+    assert body["message"] == body["reason"]
+    for word in words:
+        assert word in body["message"], body
+    assert b"Traceback" not in answer.body
+    return body
+
+
+@asynccontextmanager
+async def told(bridge: Bridge, *names: str) -> AsyncIterator[asyncio.Queue[dict[str, Any]]]:
+    """What the host's /api/events/subscribe tells of the bridge's events of these names."""
+    heard: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+    url = bridge.url("/api/events/subscribe", host=True)
+
+    async def listen(socket: aiohttp.ClientWebSocketResponse[bool]) -> None:
+        async for message in socket:
+            event = json.loads(message.data)
+            name = event["schema_id"].removeprefix("https://events.jupyter.org/jupyter_bridge/")
+            if name.split("/")[0] in names:
+                heard.put_nowait({"event": name.split("/")[0], **event})
+
+    async with bridge.session.ws_connect(url, headers=bridge.headers) as socket:
+        listening = asyncio.ensure_future(listen(socket))
+        try:
+            yield heard
+        finally:
+            listening.cancel()
+            await asyncio.wait({listening})
+
+
+async def tells(heard: asyncio.Queue[dict[str, Any]], **like: Any) -> dict[str, Any]:
+    """The next event that has these values."""
+
+    async def look() -> dict[str, Any]:
+        while True:
+            event = await heard.get()
+            if like.items() <= event.items():
+                return event
+
+    return await asyncio.wait_for(look(), PATIENCE)

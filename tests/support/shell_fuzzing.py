@@ -1,0 +1,187 @@
+"""Random commands for a shell, and `subprocess` as the oracle of what they write and return."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import random
+import subprocess
+from dataclasses import dataclass
+from typing import Any
+
+from jupyter_bridge.consoles.registry import ConsoleRegistry
+from jupyter_bridge.consoles.run.models import RunBody, RunModel
+from jupyter_bridge.consoles.run.store import RunStore
+
+_WORDS = ["", "a", "two words", "é€𝄞", "日本", "!", "!!", "$x", "~", "*", "\\", "'", '"', "`", "#"]
+_MARKS = [
+    r"\033]133;D;0\007",
+    r"\033]133;D;0;jb=x;/\007",
+    r"\033]133;C;jb=00000000000000000000000000000000\007",
+    r"\033]133;",
+    r"\033]133;A;jb=\007",
+    r"\033[?2004h$ ",
+]
+
+
+@dataclass(frozen=True)
+class Case:
+    """One command, how it is run, and what of it can be compared."""
+
+    shell: str
+    command: str
+    split: bool
+    stdin: str | None
+    # A syntax error is told in other words by a shell that reads a file.
+    output: bool = True
+    cancel: bool = False
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a case: everything in order, or the two streams."""
+
+    status: int | None
+    output: bytes
+    error: bytes = b""
+
+
+def cases(seed: int, count: int, shells: tuple[str, ...] = ("bash",)) -> list[Case]:
+    """The same ones for the same seed."""
+    chance = random.Random(seed)
+    return [_case(chance, shells[n % len(shells)]) for n in range(count)]
+
+
+def _case(chance: random.Random, shell: str) -> Case:
+    split = chance.random() < 0.3
+    stdin = "".join(chance.choices(_WORDS, k=5)) + "\n" if split and chance.random() < 0.5 else None
+    kind = chance.random()
+    if kind < 0.02 and shell != "zsh":
+        broken = chance.choice(["echo )", "if true", "echo 'open", "a=(", "done", "echo a; }"])
+        return Case(shell, broken, False, None, output=False)
+    if kind < 0.04:
+        word = chance.randrange(10000)
+        return Case(shell, f"echo {word}; sleep 100; echo no", False, None, cancel=True)
+    pieces = [_piece(chance, shell) for _ in range(chance.randint(1, 6))]
+    if kind < 0.08:
+        pieces.append(f"exit {chance.randrange(256)}")
+    if split:
+        pieces.append("cat")
+    if chance.random() < 0.5:
+        pieces.append(f"(exit {chance.randrange(256)})")
+    tail = chance.choice(["", "\n", "  ", " # the end", "\n\n"])
+    return Case(shell, chance.choice(["\n", "; "]).join(pieces) + tail, split, stdin)
+
+
+def _piece(chance: random.Random, shell: str) -> str:
+    """A command that ends with its line, and may stand before `;`."""
+    quoted = " ".join(_quoted(chance.choice(_WORDS)) for _ in range(chance.randint(0, 4)))
+    octal = "".join(f"\\{chance.randrange(256):03o}" for _ in range(chance.randint(1, 40)))
+    number = chance.randrange(256)
+    pieces = [
+        f"printf '%s|' {quoted}",
+        f"printf '{octal}'",
+        f"printf '{octal}' >&2",
+        f"printf 'a\\r\\n\\r\\r\\nb{chance.choice(_MARKS)}c\\r'",
+        f"printf '{chance.choice(_MARKS)}'",
+        f"seq {chance.randint(1, 300)}",
+        f'x={_quoted(chance.choice(_WORDS))}; printf \'%s\\n\' "$x" "${{x:-none}}"',
+        "for i in 1 2 3; do\n  printf '%s-' $i\ndone",
+        f"f() {{ printf '<%s>' \"$@\"; return {number}; }}; f {quoted}",
+        f"if (exit {number}); then echo yes; else echo no $?; fi",
+        f"sh -c 'exit {number}'",
+        f"echo err{number} >&2",
+        "(cd /; pwd; cd /usr && pwd)",
+        "printf 'b\\na\\n' | sort | tr -d '\\n'",
+        f"echo $(( {number} * 3 )) `echo nested` $(printf '%s' \"$(echo deep)\")",
+        f"case {number} in *1*) echo one ;; *) printf other ;; esac",
+        "cat </dev/null",
+        "sh -c 'sh -c \"kill -9 \\$\\$\"; exit $?' 2>/dev/null",
+        f"i=0; while [ $i -lt {chance.randint(0, 9)} ]; do i=$((i+1)); printf $i; done",
+        "true",
+        "false",
+        "! true",
+        ": comment-like '# no comment'",
+        f"cat <<'END {number}'\n{chance.choice(_WORDS)}$x `no`\n\tétab\\\nEND {number}\n:",
+        f"cat <<END\nn={number} $((1+1))\n{'long ' * chance.randint(0, 300)}\nEND\n:",
+    ]
+    if shell == "bash":
+        pieces += [
+            "a=(1 'two 2' é); printf '%s,' \"${a[@]}\" \"${#a[@]}\"",
+            "printf '%q\\n' $'\\x01\\e]133;D;0\\a'",
+            'cat <<<"here $((6*7))"',
+            "shopt -q nullglob; echo $?; [[ abc == a* ]] && echo match",
+            "diff <(echo a) <(echo a) && echo same",
+            "echo {1..5}{a,b}",
+        ]
+    return chance.choice(pieces)
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "'\\''") + "'"
+
+
+def expected(case: Case) -> Outcome:
+    """What `subprocess` says."""
+    if case.cancel:
+        return Outcome(130, case.command.split(";")[0].removeprefix("echo ").encode() + b"\n")
+    done = subprocess.run(
+        [case.shell, "-c", case.command],
+        input=(case.stdin or "").encode(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE if case.split else subprocess.STDOUT,
+        timeout=60,
+        check=False,
+    )
+    status = done.returncode if done.returncode >= 0 else 128 - done.returncode
+    return Outcome(status, done.stdout if case.output else b"", done.stderr or b"")
+
+
+def _bytes(answer: RunModel, stream: str) -> bytes:
+    exact = getattr(answer, f"{stream}_base64")
+    return base64.b64decode(exact) if exact else getattr(answer, stream).encode()
+
+
+class Fuzz:
+    """Runs cases in one warm shell each; a shell that a case ended is replaced."""
+
+    def __init__(self, consoles: ConsoleRegistry, runs: RunStore) -> None:
+        self._consoles = consoles
+        self._runs = runs
+        self._names: dict[str, str] = {}
+
+    async def check(self, case: Case) -> str | None:
+        """None when the run did what subprocess did; else both, for a person."""
+        answer, found = await self._run(case)
+        if answer.status == "session-closed":
+            del self._names[case.shell]
+        wanted = await asyncio.to_thread(expected, case)
+        # bash and zsh put the prompt's line right after an interrupt; that newline is theirs.
+        if case.cancel and found.output.rstrip(b"\n") == wanted.output.rstrip(b"\n"):
+            found = Outcome(found.status, wanted.output)
+        if found == wanted:
+            return None
+        return f"{case}\n  found  {found}\n  wanted {wanted}\n  answer {answer}"
+
+    async def _run(self, case: Case) -> tuple[RunModel, Outcome]:
+        console = self._names.get(case.shell)
+        if console is None:
+            flags = {"bash": ["--norc"], "zsh": ["-f"]}.get(case.shell, [])
+            made = await self._consoles.create(
+                shell_command=[case.shell, *flags, "-i"], env={"HISTCONTROL": "ignorespace"}
+            )
+            console = self._names[case.shell] = made.name
+        mode: Any = "split" if case.split else "tty"
+        body = RunBody(case.command, console=console, output=mode, stdin=case.stdin, queue=True)
+        run = await self._runs.start("fuzz", body)
+        if case.cancel:
+            async for _ in run.events():
+                break
+            run.cancel()
+        await asyncio.wait_for(run.answered.wait(), 60)
+        answer = run.model()
+        if case.split:
+            streams = _bytes(answer, "stdout"), _bytes(answer, "stderr")
+        else:
+            streams = _bytes(answer, "output") if case.output else b"", b""
+        return answer, Outcome(answer.exit_code, *streams)

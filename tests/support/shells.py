@@ -1,0 +1,88 @@
+"""Real shells in real terminals for the tests of runs."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import shutil
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from jupyter_bridge.consoles.console import Console
+from jupyter_bridge.consoles.registry import ConsoleRegistry
+from jupyter_bridge.consoles.run.models import RunBody, RunModel
+from jupyter_bridge.consoles.run.run import Run
+from jupyter_bridge.consoles.run.store import RunStore
+from tests.consoles.conftest import PATIENCE, house
+
+SHELLS = ("bash", "zsh", "fish", "dash")
+
+
+def needs(shell: str) -> str:
+    """The shell's path; the test is skipped where it is not installed."""
+    path = shutil.which(shell)
+    if path is None:
+        pytest.skip(f"{shell} is not installed (apt-get install {shell})")
+    return path
+
+
+class Desk:
+    """Consoles and runs of one test, and shorter words for both."""
+
+    def __init__(self, consoles: ConsoleRegistry, runs: RunStore, home: Path) -> None:
+        self.consoles = consoles
+        self.runs = runs
+        self.home = home
+
+    async def open(self, shell: str, *arguments: str, **env: str) -> Console:
+        """A terminal with this shell, as a user would have opened it."""
+        arguments = arguments or ("-i",)
+        return await self.consoles.create(
+            name=shell, shell_command=[needs(shell), *arguments], env={"TERM": "xterm", **env}
+        )
+
+    async def start(self, command: str, console: str | None = "bash", **more: Any) -> Run:
+        return await self.runs.start("me", RunBody(command, console=console, **more))
+
+    async def run(self, command: str, console: str | None = "bash", **more: Any) -> RunModel:
+        """Run it when the prompt is there, and wait for the answer."""
+        more.setdefault("queue", True)
+        run = await self.start(command, console, **more)
+        await asyncio.wait_for(run.answered.wait(), PATIENCE)
+        return run.model()
+
+    async def ended(self, run: Run) -> RunModel:
+        await asyncio.wait_for(run.ended.wait(), PATIENCE)
+        return run.model()
+
+
+@contextlib.asynccontextmanager
+async def desk(folder: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Desk]:
+    """Consoles and Runs with an empty home; nothing of them is left afterwards."""
+    home = folder / "home"
+    home.mkdir()
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("SHELL", needs("bash"))
+    monkeypatch.setenv("TMPDIR", str(folder))
+    monkeypatch.setattr("tempfile.tempdir", str(folder))
+    (home / ".zshrc").write_text("")
+    async with house(folder) as consoles:
+        runs = RunStore(consoles, root_dir=folder / "root", keep=60)
+        try:
+            yield Desk(consoles, runs, home)
+        finally:
+            await runs.close()
+            assert not list(folder.glob("jb-*")), "a run's files were left behind"
+
+
+@pytest.fixture
+def d(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, jp_asyncio_loop: asyncio.AbstractEventLoop
+) -> Iterator[Desk]:
+    """A desk for one test."""
+    opened = desk(tmp_path, monkeypatch)
+    yield jp_asyncio_loop.run_until_complete(opened.__aenter__())
+    jp_asyncio_loop.run_until_complete(opened.__aexit__(None, None, None))
