@@ -10,7 +10,8 @@ from typing import Any
 from weakref import WeakSet
 
 from jupyter_bridge import observe
-from jupyter_bridge.aio.task_set import SingleFlight, TaskSet
+from jupyter_bridge.aio.single_flight import SingleFlight
+from jupyter_bridge.aio.task_set import TaskSet
 from jupyter_bridge.aio.throttle import Throttle
 from jupyter_bridge.consoles.connection_consoles import ConnectionConsoles
 from jupyter_bridge.consoles.console import Console

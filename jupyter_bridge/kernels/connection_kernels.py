@@ -11,7 +11,8 @@ import uuid
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Any, Protocol
 
-from jupyter_bridge.aio.task_set import SingleFlight, TaskSet
+from jupyter_bridge.aio.single_flight import SingleFlight
+from jupyter_bridge.aio.task_set import TaskSet
 from jupyter_bridge.interfaces import Upstream
 from jupyter_bridge.kernels.host.manager import SETTLE_TIME
 from jupyter_bridge.kernels.model import ExecutingModel, KernelModel, RelayModel

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 from jupyter_bridge import observe
-from jupyter_bridge.aio.task_set import SingleFlight
+from jupyter_bridge.aio.single_flight import SingleFlight
 from jupyter_bridge.interfaces import Upstream
 from jupyter_bridge.kernels.activity import Activity, can_be_told
 from jupyter_bridge.kernels.connection_kernels import (
