@@ -16,6 +16,7 @@ from typing import Any
 
 import msgspec
 
+from jupyter_bridge.aio.deadline import within
 from jupyter_bridge.problems import Problem, RemoteFailed
 from jupyter_bridge.transport.bridge_session import BridgeSession, segment
 from jupyter_bridge.transport.bridge_socket import ResumingSocket
@@ -91,7 +92,7 @@ class Channels(ResumingSocket[Message]):
     async def receive(self, timeout: float | None = None) -> Message | None:
         """The next message; None if the line is closed or nothing came within `timeout` seconds."""
         try:
-            return await asyncio.wait_for(self.__anext__(), timeout)
+            return await within(timeout, self.__anext__())
         except (StopAsyncIteration, asyncio.TimeoutError):
             return None
 

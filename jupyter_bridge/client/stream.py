@@ -13,6 +13,7 @@ from typing import Any
 
 import aiohttp
 
+from jupyter_bridge.aio.deadline import within
 from jupyter_bridge.client.answers import Result
 from jupyter_bridge.client.events import Done, Event, parse_line
 from jupyter_bridge.problems import Conflict, Problem, RemoteFailed, Timeout, Unavailable
@@ -68,7 +69,7 @@ class Stream(LineFollower[Event]):
         """
         if self._execution is None and self._posted:
             try:
-                await asyncio.wait_for(self._named.wait(), _CANCEL_SECONDS)
+                await within(_CANCEL_SECONDS, self._named.wait())
             except asyncio.TimeoutError:
                 raise Timeout("The server has not yet begun what is to be cancelled.") from None
         await cancel(self._door, self._name())

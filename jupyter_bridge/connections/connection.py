@@ -16,6 +16,7 @@ from typing import Any, TypeVar, cast
 import msgspec
 
 from jupyter_bridge import observe
+from jupyter_bridge.aio.deadline import within
 from jupyter_bridge.connections.connector import (
     Connector,
     Expired,
@@ -183,7 +184,7 @@ class Connection:
         await self._session.stop()
         try:
             if self._session.alive:
-                await asyncio.wait_for(self.connector.logout(), LOGOUT_SECONDS)
+                await within(LOGOUT_SECONDS, self.connector.logout())
         except (Problem, asyncio.TimeoutError, OSError) as error:
             # Forgotten here all the same: that is what was asked.
             self.log.info("%s did not confirm the logout: %s", self.name, type(error).__name__)
@@ -199,7 +200,7 @@ class Connection:
         self._closed = True
         await self._session.stop()
         try:
-            await asyncio.wait_for(self.connector.close(), LOGOUT_SECONDS)
+            await within(LOGOUT_SECONDS, self.connector.close())
         except (Problem, asyncio.TimeoutError, OSError) as error:
             self.log.info("%s did not close: %s", self.name, type(error).__name__)
         finally:
@@ -264,7 +265,7 @@ class Connection:
                 if self.is_wanted:
                     await self._renew()
                 return
-            await asyncio.wait_for(self._watch(self.connector.probe()), PROBE_SECONDS)
+            await within(PROBE_SECONDS, self._watch(self.connector.probe()))
         except Expired:
             await self._renew_quietly(count)
         except asyncio.TimeoutError:
@@ -363,7 +364,7 @@ class Connection:
         self._refusals.check(account, secret)  # others may have begun a moment ago
         with self._refusals.trying(account, secret):
             try:
-                login = await asyncio.wait_for(how(), self.connector.login_seconds)
+                login = await within(self.connector.login_seconds, how())
             except (Denied, NeedsLogin) as problem:
                 if not isinstance(problem, Expired):
                     self._refusals.add(account)

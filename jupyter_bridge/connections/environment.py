@@ -16,6 +16,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from jupyter_bridge.aio.deadline import within
 from jupyter_bridge.problems import (
     BadRequest,
     Conflict,
@@ -134,7 +135,7 @@ async def ask(run: RunCode, language: str, *, timeout: float = ASK_TIMEOUT) -> K
         ) from None
     mark = f"bridge-environment-{secrets.token_hex(8)}"
     try:
-        text = await asyncio.wait_for(run(probe.format(mark=mark)), timeout)
+        text = await within(timeout, run(probe.format(mark=mark)))
     except asyncio.TimeoutError as error:
         raise Timeout(
             f"The kernel did not answer within {timeout:g} s; it may be busy. Try again later.",

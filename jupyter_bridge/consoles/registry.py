@@ -10,6 +10,7 @@ from typing import Any
 from weakref import WeakSet
 
 from jupyter_bridge import observe
+from jupyter_bridge.aio.deadline import within
 from jupyter_bridge.aio.single_flight import SingleFlight
 from jupyter_bridge.aio.task_set import TaskSet
 from jupyter_bridge.aio.throttle import Throttle
@@ -328,7 +329,7 @@ class ConsoleRegistry:
         if console.state == "live" and console.source is not None:
             await console.source.end()
             try:
-                await asyncio.wait_for(console.ended(), END_SECONDS)
+                await within(END_SECONDS, console.ended())
             except asyncio.TimeoutError:
                 raise Timeout(f"Console {name!r} has not ended within {END_SECONDS:g} s.") from None
         if purge:

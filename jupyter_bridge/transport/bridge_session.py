@@ -20,6 +20,7 @@ import msgspec
 from yarl import URL
 
 from jupyter_bridge import problems
+from jupyter_bridge.aio.deadline import within
 from jupyter_bridge.problems import (
     BadRequest,
     Conflict,
@@ -196,7 +197,8 @@ class BridgeSession:
         url = self._url(path, query, False)
         refused: int | None = None
         try:
-            socket = await asyncio.wait_for(
+            socket = await within(
+                self._timeout,
                 self._open_session().ws_connect(
                     url,
                     protocols=(protocol,),
@@ -204,7 +206,6 @@ class BridgeSession:
                     max_msg_size=limit,
                     proxy=proxy_to(self.server),
                 ),
-                self._timeout,
             )
         except aiohttp.WSServerHandshakeError as error:
             refused = error.status

@@ -15,6 +15,7 @@ import shutil
 import signal
 from pathlib import Path
 
+from jupyter_bridge.aio.deadline import within
 from jupyter_bridge.connections.roles import Sshfs
 from jupyter_bridge.private_files import open_private, private_folder
 from jupyter_bridge.problems import BadRequest, Denied, Problem, RemoteFailed, Timeout, Unavailable
@@ -165,7 +166,7 @@ async def unmount(mountpoint: str, *, lazy: bool) -> str | None:
         stderr=asyncio.subprocess.PIPE,
     )
     try:
-        _, said = await asyncio.wait_for(process.communicate(), UNMOUNT_SECONDS)
+        _, said = await within(UNMOUNT_SECONDS, process.communicate())
     except asyncio.TimeoutError:
         with contextlib.suppress(ProcessLookupError):
             process.kill()
@@ -203,7 +204,7 @@ async def end(
                 os.killpg(pid, sign)
         if process is not None:
             with contextlib.suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(process.wait(), wait)
+                await within(wait, process.wait())
                 return
         deadline = asyncio.get_running_loop().time() + wait
         while is_ours(pid, config):

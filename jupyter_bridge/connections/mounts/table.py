@@ -11,6 +11,8 @@ import threading
 from dataclasses import dataclass
 from pathlib import Path
 
+from jupyter_bridge.aio.deadline import within
+
 # proc(5), section /proc/pid/mountinfo.
 TABLE = Path("/proc/self/mountinfo")
 _OCTAL = re.compile(rb"\\([0-7]{3})")
@@ -81,6 +83,6 @@ class MountProbe:
         self._asking = threading.Thread(target=ask, name="bridge-mount-question", daemon=True)
         self._asking.start()
         try:
-            return await asyncio.wait_for(answer, timeout)
+            return await within(timeout, answer)
         except asyncio.TimeoutError:
             return False

@@ -18,6 +18,7 @@ import anyio
 from yarl import URL
 
 from jupyter_bridge import __version__
+from jupyter_bridge.aio.deadline import within
 from jupyter_bridge.aio.loop_thread import run_in_loop_thread
 from jupyter_bridge.connections.net.address_policy import AddressPolicy
 from jupyter_bridge.connections.net.resolver import CONNECT_SECONDS, Resolver, SessionResolver
@@ -154,7 +155,8 @@ class Outbound:
         where = shown(self.policy.check_url(url))
         session = await self._open()
         try:
-            opened = await asyncio.wait_for(
+            opened = await within(
+                timeout,
                 session.ws_connect(
                     url,
                     headers=headers,
@@ -162,7 +164,6 @@ class Outbound:
                     heartbeat=heartbeat,
                     max_msg_size=max_frame,
                 ),
-                timeout,
             )
             _receive_little(opened)
             return opened

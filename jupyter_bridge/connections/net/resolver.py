@@ -11,6 +11,7 @@ from weakref import WeakSet
 
 from aiohttp.abc import AbstractResolver, ResolveResult
 
+from jupyter_bridge.aio.deadline import within
 from jupyter_bridge.connections.net.address_policy import AddressPolicy, to_address
 from jupyter_bridge.problems import Timeout, Unavailable
 
@@ -35,8 +36,8 @@ class Resolver:
             return [str(literal)]
         loop = asyncio.get_running_loop()
         try:
-            found = await asyncio.wait_for(
-                loop.getaddrinfo(host, port, type=socket.SOCK_STREAM), CONNECT_SECONDS
+            found = await within(
+                CONNECT_SECONDS, loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
             )
         except asyncio.TimeoutError:
             raise Timeout(f"The name {host} was not resolved in time.") from None
@@ -53,7 +54,7 @@ class Resolver:
             line = socket.socket(family, socket.SOCK_STREAM)
             line.setblocking(False)
             try:
-                await asyncio.wait_for(loop.sock_connect(line, (address, port)), CONNECT_SECONDS)
+                await within(CONNECT_SECONDS, loop.sock_connect(line, (address, port)))
             except (OSError, asyncio.TimeoutError) as error:
                 line.close()
                 failed = error

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from jupyter_bridge.aio.deadline import within
 from jupyter_bridge.connections.places import Places
 from jupyter_bridge.connections.roles import CanRead, CanWrite, File, NewDataset, Span
 from jupyter_bridge.connections.transfers.disk_problems import translated
@@ -38,7 +39,7 @@ class Upload(Transfer):
 
         async def tell() -> None:
             try:
-                await asyncio.wait_for(self.connection.use(CanWrite, abort), ABORT_SECONDS)
+                await within(ABORT_SECONDS, self.connection.use(CanWrite, abort))
             except (Problem, asyncio.TimeoutError):
                 pass  # the remote clears up by itself, sooner or later
 

@@ -7,6 +7,7 @@ import base64
 import contextlib
 from typing import Any
 
+from jupyter_bridge.aio.deadline import within
 from jupyter_bridge.connections.roles import Command
 from jupyter_bridge.consoles.console import Console
 from jupyter_bridge.consoles.run.models import RunBody
@@ -103,7 +104,7 @@ class BridgeCommand:
                 await self._console.change()
 
         with contextlib.suppress(asyncio.TimeoutError):
-            await asyncio.wait_for(catch_up(), CATCH_UP)
+            await within(CATCH_UP, catch_up())
         return self._here(offset)
 
     async def send_input(self, data: bytes) -> None:

@@ -7,6 +7,7 @@ import contextlib
 from collections.abc import Callable
 from typing import Any
 
+from jupyter_bridge.aio.deadline import within
 from jupyter_bridge.connections.connection import Connection
 from jupyter_bridge.connections.roles import Command, HasConsoles
 from jupyter_bridge.interfaces import Exit, Source
@@ -56,7 +57,7 @@ class RemoteSource(Source):
         try:
             await terminal.open(lambda data: None, lambda lost: None, lambda exit_: over.set())
             await terminal.write(line)
-            await asyncio.wait_for(over.wait(), seconds)
+            await within(seconds, over.wait())
         finally:
             if not over.is_set():
                 with contextlib.suppress(Problem):

@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
+from jupyter_bridge.aio.deadline import within
 from jupyter_bridge.aio.serial_worker import off_loop
 from jupyter_bridge.consoles.console import Console
 from jupyter_bridge.consoles.tail.pattern import Pattern
@@ -133,7 +134,7 @@ class View:
             try:
                 # Not for a change: one may come before the wait itself has begun.
                 left = None if deadline is None else max(0.0, deadline - loop.time())
-                await asyncio.wait_for(self.console.wait(self.offset), left)
+                await within(left, self.console.wait(self.offset))
             except asyncio.TimeoutError:
                 if self._until is None:
                     return

@@ -20,6 +20,7 @@ from msgspec import UNSET
 from tornado.web import HTTPError
 from traitlets import TraitError
 
+from jupyter_bridge.aio.deadline import within
 from jupyter_bridge.kernels.host.stderr_tail import StderrTail
 from jupyter_bridge.kernels.model import KernelModel
 from jupyter_bridge.problems import BadRequest, Busy, NotFound, Problem, StartFailed, Timeout
@@ -279,7 +280,7 @@ class HostKernels:
         try:
             line.on_recv(lambda parts: answered.set())
             manager.session.send(line, "kernel_info_request")
-            await asyncio.wait_for(answered.wait(), ASK_TIME)
+            await within(ASK_TIME, answered.wait())
         finally:
             line.close(linger=0)
 

@@ -12,6 +12,7 @@ from typing import TypeVar, cast
 
 import asyncssh
 
+from jupyter_bridge.aio.deadline import within
 from jupyter_bridge.aio.task_set import TaskSet
 from jupyter_bridge.connections.connector import Expired
 from jupyter_bridge.connections.roles import File, Item
@@ -75,7 +76,7 @@ class SftpSession:
     async def start(cls, line: asyncssh.SSHClientConnection, path: str) -> SftpSession:
         """The session whose root is `path`; NotFound if that is no folder."""
         try:
-            client = await asyncio.wait_for(line.start_sftp_client(), _ANSWER)
+            client = await within(_ANSWER, line.start_sftp_client())
         except (asyncssh.Error, asyncio.TimeoutError) as error:
             raise translate(error, "SFTP") from error
         session = cls(line, client, "/")
@@ -94,7 +95,7 @@ class SftpSession:
     async def ask(self, what: str, do: Callable[[asyncssh.SFTPClient], Awaitable[T]]) -> T:
         """What `do` returns, within the deadline; its errors speak of `what`."""
         try:
-            return await asyncio.wait_for(do(self._client), _ANSWER)
+            return await within(_ANSWER, do(self._client))
         except (asyncssh.Error, asyncio.TimeoutError, OSError) as error:
             raise translate(error, what) from error
 
@@ -213,7 +214,7 @@ class SftpSession:
         """Close the line; closing twice is fine."""
         self.line.close()
         try:
-            await asyncio.wait_for(self.line.wait_closed(), 2.0)
+            await within(2.0, self.line.wait_closed())
         except asyncio.TimeoutError:
             self.line.abort()
         await self._late.settle()

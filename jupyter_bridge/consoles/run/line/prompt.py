@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import re
 
+from jupyter_bridge.aio.deadline import within
 from jupyter_bridge.consoles.console import Console
 from jupyter_bridge.problems import Busy, Gone
 from jupyter_bridge.wire import ansi
@@ -159,7 +160,7 @@ async def more(console: Console, offset: int, patience: float | None) -> bool:
     if console.end_offset > offset:
         return True
     with contextlib.suppress(asyncio.TimeoutError):
-        await asyncio.wait_for(console.wait(offset), patience)
+        await within(patience, console.wait(offset))
     return console.end_offset > offset or console.state == "ended"
 
 

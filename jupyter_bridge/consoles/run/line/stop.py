@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 from typing import Protocol
 
+from jupyter_bridge.aio.deadline import within
 from jupyter_bridge.consoles.console import Console
 from jupyter_bridge.consoles.run.line.prompt import LOOK_BYTES, shows_prompt
 from jupyter_bridge.consoles.run.line.shell import LineShell
@@ -78,7 +79,7 @@ class LineStop:
         for name, grace in SIGNALS:
             before, self.last = self.last, f"SIG{name}"
             try:
-                await asyncio.wait_for(self._send(name), BESIDE_SECONDS)
+                await within(BESIDE_SECONDS, self._send(name))
             except (Problem, asyncio.TimeoutError):
                 self.last = before
             if await self._over(grace):
@@ -97,5 +98,5 @@ class LineStop:
 
     async def _over(self, grace: float) -> bool:
         with contextlib.suppress(asyncio.TimeoutError):
-            await asyncio.wait_for(self._run.ended.wait(), grace)
+            await within(grace, self._run.ended.wait())
         return self._run.ended.is_set()

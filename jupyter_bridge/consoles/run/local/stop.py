@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 
+from jupyter_bridge.aio.deadline import within
 from jupyter_bridge.consoles.console import Console
 from jupyter_bridge.consoles.run.local.shell import Shell, image_of
 
@@ -65,7 +66,7 @@ class LocalStop:
                 self.last = number.name
                 await self._reach(group, number)
             try:
-                await asyncio.wait_for(self._ended.wait(), LOOK_EVERY)
+                await within(LOOK_EVERY, self._ended.wait())
             except asyncio.TimeoutError:
                 continue
         return self._ended.is_set()

@@ -1,0 +1,108 @@
+"""A wait with a deadline: it ends in time, and no cancellation is lost."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import jupyter_bridge
+from jupyter_bridge.aio.deadline import within, within_by_task
+
+WAYS = pytest.mark.parametrize("wait", [within, within_by_task])
+Wait = Callable[[float | None, Awaitable[Any]], Awaitable[Any]]
+
+
+async def value(seconds: float = 0.0) -> str:
+    await asyncio.sleep(seconds)
+    return "value"
+
+
+@WAYS
+@pytest.mark.parametrize("seconds", [None, 5.0])
+async def test_result(wait: Wait, seconds: float | None) -> None:
+    """The result comes back, with a deadline or without."""
+    assert await wait(seconds, value()) == "value"
+
+
+@WAYS
+async def test_error(wait: Wait) -> None:
+    """What the work raises is raised, a TimeoutError of its own too."""
+
+    async def fail(error: Exception) -> None:
+        raise error
+
+    for error in (ValueError("no"), asyncio.TimeoutError("its own")):
+        with pytest.raises(type(error), match=str(error)):
+            await wait(5.0, fail(error))
+
+
+@WAYS
+@pytest.mark.parametrize("seconds", [0.0, 0.01])
+async def test_deadline(wait: Wait, seconds: float) -> None:
+    """The work is cancelled at the deadline, and has cleaned up when the wait returns."""
+    cleaned = []
+
+    async def work() -> None:
+        try:
+            await asyncio.sleep(60)
+        finally:
+            await asyncio.sleep(0.01)
+            cleaned.append(True)
+
+    with pytest.raises(asyncio.TimeoutError):
+        await wait(seconds, work())
+    assert cleaned == [True] or seconds == 0.0
+    assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+@WAYS
+async def test_what_is_there_already_needs_no_time(wait: Wait) -> None:
+    """An event that is set is seen also with no time left."""
+    event = asyncio.Event()
+    event.set()
+    assert await wait(0.01, event.wait())
+
+
+@WAYS
+@pytest.mark.parametrize("turns", range(6))
+async def test_cancellation(wait: Wait, turns: int) -> None:
+    """A cancellation ends the waiter, in whatever turn of the loop the awaited future ends.
+
+    `asyncio.wait_for` returns the result instead, where both come in the same turn.
+    """
+    loop = asyncio.get_running_loop()
+    future: asyncio.Future[str] = loop.create_future()
+    went_on = []
+
+    async def waiter() -> None:
+        await wait(5.0, future)
+        await asyncio.sleep(1)
+        went_on.append(True)
+
+    task = asyncio.ensure_future(waiter())
+    for _ in range(3):
+        await asyncio.sleep(0)
+    future.set_result("value")
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    task.cancel()
+    await asyncio.wait({task})
+    assert task.cancelled()
+    assert not went_on
+    assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+def test_nothing_else_is_used() -> None:
+    """The package waits by `within` alone."""
+    package = Path(jupyter_bridge.__file__).parent
+    found = [
+        path.relative_to(package).as_posix()
+        for path in package.rglob("*.py")
+        if re.search(r"asyncio\.wait_for\(|import wait_for", path.read_text())
+    ]
+    assert found == []
