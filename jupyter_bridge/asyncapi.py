@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from jupyter_bridge import __version__
+from jupyter_bridge.version import __version__
 from jupyter_bridge.web import BridgeHandler, BridgeSocket, Frame, Route, verb
 
 # From the server's side: what it sends, and what it receives.

@@ -8,8 +8,8 @@ from typing import Any
 
 import msgspec
 
-from jupyter_bridge import __version__
 from jupyter_bridge.problems import Problem
+from jupyter_bridge.version import __version__
 from jupyter_bridge.web import NDJSON, SSE, BridgeHandler, BridgeSocket, Route, Verb, verb
 
 _METHODS = ("get", "post", "put", "delete", "patch")

@@ -29,7 +29,6 @@ from jupyter_bridge.connections.connector import (
     to_fields,
 )
 from jupyter_bridge.connections.login_backoff import LoginBackoff
-from jupyter_bridge.connections.model import ConnectionModel, model_of
 from jupyter_bridge.connections.roles import Role, words_of
 from jupyter_bridge.connections.session import Session
 from jupyter_bridge.connections.state import ConnectionState, state_of
@@ -123,10 +122,6 @@ class Connection:
     def session(self) -> Session:
         """The session on the remote: whether there is one, and which."""
         return self._session
-
-    def model(self, mountpoint: str | None = None) -> ConnectionModel:
-        """How it stands, and where it is mounted; never asks the remote."""
-        return model_of(self, mountpoint)
 
     # -- logging in and out --------------------------------------------------------------------
 

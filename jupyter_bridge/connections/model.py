@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import msgspec
 
+from jupyter_bridge.connections.connection import Connection
 from jupyter_bridge.connections.connector import Progress
 from jupyter_bridge.wire.times import to_iso
-
-if TYPE_CHECKING:
-    from jupyter_bridge.connections.connection import Connection
 
 
 class ConnectionModel(msgspec.Struct):
@@ -35,8 +31,8 @@ class ConnectionModel(msgspec.Struct):
     progress: Progress | None = None  # while it is connecting, where the remote tells
 
 
-def model_of(connection: Connection, mountpoint: str | None) -> ConnectionModel:
-    """How a connection stands, and where it is mounted (None: nowhere)."""
+def model_of(connection: Connection, mountpoint: str | None = None) -> ConnectionModel:
+    """The model of a connection, and where it is mounted (None: nowhere); asks no remote."""
     connector, standing = connection.connector, connection.standing
     return ConnectionModel(
         name=connection.name,

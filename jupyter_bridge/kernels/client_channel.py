@@ -10,18 +10,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import Any, Protocol
 
 import msgspec
 
 from jupyter_bridge import observe
-from jupyter_bridge.kernels.ring import RingEntry
+from jupyter_bridge.kernels.ring import Ring, RingEntry
+from jupyter_bridge.kernels.routing import Requester
 from jupyter_bridge.problems import BadRequest, Denied, Problem
 from jupyter_bridge.wire import kernel, websocket
 from jupyter_bridge.wire.json_errors import JSON_ERRORS
-
-if TYPE_CHECKING:
-    from jupyter_bridge.kernels.relay import Client, Relay
 
 SHELL, IOPUB, STDIN, CONTROL = "shell", "iopub", "stdin", "control"
 ALL = frozenset({SHELL, IOPUB, STDIN, CONTROL})
@@ -51,6 +49,20 @@ def encode_default(entry: RingEntry) -> bytes:
     return websocket.build_frame(kernel.build_default(entry.channel, entry.parts))
 
 
+class Feed(Protocol):
+    """What a channel takes from and sends to: the `Relay` of its kernel."""
+
+    ring: Ring
+    session: str
+    batches: dict[Any, tuple[int, int, bytes]]
+
+    def send(self, sender: Requester, channel: str, parts: Sequence[bytes]) -> None:
+        """Send a message to the kernel."""
+
+    def leave(self, channel: ClientChannel) -> None:
+        """The channel was closed."""
+
+
 class ClientChannel:
     """A seat: `send`, take or iterate what the kernel says, `close`.
 
@@ -60,8 +72,8 @@ class ClientChannel:
 
     def __init__(
         self,
-        relay: Relay,
-        client: Client,
+        relay: Feed,
+        client: Requester,
         names: frozenset[str],
         *,
         may_send: bool,

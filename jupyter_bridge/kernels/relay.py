@@ -253,9 +253,9 @@ class Relay:
         self._on_seats(1)
         return seat
 
-    def leave(self, seat: ClientChannel) -> None:
-        """A seat was closed."""
-        self._seats.discard(seat)
+    def leave(self, channel: ClientChannel) -> None:
+        """The channel was closed."""
+        self._seats.discard(channel)
         self._on_seats(-1)
 
     # -- to the kernel -------------------------------------------------------------------------

@@ -9,10 +9,10 @@ from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 
-from jupyter_bridge import __version__
 from jupyter_bridge.problems import BadRequest, Problem, RemoteFailed, Unavailable
 from jupyter_bridge.transport.http import never_redirected
 from jupyter_bridge.transport.server import Server
+from jupyter_bridge.version import __version__
 
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 

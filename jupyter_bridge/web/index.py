@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from jupyter_bridge import __version__
+from jupyter_bridge.version import __version__
 from jupyter_bridge.web.handler import BridgeHandler, Route, verb
 
 

@@ -13,7 +13,7 @@ from jupyter_bridge.connections.audit import Audit
 from jupyter_bridge.connections.connection import Connection
 from jupyter_bridge.connections.connector import Fields, host_paths_of, secrets_of
 from jupyter_bridge.connections.connector_registry import KindModel
-from jupyter_bridge.connections.model import ConnectionModel
+from jupyter_bridge.connections.model import ConnectionModel, model_of
 from jupyter_bridge.connections.mounts.registry import MountRegistry
 from jupyter_bridge.connections.registry import ConnectionRegistry
 from jupyter_bridge.connections.roles import CanBrowse, CanMount, Item
@@ -118,7 +118,7 @@ class ConnectionHandler(BridgeHandler):
 
     def model(self, connection: Connection) -> ConnectionModel:
         mount = self.mounts.get(connection.name)
-        return connection.model(mount.mountpoint if mount else None)
+        return model_of(connection, mount.mountpoint if mount else None)
 
     def others(self, body: type[msgspec.Struct]) -> dict[str, Any]:
         """What stands in the body besides the fields of `body`: the fields of a kind."""

@@ -17,7 +17,6 @@ import aiohttp
 import anyio
 from yarl import URL
 
-from jupyter_bridge import __version__
 from jupyter_bridge.aio.deadline import within
 from jupyter_bridge.aio.loop_thread import run_in_loop_thread
 from jupyter_bridge.connections.net.address_policy import AddressPolicy
@@ -33,6 +32,7 @@ from jupyter_bridge.problems import (
 from jupyter_bridge.transport.answers import NAMES, RemoteAnswer
 from jupyter_bridge.transport.body import read_whole
 from jupyter_bridge.transport.http import never_redirected, shown
+from jupyter_bridge.version import __version__
 
 # The longest that one question and its whole answer may take, unless the caller says otherwise.
 ANSWER_SECONDS = 30.0

@@ -11,23 +11,47 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
-from typing import TYPE_CHECKING
+from typing import Protocol
 
+from jupyter_bridge.connections.roles import File
 from jupyter_bridge.connections.transfers import checksums
 from jupyter_bridge.connections.transfers.disk_problems import translated
-from jupyter_bridge.connections.transfers.writer import write_at
-
-if TYPE_CHECKING:
-    from jupyter_bridge.connections.transfers.staging import Staging
+from jupyter_bridge.connections.transfers.progress_log import ProgressLog
+from jupyter_bridge.connections.transfers.writer import Writer, write_at
 
 # What a killed process asks for again, a stream: bytes written between two notes of them.
 NOTE_BYTES = 1 << 20
 
 
+class StagedFiles(Protocol):
+    """What is written to: `staging.Staging`."""
+
+    @property
+    def files(self) -> Sequence[File]:
+        """The files, by their index."""
+
+    @property
+    def pieces(self) -> ProgressLog:
+        """What is there already."""
+
+    @property
+    def writer(self) -> Writer:
+        """What writes below the staging folder."""
+
+    def judge(self, path: str, offset: int, size: int) -> int:
+        """The index of the file at `path`; raises if these bytes do not belong to it."""
+
+    def on_bytes(self, count: int, path: str) -> None:
+        """So many new bytes of the file are there."""
+
+    def check_by_pieces(self, index: int) -> None:
+        """Check a file that is whole, by the checksums of its pieces."""
+
+
 class SyncSink:
     """A Sink that blocks its thread while it writes; `close` notes what was written last."""
 
-    def __init__(self, target: Staging) -> None:
+    def __init__(self, target: StagedFiles) -> None:
         self._target = target
         self._runs: dict[tuple[str, int], _Run] = {}  # by where their next bytes belong
 
