@@ -1,11 +1,12 @@
-"""DESIGN.md's stairs: who may import whom, downward only. The table here is that diagram."""
+"""The stairs of docs/architecture.md: who may import whom, downward only; no circle anywhere."""
 
 from __future__ import annotations
 
 import ast
 import sys
 from collections.abc import Iterator
-from pathlib import Path
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path, PurePosixPath
 
 import pytest
 
@@ -32,6 +33,7 @@ STAIRS = {
     # Everything may raise a Problem, so it stands below the first stair.
     "problems": 0,
     # The package itself: its version, and hooks that import inside functions.
+    "version": 0,
     "": 0,
 }
 # The socket.io server asks who may open each namespace, and so stands with the handlers.
@@ -112,6 +114,58 @@ def test_stairs(module: str) -> None:
         assert not [n for n in ast.parse(read(module)).body if "app" in ast.dump(n)[:80]]
         return
     assert violations(module, read(module)) == []
+
+
+def targets(module: str) -> set[str]:
+    """The files of the bridge that `module` imports, for types alone or inside a function too."""
+    found = {file_of(dotted) for dotted in imports(read(module), module)}
+    # A module inside a package needs the package's `__init__` by Python's rule, not by its own.
+    return {one for one in found if one and not one.endswith("__init__.py")} - {module}
+
+
+def circles(graph: dict[str, set[str]]) -> list[list[str]]:
+    """The circles of a graph, each as the nodes that it leads through."""
+    order = TopologicalSorter(graph)
+    try:
+        order.prepare()
+    except CycleError as error:
+        return [error.args[1]]
+    return []
+
+
+def test_no_file_is_part_of_a_circle() -> None:
+    """No import leads back to where it began, not even one of types alone."""
+    assert circles({module: targets(module) for module in MODULES}) == []
+
+
+FOLDERS = sorted({parent.as_posix() for m in MODULES for parent in PurePosixPath(m).parents})
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_siblings_import_in_one_direction(folder: str) -> None:
+    """In a folder, files and sub-folders import each other in one direction only."""
+    top = "" if folder == "." else f"{folder}/"
+
+    def child(module: str) -> str:
+        return module.removeprefix(top).split("/")[0]
+
+    graph: dict[str, set[str]] = {}
+    for module in MODULES:
+        if module.startswith(top) and module != f"{top}__init__.py":
+            inside = {child(one) for one in targets(module) if one.startswith(top)}
+            graph.setdefault(child(module), set()).update(inside - {child(module)})
+    assert circles(graph) == []
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_a_folder_can_be_overlooked(folder: str) -> None:
+    """A folder has 15 files at most."""
+    assert len([m for m in MODULES if PurePosixPath(m).parent.as_posix() == folder]) <= 15
+
+
+def test_circles_are_found() -> None:
+    """Of two files that import each other, both are named."""
+    assert circles({"a": {"b"}, "b": {"a"}, "c": {"a"}}) in ([["a", "b", "a"]], [["b", "a", "b"]])
 
 
 def test_every_part_has_a_stair() -> None:
