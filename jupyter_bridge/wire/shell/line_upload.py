@@ -37,7 +37,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from jupyter_bridge.wire.shell.integration import Dialect
-from jupyter_bridge.wire.shell.marks import quote
+from jupyter_bridge.wire.shell.wrapper import quote
 
 # The receiver as a file of its folder.
 RECEIVER_FILE = "r"

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jupyter_bridge.wire.shell.integration import integration
+from jupyter_bridge.wire.shell.integration import Dialect, integration
 from jupyter_bridge.wire.shell.marks import (
     CommandBegan,
     CommandEnded,
@@ -19,10 +19,8 @@ from jupyter_bridge.wire.shell.marks import (
     Newlines,
     PromptReady,
     Scanner,
-    Wrapping,
-    dialect_of,
-    quote,
 )
+from jupyter_bridge.wire.shell.wrapper import Wrapping, dialect_of, quote
 
 NONCE = "n0nce"
 C = b"\x1b]133;C;jb=n0nce\x07"
@@ -153,10 +151,10 @@ def test_the_typed_line_is_short(dialect: str) -> None:
 
 
 @pytest.mark.parametrize(("dialect", "shell"), [("bash", "bash"), ("sh", "sh")])
-def test_scripts_parse(dialect: str, shell: str) -> None:
+def test_scripts_parse(dialect: Dialect, shell: str) -> None:
     """The integration and the wrapper are valid in their dialect."""
-    wrapping = Wrapping(dialect, NONCE, "/d/i", "/d/w", "/d/t", "/tmp", {"A": "it's"}, "/d/in")  # type: ignore[arg-type]
-    for script in (integration(dialect), wrapping.script(), wrapping.ask()):  # type: ignore[arg-type]
+    wrapping = Wrapping(dialect, NONCE, "/d/i", "/d/w", "/d/t", "/tmp", {"A": "it's"}, "/d/in")
+    for script in (integration(dialect), wrapping.script(), wrapping.ask()):
         subprocess.run([shell, "-n"], input=script, text=True, check=True, timeout=30)
 
 

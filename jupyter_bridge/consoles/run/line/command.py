@@ -23,7 +23,8 @@ from jupyter_bridge.wire.shell import line_download, line_upload
 from jupyter_bridge.wire.shell.integration import integration
 from jupyter_bridge.wire.shell.line_download import StreamFinder
 from jupyter_bridge.wire.shell.line_upload import Reader
-from jupyter_bridge.wire.shell.marks import Scanner, Wrapping
+from jupyter_bridge.wire.shell.marks import Scanner
+from jupyter_bridge.wire.shell.wrapper import Wrapping
 
 # How often to look whether a mark is missing; how long the console must have been silent then, and
 # when the shell may have been replaced, which only its prompt shows. Seconds.

@@ -11,7 +11,8 @@ from jupyter_bridge.consoles.run.local.shell import Shell
 from jupyter_bridge.consoles.run.models import RunBody
 from jupyter_bridge.consoles.run.tracker import CommandObserver, CommandTracker
 from jupyter_bridge.problems import Busy
-from jupyter_bridge.wire.shell.marks import Scanner, Wrapping
+from jupyter_bridge.wire.shell.marks import Scanner
+from jupyter_bridge.wire.shell.wrapper import Wrapping
 
 # Between the typed line and the mark a shell only opens two files, seconds.
 TAKE_PATIENCE = 10.0

@@ -16,7 +16,7 @@ from typing import Protocol, cast
 from jupyter_bridge.consoles.console import Console
 from jupyter_bridge.problems import Busy, Gone, Unsupported
 from jupyter_bridge.wire.shell.integration import Dialect
-from jupyter_bridge.wire.shell.marks import dialect_of
+from jupyter_bridge.wire.shell.wrapper import dialect_of
 
 # Where a process sleeps that waits for a line of a terminal; "0" when the kernel does not tell.
 _READS_TERMINAL = ("wait_woken", "n_tty_read", "tty_read")

@@ -1,0 +1,1 @@
+zshexit_functions+=(__jb_bye)

@@ -1,0 +1,145 @@
+"""The wrapper of one run: what its shell reads, and the line that is typed to have it read.
+
+`marks.py` says what the shell prints meanwhile.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from jupyter_bridge.wire.shell.integration import VERSION, VERSION_FAREWELL, Dialect
+
+_DIALECTS: dict[str, Dialect] = {
+    "bash": "bash",
+    "rbash": "bash",
+    "zsh": "zsh",
+    "zsh5": "zsh",
+    "fish": "fish",
+    "sh": "sh",
+    "dash": "sh",
+    "ash": "sh",
+    "busybox": "sh",
+    "ksh": "sh",
+    "ksh93": "sh",
+    "mksh": "sh",
+    "yash": "sh",
+}
+
+
+def dialect_of(program: str) -> Dialect | None:
+    """The dialect a program speaks, from its path, its name or its argv[0] (`-bash`)."""
+    return _DIALECTS.get(program.rsplit("/", 1)[-1].lstrip("-"))
+
+
+def quote(dialect: Dialect, text: str) -> str:
+    """One word of this dialect that means exactly `text` (which holds no NUL)."""
+    if dialect == "fish":
+        return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
+    return shlex.quote(text)
+
+
+@dataclass(frozen=True)
+class Wrapping:
+    """One run's wrapper: what the shell is to read, from where, and where its streams go."""
+
+    dialect: Dialect
+    nonce: str
+    integration: str
+    wrapper: str
+    text: str
+    cwd: str | None = None
+    env: Mapping[str, str] = field(default_factory=dict)
+    stdin: str | None = None
+    stdout: str | None = None
+    stderr: str | None = None
+    # What `$?` is to be, where lines were typed since; None: what it is.
+    status: int | None = None
+    # A script that is run once, just before D. Where there is one, the shell tells its exit, too.
+    parting: str | None = None
+
+    @property
+    def version(self) -> str:
+        """Of the integration that the wrapper needs."""
+        return VERSION if self.parting is None else VERSION_FAREWELL
+
+    def _redirections(self) -> str:
+        pairs = ((">", self.stdout), ("2>", self.stderr), ("<", self.stdin))
+        return "".join(f" {sign}{quote(self.dialect, path)}" for sign, path in pairs if path)
+
+    def script(self) -> str:
+        """The wrapper's text."""
+        say = {"fish": self._fish, "zsh": self._zsh}.get(self.dialect, self._posix)
+        return say()
+
+    def typed(self) -> bytes:
+        """The line that starts the run. It begins with a space, which most histories leave out."""
+        path = quote(self.dialect, self.wrapper)
+        if self.dialect == "fish":
+            # `exit` inside a sourced file only leaves that file, so fish gets the text by eval.
+            body = "eval $__jb_t"
+            if redirections := self._redirections():
+                body = f"begin; {body}; end{redirections}"
+            return f" source {path}; {body}; __jb_e\r".encode()
+        return f" . {path}\r".encode()
+
+    def ask(self) -> str:
+        """A script for a shell that gave no mark: it says D with the status it has now, and A."""
+        if self.dialect == "fish":
+            return "\n".join((*self._fish_begin(), "__jb_end $__jb_s", "__jb_a", ""))
+        unlearn = f"__jb_unlearn {quote(self.dialect, self.text)}; " * (self.dialect == "bash")
+        said = f'__jb_n={self.nonce}; __jb_o=; __jb_end "$__jb_s"; __jb_d'
+        return f"{self._begin()}{unlearn}{said}\n"
+
+    def asking(self) -> bytes:
+        """The line that has `ask` read, once it stands in the wrapper's place."""
+        path = quote(self.dialect, self.wrapper)
+        return f" {'source' if self.dialect == 'fish' else '.'} {path}\r".encode()
+
+    def _begin(self) -> str:
+        integration = quote(self.dialect, self.integration)
+        status = "$?" if self.status is None else self.status
+        parting = f"; __jb_w={quote(self.dialect, self.parting)}" if self.parting else ""
+        check = f'[ "${{__jb_v-}}" = {self.version} ] || . {integration}'
+        trap = "; __jb_trap" if self.parting and self.dialect == "bash" else ""
+        return f"__jb_s={status}{parting}; {check}{trap}\n"
+
+    def _command(self) -> str:
+        name = {"bash": "\\builtin", "zsh": "\\builtin"}.get(self.dialect, "\\command")
+        quiet = " -q" if self.dialect == "zsh" else ""
+        steps = [f"{name} cd{quiet} {quote(self.dialect, self.cwd)}"] if self.cwd else []
+        steps += [f"\\export {key}={quote(self.dialect, value)}" for key, value in self.env.items()]
+        steps.append('. "$__jb_f"')
+        return "{ " + " && ".join(steps) + "; }" + self._redirections()
+
+    def _posix(self) -> str:
+        # One line, so that `set -v` echoes all of it before C.
+        start = f"{{ __jb_c {self.nonce} {quote(self.dialect, self.text)} && :; }} 2>/dev/null"
+        return f"{self._begin()}{start}; {self._command()}; {{ __jb_e && :; }} 2>/dev/null\n"
+
+    def _zsh(self) -> str:
+        # `always` also runs after Ctrl-C, before zsh marks an unfinished line (PROMPT_SP).
+        start = f"{{ __jb_c {self.nonce} {quote(self.dialect, self.text)} && :; }} 2>/dev/null"
+        end = "always { { __jb_e $? $TRY_BLOCK_INTERRUPT && :; } 2>/dev/null; }"
+        return f"{self._begin()}{start}; {{ {self._command()}; }} {end}\n"
+
+    def _fish_begin(self) -> tuple[str, ...]:
+        return (
+            f"set -g __jb_s {'$status' if self.status is None else self.status}",
+            f"set -g __jb_w {quote('fish', self.parting or '')}",
+            f'test "$__jb_v" = {self.version}; or source {quote("fish", self.integration)}',
+            f"set -g __jb_n {self.nonce}",
+            "set -g __jb_o 1",
+        )
+
+    def _fish(self) -> str:
+        lines = [
+            *self._fish_begin(),
+            f"read -gz __jb_t <{quote('fish', self.text)}; or set -g __jb_t",
+            f"__jb_mark '\\033]133;C;jb=%s\\007' {self.nonce}",
+        ]
+        if self.cwd:
+            lines.append(f"builtin cd {quote('fish', self.cwd)}; or set -g __jb_t 'return 1'")
+        lines += [f"set -gx {key} {quote('fish', value)}" for key, value in self.env.items()]
+        return "\n".join((*lines, "return $__jb_s", ""))
