@@ -15,6 +15,7 @@ from tornado.httpclient import HTTPRequest
 from tornado.websocket import WebSocketClientConnection, WebSocketClosedError, websocket_connect
 
 from jupyter_bridge import observe
+from jupyter_bridge.aio.changes import Changes
 from jupyter_bridge.interfaces import Upstream
 from jupyter_bridge.kernels.client_channel import STDIN
 from jupyter_bridge.problems import NotFound, Unavailable
@@ -27,8 +28,10 @@ _DRAIN = 256
 _DRAIN_BYTES = 512 << 10
 # What the kernel has not taken when we close is not worth waiting for, milliseconds.
 _LINGER = 0
-# A gateway may send images and buffers; Tornado's own limit is 10 MiB.
-_MAX_GATEWAY_FRAME = 1 << 30
+# A gateway may send images and buffers; Tornado's own limit is 10 MiB. Bytes.
+_MAX_GATEWAY_FRAME = 256 << 20
+# Frames that came at once are taken for so long before the loop gets its turn, seconds.
+_BURST_SECONDS = 0.005
 # Linux has it; elsewhere a gateway's answers may come 40 ms later.
 _QUICK_ACK: int | None = getattr(system, "TCP_QUICKACK", None)
 
@@ -220,10 +223,16 @@ class GatewayUpstream(Upstream):
         self._v1 = self._socket.selected_subprotocol == kernel.V1
 
     async def _read(self, on_messages: OnMessages, on_lost: OnLost) -> None:
+        loop = asyncio.get_running_loop()
+        until = loop.time() + _BURST_SECONDS
+        unread = Changes(self._log)
         while True:
             assert self._socket is not None
             frame = await self._socket.read_message()
             _acknowledge(self._socket)
+            if loop.time() > until:  # reading does not wait while more has come
+                await asyncio.sleep(0)
+                until = loop.time() + _BURST_SECONDS
             if frame is None:
                 self._socket.close()
                 if not await self._mend():
@@ -237,20 +246,21 @@ class GatewayUpstream(Upstream):
                     named, parts = kernel.parse_default(frame)
                     channel = named or "iopub"
             except kernel.FrameError as error:
-                self._log.warning("The gateway sent no message: %s", error)
+                unread.warning("The gateway sent no message: %s", error)
                 observe.REFUSED.labels("malformed").inc()
                 continue
             on_messages(channel, [parts])
 
     async def _mend(self) -> bool:
         """Connect again, with the pauses that the gateway client is configured to make."""
+        told = Changes(self._log)
         for attempt in range(self._client.gateway_retry_max):
             pause = self._client.gateway_retry_interval * 2**attempt
             await asyncio.sleep(min(pause, self._client.gateway_retry_interval_max))
             try:
                 await self._connect()
             except Exception as error:
-                self._log.info("Gateway: attempt %d failed: %s", attempt + 1, error)
+                told.info("The gateway does not take a connection: %s", error)
                 if getattr(error, "code", None) == 404:
                     return False
             else:

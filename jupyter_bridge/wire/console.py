@@ -38,6 +38,10 @@ _U64 = struct.Struct(">Q")
 _SIZE = struct.Struct(">HH")
 
 
+# What a console is, how it ended, who looks at it, bytes.
+MAX_OBJECT = 256 << 10
+
+
 class ConsoleFrameError(ValueError):
     """These bytes are no console frame; the sentence says why."""
 
@@ -172,7 +176,7 @@ def to_client_frame(frame: ClientFrame) -> bytes:
 
 
 def from_client_frame(data: bytes) -> ClientFrame:
-    """What a client sent; raises FrameError for anything else."""
+    """What a client sent; raises ConsoleFrameError for anything else."""
     kind, payload = data[:1], data[1:]
     if kind == b"i":
         return Input(payload)
@@ -196,6 +200,8 @@ def _refuse(constant: str) -> None:
 
 
 def _object(payload: bytes, kind: type) -> Any:
+    if len(payload) > MAX_OBJECT:
+        raise ConsoleFrameError(f"The frame's payload has more than {MAX_OBJECT} bytes.")
     try:
         # As text: of bytes Python would guess the encoding.
         value = json.loads(payload.decode(), parse_constant=_refuse)

@@ -43,6 +43,10 @@ DELIMITER = b"<IDS|MSG>"
 JSON_PARTS = 4
 
 
+# A message has some hundred buffers at most; a frame of 64 MiB could name eight million.
+MAX_PARTS = 1 << 14
+
+
 class FrameError(ValueError):
     """The bytes are not a message of this protocol."""
 
@@ -159,7 +163,7 @@ def parse_v1(frame: bytes) -> tuple[str, list[bytes]]:
     if len(frame) < 8:
         raise FrameError("a v1 frame has at least 8 bytes")
     (count,) = _u64s(1).unpack_from(frame)
-    if count < JSON_PARTS + 2 or 8 * (count + 1) > len(frame):
+    if not JSON_PARTS + 2 <= count <= MAX_PARTS or 8 * (count + 1) > len(frame):
         raise FrameError(f"a v1 frame of {len(frame)} bytes cannot hold {count} offsets")
     offsets = _u64s(count).unpack_from(frame, 8)
     start = 8 * (count + 1)
@@ -245,7 +249,7 @@ def _split_default(frame: bytes) -> tuple[bytes, list[bytes]]:
         raise FrameError("a binary frame has at least 4 bytes")
     (count,) = struct.unpack_from(">I", frame)
     start = 4 * (count + 1)
-    if count < 1 or start > len(frame):
+    if not 1 <= count <= MAX_PARTS or start > len(frame):
         raise FrameError(f"a binary frame of {len(frame)} bytes cannot hold {count} offsets")
     offsets = [*struct.unpack_from(f">{count}I", frame, 4), len(frame)]
     for offset in offsets:

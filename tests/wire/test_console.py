@@ -129,3 +129,10 @@ def test_a_name_that_is_no_utf8_can_be_told() -> None:
         console.to_server_frame(console.Start(0, {"name": "a\udcff"}))
     )
     assert frame == console.Start(0, {"name": "a?"})
+
+
+def test_a_frame_that_tells_too_much_is_refused() -> None:
+    """What a console is, and who looks at it, has a bound."""
+    payload = b'"' + b"x" * console.MAX_OBJECT + b'"'
+    with pytest.raises(console.ConsoleFrameError, match="more than"):
+        console.from_server_frame(b"v" + bytes(8) + payload)

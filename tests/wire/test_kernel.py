@@ -224,3 +224,14 @@ def test_any_zmq_frames_are_read_or_refused(frames: list[bytes]) -> None:
         kernel.Signer(b"key").from_zmq(frames)
     with suppress(kernel.FrameError):
         assert len(kernel.Signer(b"").from_zmq(frames)) >= kernel.JSON_PARTS
+
+
+def test_a_frame_of_more_parts_than_a_message_has_is_refused() -> None:
+    """Its offsets alone would be millions of numbers."""
+    count = kernel.MAX_PARTS + 1
+    v1 = struct.pack(f"<{count + 1}Q", count, *[8 * (count + 1)] * count)
+    default = struct.pack(f">{count + 1}I", count, *[4 * (count + 1)] * count)
+    with pytest.raises(kernel.FrameError):
+        kernel.parse_v1(v1)
+    with pytest.raises(kernel.FrameError):
+        kernel.parse_default(default)
