@@ -111,7 +111,7 @@ STREAMS = {"hub progress", "bridge run"}
 # One event of a run may hold all its output, 64 MiB.
 LARGE = {"bridge run"}
 # What stands in fields that nobody looks at is skipped, however deep it is.
-SKIPPED = {"objects 900 deep", "a number of 5,000 digits", "nothing"}
+SKIPPED = {"objects 900 deep", "a number of 5,000 digits", "no UTF-8", "nothing"}
 UNREAD = {"jupyter probe", "jupyter interrupt", "console health", "hub progress"}
 
 
