@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
@@ -20,6 +21,7 @@ from jupyter_bridge.problems import BadRequest, Denied, NotFound, Problem
 from jupyter_bridge.web.proof import is_own_fetch, shows_xsrf_token
 from jupyter_bridge.web.request_base import MAX_BODY, RequestBase, bad_field
 from jupyter_bridge.web.sse import KEEP_ALIVE, NDJSON, SSE, StreamEvent, is_closed, silence
+from jupyter_bridge.wire import bounded
 from jupyter_bridge.wire.json_errors import JSON_ERRORS
 
 # Characters of an Idempotency-Key: clients make a UUID or a hash.
@@ -146,6 +148,15 @@ def verb(
     return wrap
 
 
+def to_json(answer: Any) -> bytes:
+    """`answer` as JSON; what is not Unicode in it, such as a file's name in bytes, as U+FFFD."""
+    try:
+        return msgspec.json.encode(answer)
+    except UnicodeEncodeError:
+        text = json.dumps(msgspec.to_builtins(answer), ensure_ascii=False)
+        return re.sub("[\ud800-\udfff]", "\ufffd", text).encode()
+
+
 class ClientLeft(Exception):
     """The client closed the connection while its request waited."""
 
@@ -226,8 +237,10 @@ class BridgeHandler(RequestBase, APIHandler):
 
     def read_body(self, kind: type[T]) -> T:
         """The JSON body as `kind`; no body at all counts as an empty object."""
+        body = self.request.body.strip() or b"{}"
         try:
-            return msgspec.json.decode(self.request.body.strip() or b"{}", type=kind)
+            bounded.check_values(body, MAX_BODY // bounded.BYTES_A_VALUE)
+            return msgspec.json.decode(body, type=kind)
         except msgspec.ValidationError as error:
             raise bad_field(error) from error
         except JSON_ERRORS as error:
@@ -237,7 +250,7 @@ class BridgeHandler(RequestBase, APIHandler):
         """Finish with `answer` (anything msgspec can encode) as JSON."""
         self.set_status(status)
         self.set_header("Content-Type", "application/json")
-        self._answer = msgspec.json.encode(answer)
+        self._answer = to_json(answer)
         self.finish(self._answer)
 
     def answer_nothing(self, status: int) -> None:

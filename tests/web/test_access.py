@@ -254,6 +254,7 @@ JUNK = {
     "lists without end": b"[" * 100_000,
     "objects without end": b'{"name":' * 100_000,
     "half a body": b'{"name": "x',
+    "values without end": b'{"props": {"a": [' + b"[]," * 300_000 + b"[]]}}",
     "NaN": b'{"timeout": NaN}',
     "no object": b"[1]",
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -151,6 +152,13 @@ async def test_what_a_kind_cannot_is_unsupported(fetch: Any, lab: str) -> None:
     """Mounting a folder is 501, not an error of the server."""
     code, problem = await fail(fetch, "PUT", "conn/lab", {"action": "mount"})
     assert (code, problem["error"]) == (501, "unsupported")
+
+
+async def test_a_name_that_is_not_utf8(fetch: Any, store: Path, lab: str) -> None:
+    """A file whose name is in another encoding is listed, with U+FFFD for what is unknown."""
+    Path(os.fsdecode(os.fsencode(store) + b"/caf\xe9.txt")).write_bytes(b"1")
+    items = read(await send(fetch, "GET", "conn/lab/browse"))
+    assert "caf\ufffd.txt" in [item["name"] for item in items]
 
 
 async def test_browsing(fetch: Any, lab: str) -> None:
