@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import sys
 from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
@@ -166,6 +167,18 @@ def test_a_folder_can_be_overlooked(folder: str) -> None:
 def test_circles_are_found() -> None:
     """Of two files that import each other, both are named."""
     assert circles({"a": {"b"}, "b": {"a"}, "c": {"a"}}) in ([["a", "b", "a"]], [["b", "a", "b"]])
+
+
+def test_the_page_says_the_same() -> None:
+    """docs/architecture.md names each part on its stair."""
+    page = (PACKAGE.parent / "docs" / "architecture.md").read_text()
+    rows = dict(re.findall(r"^\| (\d) \| (.*) \|$", page, re.MULTILINE))
+    told = {
+        name: int(stair) for stair, names in rows.items() for name in re.findall("`(.*?)`", names)
+    }
+    told["handlers"] = told.pop("*/handlers")
+    assert {name for name, stair in told.items() if STAIRS.get(name) not in (None, stair)} == set()
+    assert {part_of(module) for module in MODULES} - told.keys() == {""}
 
 
 def test_every_part_has_a_stair() -> None:
