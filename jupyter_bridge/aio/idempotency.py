@@ -7,6 +7,7 @@ it can be found in memory. Answers are kept up to so many bytes and seconds.
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import hmac
 import secrets
 from collections.abc import Callable, Coroutine
@@ -85,7 +86,11 @@ class Idempotency(Generic[T]):
         task = asyncio.create_task(start())
         known = self._known[digest] = _Known(asked, task)
         self._tasks.add(task)
-        task.add_done_callback(lambda done: self._done(digest, known, done))
+        # In no request's context: the host keeps a request's handler, and so its body, in it, and
+        # the timer that is set there would hold it as long as the answer.
+        task.add_done_callback(
+            lambda done: self._done(digest, known, done), context=contextvars.Context()
+        )
         return known
 
     def _done(self, digest: bytes, known: _Known[T], done: asyncio.Task[T]) -> None:

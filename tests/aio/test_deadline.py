@@ -4,17 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 import jupyter_bridge
-from jupyter_bridge.aio.deadline import within, within_by_task
-
-WAYS = pytest.mark.parametrize("wait", [within, within_by_task])
-Wait = Callable[[float | None, Awaitable[Any]], Awaitable[Any]]
+from jupyter_bridge.aio.deadline import within
 
 
 async def value(seconds: float = 0.0) -> str:
@@ -22,15 +17,13 @@ async def value(seconds: float = 0.0) -> str:
     return "value"
 
 
-@WAYS
 @pytest.mark.parametrize("seconds", [None, 5.0])
-async def test_result(wait: Wait, seconds: float | None) -> None:
+async def test_result(seconds: float | None) -> None:
     """The result comes back, with a deadline or without."""
-    assert await wait(seconds, value()) == "value"
+    assert await within(seconds, value()) == "value"
 
 
-@WAYS
-async def test_error(wait: Wait) -> None:
+async def test_error() -> None:
     """What the work raises is raised, a TimeoutError of its own too."""
 
     async def fail(error: Exception) -> None:
@@ -38,12 +31,11 @@ async def test_error(wait: Wait) -> None:
 
     for error in (ValueError("no"), asyncio.TimeoutError("its own")):
         with pytest.raises(type(error), match=str(error)):
-            await wait(5.0, fail(error))
+            await within(5.0, fail(error))
 
 
-@WAYS
 @pytest.mark.parametrize("seconds", [0.0, 0.01])
-async def test_deadline(wait: Wait, seconds: float) -> None:
+async def test_deadline(seconds: float) -> None:
     """The work is cancelled at the deadline, and has cleaned up when the wait returns."""
     cleaned = []
 
@@ -55,22 +47,20 @@ async def test_deadline(wait: Wait, seconds: float) -> None:
             cleaned.append(True)
 
     with pytest.raises(asyncio.TimeoutError):
-        await wait(seconds, work())
+        await within(seconds, work())
     assert cleaned == [True] or seconds == 0.0
     assert asyncio.all_tasks() == {asyncio.current_task()}
 
 
-@WAYS
-async def test_what_is_there_already_needs_no_time(wait: Wait) -> None:
+async def test_what_is_there_already_needs_no_time() -> None:
     """An event that is set is seen also with no time left."""
     event = asyncio.Event()
     event.set()
-    assert await wait(0.01, event.wait())
+    assert await within(0.01, event.wait())
 
 
-@WAYS
 @pytest.mark.parametrize("turns", range(6))
-async def test_cancellation(wait: Wait, turns: int) -> None:
+async def test_cancellation(turns: int) -> None:
     """A cancellation ends the waiter, in whatever turn of the loop the awaited future ends.
 
     `asyncio.wait_for` returns the result instead, where both come in the same turn.
@@ -80,7 +70,7 @@ async def test_cancellation(wait: Wait, turns: int) -> None:
     went_on = []
 
     async def waiter() -> None:
-        await wait(5.0, future)
+        await within(5.0, future)
         await asyncio.sleep(1)
         went_on.append(True)
 

@@ -25,6 +25,8 @@ WRITER = "cli/output.py"
 EXCEPT = {("kernels/host/stderr_tail.py", "sys.__stderr__")}
 # A file descriptor is asked for its size and its keys; `output.raw_to` writes to it.
 EXCEPT |= {("cli/commands/attach.py", "sys.stdout")}
+# The command that checks the log: `python -m jupyter_bridge.connections.audit`.
+EXCEPT |= {("connections/audit.py", "sys.stdout")}
 NAMES = {"print", "input", "getpass.getpass", "sys.displayhook"}
 STREAMS = {"sys.stdout", "sys.stderr", "sys.__stdout__", "sys.__stderr__"}
 TYPER = {f"{module}.{name}" for module in ("typer", "click") for name in ("echo", "secho")}

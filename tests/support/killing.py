@@ -18,7 +18,7 @@ MIB = 1 << 20
 SCRIPT = """
 import asyncio, sys
 from pathlib import Path
-from tests.connections.test_transfers import transfers
+from tests.connections.transfers.test_registry import transfers
 
 async def main(url, folder, token, direction, what):
     folder = Path(folder)

@@ -9,6 +9,8 @@ from collections import OrderedDict
 from pathlib import Path
 from weakref import WeakKeyDictionary
 
+import msgspec
+
 from jupyter_bridge.aio.idempotency import Idempotency
 from jupyter_bridge.aio.task_set import TaskSet
 from jupyter_bridge.consoles.console import Console
@@ -77,7 +79,7 @@ class RunStore:
         `permit(console)` raises if the command may not run in the console that was found. A second
         call of the same user with the same `key` gets the first call's run.
         """
-        body = body.checked(self._root_dir)
+        body = msgspec.structs.replace(body.checked(self._root_dir))  # the run empties its own
         if key is None:
             return await self._start(body, permit)
         run = await self._repeats.once((user, key), body, lambda: self._start(body, permit))

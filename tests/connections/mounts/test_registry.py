@@ -403,12 +403,13 @@ def test_a_server_that_was_killed_finds_its_mounts_again(sshd: Sshd, tmp_path: P
     script = f"""
 import asyncio, logging, os, sys
 from pathlib import Path
-from jupyter_bridge.connections.mounts import Mount, Mounts
+from jupyter_bridge.connections.mounts.registry import MountRegistry
 from jupyter_bridge.connections.roles import Sshfs
 async def resolve(host, port):
     return ["127.0.0.1"]
 async def main():
-    mounts = Mounts(Path({str(tmp_path / "state")!r}), Path({str(home)!r}), logging.getLogger())
+    state, home = Path({str(tmp_path / "state")!r}), Path({str(home)!r})
+    mounts = MountRegistry(state, home, logging.getLogger())
     for name in ("alive", "unwritten", "dead"):
         mount = await mounts.mount(name, {what(sshd)!r}, resolve, name)
     mounts._mounts.pop("unwritten")

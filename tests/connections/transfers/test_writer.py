@@ -117,7 +117,7 @@ def test_the_sum_of_parts_is_that_of_the_whole() -> None:
 
 _TURNS = """
 import resource, sys
-from jupyter_bridge.connections.writer import keep_freed
+from jupyter_bridge.connections.transfers.writer import keep_freed
 
 def turns():
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt

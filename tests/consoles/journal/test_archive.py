@@ -243,7 +243,7 @@ async def test_kill_9_in_the_middle_of_output_loses_a_second_at_most(tmp_path: P
     script = """
 import sys, time
 from pathlib import Path
-from jupyter_bridge.consoles.archive import Archive
+from jupyter_bridge.consoles.journal.archive import Archive
 archive = Archive(Path(sys.argv[1]))
 _, journal = archive.create({"name": "1", "epoch": "e", "kind": "t", "started": "2026"})
 i = 0

@@ -13,8 +13,8 @@ from tests.conftest import Server
 from tests.support.kernel_client import Bridge, eventually, expect_problem
 
 SMALL = """
-from jupyter_bridge.consoles import runs
-from jupyter_bridge.relay import executions
+from jupyter_bridge.consoles.run import store as runs
+from jupyter_bridge.kernels.executions import store as executions
 executions.MAX_RUNNING_BYTES = runs.MAX_RUNNING_BYTES = 500_000
 executions.MAX_RUNNING = runs.MAX_RUNNING = 3
 executions.TOTAL_EXECUTIONS = 2

@@ -30,8 +30,8 @@ WEBSOCKET = f"{IO}?EIO=4&transport=websocket"
 SEPARATOR = "\x1e"
 # A server that pings once a second and forgets whoever is silent for two more.
 BRISK = """
-from jupyter_bridge.relay import engine, socketio
-engine.PING_INTERVAL, engine.PING_TIMEOUT, socketio.CONNECT_TIME = 1, 2, 6
+from jupyter_bridge.kernels.socketio import engine, server
+engine.PING_INTERVAL, engine.PING_TIMEOUT, server.CONNECT_TIME = 1, 2, 6
 """
 
 CLOSED = (aiohttp.WSMsgType.CLOSE, aiohttp.WSMsgType.CLOSING, aiohttp.WSMsgType.CLOSED)
