@@ -376,5 +376,8 @@ class NoSuchRoute(BridgeHandler):
     """Whatever stands under /bridge and is no route: a Problem instead of the host's page."""
 
     async def prepare(self) -> None:  # type: ignore[override]
-        await super().prepare()
-        raise NotFound(f"There is no {self.request.path}; GET /bridge/ lists what there is.")
+        # Inside, so that the body is read and the client's connection can be used again.
+        async with self.before_body():
+            await JupyterHandler.prepare(self, _redirect_to_login=False)
+            self.check_user()
+            raise NotFound(f"There is no {self.request.path}; GET /bridge/ lists what there is.")

@@ -249,6 +249,24 @@ def test_the_authorizer_is_asked(reader: Client, verb: Verb) -> None:
     assert reader.state() == before
 
 
+@pytest.mark.parametrize("how", ["nothing", "cookie", "token"])
+@pytest.mark.parametrize("path", ["/bridge/kernels", "/bridge/nothing", "/bridge/kernels/absent"])
+def test_a_refusal_leaves_the_connection_open(client: Client, how: str, path: str) -> None:
+    """Whatever the answer is, the next request goes over the same connection."""
+    at = client.at
+    line = http.client.HTTPConnection(str(at.hostname), at.port, timeout=20)
+    try:
+        line.connect()
+        socket = line.sock
+        for method in ("GET", "POST", "GET"):
+            content = None if method == "GET" else b"{}"
+            line.request(method, f"{at.path}{path[1:]}", content, client.headers(how))
+            line.getresponse().read()
+            assert line.sock is socket, method
+    finally:
+        line.close()
+
+
 JUNK = {
     "text that is not UTF-8": b'{"name": "\xff", "command": "\xff", "url": "\xff"}',
     "lists without end": b"[" * 100_000,
