@@ -60,7 +60,7 @@ ANSWERS = {
     'conns -d \'{"name": "data"': Answer('"data"'),
     "spawn/python3?conn=lab": Answer('"conn":"lab"'),
     '"code": "1 + 1"': Answer('"2"'),
-    "asciinema play": Answer("^[$#] "),
+    "asciinema play": Answer(r"[$#] $"),
     "jupyter bridge consoles": Answer("(terminal|remote) +live"),
     "jupyter bridge kernels": Answer("python3"),
     "script.py": Answer("^script$"),

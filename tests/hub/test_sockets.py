@@ -100,7 +100,7 @@ async def test_socketio(
             assert (await client.until(iopub, "stream"))[-1]["content"]["text"] == "far\n"
             assert (await client.until(shell, "execute_reply"))[-1]["content"]["status"] == "ok"
         finally:
-            await client.io.disconnect()
+            await client.close()
 
 
 async def test_consoles(server: Server) -> None:

@@ -21,7 +21,7 @@ def taken_over(user: str, names: Sequence[str], sentence: str | None = None) -> 
     answers: dict[str, Any] = {
         "/api/me": {"identity": {"username": user}},
         "/api/status": {},
-        "/bridge/": {"name": "jupyter_bridge", "parts": ["consoles"]},
+        "/bridge/": {"name": "jupyter_bridge", "parts": {"consoles": "/bridge/consoles"}},
         "/bridge/consoles": consoles,
     }
 
