@@ -18,7 +18,7 @@ from jupyter_bridge.wire import bounded
 MAX_EVENT = 1 << 53
 
 
-class Job(Protocol):
+class LongAnswer(Protocol):
     """Something that takes its time and can be read meanwhile: an execution, a run."""
 
     answered: asyncio.Event
@@ -39,7 +39,7 @@ class WaitQuery(msgspec.Struct):
 class JobHandler(BridgeHandler):
     """A route that begins something lasting, or reads it again."""
 
-    async def answer_begun(self, what: Job, path: str) -> None:
+    async def answer_begun(self, what: LongAnswer, path: str) -> None:
         """Answer the request that began it; `path` is where to read it again."""
         self.set_header("Location", self.link(path))
         kind = self.streaming()
@@ -54,7 +54,7 @@ class JobHandler(BridgeHandler):
             await self.while_here(what.answered.wait())
             self.answer(what.model())
 
-    async def answer_again(self, what: Job, path: str, query: WaitQuery) -> None:
+    async def answer_again(self, what: LongAnswer, path: str, query: WaitQuery) -> None:
         """Answer a request to read it, as a stream from `Last-Event-ID` on if that is asked."""
         self.set_header("Location", self.link(path))
         kind = self.streaming()
@@ -64,7 +64,7 @@ class JobHandler(BridgeHandler):
             await self._wait(what, query.wait)
             self.answer(what.model())
 
-    async def _wait(self, what: Job, seconds: float) -> bool:
+    async def _wait(self, what: LongAnswer, seconds: float) -> bool:
         """Whether it was answered within so many seconds."""
         if seconds > 0 and not what.answered.is_set():
             await self.while_here(what.answered.wait(), seconds)
@@ -78,7 +78,7 @@ class JobHandler(BridgeHandler):
         return event
 
 
-async def _events(what: Job, after: int = 0) -> AsyncIterator[StreamEvent]:
+async def _events(what: LongAnswer, after: int = 0) -> AsyncIterator[StreamEvent]:
     async with aclosing(what.events(after)) as steps:
         async for step in steps:
             yield StreamEvent(*step)
