@@ -43,9 +43,10 @@ Lines to paste into another terminal:
   # tail that terminal, from its first line on
   curl -sN -H 'Authorization: token {token}' '{url}bridge/tail/1?lines=100&follow=true'
 
-  # a folder as a data store: connect it, see what is in it
-  curl -s -H 'Authorization: token {token}' {url}bridge/conns -d '{{"name": "tmp", "url": "/tmp"}}'
-  curl -s -H 'Authorization: token {token}' {url}bridge/conn/tmp/browse
+  # the server's folder as a data store: connect it, see what is in it
+  curl -s -H 'Authorization: token {token}' {url}bridge/conns \
+    -d '{{"name": "here", "kind": "folder", "url": "."}}'
+  curl -s -H 'Authorization: token {token}' {url}bridge/conn/here/browse
 
 Ctrl-C stops it.
 """

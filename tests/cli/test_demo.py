@@ -68,7 +68,7 @@ def test_what_is_printed_can_be_pasted(demo: subprocess.Popen[str], tmp_path: Pa
     assert "event: done" in streamed
     assert '"output":"hello' in ran
     assert "hello" in tailed
-    assert '"tmp"' in connected
+    assert '"here"' in connected
     assert '"name"' in browsed
     started = psutil.Process(demo.pid).children(recursive=True)
     assert len(started) > 2  # JupyterLab, the kernel, the terminal's shell
