@@ -7,18 +7,27 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 T = TypeVar("T")
 
 
-async def within(seconds: float | None, work: Awaitable[T]) -> T:
+async def within(
+    seconds: float | None,
+    work: Awaitable[T],
+    *,
+    discard: Callable[[T], Awaitable[object]] | None = None,
+) -> T:
     """Return what `work` returns; cancel it and raise asyncio.TimeoutError after `seconds`.
 
-    None waits without a limit. Returns only when `work` has ended, its cleaning up included. The
-    work has a task of its own: Python 3.10 cannot tell a deadline's cancellation from the caller's.
+    None waits without a limit. Returns only when `work` has ended, its cleaning up included. If the
+    caller is cancelled as `work` ends, its result is lost: a result that must be closed needs
+    `discard`. The work has a task of its own: Python 3.10 cannot tell a deadline's cancellation
+    from the caller's.
     """
+    if seconds is None:
+        return await work
     task = asyncio.ensure_future(work)
     try:
         await asyncio.wait({task}, timeout=seconds)
@@ -32,6 +41,7 @@ async def within(seconds: float | None, work: Awaitable[T]) -> T:
         if not task.done():
             task.cancel()
             await asyncio.wait({task})
-        if not task.cancelled():
-            task.exception()  # marked as seen: the caller's cancellation says it all
+        # Asking for the exception marks it as seen: the caller's cancellation says it all.
+        if not task.cancelled() and task.exception() is None and discard is not None:
+            await discard(task.result())
         raise

@@ -206,6 +206,7 @@ class BridgeSession:
                     max_msg_size=limit,
                     proxy=proxy_to(self.server),
                 ),
+                discard=aiohttp.ClientWebSocketResponse.close,
             )
         except aiohttp.WSServerHandshakeError as error:
             refused = error.status

@@ -87,6 +87,32 @@ async def test_cancellation(turns: int) -> None:
     assert asyncio.all_tasks() == {asyncio.current_task()}
 
 
+@pytest.mark.parametrize("turns", range(8))
+async def test_a_result_that_nobody_takes_is_discarded(turns: int) -> None:
+    """What must be closed reaches the caller or `discard`, whenever the cancellation comes."""
+    opened: list[str] = []
+    closed: list[str] = []
+
+    async def opening() -> str:
+        for _ in range(3):
+            await asyncio.sleep(0)
+        opened.append("file")
+        return "file"
+
+    async def close(file: str) -> None:
+        closed.append(file)
+
+    async def holder() -> None:
+        closed.append(await within(5.0, opening(), discard=close))
+
+    task = asyncio.ensure_future(holder())
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    task.cancel()
+    await asyncio.wait({task})
+    assert closed == opened
+
+
 def test_nothing_else_is_used() -> None:
     """The package waits by `within` alone."""
     package = Path(jupyter_bridge.__file__).parent

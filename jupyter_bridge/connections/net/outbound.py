@@ -164,6 +164,7 @@ class Outbound:
                     heartbeat=heartbeat,
                     max_msg_size=max_frame,
                 ),
+                discard=aiohttp.ClientWebSocketResponse.close,
             )
             _receive_little(opened)
             return opened

@@ -166,7 +166,7 @@ class SftpSession:
 
     async def pieces(self, target: str, start: int, stop: int) -> AsyncIterator[bytes]:
         """The bytes of one file, in order, with the next ones on their way already."""
-        file = await self.ask(target, lambda _: self._open(target, "rb"))
+        file = await self._open(target, "rb")
         ahead: deque[asyncio.Task[bytes]] = deque()
         at = start
         try:
@@ -195,18 +195,19 @@ class SftpSession:
         """Write into a file, made if need be, never cut: its chunks come in any order."""
         flags = asyncssh.FXF_WRITE | asyncssh.FXF_CREAT
 
-        async def write(_: asyncssh.SFTPClient) -> None:
-            async with await self._open(target, flags) as file:
-                await file.write(data, offset)
-
-        await self.ask(target, write)
+        file = await self._open(target, flags)
+        try:
+            await self.ask(target, lambda _: file.write(data, offset))
+        finally:
+            if not self.line.is_closed():
+                await self.ask(target, lambda _: file.close())
 
     async def _open(self, target: str, mode: str | int) -> asyncssh.SFTPClientFile:
-        """The file. Who is cancelled meanwhile leaves it to be closed when the remote opened it."""
+        """Open a file. If the caller is cancelled, close it as soon as the remote has opened it."""
         opening = asyncio.ensure_future(self._client.open(target, mode, encoding=None))
         try:
-            return await asyncio.shield(opening)
-        except asyncio.CancelledError:
+            return await self.ask(target, lambda _: asyncio.shield(opening))
+        except (asyncio.CancelledError, Problem):
             self._late.start(_close(opening))
             raise
 
