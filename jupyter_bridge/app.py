@@ -11,7 +11,7 @@ from jupyter_server.extension.application import ExtensionApp
 from jupyter_server.gateway.gateway_client import GatewayClient
 from traitlets import Bool, Dict, Enum, Float, Int, List, Unicode, default
 
-from jupyter_bridge import asyncapi, observe, openapi
+from jupyter_bridge import asyncapi, openapi
 from jupyter_bridge.aio.idempotency import Idempotency
 from jupyter_bridge.connections import environment
 from jupyter_bridge.connections import handlers as connection_handlers
@@ -44,6 +44,8 @@ from jupyter_bridge.kernels.handlers import socketio
 from jupyter_bridge.kernels.host.manager import HostKernels
 from jupyter_bridge.kernels.registry import KernelRegistry
 from jupyter_bridge.kernels.socketio.server import SocketIOServer
+from jupyter_bridge.observe import redaction
+from jupyter_bridge.observe.events import Events
 from jupyter_bridge.private_files import folders_open, tighten
 from jupyter_bridge.web import Answer, NoSuchRoute, Route, index
 
@@ -162,9 +164,9 @@ class BridgeApp(ExtensionApp):
         """Build the parts and list every route; called once, when the server has its managers."""
         server: Any = self.serverapp
         for log in (self.log, server.log):  # handlers speak through the host's
-            observe.redact(log)
+            redaction.redact(log)
         remote = bool(server.gateway_config.gateway_enabled)
-        events = observe.Events(server.event_logger)
+        events = Events(server.event_logger)
         self.make_connections(server, events)
         self.kernels = HostKernels(
             server.kernel_manager, server.kernel_spec_manager, remote=remote, log=self.log
@@ -228,7 +230,7 @@ class BridgeApp(ExtensionApp):
     def _journals(self) -> Path:
         return Path(self.console_dir or Path(jupyter_data_dir()) / "bridge" / "consoles")
 
-    def _consoles(self, server: Any, events: observe.Events) -> ConsoleRegistry:
+    def _consoles(self, server: Any, events: Events) -> ConsoleRegistry:
         archive = Archive(
             self._journals if self.record_terminals else None,
             max_bytes=self.console_bytes,
@@ -290,7 +292,7 @@ class BridgeApp(ExtensionApp):
             if console.kind == "terminal" and console.state == "live"
         } or None
 
-    def make_connections(self, server: Any, events: observe.Events) -> None:
+    def make_connections(self, server: Any, events: Events) -> None:
         """Build the connections; nothing is read and nobody is asked before the server runs."""
         folder = Path(self.connections_dir)
         if server.disable_check_xsrf:

@@ -15,7 +15,6 @@ from typing import Any, TypeVar, cast
 
 import msgspec
 
-from jupyter_bridge import observe
 from jupyter_bridge.aio.deadline import within
 from jupyter_bridge.connections.connector import (
     Connector,
@@ -32,6 +31,7 @@ from jupyter_bridge.connections.login_backoff import LoginBackoff
 from jupyter_bridge.connections.roles import Role, words_of
 from jupyter_bridge.connections.session import Session
 from jupyter_bridge.connections.state import ConnectionState, state_of
+from jupyter_bridge.observe import metrics, redaction
 from jupyter_bridge.problems import (
     BadRequest,
     Busy,
@@ -169,7 +169,7 @@ class Connection:
             if name not in form:
                 raise BadRequest(f"{name}: {self.kind} has no such field.", field=name)
             if name in secrets_of(type(self.fields)):
-                observe.hide(str(given[name] or ""), self.connector.context)
+                redaction.hide(str(given[name] or ""), self.connector.context)
         merged = {**msgspec.structs.asdict(self.fields), **given}
         return to_fields(type(self.connector), merged)
 
@@ -202,7 +202,7 @@ class Connection:
             try:
                 await self.connector.context.outbound.close()
             finally:
-                observe.drop(self.connector.context)
+                redaction.drop(self.connector.context)
 
     # -- being used ----------------------------------------------------------------------------
 
@@ -345,8 +345,8 @@ class Connection:
                     self.standing.enter(outcome, problem)
             raise problem from None
         finally:
-            observe.LOGINS.labels(self.kind, outcome).inc()
-            observe.LOGIN_SECONDS.labels(self.kind).observe(time.monotonic() - began)
+            metrics.LOGINS.labels(self.kind, outcome).inc()
+            metrics.LOGIN_SECONDS.labels(self.kind).observe(time.monotonic() - began)
         self._session.begin(login)
         self._blocked = None
         await self._keep(login)

@@ -14,7 +14,6 @@ from urllib.parse import parse_qsl, urlsplit
 
 import anyio
 
-from jupyter_bridge import observe
 from jupyter_bridge.aio.throttle import Throttle
 from jupyter_bridge.connections.config.files import RUN_TIME, ConfigEntry, ConfigFiles, Report
 from jupyter_bridge.connections.config.saved import SavedConnections
@@ -33,6 +32,8 @@ from jupyter_bridge.connections.net.address_policy import AddressPolicy
 from jupyter_bridge.connections.net.outbound import Outbound
 from jupyter_bridge.connections.net.tls import TLSSettings
 from jupyter_bridge.connections.places import Places
+from jupyter_bridge.observe import metrics, redaction
+from jupyter_bridge.observe.events import Events
 from jupyter_bridge.problems import BadRequest, Conflict, NotFound, Problem, Timeout
 
 # In routes, console names (`<connection>:<node>`), file names and metrics.
@@ -59,7 +60,7 @@ class ConnectionRegistry:
         folder: Path,
         root_dir: Path,
         places: Places | None = None,
-        events: observe.Events | None = None,
+        events: Events | None = None,
         log: logging.Logger,
     ) -> None:
         self.kinds = kinds
@@ -70,7 +71,7 @@ class ConnectionRegistry:
         self._folder = folder
         self._root_dir = root_dir
         self._places = places or Places(root_dir)
-        self._events = events or observe.Events()
+        self._events = events or Events()
         self._log = log
         self._connections: dict[str, Connection] = {}
         self._configured: dict[str, ConfigEntry] = {}  # as last read, also those that were removed
@@ -118,7 +119,7 @@ class ConnectionRegistry:
         closing = [connection.close() for connection in self._connections.values()]
         await asyncio.gather(*closing)
         for connection in self._connections.values():
-            observe.CONNECTIONS.labels(connection.kind, connection.state).dec()
+            metrics.CONNECTIONS.labels(connection.kind, connection.state).dec()
         self._connections.clear()
 
     # -- what there is -------------------------------------------------------------------------
@@ -164,7 +165,7 @@ class ConnectionRegistry:
         """Log out and forget, also the secret; what a file configures is back after its change."""
         connection = self.get(name)
         del self._connections[name]
-        observe.CONNECTIONS.labels(connection.kind, connection.state).dec()
+        metrics.CONNECTIONS.labels(connection.kind, connection.state).dec()
         connection.release()
         self._tell_state(connection, connection.state, "gone")
         self._tell_watchers(connection, gone=True)
@@ -215,7 +216,7 @@ class ConnectionRegistry:
     async def _release(self, name: str) -> None:
         """Take a connection away without forgetting its secret."""
         connection = self._connections.pop(name)
-        observe.CONNECTIONS.labels(connection.kind, connection.state).dec()
+        metrics.CONNECTIONS.labels(connection.kind, connection.state).dec()
         connection.release()
         self._tell_state(connection, connection.state, "gone")
         self._tell_watchers(connection, gone=True)
@@ -277,7 +278,7 @@ class ConnectionRegistry:
                 requested=not entry.configured,
             )
             for secret in secrets_of(type(fields)):
-                observe.hide(getattr(fields, secret), context)
+                redaction.hide(getattr(fields, secret), context)
             connector = connector_type(fields, context)
             if entry.source == RUN_TIME:  # all others are judged when they are used
                 await _admit(connector)
@@ -291,7 +292,7 @@ class ConnectionRegistry:
                 refusals=self._refusals,
             )
             self._connections[name] = connection
-            observe.CONNECTIONS.labels(kind, connection.state).inc()
+            metrics.CONNECTIONS.labels(kind, connection.state).inc()
             self._tell_state(connection, "gone", connection.state)
             return connection
         finally:
@@ -308,8 +309,8 @@ class ConnectionRegistry:
     def _on_change(self, connection: Connection, before: str) -> None:
         if self._connections.get(connection.name) is not connection:
             return
-        observe.CONNECTIONS.labels(connection.kind, before).dec()
-        observe.CONNECTIONS.labels(connection.kind, connection.state).inc()
+        metrics.CONNECTIONS.labels(connection.kind, before).dec()
+        metrics.CONNECTIONS.labels(connection.kind, connection.state).inc()
         self._tell_state(connection, before, connection.state)
         self._tell_watchers(connection)
 

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 from weakref import WeakSet
 
-from jupyter_bridge import observe
 from jupyter_bridge.aio.deadline import within
 from jupyter_bridge.aio.single_flight import SingleFlight
 from jupyter_bridge.aio.task_set import TaskSet
@@ -23,6 +22,7 @@ from jupyter_bridge.consoles.store import ConsoleStore
 from jupyter_bridge.consoles.terminals.manager import attach
 from jupyter_bridge.consoles.terminals.spawn import TerminalOptions, spawn
 from jupyter_bridge.interfaces import Exit, Source
+from jupyter_bridge.observe import metrics
 from jupyter_bridge.problems import NotFound, Problem, Timeout, Unavailable, Unsupported
 
 Provider = Callable[[str], Awaitable[Source]]
@@ -89,10 +89,10 @@ class ConsoleRegistry:
         self._timers: dict[Console, asyncio.TimerHandle] = {}
         # Whose line was closed here, while the thing itself goes on.
         self._left: WeakSet[Console] = WeakSet()
-        observe.CONSOLES.set_function(
+        metrics.CONSOLES.set_function(
             lambda: sum(console.state == "live" for console in self._shelf)
         )
-        observe.CONSOLE_VIEWERS.set_function(
+        metrics.CONSOLE_VIEWERS.set_function(
             lambda: sum(len(console.viewers) for console in self._shelf)
         )
 

@@ -8,11 +8,11 @@ import secrets
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from jupyter_bridge import observe
 from jupyter_bridge.consoles.console import Console
 from jupyter_bridge.consoles.journal.archive import Archive, ConsoleRecord
 from jupyter_bridge.consoles.journal.journal import Journal
 from jupyter_bridge.interfaces import Exit, Source
+from jupyter_bridge.observe import metrics
 from jupyter_bridge.wire.times import from_iso, now, to_iso
 
 # Unwritten bytes are looked at this often while a producer is paused; seconds.
@@ -112,7 +112,7 @@ class ConsoleStore:
                 "started": to_iso(now()),
             }
             record, journal = self._archive.create(about)
-        output = observe.CONSOLE_BYTES.labels(source.kind)
+        output = metrics.CONSOLE_BYTES.labels(source.kind)
 
         def on_output(data: bytes) -> None:
             journal.append(data)

@@ -14,9 +14,9 @@ from typing import Any, Protocol
 
 import msgspec
 
-from jupyter_bridge import observe
 from jupyter_bridge.kernels.ring import Ring, RingEntry
 from jupyter_bridge.kernels.routing import Requester
+from jupyter_bridge.observe import metrics
 from jupyter_bridge.problems import BadRequest, Denied, Problem
 from jupyter_bridge.wire import kernel, websocket
 from jupyter_bridge.wire.json_errors import JSON_ERRORS
@@ -120,7 +120,7 @@ class ClientChannel:
             header = kernel.parse_header(parts[0])
             frame = kernel.build_v1(IOPUB, parts)
             self._notices.append(RingEntry(0, 0, IOPUB, header, frame, self.client))
-            observe.GAPS.inc()
+            metrics.GAPS.inc()
 
     def check_may_send(self) -> None:
         """Denied on a seat that may only watch, whatever is sent on it."""

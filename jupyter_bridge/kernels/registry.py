@@ -8,7 +8,6 @@ import uuid
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
-from jupyter_bridge import observe
 from jupyter_bridge.aio.single_flight import SingleFlight
 from jupyter_bridge.interfaces import Upstream
 from jupyter_bridge.kernels.activity import Activity, can_be_told
@@ -31,6 +30,7 @@ from jupyter_bridge.kernels.model import ExecutingModel, KernelModel, RelayModel
 from jupyter_bridge.kernels.policy import KernelPolicy
 from jupyter_bridge.kernels.relay import Relay, dead
 from jupyter_bridge.kernels.upstreams import GatewayUpstream, ZmqUpstream
+from jupyter_bridge.observe import metrics
 from jupyter_bridge.problems import Timeout, Unavailable
 
 # How often a kernel is started whose port somebody else has taken meanwhile.
@@ -86,9 +86,9 @@ class KernelRegistry:
         # Kernels whose restart was asked for here; the host's event tells nothing new of them.
         self._restarting: set[str] = set()
         self._watching: asyncio.Task[None] | None = None
-        observe.RELAYS.set_function(lambda: sum(1 for _ in self._all()))
-        observe.CLIENTS.set_function(lambda: sum(relay.seats for relay in self._all()))
-        observe.RING_BYTES.set_function(lambda: sum(relay.ring.bytes for relay in self._all()))
+        metrics.RELAYS.set_function(lambda: sum(1 for _ in self._all()))
+        metrics.CLIENTS.set_function(lambda: sum(relay.seats for relay in self._all()))
+        metrics.RING_BYTES.set_function(lambda: sum(relay.ring.bytes for relay in self._all()))
 
     def _all(self) -> Iterator[Relay]:
         yield from self._relays.values()

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 from weakref import WeakValueDictionary
 
-from jupyter_bridge import observe
 from jupyter_bridge.interfaces import Upstream
 from jupyter_bridge.kernels.activity import Activity
 from jupyter_bridge.kernels.client_channel import IOPUB, STDIN, ClientChannel
@@ -24,6 +23,7 @@ from jupyter_bridge.kernels.readiness import ReadinessProbe
 from jupyter_bridge.kernels.ring import Ring
 from jupyter_bridge.kernels.routing import Requester, Routing
 from jupyter_bridge.kernels.upstream_link import UpstreamLink
+from jupyter_bridge.observe import metrics
 from jupyter_bridge.problems import BadRequest, Conflict, Gone, Problem, Unavailable
 from jupyter_bridge.wire import kernel
 
@@ -270,7 +270,7 @@ class Relay:
             raise BadRequest(f"This is no Jupyter message: {error}.") from error
         if not self.policy.allows(header.msg_type):
             self._log.warning("Ignoring a %r message, which is not allowed.", header.msg_type)
-            observe.REFUSED.labels("message-type").inc()
+            metrics.REFUSED.labels("message-type").inc()
             return
         if channel != STDIN:
             self._requests.register(sender, header)
@@ -281,8 +281,8 @@ class Relay:
             self._line.hold(channel, sent)
         else:
             self._line.put(channel, sent)
-        observe.MESSAGES.labels(channel, "in").inc()
-        observe.MESSAGE_BYTES.labels(channel, "in").inc(sum(map(len, sent)))
+        metrics.MESSAGES.labels(channel, "in").inc()
+        metrics.MESSAGE_BYTES.labels(channel, "in").inc(sum(map(len, sent)))
 
     def watch(self, watcher: Watcher, msg_id: str) -> None:
         """Tell `watcher` what follows from the request `msg_id`, until `unwatch`."""
@@ -302,11 +302,11 @@ class Relay:
                 handle(channel, kernel.parse_header(parts[0]), parts)
             except kernel.FrameError as error:
                 self._log.warning("Kernel %s sent no message: %s", self.kernel_id, error)
-                observe.REFUSED.labels("malformed").inc()
+                metrics.REFUSED.labels("malformed").inc()
         if self._activity is not None:
             self._activity.tell()
-        observe.MESSAGES.labels(channel, "out").inc(len(messages))
-        observe.MESSAGE_BYTES.labels(channel, "out").inc(size)
+        metrics.MESSAGES.labels(channel, "out").inc(len(messages))
+        metrics.MESSAGE_BYTES.labels(channel, "out").inc(size)
         self._wake()
 
     def _on_iopub(self, channel: str, header: kernel.Header, parts: list[bytes]) -> None:
@@ -350,7 +350,7 @@ class Relay:
         requester = self._requests.find(parent.msg_id) or self._by_session(parent.session)
         if requester is None:
             self._log.debug("Nobody asked kernel %s for its %s", self.kernel_id, header.msg_type)
-            observe.REFUSED.labels("unrouted").inc()
+            metrics.REFUSED.labels("unrouted").inc()
             return
         if channel == STDIN:
             self._requests.ask(parent.msg_id, requester)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from jupyter_bridge import observe
+from jupyter_bridge.observe import metrics
 from jupyter_bridge.problems import BadRequest, Denied
 from jupyter_bridge.wire import kernel
 
@@ -70,7 +70,7 @@ class Routing:
             if asked is sender:
                 del self._asking[msg_id]
                 return True
-        observe.REFUSED.labels("input-reply").inc()
+        metrics.REFUSED.labels("input-reply").inc()
         if self._asking:
             raise Denied("Somebody else is asked for this input.")
         return False

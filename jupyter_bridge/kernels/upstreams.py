@@ -14,10 +14,10 @@ import zmq
 from tornado.httpclient import HTTPRequest
 from tornado.websocket import WebSocketClientConnection, WebSocketClosedError, websocket_connect
 
-from jupyter_bridge import observe
 from jupyter_bridge.aio.changes import Changes
 from jupyter_bridge.interfaces import Upstream
 from jupyter_bridge.kernels.client_channel import STDIN
+from jupyter_bridge.observe import metrics
 from jupyter_bridge.problems import NotFound, Unavailable
 from jupyter_bridge.wire import kernel
 
@@ -145,7 +145,7 @@ class ZmqUpstream(Upstream):
                 messages.append(self._signer.from_zmq(frames))
             except kernel.FrameError as error:
                 self._log.warning("Refused a message on %s: %s", channel, error)
-                observe.REFUSED.labels("signature").inc()
+                metrics.REFUSED.labels("signature").inc()
             size += sum(map(len, frames))
         else:
             self._drain_soon(channel)
@@ -247,7 +247,7 @@ class GatewayUpstream(Upstream):
                     channel = named or "iopub"
             except kernel.FrameError as error:
                 unread.warning("The gateway sent no message: %s", error)
-                observe.REFUSED.labels("malformed").inc()
+                metrics.REFUSED.labels("malformed").inc()
                 continue
             on_messages(channel, [parts])
 

@@ -23,9 +23,9 @@ SEARCH = """
 import gc, json, pathlib, signal
 
 def search(*_):
-    from jupyter_bridge import observe
-    if isinstance(observe._hidden, dict):
-        observe._hidden.clear()  # what the log hides is held to its owner elsewhere
+    from jupyter_bridge.observe import redaction
+    if isinstance(redaction._hidden, dict):
+        redaction._hidden.clear()  # what the log hides is held to its owner elsewhere
     gc.collect()
     word = "-".join(["memory", "canary", "77d1"])
     found = []

@@ -15,7 +15,6 @@ from typing import Any
 import pytest
 from jupyter_events import EventLogger
 
-from jupyter_bridge import observe
 from jupyter_bridge.connections import health
 from jupyter_bridge.connections.config.files import ConfigFiles
 from jupyter_bridge.connections.config.saved import SavedConnections
@@ -24,6 +23,8 @@ from jupyter_bridge.connections.connector_registry import GROUP, ConnectorRegist
 from jupyter_bridge.connections.model import model_of
 from jupyter_bridge.connections.registry import ConnectionRegistry
 from jupyter_bridge.connections.secrets.vault import Vault
+from jupyter_bridge.observe import redaction
+from jupyter_bridge.observe.events import SCHEMAS, Events
 from jupyter_bridge.problems import Conflict, Denied, NotFound, Unavailable, Unsupported
 from tests.simulators.connector import PASSWORD, Double, Remote
 
@@ -52,7 +53,7 @@ def remote(monkeypatch: pytest.MonkeyPatch) -> Remote:
 
 
 def make(
-    folder: Path, traits: list[Any] | None = None, events: observe.Events | None = None
+    folder: Path, traits: list[Any] | None = None, events: Events | None = None
 ) -> ConnectionRegistry:
     vault = Vault(folder / "vault", LOG, "file")
     return ConnectionRegistry(
@@ -105,8 +106,8 @@ def test_whatever_lists_show_is_told(tmp_path: Path, remote: Remote) -> None:
         told.append((data["connection"], data["before"], data["state"]))
 
     async def test() -> None:
-        events = observe.Events(logger)
-        schema = observe.SCHEMAS["connection_state"]["$id"]
+        events = Events(logger)
+        schema = SCHEMAS["connection_state"]["$id"]
         logger.add_listener(schema_id=schema, listener=listen)
         remotes = make(tmp_path, [double("configured")], events)
         await remotes.loaded()
@@ -261,15 +262,15 @@ def test_a_removed_connection_leaves_no_secret(tmp_path: Path) -> None:
         for secret in secrets:
             with pytest.raises(Denied):
                 await remotes.get("a").login({"password": secret})
-            assert observe.hidden(f"{secret} {shared}") == "[secret] [secret]"
+            assert redaction.hidden(f"{secret} {shared}") == "[secret] [secret]"
         await remotes.remove("a")
         del secret  # the name of the last one
         gc.collect()
-        assert [observe.hidden(secret) for secret in secrets] == secrets
+        assert [redaction.hidden(secret) for secret in secrets] == secrets
         assert [sys.getrefcount(secret) for secret in secrets] == before
-        assert observe.hidden(shared) == "[secret]", "another connection has it"
+        assert redaction.hidden(shared) == "[secret]", "another connection has it"
         await remotes.remove("other")
-        assert observe.hidden(shared) == shared
+        assert redaction.hidden(shared) == shared
         await remotes.close()
 
     run(test)

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from jupyter_bridge import observe
+from jupyter_bridge.observe.events import SCHEMAS
 from jupyter_bridge.wire import console as wire
 from tests.conftest import Server
 from tests.support.console_client import PATIENCE, Bridge, bridge_of, frame
@@ -85,7 +85,7 @@ async def test_running_stealing_and_ending_are_events(jp_serverapp: Any, jp_fetc
         heard.append((schema_id.split("/")[-2], data))
 
     for event in ("console_run", "console_steal", "console_end"):
-        schema = observe.SCHEMAS[event]["$id"]
+        schema = SCHEMAS[event]["$id"]
         jp_serverapp.event_logger.add_listener(schema_id=schema, listener=listen)
     async with bridge_in(jp_serverapp) as here:
         name = await here.open(shell_command=["/bin/sh", "-i"], name="work")

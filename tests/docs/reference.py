@@ -12,12 +12,13 @@ import typer
 from prometheus_client import REGISTRY
 
 import jupyter_bridge
-from jupyter_bridge import asyncapi, observe, openapi
+from jupyter_bridge import asyncapi, openapi
 from jupyter_bridge.app import BridgeApp
 from jupyter_bridge.cli.app import app as cli
 from jupyter_bridge.connections import handlers as connections
 from jupyter_bridge.consoles import handlers as consoles
 from jupyter_bridge.kernels import handlers as relay
+from jupyter_bridge.observe.events import SCHEMAS
 from jupyter_bridge.problems import Problem
 from jupyter_bridge.web import Route, index
 
@@ -95,7 +96,7 @@ def metric_rows() -> Iterator[tuple[str, ...]]:
 
 
 def event_rows() -> Iterator[tuple[str, ...]]:
-    for name, schema in observe.SCHEMAS.items():
+    for name, schema in SCHEMAS.items():
         fields = ", ".join(f"`{field}`" for field in schema["properties"])
         yield f"`{name}`", one_line(schema["description"]), fields
 

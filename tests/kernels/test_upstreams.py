@@ -12,8 +12,8 @@ import pytest
 import zmq
 import zmq.asyncio
 
-from jupyter_bridge import observe
 from jupyter_bridge.kernels.upstreams import ZmqUpstream
+from jupyter_bridge.observe import metrics
 from jupyter_bridge.wire import kernel
 from tests.support.kernel_client import PATIENCE
 
@@ -101,7 +101,7 @@ async def opened() -> AsyncIterator[tuple[FakeKernel, Line]]:
 
 
 def refused() -> float:
-    return float(observe.REFUSED.labels("signature")._value.get())
+    return float(metrics.REFUSED.labels("signature")._value.get())
 
 
 async def test_both_ways() -> None:

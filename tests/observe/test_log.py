@@ -18,7 +18,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jupyter_bridge import observe
+from jupyter_bridge.observe import redaction
 from tests.conftest import Server, start_server
 
 FORGED = "x\n[C 2026-01-01 00:00:00.000 ServerApp] forged"
@@ -34,7 +34,7 @@ def logged(message: object, *args: Any, exc_info: Any = None) -> str:
     handler.setFormatter(logging.Formatter("[I] %(message)s"))
     log = logging.Logger("test")
     log.addHandler(handler)
-    observe.redact(log)
+    redaction.redact(log)
     log.error(message, *args, exc_info=exc_info)
     return out.getvalue()
 
@@ -99,9 +99,9 @@ def test_a_long_argument() -> None:
     said = logged("%s: end", "y" * 5000)
     assert said == f"[I] {'y' * 2000}… (5000 characters): end\n"
     owner = object()
-    observe.hide("sesame-canary-0815", owner)
+    redaction.hide("sesame-canary-0815", owner)
     said = logged("%s", "y" * 1995 + "sesame-canary-0815")
-    observe.drop(owner)
+    redaction.drop(owner)
     assert "sesam" not in said
 
 
@@ -109,7 +109,7 @@ def test_starting() -> None:
     """The address that the host says when it starts is as it says it."""
     text = "\n\nTo access the server:\n    http://h/?token=abc"
     record = logging.LogRecord("x", 50, "serverapp.py", 1, text, (), None, "start_app")
-    assert observe.Redact().filter(record)
+    assert redaction.Redact().filter(record)
     assert record.getMessage() == text
 
 
@@ -117,12 +117,12 @@ def test_the_line_of_a_request() -> None:
     """A request's line keeps verb and path whatever passwords there are; its query is blanked."""
     owner = object()
     path = "/bridge/execute/3f2a9c1e-aaaa-bbbb-cccc-0123456789ab"
-    observe.hide(path, owner)
-    observe.hide("sesame-canary", owner)
+    redaction.hide(path, owner)
+    redaction.hide("sesame-canary", owner)
     text = f"403 POST {path}?q=sesame-canary&token=abc (jo@127.0.0.1) 3.2ms referer=h?sesame-canary"
     record = logging.LogRecord("x", 30, "log.py", 1, text, (), None, "log_request")
-    assert observe.Redact().filter(record)
-    observe.drop(owner)
+    assert redaction.Redact().filter(record)
+    redaction.drop(owner)
     said = f"403 POST {path}?q=[secret]&token=[secret] (jo@127.0.0.1) 3.2ms referer=h?[secret]"
     assert record.getMessage() == said
 
@@ -132,11 +132,11 @@ def test_any_text(message: str, name: str) -> None:
     """Whatever is said, one line is at the margin and no control left, the second time too."""
     escaped = message.replace("%", "%%")
     record = logging.LogRecord("x", 20, "f", 1, f"{escaped}%s", (name,), None)
-    observe.Redact().filter(record)
+    redaction.Redact().filter(record)
     said = record.getMessage()
     assert not UNSEEN.search(said)
     assert not re.search(r"\n\S", said)
-    observe.Redact().filter(record)
+    redaction.Redact().filter(record)
     assert record.getMessage() == said
 
 

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from jupyter_bridge import observe
+from jupyter_bridge.observe import redaction
+from jupyter_bridge.observe.events import SCHEMAS, Events
 from tests.kernels.conftest import bridge
 from tests.support.kernel_client import Bridge
 
@@ -35,13 +36,13 @@ def test_redact(said: str, kept: str) -> None:
     """Tokens are blotted out wherever they stand, also in arguments, and nothing else is."""
     for message, args in ((said, ()), ("%s", (said,))):
         record = logging.LogRecord("x", logging.INFO, "f", 1, message, args, None)
-        assert observe.Redact().filter(record)
+        assert redaction.Redact().filter(record)
         assert record.getMessage() == kept
 
 
 def test_events_need_no_logger() -> None:
     """Where the host has no event logger, nothing is emitted and nothing fails."""
-    observe.Events(None).emit("kernel_spawn", user="u", kernel_id="k", kernelspec="python3")
+    Events(None).emit("kernel_spawn", user="u", kernel_id="k", kernelspec="python3")
 
 
 async def test_events(jp_serverapp: Any, jp_fetch: Any) -> None:
@@ -52,7 +53,7 @@ async def test_events(jp_serverapp: Any, jp_fetch: Any) -> None:
         heard.append((schema_id.split("/")[-2], data))
 
     for name in ("kernel_spawn", "kernel_shutdown"):
-        schema = observe.SCHEMAS[name]["$id"]
+        schema = SCHEMAS[name]["$id"]
         jp_serverapp.event_logger.add_listener(schema_id=schema, listener=listen)
     body = json.dumps({"env": {"SECRET": "hunter2"}, "name": "hunter2"})
     answer = await jp_fetch("bridge", "spawn", "python3", method="POST", body=body)

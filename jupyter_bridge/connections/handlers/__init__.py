@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from jupyter_bridge import observe
 from jupyter_bridge.connections.audit import Audit
 from jupyter_bridge.connections.handlers import compat
 from jupyter_bridge.connections.handlers.conns import (
@@ -36,6 +35,7 @@ from jupyter_bridge.connections.mounts.registry import MountRegistry
 from jupyter_bridge.connections.places import Places
 from jupyter_bridge.connections.registry import ConnectionRegistry
 from jupyter_bridge.connections.transfers.registry import TransferStore
+from jupyter_bridge.observe.events import Events
 from jupyter_bridge.web import Route
 
 
@@ -43,7 +43,7 @@ def routes(
     connections: ConnectionRegistry,
     mounts: MountRegistry,
     transfers: TransferStore,
-    events: observe.Events,
+    events: Events,
     audit: Audit,
     root_dir: str,
     places: Places | None = None,

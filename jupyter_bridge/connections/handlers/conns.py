@@ -8,7 +8,6 @@ from typing import Any, Literal, TypeVar
 
 import msgspec
 
-from jupyter_bridge import observe
 from jupyter_bridge.connections.audit import Audit
 from jupyter_bridge.connections.connection import Connection
 from jupyter_bridge.connections.connector import Fields, host_paths_of, secrets_of
@@ -17,6 +16,7 @@ from jupyter_bridge.connections.model import ConnectionModel, model_of
 from jupyter_bridge.connections.mounts.registry import MountRegistry
 from jupyter_bridge.connections.registry import ConnectionRegistry
 from jupyter_bridge.connections.roles import CanBrowse, CanMount, Item
+from jupyter_bridge.observe.events import Events
 from jupyter_bridge.problems import BadRequest, NotFound, Problem
 from jupyter_bridge.web import BridgeHandler, verb
 
@@ -87,7 +87,7 @@ class ConnectionHandler(BridgeHandler):
         self,
         connections: ConnectionRegistry,
         mounts: MountRegistry,
-        events: observe.Events,
+        events: Events,
         audit: Audit,
         root_dir: str,
     ) -> None:

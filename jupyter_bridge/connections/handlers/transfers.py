@@ -11,7 +11,6 @@ from urllib.parse import unquote
 
 import msgspec
 
-from jupyter_bridge import observe
 from jupyter_bridge.connections.audit import Audit
 from jupyter_bridge.connections.connection import Connection
 from jupyter_bridge.connections.handlers.conns import ConnectionHandler
@@ -21,6 +20,7 @@ from jupyter_bridge.connections.registry import ConnectionRegistry
 from jupyter_bridge.connections.roles import CanRead, Dataset
 from jupyter_bridge.connections.transfers.registry import TransferStore
 from jupyter_bridge.connections.transfers.transfer import Transfer, TransferModel
+from jupyter_bridge.observe.events import Events
 from jupyter_bridge.problems import BadRequest, NotFound, Problem, RemoteFailed
 from jupyter_bridge.web import StreamEvent, verb
 
@@ -90,7 +90,7 @@ class TransfersBase(ConnectionHandler):
         self,
         connections: ConnectionRegistry,
         mounts: MountRegistry,
-        events: observe.Events,
+        events: Events,
         audit: Audit,
         root_dir: str,
         transfers: TransferStore,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from jupyter_bridge import observe
 from jupyter_bridge.consoles.handlers.consoles import (
     ConsolesHandler,
     OneConsoleHandler,
@@ -14,6 +13,7 @@ from jupyter_bridge.consoles.handlers.run import OneRunHandler, RunInputHandler,
 from jupyter_bridge.consoles.handlers.tail import TailSocket
 from jupyter_bridge.consoles.registry import ConsoleRegistry
 from jupyter_bridge.consoles.run.store import RunStore
+from jupyter_bridge.observe.events import Events
 from jupyter_bridge.web import Route
 
 
@@ -25,7 +25,7 @@ class ConsoleRoute(Route):
         return super().pattern.replace("[^/]+", ".+")
 
 
-def routes(consoles: ConsoleRegistry, runs: RunStore, events: observe.Events) -> list[Route]:
+def routes(consoles: ConsoleRegistry, runs: RunStore, events: Events) -> list[Route]:
     """Every route of the consoles part."""
     parts = {"consoles": consoles, "events": events}
     run_parts = {"runs": runs, "events": events}

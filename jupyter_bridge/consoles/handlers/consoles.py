@@ -10,12 +10,12 @@ from typing import Annotated, Any
 import msgspec
 from tornado.iostream import StreamClosedError
 
-from jupyter_bridge import observe
 from jupyter_bridge.consoles.handlers.access import OWN, ConsoleDoor
 from jupyter_bridge.consoles.registry import ConsoleRegistry
 from jupyter_bridge.consoles.tail.asciicast import recording
 from jupyter_bridge.consoles.tail.text import attachment
 from jupyter_bridge.consoles.terminals.spawn import TerminalOptions
+from jupyter_bridge.observe.events import Events
 from jupyter_bridge.web import BridgeHandler, verb
 
 # What can be typed with one request; a paste that is larger belongs into a file.
@@ -69,7 +69,7 @@ class ConsoleHandler(ConsoleDoor, BridgeHandler):
 
     resources: tuple[str, ...] = (OWN,)
 
-    def initialize(self, consoles: ConsoleRegistry, events: observe.Events) -> None:
+    def initialize(self, consoles: ConsoleRegistry, events: Events) -> None:
         self.consoles = consoles
         self.events = events
 

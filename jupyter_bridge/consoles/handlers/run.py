@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from jupyter_bridge import observe
 from jupyter_bridge.consoles.handlers.access import OWN, ConsoleDoor
 from jupyter_bridge.consoles.run.models import RunBody, RunModel
 from jupyter_bridge.consoles.run.store import RunStore
+from jupyter_bridge.observe.events import Events
 from jupyter_bridge.web import JobHandler, WaitQuery, verb
 
 # What can be typed into a run with one request.
@@ -19,7 +19,7 @@ class RunHandler(ConsoleDoor, JobHandler):
 
     resources: tuple[str, ...] = (OWN,)
 
-    def initialize(self, runs: RunStore, events: observe.Events) -> None:
+    def initialize(self, runs: RunStore, events: Events) -> None:
         self.runs = runs
         self.consoles = runs.consoles
         self.events = events

@@ -9,13 +9,13 @@ from typing import Any, get_args
 from tornado.iostream import StreamClosedError
 from tornado.websocket import WebSocketClosedError
 
-from jupyter_bridge import observe
 from jupyter_bridge.consoles.console import Console, Mode, Viewer
 from jupyter_bridge.consoles.handlers.access import OWN, ConsoleDoor
 from jupyter_bridge.consoles.registry import ConsoleRegistry
 from jupyter_bridge.consoles.tail.query import TailQuery, asked
 from jupyter_bridge.consoles.tail.text import TextStream, counted
 from jupyter_bridge.consoles.tail.view import Step, View
+from jupyter_bridge.observe.events import Events
 from jupyter_bridge.problems import BadRequest, Problem
 from jupyter_bridge.web import PROBLEM_FRAME, TEXT, BridgeSocket, Frame
 from jupyter_bridge.wire import console as wire
@@ -58,7 +58,7 @@ class ConsoleSocket(ConsoleDoor, BridgeSocket):
     # Whether this request is answered over plain HTTP.
     answers_http = False
 
-    def initialize(self, consoles: ConsoleRegistry, events: observe.Events) -> None:
+    def initialize(self, consoles: ConsoleRegistry, events: Events) -> None:
         self.consoles = consoles
         self.events = events
         self._viewer: Viewer | None = None

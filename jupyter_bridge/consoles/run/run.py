@@ -11,7 +11,6 @@ import uuid
 from collections.abc import AsyncGenerator, Callable
 from typing import Any
 
-from jupyter_bridge import observe
 from jupyter_bridge.consoles.console import Console
 from jupyter_bridge.consoles.run.bridge import BridgeCommand, BridgeStop
 from jupyter_bridge.consoles.run.line.command import LineCommand
@@ -25,6 +24,7 @@ from jupyter_bridge.consoles.run.models import RunBody, RunModel, Status, fill, 
 from jupyter_bridge.consoles.run.output import CapturedOutput
 from jupyter_bridge.consoles.sources.remote import RemoteSource
 from jupyter_bridge.interfaces import Exit
+from jupyter_bridge.observe import metrics
 from jupyter_bridge.problems import Gone, Problem
 from jupyter_bridge.wire.times import now, to_iso
 
@@ -232,7 +232,7 @@ class Run:
             status = "cancelled"
         self._status = status
         if self._since is not None:
-            observe.RUN_SECONDS.labels(status).observe(self._seconds)
+            metrics.RUN_SECONDS.labels(status).observe(self._seconds)
         for told in (self.ended, self.begun, self.answered):
             told.set()
         self._stop.close()

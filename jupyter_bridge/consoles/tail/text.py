@@ -9,8 +9,8 @@ from collections.abc import AsyncGenerator
 from typing import Any
 from urllib.parse import quote
 
-from jupyter_bridge import observe
 from jupyter_bridge.consoles.tail.view import Step, View
+from jupyter_bridge.observe import metrics
 from jupyter_bridge.wire import console as wire
 
 
@@ -79,8 +79,8 @@ async def counted(view: View) -> AsyncGenerator[Step, None]:
     console = view.console
     async for step in view.steps():
         if isinstance(step, wire.Output):
-            observe.CONSOLE_SENT.inc(len(step.data))
-            observe.CONSOLE_LAG.observe(max(0, console.end_offset - view.offset))
+            metrics.CONSOLE_SENT.inc(len(step.data))
+            metrics.CONSOLE_LAG.observe(max(0, console.end_offset - view.offset))
         elif isinstance(step, wire.Gap):
-            observe.CONSOLE_GAPS.inc()
+            metrics.CONSOLE_GAPS.inc()
         yield step

@@ -16,7 +16,6 @@ from typing import Any
 
 import msgspec
 
-from jupyter_bridge import observe
 from jupyter_bridge.aio.task_set import TaskSet
 from jupyter_bridge.kernels.client_channel import SHELL, STDIN
 from jupyter_bridge.kernels.executions.event_log import EventLog
@@ -27,6 +26,7 @@ from jupyter_bridge.kernels.executions.models import (
     InputModel,
 )
 from jupyter_bridge.kernels.relay import Relay
+from jupyter_bridge.observe import metrics
 from jupyter_bridge.problems import Conflict, Denied, Problem
 from jupyter_bridge.wire import kernel
 from jupyter_bridge.wire.outputs import MESSAGES, Outputs
@@ -290,7 +290,7 @@ class Execution:
             self._asked = None
             self._inputs.clear()
             self.body = self.body.emptied()
-            observe.EXECUTION_SECONDS.labels(status).observe(self._seconds or 0)
+            metrics.EXECUTION_SECONDS.labels(status).observe(self._seconds or 0)
             self._steps.end(self.model())
             self.finished.set()
             self.answered.set()

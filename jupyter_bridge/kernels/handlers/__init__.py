@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from jupyter_bridge import observe
 from jupyter_bridge.kernels.client_channel import CHANNELS_BY_ROUTE
 from jupyter_bridge.kernels.executions.store import ExecutionStore
 from jupyter_bridge.kernels.handlers.channels import ChannelsSocket
@@ -21,12 +20,11 @@ from jupyter_bridge.kernels.handlers.kernels import (
     SpawnHandler,
 )
 from jupyter_bridge.kernels.registry import KernelRegistry
+from jupyter_bridge.observe.events import Events
 from jupyter_bridge.web import Route
 
 
-def routes(
-    relays: KernelRegistry, executions: ExecutionStore, events: observe.Events
-) -> list[Route]:
+def routes(relays: KernelRegistry, executions: ExecutionStore, events: Events) -> list[Route]:
     """Every kernel route, for app.py."""
     kernels = {"relays": relays, "events": events}
     runs = {"executions": executions}

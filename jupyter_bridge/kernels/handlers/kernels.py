@@ -7,7 +7,6 @@ from typing import Any
 
 import msgspec
 
-from jupyter_bridge import observe
 from jupyter_bridge.kernels.access import (
     RESOURCES,
     ConnectionQuery,
@@ -17,6 +16,7 @@ from jupyter_bridge.kernels.access import (
 from jupyter_bridge.kernels.connection_kernels import is_remote, qualified
 from jupyter_bridge.kernels.model import KernelModel
 from jupyter_bridge.kernels.registry import KernelRegistry
+from jupyter_bridge.observe.events import Events
 from jupyter_bridge.web import BridgeHandler, verb
 
 
@@ -48,7 +48,7 @@ class KernelHandler(BridgeHandler):
 
     resources: tuple[str, ...] = RESOURCES
 
-    def initialize(self, relays: KernelRegistry, events: observe.Events) -> None:
+    def initialize(self, relays: KernelRegistry, events: Events) -> None:
         self.relays = relays
         self.events = events
 
