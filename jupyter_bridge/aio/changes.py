@@ -1,4 +1,4 @@
-"""Changes: what a remote says, logged when it changes, cut, and no oftener than can be read."""
+"""Changes: log what a remote says when it changes, cut, and at a limited rate."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import Any
 
 # A longer line is cut, characters.
 MAX_LINE = 500
-# A remote that says something new all the time is logged this often, seconds.
+# The shortest time between two logged changes, seconds.
 PERIOD = 1.0
 
 
 class Changes:
-    """Lines about one thing. A line that repeats the last one, or comes too soon, is left out.
+    """Lines about one thing. A line that repeats the last one, or comes too soon, is skipped.
 
-    The next line that is written says how many were left out because they came too soon.
+    The next line that is logged tells how many came too soon.
     """
 
     def __init__(

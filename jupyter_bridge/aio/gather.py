@@ -1,4 +1,4 @@
-"""Several works at the same time, of which the first that fails ends the others."""
+"""Run several coroutines at the same time; the first that fails cancels the others."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 
 async def gather(works: Iterable[Coroutine[Any, Any, None]]) -> None:
-    """Do all of them; raises what the first that failed raised, when all have ended."""
+    """Run all of them; re-raises the first exception when all have ended."""
     tasks = [asyncio.ensure_future(work) for work in works]
     try:
         for task in asyncio.as_completed(tasks):

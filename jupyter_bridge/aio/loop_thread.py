@@ -1,4 +1,4 @@
-"""Work in another thread, which is not left behind; one with an event loop of its own, too."""
+"""Run work in another thread that is always waited for, with or without an event loop."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ T = TypeVar("T")
 
 
 async def run_in_loop_thread(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
-    """What `work()` comes to. Whoever is cancelled cancels the work, and waits for its end."""
+    """Run `work()` in the event loop of a new thread. A cancelled caller waits for its end."""
     running = _Running(work)
-    # A daemon: it may hang in a write to a disk that is gone, and nobody's exit waits for that.
+    # A daemon thread: it may hang in a write to a lost disk, and must not hold up the exit.
     threading.Thread(target=running.run, name="bridge-own-loop", daemon=True).start()
     done = asyncio.wrap_future(running.outcome)
     try:
@@ -29,7 +29,7 @@ async def run_in_loop_thread(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
 
 
 async def to_its_end(call: Callable[[], T]) -> T:
-    """What `call()` returns, from a shared thread. Whoever is cancelled waits for its end."""
+    """Run `call()` in a shared thread. A cancelled caller waits for its end."""
     work = asyncio.ensure_future(asyncio.to_thread(call))
     try:
         return await asyncio.shield(work)
@@ -40,10 +40,10 @@ async def to_its_end(call: Callable[[], T]) -> T:
 
 
 async def in_daemon_thread(call: Callable[..., T], *arguments: Any) -> T:
-    """What `call(*arguments)` returns, from a thread that may hang: nobody's exit waits for it.
+    """Run `call(*arguments)` in a thread of its own that may hang without holding up the exit.
 
-    Whoever is cancelled leaves the call to itself. Not `to_thread`: its threads are waited for
-    when the server ends.
+    A cancelled caller abandons the call. `to_thread` cannot do this: the server's exit waits for
+    its threads.
     """
     outcome: Future[T] = Future()
 
@@ -70,9 +70,9 @@ class _Running(Generic[T]):
         self._cancelled = False
 
     def run(self) -> None:
-        """The thread, from its begin to its end."""
+        """Run the thread."""
         try:
-            # Not asyncio.run: that waits at the end for every name which is still being looked up.
+            # Not asyncio.run: at its end that waits for every name lookup under way.
             with closing(asyncio.new_event_loop()) as loop:
                 try:
                     result = loop.run_until_complete(self._main())
@@ -92,11 +92,11 @@ class _Running(Generic[T]):
         try:
             return await self._work()
         finally:
-            # Lines that were closed are let go of by the loop, a turn later.
+            # The loop releases closed sockets one turn later.
             await asyncio.sleep(0)
 
     def cancel(self) -> None:
-        """Called by the other thread; also before the work began, or after it ended."""
+        """Cancel the work, from the other thread; also before it began or after it ended."""
         self._cancelled = True
         task = self._task
         if task is not None:

@@ -1,4 +1,4 @@
-"""SingleFlight: one call for all who ask for the same thing at the same time."""
+"""SingleFlight: one call for all callers that need the same result at the same time."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ T = TypeVar("T")
 
 
 class SingleFlight(Generic[T]):
-    """Calls under way, by name: each runs once for all who ask for it meanwhile.
+    """Calls under way, by name: each runs once for all callers that ask meanwhile.
 
-    A caller may be cancelled; the call goes on, in no request's context, as its result outlives
-    the request.
+    A caller may be cancelled; the call goes on. It runs outside of any request's context, because
+    its result outlives the request.
     """
 
     def __init__(self) -> None:
@@ -46,7 +46,7 @@ class SingleFlight(Generic[T]):
     def give_up(
         self, problem: Problem, is_meant: Callable[[str], bool] = lambda name: True
     ) -> list[asyncio.Task[T]]:
-        """Cancel the calls whose name is meant and return their tasks; waiters get the Problem."""
+        """Cancel the calls of the given names; return their tasks. Callers get the Problem."""
         tasks = []
         for name in [name for name in self._calls if is_meant(name)]:
             task, outcome = self._calls.pop(name)
@@ -58,7 +58,7 @@ class SingleFlight(Generic[T]):
     async def stop(
         self, problem: Problem, is_meant: Callable[[str], bool] = lambda name: True
     ) -> None:
-        """Cancel the calls whose name is meant, and return when they have ended."""
+        """Cancel the calls of the given names, and wait until they have ended."""
         await ended(self.give_up(problem, is_meant))
 
 

@@ -1,4 +1,4 @@
-"""TaskSet: tasks that go on without whoever started them; asyncio itself keeps no reference."""
+"""TaskSet: background tasks; asyncio itself keeps no reference to them."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ T = TypeVar("T")
 
 
 class TaskSet:
-    """Tasks that nobody waits for, until they end or are stopped."""
+    """Holds background tasks until they end or are stopped."""
 
     def __init__(self) -> None:
         self._tasks: set[asyncio.Task[Any]] = set()
 
     def start(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
-        """Begin; what it raises asyncio tells, as of any task."""
+        """Start a task. Its exception is reported by asyncio."""
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -26,12 +26,12 @@ class TaskSet:
         return len(self._tasks)
 
     async def settle(self) -> None:
-        """Wait until all have ended, also those that begin meanwhile."""
+        """Wait until all have ended, those started meanwhile included."""
         while self._tasks:
             await asyncio.wait(set(self._tasks))
 
     async def stop(self) -> None:
-        """Cancel all but the one that calls this, and wait until they have ended."""
+        """Cancel all but the calling task, and wait until they have ended."""
         tasks = [task for task in self._tasks if task is not asyncio.current_task()]
         for task in tasks:
             task.cancel()

@@ -1,7 +1,6 @@
-"""Throttle: news about many things, told at once and then no oftener than somebody can use.
+"""Throttle: pass on news about many keys, at once and then at a limited rate.
 
-Who has news only writes it down, which takes a microsecond; it is told in a later turn of the event
-loop.
+Noting news takes a microsecond; it is passed on in a later turn of the event loop.
 """
 
 from __future__ import annotations
@@ -16,19 +15,19 @@ T = TypeVar("T")
 class Throttle(Generic[T]):
     """Calls `tell(key, value)`: for each key at once, then at most every `period` seconds.
 
-    What became old meanwhile is not told; the last value of each topic always is. One call tells of
-    one topic. Used on one event loop; `close` forgets what was not told yet.
+    Outdated values are skipped; the last value of each topic is always passed on, one topic a call.
+    For one event loop; `close` discards what was not passed on yet.
     """
 
     def __init__(self, tell: Callable[[str, T], None], period: float) -> None:
         self._tell = tell
         self._period = period
-        # Of each key that was told of within the period: what has not been told, by topic.
+        # For each key that was passed on within the period: the waiting values, by topic.
         self._news: dict[str, dict[str, T]] = {}
         self._timers: dict[str, asyncio.Handle] = {}
 
     def note(self, key: str, value: T, topic: str = "") -> None:
-        """There is news of `key`; it takes the place of what was noted of the same topic."""
+        """Note a value of `key`; it replaces the waiting value of the same topic."""
         news = self._news.get(key)
         if news is not None:
             news[topic] = value
@@ -37,14 +36,14 @@ class Throttle(Generic[T]):
         self._timers[key] = asyncio.get_running_loop().call_soon(self._next, key)
 
     def note_last(self, key: str, value: T) -> None:
-        """As `note`, in place of all that was not told yet."""
+        """As `note`, but it replaces all waiting values of `key`."""
         news = self._news.get(key)
         if news is not None:
             news.clear()
         self.note(key, value)
 
     def close(self) -> None:
-        """Tell nothing more of what was noted; twice is fine."""
+        """Discard all waiting values; closing twice is fine."""
         timers, self._timers = self._timers, {}
         for timer in timers.values():
             timer.cancel()

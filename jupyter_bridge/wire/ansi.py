@@ -1,15 +1,15 @@
-"""Terminal escapes in a stream of bytes: found whole, however they were cut, and some left out.
+"""Remove terminal escape sequences from a stream of bytes, wherever the stream was cut.
 
 The grammar is ECMA-48's as xterm and xterm.js read it: control characters may stand inside a CSI;
 ESC ends an OSC or DCS and takes effect; CAN and SUB abort; C1 controls count where they are UTF-8.
 
-    without_queries()   for replayed history: leaves out what makes a terminal emulator answer (DA,
-                        DSR, DECRQM, DECRQSS, XTVERSION, colour and clipboard queries, window
-                        reports, answerback), so that nothing old is answered into a shell
-    without_escapes()   leaves out every escape sequence
+    without_queries()   for replayed history: removes queries that a terminal emulator answers (DA,
+                        DSR, DECRQM, DECRQSS, XTVERSION, colours and clipboard, window reports,
+                        answerback), so that no answer to an old query is typed into a shell
+    without_escapes()   removes every escape sequence
 
-Both are `Cutter`s: they return the pieces that stay, each with the offset where it stood, so that
-a piece never spans what was left out.
+Both return a `Cutter`, which yields the pieces that remain, each with its offset. A piece never
+spans a removed sequence.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import re
 from collections.abc import Callable
 from typing import NamedTuple
 
-# An unfinished sequence is held back at most this long. Only pictures and clipboards are longer.
+# Bytes of an unfinished sequence that are held back. Only pictures and clipboards are longer.
 HOLD_BYTES = 64 * 1024
 
 _C0 = rb"\x00-\x17\x19\x1c-\x1f"
@@ -40,7 +40,7 @@ _WHOLE = b"|".join(
         _DCS + _DCS_BODY + rb"(?:" + _STRING_END + rb")",
         _INTRO + rb"[\x20-\x2f][\x20-\x2f" + _C0 + rb"\x7f]*[\x30-\x7e]",
         _INTRO + rb"[\x30-\x4f\x51-\x57\x59\x5a\x5c\x60-\x7e]",
-        # Broken off: without effect, and must not join with what follows something left out.
+        # A sequence that was cut off: no effect, but it must not join bytes after a removed one.
         _CSI + _CSI_BODY + _BROKEN,
         _INTRO + rb"(?:[\x20-\x2f][\x20-\x2f" + _C0 + rb"\x7f]*)?" + _BROKEN,
     )
@@ -55,13 +55,13 @@ _UNFINISHED = b"|".join(
         _INTRO,
     )
 )
-# The leftmost counts, finished or not: what follows an unfinished one is not a sequence by itself.
+# The leftmost match counts, finished or not: bytes inside an unfinished one begin no sequence.
 _SEQUENCE = re.compile(rb"(?:" + _WHOLE + rb")|(?P<unfinished>(?:" + _UNFINISHED + rb")\Z)")
-# Every sequence begins with one of these. Looking for them first is thirty times as fast in text.
+# Every sequence begins with one of these. Searching for them first is 30 times as fast on text.
 _BEGINNING = re.compile(rb"[\x05\x1b\xc2]")
 _STRING_STOP = re.compile(rb"\x07|\x18|\x1a|\x1b\\|\xc2\x9c|(?=\x1b[^\\])")
-# What can end a sequence that is held back, or make another one of it; by how it begins. Only then
-# is it read again from its beginning: it may come in as many pieces as it has bytes.
+# The bytes that can end a held-back sequence or change its kind, by its first bytes. Only they make
+# it be parsed again from its start: it may arrive one byte at a time.
 _STOPS = (
     (re.compile(_OSC), re.compile(rb"[\x07\x18\x1a]|\x1b[\x00-\xff]|\xc2\x9c", re.DOTALL)),
     (re.compile(_DCS), re.compile(rb"[\x18\x1a]|\x1b[\x00-\xff]|\xc2\x9c", re.DOTALL)),
@@ -101,21 +101,21 @@ _OSC_HARMLESS = re.compile(rb"(?:8|52|1337);")
 
 
 class Piece(NamedTuple):
-    """Bytes that stay, and the offset where they stood."""
+    """Bytes that remain, and their offset in the stream."""
 
     offset: int
     data: bytes
 
 
 class Cutter:
-    """Leaves out the sequences for which `drop(sequence)` is true; feed it one stream, in order."""
+    """Removes the sequences for which `drop(sequence)` is true. Feed it one stream, in order."""
 
     def __init__(
         self,
         drop: Callable[[bytes], bool],
         harmless: Callable[[bytes], bool] = lambda beginning: False,
     ) -> None:
-        """`harmless(beginning)` says which sequences too long to be held back may stay."""
+        """`harmless(beginning)` tells which sequences that are too long to hold back remain."""
         self._drop = drop
         self._harmless = harmless
         self._held = b""
@@ -124,12 +124,12 @@ class Cutter:
         self._discarding = False
 
     def feed(self, offset: int, data: bytes) -> list[Piece]:
-        """What stays of `data`, and of what was held back; `offset` is where `data` begins."""
+        """Return what remains of the held-back bytes and `data`, which begins at `offset`."""
         if self._held:
             seen = len(self._held)
             data = self._held + data
             offset = self._offset
-            # ESC and 0xC2 are half of what they end.
+            # ESC and 0xC2 are only the first half of a terminator.
             seen -= self._held[-1:] in (b"\x1b", b"\xc2")
             if len(data) <= HOLD_BYTES and not self._stop.search(data, seen):
                 self._held = data
@@ -175,7 +175,7 @@ class Cutter:
         return pieces
 
     def flush(self) -> list[Piece]:
-        """What was held back, as it is: the stream ended, or the rest is not ours to judge."""
+        """Return the held-back bytes unchanged, at the end of the stream or of the history."""
         held, self._held = self._held, b""
         self._discarding = False
         return [Piece(self._offset, held)] if held else []
@@ -187,7 +187,7 @@ class Cutter:
 
 
 def is_query(sequence: bytes) -> bool:
-    """Whether a terminal emulator may answer this sequence by typing; also true for broken ones."""
+    """Tell whether a terminal emulator may answer this sequence by typing; true if broken."""
     if sequence == b"\x05":
         return True
     kind, body = _parted(sequence)
@@ -210,17 +210,17 @@ def is_query(sequence: bytes) -> bool:
 
 
 def without_queries() -> Cutter:
-    """For replayed history: nothing that stays makes a terminal emulator answer."""
+    """Return a Cutter for replayed history: no terminal emulator answers what remains."""
     return Cutter(is_query, _is_harmless)
 
 
 def without_escapes() -> Cutter:
-    """Leaves out every escape sequence."""
+    """Return a Cutter that removes every escape sequence."""
     return Cutter(lambda sequence: True)
 
 
 def strip(data: bytes) -> bytes:
-    """A whole text without its escape sequences."""
+    """Return a whole text without its escape sequences."""
     cutter = without_escapes()
     return b"".join(piece.data for piece in cutter.feed(0, data) + cutter.flush())
 

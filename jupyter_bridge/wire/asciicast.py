@@ -15,7 +15,7 @@ import re
 
 from jupyter_bridge.wire.visible import visible_json
 
-# An integrated shell says so when a command begins to run (OSC 133;C).
+# A shell with integration marks the start of each command (OSC 133;C).
 _COMMAND_BEGINS = re.compile(rb"\x1b\]133;C[^\x07\x1b]*(?:\x07|\x1b\\)")
 
 
@@ -29,12 +29,12 @@ def header(width: int, height: int, timestamp: float, title: str = "") -> str:
     }
     if title:
         about["title"] = title
-    # A title may hold what only Unicode's escapes make visible in the file.
+    # Control characters in a title are escaped, so that they can be seen in the file.
     return visible_json(json.dumps(about, ensure_ascii=False))
 
 
 class Recording:
-    """Turns (time, bytes) into event lines; UTF-8 may be cut anywhere, bad bytes become U+FFFD."""
+    """Turns (time, bytes) into event lines. Bytes may be cut anywhere; bad ones become U+FFFD."""
 
     def __init__(self, started: float) -> None:
         self._started = started
@@ -42,7 +42,7 @@ class Recording:
         self._decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
 
     def output(self, when: float, data: bytes, final: bool = False) -> list[str]:
-        """The lines for these bytes, a marker before each command of an integrated shell."""
+        """Return the lines for these bytes, with a marker before each command."""
         lines: list[str] = []
         at = 0
         for mark in _COMMAND_BEGINS.finditer(data):

@@ -1,9 +1,9 @@
-"""JSON and packed bytes of strangers, decoded within bounds that hold before the memory is used.
+"""Decode JSON and compressed bytes of strangers within limits that are checked beforehand.
 
-A few bytes can stand for many objects: 117 KB of gzip are 120 MB of `[[],[],…`, and each `[]` costs
-64 bytes in memory. So three things are counted: the bytes after unpacking, how much larger they are
-than what was sent, and the values in a text before it is decoded. What breaks a bound raises
-`msgspec.DecodeError` (JSON) or `PackedError` (packed bytes).
+A few bytes can expand to many objects: 117 KB of gzip can hold 120 MB of `[[],[],…`, and each `[]`
+takes 64 bytes of memory. Three things are limited: the size after decompression, its ratio to the
+compressed size, and the number of values in a text before it is decoded. Beyond a limit
+`msgspec.DecodeError` (JSON) or `PackedError` (compressed bytes) is raised.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from typing import Any, TypeVar, cast
 
 import msgspec
 
-# Bytes of text for each value that a text of the longest size may hold: a short key and its value.
+# The fewest bytes that a value takes in a text of the largest size: a short key and its value.
 BYTES_A_VALUE = 16
-# Lists in lists, and objects in objects, of an answer whose shape is not known.
+# How deep lists and objects may nest in an answer of unknown shape.
 MAX_DEPTH = 64
-# Real lists shrink to a thirtieth, a log of equal lines to a hundredth; zlib can do a thousandth.
+# Real lists shrink to a thirtieth, a log of equal lines to a hundredth; zlib reaches a thousandth.
 MAX_RATIO = 100
-# Below this size nobody asks how well something was packed, bytes.
+# Below this size, in bytes, the ratio is not checked.
 FREE = 256 << 10
-# Packed bytes are unpacked in pieces of this size, so that a bound is met when it is passed.
+# Bytes are decompressed in pieces of this size, so that a limit is noticed as it is passed.
 STEP = 128 << 10
 # gzip allows several members in a row; each one costs a new decompressor.
 MAX_MEMBERS = 16
@@ -32,14 +32,13 @@ T = TypeVar("T")
 
 
 class PackedError(ValueError):
-    """The packed bytes are damaged, of an unknown kind, or unpack to far too much."""
+    """The compressed bytes are damaged, of an unknown encoding, or expand beyond a limit."""
 
 
 def decode(text: bytes | str, kind: type[T], limit: int) -> T:
-    """The JSON `text` as `kind`; `limit` is how many bytes such a text may have at most.
+    """Decode the JSON `text` of at most `limit` bytes as `kind`.
 
-    Stops at the first element of a wrong type. Raises msgspec.DecodeError or what else stands in
-    `wire.unreadable.UNREADABLE`.
+    Stops at the first element of a wrong type. Raises `wire.json_errors.UNREADABLE`.
     """
     if len(text) > limit:
         raise msgspec.DecodeError(f"a text of more than {limit} bytes")
@@ -55,9 +54,9 @@ def _decoder(kind: Any) -> Any:
 
 
 def check_values(text: bytes | str, most: int) -> None:
-    """Pass if the JSON text holds at most about `most` values; else msgspec.DecodeError.
+    """Raise msgspec.DecodeError if the JSON text may hold more than about `most` values.
 
-    Every value but the first follows a comma or an opening. Those in strings count, too.
+    Counts commas and opening brackets, those inside strings included.
     """
     marks: tuple[Any, ...] = (",", "[", "{") if isinstance(text, str) else (b",", b"[", b"{")
     if sum(text.count(mark) for mark in marks) > most:
@@ -65,7 +64,7 @@ def check_values(text: bytes | str, most: int) -> None:
 
 
 def check_depth(value: Any) -> None:
-    """Pass if no more than MAX_DEPTH lists and objects are in each other; else DecodeError."""
+    """Raise msgspec.DecodeError if lists and objects nest deeper than MAX_DEPTH."""
     level = [value]
     for _ in range(MAX_DEPTH):
         level = [child for node in level for child in _children(node)]
@@ -75,7 +74,7 @@ def check_depth(value: Any) -> None:
 
 
 def _children(node: Any) -> list[Any]:
-    """What in a list, an object or a Struct may hold further values."""
+    """Return the values inside a list, an object or a Struct that may hold further values."""
     if isinstance(node, list):
         inside = node
     elif isinstance(node, dict):
@@ -88,9 +87,9 @@ def _children(node: Any) -> list[Any]:
 
 
 def number(text: str, most: int) -> int | None:
-    """The number from 0 to `most` that decimal digits in a header spell; None for anything else.
+    """Parse the decimal digits of a header as a number from 0 to `most`; None for anything else.
 
-    Python refuses to read more than 4,300 digits, and needs long for them.
+    Python refuses more than 4,300 digits, and is slow on fewer.
     """
     digits = text.strip()
     if not (digits.isascii() and digits.isdecimal()):
@@ -102,9 +101,9 @@ def number(text: str, most: int) -> int | None:
 
 
 class Unpacker:
-    """Unpacks the body of an answer with this Content-Encoding ("" or None: it is not packed).
+    """Decompresses a body with this Content-Encoding; "" or None passes it through.
 
-    `feed` gives pieces of at most STEP bytes; who stops taking them stops the unpacking.
+    `feed` yields pieces of at most STEP bytes, and decompresses only as they are taken.
     """
 
     def __init__(self, coding: str | None) -> None:
@@ -118,7 +117,7 @@ class Unpacker:
         self._gave = 0
 
     def feed(self, data: bytes) -> Iterator[bytes]:
-        """What these bytes unpack to."""
+        """Yield what these bytes decompress to."""
         if self.is_plain:
             yield data
             return
@@ -133,12 +132,12 @@ class Unpacker:
                 yield piece
 
     def end(self) -> None:
-        """Say that the body is over; raises if it broke off."""
+        """End the body; raises PackedError if it is incomplete."""
         if self._unpack is not None and not self._unpack.eof:
             raise PackedError("broke off within its packed bytes")
 
     def _open(self, data: bytes) -> bytes:
-        """Begin, or go on behind the end of a member."""
+        """Return the decompressor, a new one after the end of a member."""
         if self._unpack is not None and not self._unpack.eof:
             return data
         self._members += 1
@@ -151,7 +150,7 @@ class Unpacker:
         return data
 
     def _step(self, data: bytes) -> tuple[bytes, bytes]:
-        """One piece, and what is left to unpack."""
+        """Return one piece, and the bytes that are still to decompress."""
         try:
             piece = self._unpack.decompress(data, STEP)
         except zlib.error:

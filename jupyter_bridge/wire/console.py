@@ -3,21 +3,20 @@
 Server to client, binary: one type byte, an offset as u64 big-endian, the payload.
 
     s  start    JSON {name, kind, state, epoch}; always the first frame
-    o  output   the bytes that stand at this offset; offset + length is where to go on
-    g  gap      u64 where the gap that begins at this offset ends
-    m  match    u64 where the text that `until=` waited for ends; it begins at the frame's offset
+    o  output   the console's bytes from this offset; resume at offset + length
+    g  gap      u64: the end of a gap that begins at this offset
+    m  match    u64: the end of the text that `until=` waited for; it begins at this offset
     x  exit     JSON {code, signal}; no output follows
     v  viewers  JSON list of {user, mode, you?}
     e  problem  JSON {error, message, …}
 
-The offset of s, x, v and e is the console's present end. A gap is not empty, and no match ends
-before it begins. JSON is UTF-8 without a byte order mark, and has no NaN. Offsets, though u64 on
-the wire, end at 2^53 - 1, so that every reader's numbers are exact; a frame with a larger one is
-refused.
+The offset of s, x, v and e is the present end of the console. A gap is not empty, and a match does
+not end before it begins. JSON is UTF-8 without a byte order mark and without NaN. An offset is at
+most 2^53 - 1, which is exact in every language; a frame with a larger one is refused.
 
 Client to server, binary: one type byte and the payload, no offset.
 
-    i  input    raw bytes, typed as they are
+    i  input    raw bytes, typed unchanged
     r  resize   u16 rows, u16 columns, big-endian
 """
 
@@ -30,7 +29,7 @@ from typing import Any
 
 SUBPROTOCOL = "v1.console.bridge"
 
-# The largest whole number that is exact where numbers are doubles: 8 PiB of one console.
+# The largest integer that is exact as a double: 8 PiB of one console.
 MAX_OFFSET = 2**53 - 1
 
 _HEAD = struct.Struct(">cQ")
@@ -43,12 +42,12 @@ MAX_OBJECT = 256 << 10
 
 
 class ConsoleFrameError(ValueError):
-    """These bytes are no console frame; the sentence says why."""
+    """These bytes are not a console frame; the message says why."""
 
 
 @dataclass(frozen=True)
 class Start:
-    """What this console is; the offset is its present end."""
+    """The console's name, kind, state and epoch; the offset is its present end."""
 
     offset: int
     about: dict[str, Any]
@@ -56,7 +55,7 @@ class Start:
 
 @dataclass(frozen=True)
 class Output:
-    """Bytes of the console, beginning at `offset`."""
+    """Bytes of the console from `offset`."""
 
     offset: int
     data: bytes
@@ -64,7 +63,7 @@ class Output:
 
 @dataclass(frozen=True)
 class Gap:
-    """Bytes from `offset` up to `to` are no longer, or never were, held."""
+    """The bytes from `offset` up to `to` are not held."""
 
     offset: int
     to: int
@@ -72,7 +71,7 @@ class Gap:
 
 @dataclass(frozen=True)
 class Matched:
-    """What `until=` waited for stands from `offset` up to `to`; nothing follows."""
+    """The text that `until=` waited for, from `offset` up to `to`; nothing follows."""
 
     offset: int
     to: int
@@ -88,7 +87,7 @@ class Ended:
 
 @dataclass(frozen=True)
 class Viewers:
-    """Who is here now."""
+    """The present viewers."""
 
     offset: int
     viewers: list[dict[str, Any]]
@@ -122,7 +121,7 @@ ClientFrame = Input | Resize
 
 
 def to_server_frame(frame: ServerFrame) -> bytes:
-    """The bytes of a frame that the server sends."""
+    """Encode a frame that the server sends."""
     if isinstance(frame, Output):
         return _HEAD.pack(b"o", frame.offset) + frame.data
     if isinstance(frame, Gap):
@@ -139,7 +138,7 @@ def to_server_frame(frame: ServerFrame) -> bytes:
 
 
 def from_server_frame(data: bytes) -> ServerFrame | None:
-    """What the server sent; None for a type this version does not know (a client skips those)."""
+    """Decode a frame of the server; None for an unknown type, which a client skips."""
     if len(data) < _HEAD.size:
         raise ConsoleFrameError(
             f"A console frame has at least {_HEAD.size} bytes, this one {len(data)}."
@@ -169,14 +168,14 @@ def from_server_frame(data: bytes) -> ServerFrame | None:
 
 
 def to_client_frame(frame: ClientFrame) -> bytes:
-    """The bytes of a frame that a client sends."""
+    """Encode a frame that a client sends."""
     if isinstance(frame, Input):
         return b"i" + frame.data
     return b"r" + _SIZE.pack(frame.rows, frame.cols)
 
 
 def from_client_frame(data: bytes) -> ClientFrame:
-    """What a client sent; raises ConsoleFrameError for anything else."""
+    """Decode a frame of a client; raises ConsoleFrameError."""
     kind, payload = data[:1], data[1:]
     if kind == b"i":
         return Input(payload)

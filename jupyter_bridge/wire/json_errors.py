@@ -1,7 +1,6 @@
-"""What reading JSON of unknown make may raise: `except UNREADABLE` wherever others wrote the bytes.
+"""The errors of decoding JSON of strangers: `except UNREADABLE`.
 
-Besides its own errors msgspec raises those of Python: for text that is not UTF-8, and for lists in
-lists without end.
+Besides its own errors msgspec raises Python's, for text that is not UTF-8 and for endless nesting.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Kernel messages as bytes: ZMQ frames and websocket frames, with the content left as it is.
+"""Kernel messages as bytes: ZMQ frames and websocket frames, with the content unchanged.
 
 A Jupyter message travels as *parts*: header, parent_header, metadata, content (each JSON in
-UTF-8), then any binary buffers. Only headers are ever parsed here; all else is passed on untouched.
+UTF-8), then any binary buffers. Only headers are parsed here; all else is passed on unchanged.
 
 **ZMQ** (jupyter-client.readthedocs.io, "Messaging in Jupyter"): any routing frames, the delimiter
 `<IDS|MSG>`, a hex HMAC over the four JSON parts, then the parts.
@@ -39,11 +39,11 @@ from jupyter_bridge.wire.json_errors import JSON_ERRORS
 V1 = "v1.kernel.websocket.jupyter.org"
 PROTOCOL_VERSION = "5.4"
 DELIMITER = b"<IDS|MSG>"
-# The four JSON parts stand in every message; buffers may follow.
+# Every message has the four JSON parts; buffers may follow.
 JSON_PARTS = 4
 
 
-# A message has some hundred buffers at most; a frame of 64 MiB could name eight million.
+# Real messages have at most some hundred buffers; a frame of 64 MiB could name eight million.
 MAX_PARTS = 1 << 14
 
 
@@ -52,9 +52,9 @@ class FrameError(ValueError):
 
 
 class Header(msgspec.Struct, gc=False):
-    """What the bridge reads of a header: who said what.
+    """The fields of a header that the bridge reads.
 
-    Strings alone, so the garbage collector need not know it: a ring holds 100,000 of these.
+    Strings only, so that the garbage collector does not track it: a ring holds 100,000 of these.
     """
 
     msg_id: str = ""
@@ -66,7 +66,7 @@ _decode_header = msgspec.json.Decoder(Header).decode
 
 
 def parse_header(part: bytes) -> Header:
-    """The header in `part`; an empty object (a parent that is not there) gives empty names."""
+    """Decode a header; an empty object (no parent) has empty fields."""
     try:
         return _decode_header(part)
     except JSON_ERRORS as error:
@@ -74,7 +74,7 @@ def parse_header(part: bytes) -> Header:
 
 
 def parse_content(parts: Sequence[bytes]) -> dict[str, Any]:
-    """A message's content; an empty object where it is not one."""
+    """Decode a message's content; an empty object if it is not an object."""
     try:
         content = msgspec.json.decode(parts[3])
     except JSON_ERRORS:
@@ -85,7 +85,7 @@ def parse_content(parts: Sequence[bytes]) -> dict[str, Any]:
 def build_message(
     msg_type: str, content: Any, session: str, parent: bytes = b"{}", msg_id: str | None = None
 ) -> list[bytes]:
-    """The parts of a new message with this content (anything JSON) and a header of our own."""
+    """Return the parts of a new message with this JSON content and a new header."""
     header = {
         "msg_id": msg_id or uuid.uuid4().hex,
         "msg_type": msg_type,
@@ -101,7 +101,7 @@ def build_message(
 
 
 class Signer:
-    """Signs and verifies messages with a kernel's key; an empty key means neither is done."""
+    """Signs and verifies messages with a kernel's key; does neither if the key is empty."""
 
     def __init__(self, key: bytes, scheme: str = "hmac-sha256") -> None:
         prefix, _, digest = scheme.partition("-")
@@ -110,7 +110,7 @@ class Signer:
         self._hmac = hmac.new(key, digestmod=digest) if key else None
 
     def sign(self, parts: Sequence[bytes]) -> bytes:
-        """The hex digest over the four JSON parts (buffers are not signed)."""
+        """Return the hex digest of the four JSON parts; buffers are not signed."""
         if self._hmac is None:
             return b""
         digest = self._hmac.copy()
@@ -119,11 +119,11 @@ class Signer:
         return digest.hexdigest().encode()
 
     def to_zmq(self, parts: Sequence[bytes]) -> list[bytes]:
-        """The frames to send on a DEALER socket."""
+        """Return the frames to send on a DEALER socket."""
         return [DELIMITER, self.sign(parts), *parts]
 
     def from_zmq(self, frames: list[bytes]) -> list[bytes]:
-        """The parts in `frames`; a missing delimiter, missing parts or a forged signature raise."""
+        """Return the parts in `frames`; FrameError if one is missing or the signature is wrong."""
         try:
             start = frames.index(DELIMITER) + 2
         except ValueError:
@@ -159,7 +159,7 @@ def build_v1(channel: str, parts: Sequence[bytes]) -> bytes:
 
 
 def parse_v1(frame: bytes) -> tuple[str, list[bytes]]:
-    """The channel and the parts of one v1 frame."""
+    """Return the channel and the parts of one v1 frame."""
     if len(frame) < 8:
         raise FrameError("a v1 frame has at least 8 bytes")
     (count,) = _u64s(1).unpack_from(frame)
@@ -182,7 +182,7 @@ def parse_v1(frame: bytes) -> tuple[str, list[bytes]]:
 
 
 class _DefaultFrame(msgspec.Struct):
-    """The default frame with its parts as the client spelled them."""
+    """One default frame, its parts as the client wrote them."""
 
     header: msgspec.Raw
     parent_header: msgspec.Raw = msgspec.Raw(b"{}")
@@ -195,9 +195,9 @@ _decode_default = msgspec.json.Decoder(_DefaultFrame).decode
 
 
 def build_default(channel: str, parts: Sequence[bytes]) -> str | bytes:
-    """One default frame: text, or bytes where the message has buffers.
+    """Encode one default frame: text, or bytes if the message has buffers.
 
-    The object also repeats `msg_id` and `msg_type`, as Jupyter's own server does.
+    The object also repeats `msg_id` and `msg_type`, as Jupyter Server does.
     """
     header = parse_header(parts[0])
     body = b"".join(
@@ -232,14 +232,14 @@ def build_default(channel: str, parts: Sequence[bytes]) -> str | bytes:
 
 
 def parse_default(frame: str | bytes) -> tuple[str | None, list[bytes]]:
-    """The channel (None where the client named none) and the parts of one default frame."""
+    """Return the channel (None if the client named none) and the parts of one default frame."""
     body, buffers = (frame, []) if isinstance(frame, str) else _split_default(frame)
     try:
         message = _decode_default(body)
     except JSON_ERRORS as error:
         raise FrameError(f"not a Jupyter message in JSON: {error}") from error
     raw = (message.header, message.parent_header, message.metadata, message.content)
-    # JupyterLab writes `null` for a parent that is not there; kernels expect an object.
+    # JupyterLab writes `null` for a missing parent; kernels expect an object.
     parts = [b"{}" if bytes(part) == b"null" else bytes(part) for part in raw]
     return message.channel, [*parts, *buffers]
 

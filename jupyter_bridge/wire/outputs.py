@@ -1,7 +1,7 @@
-r"""One execution's iopub messages, reduced to nbformat 4.5 outputs as JupyterLab saves them.
+r"""Reduce one execution's iopub messages to nbformat 4.5 outputs, as JupyterLab saves them.
 
     message              what is held                                       event
-    stream               text, written on in the last output if that is a   output
+    stream               text, added to the last output if that is a        output
                          stream of the same name, else in a new one
     display_data         a new output                                       output
     execute_result       a new output                                       output
@@ -11,28 +11,28 @@ r"""One execution's iopub messages, reduced to nbformat 4.5 outputs as JupyterLa
     clear_output         nothing; with `wait`, only from the next output    clear_output
     anything else        as before                                          none
 
-An event says what the message said, for a client that follows: an `output` is not merged, the text
-of a stream is raw, and a display_id stands in `transient`, which a held output never has. An update
-is told even if nothing here has its display_id: the display may stand in another execution.
+An event repeats one message for a client that follows: an `output` is not merged, stream text is
+raw, and a display_id is in `transient`, which a held output does not have. An update is an event
+even if no output here has its display_id: the display may belong to another execution.
 
 Stream text is written as on a terminal, with a cursor in the last line:
 
-    \n     starts a line at the end of the text, wherever the cursor was
-    \r     goes to the start of the line; what stands there stays until something overwrites it
-    \b     deletes the character before the cursor, and the one at it if there is one, but nothing
-           at the start of the line (so JupyterLab has it; a terminal would only move)
-    other  overwrites character by character, and lengthens the line at its end
+    \n     starts a line at the end of the text, wherever the cursor is
+    \r     moves to the start of the line; its text remains until it is overwritten
+    \b     deletes the characters before and at the cursor; nothing at the start of the line
+           (as JupyterLab does; a terminal would only move the cursor)
+    other  overwrites one character, or lengthens the line at its end
 
-The cursor outlives the message, so it makes no difference where a kernel cuts its text. A character
-is a code point (JupyterLab counts UTF-16 units, and may leave half an emoji).
+The cursor is kept between messages, so a kernel may cut its text anywhere. A character is a code
+point (JupyterLab counts UTF-16 units, and may leave half an emoji).
 
-A waiting clear happens when the next stream, display_data, execute_result or error comes. Until
-then the old outputs stand, and an update changes them without ending the wait. Cleared outputs take
-their display_ids with them.
+`clear_output` with `wait` takes effect at the next stream, display_data, execute_result or error.
+Until then the old outputs remain, and an update changes them without ending the wait. Cleared
+outputs lose their display_ids.
 
-Malformed content never raises and never makes an invalid output. What is missing is empty; text
-that is not text is its JSON; null in a text mimetype is left out; an execution_count that is none
-is null; half a surrogate pair, which UTF-8 cannot carry, is U+FFFD.
+Malformed content never raises and never makes an invalid output. A missing field is empty; a
+non-string in a text field is its JSON; null in a text mimetype is removed; a malformed
+execution_count is null; a lone surrogate, which UTF-8 cannot encode, is U+FFFD.
 """
 
 from __future__ import annotations
@@ -45,19 +45,19 @@ from typing import Any, Literal, NamedTuple
 import msgspec
 
 MAX_BYTES = 64 * 2**20
-"""What one execution may hold: as much as a kernel's ring, and more than a browser can show."""
+"""Bytes that one execution may hold: as a kernel's ring, and more than a browser can show."""
 
 MESSAGES = frozenset(
     ["stream", "display_data", "execute_result", "error", "update_display_data", "clear_output"]
 )
-"""The iopub messages that change outputs; the content of others need not even be decoded."""
+"""The iopub messages that change outputs; the content of others need not be decoded."""
 
 _RUNS = re.compile(r"\r+|\x08+|[^\r\x08]+")
 _JSON_MIME = re.compile(r"application/(.*\+)?json")  # in nbformat, only these may hold objects
 
 
 class Change(NamedTuple):
-    """What one message did, as a client is told it; `data` shares parts of the message."""
+    """The event for one message; `data` shares parts of the message."""
 
     event: Literal["output", "clear_output", "update_display"]
     data: dict[str, Any]
@@ -66,8 +66,8 @@ class Change(NamedTuple):
 class Outputs:
     """The outputs of one execution, kept up to date message by message.
 
-    `size` is about their bytes as JSON. Where it would pass `max_bytes`, the beginning is kept and
-    `truncated` is true: until a clear nothing is added any more, though events still tell of it.
+    `size` is about their bytes as JSON. Beyond `max_bytes` only the beginning is kept and
+    `truncated` is true: nothing is added until a clear, but events go on.
     """
 
     def __init__(self, max_bytes: int = MAX_BYTES) -> None:
@@ -76,11 +76,11 @@ class Outputs:
 
     @property
     def outputs(self) -> list[dict[str, Any]]:
-        """The outputs in nbformat: a copy for the caller to keep, at the cost of all of `size`."""
+        """Return a copy of the outputs in nbformat; takes time and memory for all of `size`."""
         return [held.output() for held in self._held]
 
     def apply(self, msg_type: str, content: Mapping[str, Any]) -> Change | None:
-        """Take in one iopub message; returns the event that tells it, None if it is no output."""
+        """Apply one iopub message; return its event, or None if it changes no output."""
         if msg_type not in MESSAGES:
             return None
         content = _as_json(content)
@@ -104,9 +104,9 @@ class Outputs:
     def update_display(
         self, display_id: str, data: dict[str, Any], metadata: dict[str, Any]
     ) -> bool:
-        """Change every output shown with this display_id; true if there is one.
+        """Change every output with this display_id; return whether there is one.
 
-        The update of another execution is brought here by `update_display(**change.data)`.
+        For updates that another execution made: `update_display(**change.data)`.
         """
         displays = self._displays.get(display_id, [])
         for display in displays:
@@ -157,7 +157,7 @@ class Outputs:
 
 
 class _Display:
-    """An output that came whole: as JSON, which weighs what it says, with its `transient`."""
+    """An output that came in one message, as JSON, so that its size is known."""
 
     __slots__ = ("json",)
 
@@ -171,10 +171,10 @@ class _Display:
 
 
 class _Stream:
-    """A stream output: its text up to the cursor as UTF-8, and what of its last line is behind it.
+    """A stream output: the text up to the cursor as UTF-8, and the rest of its last line.
 
-    Writing takes time for what is written, however long the text and the line already are: what
-    stands behind the cursor is never moved, only taken off its beginning.
+    Writing takes time for the new text only, however long the text and the line are: the text
+    behind the cursor is never moved, only shortened from its beginning.
     """
 
     __slots__ = ("_ahead", "_line", "_text", "name", "size")
@@ -185,7 +185,7 @@ class _Stream:
         self._text = bytearray()
         self._line = 0
         # Parts of the line behind the cursor, the nearest last: the text, and how many of its
-        # characters are gone.
+        # characters are removed.
         self._ahead: list[tuple[str, int]] = []
 
     def output(self) -> dict[str, Any]:
@@ -194,7 +194,7 @@ class _Stream:
         return {"output_type": "stream", "name": self.name, "text": text}
 
     def write(self, text: str, limit: int) -> bool:
-        """Write at the cursor; false if that ended early, lest `text` pass `limit` bytes."""
+        """Write at the cursor; false if the text was cut so that it stays within `limit` bytes."""
         for run in _runs(text):
             if run.startswith("\r"):
                 self._return()
@@ -242,7 +242,7 @@ class _Stream:
         self._take(len(before))
 
     def _covered(self, count: int) -> int:
-        """The bytes of the `count` characters at the cursor."""
+        """Return the bytes of the `count` characters at the cursor."""
         size = 0
         for part, gone in reversed(self._ahead):
             if count <= 0:
@@ -314,7 +314,7 @@ def _text(value: Any) -> str:
 
 
 def _as_json(content: Any) -> dict[str, Any]:
-    """The content as JSON in UTF-8 can carry it; empty if that cannot be, or it is no object."""
+    """Return the content as UTF-8 JSON can carry it; empty if it is no object or cannot be."""
     mended: dict[str, Any] = dict(content) if isinstance(content, Mapping) else {}
     try:
         try:

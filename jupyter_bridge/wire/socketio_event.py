@@ -1,10 +1,10 @@
-"""Events: one Jupyter message as an object, as socket.io's clients send and get it.
+"""One Jupyter message as the object that socket.io clients send and receive.
 
 It has `header, parent_header, metadata, content` (objects), `buffers` (a list of bytes), and
-`channel` where that is not said otherwise. The parts are those of wire/kernel.py.
+`channel` if the namespace does not name it. The parts are those of wire/kernel.py.
 
-What a client sends is never built as Python objects: the JSON is checked, and its parts are passed
-on as they came. The text is `["msg", message]`, and each of the message's `buffers` is a
+A client's message is never decoded into Python objects: the JSON is checked, and its parts are
+passed on unchanged. The text is `["msg", message]`, and each of the message's `buffers` is a
 placeholder `{"_placeholder": true, "num": n}` for the n-th attachment that follows.
 """
 
@@ -27,7 +27,7 @@ _NULL = msgspec.Raw(b"null")
 
 
 class _Event(msgspec.Struct, array_like=True):
-    """An event's name and first argument; further ones mean nothing here and are skipped."""
+    """An event's name and first argument; further arguments are ignored."""
 
     name: str
     argument: msgspec.Raw = _NULL
@@ -48,14 +48,14 @@ _decode_placeholders = msgspec.json.Decoder(list[_Placeholder] | None).decode
 
 
 class Received:
-    """A client's message: `parse` it once its attachments are `filled` in."""
+    """A client's message: `fill` in its attachments, then `parse` it."""
 
     def __init__(self, message: msgspec.Raw) -> None:
         self._message = message
         self._buffers: list[bytes] = []
 
     def fill(self, attachments: Sequence[bytes]) -> None:
-        """Put the attachments where the placeholders stand; FrameError if they do not match."""
+        """Replace the placeholders by the attachments; FrameError if they do not match."""
         try:
             raw = _decode_buffers(self._message).buffers
             if len(bytes(raw)) > _PLACEHOLDER_SIZE * (len(attachments) + 1):
@@ -68,7 +68,7 @@ class Received:
         self._buffers = [attachments[place] for place in places]
 
     def parse(self) -> tuple[str | None, list[bytes]]:
-        """The channel, if it is named, and the parts; FrameError if it is no message."""
+        """Return the channel, if named, and the parts; FrameError if it is no message."""
         if not self._buffers:
             self.fill([])
         channel, parts = kernel.parse_default(str(self._message, "utf-8"))
@@ -78,9 +78,9 @@ class Received:
 
 
 def read(text: str) -> tuple[str, Received]:
-    """The name of the event in a packet's JSON, and its message; FrameError if it is no event.
+    """Return the event's name and message in a packet's JSON; FrameError if it is no event.
 
-    A `msg` whose message cannot be read is one, and fails when it is parsed.
+    A malformed message of a `msg` event fails only when it is parsed.
     """
     try:
         event = _decode_event(text)
@@ -92,7 +92,7 @@ def read(text: str) -> tuple[str, Received]:
 
 
 def build(parts: Sequence[bytes], channel: str | None = None) -> dict[str, Any]:
-    """The event of a message, with its channel where one is given."""
+    """Return the event of a message, with its channel if one is given."""
     names = ("header", "parent_header", "metadata", "content")
     event: dict[str, Any] = {name: _as_json(part) for name, part in zip(names, parts, strict=False)}
     event["buffers"] = list(parts[kernel.JSON_PARTS :])
@@ -102,7 +102,7 @@ def build(parts: Sequence[bytes], channel: str | None = None) -> dict[str, Any]:
 
 
 def _as_json(part: bytes) -> Any:
-    """What a kernel sent, as browsers read it: NaN, which some write, is null, and junk is {}."""
+    """Decode a kernel's part as browsers do: NaN, which some kernels write, is null, junk is {}."""
     try:
         return msgspec.json.decode(part)
     except JSON_ERRORS:

@@ -1,4 +1,4 @@
-"""Times as they are told: ISO 8601 in UTC, `2026-11-22T09:30:00.250Z`."""
+"""Times in answers: ISO 8601 in UTC, as `2026-11-22T09:30:00.250Z`."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ from datetime import datetime, timezone
 
 
 def now() -> datetime:
-    """This moment, in UTC."""
+    """Return the present time, in UTC."""
     return datetime.now(timezone.utc)
 
 
 def to_iso(when: datetime) -> str:
-    """A time with its zone, to the millisecond, in UTC."""
+    """Format a time that has a zone, to the millisecond, in UTC."""
     utc = when.astimezone(timezone.utc).replace(tzinfo=None)
     return utc.isoformat(timespec="milliseconds") + "Z"
 
 
 def from_iso(text: str) -> datetime:
-    """A time in ISO 8601; one without a zone is in UTC. Raises ValueError."""
-    # Python 3.10 does not know the Z.
+    """Parse a time in ISO 8601, in UTC if it has no zone. Raises ValueError."""
+    # Python 3.10 does not accept the Z.
     when = datetime.fromisoformat(text[:-1] + "+00:00" if text[-1:] in ("Z", "z") else text)
     return when if when.tzinfo is not None else when.replace(tzinfo=timezone.utc)

@@ -1,7 +1,7 @@
 """Server-to-client websocket frames (RFC 6455, section 5.2): unmasked, unfragmented, uncompressed.
 
-Written out by hand for one reason: a batch of messages for many clients is framed once and leaves
-in one write a client, where a websocket library would frame and write each message for each.
+Written by hand for one reason: a batch of messages for many clients is framed once, and sent with
+one write to each, where a websocket library would frame and write each message for each client.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ _BINARY = 0x82  # FIN and opcode 2
 
 
 def build_frame(payload: str | bytes) -> bytes:
-    """One whole frame: text for a str, binary for bytes."""
+    """Return one frame: text for a str, binary for bytes."""
     if isinstance(payload, str):
         first, body = _TEXT, payload.encode()
     else:

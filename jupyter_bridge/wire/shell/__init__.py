@@ -1,1 +1,1 @@
-"""What a shell is told and what it says: marks, scripts, files over a terminal line."""
+"""Shell scripts, the marks they print, and files sent through a terminal."""

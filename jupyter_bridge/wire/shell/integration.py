@@ -1,14 +1,14 @@
-"""What a shell sources once, per dialect: functions that print the marks, and the prompt hook.
+"""The script that a shell sources once: functions that print the marks, and the prompt hook.
 
-The scripts lie in `data/`, and `marks.py` says what the marks are. All names begin with `__jb_`;
-none is exported.
+There is one for each dialect in `data/`; `marks.py` documents the marks. All names begin with
+`__jb_`; none is exported.
 
     __jb_c nonce file   the command begins: hook in place, C, and `$?` as it was before (__jb_s)
     __jb_e              the command returned: D
     __jb_d              the prompt hook: D if the command did not return, then A
     __jb_n, __jb_o      the run's nonce; whether its D is still to come
-    __jb_w              a script to be run once before D, where one is needed
-    __jb_v              set when all this is there
+    __jb_w              a script to run once before D, if one is needed
+    __jb_v              the version, set when all of this is defined
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from typing import Literal
 
 Dialect = Literal["bash", "zsh", "fish", "sh"]
 
-# What the wrapper compares with `__jb_v`: a shell that an older server prepared reads it anew.
+# The wrapper compares this with `__jb_v`: a shell with an older version sources the script again.
 VERSION = "2"
-# ... and where it tells its exit, too.
+# The same for a shell that also reports its exit.
 VERSION_FAREWELL = "2f"
 
 _SCRIPTS: dict[Dialect, tuple[str, ...]] = {
@@ -31,7 +31,7 @@ _SCRIPTS: dict[Dialect, tuple[str, ...]] = {
     "sh": ("sh.sh", "start.sh"),
     "fish": ("fish.fish",),
 }
-# What tells the exit of a shell whose process nobody sees end.
+# Reports the exit of a shell whose process cannot be watched.
 _EXIT_SCRIPTS: dict[Dialect, tuple[str, ...]] = {
     "bash": ("exit.sh", "exit.bash"),
     "zsh": ("exit.sh", "exit.zsh"),
@@ -43,7 +43,7 @@ _COMMENTS = re.compile(r"^ *#.*\n", re.MULTILINE)
 
 @cache
 def integration(dialect: Dialect, *, farewell: bool = False) -> str:
-    """The script for this dialect; its last line says that all of it was read."""
+    """Return the script for this dialect; its last line sets `__jb_v`."""
     names = _SCRIPTS[dialect] + (_EXIT_SCRIPTS[dialect] if farewell else ())
     version = VERSION_FAREWELL if farewell else VERSION
     said = f"set -g __jb_v {version}\n" if dialect == "fish" else f"__jb_v={version}\n"
@@ -51,6 +51,6 @@ def integration(dialect: Dialect, *, farewell: bool = False) -> str:
 
 
 def _read(name: str) -> str:
-    # Without its comments: a plain terminal gets it over its line.
+    # Without comments: it may be sent through a terminal.
     text = (files(__package__) / "data" / name).read_text("utf-8")
     return _COMMENTS.sub("", text)

@@ -1,11 +1,11 @@
-r"""What a shell at the end of a line tells just before D: the files that stdout and stderr went to.
+r"""Files sent back through a terminal just before D: stdout and stderr of a `split` run.
 
-There are no pipes to another machine, so a `split` run's streams go to files over there. A script
-beside them, run before D, types them back, exact whatever bytes they are:
+There are no pipes to another machine, so the streams of a `split` run are written to files there.
+A script beside them, run before D, prints them, exact for any bytes:
 
     ESC ] 133 ; F ; jb=<nonce> ; <1 or 2> ; <size> ; <base64, in lines> BEL
 
-(Terminals show nothing of it.) It then removes the run's files, of any run.
+Terminals do not show it. The script then removes the files of all runs.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-# Where the streams go, and where the script finds the nonce and how many bytes it may send of each.
+# The files of the streams, and the one with the nonce and the limit of bytes for each stream.
 STREAMS = ("5", "6")
 ORDER = "0"
 FILE = "s"
@@ -39,13 +39,13 @@ rm -f [0-9]*
 """
 
 _BEGIN = re.compile(rb"\x1b\]133;F;jb=([0-9a-f]+);([12]);([0-9]{1,18});")
-# A beginning is at most so long.
+# The most bytes before the base64.
 _LONGEST = 96
 _SPACE = b"\r\n \t"
 
 
 class StreamPiece(NamedTuple):
-    """A piece of stream 0 (stdout) or 1 (stderr); `lost` bytes of it are missing behind it."""
+    """A piece of stream 0 (stdout) or 1 (stderr); `lost` bytes are missing after it."""
 
     stream: int
     data: bytes
@@ -53,7 +53,7 @@ class StreamPiece(NamedTuple):
 
 
 class StreamFinder:
-    """Finds the streams of one run in what its terminal said, however that is cut."""
+    """Finds the streams of one run in its terminal's bytes, wherever they are cut."""
 
     def __init__(self, nonce: str) -> None:
         self._nonce = nonce.encode("ascii")
@@ -63,7 +63,7 @@ class StreamFinder:
         self.streams: set[int] = set()
 
     def feed(self, data: bytes) -> Iterator[StreamPiece]:
-        """What these bytes, which follow the last ones, tell."""
+        """Return the pieces in these bytes, which follow the last ones."""
         data = self._held + data
         while True:
             if self._stream is None:

@@ -1,32 +1,30 @@
-r"""Handing files over to a machine that is reached by a terminal's line alone.
+r"""Send files to a machine that is reached only through a terminal.
 
-What a run needs on this machine lies in files; a terminal at the end of a line has no files in
-common with it. So they are typed, to a receiver that is an `sh` script. The line that starts it
-means the same in bash, zsh, sh and fish, and tells which of them read it:
+A run needs files, and a remote terminal shares none with this machine. So they are typed into a
+receiver, which is an `sh` script. The line that starts it means the same in bash, zsh, sh and
+fish, and reports which of them read it:
 
     /bin/sh -c '<RECEIVER>' jb-hand jb=<nonce> '\' "${BASH_VERSION:+b}…$?" ' "f$status" \'
-    /bin/sh <folder>/r jb=<nonce> … <folder>      when the receiver is there from an earlier time
+    /bin/sh <folder>/r jb=<nonce> … <folder>      if the receiver was sent before
 
-(In fish `\'` inside single quotes is a quote, elsewhere it is a backslash and the end: the third
-argument is `$?` for the ones and `$status` for the other.) The receiver switches the echo off, goes
-to its folder (made 0700, below $TMPDIR or /tmp) and tells by a mark that it waits:
+(In fish `\'` inside single quotes is a quote, elsewhere a backslash and the closing quote: the
+third argument is `$status` in fish and `$?` elsewhere.) The receiver switches the echo off, enters
+its folder (made 0700, below $TMPDIR or /tmp) and prints a mark when it is ready:
 
     ESC ] 133 ; H ; jb=<nonce> ; <shell and status> ; <pid of the shell> ; <folder> BEL
 
-Then it reads lines, each shorter than any terminal's limit (255 to 4095 bytes, as POSIX, macOS and
-Linux have it): `>name` begins a file, `:bytes` goes on with it, in the escapes of printf's %b, and
-`=name name …` ends all. It answers with the POSIX cksum of each of those files, so that what
-somebody else types meanwhile is noticed. A line that this has made another is passed
-over, and no other line than the last has a `=` in it, so that the rest still goes where it ends:
-none of it comes to the shell.
+Then it reads lines, each shorter than any terminal's limit (255 to 4095 bytes in POSIX, macOS and
+Linux): `>name` begins a file, `:bytes` continues it in the escapes of printf's %b, and
+`=name name …` ends all. It answers with the POSIX cksum of each file, so that foreign input typed
+meanwhile is noticed. A line damaged by such input is skipped, and only the last line has a `=`, so
+that the receiver still reads up to that line and none of it reaches the shell.
 
     ESC ] 133 ; U ; jb=<nonce> ; <cksum> <size> <cksum> <size> … BEL
 
-or N, where there is no such folder.
+or N, if there is no such folder.
 
-When no line comes for 30 s, or an interrupt, it gives the terminal back.
-A watcher stays behind that removes the folder when the shell has ended, whatever became of the
-line. The files of one run have digits as names, and are gone when the next ones come.
+It ends after 30 s without a line, or at an interrupt. A background process removes the folder when
+the shell has ended. The files of one run are named by digits, and removed when the next run begins.
 """
 
 from __future__ import annotations
@@ -39,10 +37,10 @@ from dataclasses import dataclass
 from jupyter_bridge.wire.shell.integration import Dialect
 from jupyter_bridge.wire.shell.wrapper import quote
 
-# The receiver as a file of its folder.
+# The name of the receiver in its folder.
 RECEIVER_FILE = "r"
 
-# No quote and no double backslash in it: the four shells read it in single quotes.
+# Without single quotes and double backslashes: the four shells read it in single quotes.
 RECEIVER = (
     "n=$1 k=$3 d=$5;umask 077;PATH=$PATH:/usr/bin:/bin;exec </dev/tty >/dev/tty 2>/dev/null;"
     'm(){ printf "\\033]133;%s;$n;%s\\007" "$1" "$2";};'
@@ -60,12 +58,12 @@ RECEIVER = (
     'exec >/dev/tty;m U "$(echo $(for f in ${l#*=};do cksum <$f;done))"'
 )
 
-# As much of a file as one line holds, in printf's units of at most 5 bytes; POSIX allows 255.
+# How much of a file one line holds, in printf's units of at most 5 bytes; POSIX allows 255.
 _UNITS = re.compile(rb"(?:\\0[0-7]{3}|\\[\\nt]|[^\\]){1,49}")
 _ESCAPES = {
     code: f"\\0{code:03o}" for code in [*range(32), *range(127, 256)] if chr(code) not in "\n\t"
 } | {ord("\n"): "\\n", ord("\t"): "\\t", ord("\\"): "\\\\", ord("="): "\\0075"}
-# One message of the line holds so much at most, bytes.
+# The most bytes that are typed at once.
 PIECE = 16 << 10
 
 _MARK = re.compile(rb"\x1b\]133;([HUN]);jb=([0-9a-f]+);([^\x07]*)\x07")
@@ -74,27 +72,27 @@ _READER = re.compile(r"([bzf]?)([0-9]{1,3});([0-9]{1,18});(/.*)")
 
 
 def opening(nonce: str, folder: str | None) -> bytes:
-    """The line that starts the receiver, in `folder` if there is one already.
+    """Return the line that starts the receiver, in `folder` if it was sent before.
 
-    It begins with a space, which most histories leave out.
+    It begins with a space, which keeps it out of most histories.
     """
-    # zsh's own status after an interrupted run may be another one than it should be (ZSH there).
+    # zsh's own status after an interrupted run may be wrong (see `data/zsh.zsh`).
     posix = "${BASH_VERSION:+b}${ZSH_VERSION:+z}${__jb_k:-$?}"
     tell = f"""jb={nonce} '\\' "{posix}" ' "f$status" \\'"""
     if folder is None:
         return f" /bin/sh -c '{RECEIVER}' jb-hand {tell}\r".encode()
-    # Paths that need no quoting are the same in every shell; others are not used again.
+    # A path that needs no quoting is the same in every shell; another folder is not used again.
     gone = f'printf "\\033]133;N;jb={nonce};\\007"'
     return f" /bin/sh {folder}/{RECEIVER_FILE} {tell} {folder} || {gone}\r".encode()
 
 
 def is_plain(folder: str) -> bool:
-    """Whether a path is one word as it is, in every shell."""
+    """Tell whether a path needs no quoting in any shell."""
     return quote("sh", folder) == folder
 
 
 def pieces(files: Mapping[str, bytes]) -> Iterator[bytes]:
-    """What is typed to the receiver, cut between lines."""
+    """Return the text to type to the receiver, cut between lines."""
     piece = b""
     for line in _lines(files):
         if len(piece) + len(line) > PIECE:
@@ -114,7 +112,7 @@ def _lines(files: Mapping[str, bytes]) -> Iterator[bytes]:
 
 
 def sums(files: Mapping[str, bytes]) -> str:
-    """What `Received` says if all came as it was typed."""
+    """Return the checksums that `Received` has if all arrived."""
     return " ".join(cksum(data) for data in files.values())
 
 
@@ -122,9 +120,9 @@ _REVERSED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 
 
 def cksum(data: bytes) -> str:
-    """What the POSIX utility says of these bytes: its CRC and the size.
+    """Return the CRC of the POSIX utility for these bytes, and their size.
 
-    Its CRC is zlib's with every byte's bits and the result's the other way round.
+    It is zlib's CRC with the bits of every byte, and of the result, reversed.
     """
     size = len(data)
     length = size.to_bytes((size.bit_length() + 7) // 8, "little")
@@ -134,7 +132,7 @@ def cksum(data: bytes) -> str:
 
 @dataclass(frozen=True)
 class Reader:
-    """H: who read the line, the status it had, its process, and the folder."""
+    """H: the shell that read the line, its status, its process, and the folder."""
 
     dialect: Dialect
     status: int
@@ -144,20 +142,20 @@ class Reader:
 
 @dataclass(frozen=True)
 class Received:
-    """U: the cksums of all that was received."""
+    """U: the checksums of the received files."""
 
     sums: str
 
 
 @dataclass(frozen=True)
 class Missing:
-    """N: there is no such folder, or none can be made."""
+    """N: there is no such folder, or it cannot be made."""
 
     folder: str
 
 
 def heard(data: bytes, nonce: str) -> list[Reader | Received | Missing]:
-    """The receiver's marks in these bytes, of this nonce."""
+    """Return the receiver's marks with this nonce in these bytes."""
     found: list[Reader | Received | Missing] = []
     for match in _MARK.finditer(data):
         letter, whose, rest = match[1], match[2].decode(), match[3].decode("utf-8", "replace")

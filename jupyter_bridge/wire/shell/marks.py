@@ -1,24 +1,24 @@
-r"""OSC 133 marks: how a run knows where a command's output begins and ends, and its exit status.
+r"""OSC 133 marks: where a command's output begins and ends, and its exit status.
 
-A command is never typed itself. Its text lies in a file, a small script (the wrapper) sources that
-file between two marks, and what is typed is one short line that sources the wrapper:
+The command itself is not typed. Its text is in a file, a small script (the wrapper) sources that
+file between two marks, and one short line that sources the wrapper is typed:
 
-    ESC ] 133 ; C ; jb=<nonce> BEL                   the command's output begins after this byte
-    ESC ] 133 ; D ; <status> ; jb=<nonce> ; <cwd> BEL    ... and ended before this one
-    ESC ] 133 ; A ; jb=<nonce> BEL                   the shell is about to show its prompt again
+    ESC ] 133 ; C ; jb=<nonce> BEL                       output begins after this mark
+    ESC ] 133 ; D ; <status> ; jb=<nonce> ; <cwd> BEL    output ended before this mark
+    ESC ] 133 ; A ; jb=<nonce> BEL                       the shell is about to show its prompt
 
-They are the marks of FinalTerm, iTerm2, VS Code and fish, with a nonce: a program that prints marks
-of its own cannot know it, and its marks stay in the output as any other bytes. What stands before C
-(prompt, echo of the typed line, the editor's escapes) and after D (the prompt) is no output.
+They are the marks of FinalTerm, iTerm2, VS Code and fish, with a nonce: a program that prints such
+marks does not know it, and its marks remain in the output. The bytes before C (prompt, echo of the
+typed line, escapes of the line editor) and after D (the prompt) are not output.
 
-D comes from the wrapper when the command returns. When it does not (Ctrl-C, a syntax error in dash,
-`${x?}`: the shell abandons the wrapper), D comes from the prompt hook: PROMPT_COMMAND in bash,
-precmd in zsh, fish_postexec in fish (which also comes when `exit` ends it: that nonce has a `!`
-behind it, and it counts once A follows), PS1 in sh. The first D counts. Marks are written to
-/dev/tty, so that `exec >file` hides none. The wrapper installs the hook itself when it finds none:
-a shell that somebody else opened, a nested one, one after `exec bash` need no preparation.
+The wrapper prints D when the command returns. If the shell abandons the wrapper (Ctrl-C, a syntax
+error in dash, `${x?}`), the prompt hook prints D: PROMPT_COMMAND in bash, precmd in zsh,
+fish_postexec in fish (also called at `exit`: that nonce ends in `!`, and counts only if A follows),
+PS1 in sh. The first D counts. Marks are written to /dev/tty, so that `exec >file` hides none. The
+wrapper installs the hook if it is missing: a shell opened by another program, a nested one, or one
+after `exec bash` needs no preparation.
 
-`$?` is restored before the command, so that it sees the status of the one before.
+`$?` is restored before the command, so that it sees the status of the previous one.
 The terminal turns LF into CR LF (ONLCR); `Newlines` is the exact inverse.
 """
 
@@ -27,13 +27,13 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-# A mark is at most this long: a status and a path (PATH_MAX is 4096 bytes).
+# The longest mark, bytes: a status and a path (PATH_MAX is 4096 bytes).
 LONGEST_MARK = 4096 + 128
 
 
 @dataclass(frozen=True)
 class CommandOutput:
-    """Bytes that the command wrote, as the terminal passed them on, up to console offset `end`."""
+    """Bytes of the command as the terminal passed them on, up to console offset `end`."""
 
     data: bytes
     end: int
@@ -48,9 +48,9 @@ class CommandBegan:
 
 @dataclass(frozen=True)
 class CommandEnded:
-    """D: output ended at this console offset; `cwd` is empty when it has control characters.
+    """D: output ended at this console offset; `cwd` is empty if it has control characters.
 
-    `leaving`: the shell may be about to exit; it is not when Ready follows.
+    `leaving`: the shell may be about to exit, unless Ready follows.
     """
 
     offset: int
@@ -74,10 +74,10 @@ _CWD = rb"(!?);([^\x07]{0,%d})\x07" % LONGEST_MARK
 
 
 class Scanner:
-    """Finds one run's marks in a console's bytes, however they are cut, and what lies between.
+    """Finds one run's marks and output in a console's bytes, wherever they are cut.
 
-    Marks come in order and once: Began, Output…, Ended, Ready. Anything else is noise before Began
-    and after Ended, and output between them. Holds back at most `LONGEST_MARK` bytes.
+    Marks come once and in order: Began, Output…, Ended, Ready. All else is ignored before Began and
+    after Ended, and output between them. Holds back at most `LONGEST_MARK` bytes.
     """
 
     def __init__(self, nonce: str, offset: int = 0) -> None:
@@ -96,7 +96,7 @@ class Scanner:
         self._offset = offset
 
     def feed(self, data: bytes) -> list[CommandBegan | CommandOutput | CommandEnded | PromptReady]:
-        """What these bytes, which follow the last ones, turn out to be."""
+        """Return the marks and output in these bytes, which follow the last ones."""
         found: list[CommandBegan | CommandOutput | CommandEnded | PromptReady] = []
         data = self._held + data
         position = 0
@@ -125,20 +125,20 @@ class Scanner:
         return found
 
     def skip(self, count: int) -> list[CommandOutput]:
-        """So many bytes are missing here; answers what was held back, which is output now."""
+        """Skip so many missing bytes; return the held-back bytes, which are output now."""
         held = self.rest()
         found = [CommandOutput(held, self._offset)] if held else []
         self._offset += count
         return found
 
     def rest(self) -> bytes:
-        """At the end of the console: bytes held back that no longer can become a mark."""
+        """At the end of the console, return the held-back bytes, which are no mark."""
         held, self._held = self._held, b""
         self._offset += len(held)
         return held if self._step == 1 else b""
 
     def _hold(self, data: bytes, position: int, prefix: bytes) -> int:
-        """Where what may become a mark begins at the end of `data`; else the end."""
+        """Return where an unfinished mark begins at the end of `data`; else its length."""
         size = len(data)
         start = max(position, size - LONGEST_MARK)
         while (start := data.find(b"\x1b", start)) >= 0:
@@ -167,13 +167,13 @@ class Scanner:
 
 
 class Newlines:
-    """CR LF back to LF, however the bytes are cut: the inverse of the terminal's ONLCR."""
+    """Turns CR LF back into LF, wherever the bytes are cut: the inverse of ONLCR."""
 
     def __init__(self) -> None:
         self._held = b""
 
     def feed(self, data: bytes) -> bytes:
-        """What the program wrote; a CR at the very end waits for what follows it."""
+        """Return what the program wrote; a CR at the end is held back."""
         if self._held:
             data = self._held + data
         self._held = b"\r" if data.endswith(b"\r") else b""
@@ -182,6 +182,6 @@ class Newlines:
         return data.replace(b"\r\n", b"\n")
 
     def rest(self) -> bytes:
-        """A CR that nothing followed."""
+        """Return the held-back CR, at the end of the stream."""
         held, self._held = self._held, b""
         return held

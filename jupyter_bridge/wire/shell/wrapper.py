@@ -1,6 +1,6 @@
-"""The wrapper of one run: what its shell reads, and the line that is typed to have it read.
+"""The wrapper of one run: the script for its shell, and the typed line that sources it.
 
-`marks.py` says what the shell prints meanwhile.
+`marks.py` documents the marks that the shell prints.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ _DIALECTS: dict[str, Dialect] = {
 
 
 def dialect_of(program: str) -> Dialect | None:
-    """The dialect a program speaks, from its path, its name or its argv[0] (`-bash`)."""
+    """Return the dialect of a shell, from its path, its name or its argv[0] (`-bash`)."""
     return _DIALECTS.get(program.rsplit("/", 1)[-1].lstrip("-"))
 
 
 def quote(dialect: Dialect, text: str) -> str:
-    """One word of this dialect that means exactly `text` (which holds no NUL)."""
+    """Quote `text`, which holds no NUL, as one word of this dialect."""
     if dialect == "fish":
         return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
     return shlex.quote(text)
@@ -42,7 +42,7 @@ def quote(dialect: Dialect, text: str) -> str:
 
 @dataclass(frozen=True)
 class Wrapping:
-    """One run's wrapper: what the shell is to read, from where, and where its streams go."""
+    """One run's wrapper: the files it sources, and the files of its streams."""
 
     dialect: Dialect
     nonce: str
@@ -54,14 +54,14 @@ class Wrapping:
     stdin: str | None = None
     stdout: str | None = None
     stderr: str | None = None
-    # What `$?` is to be, where lines were typed since; None: what it is.
+    # The `$?` to restore, if lines were typed since; None: the present one.
     status: int | None = None
-    # A script that is run once, just before D. Where there is one, the shell tells its exit, too.
+    # A script to run once, just before D. If there is one, the shell also reports its exit.
     parting: str | None = None
 
     @property
     def version(self) -> str:
-        """Of the integration that the wrapper needs."""
+        """The version of the integration that the wrapper needs."""
         return VERSION if self.parting is None else VERSION_FAREWELL
 
     def _redirections(self) -> str:
@@ -74,10 +74,10 @@ class Wrapping:
         return say()
 
     def typed(self) -> bytes:
-        """The line that starts the run. It begins with a space, which most histories leave out."""
+        """The line that starts the run. Its leading space keeps it out of most histories."""
         path = quote(self.dialect, self.wrapper)
         if self.dialect == "fish":
-            # `exit` inside a sourced file only leaves that file, so fish gets the text by eval.
+            # `exit` inside a sourced file only leaves that file, so fish evaluates the text.
             body = "eval $__jb_t"
             if redirections := self._redirections():
                 body = f"begin; {body}; end{redirections}"
@@ -85,7 +85,7 @@ class Wrapping:
         return f" . {path}\r".encode()
 
     def ask(self) -> str:
-        """A script for a shell that gave no mark: it says D with the status it has now, and A."""
+        """Return a script for a shell that printed no mark: it prints D with its status, and A."""
         if self.dialect == "fish":
             return "\n".join((*self._fish_begin(), "__jb_end $__jb_s", "__jb_a", ""))
         unlearn = f"__jb_unlearn {quote(self.dialect, self.text)}; " * (self.dialect == "bash")
@@ -93,7 +93,7 @@ class Wrapping:
         return f"{self._begin()}{unlearn}{said}\n"
 
     def asking(self) -> bytes:
-        """The line that has `ask` read, once it stands in the wrapper's place."""
+        """Return the line that sources `ask`, once that is in the wrapper's place."""
         path = quote(self.dialect, self.wrapper)
         return f" {'source' if self.dialect == 'fish' else '.'} {path}\r".encode()
 
