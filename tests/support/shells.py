@@ -29,6 +29,17 @@ def needs(shell: str) -> str:
     return path
 
 
+def make_home(home: Path) -> Path:
+    """Create a home folder in which no shell does anything at its first start.
+
+    zsh would ask for its configuration, and fish would read all manual pages, for a minute and in
+    the background, as long as it has no folder for what it finds there.
+    """
+    (home / ".local" / "share" / "fish" / "generated_completions").mkdir(parents=True)
+    (home / ".zshrc").write_text("")
+    return home
+
+
 class Desk:
     """Consoles and runs of one test, and shorter words for both."""
 
@@ -62,13 +73,11 @@ class Desk:
 @contextlib.asynccontextmanager
 async def desk(folder: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Desk]:
     """Consoles and Runs with an empty home; nothing of them is left afterwards."""
-    home = folder / "home"
-    home.mkdir()
+    home = make_home(folder / "home")
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.setenv("SHELL", needs("bash"))
     monkeypatch.setenv("TMPDIR", str(folder))
     monkeypatch.setattr("tempfile.tempdir", str(folder))
-    (home / ".zshrc").write_text("")
     async with house(folder) as consoles:
         runs = RunStore(consoles, root_dir=folder / "root", keep=60)
         try:

@@ -6,7 +6,6 @@ import os
 import pty
 import re
 import select
-import shutil
 import signal
 import subprocess
 import time
@@ -19,6 +18,7 @@ from hypothesis import strategies as st
 
 from jupyter_bridge.wire.shell import line_upload
 from jupyter_bridge.wire.shell.line_upload import Missing, Reader, Received
+from tests.support.shells import make_home, needs
 
 NONCE = "0123456789abcdef0123456789abcdef"
 Kind = type[Reader | Received | Missing]
@@ -58,10 +58,8 @@ class Far:
     """A shell in a pty, to which only bytes lead."""
 
     def __init__(self, shell: str, home: Path) -> None:
-        path = shutil.which(shell)
-        if path is None:
-            pytest.skip(f"{shell} is not installed (apt-get install {shell})")
-        (home / ".zshrc").write_text("")
+        path = needs(shell)
+        make_home(home)
         self.said = b""
         self.pid, self.fd = pty.fork()
         if self.pid == 0:

@@ -17,7 +17,7 @@ import pytest
 from tests.conftest import Server
 from tests.support.joined import PATIENCE, Caller, caller, cut_off, start_plain
 from tests.support.shell_fuzzing import Outcome, cases, expected
-from tests.support.shells import SHELLS, needs
+from tests.support.shells import SHELLS, make_home, needs
 
 SEED = 20261128
 STATUS = {"fish": "$status"}
@@ -106,9 +106,7 @@ async def desk(
 
 def plain_with(shell: str, folder: Path) -> tuple[Server, Path]:
     """A plain server whose terminals start this shell, in an empty home."""
-    home = folder / "home"
-    home.mkdir()
-    (home / ".zshrc").write_text("")
+    home = make_home(folder / "home")
     env = {"SHELL": needs(shell), "HOME": str(home), "TMPDIR": str(home), "PS1": "$ "}
     return start_plain(folder, env=env), home
 

@@ -14,7 +14,7 @@ from jupyter_bridge.consoles.console import Console
 from jupyter_bridge.consoles.run.line.prompt import LOOKS, Prompt, shows_prompt
 from jupyter_bridge.problems import Busy
 from tests.consoles.conftest import house, until
-from tests.support.shells import SHELLS, needs
+from tests.support.shells import SHELLS, make_home, needs
 
 COLUMNS = 80
 EDITOR = b"\x1b[?2004h"
@@ -65,7 +65,7 @@ async def test_a_real_shell_is_found_at_its_prompt(
 ) -> None:
     """Its prompt is found by the keys it takes, which are taken back; a program in it is busy."""
     monkeypatch.setenv("HOME", str(tmp_path))
-    (tmp_path / ".zshrc").write_text("")
+    make_home(tmp_path)
     async with house(tmp_path) as consoles:
         env = {"TERM": "xterm", "PS1": "$ "}
         console = await consoles.create(shell_command=[needs(name), "-i"], env=env)
