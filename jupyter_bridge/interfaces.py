@@ -1,7 +1,7 @@
-"""Where the parts end and plug-ins begin: a kernel's line and a console's line, abstract.
+"""The interfaces of plug-ins: `Upstream`, the way to a kernel, and `Source`, a console's bytes.
 
 A connector that offers kernels returns an `Upstream`; one that offers consoles returns a `Source`.
-Neither needs to know the relay or the consoles, and they need not know the connectors.
+Connectors know neither relays nor consoles, and these do not know connectors.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from jupyter_bridge.problems import Unsupported
 
 
 class Upstream(ABC):
-    """One open line to one kernel: parts in, parts out, signatures already dealt with.
+    """The way to one kernel: parts in, parts out, signatures checked and made.
 
     `parts` are the frames of a Jupyter message without identities, delimiter and signature:
     header, parent_header, metadata, content (JSON as UTF-8), then any binary buffers.
@@ -26,11 +26,11 @@ class Upstream(ABC):
         on_messages: Callable[[str, list[list[bytes]]], None],
         on_lost: Callable[[str], None],
     ) -> None:
-        """Connect, and from then on call back on the event loop.
+        """Connect; the callbacks are called on the event loop.
 
-        `on_messages(channel, messages)` gets what arrived in one tick, in order, each message as
-        its parts. `on_lost(reason)` is called at most once, when the line breaks and the upstream
-        has given up mending it. Raises a Problem when the kernel cannot be reached.
+        `on_messages(channel, messages)` gets the messages of one tick, in order, each as its parts.
+        `on_lost(reason)` is called at most once, when the upstream has lost the kernel and stopped
+        reconnecting. Raises a Problem if the kernel cannot be reached.
         """
 
     @abstractmethod
@@ -38,22 +38,22 @@ class Upstream(ABC):
         """Send one message on `shell`, `control` or `stdin`; never blocks."""
 
     def is_complete(self) -> bool:
-        """Whether every channel is connected; a line of several connections may lack one at first.
+        """Whether every channel is connected; at first one of several sockets may be missing.
 
-        What the kernel asks on a channel that is not connected is lost.
+        The kernel's messages on a channel that is not connected are lost.
         """
         return True
 
     @abstractmethod
     async def close(self) -> None:
-        """Close the line and everything it holds; closing twice is fine."""
+        """Close all sockets; closing twice is fine."""
 
 
 @dataclass(frozen=True)
 class Exit:
-    """How a console ended: `code` is what a shell would put into `$?`, `signal` a name (SIGKILL).
+    """How a console ended: `code` as in a shell's `$?`, `signal` by name (SIGKILL).
 
-    Both are None when nobody knows: the server was stopped, the line broke.
+    Both are None if unknown: the server was stopped, the connection was lost.
     """
 
     code: int | None = None
@@ -61,9 +61,9 @@ class Exit:
 
 
 class Source(ABC):
-    """Where a console's bytes come from and where its input goes.
+    """Where a console's bytes come from, and where its input goes.
 
-    A Source is opened once, by its Console, and calls back on the event loop only.
+    A Source is opened once, by its Console. Its callbacks run on the event loop.
     """
 
     kind = "remote"
@@ -76,14 +76,14 @@ class Source(ABC):
 
     @property
     def offset(self) -> int | None:
-        """How far the other side has come by its own count, in bytes; None where it has none."""
+        """The other side's own offset, in bytes; None if it counts none."""
         return None
 
     def recall(self, tail: bytes) -> bool:
-        """Before `open`: `tail` is the end of what an earlier line to the same thing gave.
+        """Called before `open`; `tail` is the end of what an earlier source of the same thing gave.
 
-        True if this line goes on from there, as far as the other side still holds it, and tells
-        itself what is missing; otherwise it begins anew.
+        True if this source resumes there, as far as the other side still holds it, and reports what
+        is missing itself; otherwise it starts anew.
         """
         return False
 
@@ -94,30 +94,30 @@ class Source(ABC):
         on_gap: Callable[[int], None],
         on_end: Callable[[Exit], None],
     ) -> None:
-        """Start the line, and from then on call back on the event loop.
+        """Open the source; the callbacks are called on the event loop.
 
-        `on_output(data)` gets the bytes exactly as they came. `on_gap(lost)` says that so many
-        bytes (at least 1; an estimate where nobody can know) are missing before the next output.
-        `on_end(exit)` is called at most once, last. Raises a Problem when there is no line.
+        `on_output(data)` gets the bytes unchanged. `on_gap(lost)` reports that `lost` bytes (at
+        least 1, perhaps an estimate) are missing before the next output. `on_end(exit)` is called
+        at most once, last. Raises a Problem if the source cannot be opened.
         """
 
     @abstractmethod
     async def write(self, data: bytes) -> None:
-        """Type `data`; returns when the other side has taken it, and never blocks the loop."""
+        """Type `data`; returns when the other side has accepted it, and never blocks the loop."""
 
     def resize(self, rows: int | None, cols: int | None) -> None:  # noqa: B027
-        """The size of the smallest writer's screen; None when no writer has one. May be ignored."""
+        """Set the size of the smallest writer's screen; None if none has one. May be ignored."""
 
     def pause(self) -> None:  # noqa: B027
-        """The disk is behind: stop reading for a while, where that is possible."""
+        """Stop reading, if possible: the disk is behind."""
 
     def resume(self) -> None:  # noqa: B027
-        """Read on after `pause`."""
+        """Continue reading after `pause`."""
 
     async def end(self) -> None:
-        """End the thing itself (a terminal's processes); `on_end` follows."""
+        """End the other side (a terminal's processes); `on_end` follows."""
         raise Unsupported(f"A {self.kind} console cannot be ended from here.")
 
     @abstractmethod
     async def close(self) -> None:
-        """Let go of the line and leave the thing itself alone; closing twice is fine."""
+        """Close this end and leave the other side running; closing twice is fine."""

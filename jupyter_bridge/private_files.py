@@ -1,4 +1,4 @@
-"""Files and folders that only the server's user can read, whatever the umask; and their lock."""
+"""Files and folders that only the server's user can read, whatever the umask, and a lock."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pathlib import Path
 
 # How often a lock with a deadline is tried, in seconds.
 _LOOK_EVERY = 0.02
-# A file system without locks answers one of these; then one server a user is assumed.
+# The errors of a file system without locks; then a single server of the user is assumed.
 _NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL}
 
 
@@ -34,12 +34,12 @@ def private_folder(path: Path) -> Path:
 
 
 def open_private(path: Path, flags: int) -> int:
-    """A descriptor of the file, made with mode 0600 if it is missing; never follows a link."""
+    """Open the file, created with mode 0600 if missing; never follows a link."""
     return os.open(path, flags | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
 
 
 def write_private(path: Path, content: bytes) -> None:
-    """Replace the file in one step, synced to the disk, with mode 0600. Blocks."""
+    """Replace the file atomically, synced to the disk, with mode 0600. Blocks."""
     private_folder(path.parent)
     beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
@@ -84,10 +84,9 @@ def _lock(number: int, path: Path, seconds: float | None) -> None:
 
 
 def tighten(folders: Sequence[Path]) -> list[Path]:
-    """Set these folders to 0700, as far as they exist; returns those that stay open. Blocks.
+    """Set those of these folders that exist to 0700; return those that others can read. Blocks.
 
-    An earlier version made some of them with the umask's mode. A folder of another user, or one
-    that cannot be changed, is left as it is.
+    A folder of another user, or one that cannot be changed, is left unchanged.
     """
     for folder in folders_open(folders):
         with contextlib.suppress(OSError):
@@ -97,7 +96,7 @@ def tighten(folders: Sequence[Path]) -> list[Path]:
 
 
 def folders_open(folders: Sequence[Path]) -> list[Path]:
-    """Those of the folders that others than their owner have any right on. Blocks."""
+    """Return the folders on which others than their owner have any right. Blocks."""
     return [folder for folder in folders if _is_open(folder)]
 
 

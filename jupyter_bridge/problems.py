@@ -1,4 +1,4 @@
-"""Anything expected that went wrong, as one tree.
+"""All expected errors, as one tree.
 
     Problem                   status  code
     ├── BadRequest               400  bad-request
@@ -15,8 +15,8 @@
     ├── Unavailable              503  unavailable
     └── Timeout                  504  timeout
 
-A Problem carries one sentence the reader can act on, and details that a program can. Whoever meets
-a foreign error translates it once, where it happens: `raise NotFound("…") from error`.
+A Problem has one sentence that the reader can act on, and details for programs. Translate a foreign
+error once, where it happens: `raise NotFound("…") from error`.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ from typing import Any
 
 
 class Problem(Exception):
-    """Something expected went wrong: a stable code, an HTTP status, a sentence, and details.
+    """An expected error: a stable code, an HTTP status, a sentence, and details.
 
-    `details` must be JSON-serializable; they stand beside `error` and `message` in the reply, so
-    they may not use those names.
+    `details` must be JSON-serializable. They are beside `error`, `message` and `reason` in the
+    reply, so they may not use these names.
     """
 
     status = 500
@@ -45,7 +45,7 @@ class Problem(Exception):
         return 4000 + self.status
 
     def to_json(self) -> dict[str, Any]:
-        """The reply body; Jupyter clients show its `message`, openBIS clients its `reason`."""
+        """Return the reply body. Jupyter clients show `message`, openBIS clients `reason`."""
         return {"error": self.code, "message": self.message, "reason": self.message, **self.details}
 
 
@@ -57,28 +57,28 @@ class BadRequest(Problem):
 
 
 class Denied(Problem):
-    """The user is not known, may not do this, or did not prove the intent (XSRF, Origin)."""
+    """The user is unknown, may not do this, or did not prove intent (XSRF, Origin)."""
 
     status = 403
     code = "denied"
 
 
 class NotFound(Problem):
-    """There is no such thing; the details say what there is."""
+    """There is no such thing; the details list what there is."""
 
     status = 404
     code = "not-found"
 
 
 class Conflict(Problem):
-    """The thing is in a state that does not allow this."""
+    """The present state does not allow this."""
 
     status = 409
     code = "conflict"
 
 
 class Busy(Conflict):
-    """Somebody else is using it now; trying later may help."""
+    """Another client is using it; trying later may help."""
 
     code = "busy"
 
@@ -90,42 +90,42 @@ class NeedsLogin(Conflict):
 
 
 class Gone(Problem):
-    """It was there and is no longer: a kernel that was shut down, a result that expired."""
+    """It existed before: a kernel that was shut down, a result that expired."""
 
     status = 410
     code = "gone"
 
 
 class TooLarge(Problem):
-    """The body or the frame is larger than is accepted; the details name the limit in bytes."""
+    """The body or the frame is too large; the details name the limit in bytes."""
 
     status = 413
     code = "too-large"
 
 
 class StartFailed(Problem):
-    """A process that was asked for did not start; the details hold its last words."""
+    """A process did not start; the details hold the end of its output."""
 
     status = 500
     code = "start-failed"
 
 
 class Unsupported(Problem):
-    """The other side, or this configuration, cannot do that."""
+    """The other side, or this installation, cannot do this."""
 
     status = 501
     code = "unsupported"
 
 
 class RemoteFailed(Problem):
-    """A remote system answered with an error, or not in its own protocol."""
+    """A remote system answered with an error, or broke its protocol."""
 
     status = 502
     code = "remote-failed"
 
 
 class Unavailable(Problem):
-    """It cannot be reached or used just now."""
+    """It cannot be reached or used at present."""
 
     status = 503
     code = "unavailable"

@@ -36,7 +36,7 @@ SCHEMAS = {
         _schema(
             "kernel_spawn",
             "Kernel spawned",
-            "Somebody spawned a kernel through the bridge.",
+            "A user spawned a kernel through the bridge.",
             user=_WHO,
             kernel_id=_KERNEL,
             kernelspec={"type": "string", "description": "The name of its kernelspec."},
@@ -44,14 +44,14 @@ SCHEMAS = {
         _schema(
             "kernel_shutdown",
             "Kernel shut down",
-            "Somebody shut a kernel down through the bridge.",
+            "A user shut a kernel down through the bridge.",
             user=_WHO,
             kernel_id=_KERNEL,
         ),
         _schema(
             "kernel_state",
             "Kernel changed",
-            "A kernel, whoever started it, does something else, has other clients, or is gone.",
+            "A kernel, whoever started it, changed its state or its clients, or is gone.",
             kernel_id=_KERNEL,
             state={
                 "type": "string",
@@ -62,14 +62,14 @@ SCHEMAS = {
         _schema(
             "console_steal",
             "Console taken over",
-            "Somebody took a console over; the other writers became watchers.",
+            "A user took a console over; the other writers became watchers.",
             user=_WHO,
             console=_CONSOLE,
         ),
         _schema(
             "console_run",
             "Command run",
-            "Somebody ran a shell command; what it was is not told.",
+            "A user ran a shell command; the event does not contain the command.",
             user=_WHO,
             console=_CONSOLE,
             run={"type": "string", "description": "The run's id."},
@@ -77,14 +77,14 @@ SCHEMAS = {
         _schema(
             "console_end",
             "Console ended",
-            "What a console showed has ended.",
+            "The terminal, kernel or remote of a console ended.",
             console=_CONSOLE,
             kind={"type": "string", "description": "terminal, kernel, or a connector's own."},
         ),
         _schema(
             "console_state",
             "Console changed",
-            "A console appeared, said something, has other viewers, ended, or is gone.",
+            "A console appeared, has output or other viewers, ended, or is gone.",
             console=_CONSOLE,
             kind={"type": "string", "description": "terminal, kernel, file, remote, …"},
             state={"type": "string", "description": "live, ended or gone"},
@@ -92,8 +92,8 @@ SCHEMAS = {
         _schema(
             "connection_state",
             "Connection changed",
-            "A connection came, is gone, is in another state, or shows something new in the same "
-            "one: a mount, how far a login has come.",
+            "A connection was added or removed, changed its state, or has news in the same state: "
+            "a mount, the progress of a login.",
             connection=_CONNECTION,
             kind=_KIND,
             state=_STATE,
@@ -102,7 +102,7 @@ SCHEMAS = {
         _schema(
             "transfer_state",
             "Transfer changed",
-            "A data set on its way came into another state.",
+            "A transfer changed its state.",
             connection=_CONNECTION,
             transfer={"type": "string", "description": "The transfer's id."},
             direction={"type": "string", "description": "download or upload"},
@@ -111,7 +111,7 @@ SCHEMAS = {
         _schema(
             "connection_action",
             "Connection used",
-            "Somebody changed a connection, or moved data through it.",
+            "A user changed a connection, or moved data through it.",
             user=_WHO,
             connection=_CONNECTION,
             kind=_KIND,

@@ -1,9 +1,8 @@
-"""Hidden: the secrets in use, and blanking them out of text.
+"""Hidden: the secrets in use, blanked out of text.
 
-A secret is blanked wherever it stands, so it must not be able to blank what a log is read for. One
-that is short, or made of the words of requests and log lines, is not taken: it stays out of the
-log only because nothing logs secrets in the first place. Secrets belong to an owner, and are
-dropped with it.
+A secret is blanked wherever it occurs, so it must not blank the log itself. A secret that is short,
+or made of the words of requests and log lines, is ignored: it stays out of the log only because
+nothing logs secrets in the first place. A secret belongs to an owner, and is dropped with it.
 """
 
 from __future__ import annotations
@@ -11,16 +10,16 @@ from __future__ import annotations
 import re
 
 BLANK = "[secret]"
-# A shorter text stands by chance in other words.
+# A shorter text occurs by chance in other words.
 SHORTEST = 8
-# Fewer different characters are a pattern (a ruler, padding), and no secret.
+# Fewer different characters are a pattern (a ruler, padding), not a secret.
 _FEWEST_DIFFERENT = 4
 # Every password that is tried is held; with more than this the oldest are dropped.
 _MOST = 20_000
 _WORDS = re.compile(r"[^\W\d_]+|\d+")
 # Times, addresses, sizes and ids of processes.
 _NUMBERS = re.compile(r"[\d\s.:,/+TZ-]+")
-# What requests, log lines and tracebacks are made of, as lower-case words.
+# The words of requests, log lines and tracebacks, in lower case.
 COMMON = frozenset(
     """
     a about access add added address after all allowed an and answer answered api app are as
@@ -59,7 +58,7 @@ class Hidden:
         return secret in self._owners
 
     def add(self, secret: str, owner: object) -> None:
-        """Blank this text until `owner` is dropped; common text is not taken."""
+        """Blank this text until `owner` is dropped; common text is ignored."""
         if is_common(secret):
             return
         owners = self._owners.pop(secret, set())
@@ -69,7 +68,7 @@ class Hidden:
         self._sort()
 
     def drop(self, owner: object) -> None:
-        """Forget the secrets that only this owner has."""
+        """Discard the secrets that only this owner has."""
         gone = id(owner)
         for secret, owners in list(self._owners.items()):
             owners.discard(gone)
@@ -81,7 +80,7 @@ class Hidden:
         self._sorted = sorted(self._owners, key=len, reverse=True)
 
     def blank(self, text: str) -> str:
-        """The text with each secret as `[secret]`."""
+        """Return the text with each secret as `[secret]`."""
         for secret in self._sorted:
             if secret in text:
                 text = text.replace(secret, BLANK)
@@ -89,10 +88,10 @@ class Hidden:
 
 
 def is_common(text: str) -> bool:
-    """Whether blanking this text would hide more than a secret.
+    """Tell whether blanking this text would hide more than a secret.
 
-    It is short, or a number, a date or a pattern, or fewer than SHORTEST characters are left when
-    the common words are taken out.
+    True if it is short, a number, a date or a pattern, or if fewer than SHORTEST characters remain
+    without its common words.
     """
     if len(text) < SHORTEST or len(set(text)) < _FEWEST_DIFFERENT or _NUMBERS.fullmatch(text):
         return True

@@ -14,10 +14,10 @@ MESSAGE_BYTES = Counter(
     "Bytes of kernel messages relayed, by channel and direction.",
     ["channel", "direction"],
 )
-CLIENTS = Gauge("jupyter_bridge_clients", "Seats on relayed kernels that are open now.")
+CLIENTS = Gauge("jupyter_bridge_clients", "Client channels open on relayed kernels.")
 RELAYS = Gauge("jupyter_bridge_relays", "Kernels with an open relay.")
-RING_BYTES = Gauge("jupyter_bridge_ring_bytes", "Bytes held of what kernels said lately.")
-GAPS = Counter("jupyter_bridge_gaps", "Gaps told to clients that were too slow or away too long.")
+RING_BYTES = Gauge("jupyter_bridge_ring_bytes", "Bytes of recent kernel messages that are held.")
+GAPS = Counter("jupyter_bridge_gaps", "Gaps reported to clients that were too slow or away.")
 REFUSED = Counter(
     "jupyter_bridge_refused",
     "Messages that were not passed on, by reason: signature, malformed, unrouted, message-type, "
@@ -36,11 +36,11 @@ RUN_SECONDS = Histogram(
     ["status"],
     buckets=(0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100, 300, 1000, 3600),
 )
-CONSOLES = Gauge("jupyter_bridge_consoles", "Consoles that are live now.")
+CONSOLES = Gauge("jupyter_bridge_consoles", "Live consoles.")
 CONSOLE_VIEWERS = Gauge("jupyter_bridge_console_viewers", "Viewers of consoles, writers included.")
-CONSOLE_BYTES = Counter("jupyter_bridge_console_bytes", "Bytes that consoles said.", ["kind"])
+CONSOLE_BYTES = Counter("jupyter_bridge_console_bytes", "Bytes of output of consoles.", ["kind"])
 CONSOLE_SENT = Counter("jupyter_bridge_console_sent_bytes", "Bytes of consoles sent to viewers.")
-CONSOLE_GAPS = Counter("jupyter_bridge_console_gaps", "Gaps told to viewers of consoles.")
+CONSOLE_GAPS = Counter("jupyter_bridge_console_gaps", "Gaps reported to viewers of consoles.")
 CONSOLE_LAG = Histogram(
     "jupyter_bridge_console_lag_bytes",
     "How far behind the present a viewer was at each frame.",

@@ -1,13 +1,12 @@
 """A log without secrets and without control characters of strangers.
 
-In the log one record is one line at the margin, whoever wrote it, and no control character of a
-stranger reaches the terminal that shows it:
+Each record begins at the margin and no other line does, and no control character of a stranger
+reaches a terminal that shows the log:
 
-- a record's arguments are where strangers' text stands (`log.info("%s: %s", name, error)`): in them
-  newlines and all other unseen characters become visible, and each is cut at 2,000 characters;
-- the text around them may have several lines, as the host's start-up text has; a traceback, too.
-  Every other unseen character becomes visible, and each further line is indented, so that none can
-  be taken for a record of its own.
+- text of strangers is in a record's arguments (`log.info("%s: %s", name, error)`): their newlines
+  and other invisible characters are escaped, and each argument is cut at 2,000 characters;
+- the message itself and a traceback may have several lines. Their other invisible characters are
+  escaped, and further lines are indented, so that none looks like a record of its own.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ from typing import Any
 from jupyter_bridge.observe.known_secrets import BLANK, Hidden
 from jupyter_bridge.wire.visible import short, visible, visible_lines
 
-# What is blanked wherever it stands, by the words before it: add further ones here.
+# Tokens that are blanked everywhere, by the words before them: add further ones here.
 _SECRETS = re.compile(
     r"(v1\.token\.websocket\.jupyter\.org\.|[?&](?:token|sessionID|sid)="
     r"|[Aa]uthorization['\"]?: ?['\"]?\w+ )"
@@ -31,34 +30,34 @@ _hidden = Hidden()
 
 
 def hide(secret: str | None, owner: object) -> None:
-    """Never let this text into a log until `owner` is dropped; common text is not taken."""
+    """Blank this text in the log until `owner` is dropped; common text is ignored."""
     if secret:
         _hidden.add(secret, owner)
 
 
 def drop(owner: object) -> None:
-    """Forget the secrets of an owner that is gone."""
+    """Discard the secrets of `owner`."""
     _hidden.drop(owner)
 
 
 def hidden(text: str) -> str:
-    """The text with every secret that is hidden now as `[secret]`."""
+    """Return the text with every known secret as `[secret]`."""
     return _hidden.blank(text)
 
 
-# Characters of one argument of a record. Our own sentences and names are shorter.
+# The most characters of one argument. Our own sentences and names are shorter.
 _MOST_OF_ARGUMENT = 2000
-# A query in the line that tells of a request. The rest of that line holds no connection's secret,
-# and blanking it would let whoever chooses a password choose what is not seen of their requests.
+# The query in the log line of a request. The rest of that line holds no secret of a connection, and
+# blanking it would let users hide their requests by their choice of a password.
 _QUERY = re.compile(r"\?\S*")
 _MARGIN = re.compile(r"\n(?=\S)")
 
 
 class Redact(logging.Filter):
-    """A log filter that blanks tokens and secrets, and shows what strangers' text has unseen.
+    """A log filter that blanks tokens and secrets, and escapes invisible characters.
 
-    Filtering a record again changes nothing. The host's own address, which it says when it starts,
-    keeps its token, and that text its lines: it is there to be pasted.
+    Filtering a record twice is fine. The address that the host logs at its start keeps its token
+    and its lines: users paste it.
     """
 
     def filter(self, record: logging.LogRecord) -> bool:
@@ -82,10 +81,10 @@ class Redact(logging.Filter):
 
 
 def redact(log: logging.Logger | logging.LoggerAdapter[Any]) -> None:
-    """Redact what `log` writes, and what anybody else writes to the same places.
+    """Redact the records of `log`, and of all other loggers with the same handlers.
 
-    A logger's own filter does not see what its children and the host's other loggers say; the
-    filters of handlers do. Every secret is looked for, so this is done once for each handler.
+    A logger's own filter does not see the records of its children and of the host's other loggers;
+    the filters of handlers do.
     """
     logger: logging.Logger | None = log.logger if isinstance(log, logging.LoggerAdapter) else log
     assert logger is not None
@@ -99,7 +98,7 @@ def redact(log: logging.Logger | logging.LoggerAdapter[Any]) -> None:
 
 
 class _Shown:
-    """An argument of a record: blanked first, so that no cut leaves the half of a secret."""
+    """An argument of a record: blanked first, so that the cut leaves no half of a secret."""
 
     def __init__(self, value: object) -> None:
         self._value = value
@@ -112,15 +111,15 @@ class _Shown:
 
 
 def _with_shown_arguments(record: logging.LogRecord, text: str) -> str:
-    """The record's text with its arguments made safe; `text` is the text without that."""
+    """Return the record's text with safe arguments; `text` is the text with the original ones."""
     if not record.args:
-        # An exception that is logged as the message is a stranger's text as a whole.
+        # An exception as the message is text of a stranger as a whole.
         return text if isinstance(record.msg, str) else str(_Shown(record.msg))
     try:
         if isinstance(record.args, Mapping):
             return str(record.msg) % {key: _shown(arg) for key, arg in record.args.items()}
         return str(record.msg) % tuple(map(_shown, record.args))
-    except (TypeError, ValueError):  # an argument of a kind that %d takes, or one of one's own
+    except (TypeError, ValueError):  # a format such as %d, or an argument with its own format
         return visible(text)
 
 
@@ -129,7 +128,7 @@ def _shown(value: object) -> object:
 
 
 def _indented(text: str) -> str:
-    """Our own lines, the first at the margin and no other; with what is unseen made visible."""
+    """Indent all lines but the first, and escape invisible characters."""
     return _MARGIN.sub("\n    ", visible_lines(text))
 
 

@@ -1,1 +1,1 @@
-"""Connections that files, traits and the environment configure."""
+"""Connections configured by files, traits and the environment."""

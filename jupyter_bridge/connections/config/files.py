@@ -1,15 +1,15 @@
-"""Where connections are configured: traits, YAML files, the environment; read without any trust.
+"""Read the configured connections: traits, YAML files, the environment.
 
-A bad entry becomes a Report with its file and line, and hinders nothing else. The files are
+A bad entry becomes a Report with its file and line, and affects no other entry. The files are
 `bridge-connections.yaml` and jupyter-openbis-server's `openbis-connections.yaml`, in every folder
 of the Jupyter configuration path:
 
     connections:
       - name: lab
-        kind: openbis          # may be left out, where the url tells it
+        kind: openbis          # optional if the url tells it
         url: https://openbis.example.org
         username: jane
-        verify: true           # false trusts any certificate; only configuration may say so
+        verify: true           # false trusts any certificate; only configuration may set it
         insecure_http: false   # true allows http:// for this one
 """
 
@@ -26,9 +26,9 @@ from urllib.parse import urlsplit
 import yaml
 
 FILES = ("bridge-connections.yaml", "openbis-connections.yaml")
-# 10,000 connections are about 1 MiB; a larger file is not what it claims to be.
+# 10,000 connections take about 1 MiB; a larger file is no list of connections.
 MAX_FILE = 4 << 20
-# Values in one file, aliases counted as often as they are used.
+# The most values in one file, aliases counted at each use.
 MAX_NODES = 200_000
 # Entries are flat.
 MAX_DEPTH = 10
@@ -36,7 +36,7 @@ _OPENBIS = {"verify_certificates": "verify", "http_only": "insecure_http"}
 _TRUE, _FALSE = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
 
 
-# The source of what a request added, and no configuration names.
+# The source of a connection that a request added.
 RUN_TIME = "run time"
 
 
@@ -50,13 +50,13 @@ class ConfigEntry:
     source: str = RUN_TIME
     verify: bool = True
     insecure_http: bool = False
-    # Whether the server's configuration names it. What a request added may reach less of the host.
+    # Whether the server's configuration names it. One that a request added may reach less.
     configured: bool = False
 
 
 @dataclass(frozen=True)
 class Report:
-    """What is wrong with the configuration, and where."""
+    """A fault of the configuration, and its place."""
 
     source: str
     message: str
@@ -64,7 +64,7 @@ class Report:
 
 @dataclass
 class Found:
-    """Everything that was configured, the first of each name, and what is wrong with the rest."""
+    """All configured connections, the first of each name, and the faults of the other entries."""
 
     entries: dict[str, ConfigEntry] = field(default_factory=dict)
     reports: list[Report] = field(default_factory=list)
@@ -77,7 +77,7 @@ class Found:
 
 
 class ConfigFiles:
-    """The configured connections: `read()` them, and again when `changed()`."""
+    """The configured connections: call `read()`, and again if `changed()`."""
 
     def __init__(
         self,
@@ -91,7 +91,7 @@ class ConfigFiles:
         self._seen: list[tuple[int, ...] | None] = []
 
     def read(self) -> Found:
-        """All of them; blocks while it reads files, and never raises."""
+        """Return all of them. Blocks while it reads files; never raises."""
         self._seen = self._look()
         found = Found()
         for index, entry in enumerate(self._traits):
@@ -102,7 +102,7 @@ class ConfigFiles:
         return found
 
     def changed(self) -> bool:
-        """Whether a file was written, made or removed since `read()`; blocks as a stat does."""
+        """Tell whether a file was written, created or removed since `read()`. Blocks for a stat."""
         return self._look() != self._seen
 
     def _look(self) -> list[tuple[int, ...] | None]:
@@ -124,7 +124,7 @@ class ConfigFiles:
 
 
 def read_file(path: Path, found: Found) -> None:
-    """The entries of one YAML file into `found`; a file that is not there is no fault."""
+    """Read the entries of one YAML file into `found`; a missing file is no fault."""
     try:
         with path.open("rb") as file:
             known = os.fstat(file.fileno())
@@ -137,7 +137,7 @@ def read_file(path: Path, found: Found) -> None:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = f":{mark.line + 1}" if mark else ""
-        # Not str(error): it quotes the line, which may hold a password.
+        # Not str(error), which quotes the line and so perhaps a password.
         message = f"This is no YAML: {error.problem or error.context}."
         found.reports.append(Report(f"{path}{line}", message))
         return
@@ -164,7 +164,7 @@ class _Misplaced(ValueError):
 
 
 def _parse(text: str) -> Iterator[tuple[int, Any]]:
-    """Each entry with its line; scalars as they were written (a password 0123 stays 0123)."""
+    """Return each entry with its line. Scalars remain text (a password 0123 is "0123")."""
     top = yaml.compose(text, Loader=yaml.SafeLoader)
     if top is None:
         return
@@ -183,7 +183,7 @@ def _parse(text: str) -> Iterator[tuple[int, Any]]:
 
 
 def _plain(node: yaml.Node, left: list[int], depth: int = 0) -> Any:
-    # Aliases make a small file endless, or contain themselves; what is left of the budget ends it.
+    # Aliases can make a small file endless, or contain themselves: the budget ends it.
     left[0] -= 1
     if left[0] < 0 or depth > MAX_DEPTH:
         raise _Misplaced(node.start_mark.line + 1, "it repeats itself without end")
@@ -203,7 +203,7 @@ def _is_null(node: yaml.Node) -> bool:
 
 
 def _add(found: Found, entry: Any, source: str, *, openbis: bool) -> ConfigEntry | None:
-    """Take one entry, or report what is wrong with it."""
+    """Add one entry, or report its fault."""
     if not isinstance(entry, Mapping):
         found.reports.append(Report(source, "An entry must be a mapping with a name and a url."))
         return None

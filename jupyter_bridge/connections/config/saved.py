@@ -1,7 +1,7 @@
-"""SavedConnections: the connections that were added at run time and outlive the server.
+"""SavedConnections: connections that were added at run time and outlive the server.
 
-Settings are written to a file (0600), secrets to the vault. Nothing that is configured elsewhere is
-written here, except that its secrets are in the vault.
+Settings are in a file (0600), secrets in the vault. Of a connection that is configured elsewhere
+only the secrets are saved.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from jupyter_bridge.problems import Problem
 
 
 class _Kept(msgspec.Struct):
-    """`settings` is None where the connection is configured elsewhere."""
+    """`settings` is None if the connection is configured elsewhere."""
 
     kind: str
     settings: dict[str, Any] | None
@@ -28,7 +28,7 @@ class _Kept(msgspec.Struct):
 
 
 class SavedConnections:
-    """What is remembered, by name; `load` first."""
+    """The saved connections, by name; call `load` first."""
 
     def __init__(self, folder: Path, vault: Vault, log: logging.Logger) -> None:
         self._path = folder / "connections.json"
@@ -45,7 +45,7 @@ class SavedConnections:
         return name in self._kept
 
     async def load(self) -> dict[str, tuple[str, dict[str, Any]]]:
-        """Kind and settings of what was added at run time, by name. Never raises."""
+        """Return kind and settings of the connections added at run time, by name. Never raises."""
         await self._vault.open()
         try:
             self._kept = await asyncio.to_thread(self._read)
@@ -58,7 +58,7 @@ class SavedConnections:
         }
 
     async def secrets(self, name: str, kind: str, url: str) -> dict[str, str]:
-        """The secrets of one connection; none if there are none, or the vault is shut."""
+        """Return the secrets of one connection; empty if the vault has none or fails."""
         kept = self._kept.get(name)
         if kept is None or not kept.has_secret:
             return {}
@@ -69,7 +69,7 @@ class SavedConnections:
             return {}
 
     async def keep(self, name: str, kind: str, fields: Fields, *, settings: bool) -> None:
-        """Write down a connection as it is now; cheap if it is as it was."""
+        """Save the present state of a connection. Does nothing if it is unchanged."""
         hidden = secrets_of(type(fields))
         values = {k: v for k, v in msgspec.structs.asdict(fields).items() if v is not None}
         secrets = {k: v for k, v in values.items() if k in hidden and v}
@@ -94,7 +94,7 @@ class SavedConnections:
         self._kept = await asyncio.to_thread(self._change, name, kept)
 
     def _change(self, name: str, kept: _Kept | None) -> dict[str, _Kept]:
-        """Change one in the file; other servers of this user may have changed the others."""
+        """Change one entry of the file; other servers of this user may have changed others."""
         with alone(self._path):
             all_kept = self._read()
             if kept is None:

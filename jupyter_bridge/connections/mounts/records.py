@@ -1,4 +1,4 @@
-"""What is written down of the mounts, so that a server that was killed finds them again."""
+"""Records of the mounts, from which the next server finds those of a killed one."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from jupyter_bridge.private_files import open_private, private_folder
 
 
 class MountRecord(msgspec.Struct):
-    """One mount; no secrets. `device` and `pid` say which, so that no other is mistaken for it."""
+    """One mount, without secrets. `device` and `pid` tell it from any other."""
 
     mountpoint: str
     device: str
@@ -22,7 +22,7 @@ class MountRecord(msgspec.Struct):
 
 
 class MountRecords:
-    """The records in `folder`, by the name of the connection; replaced as a whole, at once."""
+    """The records in `folder`, by the name of the connection; replaced atomically."""
 
     def __init__(self, folder: Path, log: logging.Logger) -> None:
         self._folder = folder

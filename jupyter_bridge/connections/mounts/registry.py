@@ -1,8 +1,8 @@
-"""MountRegistry: the sshfs mounts of the connections, told from the kernel's mount table.
+"""MountRegistry: the sshfs mounts of the connections, as in the kernel's mount table.
 
-A mount is known by its mountpoint and its device number: only that one is ever unmounted, and a
-stranger's sshfs is never touched. What is mounted is written down beside the configuration, so
-that after a crash the mounts that still answer are taken up again and the dead ones cleared away.
+A mount is identified by its mountpoint and its device number: only that mount is ever unmounted,
+never another sshfs. Mounts are recorded beside the configuration: after a crash those that still
+answer are used again, and dead ones are unmounted.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from jupyter_bridge.problems import (
     Unavailable,
 )
 
-# A dead mount is told within 5 s: it is asked this often, and given this long to answer. Seconds.
+# How often a mount is probed, and how long it may take, so that a dead one is found within 5 s.
 WATCH_SECONDS = 2.0
 ANSWER_SECONDS = 2.5
 # The mount table is read this often while sshfs connects; reading takes 50 µs. Seconds.
@@ -43,7 +43,7 @@ Resolve = Callable[[str, int], Awaitable[list[str]]]
 
 @dataclass
 class Mount:
-    """One mount that was there when last looked; `stale` while it does not answer."""
+    """One mount, as last seen; `stale` while it does not answer."""
 
     record: MountRecord
     question: MountProbe
@@ -56,7 +56,7 @@ class Mount:
         return self.record.mountpoint
 
     def is_there(self) -> bool:
-        """Whether it is in the mount table, it and not another at its place."""
+        """Whether the mount table has this mount, and no other at its place."""
         entry = table.at(self.mountpoint)
         return entry is not None and entry.device == self.record.device
 
@@ -75,8 +75,8 @@ class MountRegistry:
     ) -> None:
         """`folder` (0700) holds configurations and records; a mountpoint is relative to `home`.
 
-        A mountpoint that a request names must be one of `places`.
-        `on_change(name)` hears of each mount that is made or has ended, in whatever way.
+        A mountpoint that a request names must be below one of `places`. `on_change(name)` is called
+        for each mount that was made or ended.
         """
         self._on_change = on_change
         self._places = places
@@ -88,18 +88,16 @@ class MountRegistry:
         self._locks: dict[str, asyncio.Lock] = {}
 
     def get(self, name: str) -> Mount | None:
-        """The mount of a connection, None if the mount table has it no longer."""
+        """Return the mount of a connection; None if it is not in the mount table."""
         mount = self._mounts.get(name)
         return mount if mount is not None and mount.is_there() else None
 
     async def mount(
         self, name: str, what: Sshfs, resolve: Resolve, mountpoint: str | None = None
     ) -> Mount:
-        """Mount at `mountpoint`, or `~/<hostname>`; an absent or empty folder, and only that.
+        """Mount at `mountpoint` of a request, or `~/<hostname>`: a missing or empty folder.
 
-        `mountpoint` is what a request named; an empty one counts as none.
-
-        Raises Conflict when the place is taken, Denied, Unavailable or RemoteFailed as sshfs says.
+        Raises Conflict if the place is taken, Denied, Unavailable or RemoteFailed as sshfs says.
         """
         sshfs.check(what)
         reason = await asyncio.to_thread(sshfs.available)
@@ -128,10 +126,9 @@ class MountRegistry:
             return mount
 
     async def unmount(self, name: str, *, lazy: bool = False) -> None:
-        """Unmount exactly this mount. Raises NotFound if there is none, Busy if it is in use.
+        """Unmount the connection. Raises NotFound if it is not mounted, Busy if in use.
 
-        `lazy` does not wait for those who use it; a stale mount is always unmounted so, as it
-        can keep no one waiting any more.
+        `lazy` unmounts it although programs use it; a stale mount is always unmounted lazily.
         """
         async with self._lock(name):
             mount = self.get(name)
@@ -151,9 +148,9 @@ class MountRegistry:
             await self._forget(name)
 
     async def recover(self) -> dict[str, Mount]:
-        """Take up the mounts of a server that was killed; clear away those that are dead.
+        """Find the mounts of a killed server; unmount those that are dead.
 
-        Returns what is mounted now, by connection; see `keep_only`.
+        Returns the present mounts, by connection; see `keep_only`.
         """
         for name, record in (await self._records.read()).items():
             mount = Mount(record, MountProbe(record.mountpoint))
@@ -169,7 +166,7 @@ class MountRegistry:
         return dict(self._mounts)
 
     async def keep_only(self, names: Collection[str]) -> None:
-        """Unmount what belongs to none of these connections, in use or not."""
+        """Unmount all mounts but those of these connections, in use or not."""
         for name in set(self._mounts) - set(names):
             try:
                 await self.unmount(name, lazy=True)
@@ -177,7 +174,7 @@ class MountRegistry:
                 self._log.warning("The mount of %s, which is gone: %s", name, problem.message)
 
     async def close(self) -> None:
-        """Unmount everything of ours, in use or not; closing twice is fine."""
+        """Unmount all, in use or not; closing twice is fine."""
 
         async def clear(name: str) -> None:
             async with self._lock(name):  # a mount that is being made is waited for
@@ -198,7 +195,7 @@ class MountRegistry:
         if "\0" in mountpoint or ".." in path.parts or not path.name:
             raise BadRequest("mountpoint: must be a folder's path, without ..", field="mountpoint")
         path = self._home / path
-        # The parent only: looking at the place itself may ask a dead remote that is mounted there.
+        # The parent only: a stat of the place itself may hang on a dead mount there.
         parent = await asyncio.to_thread(os.path.realpath, path.parent)
         target = os.path.join(parent, path.name)
         if table.at(target) is not None:
@@ -213,9 +210,9 @@ class MountRegistry:
         try:
             deadline = asyncio.get_running_loop().time() + sshfs.MOUNT_SECONDS
             while mount is None:
-                # sshfs mounts before it connects: only a mount that answers is one.
+                # sshfs mounts before it connects: only a mount that answers counts.
                 entry = table.at(target)
-                # And where it has gone meanwhile, it was the bare folder that answered.
+                # If the mount is gone meanwhile, the bare folder has answered.
                 if (
                     entry is not None
                     and await question.answers(_POLL)
@@ -240,7 +237,7 @@ class MountRegistry:
                     await sshfs.unmount(target, lazy=True)
 
     async def _watch(self, name: str, mount: Mount) -> None:
-        """Tell whether the mount answers; clear up when it has gone without us."""
+        """Note whether the mount answers; remove its record if it has ended."""
         while True:
             await asyncio.sleep(WATCH_SECONDS)
             if not mount.is_there():
@@ -260,7 +257,7 @@ class MountRegistry:
                 await self._clear(name)
 
     async def _clear(self, name: str) -> None:
-        """Unmount, at all costs but exactly, and forget."""
+        """Unmount by force, only this mount, and remove its record."""
         mount = self._mounts.get(name)
         if mount is None:
             return
@@ -295,7 +292,7 @@ class MountRegistry:
 
 
 def _make(target: str) -> bool:
-    """Whether the folder was made; it may be there, if it is empty and a folder."""
+    """Create the folder; return whether it was missing. Conflict unless it is an empty folder."""
     try:
         os.mkdir(target, 0o700)
     except FileExistsError:

@@ -1,8 +1,8 @@
-"""The sshfs process of one mount: an argument list, a configuration without secrets, its end.
+"""The sshfs process of one mount: its arguments, its configuration without secrets, its end.
 
-ssh reads a configuration file of ours and nothing else (neither the user's nor the system's), so
-that no option of a request can reach it: the host's address has been judged before, its key is the
-only one in the known_hosts file, and the password goes in by stdin.
+ssh reads only a configuration file written here, neither the user's nor the system's, so that no
+option of a request reaches it. The host's address was checked before, its key is the only one in
+the known_hosts file, and the password is passed by stdin.
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ from jupyter_bridge.connections.roles import Sshfs
 from jupyter_bridge.private_files import open_private, private_folder
 from jupyter_bridge.problems import BadRequest, Denied, Problem, RemoteFailed, Timeout, Unavailable
 
-# Connecting, the key exchange and a slow PAM together take up to 10 s; then it is a hang. Seconds.
+# Connecting, the key exchange and a slow PAM take up to 10 s together. Seconds.
 MOUNT_SECONDS = 30.0
 # fusermount3 answers at once unless the kernel itself hangs. Seconds.
 UNMOUNT_SECONDS = 10.0
-# How long sshfs may take to end after its mount is gone. Seconds.
+# How long sshfs may take to end after the unmount. Seconds.
 END_SECONDS = 2.0
 _PACKAGES = "install Debian's sshfs and fuse3 on the Jupyter host"
-# Neither an option ("-o…") nor an address with a user, port or path in it.
+# Not an option ("-o…"), and without a user, port or path.
 _HOST = re.compile(r"[A-Za-z0-9_.:%][A-Za-z0-9_.:%-]*")
 _USER = re.compile(r"[A-Za-z0-9_?$][^\s@:/\"'\\\x00-\x1f]*")
 
 
 def available() -> str | None:
-    """Why nothing can be mounted on this machine; None if it can."""
+    """Return why this machine cannot mount; None if it can."""
     for program in ("sshfs", "fusermount3"):
         if shutil.which(program) is None:
             return f"{program} is not there: {_PACKAGES}."
@@ -43,7 +43,7 @@ def available() -> str | None:
 
 
 def check(what: Sshfs) -> None:
-    """Raise BadRequest where a part could be read as something else than itself."""
+    """Raise BadRequest if sshfs or ssh could misread a part."""
     if not _HOST.fullmatch(what.host):
         raise BadRequest(f"{what.host!r} is not a host name or an address.", field="url")
     if not _USER.fullmatch(what.user):
@@ -53,7 +53,7 @@ def check(what: Sshfs) -> None:
 
 
 def write_config(folder: Path, name: str, what: Sshfs, address: str) -> Path:
-    """Write the configuration (0600) and the known hosts beside it; returns its path. Blocks."""
+    """Write the configuration (0600) and the known hosts; return its path. Blocks."""
     private_folder(folder)
     hosts = folder / f"{name}.known_hosts"
     lines = {
@@ -65,7 +65,7 @@ def write_config(folder: Path, name: str, what: Sshfs, address: str) -> Path:
         "StrictHostKeyChecking": "yes",
         "UpdateHostKeys": "no",
         "CheckHostIP": "no",
-        # The known hosts name the host as the connection does, not by its address.
+        # The known_hosts file has the host's name, not its address.
         "HostKeyAlias": what.host if what.port == 22 else f"[{what.host}]:{what.port}",
         "NumberOfPasswordPrompts": "1",
         "ConnectTimeout": "10",
@@ -107,7 +107,7 @@ def _write(path: Path, text: str) -> None:
 async def start(
     config: Path, what: Sshfs, mountpoint: str, words: Path
 ) -> asyncio.subprocess.Process:
-    """The sshfs process, in a session of its own, in the foreground; its words go to `words`."""
+    """Start sshfs in the foreground, in a session of its own; its messages go to `words`."""
     host = f"[{what.host}]" if ":" in what.host else what.host
     options = ["reconnect", "idmap=user", "transform_symlinks"]
     if what.password is not None:
@@ -139,7 +139,7 @@ async def start(
 
 
 def failure(words: str, where: str) -> Problem:
-    """Why sshfs ended before there was a mount, from its last words."""
+    """Return the Problem of an sshfs that ended before it mounted, from its messages."""
     said = " ".join(words.split())[-500:]
     if "Host key verification failed" in words or "IDENTIFICATION HAS CHANGED" in words:
         return Denied(f"{where} shows a host key that was not accepted. Log in again to see it.")
@@ -155,9 +155,9 @@ def failure(words: str, where: str) -> Problem:
 
 
 async def unmount(mountpoint: str, *, lazy: bool) -> str | None:
-    """Unmount exactly this mountpoint; None, or what fusermount3 said against it.
+    """Unmount this mountpoint; return None, or the message of fusermount3.
 
-    `lazy` takes it out of the tree at once and leaves the rest to the last one who uses it.
+    `lazy` removes it from the tree at once; it ends when no program uses it any more.
     """
     process = await asyncio.create_subprocess_exec(
         *("fusermount3", "-uz" if lazy else "-u", "--", mountpoint),
@@ -175,7 +175,7 @@ async def unmount(mountpoint: str, *, lazy: bool) -> str | None:
 
 
 def is_ours(pid: int, config: Path) -> bool:
-    """Whether process `pid` is the sshfs that was started with this configuration."""
+    """Tell whether process `pid` is the sshfs that was started with this configuration."""
     try:
         words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
     except OSError:
@@ -184,7 +184,7 @@ def is_ours(pid: int, config: Path) -> bool:
 
 
 def orphans(folder: Path) -> list[tuple[int, Path]]:
-    """The sshfs processes that were started with a configuration in `folder`. Blocks briefly."""
+    """Return the sshfs processes with a configuration in `folder`. Blocks briefly."""
     configs = list(folder.glob("*.ssh_config"))
     pids = [int(path.name) for path in Path("/proc").glob("[0-9]*")] if configs else []
     return [(pid, config) for pid in pids for config in configs if is_ours(pid, config)]
@@ -196,11 +196,11 @@ async def end(
     process: asyncio.subprocess.Process | None,
     patience: float = END_SECONDS,
 ) -> None:
-    """Wait until sshfs has ended, which it does when its mount is gone; help it if it does not."""
+    """Wait until sshfs has ended, as it does after the unmount; kill it if it does not."""
     for sign, wait in ((None, patience), (signal.SIGTERM, END_SECONDS), (signal.SIGKILL, 1.0)):
         if sign is not None and is_ours(pid, config):
             with contextlib.suppress(ProcessLookupError):
-                # Its session is its own: the ssh it started goes with it, and nothing else does.
+                # Its session holds only sshfs and the ssh that it started.
                 os.killpg(pid, sign)
         if process is not None:
             with contextlib.suppress(asyncio.TimeoutError):

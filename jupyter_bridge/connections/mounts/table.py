@@ -1,4 +1,4 @@
-"""The kernel's mount table, and the question whether a mount still answers. Nothing here blocks."""
+"""The kernel's mount table, and a probe whether a mount answers. Nothing here blocks."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _OCTAL = re.compile(rb"\\([0-7]{3})")
 
 @dataclass(frozen=True)
 class MountEntry:
-    """One line of the mount table; `device` (major:minor) names this very mount while it lives."""
+    """One line of the mount table; `device` (major:minor) is unique while it is mounted."""
 
     mountpoint: str
     device: str
@@ -29,7 +29,7 @@ class MountEntry:
 
 
 def read() -> list[MountEntry]:
-    """All mounts of this process's namespace, oldest first; no mount is touched."""
+    """Return all mounts of this process's namespace, oldest first, without accessing any."""
     entries = []
     for line in TABLE.read_bytes().splitlines():
         before, _, after = line.partition(b" - ")
@@ -39,7 +39,7 @@ def read() -> list[MountEntry]:
 
 
 def at(mountpoint: str) -> MountEntry | None:
-    """What is mounted exactly at `mountpoint` (an absolute, resolved path), the topmost one."""
+    """Return the topmost mount exactly at `mountpoint`, an absolute, resolved path."""
     found = [entry for entry in read() if entry.mountpoint == mountpoint]
     return found[-1] if found else None
 
@@ -49,10 +49,10 @@ def _text(field: bytes) -> str:
 
 
 class MountProbe:
-    """Asks a mount whether it answers; while one question is open no other is asked.
+    """Asks a mount whether it answers, one question at a time.
 
-    A dead remote holds whoever asks in the kernel, where nothing can interrupt it: so each
-    question has a thread of its own that may stay behind, and never one of a shared pool.
+    A dead remote blocks the asking thread in the kernel, where nothing can interrupt it. So each
+    question has a thread of its own that may be left behind, never one of a shared pool.
     """
 
     def __init__(self, mountpoint: str) -> None:
@@ -60,7 +60,7 @@ class MountProbe:
         self._asking: threading.Thread | None = None
 
     async def answers(self, timeout: float) -> bool:
-        """Whether the mount answered within `timeout` seconds."""
+        """Tell whether the mount answers within `timeout` seconds."""
         if self._asking is not None and self._asking.is_alive():
             return False
         loop = asyncio.get_running_loop()
@@ -75,7 +75,7 @@ class MountProbe:
                 os.statvfs(self._mountpoint)
                 alive = True
             except OSError as error:
-                # A file system that refuses is there; one that has lost its process is not.
+                # A file system that refuses does answer; one that has lost its process does not.
                 alive = error.errno in (errno.EACCES, errno.EPERM, errno.ENOSYS)
             with contextlib.suppress(RuntimeError):  # the loop has been closed meanwhile
                 loop.call_soon_threadsafe(tell, alive)

@@ -1,1 +1,1 @@
-"""Where secrets are kept: the vault and its backends."""
+"""The vault for secrets, and its backends."""

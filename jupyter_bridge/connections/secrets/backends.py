@@ -1,4 +1,4 @@
-"""Where secrets can be: the system's keyring, an encrypted file, memory."""
+"""The backends of the vault: the system's keyring, an encrypted file, memory."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ KEY_VARIABLE = "JUPYTER_BRIDGE_KEY"
 
 
 class Backend(ABC):
-    """One place for secrets: short texts by name. Its methods may block, and run in a thread."""
+    """One backend for secrets: short texts by name. Methods may block: call them in a thread."""
 
     name: str
 
@@ -35,7 +35,7 @@ class Backend(ABC):
 
 
 class MemoryBackend(Backend):
-    """Until the server stops."""
+    """Memory, until the server stops."""
 
     name = "memory"
 
@@ -90,7 +90,7 @@ class KeyringBackend(Backend):
 class EncryptedFileBackend(Backend):
     """A file encrypted with AES-128-CBC and HMAC-SHA-256 (Fernet), 0600 in a 0700 folder.
 
-    The key lies beside it unless JUPYTER_BRIDGE_KEY holds it: then a copy of the file says nothing.
+    The key is in a file beside it, or in JUPYTER_BRIDGE_KEY: then a stolen file reveals nothing.
     """
 
     name = "file"

@@ -1,9 +1,9 @@
-"""Vault: where secrets of remembered connections are kept, and which kind of place that is.
+"""Vault: the secrets of saved connections, in the best backend that works.
 
-The operating system's keyring, if a canary can be written, read and deleted there; else a file
-encrypted with a key beside it (or with JUPYTER_BRIDGE_KEY, which then is nowhere on disk); else
-memory, until the server stops. What is kept is bound to the connection's kind and url: an edited
-configuration cannot make the bridge send a password to another host.
+That is the operating system's keyring, if a canary can be written, read and deleted there; else a
+file encrypted with a key beside it (or with JUPYTER_BRIDGE_KEY, which is not on disk); else memory.
+Secrets are bound to the connection's kind and url: an edited configuration cannot make the bridge
+send a password to another host.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from jupyter_bridge.connections.secrets.backends import (
 )
 from jupyter_bridge.problems import Problem, Unavailable
 
-# A keyring that asks somebody at a desktop to unlock it does not answer; it is not waited for. Sec.
+# A keyring may wait for a user to unlock it at a desktop; the bridge does not. Seconds.
 KEYRING_SECONDS = 5.0
 
 
@@ -35,10 +35,10 @@ T = TypeVar("T")
 
 
 class Vault:
-    """The secrets of remembered connections. `open` first; `place` then says where they are."""
+    """The secrets of saved connections. Call `open` first; `place` then names the backend."""
 
     def __init__(self, folder: Path, log: logging.Logger, choice: str = "auto") -> None:
-        """`choice` is auto, keyring, file or memory: with one of these, no other is tried."""
+        """`choice` is auto, or the only backend to try: keyring, file or memory."""
         self._folder = folder
         self._log = log
         self._choice = choice
@@ -52,7 +52,7 @@ class Vault:
         return self._place.name
 
     async def open(self) -> None:
-        """Find the best place; never raises, memory always works."""
+        """Find the best backend; never raises, as memory always works."""
         async with self._lock:
             if self._opened:
                 return
@@ -72,7 +72,7 @@ class Vault:
                 self._log.warning("The vault cannot use %s; secrets stay in memory.", self._choice)
 
     async def read(self, name: str, bound_to: str) -> dict[str, str]:
-        """The secrets of a connection; none if they were kept for another kind or url."""
+        """Return the secrets of a connection; none if saved for another kind or url."""
         async with self._lock:
             text = await self._do(self._place.read, name)
         if text is None:
@@ -98,7 +98,7 @@ class Vault:
         except Problem:
             raise
         except Exception as error:
-            # A keyring's own error may repeat what it was given.
+            # A keyring's own error may contain the secret.
             raise Unavailable(
                 f"The {self.place} did not take or give the secret ({type(error).__name__})."
             ) from None
@@ -113,7 +113,7 @@ class _Entry(msgspec.Struct):
 
 
 async def _try(make: Callable[[], Backend], log: logging.Logger) -> Backend | None:
-    """The place if it keeps a canary and gives it back; None, with the reason logged, if not."""
+    """Return the backend if it keeps and returns a canary; else log why and return None."""
     try:
         return await _patiently(_proven, make)
     except asyncio.TimeoutError:
@@ -128,7 +128,7 @@ async def _try(make: Callable[[], Backend], log: logging.Logger) -> Backend | No
 
 
 async def _patiently(call: Callable[..., T], *arguments: Any) -> T:
-    """The call's result within KEYRING_SECONDS, from a thread that may hang for ever."""
+    """Return the result within KEYRING_SECONDS, from a thread that may hang for ever."""
     asking = asyncio.ensure_future(in_daemon_thread(call, *arguments))
     try:
         await asyncio.wait({asking}, timeout=KEYRING_SECONDS)
