@@ -1,4 +1,4 @@
-"""asyncapi.json, made from the route table and the frames that each websocket names."""
+"""asyncapi.json, generated from the routes and the frames of each websocket."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ import msgspec
 from jupyter_bridge.version import __version__
 from jupyter_bridge.web import BridgeHandler, BridgeSocket, Frame, Route, verb
 
-# From the server's side: what it sends, and what it receives.
+# As seen by the server.
 _ACTIONS = {"send": ("server", "both"), "receive": ("client", "both")}
 
 
 def describe(
     routes: Sequence[Route], *, host: str, secure: bool, base: str, version: str
 ) -> dict[str, Any]:
-    """The AsyncAPI 3.0 document of the websockets among `routes`, served by `host` below `base`."""
+    """Return the AsyncAPI 3.0 document of the websockets in `routes`, at `host` below `base`."""
     sockets = [route for route in routes if issubclass(route.handler, BridgeSocket)]
     channels: dict[str, Any] = {}
     operations: dict[str, Any] = {}
@@ -97,7 +97,7 @@ def _message(frame: Frame) -> dict[str, Any]:
 
 
 def routes(every: list[Route]) -> list[Route]:
-    """The description's own route; `every` holds all of them by the time somebody asks."""
+    """Return the route of the document; `every` is complete when it is requested."""
     return [Route("/asyncapi.json", AsyncAPIHandler, {"routes": every})]
 
 

@@ -1,7 +1,7 @@
-"""Where Jupyter Server ends: who asks, may they, what did they send, how do they want the answer.
+"""The base of all handlers: the user, the permission, the body, and the form of the answer.
 
-For the parts' `handlers.py`: `BridgeHandler` and its decorator `verb`, `BridgeSocket`, `Route`, and
-`StreamEvent` for answers that come bit by bit.
+For the `handlers/` of the parts: `BridgeHandler` and its decorator `verb`, `BridgeSocket`, `Route`,
+and `StreamEvent` for streamed answers.
 """
 
 from jupyter_bridge.web.handler import Answer, BridgeHandler, NoSuchRoute, Prefer, Route, Verb, verb

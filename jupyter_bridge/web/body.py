@@ -1,7 +1,7 @@
-"""Body: what a request sends after its headers, read only when it is known who asks.
+"""Body: the body of a request, read only after the user is known and allowed.
 
-Tornado reads a whole body before a handler is asked anything, up to the host's limit of 512 MB.
-Here the handler is asked first; a body that may not be, or is too large, is never kept.
+Tornado reads a whole body, up to the host's limit of 512 MB, before it calls a handler. Here the
+handler is called first; a refused or too large body is never kept.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ from typing import Any
 
 from jupyter_bridge.problems import TooLarge
 
-# A refused body of this size is read to its end and dropped, so that its sender gets the answer;
-# of a larger one the connection is closed. Bytes, and seconds.
+# A refused body up to this size is read and dropped, so that its sender gets the answer; above it
+# the connection is closed. Bytes, and seconds.
 DROPPED_BYTES = 32 << 20
 DROP_TIME = 10.0
 
 
 class Body:
-    """The body of one request, `limit` bytes at most, as it arrives."""
+    """The body of one request as it arrives, at most `limit` bytes."""
 
     def __init__(self) -> None:
         self.limit = 0
@@ -27,13 +27,13 @@ class Body:
         self._is_dropped = False
 
     def expect(self, limit: int, headers: Any) -> None:
-        """Allow so many bytes; TooLarge if the headers say more."""
+        """Set the limit; TooLarge if the Content-Length is larger."""
         self.limit = limit
         if _length(headers) > limit:
             raise self._too_large()
 
     def receive(self, chunk: bytes, connection: Any) -> None:
-        """Keep a piece of it, or drop it; close the connection where there is no end of it."""
+        """Keep or drop one piece; close the connection if too much was dropped."""
         self._size += len(chunk)
         if self._size > self.limit or self._is_dropped:
             self._is_dropped = True
@@ -44,7 +44,7 @@ class Body:
             self._chunks.append(chunk)
 
     async def drop(self, handler: Any) -> None:
-        """Read the rest of a refused body, unless that is much, and keep nothing of it."""
+        """Read and drop the rest of a refused body, unless it is too large."""
         self._is_dropped = True
         self._chunks.clear()
         begins, ends = handler._prepared_future, handler.request._body_future
@@ -54,7 +54,7 @@ class Body:
         await asyncio.wait({ends}, timeout=DROP_TIME)
 
     def take(self) -> bytes:
-        """The whole body, once; TooLarge if it was more than allowed."""
+        """Return the whole body, once; TooLarge if it exceeded the limit."""
         if self._is_dropped:
             raise self._too_large()
         body, self._chunks = b"".join(self._chunks), []

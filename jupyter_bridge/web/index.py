@@ -1,4 +1,4 @@
-"""Index: what the bridge is, and where its parts are."""
+"""Index: the version of the bridge, and links to its parts."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def routes() -> list[Route]:
 
 
 class Index(msgspec.Struct):
-    """What the bridge is and where its parts are."""
+    """The version of the bridge, and links to its parts."""
 
     name: str
     version: str

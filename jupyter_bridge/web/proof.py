@@ -1,8 +1,8 @@
-"""Proof that a person meant a GET that changes something.
+"""Proof of intent for a GET that changes something.
 
-A browser sends the login cookie along with every request that any page causes: a followed link, an
-image in somebody's notebook, a prefetch. The Referer of such a request is this server's own address
-if the page is. So neither the cookie nor the Referer proves anything.
+A browser sends the login cookie with every request that a page causes: a followed link, an image in
+a stranger's notebook, a prefetch. If the page is from this server, so is the Referer. Therefore
+neither the cookie nor the Referer proves intent.
 """
 
 from __future__ import annotations
@@ -14,25 +14,25 @@ from jupyter_server.base.handlers import JupyterHandler
 from tornado import web
 from tornado.escape import utf8
 
-# What a browser says of a request that a script of this origin makes with fetch() or
-# XMLHttpRequest (W3C Fetch Metadata). An element such as <img> has another destination, a followed
-# link another mode, another page another site. No page can set these headers itself.
+# The headers of a request that a script of this origin makes with fetch() or XMLHttpRequest (W3C
+# Fetch Metadata). An element such as <img> has another destination, a followed link another mode,
+# a foreign page another site. No page can set these headers.
 _OWN_FETCH = {
     "Sec-Fetch-Site": ("same-origin",),
     "Sec-Fetch-Dest": ("empty",),
     "Sec-Fetch-Mode": ("cors", "same-origin"),
 }
-# A browser that fetches ahead of the user says so in one of these. `<link rel=prefetch
-# crossorigin>` needs no script and otherwise looks like a script's fetch.
+# A browser that prefetches sends one of these. `<link rel=prefetch crossorigin>` needs no script
+# and otherwise has the headers of a script's fetch.
 _AHEAD = ("Sec-Purpose", "Purpose", "X-Purpose", "X-Moz")
 
 
 def is_own_fetch(headers: Mapping[str, str]) -> bool:
-    """Whether a browser says that a script of this very origin makes the request, now.
+    """Tell whether a script of this origin makes the request, by the browser's own headers.
 
-    Browsers send these headers over https and to localhost only, old ones not at all: then a page
-    has to show the XSRF token. `<link rel=preload as=fetch crossorigin>` sends the very same ones;
-    JupyterLab's sanitizer lets no <link> of a notebook pass.
+    Browsers send them over https and to localhost only, old browsers never: then a page needs the
+    XSRF token. `<link rel=preload as=fetch crossorigin>` sends the same headers; JupyterLab's
+    sanitizer removes every <link> of a notebook.
     """
     if any(name in headers for name in _AHEAD):
         return False
@@ -40,10 +40,10 @@ def is_own_fetch(headers: Mapping[str, str]) -> bool:
 
 
 def shows_xsrf_token(handler: JupyterHandler) -> bool:
-    """Whether the request carries the XSRF token that belongs to its cookies.
+    """Tell whether the request carries the XSRF token that belongs to its cookies.
 
-    The host's own `check_xsrf_cookie` is not asked: for a GET it also accepts a Referer, and the
-    one that a JupyterHub puts in its place accepts a followed link.
+    Not by the host's `check_xsrf_cookie`: for a GET it also accepts a Referer, and JupyterHub's own
+    accepts a followed link.
     """
     if hasattr(handler, "_xsrf_token_id"):  # a JupyterHub has put its own token in place
         shown = handler.get_argument("_xsrf", "") or handler.request.headers.get("X-XSRFToken", "")

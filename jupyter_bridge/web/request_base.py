@@ -1,4 +1,4 @@
-"""RequestBase: what requests and websockets share: user, permission, the Problem as an answer."""
+"""RequestBase: the user, the permission and the Problem of requests and websockets."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from jupyter_bridge.web.body import Body
 
 TOKEN_SUBPROTOCOL = "v1.token.websocket.jupyter.org."
 
-# A foreign HTTP error's status -> our code; anything else keeps its status as `internal`.
+# The code for the status of a foreign HTTP error; any other status has the code `internal`.
 _CODES = {
     400: "bad-request",
     401: "denied",
@@ -46,7 +46,7 @@ S = TypeVar("S", bound=msgspec.Struct)
 async def is_allowed(
     handler: JupyterHandler, user: Any, action: str, resources: Iterable[str]
 ) -> bool:
-    """Whether the host's authorizer lets `user` do `action` on every one of `resources`."""
+    """Tell whether the host's authorizer allows `user` the `action` on each of `resources`."""
     for resource in resources:
         allowed = handler.authorizer.is_authorized(handler, user, action, resource)
         if not await ensure_async(allowed):
@@ -55,10 +55,10 @@ async def is_allowed(
 
 
 def identity_of(handler: JupyterHandler) -> str:
-    """Who asks, the same from one request to the next; empty for all who have the server's token.
+    """Return an id of the user that is the same in each request; empty for the server's token.
 
-    The host invents a user for every request that shows the server's one token and no cookie (or
-    that needs no token at all): their names say nothing about who belongs together.
+    The host invents a user for every request with the server's token and no cookie, or with no
+    token if none is needed: such names do not tell users apart.
     """
     provider = handler.identity_provider
     shared = type(provider).get_user_token is IdentityProvider.get_user_token
@@ -67,18 +67,18 @@ def identity_of(handler: JupyterHandler) -> str:
     return str(handler.current_user.username)
 
 
-# What one JSON body may hold (API.md, section 1).
+# The most bytes of a JSON body.
 MAX_BODY = 1 << 20
 
 
 class RequestBase:
-    """What a request and a websocket share: the user, the permission, the Problem as an answer.
+    """The common base of request handlers and websockets.
 
-    Its request handlers stream bodies (Tornado's `stream_request_body`): `prepare` comes first.
+    Bodies are streamed (Tornado's `stream_request_body`), so that `prepare` is called first.
     """
 
-    # Every one of these is asked of the authorizer: the bridge's own resource, and the host's,
-    # so that the bridge is never a way around what the host forbids.
+    # The authorizer must allow all of them: the bridge's own resource, and the host's, so that the
+    # bridge does nothing that the host forbids.
     resources: tuple[str, ...] = ("bridge",)
 
     def __init__(self, application: Any, request: HTTPServerRequest, **kwargs: Any) -> None:
@@ -92,12 +92,12 @@ class RequestBase:
 
     @property
     def body_limit(self) -> int:
-        """Bytes that this request's body may have."""
+        """The most bytes of this request's body."""
         return MAX_BODY
 
     @asynccontextmanager
     async def before_body(self) -> AsyncIterator[None]:
-        """For what `prepare` asks: a body is read on only if nothing of it raises."""
+        """A context for `prepare`: the body is refused if anything in it raises."""
         handler = cast(JupyterHandler, self)
         self._body = Body()
         try:
@@ -111,11 +111,11 @@ class RequestBase:
         self._body.receive(chunk, cast(JupyterHandler, self).request.connection)
 
     def take_body(self) -> None:
-        """Put the body where Tornado has it otherwise; TooLarge if it was more than allowed."""
+        """Store the whole body in `request.body`; TooLarge if it exceeded the limit."""
         cast(JupyterHandler, self).request.body = self._body.take()
 
     def on_connection_close(self) -> None:
-        # Tornado's websockets forget that somebody may wait for the body.
+        # Tornado's websockets do not complete the future of the body.
         waits = getattr(cast(JupyterHandler, self).request, "_body_future", None)
         if waits is not None and not waits.done():
             waits.set_exception(StreamClosedError())
@@ -123,25 +123,25 @@ class RequestBase:
         super().on_connection_close()  # type: ignore[misc]
 
     async def authorize(self, action: str) -> None:
-        """Pass if the user may do `action` on every resource of this route; else Denied."""
+        """Raise Denied unless the user may do `action` on every resource of this route."""
         if not await self.may(action):
             raise Denied(f"You may not {action} on {self.resources[0]}.")
 
     async def may(self, action: str, *resources: str) -> bool:
-        """Whether the user may do `action` on all `resources`; the route's own unless given."""
+        """Tell whether the user may do `action` on all `resources`, by default the route's."""
         handler = cast(JupyterHandler, self)
         asked = resources or self.resources
         return await is_allowed(handler, handler.current_user, action, asked)
 
     async def demand(self, action: str, *resources: str) -> None:
-        """Pass if the user may do `action` on each of `resources`; else Denied names the first."""
+        """Raise Denied for the first of `resources` on which the user may not do `action`."""
         for resource in resources:
             if not await self.may(action, resource):
                 raise Denied(f"You may not {action} on {resource}.", resource=resource)
 
     @property
     def username(self) -> str:
-        """The user's name, to show and to tell events; `identity` tells who belongs together."""
+        """The user's name, for display and events; `identity` tells users apart."""
         return str(cast(JupyterHandler, self).current_user.username)
 
     @property
@@ -149,7 +149,7 @@ class RequestBase:
         return identity_of(cast(JupyterHandler, self))
 
     def adopt_token(self) -> None:
-        """Hand a token from the subprotocol list to the host as if it came in the header."""
+        """Pass a token in the list of subprotocols to the host as if it were in the header."""
         headers = cast(JupyterHandler, self).request.headers
         offered = subprotocols_of(headers)
         tokens = [p for p in offered if p.startswith(TOKEN_SUBPROTOCOL)]
@@ -164,7 +164,7 @@ class RequestBase:
             raise Denied(f"Requests from {handler.request.headers.get('Origin')} are not allowed.")
 
     def read_query(self, kind: type[S]) -> S:
-        """The query arguments as `kind`; the last one wins where a name is given twice."""
+        """Decode the query arguments as `kind`; of a repeated name the last one counts."""
         handler = cast(JupyterHandler, self)
         names = {f.encode_name for f in msgspec.structs.fields(kind)}
         given = {
@@ -184,7 +184,7 @@ class RequestBase:
         elif isinstance(error, web.HTTPError):
             handler.log.debug("%s %s", error.status_code, error.log_message)
         else:
-            # The id is all that the client gets; the traceback stays here.
+            # The client gets only the id; the traceback is in the log.
             self._error_id = uuid.uuid4().hex[:12]
             handler.log.error("Internal error %s", self._error_id, exc_info=error)
 
@@ -196,11 +196,11 @@ class RequestBase:
         handler.set_header("Content-Type", "application/json")
         if status == 405:  # RFC 9110 wants to be told what would do
             handler.set_header("Allow", ", ".join(self._methods()))
-        # Not APIHandler.finish, which a websocket does not have.
+        # Not APIHandler.finish: websockets do not have it.
         web.RequestHandler.finish(handler, msgspec.json.encode(body))
 
     def _methods(self) -> list[str]:
-        """The methods that this route has."""
+        """Return the methods of this route."""
         missing = web.RequestHandler.get  # they are all one function there
         names = cast(JupyterHandler, self).SUPPORTED_METHODS
         return [name for name in names if getattr(type(self), name.lower()) is not missing]
@@ -249,14 +249,14 @@ def subprotocols_of(headers: HTTPHeaders) -> list[str]:
 
 
 class _NoConnection:
-    """What a RequestHandler needs of a connection when there is none."""
+    """The part of a connection that a RequestHandler needs, without a connection."""
 
     def set_close_callback(self, callback: Callable[[], None] | None) -> None:
         """Nothing closes."""
 
 
 class _Bearer(JupyterHandler):
-    """A handler that carries a token and nothing else, to show to an identity provider."""
+    """A handler with only a token, for an identity provider."""
 
     @allow_unauthenticated
     def get(self) -> None:
@@ -264,10 +264,10 @@ class _Bearer(JupyterHandler):
 
 
 async def user_of_token(handler: JupyterHandler, token: str) -> tuple[Any, str]:
-    """Whoever the host's identity provider says `token` belongs to, or None; and the identity.
+    """Return the user of `token`, or None, and the identity, as the identity provider says.
 
-    For tokens that do not come in a header, such as socket.io's `auth: {token}`: they are shown to
-    the provider as if they had, on a request without cookies or arguments.
+    For tokens outside of headers, such as socket.io's `auth: {token}`: the provider gets a request
+    with the token in its header and without cookies or arguments.
     """
     request = HTTPServerRequest(
         method="GET",

@@ -1,4 +1,4 @@
-"""BridgeSocket: one websocket, refused with a Problem before it opens, ended with one after."""
+"""BridgeSocket: a websocket that can be refused or ended with a Problem."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ TEXT = "text/plain"
 
 @dataclass(frozen=True)
 class Frame:
-    """A kind of frame that a websocket carries; read by `asyncapi.py`.
+    """A kind of frame on a websocket; read by `asyncapi.py`.
 
-    `by` is who sends it: "server", "client" or "both"; `kind` its content type; `subprotocol` the
-    one that it belongs to, if it is not the default.
+    `by` is the sender: "server", "client" or "both"; `kind` the content type; `subprotocol` the
+    one it belongs to, empty for the default.
     """
 
     name: str
@@ -44,13 +44,13 @@ PROBLEM_FRAME = Frame("problem", "server", "What ended the websocket; the last f
 class BridgeSocket(RequestBase, WebSocketMixin, WebSocketHandler, JupyterHandler):
     """One websocket. Subclasses define `on_handshake(**path)`, `on_open()`, `on_frame(frame)`."""
 
-    # Subprotocols that the route speaks, the preferred one first.
+    # Subprotocols of the route, the preferred one first.
     subprotocols: tuple[str, ...] = ()
-    # What goes over it.
+    # The frames on it.
     frames: tuple[Frame, ...] = (PROBLEM_FRAME,)
     # Content types of what the same address answers to a plain GET, if it does.
     answers: tuple[str, ...] = ()
-    # What the host accepts in one frame; a larger one is told and ends the socket.
+    # The most bytes of one frame; a larger one ends the socket with a Problem.
     default_max_frame = 10 << 20
     _ended = False
 
@@ -61,39 +61,39 @@ class BridgeSocket(RequestBase, WebSocketMixin, WebSocketHandler, JupyterHandler
             self.check_user()
 
     def set_default_headers(self) -> None:
-        """A handshake answer needs none of the page headers."""
+        """Set none of the headers of pages."""
 
     def get_compression_options(self) -> dict[str, Any] | None:
         return cast("dict[str, Any] | None", self.settings.get("websocket_compression_options"))
 
     @property
     def max_frame(self) -> int:
-        """Bytes that one client frame may have: the host's own limit."""
+        """The most bytes of a client's frame: the host's own limit."""
         return int(self.settings.get("websocket_max_message_size", self.default_max_frame))
 
     @property
     def max_message_size(self) -> int:
-        # Tornado drops the connection without a word beyond this; leave room to say why instead.
+        # Beyond this Tornado closes the connection without a reason: leave room to give one.
         return 4 * self.max_frame
 
     def select_subprotocol(self, subprotocols: list[str]) -> str | None:
         for ours in self.subprotocols:
             if ours in subprotocols:
                 return ours
-        # A browser that offered only its token must get it back, or it drops the connection.
+        # A browser that offered only its token expects it back, or it closes the connection.
         if subprotocols and all(p.startswith(TOKEN_SUBPROTOCOL) for p in subprotocols):
             return subprotocols[0]
         return None
 
     async def get(self, **path: str) -> None:
-        """Shake hands, or refuse with a Problem and its status."""
+        """Complete the handshake, or refuse it with a Problem and its status."""
         if self.request.headers.get("Upgrade", "").lower() != "websocket":
             raise BadRequest("This route is a websocket.")
         await self.on_handshake(**path)
         await super().get(**path)
 
     async def on_handshake(self, **path: str) -> None:
-        """Look everything up and raise the Problem, if there is one, before the socket opens."""
+        """Look up all that is needed; a Problem raised here refuses the handshake."""
 
     async def open(self, **path: str) -> None:
         if self.ws_connection is None or cast(Any, self.ws_connection).stream.closed():
@@ -106,7 +106,7 @@ class BridgeSocket(RequestBase, WebSocketMixin, WebSocketHandler, JupyterHandler
             self.fail(problem)
 
     async def on_open(self) -> None:
-        """The socket is open; raising a Problem ends it."""
+        """Called when the socket is open; a Problem raised here ends it."""
 
     async def on_message(self, message: str | bytes) -> None:
         if self._ended:
@@ -121,17 +121,17 @@ class BridgeSocket(RequestBase, WebSocketMixin, WebSocketHandler, JupyterHandler
             self.fail(problem)
 
     def on_frame(self, frame: str | bytes) -> Awaitable[None] | None:
-        """One frame of the client; raising a Problem ends the socket."""
+        """Called with one frame of the client; a Problem raised here ends the socket."""
 
     def on_close(self) -> None:
-        # The host pings on, which holds all of a socket that is gone until the next ping is due.
+        # The host's next ping would keep a closed socket in memory until then.
         pinging: Any = self.ping_callback
         if pinging is not None:
             pinging.stop()
         super().on_close()
 
     def fail(self, problem: Problem) -> None:
-        """Tell the Problem in a last text frame and close with 4000 + its status."""
+        """Send the Problem as the last text frame and close with 4000 + its status."""
         if self._ended:
             return
         self._ended = True
@@ -144,23 +144,23 @@ class BridgeSocket(RequestBase, WebSocketMixin, WebSocketHandler, JupyterHandler
 
     @property
     def open_for_frames(self) -> bool:
-        """Whether anything can still be sent."""
+        """Whether the socket is open."""
         return not self._ended and self.ws_connection is not None
 
     @property
     def takes_raw_frames(self) -> bool:
-        """Whether ready-made frames may be written: not where compression was negotiated."""
+        """Whether encoded frames may be written: not if compression was negotiated."""
         return getattr(self.ws_connection, "_compressor", None) is None
 
     def send_frames(self, frames: bytes) -> asyncio.Future[None]:
-        """Write ready-made frames in one go; done when the operating system has taken them all."""
+        """Write encoded frames at once; done when the operating system has accepted them."""
         if self.ws_connection is None or self.ws_connection.is_closing():
             raise WebSocketClosedError
         stream: Any = self.ws_connection.stream
         return cast("asyncio.Future[None]", stream.write(frames))
 
     def send(self, message: str | bytes) -> Awaitable[None]:
-        """As `write_message`, but without the task that Tornado makes for each."""
+        """As `write_message`, without a task for each message."""
         if self.takes_raw_frames:
             return self.send_frames(build_frame(message))
         return self.write_message(message, binary=isinstance(message, bytes))

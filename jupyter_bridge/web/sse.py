@@ -8,19 +8,19 @@ import msgspec
 from tornado.httputil import HTTPServerRequest
 
 SSE, NDJSON = "text/event-stream", "application/x-ndjson"
-# Proxies close a silent answer after 30 to 60 s; half of the shorter keeps it open.
+# Proxies close a silent answer after 30 to 60 s; this is half of the shorter time. Seconds.
 KEEP_ALIVE = 15.0
 
 
 class StreamEvent(NamedTuple):
-    """One step of a streamed answer: `id` rises by one and lets a stream resume after it."""
+    """One event of a streamed answer; `id` rises by one, and a stream can resume after it."""
 
     id: int
     event: str
     data: Any
 
     def encode(self, kind: str) -> bytes:
-        """The event as SSE or as a line of NDJSON; JSON has no bare newline, one line is enough."""
+        """Encode the event as SSE or as a line of NDJSON; JSON has no newlines."""
         if kind == SSE:
             data = msgspec.json.encode(self.data)
             return b"id: %d\nevent: %s\ndata: %s\n\n" % (self.id, self.event.encode(), data)
@@ -29,15 +29,15 @@ class StreamEvent(NamedTuple):
 
 
 def silence(kind: str) -> bytes:
-    """What keeps a stream open that has nothing to say; readers skip it."""
+    """Return bytes that keep a silent stream open; readers skip them."""
     return b": still here\n\n" if kind == SSE else b"\n"
 
 
 def is_closed(request: HTTPServerRequest) -> bool:
-    """Whether the client has closed the connection.
+    """Tell whether the client has closed the connection.
 
-    Tornado calls `on_connection_close` only for a connection that closes after the request was
-    read: ask once when the waiting begins.
+    Tornado calls `on_connection_close` only if that happens after the request was read: ask once
+    before waiting.
     """
     stream = getattr(request.connection, "stream", None)
     return stream is not None and bool(stream.closed())
