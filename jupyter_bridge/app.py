@@ -40,10 +40,9 @@ from jupyter_bridge.consoles.terminals import manager
 from jupyter_bridge.kernels import handlers as relay_handlers
 from jupyter_bridge.kernels.executions.models import ExecuteBody
 from jupyter_bridge.kernels.executions.store import ExecutionStore
-from jupyter_bridge.kernels.handlers import socketio
+from jupyter_bridge.kernels.handlers.socketio import SocketIO
 from jupyter_bridge.kernels.host.manager import HostKernels
 from jupyter_bridge.kernels.registry import KernelRegistry
-from jupyter_bridge.kernels.socketio.server import SocketIOServer
 from jupyter_bridge.observe import redaction
 from jupyter_bridge.observe.events import Events
 from jupyter_bridge.private_files import folders_open, tighten
@@ -186,7 +185,7 @@ class BridgeApp(ExtensionApp):
         )
         self.remotes.watch(self._on_connection)
         self.executions = ExecutionStore(self.relays, keep=self.execution_keep)
-        self.socketio = SocketIOServer(self.relays, max_frame=_max_frame(server))
+        self.socketio = SocketIO(self.relays, max_frame=_max_frame(server))
         self.remote_consoles = ConnectionConsoles(self.remotes)
         self.consoles = self._consoles(server, events)
         self.consoles.load()
@@ -212,7 +211,7 @@ class BridgeApp(ExtensionApp):
         ]
         handlers: list[tuple[str, Any, dict[str, Any]]] = [
             *((route.pattern, route.handler, route.parts) for route in self.routes),
-            *socketio.rules(self.socketio),
+            *self.socketio.rules(),
             (r"/bridge/.*", NoSuchRoute, {}),
         ]
         self.handlers.extend(handlers)

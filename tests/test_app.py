@@ -24,6 +24,7 @@ from jupyter_bridge import __version__, _jupyter_server_extension_points
 from jupyter_bridge.app import BridgeApp
 from tests.conftest import start_server
 from tests.kernels.conftest import bridge
+from tests.support.asking import ask, read
 from tests.support.kernel_client import PATIENCE, Bridge
 
 __all__ = ["bridge"]  # a fixture
@@ -39,6 +40,35 @@ def test_package_is_light() -> None:
     code = "import sys, jupyter_bridge.client; print('jupyter_server' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"
+
+
+# What few users of a server need; YAML and jsonschema are the host's.
+ON_FIRST_USE = {
+    *("aiohttp", "yarl", "engineio", "socketio", "requests", "urllib3", "asyncssh", "fsspec"),
+    *("cryptography", "keyring", "re2", "watchfiles", "openapi_spec_validator", "mcp"),
+    *("typer", "click", "rich"),
+}
+
+
+def test_start_imports_what_every_user_needs(tmp_path: Path) -> None:
+    """A server that runs, and was asked for its lists, has imported nothing that few users need."""
+    server = start_server(
+        tmp_path,
+        "--ServerApp.jpserver_extensions=tests.support.counting=True",
+        *(
+            f"--ServerApp.jpserver_extensions={name}=False"
+            for name in ("jupyterlab", "jupyter_lsp")
+        ),
+        env={"PYTHONPATH": str(Path(__file__).parent.parent)},
+    )
+    try:
+        for path in ("bridge/", "bridge/kernels", "bridge/consoles"):
+            ask(server, "GET", path)
+        assert ON_FIRST_USE & set(ask(server, "GET", "counted")["modules"]) == set()
+        read(server, "GET", "bridge/socket.io/?EIO=4&transport=polling")
+        assert ON_FIRST_USE & set(ask(server, "GET", "counted")["modules"]) >= {"socketio"}
+    finally:
+        server.stop()
 
 
 def test_traits_are_documented() -> None:

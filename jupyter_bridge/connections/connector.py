@@ -32,16 +32,18 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Generic, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Generic, TypeVar
 from urllib.parse import unquote, urlsplit
 
 import msgspec
 
 from jupyter_bridge.connections.login_backoff import Account
-from jupyter_bridge.connections.net.outbound import Outbound
 from jupyter_bridge.connections.places import Places
 from jupyter_bridge.private_files import private_folder
 from jupyter_bridge.problems import BadRequest, Denied, NeedsLogin
+
+if TYPE_CHECKING:
+    from jupyter_bridge.connections.net.outbound import Outbound
 
 # Where an address names no port.
 _PORTS = {"https": 443, "http": 80, "sftp": 22, "ssh": 22}

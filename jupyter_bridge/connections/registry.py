@@ -14,6 +14,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 import anyio
 
+from jupyter_bridge.aio.first_use import imported
 from jupyter_bridge.aio.throttle import Throttle
 from jupyter_bridge.connections.config.files import RUN_TIME, ConfigEntry, ConfigFiles, Report
 from jupyter_bridge.connections.config.saved import SavedConnections
@@ -29,7 +30,6 @@ from jupyter_bridge.connections.connector_registry import ConnectorRegistry
 from jupyter_bridge.connections.health import Health
 from jupyter_bridge.connections.login_backoff import LoginBackoff
 from jupyter_bridge.connections.net.address_policy import AddressPolicy
-from jupyter_bridge.connections.net.outbound import Outbound
 from jupyter_bridge.connections.net.tls import TLSSettings
 from jupyter_bridge.connections.places import Places
 from jupyter_bridge.observe import metrics, redaction
@@ -92,9 +92,9 @@ class ConnectionRegistry:
         """Call `watcher(connection, gone)` after each change of a state, and when one is gone."""
         self._watchers.append(watcher)
 
-    @property
-    def vault(self) -> str:
+    async def vault(self) -> str:
         """Where remembered secrets are: keyring, file or memory."""
+        await self._remembered.vault.open()
         return self._remembered.vault.place
 
     # -- life ----------------------------------------------------------------------------------
@@ -267,6 +267,9 @@ class ConnectionRegistry:
                     policy = replace(policy, insecure_http_hosts=hosts)
                 policy.check_url(fields.url)
                 trust = TLSSettings(fields.ca_file, _pin(fields.pin), entry.verify)
+            await imported("jupyter_bridge.connections.net.outbound")
+            from jupyter_bridge.connections.net.outbound import Outbound
+
             context = Context(
                 name,
                 Outbound(policy, trust),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
+import sys
 import threading
 from typing import Any
 
@@ -30,6 +31,7 @@ class Counted(RequestHandler):
                     "children": len(process.children(recursive=True)),
                     "objects": len(gc.get_objects()),
                     "memory": process.memory_info().rss,
+                    "modules": sorted({name.partition(".")[0] for name in sys.modules}),
                 }
             )
         )

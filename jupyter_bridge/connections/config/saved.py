@@ -46,7 +46,6 @@ class SavedConnections:
 
     async def load(self) -> dict[str, tuple[str, dict[str, Any]]]:
         """Return kind and settings of the connections added at run time, by name. Never raises."""
-        await self._vault.open()
         try:
             self._kept = await asyncio.to_thread(self._read)
         except (OSError, msgspec.MsgspecError) as error:

@@ -129,7 +129,7 @@ class ConnectionHandler(BridgeHandler):
         return ConnsModel(
             connections=[self.model(connection) for connection in await self.shown()],
             notebook_dir=self.root_dir,
-            vault=self.connections.vault,
+            vault=await self.connections.vault(),
             problems=[ReportModel(r.source, r.message) for r in self.connections.reports],
         )
 

@@ -9,12 +9,13 @@ from __future__ import annotations
 import ipaddress
 import socket
 from dataclasses import dataclass, field
-from typing import TypeAlias
-
-from yarl import URL
+from typing import TYPE_CHECKING, TypeAlias
 
 from jupyter_bridge.connections.net.own_address import is_own
 from jupyter_bridge.problems import BadRequest, Denied
+
+if TYPE_CHECKING:
+    from yarl import URL
 
 IPAddress: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -51,6 +52,8 @@ class AddressPolicy:
 
         A name is not resolved here: its addresses are judged when it is connected to.
         """
+        from yarl import URL
+
         try:
             parsed = URL(url)
             host, port = parsed.host, parsed.port

@@ -15,12 +15,13 @@ from typing import Any, TypeVar
 
 import aiohttp
 import anyio
+from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
 from jupyter_bridge.aio.deadline import within
 from jupyter_bridge.aio.loop_thread import run_in_loop_thread
 from jupyter_bridge.connections.net.address_policy import AddressPolicy
-from jupyter_bridge.connections.net.resolver import CONNECT_SECONDS, Resolver, SessionResolver
+from jupyter_bridge.connections.net.resolver import CONNECT_SECONDS, Resolver
 from jupyter_bridge.connections.net.tls import TLSSettings
 from jupyter_bridge.problems import (
     Denied,
@@ -270,7 +271,7 @@ class Outbound:
                 trust = await asyncio.to_thread(self._trust.tls)
                 self._session = aiohttp.ClientSession(
                     connector=aiohttp.TCPConnector(
-                        resolver=SessionResolver(self.lookup),
+                        resolver=_SessionResolver(self.lookup),
                         ssl=trust,
                         limit=MAX_SOCKETS,
                         socket_factory=self.lookup.open_socket,
@@ -287,6 +288,31 @@ class Outbound:
                     trace_configs=[never_redirected(_led_away)],
                 )
             return self._session
+
+
+class _SessionResolver(AbstractResolver):
+    """Resolves through a Resolver, so that only judged addresses are connected to."""
+
+    def __init__(self, lookup: Resolver) -> None:
+        self._lookup = lookup
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
+    ) -> list[ResolveResult]:
+        return [
+            ResolveResult(
+                hostname=host,
+                host=address,
+                port=port,
+                family=socket.AF_INET6 if ":" in address else socket.AF_INET,
+                proto=0,
+                flags=socket.AI_NUMERICHOST,
+            )
+            for address in await self._lookup.addresses(host, port)
+        ]
+
+    async def close(self) -> None:
+        """Holds nothing."""
 
 
 def _receive_little(socket: aiohttp.ClientWebSocketResponse[bool]) -> None:

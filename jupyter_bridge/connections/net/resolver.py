@@ -9,8 +9,6 @@ from contextlib import suppress
 from typing import Any
 from weakref import WeakSet
 
-from aiohttp.abc import AbstractResolver, ResolveResult
-
 from jupyter_bridge.aio.deadline import within
 from jupyter_bridge.connections.net.address_policy import AddressPolicy, to_address
 from jupyter_bridge.problems import Timeout, Unavailable
@@ -98,28 +96,3 @@ class Resolver:
                 with suppress(OSError):  # it has broken meanwhile
                     line.shutdown(socket.SHUT_RDWR)
             await asyncio.sleep(0)
-
-
-class SessionResolver(AbstractResolver):
-    """Resolves through a Lookup, so that only judged addresses are connected to."""
-
-    def __init__(self, lookup: Resolver) -> None:
-        self._lookup = lookup
-
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
-    ) -> list[ResolveResult]:
-        return [
-            ResolveResult(
-                hostname=host,
-                host=address,
-                port=port,
-                family=socket.AF_INET6 if ":" in address else socket.AF_INET,
-                proto=0,
-                flags=socket.AI_NUMERICHOST,
-            )
-            for address in await self._lookup.addresses(host, port)
-        ]
-
-    async def close(self) -> None:
-        """Holds nothing."""

@@ -5,10 +5,12 @@ from __future__ import annotations
 import functools
 import ssl
 from dataclasses import dataclass
-
-import aiohttp
+from typing import TYPE_CHECKING
 
 from jupyter_bridge.problems import BadRequest
+
+if TYPE_CHECKING:
+    import aiohttp
 
 
 @dataclass(frozen=True)
@@ -27,7 +29,9 @@ class TLSSettings:
         if not self.verify:
             return False
         if self.pin:
-            return aiohttp.Fingerprint(bytes.fromhex(self.pin.replace(":", "")))
+            from aiohttp import Fingerprint
+
+            return Fingerprint(bytes.fromhex(self.pin.replace(":", "")))
         return _context(self.ca_file)
 
 

@@ -35,7 +35,7 @@ T = TypeVar("T")
 
 
 class Vault:
-    """The secrets of saved connections. Call `open` first; `place` then names the backend."""
+    """The secrets of saved connections, in a backend that is looked for on first use."""
 
     def __init__(self, folder: Path, log: logging.Logger, choice: str = "auto") -> None:
         """`choice` is auto, or the only backend to try: keyring, file or memory."""
@@ -48,11 +48,14 @@ class Vault:
 
     @property
     def place(self) -> str:
-        """keyring, file or memory."""
+        """keyring, file or memory; known once it is open."""
         return self._place.name
 
     async def open(self) -> None:
-        """Find the best backend; never raises, as memory always works."""
+        """Find the best backend, once; never raises, as memory always works.
+
+        Imports keyring and cryptography, in a thread.
+        """
         async with self._lock:
             if self._opened:
                 return
@@ -73,6 +76,7 @@ class Vault:
 
     async def read(self, name: str, bound_to: str) -> dict[str, str]:
         """Return the secrets of a connection; none if saved for another kind or url."""
+        await self.open()
         async with self._lock:
             text = await self._do(self._place.read, name)
         if text is None:
@@ -85,10 +89,12 @@ class Vault:
 
     async def write(self, name: str, bound_to: str, secrets: Mapping[str, str]) -> None:
         entry = msgspec.json.encode(_Entry(_digest(bound_to), dict(secrets))).decode()
+        await self.open()
         async with self._lock:
             await self._do(self._place.write, name, entry)
 
     async def delete(self, name: str) -> None:
+        await self.open()
         async with self._lock:
             await self._do(self._place.delete, name)
 

@@ -16,8 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import watchfiles
-
+from jupyter_bridge.aio.first_use import imported
 from jupyter_bridge.aio.serial_worker import SerialWorker, off_loop
 from jupyter_bridge.consoles.journal.line_search import furthest, search
 from jupyter_bridge.consoles.last_line import LOOK_BYTES
@@ -208,6 +207,9 @@ class FileSource(Source):
         self._tasks = [asyncio.ensure_future(self._watch()), asyncio.ensure_future(self._poll())]
 
     async def _watch(self) -> None:
+        await imported("watchfiles")
+        import watchfiles
+
         try:
             async for _ in watchfiles.awatch(
                 self.log.path.parent,

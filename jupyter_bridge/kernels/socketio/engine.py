@@ -37,8 +37,6 @@ MAX_PACKETS = 1_000
 MAX_ATTACHMENTS = 1_000
 # What a CONNECT, a DISCONNECT or an acknowledgement may have, bytes: a token, and little else.
 MAX_SMALL = 4 << 10
-# Frames of a websocket that wait for the engine; the socket is not read on meanwhile.
-MAX_WAITING = 2
 
 # What a client may send as text beside messages: close, ping (a websocket's probe), pong, upgrade.
 CONTROLS = frozenset({"1", "2", "2probe", "3", "3probe", "5"})
@@ -78,36 +76,6 @@ class Queue(asyncio.Queue[Any]):
         if self.empty():
             self.drained.set()
         return item
-
-
-class Inbox:
-    """A websocket's frames that wait for the engine, MAX_WAITING at most.
-
-    `put` waits for room, which keeps Tornado from reading on.
-    """
-
-    def __init__(self) -> None:
-        self._frames: asyncio.Queue[Any] = asyncio.Queue()
-        self._room = asyncio.Event()
-        self._ended = False
-
-    async def put(self, frame: str | bytes) -> None:
-        self._frames.put_nowait(frame)
-        if not self._ended and self._frames.qsize() >= MAX_WAITING:
-            self._room.clear()
-            await self._room.wait()
-
-    def put_nowait(self, frame: None) -> None:
-        """The end: there will be no more."""
-        self._ended = True
-        self._frames.put_nowait(frame)
-        self._room.set()
-
-    async def get(self) -> Any:
-        frame = await self._frames.get()
-        if self._frames.qsize() < MAX_WAITING:
-            self._room.set()
-        return frame
 
 
 class PacedWebSocket(driver.WebSocket):  # type: ignore[misc]

@@ -73,11 +73,6 @@ class SocketIOServer:
         self._server.on("msg", self._on_msg, namespace="*")
         self._server.on("disconnect", self._on_disconnect, namespace="*")
 
-    @property
-    def engine(self) -> Any:
-        """The Tornado handler that the engine would be served by."""
-        return socketio.get_tornado_handler(self._server)
-
     # -- engine connections --------------------------------------------------------------------
 
     async def _on_engine_connect(self, eio_sid: str, environ: dict[str, Any]) -> Any:
@@ -104,8 +99,11 @@ class SocketIOServer:
         except ValueError:  # Unreadable, or attachments for a namespace that the client is not in
             await self._hang_up(eio_sid)
 
-    def check(self, request: HTTPServerRequest, user: Any) -> None:
-        """Pass if `request` is one that the protocol has now; else BadRequest, or Busy."""
+    def check(self, request: HTTPServerRequest, user: Any, *, upgrades: bool) -> None:
+        """Pass if `request` is one that the protocol has now; else BadRequest, or Busy.
+
+        `upgrades` tells that it is a websocket's handshake.
+        """
         query = {
             name: values[-1].decode("utf-8", "replace")
             for name, values in request.query_arguments.items()
@@ -119,11 +117,11 @@ class SocketIOServer:
             raise BadRequest("JSONP is not spoken here.", field="j")
         if not sid:
             self.visitors.check_room(user)
-        if upgrades(request) != (transport == "websocket"):
+        if upgrades != (transport == "websocket"):
             raise BadRequest(f"This is no {transport} request.", field="transport")
         if sid or request.method == "POST":
             socket = self._socket(sid)
-            if socket.upgraded or (socket.upgrading and upgrades(request)):
+            if socket.upgraded or (socket.upgrading and upgrades):
                 raise BadRequest("This connection has a websocket.", field="sid")
 
     def _socket(self, eio_sid: str) -> Any:
@@ -144,6 +142,10 @@ class SocketIOServer:
             yield
         finally:
             self._polled.discard(eio_sid)
+
+    async def handle(self, handler: Any) -> None:
+        """Have the engine answer a poll, or an OPTIONS."""
+        await self._server.eio.handle_request(handler)
 
     async def post(self, eio_sid: str, body: bytes) -> None:
         """Take what a client posts; what is no packet ends its connection.
@@ -319,8 +321,3 @@ class SocketIOServer:
             await self._hang_up(eio_sid)
         await self._server.shutdown()
         await self._beside.stop()
-
-
-def upgrades(request: HTTPServerRequest) -> bool:
-    """Whether this is a websocket's handshake."""
-    return request.headers.get("Upgrade", "").lower() == "websocket"

@@ -116,7 +116,6 @@ def test_the_file_is_encrypted_and_private(tmp_path: Path) -> None:
         assert vault.place == "file"
         await vault.write("lab", "a", {"password": SECRET})
         again = Vault(tmp_path / "vault", LOG)
-        await again.open()
         assert await again.read("lab", "a") == {"password": SECRET}
 
     run(test)
@@ -146,9 +145,8 @@ def test_memory_is_the_last_resort(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
     async def test() -> None:
         vault = Vault(tmp_path / "vault", LOG)
-        await vault.open()
-        assert vault.place == "memory"
         await vault.write("lab", "a", {"password": SECRET})
+        assert vault.place == "memory"
         assert await vault.read("lab", "a") == {"password": SECRET}
 
     run(test)
