@@ -10,6 +10,7 @@ import argparse
 import time
 from collections.abc import Callable
 from pathlib import Path
+from statistics import median
 from typing import Any, NamedTuple
 
 import psutil
@@ -55,14 +56,26 @@ def _each(server: Server, count: int, more: Callable[[], Any]) -> tuple[float, f
     return (after - memory) / count, (then - sockets) / count
 
 
-def servers() -> list[Cost]:
-    """The server itself, without the bridge and with it."""
-    found = []
-    for what, options in (("the host alone", [PLAIN]), ("the host with the bridge", [])):
-        with serving(*options) as server:
-            memory, sockets = _usage(server)
-            found.append(Cost(f"a server: {what}", f"{memory / MIB:.0f} MiB", f"{sockets}"))
-    return found
+def servers(starts: int) -> list[Cost]:
+    """The server itself, without the bridge and with it: medians of `starts` starts, in turn."""
+    sides: dict[str, list[str]] = {"the host alone": [PLAIN], "the host with the bridge": []}
+    found: dict[str, list[tuple[float, float, float]]] = {side: [] for side in sides}
+    for _ in range(starts):
+        for side, options in sides.items():
+            with serving(*options) as server:
+                found[side].append((*_usage(server), cpu_seconds(server.process.pid)))
+    medians = {
+        side: [median(row) for row in zip(*rows, strict=True)] for side, rows in found.items()
+    }
+    return [
+        Cost(
+            f"a server: {side}",
+            f"{memory / MIB:.0f} MiB",
+            f"{sockets:.0f}",
+            f"{seconds:.2f} s of CPU to start",
+        )
+        for side, (memory, sockets, seconds) in medians.items()
+    ]
 
 
 def kernels(count: int) -> list[Cost]:
@@ -152,7 +165,7 @@ def journal(megabytes: int) -> list[Cost]:
 def measure(*, quick: bool) -> str:
     """The table, as Markdown."""
     costs = [
-        *servers(),
+        *servers(1 if quick else 5),
         *kernels(4 if quick else 15),
         *consoles(20 if quick else 100),
         *journal(100 if quick else 1000),
