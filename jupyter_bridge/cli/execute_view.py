@@ -6,7 +6,7 @@ from jupyter_bridge.cli.call import Call, code_of
 from jupyter_bridge.cli.prompts import Prompter
 from jupyter_bridge.cli.render import Renderer
 from jupyter_bridge.client import Event, InputRequest, Result
-from jupyter_bridge.client.sync.kernels import SyncStream
+from jupyter_bridge.client.sync.bridge import SyncStream
 from jupyter_bridge.problems import Conflict, Problem
 
 CODE_FAILED = 1

@@ -1,19 +1,17 @@
-"""Connections from the client's side: `client.connections`, async, and for `connect()` plain.
+"""Connections from the client's side: what `BridgeClient.connections` is.
 
 Passwords go in and never come out: a Connection only says that it `has_secret`.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
-from typing import Any, TypeVar
+from collections.abc import AsyncGenerator, Callable, Sequence
+from typing import Any
 
 import msgspec
 
 from jupyter_bridge.transport.bridge_session import BridgeSession, segment
 from jupyter_bridge.transport.response import Response
-
-T = TypeVar("T")
 
 # A login may take a minute (a hub starts a server first), a mount half of one.
 LOGIN_SECONDS = 180.0
@@ -118,7 +116,14 @@ class Connections:
         return (await self._ask("GET", f"conn/{segment(name)}")).read(_ConnectionAnswer).connection
 
     async def add(
-        self, name: str, url: str, *, kind: str | None = None, remember: bool = False, **fields: Any
+        self,
+        /,
+        name: str,
+        url: str,
+        *,
+        kind: str | None = None,
+        remember: bool = False,
+        **fields: Any,
     ) -> Connection:
         """A new connection, logged in if nothing is missing; `remember` keeps it for good."""
         body = {"name": name, "url": url, "kind": kind, "remember": remember, **fields}
@@ -126,7 +131,7 @@ class Connections:
         answer = await self._ask("POST", "conns", body=given, timeout=LOGIN_SECONDS)
         return next(one for one in answer.read(Listing).connections if one.name == name)
 
-    async def login(self, name: str, **fields: Any) -> Connection:
+    async def login(self, /, name: str, **fields: Any) -> Connection:
         """Log in, with new credentials if there are any (username, password, token, host_key)."""
         return await self._put(name, "login", fields)
 
@@ -205,7 +210,7 @@ class Connections:
         """Go on with a transfer that failed or was paused."""
         return (await self._ask("POST", f"transfers/{segment(transfer)}/resume")).read(Transfer)
 
-    async def watch(self, transfer: str) -> AsyncIterator[Transfer]:
+    async def watch(self, transfer: str) -> AsyncGenerator[Transfer, None]:
         """How a transfer goes, up to 4 times a second, to its end."""
         path = f"transfers/{segment(transfer)}"
         response = await self._door().stream("GET", path, silence=_SILENCE_SECONDS)
@@ -216,6 +221,14 @@ class Connections:
                     yield msgspec.convert(event.data, Transfer)
         finally:
             response.close()
+
+    async def follow(self, transfer: str, on_progress: Callable[[Transfer], None]) -> Transfer:
+        """Wait for a transfer to end; `on_progress` is told how it goes, on the client's thread."""
+        last: Transfer | None = None
+        async for last in self.watch(transfer):
+            on_progress(last)
+        assert last is not None
+        return last
 
     # -- environments --------------------------------------------------------------------------
 
@@ -246,42 +259,3 @@ class Connections:
 
     async def _ask(self, method: str, path: str, **how: Any) -> Response:
         return await self._door().ask(method, path, **how)
-
-
-class PlainConnections:
-    """The same verbs as plain calls; made by `Bridge.connections`."""
-
-    def __init__(
-        self,
-        connections: Connections,
-        run: Callable[[Coroutine[Any, Any, Any]], Any],
-    ) -> None:
-        self._connections = connections
-        self._run = run
-
-    def __getattr__(self, name: str) -> Callable[..., Any]:
-        verb: Callable[..., Awaitable[Any]] = getattr(self._connections, name)
-        if name.startswith("_") or name == "watch":
-            raise AttributeError(name)
-
-        def call(*positional: Any, **named: Any) -> Any:
-            async def ask() -> Any:
-                return await verb(*positional, **named)
-
-            return self._run(ask())
-
-        call.__doc__, call.__name__ = verb.__doc__, name
-        return call
-
-    def follow(self, transfer: str, on_progress: Callable[[Transfer], None]) -> Transfer:
-        """Wait for a transfer to end; `on_progress` is told how it goes, on another thread."""
-
-        async def follow() -> Transfer:
-            last: Transfer | None = None
-            async for last in self._connections.watch(transfer):
-                on_progress(last)
-            assert last is not None
-            return last
-
-        result: Transfer = self._run(follow())
-        return result

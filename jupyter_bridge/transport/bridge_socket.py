@@ -56,6 +56,8 @@ class ResumingSocket(ABC, Generic[F]):
         if socket is not None:
             await socket.close()
 
+    aclose = close  # as every async iterator has it
+
     async def __aenter__(self: S) -> S:
         return await self.open()
 

@@ -85,8 +85,7 @@ class Stage:
         text = block.text
         with connect(self.near.url, self.near.token) as bridge:
             if "lab:" in text or "conn=lab" in text:
-                kind = {"kind": "jupyter", "token": self.far.token}
-                bridge.connections.add("lab", self.far.url, **kind)
+                bridge.connections.add("lab", self.far.url, kind="jupyter", token=self.far.token)
             if "lab:9f86" in text:
                 self.remote_kernel = bridge.spawn("lab:python3").id
             if "3f2a" in text or 'kernel = "…"' in text or ("$K" in text and "K=…" not in text):

@@ -15,7 +15,7 @@ from typing import Literal
 
 from jupyter_bridge.cli import output
 from jupyter_bridge.client import Bridge
-from jupyter_bridge.client.sync.consoles import SyncConsoleStream
+from jupyter_bridge.client.sync.bridge import SyncConsoleStream
 from jupyter_bridge.problems import Problem, Unavailable
 from jupyter_bridge.wire.console import Ended, Gap, Output, ServerFrame, Trouble, Viewers
 from jupyter_bridge.wire.visible import visible

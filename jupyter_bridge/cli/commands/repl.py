@@ -17,7 +17,7 @@ from jupyter_bridge.cli.kernel_choice import find_place
 from jupyter_bridge.cli.prompts import Prompter
 from jupyter_bridge.cli.render import Renderer
 from jupyter_bridge.client import Bridge, Kernel
-from jupyter_bridge.client.sync.kernels import SyncChannels
+from jupyter_bridge.client.sync.bridge import SyncChannels
 from jupyter_bridge.problems import Problem
 
 try:

@@ -13,7 +13,7 @@ import typer
 from jupyter_bridge.cli import output as out
 from jupyter_bridge.cli.call import Call, code_of, command
 from jupyter_bridge.client import RunOutput, RunResult
-from jupyter_bridge.client.sync.runs import SyncRunStream
+from jupyter_bridge.client.sync.bridge import SyncRunStream
 from jupyter_bridge.problems import BadRequest, Problem
 
 group = typer.Typer()

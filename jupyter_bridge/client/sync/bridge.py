@@ -1,27 +1,32 @@
 """`connect()`: the verbs of `BridgeClient` as plain calls, for programs without an event loop.
 
 The calls run on an event loop in a thread of the client's own, so they also work where another loop
-runs already (a notebook cell). Closing the client ends that thread.
+runs already (a notebook cell). Closing the client ends that thread. Each class has the verbs of the
+one that it is `Plain` of.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import Any, TypeVar
 
-from jupyter_bridge.client.answers import Kernel, Result
-from jupyter_bridge.client.bridge import BridgeClient, Options
-from jupyter_bridge.client.connections import PlainConnections
-from jupyter_bridge.client.runs import RunOptions, RunResult
-from jupyter_bridge.client.sync.consoles import SyncConsoles
-from jupyter_bridge.client.sync.kernels import SyncChannels, SyncStream
-from jupyter_bridge.client.sync.loop_thread import LoopThread
-from jupyter_bridge.client.sync.runs import SyncRuns
+from jupyter_bridge.client.answers import Result
+from jupyter_bridge.client.bridge import BridgeClient
+from jupyter_bridge.client.channels import Channels, Message
+from jupyter_bridge.client.connections import Connections, Transfer
+from jupyter_bridge.client.console_stream import ConsoleStream
+from jupyter_bridge.client.consoles import Consoles
+from jupyter_bridge.client.events import Event
+from jupyter_bridge.client.runs import RunOutput, RunResult, Runs, RunStream
+from jupyter_bridge.client.stream import Stream
+from jupyter_bridge.client.sync.loop_thread import LoopThread, Plain, SyncIterator, call, opened
+from jupyter_bridge.transport.bridge_socket import ResumingSocket
+from jupyter_bridge.wire.console import ServerFrame
 
-if TYPE_CHECKING:
-    from typing_extensions import Unpack
+F = TypeVar("F")
+W = TypeVar("W", bound=ResumingSocket[Any])
+X = TypeVar("X", bound="SyncSocket[Any, Any]")
 
 
 def connect(
@@ -39,12 +44,145 @@ def connect(
     return Bridge(BridgeClient(url, token, ca_file=ca_file, verify=verify, timeout=timeout))
 
 
-class Bridge:
-    """A server's bridge as plain calls, open; made by `connect()`, its verbs are BridgeClient's."""
+class SyncStream(SyncIterator[Stream, Event]):
+    """One execution as it happens."""
+
+    send_input = call(Stream.send_input)
+    cancel = call(Stream.cancel)
+
+    @property
+    def execution(self) -> str | None:
+        """The execution's name on the server; None until the server has answered."""
+        return self._async.execution
+
+    @property
+    def result(self) -> Result | None:
+        """The whole answer, once `Done` has come."""
+        return self._async.result
+
+
+class SyncRunStream(SyncIterator[RunStream, RunOutput]):
+    """One run as it happens."""
+
+    send_input = call(RunStream.send_input)
+    cancel = call(RunStream.cancel)
+
+    @property
+    def run(self) -> str | None:
+        """The run's name on the server; None until the server has answered."""
+        return self._async.run
+
+    @property
+    def result(self) -> RunResult | None:
+        """The answer, without output, once the loop has ended."""
+        return self._async.result
+
+
+class SyncSocket(SyncIterator[W, F]):
+    """What has to be opened before it is iterated; `with` opens it."""
+
+    def open(self: X) -> X:
+        """Open the websocket; raises the Problem of a refused handshake."""
+        self._loop.run(self._async.open())
+        return self
+
+    def __enter__(self: X) -> X:
+        return self.open()
+
+
+class SyncChannels(SyncSocket[Channels, Message]):
+    """A seat on a kernel."""
+
+    send = call(Channels.send)
+
+    @property
+    def session_id(self) -> str:
+        """The name of this client to the kernel."""
+        return self._async.session_id
+
+    @property
+    def after(self) -> str | None:
+        """The id of the last iopub message that came."""
+        return self._async.after
+
+
+class SyncConsoleStream(SyncSocket[ConsoleStream, ServerFrame]):
+    """One console's frames."""
+
+    write = call(ConsoleStream.write)
+    resize = call(ConsoleStream.resize)
+
+    @property
+    def offset(self) -> int | None:
+        """Where to go on: one past the last output that came."""
+        return self._async.offset
+
+    @property
+    def epoch(self) -> str | None:
+        """What `offset` belongs to."""
+        return self._async.epoch
+
+    @property
+    def about(self) -> dict[str, Any]:
+        """The console as it was when the websocket was opened."""
+        return self._async.about
+
+
+class SyncConsoles(Plain[Consoles]):
+    """The server's consoles."""
+
+    list = call(Consoles.list)
+    get = call(Consoles.get)
+    open = call(Consoles.open)
+    end = call(Consoles.end)
+    send = call(Consoles.send)
+    recording = opened(Consoles.recording, SyncIterator[Any, bytes])
+    tail = opened(Consoles.tail, SyncConsoleStream)
+    interact = opened(Consoles.interact, SyncConsoleStream)
+
+
+class SyncRuns(Plain[Runs]):
+    """Shell commands on the server."""
+
+    run = call(Runs.run)
+    start = call(Runs.start)
+    stream = opened(Runs.stream, SyncRunStream)
+    follow = opened(Runs.follow, SyncRunStream)
+    get = call(Runs.get)
+    cancel = call(Runs.cancel)
+    send_input = call(Runs.send_input)
+
+
+class SyncConnections(Plain[Connections]):
+    """Named remote systems, and data on its way."""
+
+    list = call(Connections.list)
+    kinds = call(Connections.kinds)
+    get = call(Connections.get)
+    add = call(Connections.add)
+    login = call(Connections.login)
+    logout = call(Connections.logout)
+    mount = call(Connections.mount)
+    unmount = call(Connections.unmount)
+    remove = call(Connections.remove)
+    browse = call(Connections.browse)
+    dataset = call(Connections.dataset)
+    download = call(Connections.download)
+    upload = call(Connections.upload)
+    transfers = call(Connections.transfers)
+    cancel = call(Connections.cancel)
+    pause = call(Connections.pause)
+    resume = call(Connections.resume)
+    watch = opened(Connections.watch, SyncIterator[Any, Transfer])
+    follow = call(Connections.follow)
+    environment = call(Connections.environment)
+
+
+class Bridge(Plain[BridgeClient]):
+    """A server's bridge as plain calls, open; made by `connect()`."""
 
     def __init__(self, client: BridgeClient) -> None:
-        self._client = client
-        self._loop = LoopThread()
+        super().__init__(LoopThread(), client)
         try:
             self._loop.run(client.open())
         except BaseException:
@@ -52,7 +190,7 @@ class Bridge:
             raise
 
     def __repr__(self) -> str:
-        return f"<Bridge {self._client.url}>"
+        return f"<Bridge {self.url}>"
 
     def __enter__(self) -> Bridge:
         return self
@@ -69,128 +207,44 @@ class Bridge:
         """Let go of every connection and end the thread; closing twice is fine."""
         if self._loop.is_open:
             try:
-                self._loop.run(self._client.close())
+                self._loop.run(self._async.close())
             finally:
                 self._loop.close()
 
     @property
     def url(self) -> str:
         """The base url of the server."""
-        return self._client.url
+        return self._async.url
 
     @property
     def consoles(self) -> SyncConsoles:
         """The server's consoles: list, open, end, tail, interact, send, recording."""
-        return SyncConsoles(self._loop, self._client.consoles)
+        return SyncConsoles(self._loop, self._async.consoles)
 
     @property
     def runs(self) -> SyncRuns:
         """Shell commands on the server: start, stream, follow, get, cancel, send_input."""
-        return SyncRuns(self._loop, self._client.runs)
-
-    def run(self, command: str, **options: Unpack[RunOptions]) -> RunResult:
-        """Run a shell command in a terminal and wait for its output and exit status."""
-        return self.runs.run(command, **options)
+        return SyncRuns(self._loop, self._async.runs)
 
     @property
-    def connections(self) -> PlainConnections:
-        """The connections of the server; see `jupyter_bridge.client.connections.Connections`."""
-        return PlainConnections(self._client.connections, self._loop.run)
+    def connections(self) -> SyncConnections:
+        """The connections of the server: named remote systems."""
+        return SyncConnections(self._loop, self._async.connections)
 
-    def info(self) -> dict[str, Any]:
-        """What the bridge says of itself: version, parts, links."""
-        return self._loop.run(self._client.info())
-
-    def kernelspecs(self) -> dict[str, str]:
-        """The kernels that the server can start, name to display name, the default one first."""
-        return self._loop.run(self._client.kernelspecs())
-
-    def kernels(self, conn: str | None = None) -> list[Kernel]:
-        """Every kernel of the server, or of the one that it knows as connection `conn`."""
-        return self._loop.run(self._client.kernels(conn))
-
-    def kernel(self, kernel: str | Kernel) -> Kernel:
-        """One kernel as it is now."""
-        return self._loop.run(self._client.kernel(kernel))
-
-    def spawn(
-        self,
-        kernelspec: str,
-        *,
-        cwd: str | None = None,
-        path: str | None = None,
-        env: Mapping[str, str] | None = None,
-        name: str | None = None,
-    ) -> Kernel:
-        """A new kernel. It runs in `cwd`, or in the folder of `path` (as Jupyter shows paths).
-
-        Ctrl-C meanwhile shuts it down again: nobody would know of it.
-        """
-        spawning = self._loop.start(
-            self._client.spawn(kernelspec, cwd=cwd, path=path, env=env, name=name)
-        )
-        try:
-            return spawning.result()
-        except KeyboardInterrupt:
-            self.shutdown(spawning.result())
-            raise
-
-    def shutdown(self, kernel: str | Kernel) -> None:
-        """End a kernel."""
-        self._loop.run(self._client.shutdown(kernel))
-
-    def interrupt(self, kernel: str | Kernel) -> None:
-        """Interrupt whatever a kernel is running."""
-        self._loop.run(self._client.interrupt(kernel))
-
-    def restart(self, kernel: str | Kernel) -> None:
-        """Restart a kernel; back when it is ready again."""
-        self._loop.run(self._client.restart(kernel))
-
-    def channels(
-        self,
-        kernel: str | Kernel,
-        channel: str = "channels",
-        *,
-        after: str | None = None,
-        session_id: str | None = None,
-    ) -> SyncChannels:
-        """A seat on the kernel, to be opened with `with`: all channels, or `channel` alone."""
-        return SyncChannels(
-            self._loop,
-            lambda: self._client.channels(kernel, channel, after=after, session_id=session_id),
-        )
-
-    def execute(
-        self, kernel: str | Kernel | None = None, code: str = "", **options: Unpack[Options]
-    ) -> Result:
-        """Run code and wait for its end; Ctrl-C stops the waiting, not the code."""
-        return self._loop.run(self._client.execute(kernel, code, **options))
-
-    def stream(
-        self, kernel: str | Kernel | None = None, code: str = "", **options: Unpack[Options]
-    ) -> SyncStream:
-        """Run code and iterate what happens; it begins with the first event that is asked for."""
-        return SyncStream(self._loop, lambda: self._client.stream(kernel, code, **options))
-
-    def run_async(
-        self, kernel: str | Kernel | None = None, code: str = "", **options: Unpack[Options]
-    ) -> str:
-        """Start code and return the execution's name, for `execution`, `follow` and `cancel`."""
-        return self._loop.run(self._client.run_async(kernel, code, **options))
-
-    def execution(self, execution: str, *, wait: bool = False) -> Result:
-        """An execution as it stands; with `wait`, as it ends. It can be read again and again."""
-        return self._loop.run(self._client.execution(execution, wait=wait))
-
-    def follow(self, execution: str, *, after: str | None = None) -> SyncStream:
-        """The events of an execution that was started before, from the first or `after` an id."""
-        return SyncStream(self._loop, lambda: self._client.follow(execution, after=after))
-
-    def send_input(self, execution: str, value: str) -> None:
-        """Answer the execution's input request."""
-        self._loop.run(self._client.send_input(execution, value))
-
-    def cancel(self, execution: str) -> None:
-        """Interrupt the execution."""
-        self._loop.run(self._client.cancel(execution))
+    info = call(BridgeClient.info)
+    kernelspecs = call(BridgeClient.kernelspecs)
+    run = call(BridgeClient.run)
+    kernels = call(BridgeClient.kernels)
+    kernel = call(BridgeClient.kernel)
+    spawn = call(BridgeClient.spawn, undo=BridgeClient.shutdown)
+    shutdown = call(BridgeClient.shutdown)
+    interrupt = call(BridgeClient.interrupt)
+    restart = call(BridgeClient.restart)
+    channels = opened(BridgeClient.channels, SyncChannels)
+    execute = call(BridgeClient.execute)
+    stream = opened(BridgeClient.stream, SyncStream)
+    run_async = call(BridgeClient.run_async)
+    execution = call(BridgeClient.execution)
+    follow = opened(BridgeClient.follow, SyncStream)
+    send_input = call(BridgeClient.send_input)
+    cancel = call(BridgeClient.cancel)

@@ -5,17 +5,22 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import CancelledError, Future
 from concurrent.futures import TimeoutError as FutureTimeout
-from functools import partial
+from functools import partial, wraps
 from types import TracebackType
-from typing import Any, Generic, TypeVar
+from typing import Any, Concatenate, Generic, ParamSpec, Protocol, TypeVar
 
 from jupyter_bridge.problems import Conflict
 
 T = TypeVar("T")
-P = TypeVar("P", bound="SyncIterator[Any]")
+T_co = TypeVar("T_co", covariant=True)
+P = ParamSpec("P")
+A = TypeVar("A")
+S = TypeVar("S")
+G = TypeVar("G", bound="Source[Any]")
+I = TypeVar("I", bound="SyncIterator[Any, Any]")  # noqa: E741
 
 
 class LoopThread:
@@ -73,7 +78,58 @@ async def _cancel_all() -> None:
     await asyncio.get_running_loop().shutdown_asyncgens()
 
 
-class SyncIterator(Generic[T]):
+class Plain(Generic[A]):
+    """An async object for programs without an event loop; `call` and `opened` make its verbs."""
+
+    def __init__(self, loop: LoopThread, behind: A) -> None:
+        self._loop = loop
+        self._async = behind
+
+
+def call(
+    method: Callable[Concatenate[A, P], Coroutine[Any, Any, T]],
+    undo: Callable[[A, T], Coroutine[Any, Any, None]] | None = None,
+) -> Callable[Concatenate[Plain[A], P], T]:
+    """`method` as a plain call. Ctrl-C stops the waiting.
+
+    With `undo` it does not stop `method`, whose result nobody would know of: that is undone.
+    """
+
+    @wraps(method)
+    def plain(self: Plain[A], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        started = self._loop.start(method(self._async, *args, **kwargs))
+        try:
+            return started.result()
+        except BaseException as error:
+            if undo is not None and isinstance(error, KeyboardInterrupt):
+                self._loop.run(undo(self._async, started.result()))
+            started.cancel()
+            raise
+
+    return plain
+
+
+def opened(
+    method: Callable[Concatenate[A, P], S], kind: Callable[[LoopThread, Callable[[], S]], I]
+) -> Callable[Concatenate[Plain[A], P], I]:
+    """`method`, which returns an async iterator at once, as one that returns it as `kind`."""
+
+    @wraps(method)
+    def plain(self: Plain[A], /, *args: P.args, **kwargs: P.kwargs) -> I:
+        return kind(self._loop, lambda: method(self._async, *args, **kwargs))
+
+    return plain
+
+
+class Source(Protocol[T_co]):
+    """What a SyncIterator iterates."""
+
+    async def __anext__(self) -> T_co: ...
+
+    async def aclose(self) -> None: ...
+
+
+class SyncIterator(Plain[G], Generic[G, T]):
     """An async iterator as a plain one, for `with` and `for`; `close` lets go of it.
 
     Ctrl-C while waiting leaves the waiting as it is: the next `next()` goes on with it. It may even
@@ -81,15 +137,8 @@ class SyncIterator(Generic[T]):
     second step beside it finds it there.
     """
 
-    def __init__(
-        self,
-        loop: LoopThread,
-        source: AsyncIterator[T],
-        close: Callable[[], Coroutine[Any, Any, None]],
-    ) -> None:
-        self._loop = loop
-        self._source = source
-        self._close = close
+    def __init__(self, loop: LoopThread, make: Callable[[], G]) -> None:
+        super().__init__(loop, loop.make(make))
         self._closed = False
         self._coming: Future[None] | None = None
         self._one_at_a_time = asyncio.Lock()
@@ -129,7 +178,7 @@ class SyncIterator(Generic[T]):
             if self._ready:
                 return
             try:
-                item = await self._source.__anext__()
+                item = await self._async.__anext__()
             except Exception as error:
                 self._ready.append(partial(_raise, error))
             else:
@@ -142,9 +191,9 @@ class SyncIterator(Generic[T]):
         if coming is not None:
             coming.cancel()
         if self._loop.is_open:
-            self._loop.run(self._close())
+            self._loop.run(self._async.aclose())
 
-    def __enter__(self: P) -> P:
+    def __enter__(self: I) -> I:
         return self
 
     def __exit__(
