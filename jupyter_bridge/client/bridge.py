@@ -6,7 +6,6 @@ import asyncio
 import uuid
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 from jupyter_bridge.client.answers import Kernel, Result
@@ -18,8 +17,7 @@ from jupyter_bridge.client.runs import RunOptions, RunResult, Runs
 from jupyter_bridge.client.stream import Stream, cancel, execution_of, send_input
 from jupyter_bridge.problems import BadRequest, Conflict, NotFound, Problem
 from jupyter_bridge.transport.bridge_session import BridgeSession, segment
-from jupyter_bridge.transport.line_follower import RetryPeriod
-from jupyter_bridge.transport.response import ConnectionDropped, Response
+from jupyter_bridge.transport.response import Response
 from jupyter_bridge.transport.server import Server
 
 if TYPE_CHECKING:
@@ -106,12 +104,7 @@ class BridgeClient:
     async def __aenter__(self) -> BridgeClient:
         return await self.open()
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *error: object) -> None:
         await self.close()
 
     @property
@@ -263,9 +256,10 @@ class BridgeClient:
         headers: Mapping[str, str],
     ) -> Result:
         path, query, body, key = _request(kernel, code, options)
-        answer = await self._persist(
+        answer = await self._ask(
             "POST",
             path,
+            persist=True,
             query=query,
             body=body,
             headers={**headers, "Idempotency-Key": key},
@@ -276,17 +270,9 @@ class BridgeClient:
     async def _wait(self, execution: str) -> Result:
         path = f"executions/{segment(execution)}"
         clock = _WAIT_SECONDS + self._timeout
-        answer = await self._persist("GET", path, query={"wait": _WAIT_SECONDS}, timeout=clock)
+        query = {"wait": _WAIT_SECONDS}
+        answer = await self._ask("GET", path, query=query, timeout=clock, persist=True)
         return _result(answer, execution)
-
-    async def _persist(self, method: str, path: str, **how: Any) -> Response:
-        """Ask what is safe to repeat until an answer comes through."""
-        patience = RetryPeriod()
-        while True:
-            try:
-                return await self._open_door().try_to_ask(method, path, **how)
-            except ConnectionDropped as error:  # noqa: PERF203
-                await patience.wait(error)
 
     def _open_door(self) -> BridgeSession:
         if self._door is None:

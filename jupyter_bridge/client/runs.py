@@ -14,9 +14,9 @@ import msgspec
 from jupyter_bridge.client.stream import execution_of
 from jupyter_bridge.problems import Conflict, RemoteFailed, Unavailable
 from jupyter_bridge.transport.bridge_session import BridgeSession, segment
-from jupyter_bridge.transport.line_follower import SILENCE_SECONDS, LineFollower, RetryPeriod
+from jupyter_bridge.transport.line_follower import SILENCE_SECONDS, LineFollower
 from jupyter_bridge.transport.problem_decoder import problem_of
-from jupyter_bridge.transport.response import ConnectionDropped, Response
+from jupyter_bridge.transport.response import ConnectionDropped
 from jupyter_bridge.wire.json_errors import JSON_ERRORS
 
 if TYPE_CHECKING:
@@ -126,7 +126,8 @@ class Runs:
         """A run as it stands, or as it ends within `wait` seconds. It can be read again."""
         clock = wait + START_SECONDS
         query = {"wait": wait}
-        answer = await _persist(self._door(), "GET", _path(run), query=query, timeout=clock)
+        door = self._door()
+        answer = await door.ask("GET", _path(run), query=query, timeout=clock, persist=True)
         return answer.read(RunResult)
 
     async def cancel(self, run: str) -> None:
@@ -144,8 +145,8 @@ class Runs:
         body, key = _body(command, options)
         headers = {**headers, "Idempotency-Key": key}
         clock = START_SECONDS + WAIT_SECONDS
-        answer = await _persist(
-            self._door(), "POST", "run", body=body, headers=headers, timeout=clock
+        answer = await self._door().ask(
+            "POST", "run", body=body, headers=headers, timeout=clock, persist=True
         )
         return answer.read(RunResult)
 
@@ -246,16 +247,6 @@ class _RunLine(msgspec.Struct):
     event: str
     id: int = 0
     data: dict[str, Any] = {}
-
-
-async def _persist(door: BridgeSession, method: str, path: str, **how: Any) -> Response:
-    """Ask what is safe to repeat until an answer comes through."""
-    patience = RetryPeriod()
-    while True:
-        try:
-            return await door.try_to_ask(method, path, **how)
-        except ConnectionDropped as error:  # noqa: PERF203
-            await patience.wait(error)
 
 
 def _path(run: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator
 
 import aiohttp
 
@@ -22,11 +22,16 @@ def arriving(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
     return _Arriving(response)
 
 
-async def read_whole(response: aiohttp.ClientResponse, limit: int) -> bytes:
-    """The body, of at most `limit` bytes after unpacking; RemoteFailed as soon as it has more."""
+async def read_whole(
+    response: aiohttp.ClientResponse, limit: int, pieces: AsyncIterator[bytes] | None = None
+) -> bytes:
+    """The body, of at most `limit` bytes after unpacking; RemoteFailed as soon as it has more.
+
+    `pieces` are those of a session that unpacks by itself, else `arriving(response)`.
+    """
     # Not a list of pieces: of a body that comes byte by byte each would cost 60.
     body = bytearray()
-    async for piece in arriving(response):
+    async for piece in pieces or arriving(response):
         if len(body) + len(piece) > limit:
             raise RemoteFailed(
                 f"{shown(response.url)} answered more than {limit} bytes.", limit=limit
@@ -35,28 +40,47 @@ async def read_whole(response: aiohttp.ClientResponse, limit: int) -> bytes:
     return bytes(body)
 
 
-async def lines(response: aiohttp.ClientResponse, limit: int) -> AsyncGenerator[bytes, None]:
+class Lines:
     """The lines of an open answer that are not blank; a last one that is cut off is none.
 
-    RemoteFailed where one has more than `limit` bytes.
+    RemoteFailed where one has more than `limit` bytes. `pieces` as for `read_whole`. Nobody has to
+    close it who stops reading before the end.
     """
-    held = bytearray()
-    async for piece in arriving(response):
-        begin = 0
-        while (end := piece.find(b"\n", begin)) >= 0:
-            line = bytes(held) + piece[begin:end] if held else piece[begin:end]
-            begin = end + 1
-            held.clear()
-            if len(line) > limit:
-                break
-            if line.strip():
-                yield line
-                await asyncio.sleep(0)
-        else:
-            held += memoryview(piece)[begin:]
-            if len(held) <= limit:
-                continue
-        raise RemoteFailed(f"{shown(response.url)} sent a line of more than {limit} bytes.")
+
+    def __init__(
+        self,
+        response: aiohttp.ClientResponse,
+        limit: int,
+        pieces: AsyncIterator[bytes] | None = None,
+    ) -> None:
+        self._where = shown(response.url)
+        self._pieces = pieces or arriving(response)
+        self._limit = limit
+        self._held = bytearray()
+        self._lines: Iterator[bytes] = iter(())
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        while True:
+            for line in self._lines:
+                if len(line) > self._limit:
+                    raise self._too_long()
+                if line.strip():
+                    await asyncio.sleep(0)  # many may have come at once
+                    return line
+            first, *rest = (await self._pieces.__anext__()).split(b"\n")
+            self._held += first
+            if len(self._held) > self._limit:
+                raise self._too_long()
+            if rest:
+                *whole, last = bytes(self._held), *rest
+                self._held[:] = last
+                self._lines = iter(whole)
+
+    def _too_long(self) -> RemoteFailed:
+        return RemoteFailed(f"{self._where} sent a line of more than {self._limit} bytes.")
 
 
 class _Arriving:

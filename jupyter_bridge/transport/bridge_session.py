@@ -26,12 +26,13 @@ from jupyter_bridge.problems import (
     Conflict,
     Problem,
     RemoteFailed,
-    TooLarge,
     Unavailable,
 )
-from jupyter_bridge.transport.http import read_whole, shown
+from jupyter_bridge.transport.body import read_whole
+from jupyter_bridge.transport.http import shown
 from jupyter_bridge.transport.problem_decoder import by_status, problem_in, what_answered
 from jupyter_bridge.transport.response import ConnectionDropped, ConnectionSilent, Response
+from jupyter_bridge.transport.retry import RetryPeriod
 from jupyter_bridge.transport.server import Server
 from jupyter_bridge.transport.tls_proxy import (
     Redirected,
@@ -71,7 +72,7 @@ class BridgeSession:
         self._sockets: WeakSet[aiohttp.ClientWebSocketResponse[bool]] = WeakSet()
 
     def __repr__(self) -> str:
-        return f"<Door {self.server.url}bridge/>"
+        return f"<BridgeSession {self.server.url}bridge/>"
 
     async def open(self) -> None:
         """Make ready; nothing is sent yet."""
@@ -97,42 +98,38 @@ class BridgeSession:
         headers: Mapping[str, str] | None = None,
         timeout: float | None = None,
         beside: bool = False,
+        persist: bool = False,
     ) -> Response:
         """The whole answer to one request; raises its Problem where it is one.
 
         `path` is below `/bridge/`, or below the server's base url where `beside` says so.
-        `timeout` is the longest silence in seconds.
+        `timeout` is the longest silence in seconds. What is safe to repeat may `persist`: it is
+        asked again until an answer comes through.
         """
-        try:
-            return await self.try_to_ask(
-                method,
-                path,
-                query=query,
-                body=body,
-                headers=headers,
-                timeout=timeout,
-                beside=beside,
-            )
-        except ConnectionDropped as error:
-            raise error.to_problem() from error
+        wait = self._timeout if timeout is None else timeout
+        patience = RetryPeriod()
+        while True:
+            try:
+                return await self._ask(method, path, query, body, headers or {}, wait, beside)
+            except ConnectionDropped as error:  # noqa: PERF203
+                if not persist:
+                    raise error.to_problem() from error
+                await patience.wait(error)
 
-    async def try_to_ask(
+    async def _ask(
         self,
         method: str,
         path: str,
-        *,
-        query: Mapping[str, Any] | None = None,
-        body: Any = None,
-        headers: Mapping[str, str] | None = None,
-        timeout: float | None = None,
-        beside: bool = False,
+        query: Mapping[str, Any] | None,
+        body: Any,
+        headers: Mapping[str, str],
+        wait: float,
+        beside: bool,
     ) -> Response:
-        """As `ask`, for requests that may be repeated: raises Broken where the answer was lost."""
-        wait = self._timeout if timeout is None else timeout
-        response = await self._send(method, path, query, body, headers or {}, wait, beside)
+        response = await self._send(method, path, query, body, headers, wait, beside)
         where = shown(response.url)
         try:
-            content = await read_whole(response, MAX_ANSWER_BYTES)
+            content = await _read(response, MAX_ANSWER_BYTES)
         except asyncio.TimeoutError:
             raise ConnectionSilent(f"{where} sent nothing more for {wait:g} s") from None
         except (aiohttp.ClientError, OSError) as error:
@@ -165,8 +162,8 @@ class BridgeSession:
             self._coming.add(response)
             return response
         try:
-            content = await read_whole(response, _PEEK_BYTES)
-        except (aiohttp.ClientError, OSError, asyncio.TimeoutError, TooLarge):
+            content = await _read(response, _PEEK_BYTES)
+        except (aiohttp.ClientError, OSError, asyncio.TimeoutError, RemoteFailed):
             content = b""
         finally:
             response.release()
@@ -180,7 +177,7 @@ class BridgeSession:
         where = shown(response.url)
         try:
             if response.status != 200:
-                raise problem_in(response, await read_whole(response, _PEEK_BYTES))
+                raise problem_in(response, await _read(response, _PEEK_BYTES))
             async for chunk in response.content.iter_any():
                 yield chunk
         except asyncio.TimeoutError:
@@ -297,8 +294,8 @@ class BridgeSession:
                 timeout=_PEEK_CLOCK,
             )
             if response.status == status:
-                content = await read_whole(response, _PEEK_BYTES)
-        except (aiohttp.ClientError, OSError, asyncio.TimeoutError, TooLarge):
+                content = await _read(response, _PEEK_BYTES)
+        except (aiohttp.ClientError, OSError, asyncio.TimeoutError, RemoteFailed):
             pass  # then the status alone has to say it
         finally:
             if response is not None:
@@ -306,6 +303,11 @@ class BridgeSession:
         if response is not None and response.status == status:
             return problem_in(response, content)
         return by_status(status)(f"{shown(url)} refused the websocket with {status}.")
+
+
+async def _read(response: aiohttp.ClientResponse, limit: int) -> bytes:
+    # A server of one's own may pack as well as it can.
+    return await read_whole(response, limit, response.content.iter_any())
 
 
 def segment(text: str) -> str:

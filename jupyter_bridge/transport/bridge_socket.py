@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Coroutine, Mapping
-from types import TracebackType
 from typing import Any, Generic, TypeVar
 
 import aiohttp
 
 from jupyter_bridge.problems import Conflict, Problem, RemoteFailed, Unavailable
 from jupyter_bridge.transport.bridge_session import BridgeSession
-from jupyter_bridge.transport.line_follower import RetryPeriod
+from jupyter_bridge.transport.retry import RetryPeriod
 
 # A ping goes out this often; without its pong the line is dead.
 HEARTBEAT_SECONDS = 30.0
@@ -61,12 +60,7 @@ class ResumingSocket(ABC, Generic[F]):
     async def __aenter__(self: S) -> S:
         return await self.open()
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *error: object) -> None:
         await self.close()
 
     def __aiter__(self: S) -> S:

@@ -8,24 +8,10 @@ from typing import Any
 import aiohttp
 from yarl import URL
 
-from jupyter_bridge.problems import TooLarge
-
 
 def shown(url: URL) -> str:
     """An address as it may be read by anybody: without login and query, where tokens are."""
     return str(url.with_query(None).with_fragment(None).with_user(None))
-
-
-async def read_whole(response: aiohttp.ClientResponse, limit: int) -> bytes:
-    """The body, of at most `limit` bytes; TooLarge if it is longer."""
-    pieces, size = [], 0
-    async for piece in response.content.iter_any():
-        size += len(piece)
-        if size > limit:
-            response.close()
-            raise TooLarge(f"{shown(response.url)} answered more than {limit} bytes.", limit=limit)
-        pieces.append(piece)
-    return b"".join(pieces)
 
 
 def never_redirected(

@@ -18,13 +18,13 @@ import aiohttp
 from jupyter_bridge.aio.changes import Changes
 from jupyter_bridge.problems import Gone, NotFound, Problem, RemoteFailed, Unavailable
 from jupyter_bridge.transport.answers import sentence
+from jupyter_bridge.transport.retry import RetryPeriod
 
 Socket = aiohttp.ClientWebSocketResponse[Any]
 
 # The first attempt comes at once (a break of the network: remotes hold little for who is away), the
 # next ones quickly (a server that was restarted), later ones spare the remote. Seconds.
-_PAUSES = (0.0, 0.1, 0.3, 1.0, 2.0, 5.0, 10.0)
-_LAST_PAUSE = 30.0
+_LONGEST_PAUSE = 30.0
 # A line that lasted no longer than this was hardly one, seconds.
 _SHORT = 1.0
 # A remote that was away for a night's maintenance is found again; one that is gone is let go. Sec.
@@ -93,7 +93,7 @@ class ReconnectingSocket:
             if self._is_over():
                 return
             # A remote that takes the line and drops it at once is not asked without a pause.
-            reason = await self._mend(0 if loop.time() - since > _SHORT else 1)
+            reason = await self._mend(at_once=loop.time() - since > _SHORT)
             if self._is_over():
                 return
             if reason is not None:
@@ -123,13 +123,17 @@ class ReconnectingSocket:
                 self._log.exception("A frame of the remote could not be used")
                 return
 
-    async def _mend(self, attempt: int) -> str | None:
+    async def _mend(self, *, at_once: bool) -> str | None:
         """None when the line is up again, else why there will be none."""
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + self._give_up
+        patience = RetryPeriod(self._give_up, _LONGEST_PAUSE)
+        if not at_once:
+            await patience.wait("")  # which makes the first pause one
+        why: Problem | str = ""
         while not self._is_over():
-            await asyncio.sleep(_PAUSES[attempt] if attempt < len(_PAUSES) else _LAST_PAUSE)
-            attempt += 1
+            try:
+                await patience.wait(why)
+            except Unavailable as given_up:
+                return given_up.message
             try:
                 self._socket = await self._dial()
             except (NotFound, Gone) as problem:
@@ -137,8 +141,7 @@ class ReconnectingSocket:
             except Problem as problem:
                 # A refusal, too, may pass: the connection logs in again beside this.
                 self._told.info("A dropped connection is opened again: %s", problem.message)
-                if loop.time() > deadline:
-                    return problem.message
+                why = problem
             else:
                 return None
         return None

@@ -12,7 +12,7 @@ from aiohttp import web
 
 from jupyter_bridge.client import BridgeClient, Channels, Kernel, Message
 from jupyter_bridge.problems import Conflict, Denied, Gone, NotFound, RemoteFailed, Unavailable
-from jupyter_bridge.transport import line_follower
+from jupyter_bridge.transport import retry
 from tests.conftest import Server
 from tests.simulators.faulty_bridge import (
     Answer,
@@ -30,7 +30,7 @@ from tests.simulators.faulty_bridge import (
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Patience is over while one watches."""
-    monkeypatch.setattr(line_follower.RetryPeriod.__init__, "__defaults__", (1.5,))
+    monkeypatch.setattr(retry.RetryPeriod.__init__, "__defaults__", (1.5, 5.0))
 
 
 async def collect(*answers: Answer, **how: Any) -> tuple[list[str], Faulty]:

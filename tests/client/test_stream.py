@@ -15,10 +15,9 @@ from jupyter_bridge.problems import (
     Gone,
     NotFound,
     RemoteFailed,
-    TooLarge,
     Unavailable,
 )
-from jupyter_bridge.transport import line_follower
+from jupyter_bridge.transport import line_follower, retry
 from tests.simulators.faulty_bridge import (
     Answer,
     Faulty,
@@ -37,7 +36,7 @@ from tests.simulators.faulty_bridge import (
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Dead lines are noticed, and patience is over, while one watches."""
     monkeypatch.setattr(stream, "SILENCE_SECONDS", 0.5)
-    monkeypatch.setattr(line_follower.RetryPeriod.__init__, "__defaults__", (1.5,))
+    monkeypatch.setattr(retry.RetryPeriod.__init__, "__defaults__", (1.5, 5.0))
     monkeypatch.setattr(stream, "_CANCEL_SECONDS", 1.0)
 
 
@@ -145,7 +144,7 @@ def test_refused(answers: list[Answer], kind: type[Exception]) -> None:
 def test_endless_event(monkeypatch: pytest.MonkeyPatch) -> None:
     """An event without an end is not gathered for ever."""
     monkeypatch.setattr(line_follower, "MAX_EVENT_BYTES", 1000)
-    with pytest.raises(TooLarge):
+    with pytest.raises(RemoteFailed):
         run(collect(streams(*[b"x" * 300] * 5)))
 
 

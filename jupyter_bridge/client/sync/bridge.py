@@ -8,7 +8,6 @@ one that it is `Plain` of.
 from __future__ import annotations
 
 from pathlib import Path
-from types import TracebackType
 from typing import Any, TypeVar
 
 from jupyter_bridge.client.answers import Result
@@ -195,12 +194,7 @@ class Bridge(Plain[BridgeClient]):
     def __enter__(self) -> Bridge:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
 
     def close(self) -> None:

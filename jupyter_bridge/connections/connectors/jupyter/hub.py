@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from contextlib import aclosing, suppress
+from contextlib import suppress
 from types import NoneType
 from typing import Any
 from urllib.parse import quote
@@ -18,7 +18,7 @@ from jupyter_bridge.connections.connectors.jupyter.api import (
 from jupyter_bridge.connections.net.outbound import Outbound
 from jupyter_bridge.problems import BadRequest, Denied, RemoteFailed, Unavailable
 from jupyter_bridge.transport.answers import LISTS, NAMES, sentence
-from jupyter_bridge.transport.body import lines
+from jupyter_bridge.transport.body import Lines
 from jupyter_bridge.wire import bounded
 from jupyter_bridge.wire.json_errors import JSON_ERRORS
 
@@ -84,10 +84,9 @@ class Hub:
         async with self._outbound.stream("GET", url, headers=headers) as response:
             if response.status != 200:
                 return
-            async with aclosing(lines(response, NAMES)) as told:
-                async for line in told:
-                    if line.startswith(b"data:") and self._is_ready(line[5:], on_progress):
-                        return
+            async for line in Lines(response, NAMES):
+                if line.startswith(b"data:") and self._is_ready(line[5:], on_progress):
+                    return
 
     def _is_ready(self, event: bytes, on_progress: Callable[[int, str], None]) -> bool:
         try:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import aclosing
 from typing import Any, Protocol
 from urllib.parse import quote
 
@@ -15,14 +14,14 @@ from jupyter_bridge.connections.net.outbound import Outbound
 from jupyter_bridge.connections.roles import Command
 from jupyter_bridge.problems import Gone, NotFound, Problem, RemoteFailed, Timeout, Unavailable
 from jupyter_bridge.transport.answers import NAMES, RemoteAnswer, off_loop, sentence
-from jupyter_bridge.transport.body import lines, read_whole
+from jupyter_bridge.transport.body import Lines, read_whole
+from jupyter_bridge.transport.retry import RetryPeriod
 from jupyter_bridge.wire import bounded
 from jupyter_bridge.wire.json_errors import JSON_ERRORS
 
-# How long a broken line is mended before the run counts as lost, and the pauses meanwhile; seconds.
+# How long a broken line is mended before the run counts as lost, seconds.
 # The other side keeps what a run wrote for an hour.
 _GIVE_UP = 3600.0
-_PAUSES = (0.0, 0.1, 0.3, 1.0, 2.0, 5.0)
 # How often a queued command is looked at, at last; seconds.
 _LOOK_EVERY = 0.5
 # An event of a run: the last one holds up to 8 MiB of output and of errors each, as JSON. Bytes.
@@ -68,23 +67,21 @@ class BridgeRun(Command):
         self._last = 0
 
     async def events(self) -> AsyncIterator[tuple[str, dict[str, Any]]]:
-        loop = asyncio.get_running_loop()
-        until, attempt = loop.time() + _GIVE_UP, 0
+        patience = RetryPeriod(_GIVE_UP)
         while True:
+            why: Problem = RemoteFailed(_UNREADABLE)
             try:
                 async for event, data in self._read():
-                    until, attempt = loop.time() + _GIVE_UP, 0
+                    patience.renew()
                     yield event, data
                     if event == "done":
                         return
-            except (Unavailable, Timeout):
-                # It may have been taken before the line broke: typed twice it must not be.
-                if not self._run or loop.time() > until:
-                    raise
-            if not self._run or loop.time() > until:
-                raise RemoteFailed(_UNREADABLE)
-            await asyncio.sleep(_PAUSES[min(attempt, len(_PAUSES) - 1)])
-            attempt += 1
+            except (Unavailable, Timeout) as problem:
+                why = problem
+            # It may have been taken before the line broke: typed twice it must not be.
+            if not self._run:
+                raise why
+            await patience.wait(why)
 
     async def _read(self) -> AsyncIterator[tuple[str, dict[str, Any]]]:
         method, path, body = "POST", "bridge/run", msgspec.json.encode(self._ask)
@@ -106,14 +103,13 @@ class BridgeRun(Command):
                 if self._ask.get("queue"):
                     await self._begun()
                 yield "begun", {}
-            async with aclosing(lines(response, _MAX_EVENT)) as told:
-                async for line in told:
-                    event = await _event_of(line)
-                    self._last = event.id or self._last
-                    data = event.data or {}
-                    if event.event == "problem":
-                        raise RemoteFailed(sentence(data.get("message") or "It failed there."))
-                    yield event.event, data
+            async for line in Lines(response, _MAX_EVENT):
+                event = await _event_of(line)
+                self._last = event.id or self._last
+                data = event.data or {}
+                if event.event == "problem":
+                    raise RemoteFailed(sentence(data.get("message") or "It failed there."))
+                yield event.event, data
 
     async def _begun(self) -> None:
         """Wait until it is queued no longer."""
