@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator
 from typing import Any
 
 import msgspec
+
+from jupyter_bridge.aio.news import News
 
 # What a stream can be resumed from, bytes. What is older is told as a gap.
 LIMIT = 16 << 20
@@ -30,7 +31,7 @@ class EventLog:
         self._steps: deque[LoggedEvent] = deque()
         self._last_id = 0
         self._is_over = False
-        self._more = asyncio.Event()
+        self._news = News()
 
     def tell(self, event: str, data: Any, size: int) -> None:
         """One more, of about `size` bytes."""
@@ -40,8 +41,7 @@ class EventLog:
         self.size += step.size
         while self.size > LIMIT and len(self._steps) > 1:
             self.size -= self._steps.popleft().size
-        more, self._more = self._more, asyncio.Event()
-        more.set()
+        self._news.tell()
 
     def end(self, data: Any) -> None:
         """The last one, `done`."""
@@ -54,7 +54,7 @@ class EventLog:
         Events that are no longer held are told as one event `gap` `{lost}`.
         """
         while True:
-            more = self._more
+            more = self._news.next
             first = self._steps[0].id if self._steps else self._last_id + 1
             if first > position + 1:
                 yield first - 1, "gap", {"lost": first - 1 - position}
@@ -67,5 +67,4 @@ class EventLog:
                     return
             if self._is_over and position >= self._last_id:
                 return
-            if more is self._more:
-                await more.wait()
+            await more.wait()

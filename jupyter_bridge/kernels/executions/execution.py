@@ -317,7 +317,9 @@ class Execution:
 
     @property
     def size(self) -> int:
-        """Bytes held: outputs, events and the reply."""
+        """Bytes held: what it was sent; then outputs, events and the reply."""
+        if not self._ending:
+            return self.body.size
         return self.outputs.size + self._steps.size + self._reply_size
 
     def model(self) -> ExecutionModel:

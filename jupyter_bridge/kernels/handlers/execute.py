@@ -29,7 +29,8 @@ class ExecutionHandler(JobHandler):
     async def authorize(self, action: str) -> None:
         name = self.path_kwargs.get("kernel_id") or self.get_query_argument("kernel", "")
         if "execution_id" in self.path_kwargs:
-            name = self.executions.kernel_of(self.path_kwargs["execution_id"])
+            known = self.executions.find(self.path_kwargs["execution_id"])
+            name = "" if known is None else known.kernel_id
         self.resources = resources_of(qualified(name, self.get_query_argument("conn", "")))
         await super().authorize(action)
 
