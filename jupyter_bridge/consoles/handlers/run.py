@@ -27,9 +27,9 @@ class RunHandler(ConsoleDoor, JobHandler):
     async def authorize(self, action: str) -> None:
         await super().authorize(action)
         if "run_id" in self.path_kwargs:
-            console = self.runs.console_of(self.path_kwargs["run_id"])
-            if console is not None:
-                await self.demand_console(console, action)
+            run = self.runs.find(self.path_kwargs["run_id"])
+            if run is not None:
+                await self.demand_console(run.console, action)
 
 
 class RunsHandler(RunHandler):

@@ -1,4 +1,4 @@
-"""What does a run's work where its console is one of a connection: the other side types it."""
+"""BridgeDriver: a command in a console of another bridge, which types it and tells of it."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from typing import Any
 from jupyter_bridge.aio.deadline import within
 from jupyter_bridge.connections.roles import Command
 from jupyter_bridge.consoles.console import Console
+from jupyter_bridge.consoles.run.driver import CommandDriver, CommandObserver
 from jupyter_bridge.consoles.run.models import RunBody
-from jupyter_bridge.consoles.run.tracker import CommandObserver
 from jupyter_bridge.consoles.sources.remote import RemoteSource
 from jupyter_bridge.interfaces import Exit
-from jupyter_bridge.problems import Problem, Unavailable
+from jupyter_bridge.problems import Problem
 
 # Output comes by another line than the console's: so long its end may be waited for, seconds.
 CATCH_UP = 5.0
@@ -23,21 +23,20 @@ CATCH_UP = 5.0
 STOP_AGAIN = 0.5
 
 
-class BridgeCommand:
-    """Follows one command on the other side, and tells the run what it hears."""
+class BridgeDriver(CommandDriver):
+    """Follows one command on the other side, where it goes on without us."""
 
     def __init__(
         self,
         console: Console,
         source: RemoteSource,
         body: RunBody,
-        hearer: CommandObserver,
+        run: CommandObserver,
         *,
         fresh: bool,
     ) -> None:
-        self._console = console
+        super().__init__(console, run)
         self._source = source
-        self._hearer = hearer
         self._command: Command | None = None
         self._stream = {"output": 0, "stdout": 0, "stderr": 1}
         self._ask = {
@@ -60,34 +59,34 @@ class BridgeCommand:
         began = self._here(0)
         async for event, data in command.events():
             if event == "begun":
-                self._hearer.on_began(self._console.end_offset)
+                self._run.on_began(self._console.end_offset)
             elif event == "output":
                 exact = data.get("base64")
                 text = str(data.get("text", ""))
-                self._hearer.on_data(
+                self._run.on_data(
                     base64.b64decode(exact) if exact else text.encode(),
                     self._stream.get(str(data.get("stream")), 0),
                 )
             elif event == "gap":
-                self._hearer.on_lost()
+                self._run.on_lost()
             elif event == "done":
                 await self._end(data, began)
 
     async def _end(self, data: dict[str, Any], began: int | None) -> None:
         if data.get("truncated"):
-            self._hearer.on_lost()
+            self._run.on_lost()
         start = await self._reached(data.get("start_offset"))
         end = await self._reached(data.get("end_offset"))
         if began != self._here(0):  # a gap lies between: their offsets are not ours
             start = end = None
         if start is not None:
-            self._hearer.on_began(start)
+            self._run.on_began(start)
         at = self._console.end_offset if end is None else end
         code = data.get("exit_code")
         if data.get("status") == "session-closed":
-            self._hearer.on_session_end(Exit(code, data.get("signal")), at)
+            self._run.on_session_end(Exit(code, data.get("signal")), at)
         else:
-            self._hearer.on_status(code, data.get("cwd"), at)
+            self._run.on_status(code, data.get("cwd"), at)
 
     def _here(self, offset: int) -> int | None:
         """An offset of the other side's console as one of ours."""
@@ -112,39 +111,12 @@ class BridgeCommand:
         if self._command is not None:
             await self._command.send_input(data)
 
-    def close(self) -> None:
-        """Nothing is held: the command goes on there, and its lines end with `perform`."""
-
-    async def stop(self) -> None:
-        """Have it stopped there."""
-        if self._command is None:
-            raise Unavailable("The command is just being asked for.")
-        await self._command.stop()
-
-
-class BridgeStop:
-    """As `Stop`: the other side sends the signals. `last` is the first of them."""
-
-    def __init__(self, remote: BridgeCommand, ended: asyncio.Event) -> None:
-        self.interrupted = False
-        self.last: str | None = None
-        self._remote = remote
-        self._ended = ended
-        self._task: asyncio.Task[None] | None = None
-
-    def start(self) -> None:
-        if self._task is None:
-            self._task = asyncio.get_running_loop().create_task(self._go())
-
-    def close(self) -> None:
-        if self._task is not None:
-            self._task.cancel()
-
-    async def _go(self) -> None:
-        while not self._ended.is_set():
-            with contextlib.suppress(Problem):
-                await self._remote.stop()
-                self.interrupted = True
-                self.last = "SIGINT"
-                return
+    async def _stop(self) -> None:
+        # Also before it has begun: it may wait for its turn there.
+        while True:
+            if self._command is not None:
+                with contextlib.suppress(Problem):
+                    await self._command.stop()
+                    self.interrupted, self.last_signal = True, "SIGINT"
+                    return
             await asyncio.sleep(STOP_AGAIN)

@@ -1,7 +1,7 @@
 """Run: one shell command typed into a terminal, its exact output and its exit status.
 
-A Run takes its turn in the console, waits for the prompt, and has the command typed and followed
-(`typed.py`). Its answer can be read as soon as the command has ended, and until the Run expires.
+A Run takes its turn in the console, and has its CommandDriver type and follow the command. Its
+answer can be read as soon as the command has ended, and until the Run expires.
 """
 
 from __future__ import annotations
@@ -11,27 +11,16 @@ import uuid
 from collections.abc import AsyncGenerator, Callable
 from typing import Any
 
+from jupyter_bridge.aio.news import News
 from jupyter_bridge.consoles.console import Console
-from jupyter_bridge.consoles.run.bridge import BridgeCommand, BridgeStop
-from jupyter_bridge.consoles.run.line.command import LineCommand
-from jupyter_bridge.consoles.run.line.shell import LineShell
-from jupyter_bridge.consoles.run.line.stop import LineStop
-from jupyter_bridge.consoles.run.local.command import LocalCommand
-from jupyter_bridge.consoles.run.local.scripts import Scripts
-from jupyter_bridge.consoles.run.local.shell import Shell
-from jupyter_bridge.consoles.run.local.stop import LocalStop
+from jupyter_bridge.consoles.run.driver import CommandDriver
 from jupyter_bridge.consoles.run.models import RunBody, RunModel, Status, fill, text_of
 from jupyter_bridge.consoles.run.output import CapturedOutput
-from jupyter_bridge.consoles.sources.remote import RemoteSource
 from jupyter_bridge.interfaces import Exit
 from jupyter_bridge.observe import metrics
 from jupyter_bridge.problems import Gone, Problem
 from jupyter_bridge.wire.times import now, to_iso
 
-# A prompt that is drawn just now is not "busy", seconds.
-PROMPT_GRACE = 0.3
-# ... nor one that has its way to come.
-LINE_GRACE = 1.0
 # A login shell may load modules, conda and a prompt framework before its first prompt, seconds.
 START_PATIENCE = 30.0
 # One event of a stream.
@@ -41,19 +30,18 @@ EVENT_BYTES = 64 << 10
 class Run:
     """One run. `start` it once; then read `model`, iterate `events`, wait for `answered`.
 
-    `fresh` is for a console that was opened for it; `line` is the console's shell where it is at
-    the end of a line; `on_end` is called once, at the end.
+    `drive(run)` makes its driver; `turn` is held while the command is at work; `fresh` is for a
+    console that was opened for it; `on_end` is called once, at the end.
     """
 
     def __init__(
         self,
         console: Console,
         body: RunBody,
-        scripts: Scripts,
+        drive: Callable[[Run], CommandDriver],
         turn: asyncio.Lock,
         *,
         fresh: bool,
-        line: LineShell | None = None,
         on_end: Callable[[Run], None],
     ) -> None:
         self.id = uuid.uuid4().hex
@@ -79,25 +67,11 @@ class Run:
         self._created = now()
         self._since: float | None = None
         self._seconds = 0.0
-        self._shell: Shell | LineShell | BridgeCommand
-        self._typed: LocalCommand | LineCommand | BridgeCommand
-        self._stop: LocalStop | LineStop | BridgeStop
-        if line is not None:
-            self._shell = line
-            self._typed = LineCommand(console, line, body, self)
-            self._stop = LineStop(console, line, self)
-        elif isinstance(console.source, RemoteSource) and console.state == "live":
-            remote = BridgeCommand(console, console.source, body, self, fresh=fresh)
-            self._shell = self._typed = remote
-            self._stop = BridgeStop(remote, self.ended)
-        else:
-            self._shell = Shell(console)
-            self._typed = LocalCommand(console, self._shell, scripts, body, self, fresh=fresh)
-            self._stop = LocalStop(console, self._shell, self.ended)
+        self._driver = drive(self)
         self._at_work = self._timed_out = self._cancelled = False
         self._timer: asyncio.TimerHandle | None = None
         self._task: asyncio.Task[None] | None = None
-        self._more = asyncio.Event()
+        self._news = News()
 
     # -- asking --------------------------------------------------------------------------------
 
@@ -110,13 +84,10 @@ class Run:
         if self.ended.is_set() or self._cancelled:
             return
         self._cancelled = True
-        at_work_there = self._at_work and isinstance(self._stop, BridgeStop)
-        if self.begun.is_set() or at_work_there:
-            self._stop.start()
-        elif not self._at_work:  # once typed, it is stopped when it begins
-            self._finish("cancelled")
-            if self._task is not None:
-                self._task.cancel()
+        if self._at_work:
+            self._driver.stop()
+        else:
+            self._give_up()
 
     async def send_input(self, data: bytes) -> None:
         """Type `data` as it is while the command runs; raises Gone after its end."""
@@ -124,11 +95,8 @@ class Run:
         if self.ended.is_set():
             raise Gone("This run has ended; nothing reads its input.", run=self.id)
         if b"\x03" in data:
-            self._stop.interrupted = True
-        if isinstance(self._typed, BridgeCommand):
-            await self._typed.send_input(data)
-        else:
-            await self.console.write(data)
+            self._driver.interrupted = True
+        await self._driver.send_input(data)
 
     async def close(self) -> None:
         """Let go of everything; a command that still runs is left to its shell."""
@@ -136,8 +104,7 @@ class Run:
             self._task.cancel()
             await asyncio.wait({self._task})
         self._finish("cancelled")
-        self._stop.close()
-        self._typed.close()
+        self._driver.close()
         self.spool.close()
 
     async def _go(self) -> None:
@@ -146,11 +113,10 @@ class Run:
                 if self.body.queue and not self._fresh:
                     patience = None
                 else:
-                    grace = LINE_GRACE if isinstance(self._shell, LineShell) else PROMPT_GRACE
-                    patience = START_PATIENCE if self._fresh else grace
-                await self._shell.wait_for_prompt(patience)
+                    patience = START_PATIENCE if self._fresh else self._driver.grace
+                await self._driver.wait_for_prompt(patience)
                 self._at_work = True
-                await self._typed.perform()
+                await self._driver.perform()
         except Problem as problem:
             self._fail(problem)
         except Exception as error:
@@ -160,11 +126,6 @@ class Run:
             self._finish("cancelled")
 
     # -- what is heard of the command ----------------------------------------------------------
-
-    @property
-    def interrupted(self) -> bool:
-        """Whether the shell may have been interrupted."""
-        return self._stop.interrupted
 
     def on_began(self, offset: int) -> None:
         """The command runs; told again where the offset is known only later."""
@@ -176,13 +137,11 @@ class Run:
         if self.body.timeout is not None:
             self._timer = self._loop.call_later(self.body.timeout, self._on_timeout)
         self.begun.set()
-        if self._cancelled:
-            self._stop.start()
 
     def on_data(self, data: bytes, stream: int) -> None:
         """The command wrote this."""
         self.spool.write(data, stream)
-        self._wake()
+        self._news.tell()
 
     def on_lost(self) -> None:
         """Some of it is lost."""
@@ -200,6 +159,9 @@ class Run:
 
     def on_unreachable(self) -> None:
         """It cannot be stopped, nor its end be heard: nobody knows more than what came so far."""
+        self._give_up()
+
+    def _give_up(self) -> None:
         self._finish("cancelled")
         if self._task is not None:
             self._task.cancel()
@@ -208,9 +170,9 @@ class Run:
         self._timed_out = True
         if self.body.on_timeout == "leave":
             self.answered.set()
-            self._wake()
+            self._news.tell()
         else:
-            self._stop.start()
+            self._driver.stop()
 
     def _fail(self, problem: Problem) -> None:
         if not self.ended.is_set():
@@ -225,7 +187,7 @@ class Run:
         if self._since is not None:
             self._seconds = self._loop.time() - self._since
         if self._signal is None and (self._timed_out or self._cancelled):
-            self._signal = self._stop.last
+            self._signal = self._driver.last_signal
         if self._timed_out and self.body.on_timeout == "kill":
             status = "timeout"
         elif self._cancelled and status != "session-closed":
@@ -235,12 +197,17 @@ class Run:
             metrics.RUN_SECONDS.labels(status).observe(self._seconds)
         for told in (self.ended, self.begun, self.answered):
             told.set()
-        self._stop.close()
-        self._wake()
+        self._driver.on_end()
+        self._news.tell()
         self._on_end(self)
         self.body.empty()
 
     # -- reading -------------------------------------------------------------------------------
+
+    @property
+    def size(self) -> int:
+        """Bytes held: what it was sent; then its output."""
+        return self.spool.size if self.ended.is_set() else self.body.size
 
     @property
     def seconds(self) -> float:
@@ -284,7 +251,7 @@ class Run:
         """
         position = after
         while True:
-            more = self._more
+            more = self._news.next
             over = self.answered.is_set()
             stream, data, open_ended = self.spool.read(position, EVENT_BYTES)
             text = text_of(data, last=over or not open_ended, more=len(data) == EVENT_BYTES)
@@ -296,7 +263,3 @@ class Run:
                 return
             else:
                 await more.wait()
-
-    def _wake(self) -> None:
-        more, self._more = self._more, asyncio.Event()
-        more.set()

@@ -472,9 +472,9 @@ class TestBounds:
         with pytest.raises(Busy):
             await d.start("echo no", "cat")
 
-    async def test_expiry(self, d: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def test_expiry(self, d: Desk) -> None:
         """A run that has expired is gone, and so is the oldest of too many."""
-        monkeypatch.setattr("jupyter_bridge.consoles.run.store.TOTAL_RUNS", 2)
+        d.runs.limits = d.runs.limits._replace(ended=2)
         await d.open("bash")
         ids = [(await d.run(f"echo {n}")).run for n in range(3)]
         assert d.runs.get(ids[2]).model().output == "2\n"
@@ -486,8 +486,7 @@ class TestBounds:
         console = weakref.ref(await d.open("bash"))
         run = (await d.run("echo here")).run
         await d.consoles.end("bash", purge=True)
-        d.runs._timers[run].cancel()
-        d.runs._expire(run)
+        d.runs.discard(d.runs.get(run))
         await until(lambda: gc.collect() >= 0 and console() is None)
 
     async def test_files_are_private(self, d: Desk) -> None:

@@ -31,9 +31,11 @@ _INTERRUPT = b"\x03"
 class LineShell:
     """One console's shell; holds what is known of it from one run to the next."""
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console, source: RemoteSource) -> None:
         self.prompt = Prompt(console)
+        self.beside = source.beside
         self._console = console
+        self._source = source
         self._loop = asyncio.get_running_loop()
         # The folder over there, and which of the files that stay are in it.
         self._folder: str | None = None
@@ -43,12 +45,7 @@ class LineShell:
     @property
     def times_broken(self) -> int:
         """How often the line broke, so that something may have been lost unnoticed."""
-        source = self._console.source
-        return source.times_broken if isinstance(source, RemoteSource) else 0
-
-    async def wait_for_prompt(self, patience: float | None) -> None:
-        """Return when the shell waits for a line; see `Prompt.wait`."""
-        await self.prompt.wait(patience)
+        return self._source.times_broken
 
     # -- giving it files -----------------------------------------------------------------------
 

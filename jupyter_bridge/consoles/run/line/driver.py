@@ -1,12 +1,19 @@
-"""LineCommand: one command at work in a shell at the end of a line, where only the line leads."""
+"""LineDriver: one command in a shell that only bytes reach.
+
+Ctrl-C is all that the line itself can do to stop it. What does not mind it gets its signals from a
+second terminal over there, opened for a moment; where none can be had, nobody can stop it.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Mapping
 from dataclasses import replace
 
+from jupyter_bridge.aio.deadline import within
 from jupyter_bridge.consoles.console import Console
+from jupyter_bridge.consoles.run.driver import CommandObserver, ShellDriver
 from jupyter_bridge.consoles.run.line.prompt import (
     DRAWN,
     KILL_LINE,
@@ -16,37 +23,52 @@ from jupyter_bridge.consoles.run.line.prompt import (
 )
 from jupyter_bridge.consoles.run.line.shell import TAKE_PATIENCE, LineShell
 from jupyter_bridge.consoles.run.models import RunBody
-from jupyter_bridge.consoles.run.tracker import CommandObserver, CommandTracker
 from jupyter_bridge.interfaces import Exit
-from jupyter_bridge.problems import Busy, RemoteFailed
+from jupyter_bridge.problems import Busy, Problem, RemoteFailed
 from jupyter_bridge.wire.shell import line_download, line_upload
 from jupyter_bridge.wire.shell.integration import integration
 from jupyter_bridge.wire.shell.line_download import StreamFinder
 from jupyter_bridge.wire.shell.line_upload import Reader
-from jupyter_bridge.wire.shell.marks import Scanner
 from jupyter_bridge.wire.shell.wrapper import Wrapping
 
-# How often to look whether a mark is missing; how long the console must have been silent then, and
-# when the shell may have been replaced, which only its prompt shows. Seconds.
-LOOK_EVERY = 0.25
+# How long the console must have been silent when a mark may be lost, and when the shell may have
+# been replaced, which only its prompt shows. Seconds.
 ASK_AFTER = 0.7
 PROMPT_AFTER = 1.5
-ASKS = 3
 # Somebody's key may come between while a prompt is looked at: again after this; seconds.
 LOOK_AGAIN = 1.5
 # A shell that said how it leaves, and is there still, was a nested one; seconds.
 LEAVE_AFTER = 1.5
+# Ctrl-C is typed again once: a shell that is just starting a child does not act on it. Seconds.
+INTERRUPTS = (1.0, 1.5)
+# Then these, each with its grace; a text of many commands goes on with the next one. Seconds.
+SIGNALS = (("TERM", 2.0), ("KILL", 1.0), ("KILL", 1.0), ("KILL", 1.0))
+# A shell that seems to be at its prompt is asked how the command ended: that may take so long,
+# and then only the shell could be hit. Seconds.
+ASKING = 10.0
+# Opening a terminal there, typing a line and waiting for its end may take so long, seconds.
+BESIDE_SECONDS = 20.0
+
+# `ps` is not everywhere, /proc neither. No history is to have it.
+_KILL = (
+    " unset HISTFILE; exec /bin/sh -c 'g=$(ps -o tpgid= -p {pid}||"
+    '{{ set -- $(sed "s/.*) //" /proc/{pid}/stat);'
+    "echo $6;}});kill -s {name} -- -$(echo $g)'\r"
+)
 
 _WRAPPER, _TEXT, _STDIN, _ASK = "1", "2", "3", "4"
 
 
-class LineCommand(CommandTracker):
-    """Hand one command over, have it run and follow it: `perform` once, then `close`."""
+class LineDriver(ShellDriver):
+    """Hands the command over as files, and has the shell run it."""
+
+    take_patience = TAKE_PATIENCE
+    grace = 1.0  # the prompt has its way to come
 
     def __init__(
-        self, console: Console, shell: LineShell, body: RunBody, hearer: CommandObserver
+        self, console: Console, shell: LineShell, body: RunBody, run: CommandObserver
     ) -> None:
-        super().__init__(console, hearer, nobody_follows=not body.stays)
+        super().__init__(console, run, nobody_follows=not body.stays)
         self._shell = shell
         self._body = body
         self._parted = StreamFinder(self._nonce)
@@ -54,9 +76,12 @@ class LineCommand(CommandTracker):
         self._asking = b""
         # The console's end at the last look at its prompt, and how often it was looked at.
         self._looked_at = self._looks = 0
-        self._breaks = 0
+        self._start = self._breaks = 0
         # How often had been typed into the console with what this run typed last.
         self._typed = 0
+
+    async def wait_for_prompt(self, patience: float | None) -> None:
+        await self._shell.prompt.wait(patience)
 
     async def perform(self) -> None:
         await self._shell.hand_over(self._to_keep, self._to_run)
@@ -64,20 +89,8 @@ class LineCommand(CommandTracker):
         # Its prompt first: what is typed ahead would be echoed twice.
         await self._shell.prompt.settle(1.0, DRAWN)
         self._breaks = self._shell.times_broken
-        offset = self._console.end_offset
-        follow = asyncio.ensure_future(self._follow(Scanner(self._nonce, offset), offset))
-        look = asyncio.ensure_future(self._look())
-        try:
-            await self._type(KILL_LINE + self._wrapping.typed())
-            await asyncio.wait({follow, look}, return_when=asyncio.FIRST_COMPLETED)
-            if look.done():
-                look.result()
-            else:
-                await follow
-        finally:
-            for task in (follow, look):
-                task.cancel()
-            await asyncio.wait({follow, look})
+        self._start = self._console.end_offset
+        await self._perform(self._type(KILL_LINE + self._wrapping.typed()), self._start)
         if self._ready and not self._nobody_follows:
             await self._shell.prompt.settle(1.0, DRAWN)
             # What somebody typed meanwhile the shell takes at its prompt, and is busy with it.
@@ -87,9 +100,6 @@ class LineCommand(CommandTracker):
     async def _type(self, data: bytes) -> None:
         self._typed = self._console.typed + 1
         await self._console.write(data)
-
-    def close(self) -> None:
-        """Nothing is held: the folder over there goes with its shell."""
 
     def _to_keep(self, reader: Reader) -> Mapping[str, bytes]:
         return {
@@ -128,19 +138,14 @@ class LineCommand(CommandTracker):
             **({line_download.ORDER: order} if split else {}),
         }
 
-    # -- what Followed asks --------------------------------------------------------------------
-
-    def _at_prompt(self) -> bool:
-        return False  # only A tells
-
     def _take(self, data: bytes) -> bytes:
         if self._body.output == "tty":
             return data
         for stream, piece, lost in self._parted.feed(data):
             if piece:
-                self._hearer.on_data(piece, stream)
+                self._run.on_data(piece, stream)
             if lost:
-                self._hearer.on_lost()
+                self._run.on_lost()
         return b""
 
     def _drain(self) -> None:
@@ -149,51 +154,36 @@ class LineCommand(CommandTracker):
         else:
             sure = self._shell.times_broken == self._breaks
         if not sure:
-            self._hearer.on_lost()
+            self._run.on_lost()
 
     def _exit(self) -> Exit:
-        exit_ = self._console.exit or Exit()
+        exit_ = super()._exit()
         if exit_.code is None and self._status is not None and self._status.leaving:
             return Exit(self._status.status)
         return exit_
 
     # -- a shell that may never give the mark --------------------------------------------------
 
-    async def _look(self) -> None:
-        """Watch over the shell: it may take no line, be replaced, be left, or be interrupted.
+    def _not_taken(self) -> Problem:
+        name = self._console.name
+        if self._gap or self._shell.times_broken != self._breaks:
+            return RemoteFailed(
+                f"The line to console {name!r} broke just when the command was typed: whether it "
+                "runs there is not known. Look with tail."
+            )
+        return Busy(f"The shell in console {name!r} takes no line.")
 
-        Returns when the command is held to have ended although no mark says so.
-        """
-        start = self._console.end_offset
-        take_until = self._loop.time() + TAKE_PATIENCE
-        asked = 0
-        while not self._over:
-            await asyncio.sleep(LOOK_EVERY)
-            silent = self._loop.time() - self._heard_at
-            if not self._began:
-                if self._loop.time() > take_until:
-                    raise self._not_taken()
-            elif self._status is not None:  # it says that it leaves
-                if silent > LEAVE_AFTER and self._console.state == "live":
-                    break
-            elif await self._is_at_prompt(silent, start):
-                if asked == ASKS:
-                    break
-                asked += 1
-                self._heard_at = self._loop.time() + ASK_AFTER * 4
-                await self._type(self._asking)
-        else:
-            await asyncio.Event().wait()  # until this task is cancelled
-        self._end()
+    def _has_left(self, silent: float) -> bool:
+        leaves = self._status is not None  # it said so
+        return leaves and silent > LEAVE_AFTER and self._console.state == "live"
 
-    async def _is_at_prompt(self, silent: float, start: int) -> bool:
-        """Whether the shell shows its prompt although the command gave no mark.
-
-        A mark is lost with a break of the line, and with an interrupt where somebody took the
-        prompt's hook away; a shell that replaced itself is seen by its line editor only.
-        """
-        lost = self._gap or self._hearer.interrupted or self._shell.times_broken != self._breaks
-        if silent < (ASK_AFTER if lost else PROMPT_AFTER) or self._console.state != "live":
+    async def _is_at_prompt(self, silent: float) -> bool:
+        """A mark is lost with a break of the line, and with an interrupt where somebody took the
+        prompt's hook away; a shell that replaced itself is seen by its line editor only."""
+        lost = self._gap or self.interrupted or self._shell.times_broken != self._breaks
+        if self._status is not None or self._console.state != "live":
+            return False
+        if silent < (ASK_AFTER if lost else PROMPT_AFTER):
             return False
         end = self._console.end_offset
         if end == self._looked_at:
@@ -202,7 +192,7 @@ class LineCommand(CommandTracker):
             self._looks += 1
         else:
             self._looks = 1
-        said = await asyncio.to_thread(self._console.newest, min(end - start, LOOK_BYTES))
+        said = await asyncio.to_thread(self._console.newest, min(end - self._start, LOOK_BYTES))
         if not shows_prompt(said, edits=not lost):
             self._looked_at, self._looks = end, LOOKS
             return False
@@ -213,11 +203,34 @@ class LineCommand(CommandTracker):
             self._cut = cut
         return found
 
-    def _not_taken(self) -> RemoteFailed | Busy:
-        name = self._console.name
-        if self._gap or self._shell.times_broken != self._breaks:
-            return RemoteFailed(
-                f"The line to console {name!r} broke just when the command was typed: whether it "
-                "runs there is not known. Look with tail."
-            )
-        return Busy(f"The shell in console {name!r} takes no line.")
+    async def _ask(self) -> None:
+        await self._type(self._asking)
+
+    # -- stopping ------------------------------------------------------------------------------
+
+    async def _stop(self) -> None:
+        await self._run.begun.wait()
+        for grace in INTERRUPTS:
+            if not self.interrupted or not await self._seems_at_prompt():
+                self.interrupted = True
+                with contextlib.suppress(Problem):
+                    await self._console.write(b"\x03")
+                    self.last_signal = "SIGINT"
+            if await self._over(grace):
+                return
+        if await self._seems_at_prompt() and await self._over(ASKING):
+            return
+        for name, grace in SIGNALS:
+            before, self.last_signal = self.last_signal, f"SIG{name}"
+            line = _KILL.format(pid=self._shell.pid, name=name)
+            try:
+                await within(BESIDE_SECONDS, self._shell.beside(line.encode(), BESIDE_SECONDS))
+            except (Problem, asyncio.TimeoutError):
+                self.last_signal = before
+            if await self._over(grace):
+                return
+        self._run.on_unreachable()
+
+    async def _seems_at_prompt(self) -> bool:
+        said = await asyncio.to_thread(self._console.newest, LOOK_BYTES)
+        return shows_prompt(said, edits=False)

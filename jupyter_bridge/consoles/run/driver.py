@@ -1,0 +1,304 @@
+"""CommandDriver: has one command typed into a console's shell, follows it, and stops it.
+
+`LocalDriver` is for a terminal of this server, `LineDriver` for one that only bytes reach,
+`BridgeDriver` for a console of another bridge. The first two type the command themselves, by the
+protocol of `wire/shell/marks.py`: both are a `ShellDriver`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import uuid
+from abc import ABC, abstractmethod
+from collections.abc import Coroutine
+from typing import Any, Protocol
+
+from jupyter_bridge.aio.deadline import within
+from jupyter_bridge.consoles.console import Console
+from jupyter_bridge.interfaces import Exit
+from jupyter_bridge.problems import Gone, Problem
+from jupyter_bridge.wire.shell.marks import (
+    CommandBegan,
+    CommandEnded,
+    CommandOutput,
+    Newlines,
+    PromptReady,
+    Scanner,
+)
+
+# After the end the prompt is waited for this long, then the next run may look itself, seconds.
+SETTLE = 2.0
+READ_BYTES = 256 << 10
+# A shell that gives no mark: how often to look after it, how long it has to answer when it is
+# asked for one (seconds), and how often it is asked.
+LOOK_EVERY = 0.25
+ANSWER_SECONDS = 2.8
+ASKS = 3
+
+
+class CommandObserver(Protocol):
+    """The run whose command is driven."""
+
+    begun: asyncio.Event
+    ended: asyncio.Event
+
+    def on_began(self, offset: int) -> None:
+        """The command runs; its output begins at this console offset."""
+
+    def on_data(self, data: bytes, stream: int) -> None:
+        """It wrote this."""
+
+    def on_lost(self) -> None:
+        """Some of what it wrote is lost."""
+
+    def on_status(self, status: int | None, cwd: str | None, offset: int) -> None:
+        """It has ended so. Comes once, and all data before it."""
+
+    def on_session_end(self, exit: Exit, offset: int) -> None:  # noqa: A002
+        """The console has ended, and the command with it."""
+
+    def on_unreachable(self) -> None:
+        """It cannot be stopped, nor its end be heard."""
+
+
+class CommandDriver(ABC):
+    """One command: `wait_for_prompt`, `perform`, then `close`; `stop` at any time.
+
+    `interrupted`: the shell may have been interrupted, so that no mark may come. `last_signal` is
+    the newest that was sent to stop the command.
+    """
+
+    # A prompt that is drawn just now is not "busy", seconds.
+    grace = 0.3
+
+    def __init__(self, console: Console, run: CommandObserver) -> None:
+        self._console = console
+        self._run = run
+        self.interrupted = False
+        self.last_signal: str | None = None
+        self._stopping: asyncio.Task[None] | None = None
+
+    @abstractmethod
+    async def wait_for_prompt(self, patience: float | None) -> None:
+        """Return when a shell waits for a line; Busy after `patience` seconds (None: never)."""
+
+    @abstractmethod
+    async def perform(self) -> None:
+        """Type the command; return when the shell is ready for another. Busy when it takes none."""
+
+    async def send_input(self, data: bytes) -> None:
+        """Type into the command."""
+        await self._console.write(data)
+
+    def stop(self) -> None:
+        """Begin to stop the command, once; the observer hears of its end."""
+        self._stopping = self._stopping or asyncio.ensure_future(self._stop())
+
+    @abstractmethod
+    async def _stop(self) -> None:
+        """Stop the command, gently first."""
+
+    def on_end(self) -> None:
+        """The run is over: send nothing more to stop it."""
+        if self._stopping is not None and self._stopping is not asyncio.current_task():
+            self._stopping.cancel()
+
+    def close(self) -> None:  # noqa: B027
+        """Let go of everything that is still held."""
+
+    async def _over(self, grace: float) -> bool:
+        """Whether the run has ended, or ends within so many seconds."""
+        with contextlib.suppress(asyncio.TimeoutError):
+            await within(grace, self._run.ended.wait())
+        return self._run.ended.is_set()
+
+
+class ShellDriver(CommandDriver):
+    """A command that is typed into the console, and followed by the marks around its output.
+
+    `nobody_follows` says that no other command comes after this.
+    """
+
+    # Between the typed line and the first mark, seconds.
+    take_patience: float
+
+    def __init__(self, console: Console, run: CommandObserver, *, nobody_follows: bool) -> None:
+        super().__init__(console, run)
+        self._nobody_follows = nobody_follows
+        self._loop = asyncio.get_running_loop()
+        self._nonce = uuid.uuid4().hex
+        self._newlines = Newlines()
+        self._began = self._is_over = self._ready = self._gap = False
+        self._status: CommandEnded | None = None
+        # When the command ended; when its console said something last; where the asking began.
+        self._over_at = self._heard_at = 0.0
+        self._cut: int | None = None
+
+    @abstractmethod
+    def _take(self, data: bytes) -> bytes:
+        """What of the console's bytes between the marks is the terminal's text."""
+
+    def _drain(self) -> None:
+        """The command has ended: pass on what came by another way."""
+
+    def _exit(self) -> Exit:
+        """How the console ended."""
+        return self._console.exit or Exit()
+
+    def _sees_prompt(self) -> bool:
+        """Whether the shell is seen to wait for a line; asked after the end alone."""
+        return False
+
+    # -- a shell that may never give the mark --------------------------------------------------
+
+    @abstractmethod
+    def _not_taken(self) -> Problem:
+        """Nobody read the line that was typed."""
+
+    def _has_left(self, silent: float) -> bool:
+        """Whether the shell has left the command without its last mark."""
+        return False
+
+    @abstractmethod
+    async def _is_at_prompt(self, silent: float) -> bool:
+        """Whether the shell waits for a line although the command gave no mark.
+
+        `silent` is how long nothing was said, seconds.
+        """
+
+    @abstractmethod
+    async def _ask(self) -> None:
+        """Have the shell tell the status of what it ran."""
+
+    async def _look(self) -> None:
+        """Watch over the shell: it may take no line, be replaced, be left, or be interrupted.
+
+        Returns when the command is held to have ended although no mark says so.
+        """
+        take_until = self._loop.time() + self.take_patience
+        asked = 0
+        while True:
+            await asyncio.sleep(LOOK_EVERY)
+            now = self._loop.time()
+            silent = now - self._heard_at
+            if not self._began:
+                if now > take_until:
+                    raise self._not_taken()
+            elif self._is_over:
+                continue  # until this task is cancelled
+            elif self._has_left(silent):
+                break
+            elif await self._is_at_prompt(silent):
+                if asked == ASKS:
+                    break
+                asked += 1
+                self._heard_at = now + ANSWER_SECONDS
+                await self._ask()
+        self._end()
+
+    # -- what the console says -----------------------------------------------------------------
+
+    async def _perform(self, typing: Coroutine[Any, Any, None], offset: int) -> None:
+        """Type the command's line, and follow what the console says from `offset` on."""
+        follow = asyncio.ensure_future(self._follow(Scanner(self._nonce, offset), offset))
+        look = asyncio.ensure_future(self._look())
+        try:
+            await typing
+            await asyncio.wait({follow, look}, return_when=asyncio.FIRST_COMPLETED)
+            await (look if look.done() else follow)
+        finally:
+            for task in (follow, look):
+                task.cancel()
+            await asyncio.wait({follow, look})
+
+    async def _follow(self, scanner: Scanner, offset: int) -> None:
+        console = self._console
+        while not self._ready:
+            data = await console.fetch(offset, READ_BYTES)
+            if data:
+                offset += len(data)
+                for event in scanner.feed(data):
+                    self._on_event(event)
+                continue
+            held = console.log.held(offset)
+            if held > offset:  # retention took it before we came to it
+                self._run.on_lost()
+                self._gap = True
+                for missed in scanner.skip(held - offset):
+                    self._on_event(missed)
+                offset = held
+            elif console.state == "ended" and console.end_offset <= offset:
+                self._on_console_end(scanner.rest(), offset)
+                return
+            elif self._is_over:
+                if not await self._more_before_prompt(offset):
+                    return
+            else:
+                await console.wait(offset)
+
+    async def _more_before_prompt(self, offset: int) -> bool:
+        """After the end: whether more came before the prompt, or before patience was over."""
+        if self._nobody_follows:
+            return False
+        until = self._over_at + SETTLE
+        waiting = asyncio.ensure_future(self._console.wait(offset))
+        try:
+            while not waiting.done() and self._loop.time() < until:
+                await asyncio.wait({waiting}, timeout=0.02)
+                if not waiting.done() and self._sees_prompt():
+                    return False
+            return waiting.done()
+        finally:
+            waiting.cancel()
+
+    def _on_event(self, event: CommandBegan | CommandOutput | CommandEnded | PromptReady) -> None:
+        self._heard_at = self._loop.time()
+        if isinstance(event, CommandOutput):
+            self._on_output(event)
+        elif isinstance(event, CommandBegan):
+            self._began = True
+            self._run.on_began(event.offset)
+        elif isinstance(event, CommandEnded):
+            self._status = event
+            if not event.leaving:
+                self._end()
+        else:
+            self._ready = True
+            self._end()
+
+    def _on_output(self, event: CommandOutput) -> None:
+        data = event.data
+        if self._cut is not None:
+            data = data[: max(0, len(data) - max(0, event.end - self._cut))]
+        if data := self._newlines.feed(self._take(data)):
+            self._run.on_data(data, 0)
+
+    def _end(self) -> None:
+        if self._is_over:
+            return
+        self._flush()
+        status = self._status
+        if status is None:
+            self._run.on_status(None, None, self._cut or self._console.end_offset)
+        else:
+            end = status.offset if self._cut is None else min(status.offset, self._cut)
+            self._run.on_status(status.status, status.cwd or None, end)
+
+    def _on_console_end(self, rest: bytes, offset: int) -> None:
+        if self._is_over:
+            return
+        if not self._began:
+            raise Gone(f"Console {self._console.name!r} ended before the command was run.")
+        if rest:
+            self._on_output(CommandOutput(rest, offset))
+        self._flush()
+        end = offset if self._status is None else self._status.offset
+        self._run.on_session_end(self._exit(), end)
+
+    def _flush(self) -> None:
+        self._is_over = True
+        self._over_at = self._loop.time()
+        self._drain()
+        if rest := self._newlines.rest():
+            self._run.on_data(rest, 0)

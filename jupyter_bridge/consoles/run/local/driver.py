@@ -1,0 +1,153 @@
+"""LocalDriver: one command in a terminal of this server, whose processes can be seen."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+from jupyter_bridge.consoles.console import Console
+from jupyter_bridge.consoles.run.driver import CommandObserver, ShellDriver
+from jupyter_bridge.consoles.run.local.scripts import Files, Pipes, Scripts
+from jupyter_bridge.consoles.run.local.shell import Shell, image_of
+from jupyter_bridge.consoles.run.models import RunBody
+from jupyter_bridge.problems import Busy
+from jupyter_bridge.wire.shell.wrapper import Wrapping
+
+# The console must have been silent for so long before a shell that gave no mark is asked, seconds.
+ASK_AFTER = 0.5
+# Whatever somebody typed and did not send stands at the prompt: Ctrl-E, Ctrl-U kill it.
+KILL_LINE = {"sh": b"\x15"}
+KILL_EDITED_LINE = b"\x05\x15"
+# What is sent, and how long it may take, seconds. A text of many commands goes on with its next one
+# when one is killed, so the round begins anew, faster; at last the shell itself is killed.
+STEPS = ((signal.SIGINT, 2.0), (signal.SIGTERM, 2.0), (signal.SIGKILL, 1.0))
+AGAIN = ((signal.SIGINT, 0.5), (signal.SIGKILL, 0.5))
+ROUNDS = 5
+LOOK_EVERY = 0.05
+
+
+class LocalDriver(ShellDriver):
+    """Types through the pty, and sees by the process table who reads it. Signals stop it."""
+
+    take_patience = 10.0  # the shell only opens two files
+
+    def __init__(
+        self,
+        console: Console,
+        scripts: Scripts,
+        body: RunBody,
+        run: CommandObserver,
+        *,
+        fresh: bool,
+    ) -> None:
+        super().__init__(console, run, nobody_follows=fresh and not body.stays)
+        self._shell = Shell(console)
+        self._scripts = scripts
+        self._body = body
+        self._fresh = fresh
+        self._image: str | None = None
+        self._files: Files | None = None
+        self._pipes: Pipes | None = None
+
+    async def wait_for_prompt(self, patience: float | None) -> None:
+        await self._shell.wait_for_prompt(patience)
+
+    async def perform(self) -> None:
+        offset = self._console.end_offset
+        self._image = self._shell.image()
+        dialect = self._shell.dialect()
+        if dialect is None:
+            raise Busy(f"There is no shell in the foreground of console {self._console.name!r}.")
+        body, split = self._body, self._body.output == "split"
+        stdin = None if body.stdin is None else body.stdin.encode()
+        files = self._scripts.new(body.command.encode(), stdin=stdin, split=split)
+        self._files = files
+        wrapping = Wrapping(
+            dialect,
+            self._nonce,
+            self._scripts.integration(dialect),
+            str(files.wrapper),
+            str(files.text),
+            cwd=None if self._fresh else body.cwd,
+            env={} if self._fresh else body.env,
+            stdin=str(files.stdin) if files.stdin else None,
+            stdout=str(files.pipes[0]) if split else None,
+            stderr=str(files.pipes[1]) if split else None,
+        )
+        self._scripts.write(files, wrapping.script())
+        self._pipes = Pipes(files.ends, self._run.on_data)
+        keys = b"" if self._fresh else KILL_LINE.get(dialect, KILL_EDITED_LINE)
+        try:
+            await self._perform(self._console.write(keys + wrapping.typed()), offset)
+        finally:
+            self._scripts.remove(files, wrapper=self._began)
+
+    def close(self) -> None:
+        """Let go of the pipes, which background jobs may still hold."""
+        if self._pipes is not None:
+            self._pipes.close()
+
+    def _sees_prompt(self) -> bool:
+        return self._shell.at_prompt()
+
+    def _take(self, data: bytes) -> bytes:
+        return data if self._body.output == "tty" else b""
+
+    def _drain(self) -> None:
+        if self._pipes is not None:
+            self._pipes.drain()
+
+    def _not_taken(self) -> Busy:
+        if self._files is not None:
+            self._scripts.disarm(self._files)
+        return Busy(f"The shell in console {self._console.name!r} takes no line.")
+
+    async def _is_at_prompt(self, silent: float) -> bool:
+        lost = self.interrupted or self._shell.image() != self._image
+        live = self._console.state == "live"
+        return lost and live and silent > ASK_AFTER and self._shell.at_prompt()
+
+    async def _ask(self) -> None:
+        dialect = self._shell.dialect()
+        if dialect is None or self._files is None:
+            return
+        wrapper = str(self._files.wrapper)
+        wrapping = Wrapping(
+            dialect, self._nonce, self._scripts.integration(dialect), wrapper, str(self._files.text)
+        )
+        self._scripts.write(self._files, wrapping.ask())
+        self._cut = self._console.end_offset if self._cut is None else self._cut
+        await self._console.write(wrapping.asking())
+
+    # -- stopping ------------------------------------------------------------------------------
+
+    async def _stop(self) -> None:
+        await self._run.begun.wait()
+        for number, grace in STEPS + AGAIN * ROUNDS:
+            if await self._signal(number, grace):
+                return
+        await self._console.write(b"\x04")
+
+    async def _signal(self, number: signal.Signals, grace: float) -> bool:
+        """Send, and wait for the end; a program that comes to the foreground meanwhile gets it too.
+
+        As at a keyboard, a shell that is just starting a child does not act on its own SIGINT, and
+        the child loses one that comes before its exec.
+        """
+        until = self._loop.time() + grace
+        reached: str | None = None
+        while self._loop.time() < until:
+            group = self._shell.group
+            image = None if group is None else image_of(group) or str(group)
+            if group is not None and group > 1 and image != reached:
+                reached = image
+                self.interrupted, self.last_signal = True, number.name
+                try:
+                    os.killpg(group, number)
+                except ProcessLookupError:
+                    pass
+                except PermissionError:  # another user's (sudo): the terminal's own key reaches it
+                    await self._console.write(b"\x03")
+            if await self._over(LOOK_EVERY):
+                return True
+        return False
