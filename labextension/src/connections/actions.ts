@@ -11,12 +11,12 @@ import { loginIcon } from '../ui/icons';
 import { Ground } from '../panel/tokens';
 import { Action } from '../ui/actions';
 import { download } from '../ui/download';
-import { Logins } from './login';
+import { Logins } from './form/login';
 import { ConnectionsModel } from './model';
 import { Place } from './fileBrowserTarget';
-import { TransfersModel } from './transfers';
+import { TransfersModel } from './transfers/transfers';
 import { Entry, Tree } from './tree';
-import { Uploads } from './uploads';
+import { Uploads } from './transfers/uploads';
 
 /** What a section of connections consists of. */
 export interface Parts {

@@ -1,6 +1,6 @@
 /** The routes of `connections/handlers/`, for the panel. */
 import { Asking, Server } from '../api/server';
-import { Schema } from './form';
+import { Schema } from './form/form';
 
 /** A connection as `GET B/conns` shows it; secrets are only told to exist. */
 export interface Connection {

@@ -2,7 +2,7 @@
 import { CommandRegistry } from '@lumino/commands';
 import { ITransfersSummary } from '../panel/tokens';
 import { Place } from './fileBrowserTarget';
-import { Cleared } from './transfers';
+import { Cleared } from './transfers/transfers';
 
 export interface Around {
   commands: CommandRegistry;

@@ -5,8 +5,8 @@ import { IDefaultFileBrowser } from '@jupyterlab/filebrowser';
 import { INotebookTracker } from '@jupyterlab/notebook';
 import { DOMAIN, IBridge } from '../panel/tokens';
 import { CommandIDs } from './commands';
-import { addEnvironment } from './environment';
-import { clearedIn } from './dismissedTransfers';
+import { addEnvironment } from './environment/environment';
+import { clearedIn } from './transfers/dismissedTransfers';
 import { Place } from './fileBrowserTarget';
 
 export const connections: JupyterFrontEndPlugin<void> = {

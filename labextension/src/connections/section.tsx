@@ -12,14 +12,14 @@ import { actionsOf, canDownload, downloadTo, Parts, takesFiles, uploadInto } fro
 import { Around } from './options';
 import { Connections } from './client';
 import { CommandIDs } from './commands';
-import { dragSoon, takeFiles, takeRemote } from './drag';
-import { Logins } from './login';
+import { dragSoon, takeFiles, takeRemote } from './transfers/drag';
+import { Logins } from './form/login';
 import { ConnectionsModel } from './model';
 import { CONNECTION_HEIGHT, ConnectionRow, ItemRow, ITEM_HEIGHT, NoteRow } from './rows';
-import { TransfersModel } from './transfers';
-import { Tray } from './tray';
+import { TransfersModel } from './transfers/transfers';
+import { Tray } from './transfers/tray';
 import { Entry, Tree } from './tree';
-import { Uploads } from './uploads';
+import { Uploads } from './transfers/uploads';
 
 export async function section(ground: Ground, around: Around): Promise<Widget> {
   const { trans, server, events } = ground;

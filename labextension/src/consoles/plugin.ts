@@ -16,8 +16,8 @@ import { DOMAIN, IBridge } from '../panel/tokens';
 import { Mode } from '../wire/console';
 import { Consoles } from './client';
 import { CommandIDs } from './commands';
-import type { RunView } from './runview';
-import type { ConsoleView, ViewSettings } from './view';
+import type { RunView } from './run/runview';
+import type { ConsoleView, ViewSettings } from './view/view';
 
 const ID = 'jupyter-bridge:consoles';
 const DEFAULTS: ViewSettings = {
@@ -87,7 +87,7 @@ export const consoles: JupyterFrontEndPlugin<void> = {
         const mode = (args.mode ?? 'join') as Mode;
         let widget = tracker.find(one => one.content.model.name === name);
         if (!widget) {
-          const { openConsole } = await import('./opening');
+          const { openConsole } = await import('./view/opening');
           widget = openConsole(bridge.server, trans, commands, name, mode, settings);
           shell.add(widget, 'main', { type: 'Bridge Console' });
           await tracker.add(widget);
@@ -120,8 +120,8 @@ export const consoles: JupyterFrontEndPlugin<void> = {
       execute: async args => {
         if (!runs || runs.isDisposed) {
           const [{ RunView }, { PageRuns }] = await Promise.all([
-            import('./runview'),
-            import('./runs')
+            import('./run/runview'),
+            import('./run/runs')
           ]);
           const client = new Consoles(bridge.server);
           const names = async () =>

@@ -1,7 +1,7 @@
 /** The commands that were run from this page: what they said, how they ended. */
-import { Model } from '../ui/model';
-import { Problem } from '../api/problem';
-import { Consoles, Run, RunRequest } from './client';
+import { Model } from '../../ui/model';
+import { Problem } from '../../api/problem';
+import { Consoles, Run, RunRequest } from '../client';
 
 /** What is kept of a run's output, characters; its end counts. All of it is in the console. */
 const MOST_TEXT = 512 * 1024;

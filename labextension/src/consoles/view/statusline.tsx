@@ -1,9 +1,9 @@
 /** The line under a console: how it stands, who is here, and what to do about it. */
 import { TranslationBundle } from '@jupyterlab/translation';
 import { FormEvent, useState } from 'react';
-import { ProblemLine } from '../ui/components';
-import { useModel } from '../ui/model';
-import { Viewer } from '../wire/console';
+import { ProblemLine } from '../../ui/components';
+import { useModel } from '../../ui/model';
+import { Viewer } from '../../wire/console';
 import { ConsoleModel } from './model';
 
 export function StatusLine(props: { model: ConsoleModel; trans: TranslationBundle }): JSX.Element {

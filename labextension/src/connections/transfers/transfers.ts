@@ -1,8 +1,8 @@
 /** The transfers: all of them, kept true by one stream while one is under way and somebody looks. */
-import { Events } from '../api/events';
-import { Server, StreamEvent } from '../api/server';
-import { Model } from '../ui/model';
-import { Soon } from '../ui/throttle';
+import { Events } from '../../api/events';
+import { Server, StreamEvent } from '../../api/server';
+import { Model } from '../../ui/model';
+import { Soon } from '../../ui/throttle';
 
 /** A transfer as the server shows it: bytes, bytes per second, seconds. */
 export interface Transfer {

@@ -2,7 +2,7 @@
  * Forms as data: a connector's JSON Schema, or the properties of a type of data sets, as the fields
  * that are drawn, and what was filled in as the body of a request. Nothing here knows a kind.
  */
-import type { PropertyAssignment } from './client';
+import type { PropertyAssignment } from '../client';
 
 /** What is used of JSON Schema; the server's own says no more. */
 export interface Schema {

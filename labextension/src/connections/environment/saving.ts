@@ -1,6 +1,6 @@
 /** Saving what a kernel runs on beside a notebook; nothing is replaced unasked. */
 import { PathExt } from '@jupyterlab/coreutils';
-import { Server } from '../api/server';
+import { Server } from '../../api/server';
 
 /** What `POST B/environment/{kernel}` answers. */
 interface Environment {

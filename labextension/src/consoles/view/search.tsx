@@ -10,7 +10,7 @@ import {
 } from '@jupyterlab/ui-components';
 import { ISearchOptions } from '@xterm/addon-search';
 import { KeyboardEvent } from 'react';
-import { IconButton } from '../ui/components';
+import { IconButton } from '../../ui/components';
 import { Screen } from './screen';
 
 const DECORATIONS: ISearchOptions['decorations'] = {

@@ -1,7 +1,7 @@
-import { Server } from '../api/server';
+import { Server } from '../../api/server';
 import { saveEnvironment } from './saving';
 
-jest.mock('../api/server', () => ({ Server: class {} }));
+jest.mock('../../api/server', () => ({ Server: class {} }));
 
 /** A server whose kernel speaks R, and a folder with these files. */
 function save(names: string[], answer = true) {

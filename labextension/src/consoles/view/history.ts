@@ -3,7 +3,7 @@
  * its beginning, so an earlier part is shown by writing all of it anew; it holds so many lines only,
  * so that far from the end it shows a window of what was, apart from what comes.
  */
-import { Consoles } from './client';
+import { Consoles } from '../client';
 
 /** How much is fetched at a time when the reader comes to an edge, bytes. */
 export const STEP = 256 * 1024;

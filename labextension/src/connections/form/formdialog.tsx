@@ -2,7 +2,7 @@
 import { Dialog } from '@jupyterlab/apputils';
 import { TranslationBundle } from '@jupyterlab/translation';
 import { ReactWidget } from '@jupyterlab/ui-components';
-import { Problem } from '../api/problem';
+import { Problem } from '../../api/problem';
 import { Fields, valuesIn, wipe } from './fields';
 import { bodyOf, Field, FieldError, Values } from './form';
 

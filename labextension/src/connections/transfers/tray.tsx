@@ -8,9 +8,9 @@ import {
   runIcon,
   stopIcon
 } from '@jupyterlab/ui-components';
-import { pauseIcon } from '../ui/icons';
-import { bytes, duration, IconButton, ProblemLine } from '../ui/components';
-import { useModel } from '../ui/model';
+import { pauseIcon } from '../../ui/icons';
+import { bytes, duration, IconButton, ProblemLine } from '../../ui/components';
+import { useModel } from '../../ui/model';
 import { isActive, Transfer, TransfersModel } from './transfers';
 
 export function Tray(props: {

@@ -3,13 +3,13 @@
  * journal the screen follows the line; far from it, it shows a window of what was.
  */
 import { TranslationBundle } from '@jupyterlab/translation';
-import { Problem } from '../api/problem';
-import { bytes } from '../ui/components';
-import { Model } from '../ui/model';
-import { Mode, ServerFrame, Viewer } from '../wire/console';
-import { Consoles } from './client';
+import { Problem } from '../../api/problem';
+import { bytes } from '../../ui/components';
+import { Model } from '../../ui/model';
+import { Mode, ServerFrame, Viewer } from '../../wire/console';
+import { Consoles } from '../client';
 import { earlier, fitting, fittingFromEnd, joined, later, MOST_BYTES, Window } from './history';
-import { ConsoleLine, LineState } from './line';
+import { ConsoleLine, LineState } from './stream';
 import { Screen, SCROLLBACK } from './screen';
 
 /** With so much on its way to the screen the line is rested; and taken up again with so little. */

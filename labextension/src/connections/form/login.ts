@@ -1,12 +1,12 @@
 /** Adding a connection, logging in, and what has to be asked for on the way. */
 import { Dialog, showDialog } from '@jupyterlab/apputils';
 import { TranslationBundle } from '@jupyterlab/translation';
-import { Problem } from '../api/problem';
-import { Connection, Fields } from './client';
+import { Problem } from '../../api/problem';
+import { Connection, Fields } from '../client';
 import { Field, fieldsOf } from './form';
 import { openForm } from './formdialog';
-import { ConnectionsModel } from './model';
-import { vaultSentence } from './labels';
+import { ConnectionsModel } from '../model';
+import { vaultSentence } from '../labels';
 
 /** What a server is asked for again with a host key that a person has accepted. */
 interface Refused {

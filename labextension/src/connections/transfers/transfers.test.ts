@@ -1,6 +1,6 @@
 import { Signal } from '@lumino/signaling';
-import { Events } from '../api/events';
-import { Server } from '../api/server';
+import { Events } from '../../api/events';
+import { Server } from '../../api/server';
 import { Transfer, TransfersModel } from './transfers';
 
 function transfer(id: string, state: Transfer['state'], created: number): Transfer {

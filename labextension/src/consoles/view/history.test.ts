@@ -1,5 +1,5 @@
 import { earlier, fitting, fittingFromEnd, joined, later, STEP, Window } from './history';
-import { Consoles } from './client';
+import { Consoles } from '../client';
 
 const text = (window: Window) => new TextDecoder().decode(window.data);
 const window = (start: number, said: string): Window => {

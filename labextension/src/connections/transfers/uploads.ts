@@ -1,8 +1,8 @@
 /** Files of this side become a data set: what has to be asked for, and the transfer. */
 import { TranslationBundle } from '@jupyterlab/translation';
-import { Connection, Connections, DatasetType } from './client';
-import { Field, propertyFields } from './form';
-import { openForm } from './formdialog';
+import { Connection, Connections, DatasetType } from '../client';
+import { Field, propertyFields } from '../form/form';
+import { openForm } from '../form/formdialog';
 import { TransfersModel } from './transfers';
 
 /** The name of the field of the type; no property of openBIS or another remote begins so. */

@@ -4,9 +4,9 @@
  */
 import { IDisposable } from '@lumino/disposable';
 import { ISignal, Signal } from '@lumino/signaling';
-import { Problem } from '../api/problem';
-import { fromServerFrame, inputFrame, Mode, resizeFrame, ServerFrame } from '../wire/console';
-import { Beginning, Consoles } from './client';
+import { Problem } from '../../api/problem';
+import { fromServerFrame, inputFrame, Mode, resizeFrame, ServerFrame } from '../../wire/console';
+import { Beginning, Consoles } from '../client';
 
 /** How long to wait before a broken line is tried again, milliseconds: at first, and at most. */
 const FIRST_PAUSE = 250;

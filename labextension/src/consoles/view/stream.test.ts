@@ -1,9 +1,9 @@
-import { Server } from '../api/server';
-import { Consoles } from './client';
-import { ConsoleLine } from './line';
-import { Mode, resizeFrame } from '../wire/console';
+import { Server } from '../../api/server';
+import { Consoles } from '../client';
+import { ConsoleLine } from './stream';
+import { Mode, resizeFrame } from '../../wire/console';
 
-jest.mock('../api/server', () => ({ Server: class {}, withQuery: (url: string) => url }));
+jest.mock('../../api/server', () => ({ Server: class {}, withQuery: (url: string) => url }));
 (global as any).WebSocket = { OPEN: 1 };
 
 /** A frame of the server: its type, offset and payload. */

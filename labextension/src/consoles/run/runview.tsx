@@ -3,9 +3,9 @@ import { Clipboard } from '@jupyterlab/apputils';
 import { TranslationBundle } from '@jupyterlab/translation';
 import { copyIcon, ReactWidget, stopIcon } from '@jupyterlab/ui-components';
 import { FormEvent, useEffect, useRef, useState } from 'react';
-import { Age, Dot, duration, IconButton, ProblemLine } from '../ui/components';
-import { useModel } from '../ui/model';
-import { quoted } from '../ui/shell';
+import { Age, Dot, duration, IconButton, ProblemLine } from '../../ui/components';
+import { useModel } from '../../ui/model';
+import { quoted } from '../../ui/shell';
 import { PageRun, PageRuns } from './runs';
 
 export class RunView extends ReactWidget {

@@ -4,10 +4,10 @@ import { INotebookTracker } from '@jupyterlab/notebook';
 import { Contents } from '@jupyterlab/services';
 import { TranslationBundle } from '@jupyterlab/translation';
 import { CommandRegistry } from '@lumino/commands';
-import { environmentIcon } from '../ui/icons';
-import { Problem } from '../api/problem';
-import { Server } from '../api/server';
-import { CommandIDs } from './commands';
+import { environmentIcon } from '../../ui/icons';
+import { Problem } from '../../api/problem';
+import { Server } from '../../api/server';
+import { CommandIDs } from '../commands';
 import { saveEnvironment } from './saving';
 
 export function addEnvironment(
