@@ -105,7 +105,7 @@ export class Events implements IDisposable {
   }
 
   private onMessage(text: string): void {
-    const { schema_id, ...data } = JSON.parse(text);
+    const { schema_id, ...data } = JSON.parse(text) as Record<string, string>;
     if (typeof schema_id === 'string' && schema_id.startsWith(PREFIX)) {
       this._happened.emit({ name: schema_id.slice(PREFIX.length).split('/')[0], data });
     }

@@ -23,7 +23,7 @@ export class Problem extends Error {
   static of(text: string, status = 0): Problem {
     let said: Record<string, unknown> = {};
     try {
-      said = JSON.parse(text) ?? {};
+      said = (JSON.parse(text) ?? {}) as Record<string, unknown>;
     } catch {
       // Not ours: a proxy or a login page answered.
     }

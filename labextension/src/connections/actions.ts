@@ -109,7 +109,7 @@ export function actionsOf(parts: Parts): Action<Entry>[] {
       label: trans.__('Save to this computer'),
       applies: entry => canDownload(entry) && entry.item!.kind === 'file',
       run: ({ conn, item, file }) =>
-        model.try(async () => {
+        model.try(() => {
           const url = model.client.contentUrl(conn.name, item!.permId!, file);
           download(server, url, item!.name);
         })

@@ -1,7 +1,7 @@
 /** The commands of the connections. */
-export namespace CommandIDs {
+export const CommandIDs = {
   /** Ask for a new connection. */
-  export const add = 'bridge:add-connection';
+  add: 'bridge:add-connection',
   /** Save what the notebook's kernel runs on beside the notebook. */
-  export const environment = 'bridge:save-environment';
-}
+  environment: 'bridge:save-environment'
+} as const;

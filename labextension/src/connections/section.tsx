@@ -21,7 +21,7 @@ import { Tray } from './transfers/tray';
 import { Entry, Tree } from './tree';
 import { Uploads } from './transfers/uploads';
 
-export async function section(ground: Ground, around: Around): Promise<Widget> {
+export function section(ground: Ground, around: Around): Widget {
   const { trans, server, events } = ground;
   const { place } = around;
   const client = new Connections(server);

@@ -18,6 +18,7 @@ import { Consoles } from './client';
 import { CommandIDs } from './commands';
 import type { RunView } from './run/runview';
 import type { ConsoleView, ViewSettings } from './view/view';
+import { asText } from '../wire/json';
 
 const ID = 'jupyter-bridge:consoles';
 const DEFAULTS: ViewSettings = {
@@ -83,7 +84,7 @@ export const consoles: JupyterFrontEndPlugin<void> = {
       icon: terminalIcon,
       isVisible: args => Boolean(args.name),
       execute: async args => {
-        const name = String(args.name);
+        const name = asText(args.name);
         const mode = (args.mode ?? 'join') as Mode;
         let widget = tracker.find(one => one.content.model.name === name);
         if (!widget) {
@@ -104,7 +105,7 @@ export const consoles: JupyterFrontEndPlugin<void> = {
       label: trans.__('New Recorded Terminal'),
       caption: trans.__('A terminal whose output is kept, and can be read from any point'),
       icon: terminalIcon,
-      execute: async () => {
+      execute: async (): Promise<unknown> => {
         const { name } = await told(trans.__('No terminal could be opened'), () =>
           new Consoles(bridge.server).create()
         );
@@ -137,7 +138,7 @@ export const consoles: JupyterFrontEndPlugin<void> = {
           runs.title.closable = true;
           shell.add(runs, 'main', { type: 'Bridge Runs' });
         }
-        runs.content.propose(String(args.console ?? ''));
+        runs.content.propose(asText(args.console));
         shell.activateById(runs.id);
         return runs;
       }

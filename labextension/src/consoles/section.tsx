@@ -29,7 +29,7 @@ const ICONS: Record<string, LabIcon> = {
   remote: linkIcon
 };
 
-export async function section(ground: Ground, commands: CommandRegistry): Promise<Widget> {
+export function section(ground: Ground, commands: CommandRegistry): Widget {
   const { trans } = ground;
   const client = new Consoles(ground.server);
   const model = new ConsolesModel(client, ground.events);

@@ -1,7 +1,7 @@
 /** The commands of kernels, and what they take. */
-export namespace CommandIDs {
+export const CommandIDs = {
   /** `{kernelspec?}`: spawn a kernel; asks for what is not given. */
-  export const spawn = 'bridge:spawn-kernel';
+  spawn: 'bridge:spawn-kernel',
   /** `{id, name?}`: show what a kernel says, message by message. */
-  export const messages = 'bridge:open-messages';
-}
+  messages: 'bridge:open-messages'
+} as const;

@@ -3,6 +3,7 @@ import { Model } from '../ui/model';
 import { Problem } from '../api/problem';
 import { fromFrameToMessage, Message } from '../wire/kernel';
 import { Kernels } from './client';
+import { asText } from '../wire/json';
 
 /** What is kept of it; then the oldest go. */
 export const MOST_MESSAGES = 10_000;
@@ -149,7 +150,7 @@ export class MessagesModel extends Model {
     };
     socket.onmessage = ({ data }) => {
       if (typeof data === 'string') {
-        void this.try(() => Promise.reject(Problem.of(data)));
+        this.fail(Problem.of(data));
       } else {
         this.keep(fromFrameToMessage(new Uint8Array(data as ArrayBuffer)));
       }
@@ -172,7 +173,7 @@ export class MessagesModel extends Model {
     } catch (error) {
       const problem = Problem.caught(error);
       if (problem.status === 404 || problem.status === 403) {
-        await this.try(() => Promise.reject(problem));
+        this.fail(problem);
         return;
       }
     }
@@ -194,7 +195,7 @@ export class MessagesModel extends Model {
 
 /** The gist of a message's content, in one line. */
 export function gist({ msg_type, content }: Message): string {
-  const said = (name: string) => String(content[name] ?? '');
+  const said = (name: string) => asText(content[name]);
   switch (msg_type) {
     case 'status':
       return said('execution_state');
@@ -212,7 +213,7 @@ export function gist({ msg_type, content }: Message): string {
     case 'execute_result':
     case 'display_data': {
       const data = (content.data ?? {}) as Record<string, unknown>;
-      return String(data['text/plain'] ?? Object.keys(data).join(', '));
+      return asText(data['text/plain']) || Object.keys(data).join(', ');
     }
     default:
       return JSON.stringify(content);

@@ -17,6 +17,7 @@ import { Filter } from '../ui/section';
 import { Message } from '../wire/kernel';
 import { Kernels } from './client';
 import { Entry, gist, MessagesModel } from './messages';
+import { asText } from '../wire/json';
 
 const CHANNELS = ['iopub', 'shell', 'stdin', 'control'];
 
@@ -160,7 +161,7 @@ function Toggles(props: {
 
 function Line({ entry, isSelected }: { entry: Entry; isSelected: boolean }): JSX.Element {
   const { message } = entry;
-  const date = new Date(String(message.header.date ?? ''));
+  const date = new Date(asText(message.header.date));
   return (
     <div className={`jp-BridgeMessages-line${isSelected ? ' jp-mod-selected' : ''}`}>
       <span className="jp-BridgeMessages-time">

@@ -13,6 +13,7 @@ import { DOMAIN, IBridge } from '../panel/tokens';
 import { Kernels } from './client';
 import { CommandIDs } from './commands';
 import type { MessageView } from './messageview';
+import { asText } from '../wire/json';
 
 export const kernels: JupyterFrontEndPlugin<void> = {
   id: 'jupyter-bridge:kernels',
@@ -47,11 +48,11 @@ export const kernels: JupyterFrontEndPlugin<void> = {
       icon: inspectorIcon,
       isVisible: args => Boolean(args.id),
       execute: async args => {
-        const id = String(args.id);
+        const id = asText(args.id);
         let widget = tracker.find(one => one.content.model.id === id);
         if (!widget) {
           const { openMessages } = await import('./messageview');
-          widget = openMessages(client, trans, id, String(args.name ?? id));
+          widget = openMessages(client, trans, id, asText(args.name) || id);
           shell.add(widget, 'main', { type: 'Bridge Messages' });
           await tracker.add(widget);
         }

@@ -13,7 +13,7 @@ import { Kernel, Kernels } from './client';
 import { CommandIDs } from './commands';
 import { KernelsModel } from './list';
 
-export async function section(ground: Ground, commands: CommandRegistry): Promise<Widget> {
+export function section(ground: Ground, commands: CommandRegistry): Widget {
   const { trans } = ground;
   const model = new KernelsModel(new Kernels(ground.server), ground.events);
   const actions = actionsOf(ground, model, commands);

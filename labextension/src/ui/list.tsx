@@ -35,7 +35,7 @@ export function List<T>(props: ListProps<T>): JSX.Element {
     if (props.follow && isAtEnd.current && items.length) {
       inSight.scrollToIndex(items.length - 1, { align: 'end' });
     }
-  }, [items.length, props.follow]);
+  }, [inSight, items.length, props.follow]);
   const onScroll = () => {
     const { scrollTop, scrollHeight, clientHeight } = place.current!;
     isAtEnd.current = scrollTop + clientHeight >= scrollHeight - height;

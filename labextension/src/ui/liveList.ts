@@ -22,7 +22,7 @@ export abstract class KeptList<T> extends Model {
     this.soon = new Soon(() => this.refresh(), keeping.pause);
     this.disposables.add(this.soon);
     this.disposables.add(events.on(keeping.names, event => this.onEvent(event)));
-    events.resumed.connect(this.forget, this);
+    events.resumed.connect(() => this.forget());
     queueMicrotask(() => this.soon.wish()); // what asks is not constructed yet
   }
 
@@ -122,7 +122,7 @@ export abstract class KeptList<T> extends Model {
     } catch (error) {
       this.isStale = true;
       if (all) {
-        await this.try(() => Promise.reject(error));
+        this.fail(error);
         this.refusal = this.problem;
       } else {
         await this.refresh(); // one that is asked for alone may be gone by now; the list tells

@@ -57,17 +57,21 @@ export abstract class Model implements IDisposable {
   }
 
   /** Do something, and show its Problem if it fails; whether it succeeded. */
-  async try(doing: () => Promise<unknown>): Promise<boolean> {
+  async try(doing: () => unknown): Promise<boolean> {
     try {
       await doing();
-      this._problem = null;
+      this.forgive();
       return true;
     } catch (error) {
-      this._problem = Problem.caught(error);
+      this.fail(error);
       return false;
-    } finally {
-      this.change();
     }
+  }
+
+  /** Show what went wrong. */
+  protected fail(error: unknown): void {
+    this._problem = Problem.caught(error);
+    this.change();
   }
 
   /** The reader has seen the Problem. */

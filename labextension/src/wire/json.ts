@@ -12,6 +12,11 @@ export function readText(bytes: Uint8Array, what: string): string {
   }
 }
 
+/** A string or a number as text; of anything else a stranger may send, nothing. */
+export function asText(value: unknown): string {
+  return typeof value === 'string' || typeof value === 'number' ? String(value) : '';
+}
+
 export function readJson(bytes: Uint8Array, what: string): unknown {
   try {
     return JSON.parse(readText(bytes, what));

@@ -4,7 +4,7 @@
  *
  *     n | offset_0 … offset_{n-1} | channel | header | parent_header | metadata | content | buffers…
  */
-import { FrameError, readObject, readText } from './json';
+import { asText, FrameError, readObject, readText } from './json';
 
 export const V1 = 'v1.kernel.websocket.jupyter.org';
 
@@ -85,8 +85,8 @@ export function fromFrameToMessage(frame: Uint8Array): Message {
     .map(part => readObject(part, 'A part of the message'));
   return {
     channel,
-    msg_id: String(header.msg_id ?? ''),
-    msg_type: String(header.msg_type ?? ''),
+    msg_id: asText(header.msg_id),
+    msg_type: asText(header.msg_type),
     header,
     parent_header,
     metadata,

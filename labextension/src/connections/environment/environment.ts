@@ -60,8 +60,8 @@ export function addEnvironment(
 
 /** The names of what is in a folder of the server. */
 async function namesIn(contents: Contents.IManager, folder: string): Promise<string[]> {
-  const { content } = await contents.get(folder);
-  return (content as Contents.IModel[]).map(one => one.name);
+  const model = await contents.get(folder);
+  return (model.content as Contents.IModel[]).map(one => one.name);
 }
 
 async function mayReplace(paths: string[], trans: TranslationBundle): Promise<boolean> {

@@ -195,7 +195,7 @@ function initialOf(value: unknown, schema: Schema): string | boolean {
   if (Array.isArray(value) && schema.items?.type === 'string') {
     return value.join('\n');
   }
-  return typeof value === 'object' ? JSON.stringify(value) : String(value);
+  return typeof value === 'string' ? value : JSON.stringify(value);
 }
 
 function optionsOf(schema: Schema): Field['options'] {

@@ -7,6 +7,7 @@ import { Field, fieldsOf } from './form';
 import { openForm } from './formdialog';
 import { ConnectionsModel } from '../model';
 import { vaultSentence } from '../labels';
+import { asText } from '../../wire/json';
 
 /** What a server is asked for again with a host key that a person has accepted. */
 interface Refused {
@@ -131,7 +132,7 @@ export class Logins {
     }
     const { trans } = this;
     const { problem, fields } = refused;
-    const key = String(problem.details.host_key ?? '');
+    const key = asText(problem.details.host_key);
     const isChanged = problem.code === 'host-key-changed';
     const { button } = await showDialog({
       title: isChanged ? trans.__('The host has another key') : trans.__('Is this the host’s key?'),

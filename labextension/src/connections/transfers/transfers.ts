@@ -129,7 +129,7 @@ export class TransfersModel extends Model {
     try {
       this.takeAll(await this.server.ask<Transfer[]>('GET', this.server.url('transfers')));
     } catch (error) {
-      await this.try(() => Promise.reject(error));
+      this.fail(error);
     }
     this.follow();
   }

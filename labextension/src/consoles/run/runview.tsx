@@ -7,6 +7,7 @@ import { Age, Dot, duration, IconButton, ProblemLine } from '../../ui/components
 import { useModel } from '../../ui/model';
 import { quoted } from '../../ui/shell';
 import { PageRun, PageRuns } from './runs';
+import { asText } from '../../wire/json';
 
 export class RunView extends ReactWidget {
   constructor(
@@ -46,21 +47,21 @@ function Runs(props: {
   consoles: () => Promise<string[]>;
   trans: TranslationBundle;
 }): JSX.Element {
-  const { trans, proposed } = props;
+  const { trans, proposed, consoles } = props;
   const { runs } = useModel(props.runs);
   const [names, setNames] = useState<string[]>(proposed ? [proposed] : []);
   const command = useRef<HTMLTextAreaElement>(null);
   useEffect(() => {
-    props.consoles().then(
+    consoles().then(
       found => setNames([...new Set([...(proposed ? [proposed] : []), ...found])]),
       () => undefined
     );
     command.current?.focus();
-  }, [proposed]);
+  }, [consoles, proposed]);
   const onSubmit = (event: FormEvent<HTMLFormElement>) => {
     event.preventDefault();
     const form = new FormData(event.currentTarget);
-    const said = (name: string) => String(form.get(name) ?? '').trim() || undefined;
+    const said = (name: string) => asText(form.get(name)).trim() || undefined;
     if (said('command')) {
       const [console, cwd] = [said('console'), said('cwd')];
       props.runs.start({ command: said('command')!, console, cwd });

@@ -33,9 +33,9 @@ export class ConsoleModel extends Model {
     super();
     this.wantedMode = mode;
     this.line = new ConsoleLine(client, name, mode, { lines: SCREENS * screen.term.rows });
-    this.line.frame.connect(this.onFrame, this);
-    this.line.turned.connect(this.onTurned, this);
-    this.line.replaced.connect(this.onReplaced, this);
+    this.line.frame.connect((_, frame) => this.onFrame(frame));
+    this.line.turned.connect(() => this.change());
+    this.line.replaced.connect(() => this.onReplaced());
     this.disposables.add(this.line);
     screen.term.onScroll(() => this.onScroll());
   }
@@ -87,7 +87,7 @@ export class ConsoleModel extends Model {
   changeMode(mode: Mode): void {
     this.wantedMode = mode;
     if (this.past) {
-      void this.goLive();
+      this.goLive();
     }
     this.line.changeMode(mode);
     this.change();
@@ -97,7 +97,7 @@ export class ConsoleModel extends Model {
     this.isFollowing = on;
     if (on) {
       if (this.past) {
-        void this.goLive();
+        this.goLive();
       } else {
         this.screen.term.scrollToBottom();
       }
@@ -114,7 +114,7 @@ export class ConsoleModel extends Model {
       return;
     }
     if (this.past) {
-      void this.goLive();
+      this.goLive();
     }
     this.line.type(data);
   }
@@ -122,7 +122,7 @@ export class ConsoleModel extends Model {
   // -- the past ----------------------------------------------------------------------------------
 
   /** Show the end of the journal, and follow it. */
-  async goLive(): Promise<void> {
+  goLive(): void {
     if (this.isLoading) {
       this.isLiveWanted = true; // what is being written to the screen goes first
       return;
@@ -222,7 +222,7 @@ export class ConsoleModel extends Model {
       this.change();
       if (this.isLiveWanted) {
         this.isLiveWanted = false;
-        await this.goLive();
+        this.goLive();
       }
     }
   }
@@ -250,7 +250,7 @@ export class ConsoleModel extends Model {
 
   // -- the line ----------------------------------------------------------------------------------
 
-  private onFrame(_: unknown, frame: ServerFrame): void {
+  private onFrame(frame: ServerFrame): void {
     switch (frame.type) {
       case 'start':
         this.kind = frame.about.kind;
@@ -274,7 +274,7 @@ export class ConsoleModel extends Model {
         this.exit = frame.exit;
         break;
       case 'trouble':
-        void this.try(() => Promise.reject(Problem.of(JSON.stringify(frame.problem))));
+        this.fail(Problem.of(JSON.stringify(frame.problem)));
         break;
     }
     this.change();
@@ -308,10 +308,6 @@ export class ConsoleModel extends Model {
       );
       this.line.restart({ lines: SCREENS * this.screen.term.rows });
     }
-  }
-
-  private onTurned(): void {
-    this.change();
   }
 
   private onReplaced(): void {

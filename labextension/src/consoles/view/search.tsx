@@ -102,8 +102,7 @@ export class SearchBar extends ReactWidget {
 
   private go(step: 1 | -1): void {
     if (this.text && (!this.options.regex || isPattern(this.text))) {
-      const { search } = this.screen;
-      (step > 0 ? search.findNext : search.findPrevious).call(search, this.text, this.options);
+      this.screen.search[step > 0 ? 'findNext' : 'findPrevious'](this.text, this.options);
     }
   }
 

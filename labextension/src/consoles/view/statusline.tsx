@@ -17,7 +17,7 @@ export function StatusLine(props: { model: ConsoleModel; trans: TranslationBundl
       <div className="jp-BridgeConsole-line" role="status">
         <span>{standing(model, trans)}</span>
         {model.past && (
-          <button type="button" className="jp-Bridge-link" onClick={() => void model.goLive()}>
+          <button type="button" className="jp-Bridge-link" onClick={() => model.goLive()}>
             {trans.__('Jump to the present')}
           </button>
         )}

@@ -68,7 +68,7 @@ export class ConsoleLine implements IDisposable {
   /** Open it, or go on after a rest. */
   open(): void {
     if (!this._socket && !this._isDisposed && this._state !== 'ended') {
-      void this.dial();
+      this.dial();
     }
   }
 
@@ -135,11 +135,11 @@ export class ConsoleLine implements IDisposable {
     if (this._socket?.readyState !== WebSocket.OPEN) {
       return false;
     }
-    this._socket.send(frame as Uint8Array<ArrayBuffer>);
+    this._socket.send(frame);
     return true;
   }
 
-  private async dial(): Promise<void> {
+  private dial(): void {
     clearTimeout(this._timer);
     this.turn(this._state === 'broken' ? 'broken' : 'connecting');
     const socket = this.client.open(this.name, this._mode, this.beginning);
@@ -209,7 +209,7 @@ export class ConsoleLine implements IDisposable {
       }
     }
     if (!this._isDisposed && this._state === 'broken' && !this._socket) {
-      this._timer = setTimeout(() => void this.dial(), this._pause);
+      this._timer = setTimeout(() => this.dial(), this._pause);
       this._pause = Math.min(this._pause * 2, LONGEST_PAUSE);
     }
   }
