@@ -18,9 +18,14 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
-# A run in the background is started deaf to Ctrl-C, and so would be all that the tests start.
-if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+# A run in the background may ignore Ctrl-C, and one under nohup a hangup. Whatever the tests start
+# would ignore them, too: commands that Ctrl-C is to end, and shells whose terminal is closed.
+for _number, _handler in (
+    (signal.SIGINT, signal.default_int_handler),
+    (signal.SIGHUP, signal.SIG_DFL),
+):
+    if signal.getsignal(_number) is signal.SIG_IGN:
+        signal.signal(_number, _handler)
 
 pytest_plugins = ["pytest_jupyter.jupyter_server", "tests.support.joined", "tests.support.hub"]
 
