@@ -1,7 +1,8 @@
 # make run    JupyterLab with the bridge, on a free loopback port, and lines to paste (RUN="options")
 # make test   everything needed, then the whole suite (WORKERS=0: one file at a time)
 # make soak   the long ones: the same properties with 50 times the examples, a day's worth of use
-# make check  format, lint, types, layers; the panel's, and its tests that need no page
+# make check  format, lint, spelling, types, layers; the panel's, and its tests that need no page
+# make lint   those of them that take seconds
 # make audit  known holes in what is installed with it, asked of the registries
 # make pictures  the pictures of the panel in docs/pictures
 # make bench  the figures, measured here and now and written into docs/performance.md (BENCH="options")
@@ -10,7 +11,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 NPM := $(shell command -v npm)
 PANEL := jupyter_bridge/labextension/static/style.js
-.PHONY: run test soak check audit pictures bench clean
+.PHONY: run test soak lint check audit pictures bench clean
 
 run: .venv/run
 	@$(BIN)/python -m jupyter_bridge.cli.demo $(RUN)
@@ -29,9 +30,13 @@ soak: .venv/test
 	SOAK=$(SOAK) $(PYTEST) --timeout=3600 tests/wire tests/consoles/journal/test_journal.py \
 		tests/kernels/test_relay.py tests/kernels/test_ring.py
 
-check: .venv/test
+lint: .venv/test
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
+	$(BIN)/codespell
+	$(BIN)/shellcheck .ci/run jupyter_bridge/wire/shell/data/*.sh jupyter_bridge/wire/shell/data/*.bash
+
+check: lint
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -q tests/test_layers.py
 	cd labextension && PATH=$(CURDIR)/$(BIN):$$PATH npm run --silent check
