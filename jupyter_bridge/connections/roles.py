@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import functools
 from abc import ABC, abstractmethod
-from collections import deque
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -18,7 +17,7 @@ from typing import Any, ClassVar, Protocol
 
 import msgspec
 
-from jupyter_bridge.aio.gather import gather
+from jupyter_bridge.aio.gather import each
 from jupyter_bridge.interfaces import Source, Upstream
 from jupyter_bridge.problems import NotFound, Unsupported
 
@@ -209,14 +208,7 @@ class CanRead(Role):
         cancelled, or raise, at any point; the transfer then asks for what is still missing.
         """
         for span in spans:
-            at = span.start
-            pieces = self.read(perm_id, span.path, span.start, span.stop)
-            try:
-                async for piece in pieces:
-                    await sink.write(span.path, at, piece)
-                    at += len(piece)
-            finally:
-                await pieces.aclose()  # type: ignore[attr-defined]
+            await pour(self.read(perm_id, span.path, span.start, span.stop), span, sink)
 
 
 class CanWrite(Role):
@@ -246,16 +238,13 @@ class CanWrite(Role):
         Override it where the remote has a faster way than chunks of one size. It may be cancelled,
         or raise, at any point; the transfer then sends what was not acknowledged.
         """
-        left = deque(chunks_of(spans, self.chunk_bytes))
 
-        async def stream() -> None:
-            while left:
-                span = left.popleft()
-                data = await supply.take(span)
-                await self.append(upload, supply.file(span.path), span.start, data)
-                supply.sent(span)
+        async def bring(span: Span) -> None:
+            data = await supply.take(span)
+            await self.append(upload, supply.file(span.path), span.start, data)
+            supply.sent(span)
 
-        await gather([stream() for _ in range(min(self.streams, len(left)))])
+        await each(bring, chunks_of(spans, self.chunk_bytes), self.streams)
 
     async def held(self, upload: str, file: File) -> int | None:
         """How many bytes of `file` from its start are surely there; None: nobody knows."""
@@ -361,6 +350,17 @@ class HasKernels(Role):
     @abstractmethod
     async def control(self, kernel_id: str, action: str) -> None:
         """`interrupt`, `restart` or `shutdown` it."""
+
+
+async def pour(pieces: AsyncIterator[bytes], span: Span, sink: Sink) -> None:
+    """Bring the pieces of a span into `sink`; closes their generator."""
+    at = span.start
+    try:
+        async for piece in pieces:
+            await sink.write(span.path, at, piece)
+            at += len(piece)
+    finally:
+        await pieces.aclose()  # type: ignore[attr-defined]
 
 
 def chunks_of(spans: Sequence[Span], size: int) -> Iterator[Span]:

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
 
-from jupyter_bridge.aio.gather import gather
+from jupyter_bridge.aio.gather import each, gather
 from jupyter_bridge.connections.connectors.openbis.api import Api
 from jupyter_bridge.connections.connectors.openbis.models import FastSession
-from jupyter_bridge.connections.roles import Sink, Span
+from jupyter_bridge.connections.roles import Sink, Span, pour
 from jupyter_bridge.connections.transfers.ranges import ByteRanges
 from jupyter_bridge.problems import RemoteFailed, Unavailable
 from jupyter_bridge.transport.answers import LISTS, RemoteAnswer
@@ -65,21 +64,12 @@ async def read_file(
 
 async def fetch_each(api: Api, store: str, perm_id: str, spans: Sequence[Span], sink: Sink) -> None:
     """File by file, some at the same time."""
-    left = deque(spans)
 
-    async def work() -> None:
-        while left:
-            span = left.popleft()
-            at = span.start
-            pieces = read_file(api, store, perm_id, span.path, span.start, span.stop)
-            try:
-                async for piece in pieces:
-                    await sink.write(span.path, at, piece)
-                    at += len(piece)
-            finally:
-                await pieces.aclose()  # type: ignore[attr-defined]
+    async def bring(span: Span) -> None:
+        pieces = read_file(api, store, perm_id, span.path, span.start, span.stop)
+        await pour(pieces, span, sink)
 
-    await gather([work() for _ in range(min(STREAMS, len(left)))])
+    await each(bring, spans, STREAMS)
 
 
 async def fetch_fast(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import posixpath
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing, suppress
 from datetime import datetime, timezone
 from typing import TypeVar, cast
@@ -13,6 +13,7 @@ from typing import TypeVar, cast
 import asyncssh
 
 from jupyter_bridge.aio.deadline import within
+from jupyter_bridge.aio.gather import each
 from jupyter_bridge.aio.task_set import TaskSet
 from jupyter_bridge.connections.connector import Expired
 from jupyter_bridge.connections.roles import File, Item
@@ -34,15 +35,13 @@ PIECE = 1 << 20
 # Pieces asked for ahead of the reader, so that the line is never idle.
 _AHEAD = 3
 # Files on their way beside each other: opening and closing small ones costs round trips.
-_FILES = 8
+FILES = 8
 # A question that takes longer is not answered any more; a folder of 100,000 takes 5 s. Seconds.
 _ANSWER = 60.0
 # A folder with more entries, or longer names in all, is not listed. Characters.
 MAX_ENTRIES, MAX_NAMES = 250_000, 32 << 20
 # A tree with more files is not moved in one piece; Linux takes no longer path.
 MAX_FILES, MAX_PATH = 1_000_000, 4096
-# Entries that are looked at before the loop gets its turn.
-_IN_A_TURN = 256
 # Uploads grow here, on the same file system as their target; it is never listed.
 INCOMING = ".jupyter-bridge-incoming"
 
@@ -120,7 +119,7 @@ class SftpSession:
                     return Item(str(name.filename), own, "link")
             return _item(str(name.filename), own, attributes)
 
-        return await each(item, known)
+        return await each(item, known, FILES)
 
     async def walk(self, folder: str) -> list[File]:
         """Every regular file below, in order; links, devices and pipes are left out."""
@@ -128,7 +127,7 @@ class SftpSession:
         waiting = [""]
         while waiting:
             level, waiting = waiting, []
-            lists = await each(self._list, [(folder, below) for below in level])
+            lists = await each(self._list, [(folder, below) for below in level], FILES)
             for below, names in zip(level, lists, strict=True):
                 seen = [name for name in names if name.filename not in (".", "..", INCOMING)]
                 for name in seen:
@@ -224,27 +223,6 @@ class SftpSession:
 async def _close(opening: asyncio.Future[asyncssh.SFTPClientFile]) -> None:
     with suppress(asyncssh.Error, OSError):
         await (await opening).close()
-
-
-async def each(do: Callable[[T], Awaitable[R]], things: Iterable[T]) -> list[R]:
-    """`do` of each, a few at a time, results in order; the first error ends all."""
-    waiting = enumerate(things)
-    results: dict[int, R] = {}
-
-    async def work() -> None:
-        for index, thing in waiting:
-            results[index] = await do(thing)
-            if index % _IN_A_TURN == 0:  # what is known already does not wait by itself
-                await asyncio.sleep(0)
-
-    workers = [asyncio.create_task(work()) for _ in range(_FILES)]
-    try:
-        await asyncio.gather(*workers)
-    finally:
-        for worker in workers:
-            worker.cancel()
-        await asyncio.wait(workers)
-    return [results[index] for index in range(len(results))]
 
 
 def _item(name: str, path: str, attributes: asyncssh.SFTPAttrs) -> Item:

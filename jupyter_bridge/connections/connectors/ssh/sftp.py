@@ -15,6 +15,7 @@ from typing import Annotated
 import asyncssh
 import msgspec
 
+from jupyter_bridge.aio.gather import each
 from jupyter_bridge.connections.connector import (
     Connector,
     Expired,
@@ -24,7 +25,7 @@ from jupyter_bridge.connections.connector import (
     Secret,
 )
 from jupyter_bridge.connections.connectors.ssh import login
-from jupyter_bridge.connections.connectors.ssh.session import INCOMING, SftpSession, clean, each
+from jupyter_bridge.connections.connectors.ssh.session import FILES, INCOMING, SftpSession, clean
 from jupyter_bridge.connections.login_backoff import Account
 from jupyter_bridge.connections.roles import (
     CanBrowse,
@@ -38,6 +39,7 @@ from jupyter_bridge.connections.roles import (
     Sink,
     Span,
     Sshfs,
+    pour,
 )
 from jupyter_bridge.problems import BadRequest, Conflict, NotFound, RemoteFailed, Unsupported
 
@@ -175,17 +177,10 @@ class Sftp(Connector[SftpFields], CanBrowse, CanRead, CanWrite, CanMount):
         folder = await session.is_folder(session.path(perm_id))
 
         async def bring(span: Span) -> None:
-            at = span.start
             target = session.path(f"{perm_id}/{span.path}" if folder else perm_id)
-            pieces = session.pieces(target, span.start, span.stop)
-            try:
-                async for piece in pieces:
-                    await sink.write(span.path, at, piece)
-                    at += len(piece)
-            finally:
-                await pieces.aclose()  # type: ignore[attr-defined]
+            await pour(session.pieces(target, span.start, span.stop), span, sink)
 
-        await each(bring, spans)
+        await each(bring, spans, FILES)
 
     # -- writing -------------------------------------------------------------------------------
 
@@ -216,7 +211,7 @@ class Sftp(Connector[SftpFields], CanBrowse, CanRead, CanWrite, CanMount):
             if attributes.size != file.size:
                 raise RemoteFailed(f"{file.path} has {attributes.size} bytes, not {file.size}.")
 
-        await each(complete, new.files)
+        await each(complete, new.files, FILES)
         found = await session.ask(upload, lambda sftp: sftp.listdir(incoming))
         names = sorted(str(name) for name in found if name not in (".", ".."))
         places = {name: session.path(f"{new.entity}/{name}") for name in names}
