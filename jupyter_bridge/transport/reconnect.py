@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import aiohttp
 
 from jupyter_bridge.aio.changes import Changes
-from jupyter_bridge.problems import Gone, NotFound, Problem, RemoteFailed, Unavailable
+from jupyter_bridge.problems import Gone, NotFound, Problem, Unavailable
 from jupyter_bridge.transport.answers import sentence
 from jupyter_bridge.transport.retry import RetryPeriod
 
@@ -220,13 +220,6 @@ async def _send(socket: Socket, frame: str | bytes) -> None:
         await socket.send_str(frame)
     else:
         await socket.send_bytes(frame)
-
-
-def missing(problem: Problem, sentence: str) -> Problem:
-    """A websocket refused with 404 or 410 is a NotFound; any other problem stays as it is."""
-    if isinstance(problem, RemoteFailed) and problem.details.get("remote_status") in (404, 410):
-        return NotFound(sentence)
-    return problem
 
 
 class Remainder(NamedTuple):

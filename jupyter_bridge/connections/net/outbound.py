@@ -25,6 +25,7 @@ from jupyter_bridge.connections.net.resolver import CONNECT_SECONDS, Resolver
 from jupyter_bridge.connections.net.tls import TLSSettings
 from jupyter_bridge.problems import (
     Denied,
+    NotFound,
     Problem,
     RemoteFailed,
     Timeout,
@@ -54,6 +55,9 @@ MAX_FRAME = 64 << 20
 RECEIVE_AT_ONCE = 32 << 10
 # One transfer uses up to 8 streams; several run beside each other and beside the calls.
 MAX_SOCKETS = 64
+
+# How a websocket is refused, by the status of the answer.
+_REFUSALS: dict[int, type[Problem]] = {401: Denied, 403: Denied, 404: NotFound, 410: NotFound}
 
 T = TypeVar("T")
 Buffer = bytes | memoryview
@@ -151,8 +155,12 @@ class Outbound:
         heartbeat: float = 30.0,
         max_frame: int = MAX_FRAME,
         timeout: float = CONNECT_SECONDS,
-    ) -> aiohttp.ClientWebSocketResponse[bool]:
-        """An open websocket; the caller closes it."""
+        decode_text: bool = True,
+    ) -> aiohttp.ClientWebSocketResponse[Any]:
+        """An open websocket; the caller closes it. NotFound where there is none.
+
+        Without `decode_text` text frames come as the bytes that were sent.
+        """
         where = shown(self.policy.check_url(url))
         session = await self._open()
         try:
@@ -164,6 +172,7 @@ class Outbound:
                     protocols=protocols,
                     heartbeat=heartbeat,
                     max_msg_size=max_frame,
+                    decode_text=decode_text,
                 ),
                 discard=aiohttp.ClientWebSocketResponse.close,
             )
@@ -174,7 +183,7 @@ class Outbound:
         except Exception as error:
             raise _translate(error, where) from None
         # Outside the except: aiohttp's error holds the request's headers, and so the token.
-        kind: type[Problem] = Denied if status in (401, 403) else RemoteFailed
+        kind = _REFUSALS.get(status, RemoteFailed)
         raise kind(f"{where} refused the websocket with {status}.", remote_status=status)
 
     async def apart(self, work: Callable[[Outbound], Coroutine[Any, Any, T]]) -> T:

@@ -33,12 +33,12 @@ Ask = Callable[[Any, str], Awaitable[Any]]
 
 
 def _jupyter(one: JupyterServer, url: str, *bridge: str) -> JupyterServer:
-    one._base, one._bridge = f"{url}/", frozenset(bridge)
+    one.server.base, one.server.bridge = f"{url}/", frozenset(bridge)
     return one
 
 
 def _hub(one: JupyterServer, url: str) -> Hub:
-    return Hub(f"{url}/hub/", one._ask, one.context.outbound, "token")
+    return Hub(f"{url}/hub/", one.server)
 
 
 def _openbis(one: OpenBis, url: str, version: tuple[int, int] = (3, 7)) -> OpenBis:

@@ -197,7 +197,7 @@ def test_a_hubs_progress(
             told.append((percent, message))
             log.info("%d %% %s", percent, message)
 
-        hub = Hub(url, one._ask, one.context.outbound, "token")
+        hub = Hub(url, one.server)
         try:
             if outcome is None:
                 await hub._follow(url, on_progress)

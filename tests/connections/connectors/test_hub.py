@@ -41,7 +41,7 @@ def test_a_users_server_is_started_and_used(hub: RunningHub, tmp_path: Path) -> 
         assert [step for step in told if step is not None and step.message]
         started = (await asyncio.to_thread(hub.api, "GET", "users/jo"))["servers"][""]
         assert started["user_options"] == {"profile": "small"}
-        assert remote._base == f"{hub.url}user/jo/"
+        assert remote.server.base == f"{hub.url}user/jo/"
         source, seen = await remote.console(await remote.create_console()), Seen()
         await seen.open(source)
         await source.write(b"echo on-the-hub-$((6*7))\n")

@@ -226,11 +226,11 @@ def test_what_the_host_leaves_out_is_a_gap(plain: Server, tmp_path: Path) -> Non
         await source.write(b"stty -echo; echo re''ady\n")
         await seen.until(b"ready")
         left_out: list[str] = []
-        dial = remote.dial
+        dial = remote.server.dial
 
         async def leave_out(path: str, protocol: str | None = None, **more: int) -> Any:
             socket: Any = await dial(path, protocol, **more)
-            remote.dial = dial  # type: ignore[method-assign]
+            remote.server.dial = dial  # type: ignore[method-assign]
             receive = socket.receive
 
             async def receive_but_one(*_: Any) -> Any:
@@ -243,7 +243,7 @@ def test_what_the_host_leaves_out_is_a_gap(plain: Server, tmp_path: Path) -> Non
             socket.receive = receive_but_one
             return socket
 
-        remote.dial = leave_out  # type: ignore[method-assign]
+        remote.server.dial = leave_out  # type: ignore[method-assign]
         _cut(source)
         await say(source, b"echo before; sleep 0.3; echo left-''out; sleep 0.3; echo af''ter\n")
         await seen.until(b"after\r\n")
@@ -545,7 +545,7 @@ def test_a_proxy_that_drops_subprotocols_is_told(bridged: Server, tmp_path: Path
         await heard.when(lambda m: m[1] == "stream" and m[2]["text"] == "out 42\n")
         await line.close()
         await remote.control(spawned["id"], "shutdown")
-        await remote.api("DELETE", f"bridge/consoles/{name}?purge=1", NoneType)
+        await remote.server.call("DELETE", f"bridge/consoles/{name}?purge=1", NoneType)
         await remote.context.outbound.close()
         proxy.close()
 

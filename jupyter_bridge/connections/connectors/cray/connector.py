@@ -34,18 +34,17 @@ from jupyter_bridge.connections.connector import (
     WebFields,
     WrongCredentials,
 )
-from jupyter_bridge.connections.connectors.cray.text_socket import dial
+from jupyter_bridge.connections.connectors.socket_source import SocketSource
 from jupyter_bridge.connections.roles import HasConsoles, Node
 from jupyter_bridge.interfaces import Exit, Source
 from jupyter_bridge.problems import (
     BadRequest,
     Denied,
     NotFound,
-    RemoteFailed,
     Unavailable,
 )
 from jupyter_bridge.transport.answers import NAMES
-from jupyter_bridge.transport.reconnect import ReconnectingSocket, Replay, Socket, missing
+from jupyter_bridge.transport.reconnect import Replay, Socket
 from jupyter_bridge.wire import bounded
 from jupyter_bridge.wire.json_errors import JSON_ERRORS
 
@@ -56,6 +55,8 @@ _HISTORY = 10_000
 _QUIET = 0.5
 _LONGEST = 5.0
 _MOST = 16 << 20
+# A service sends what its log has, cut anywhere; 4 MiB are 50,000 lines. Bytes.
+MAX_FRAME = 4 << 20
 # A line typed into a console is short; what never ends in a newline is passed on in such pieces.
 _LINE = 4096
 _NODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}")
@@ -133,15 +134,13 @@ class ConsoleService(Connector[ConsoleFields], HasConsoles):
         return known
 
     async def dial(self, verb: str, node: str, **more: str) -> Socket:
-        """`tail` or `interact` of one node."""
-        url = URL(f"{self._address}/{verb}/{quote(node, safe='')}", encoded=True)
-        scheme = "wss" if url.scheme == "https" else "ws"
-        try:
-            return await dial(
-                self.context.outbound, str(url.with_scheme(scheme)), self.headers(**more)
-            )
-        except RemoteFailed as problem:
-            raise missing(problem, f"There is no node {node!r}.") from problem
+        """`tail` or `interact` of one node; its text frames come as bytes, as they may be cut."""
+        return await self.context.outbound.websocket(
+            f"{self._address}/{verb}/{quote(node, safe='')}",
+            headers=self.headers(**more),
+            max_frame=MAX_FRAME,
+            decode_text=False,
+        )
 
     @property
     def _address(self) -> str:
@@ -164,15 +163,13 @@ def _end_of(token: str | None) -> float | None:
         return None
 
 
-class NodeSource(Source):
+class NodeSource(SocketSource):
     """One node's console."""
 
-    kind = "remote"
-
     def __init__(self, service: ConsoleService, node: str) -> None:
+        super().__init__(service.context.log)
         self._service = service
         self._node = node
-        self._line = ReconnectingSocket(self._dial, service.context.log)
         self._replay = Replay()
         self._again: _Again | None = None
         self._seat: Socket | None = None
@@ -259,14 +256,8 @@ class NodeSource(Source):
         if seat is not None:
             await seat.close()
 
-    def pause(self) -> None:
-        self._line.pause()
-
-    def resume(self) -> None:
-        self._line.resume()
-
     async def close(self) -> None:
-        await self._line.close()
+        await super().close()
         if self._again is not None:
             self._again.finish()
         await self._leave()

@@ -7,17 +7,19 @@ from typing import Any, TypeVar, cast
 
 import msgspec
 
-from jupyter_bridge.connections.connector import Expired
-from jupyter_bridge.connections.net.outbound import Outbound
+from jupyter_bridge.connections.connector import Connector, Expired
+from jupyter_bridge.connections.net.outbound import MAX_FRAME
 from jupyter_bridge.problems import (
     BadRequest,
     Conflict,
+    Denied,
     NotFound,
     Problem,
     RemoteFailed,
     Unsupported,
 )
 from jupyter_bridge.transport.answers import NAMES, RemoteAnswer, sentence
+from jupyter_bridge.transport.reconnect import Socket
 from jupyter_bridge.wire.json_errors import JSON_ERRORS
 
 # A kernel that starts slowly (Spark, a cold container) may take minutes. Seconds.
@@ -25,6 +27,10 @@ _POST_SECONDS = 180.0
 _SECONDS = 30.0
 # What a proxy or a hub says where no server runs.
 NOT_RUNNING = (424, 502, 503, 504)
+_NO_SUBPROTOCOLS = (
+    "A proxy on the way drops the subprotocols of websockets (the configurable-http-proxy of PyPI "
+    "does, that of npm does not): consoles there cannot be read, kernels need more bytes."
+)
 T = TypeVar("T")
 
 _KINDS: dict[int, type[Problem]] = {
@@ -34,11 +40,6 @@ _KINDS: dict[int, type[Problem]] = {
     410: NotFound,
     501: Unsupported,
 }
-
-
-def headers(token: str | None) -> dict[str, str]:
-    """The token as Jupyter Server and JupyterHub both take it."""
-    return {"Authorization": f"token {token}"} if token else {}
 
 
 # -- what the APIs answer, as far as it is used -----------------------------------------------
@@ -131,39 +132,84 @@ class _Refusal(msgspec.Struct):
 # -- questions ---------------------------------------------------------------------------------
 
 
-async def ask(
-    outbound: Outbound,
-    name: str,
-    token: str | None,
-    method: str,
-    url: str,
-    *,
-    into: type[T],
-    body: Any = None,
-    limit: int = NAMES,
-) -> T:
-    """The answer's JSON as `into`; where that is NoneType, what is answered is not looked at.
+class JupyterApi:
+    """A server, or a hub, as one connector asks it: with the token and at the address of now."""
 
-    Raises Expired for 401 and 403 (Jupyter says 403 for a wrong token, too), and, with
-    `remote_status` in its details, where a proxy says that nothing runs there.
-    """
-    with_body = {} if body is None else {"Content-Type": "application/json"}
-    answer = await outbound.ask(
-        method,
-        url,
-        headers={**headers(token), **with_body},
-        body=None if body is None else msgspec.json.encode(body),
-        timeout=_POST_SECONDS if method == "POST" else _SECONDS,
-        limit=limit,
-    )
-    if answer.status >= 300:
-        raise await problem_of(answer, name)
-    if into is NoneType:
-        return cast(T, None)
-    try:
-        return await answer.json(into)
-    except JSON_ERRORS as error:
-        raise RemoteFailed(f"{name} does not answer as a Jupyter server does.") from error
+    def __init__(self, connector: Connector[Any]) -> None:
+        self._connector = connector
+        self.name = connector.context.name
+        self.log = connector.context.log
+        self.outbound = connector.context.outbound
+        self.base = ""  # ends with a slash; "" while nobody is logged in
+        self.bridge: frozenset[str] = frozenset()  # the parts of the bridge over there
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """The token as Jupyter Server and JupyterHub both take it."""
+        token = self._connector.fields.token
+        return {"Authorization": f"token {token}"} if token else {}
+
+    def url_of(self, path: str) -> str:
+        """The address of a path below the server's."""
+        if not self.base:
+            raise Expired(f"{self.name} is not logged in.")
+        return self.base + path
+
+    async def ask(
+        self, method: str, url: str, into: type[T], *, body: Any = None, limit: int = NAMES
+    ) -> T:
+        """The answer's JSON as `into`; where that is NoneType, what is answered is not looked at.
+
+        Raises Expired for 401 and 403 (Jupyter says 403 for a wrong token, too), and, with
+        `remote_status` in its details, where a proxy says that nothing runs there.
+        """
+        with_body = {} if body is None else {"Content-Type": "application/json"}
+        answer = await self.outbound.ask(
+            method,
+            url,
+            headers={**self.headers, **with_body},
+            body=None if body is None else msgspec.json.encode(body),
+            timeout=_POST_SECONDS if method == "POST" else _SECONDS,
+            limit=limit,
+        )
+        if answer.status >= 300:
+            raise await problem_of(answer, self.name)
+        if into is NoneType:
+            return cast(T, None)
+        try:
+            return await answer.json(into)
+        except JSON_ERRORS as error:
+            raise RemoteFailed(f"{self.name} does not answer as a Jupyter server does.") from error
+
+    async def call(
+        self, method: str, path: str, into: type[T], *, body: Any = None, limit: int = NAMES
+    ) -> T:
+        """As `ask`, below the server's address; Denied where only this is not allowed."""
+        url, me = self.url_of(path), self.url_of("api/me")
+        try:
+            return await self.ask(method, url, into, body=body, limit=limit)
+        except Expired as expired:
+            if expired.details:
+                raise
+            try:
+                await self.ask("GET", me, NoneType)
+            except Problem:
+                raise expired from None
+        raise Denied(f"{self.name} does not allow this with the token.")
+
+    async def dial(
+        self, path: str, protocol: str | None = None, *, max_frame: int = MAX_FRAME
+    ) -> Socket:
+        """A websocket below the server's address; `max_frame` is in bytes."""
+        socket = await self.outbound.websocket(
+            self.url_of(path),
+            headers=self.headers,
+            protocols=(protocol,) if protocol else (),
+            max_frame=max_frame,
+        )
+        if protocol is not None and self.bridge:  # a bridge speaks every protocol it is asked for
+            self._connector.notice = None if socket.protocol == protocol else _NO_SUBPROTOCOLS
+        return socket
 
 
 async def problem_of(answer: RemoteAnswer, name: str) -> Problem:

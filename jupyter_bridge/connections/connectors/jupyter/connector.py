@@ -8,7 +8,7 @@ Jupyter API. The token is all that it takes; cookies and passwords are not used.
 from __future__ import annotations
 
 from types import NoneType
-from typing import Annotated, Any, ClassVar, TypeVar, cast
+from typing import Annotated, Any, ClassVar, cast
 from urllib.parse import quote, unquote
 
 import msgspec
@@ -17,6 +17,7 @@ from yarl import URL
 from jupyter_bridge.aio.changes import Changes
 from jupyter_bridge.connections.connector import (
     Connector,
+    Context,
     Expired,
     Login,
     Progress,
@@ -32,7 +33,6 @@ from jupyter_bridge.connections.connectors.jupyter.upstreams import (
     BridgeConsoleSource,
     KernelUpstream,
 )
-from jupyter_bridge.connections.net.outbound import MAX_FRAME, Outbound
 from jupyter_bridge.connections.roles import Command, HasConsoles, HasKernels, Node
 from jupyter_bridge.interfaces import Source, Upstream
 from jupyter_bridge.problems import (
@@ -44,16 +44,8 @@ from jupyter_bridge.problems import (
     Unavailable,
     Unsupported,
 )
-from jupyter_bridge.transport.answers import LISTS, NAMES, sentence
-from jupyter_bridge.transport.reconnect import Socket, missing
+from jupyter_bridge.transport.answers import LISTS, sentence
 from jupyter_bridge.wire.json_errors import JSON_ERRORS
-
-T = TypeVar("T")
-
-_NO_SUBPROTOCOLS = (
-    "A proxy on the way drops the subprotocols of websockets (the configurable-http-proxy of PyPI "
-    "does, that of npm does not): consoles there cannot be read, kernels need more bytes."
-)
 
 
 class JupyterFields(WebFields, kw_only=True):
@@ -86,8 +78,9 @@ class JupyterServer(Connector[JupyterFields], HasConsoles, HasKernels):
     fields_type = JupyterFields
     login_seconds: ClassVar[float] = 600.0
 
-    _base = ""
-    _bridge: frozenset[str] = frozenset()  # the parts of the bridge over there
+    def __init__(self, fields: JupyterFields, context: Context) -> None:
+        super().__init__(fields, context)
+        self.server = api.JupyterApi(self)
 
     @classmethod
     def check(cls, fields: JupyterFields) -> None:
@@ -95,10 +88,6 @@ class JupyterServer(Connector[JupyterFields], HasConsoles, HasKernels):
             raise BadRequest(
                 "url: must not have a query; the token has its own field.", field="url"
             )
-
-    @property
-    def log(self) -> Any:
-        return self.context.log
 
     # -- the session ---------------------------------------------------------------------------
 
@@ -110,14 +99,14 @@ class JupyterServer(Connector[JupyterFields], HasConsoles, HasKernels):
         else:
             base, user = await self._start_server(hub, user)
         try:
-            me = await self._ask("GET", f"{base}api/me", api.Me)
+            me = await self.server.ask("GET", f"{base}api/me", api.Me)
             user = (me.identity and me.identity.username) or user
         except NotFound:  # before Jupyter Server 2
-            await self._ask("GET", f"{base}api/status", NoneType)
+            await self.server.ask("GET", f"{base}api/status", NoneType)
         except Expired:
             raise WrongCredentials(self.context.name) from None
-        self._base = base
-        self._bridge = await self._parts()
+        self.server.base = base
+        self.server.bridge = await self._parts()
         return Login(username=user)
 
     async def _find_hub(self, address: str) -> tuple[Hub | None, str | None]:
@@ -132,8 +121,7 @@ class JupyterServer(Connector[JupyterFields], HasConsoles, HasKernels):
             return None, None
         if answer.status != 200:
             return None, None
-        token = self.fields.token or ""
-        return Hub(f"{root}hub/", self._ask, self.context.outbound, token), user
+        return Hub(f"{root}hub/", self.server), user
 
     async def _start_server(self, hub: Hub, user: str | None) -> tuple[str, str]:
         try:
@@ -141,7 +129,7 @@ class JupyterServer(Connector[JupyterFields], HasConsoles, HasKernels):
         except Expired:
             raise WrongCredentials(self.context.name) from None
         user = user or me
-        log = Changes(self.log)
+        log = Changes(self.context.log)
 
         def on_progress(percent: int, message: str) -> None:
             progress = Progress(percent, message)
@@ -166,14 +154,14 @@ class JupyterServer(Connector[JupyterFields], HasConsoles, HasKernels):
 
     async def _parts(self) -> frozenset[str]:
         try:
-            index = await self.api("GET", "bridge/", api.Index)
+            index = await self.server.call("GET", "bridge/", api.Index)
         except Problem:
             return frozenset()
         return frozenset(index.parts) if index.name == "jupyter_bridge" else frozenset()
 
     async def probe(self) -> None:
         try:
-            await self.api("GET", "api/status", NoneType)
+            await self.server.call("GET", "api/status", NoneType)
         except Expired as expired:
             if expired.details.get("remote_status") in api.NOT_RUNNING:
                 # A hub has stopped it, for being idle: only who uses it starts it again.
@@ -181,63 +169,65 @@ class JupyterServer(Connector[JupyterFields], HasConsoles, HasKernels):
             raise
 
     async def close(self) -> None:
-        self._base = ""
+        self.server.base = ""
 
     # -- consoles ------------------------------------------------------------------------------
 
     async def consoles(self) -> list[Node]:
-        if "consoles" in self._bridge:
+        if "consoles" in self.server.bridge:
             kind = list[api.ListedConsole]
-            consoles = await self.api("GET", "bridge/consoles", kind, limit=LISTS)
+            consoles = await self.server.call("GET", "bridge/consoles", kind, limit=LISTS)
             return [Node(c.name, sentence(c.title or c.name), c.state) for c in consoles]
-        terminals = await self.api("GET", "api/terminals", list[api.ListedTerminal], limit=LISTS)
+        terminals = await self.server.call(
+            "GET", "api/terminals", list[api.ListedTerminal], limit=LISTS
+        )
         return [Node(t.name, f"Terminal {t.name}") for t in terminals]
 
     async def console(self, name: str) -> Source:
-        if "consoles" in self._bridge:
-            return BridgeConsoleSource(self, name)
-        return PlainTerminalSource(self, name)
+        if "consoles" in self.server.bridge:
+            return BridgeConsoleSource(self.server, name)
+        return PlainTerminalSource(self.server, name)
 
     async def create_console(self, **how: Any) -> str:
         wanted = {key: value for key, value in how.items() if value is not None}
-        if "consoles" in self._bridge:
+        if "consoles" in self.server.bridge:
             made = api.ListedTerminal
-            return (await self.api("POST", "bridge/consoles", made, body=wanted)).name
+            return (await self.server.call("POST", "bridge/consoles", made, body=wanted)).name
         unknown = set(wanted) - {"cwd", "name"}
         if unknown:
             raise Unsupported(
                 f"A terminal there takes no {' or '.join(sorted(unknown))}: it has no bridge."
             )
         made = api.ListedTerminal
-        return (await self.api("POST", "api/terminals", made, body=wanted)).name
+        return (await self.server.call("POST", "api/terminals", made, body=wanted)).name
 
     async def command(self, name: str, ask: dict[str, Any]) -> Command:
-        if "consoles" not in self._bridge:
+        if "consoles" not in self.server.bridge:
             raise Unsupported(  # elsewhere its line is a plain terminal's, and the run is typed
                 f"{self.context.name} has lost its bridge since this console was opened. Log in "
                 "to it anew, and open the console again."
             )
-        return BridgeRun(self, {**ask, "console": name})
+        return BridgeRun(self.server, {**ask, "console": name})
 
     # -- kernels -------------------------------------------------------------------------------
 
     async def kernels(self) -> list[dict[str, Any]]:
         kind = list[api.ListedKernel]
-        found = await self.api("GET", "api/kernels", kind, limit=LISTS)
+        found = await self.server.call("GET", "api/kernels", kind, limit=LISTS)
         return [msgspec.structs.asdict(kernel) for kernel in found]
 
     async def kernelspecs(self) -> dict[str, Any]:
         return cast("dict[str, Any]", msgspec.to_builtins(await self._specs()))
 
     async def _specs(self) -> api.Kernelspecs:
-        return await self.api("GET", "api/kernelspecs", api.Kernelspecs, limit=LISTS)
+        return await self.server.call("GET", "api/kernelspecs", api.Kernelspecs, limit=LISTS)
 
     async def kernel(self, kernel_id: str) -> Upstream:
-        return KernelUpstream(self, kernel_id, bridge="kernels" in self._bridge)
+        return KernelUpstream(self.server, kernel_id, bridge="kernels" in self.server.bridge)
 
     async def spawn(self, kernelspec: str, **how: Any) -> dict[str, Any]:
         wanted = {key: value for key, value in how.items() if value is not None}
-        if "kernels" in self._bridge:
+        if "kernels" in self.server.bridge:
             path = f"bridge/spawn/{quote(kernelspec, safe='')}"
             return await self._spawn(path, wanted)
         unknown = set(wanted) - {"path"}
@@ -253,87 +243,17 @@ class JupyterServer(Connector[JupyterFields], HasConsoles, HasKernels):
         return await self._spawn("api/kernels", {"name": kernelspec, **wanted})
 
     async def _spawn(self, path: str, wanted: dict[str, Any]) -> dict[str, Any]:
-        made = await self.api("POST", path, api.ListedKernel, body=wanted)
+        made = await self.server.call("POST", path, api.ListedKernel, body=wanted)
         return msgspec.structs.asdict(made)
 
     async def control(self, kernel_id: str, action: str) -> None:
         path = f"api/kernels/{quote(kernel_id, safe='')}"
         if action == "shutdown":
-            await self.api("DELETE", path, NoneType)
+            await self.server.call("DELETE", path, NoneType)
         elif action in ("interrupt", "restart"):
-            await self.api("POST", f"{path}/{action}", NoneType)
+            await self.server.call("POST", f"{path}/{action}", NoneType)
         else:
             raise BadRequest(f"A kernel cannot be told to {action}.", field="action")
-
-    # -- the network ---------------------------------------------------------------------------
-
-    async def api(
-        self, method: str, path: str, into: type[T], *, body: Any = None, limit: int = NAMES
-    ) -> T:
-        """What the server answers to `path` below its address, as `into`; see jupyterapi.ask."""
-        base = self._address
-        try:
-            return await self._ask(method, f"{base}{path}", into, body=body, limit=limit)
-        except Expired as expired:
-            if expired.details or not await self._knows_me(base):
-                raise
-        raise Denied(f"{self.context.name} does not allow this with the token.")
-
-    async def _knows_me(self, base: str) -> bool:
-        try:
-            await self._ask("GET", f"{base}api/me", NoneType)
-        except Problem:
-            return False
-        return True
-
-    async def dial(
-        self, path: str, protocol: str | None = None, *, max_frame: int = MAX_FRAME
-    ) -> Socket:
-        """A websocket below the server's address."""
-        url = URL(f"{self._address}{path}", encoded=True)
-        scheme = "wss" if url.scheme == "https" else "ws"
-        try:
-            socket = await self.context.outbound.websocket(
-                str(url.with_scheme(scheme)),
-                headers=api.headers(self.fields.token),
-                protocols=(protocol,) if protocol else (),
-                max_frame=max_frame,
-            )
-        except RemoteFailed as problem:
-            raise missing(problem, "It is there no longer.") from problem
-        if protocol is not None and self._bridge:  # a bridge speaks every protocol it is asked for
-            self.notice = None if socket.protocol == protocol else _NO_SUBPROTOCOLS
-        return socket
-
-    async def _ask(
-        self, method: str, url: str, into: type[T], *, body: Any = None, limit: int = NAMES
-    ) -> T:
-        context, token = self.context, self.fields.token
-        return await api.ask(
-            context.outbound, context.name, token, method, url, into=into, body=body, limit=limit
-        )
-
-    @property
-    def _address(self) -> str:
-        if not self._base:
-            raise Expired(f"{self.context.name} is not logged in.")
-        return self._base
-
-    @property
-    def name(self) -> str:
-        return self.context.name
-
-    @property
-    def outbound(self) -> Outbound:
-        return self.context.outbound
-
-    def url_of(self, path: str) -> str:
-        """The address of a path below the server's."""
-        return self._address + path
-
-    def headers(self) -> dict[str, str]:
-        """Who asks."""
-        return api.headers(self.fields.token)
 
 
 def _path_of(url: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from contextlib import suppress
 from types import NoneType
 from typing import Any
@@ -14,8 +14,8 @@ from jupyter_bridge.connections.connectors.jupyter.api import (
     HubServer,
     HubServers,
     HubUser,
+    JupyterApi,
 )
-from jupyter_bridge.connections.net.outbound import Outbound
 from jupyter_bridge.problems import BadRequest, Denied, RemoteFailed, Unavailable
 from jupyter_bridge.transport.answers import LISTS, NAMES, sentence
 from jupyter_bridge.transport.body import Lines
@@ -24,27 +24,23 @@ from jupyter_bridge.wire.json_errors import JSON_ERRORS
 
 # How often the hub is asked when its progress stream ends before the server is ready, seconds.
 _POLL = 1.0
-Api = Callable[..., Awaitable[Any]]
 
 
 class Hub:
-    """The hub at `base` (ends with hub/); `api(method, url, into, …)` asks it with the token."""
+    """The hub at `base` (ends with hub/), asked as `api` asks."""
 
-    def __init__(self, base: str, api: Api, outbound: Outbound, token: str) -> None:
+    def __init__(self, base: str, api: JupyterApi) -> None:
         self._base = base
         self._api = api
-        self._outbound = outbound
-        self._token = token
 
     async def user(self) -> str:
         """Whose token this is."""
-        user: HubUser = await self._api("GET", f"{self._base}api/user", HubUser)
-        return user.name
+        return (await self._api.ask("GET", f"{self._base}api/user", HubUser)).name
 
     async def server(self, user: str, name: str) -> HubServer | None:
         """The user's server of this name ("" is the default one), None if none runs."""
         url = f"{self._base}api/users/{quote(user, safe='')}"
-        found: HubServers = await self._api("GET", url, HubServers, limit=LISTS)
+        found = await self._api.ask("GET", url, HubServers, limit=LISTS)
         if found.servers is None:
             raise Denied(
                 "The token may not read the user's servers; it needs the scopes read:servers, "
@@ -71,7 +67,7 @@ class Hub:
             if server is None or server.pending not in ("spawn", "stop"):
                 # 400 is "running or pending already": somebody else was faster.
                 with suppress(BadRequest):
-                    await self._api("POST", path, NoneType, body=options)
+                    await self._api.ask("POST", path, NoneType, body=options)
             await self._follow(f"{path}/progress", on_progress)
             server = await self.server(user, name)
             if server is None or not server.ready:
@@ -80,8 +76,8 @@ class Hub:
 
     async def _follow(self, url: str, on_progress: Callable[[int, str], None]) -> None:
         """Read the progress until it says ready; Unavailable if it says failed."""
-        headers = {"Authorization": f"token {self._token}", "Accept": "text/event-stream"}
-        async with self._outbound.stream("GET", url, headers=headers) as response:
+        headers = {**self._api.headers, "Accept": "text/event-stream"}
+        async with self._api.outbound.stream("GET", url, headers=headers) as response:
             if response.status != 200:
                 return
             async for line in Lines(response, NAMES):

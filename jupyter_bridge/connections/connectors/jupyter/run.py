@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from typing import Any, Protocol
+from typing import Any
 from urllib.parse import quote
 
 import msgspec
 
 from jupyter_bridge.connections.connectors.jupyter import api
-from jupyter_bridge.connections.net.outbound import Outbound
 from jupyter_bridge.connections.roles import Command
 from jupyter_bridge.problems import Gone, NotFound, Problem, RemoteFailed, Timeout, Unavailable
 from jupyter_bridge.transport.answers import NAMES, RemoteAnswer, off_loop, sentence
@@ -41,26 +40,10 @@ class _Run(msgspec.Struct):
     status: str | None = None
 
 
-class RunServer(Protocol):
-    """What a run needs of the connector."""
-
-    @property
-    def name(self) -> str: ...
-
-    @property
-    def outbound(self) -> Outbound: ...
-
-    def url_of(self, path: str) -> str:
-        """The address of a path below the server's."""
-
-    def headers(self) -> dict[str, str]:
-        """Who asks."""
-
-
 class BridgeRun(Command):
     """One run there; `ask` is the body of its POST."""
 
-    def __init__(self, server: RunServer, ask: dict[str, Any]) -> None:
+    def __init__(self, server: api.JupyterApi, ask: dict[str, Any]) -> None:
         self._server = server
         self._ask = ask
         self._run = ""
@@ -85,7 +68,7 @@ class BridgeRun(Command):
 
     async def _read(self) -> AsyncIterator[tuple[str, dict[str, Any]]]:
         method, path, body = "POST", "bridge/run", msgspec.json.encode(self._ask)
-        headers = {**self._server.headers(), "Accept": "application/x-ndjson"}
+        headers = {**self._server.headers, "Accept": "application/x-ndjson"}
         if self._run:
             method, path, body = "GET", f"bridge/runs/{self._run}", b""
             headers["Last-Event-ID"] = str(self._last)
@@ -137,7 +120,7 @@ class BridgeRun(Command):
         answer = await server.outbound.ask(
             method,
             server.url_of(quote(path)),
-            headers=server.headers(),
+            headers=server.headers,
             body=body,
             limit=_MAX_EVENT,
         )

@@ -13,14 +13,15 @@ import aiohttp
 import anyio
 import msgspec
 
+from jupyter_bridge.connections.connectors.jupyter.api import JupyterApi
 from jupyter_bridge.connections.connectors.jupyter.upstreams import (
     MAX_CONSOLE_FRAME,
     PAST_SECONDS,
-    Server,
 )
-from jupyter_bridge.interfaces import Exit, Source
+from jupyter_bridge.connections.connectors.socket_source import SocketSource
+from jupyter_bridge.interfaces import Exit
 from jupyter_bridge.problems import Problem, RemoteFailed
-from jupyter_bridge.transport.reconnect import ReconnectingSocket, Replay, Socket
+from jupyter_bridge.transport.reconnect import Replay, Socket
 from jupyter_bridge.wire.json_errors import JSON_ERRORS
 
 # A terminal tells what was said before right behind its greeting, if there is anything; seconds.
@@ -53,7 +54,7 @@ def _told(frame: str | bytes) -> tuple[str, bytes]:
         raise RemoteFailed("The terminal sent a frame that cannot be read.") from None
 
 
-class PlainTerminalSource(Source):
+class PlainTerminalSource(SocketSource):
     """A terminal of a plain Jupyter server, as JupyterLab speaks to it (terminado's protocol).
 
     That protocol has no offsets and no exit status. Whoever comes is told the last of what the
@@ -61,16 +62,14 @@ class PlainTerminalSource(Source):
     may not, a gap says so.
     """
 
-    kind = "remote"
     has_shell = True
 
-    def __init__(self, server: Server, name: str) -> None:
+    def __init__(self, server: JupyterApi, name: str) -> None:
+        super().__init__(server.log)
         self._server = server
         self._name = name
-        self._line = ReconnectingSocket(self._dial, server.log)
         self._replay = Replay()
         self._replayed = False
-        self._size: tuple[int, int] | None = None
         self._typed = codecs.getincrementaldecoder("utf-8")("replace")
         self._ended = False
         self._checking: asyncio.Task[None] | None = None
@@ -88,7 +87,7 @@ class PlainTerminalSource(Source):
     async def _dial_terminal(self) -> Socket:
         name = quote(self._name, safe="")
         # The websocket may open for a name that is not there: terminado would make it.
-        await self._server.api("GET", f"api/terminals/{name}", NoneType)
+        await self._server.call("GET", f"api/terminals/{name}", NoneType)
         return await self._server.dial(f"terminals/websocket/{name}", max_frame=MAX_CONSOLE_FRAME)
 
     async def open(
@@ -182,24 +181,12 @@ class PlainTerminalSource(Source):
         if text:
             await self._line.say(json.dumps(["stdin", text]))
 
-    def resize(self, rows: int | None, cols: int | None) -> None:
-        if rows and cols:
-            self._size = (rows, cols)
-            self._send_size()
-
-    def _send_size(self) -> None:
-        if self._size is not None and self._line.is_up:
-            self._line.post(json.dumps(["set_size", *self._size]))
-
-    def pause(self) -> None:
-        self._line.pause()
-
-    def resume(self) -> None:
-        self._line.resume()
+    def _size_frame(self, rows: int, cols: int) -> str:
+        return json.dumps(["set_size", rows, cols])
 
     async def end(self) -> None:
-        await self._server.api("DELETE", f"api/terminals/{quote(self._name, safe='')}", NoneType)
+        await self._server.call("DELETE", f"api/terminals/{quote(self._name, safe='')}", NoneType)
 
     async def close(self) -> None:
         self._stop_checking()
-        await self._line.close()
+        await super().close()

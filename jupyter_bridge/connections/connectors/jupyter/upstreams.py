@@ -6,12 +6,13 @@ import asyncio
 import uuid
 from collections.abc import Callable, Sequence
 from types import NoneType
-from typing import Any, Protocol, TypeVar
+from typing import Any
 from urllib.parse import quote, urlencode
 
 from jupyter_bridge.aio.changes import Changes
-from jupyter_bridge.connections.net.outbound import MAX_FRAME
-from jupyter_bridge.interfaces import Exit, Source, Upstream
+from jupyter_bridge.connections.connectors.jupyter.api import JupyterApi
+from jupyter_bridge.connections.connectors.socket_source import SocketSource
+from jupyter_bridge.interfaces import Exit, Upstream
 from jupyter_bridge.problems import Conflict, Denied, RemoteFailed
 from jupyter_bridge.transport.answers import sentence
 from jupyter_bridge.transport.reconnect import ReconnectingSocket, Replay, Socket
@@ -26,41 +27,21 @@ MAX_CONSOLE_FRAME = 16 << 20
 # What is told again and held until all of it is there; history has no more than _HISTORY lines.
 _MAX_PAST = 32 << 20
 
-T = TypeVar("T")
 
-
-class Server(Protocol):
-    """What the lines need of the connector: its address and token may change between two dials."""
-
-    @property
-    def log(self) -> Any: ...
-
-    async def dial(
-        self, path: str, protocol: str | None = None, *, max_frame: int = MAX_FRAME
-    ) -> Socket:
-        """A websocket below the server's address; `max_frame` is in bytes."""
-
-    async def api(self, method: str, path: str, into: type[T]) -> T:
-        """What the server answers, as `into`; of NoneType only whether it refuses."""
-
-
-class BridgeConsoleSource(Source):
+class BridgeConsoleSource(SocketSource):
     """A console of a server that has the bridge, too: its journal is used, nothing gets lost.
 
     After a break it goes on at its offset; if the other journal has begun anew, a gap says so.
     Who may only read there watches, and is told so when somebody types.
     """
 
-    kind = "remote"
-
-    def __init__(self, server: Server, name: str) -> None:
+    def __init__(self, server: JupyterApi, name: str) -> None:
+        super().__init__(server.log)
         self._server = server
         self._name = name
-        self._line = ReconnectingSocket(self._dial, server.log)
         self._offset: int | None = None
         self._epoch: str | None = None
         self._anew = False
-        self._size: tuple[int, int] | None = None
         self._ended = False
         self._may_type = True
         # What an earlier line gave, and what is told again of it up to the offset `_past_end`.
@@ -167,26 +148,11 @@ class BridgeConsoleSource(Source):
             raise Denied(f"With this token {self._name} can be watched only.")
         await self._line.say(console.to_client_frame(console.Input(data)))
 
-    def resize(self, rows: int | None, cols: int | None) -> None:
-        if rows and cols:
-            self._size = (rows, cols)
-            self._send_size()
-
-    def _send_size(self) -> None:
-        if self._size is not None and self._line.is_up and self._may_type:
-            self._line.post(console.to_client_frame(console.Resize(*self._size)))
-
-    def pause(self) -> None:
-        self._line.pause()
-
-    def resume(self) -> None:
-        self._line.resume()
+    def _size_frame(self, rows: int, cols: int) -> bytes | None:
+        return console.to_client_frame(console.Resize(rows, cols)) if self._may_type else None
 
     async def end(self) -> None:
-        await self._server.api("DELETE", f"bridge/consoles/{quote(self._name, safe='')}", NoneType)
-
-    async def close(self) -> None:
-        await self._line.close()
+        await self._server.call("DELETE", f"bridge/consoles/{quote(self._name, safe='')}", NoneType)
 
 
 class KernelUpstream(Upstream):
@@ -196,7 +162,7 @@ class KernelUpstream(Upstream):
     said meanwhile. A bridge is asked to go on after the last message, and so loses nothing.
     """
 
-    def __init__(self, server: Server, kernel_id: str, *, bridge: bool) -> None:
+    def __init__(self, server: JupyterApi, kernel_id: str, *, bridge: bool) -> None:
         self._server = server
         self._id = quote(kernel_id, safe="")
         self._bridge = bridge
@@ -206,7 +172,7 @@ class KernelUpstream(Upstream):
         self._line = ReconnectingSocket(self._dial, server.log)
 
     async def _dial(self) -> Socket:
-        await self._server.api("GET", f"api/kernels/{self._id}", NoneType)
+        await self._server.call("GET", f"api/kernels/{self._id}", NoneType)
         query = {"session_id": self._session}
         if self._bridge and self._last:
             query["after"] = self._last

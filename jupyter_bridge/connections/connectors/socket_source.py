@@ -1,0 +1,46 @@
+"""SocketSource: a console whose bytes come over one websocket that is opened again."""
+
+from __future__ import annotations
+
+import logging
+from abc import abstractmethod
+from typing import Any
+
+from jupyter_bridge.interfaces import Source
+from jupyter_bridge.transport.reconnect import ReconnectingSocket, Socket
+
+
+class SocketSource(Source):
+    """Says how its websocket is opened (`_dial`), and how a size is told (`_size_frame`)."""
+
+    def __init__(self, log: logging.Logger | logging.LoggerAdapter[Any]) -> None:
+        self._line = ReconnectingSocket(self._dial, log)
+        self._size: tuple[int, int] | None = None
+
+    @abstractmethod
+    async def _dial(self) -> Socket:
+        """Open the websocket, the first time or again."""
+
+    def _size_frame(self, rows: int, cols: int) -> str | bytes | None:
+        """What tells the other side the size of the screen; None if it is not to be told."""
+        return None
+
+    def resize(self, rows: int | None, cols: int | None) -> None:
+        if rows and cols:
+            self._size = (rows, cols)
+            self._send_size()
+
+    def _send_size(self) -> None:
+        if self._size is not None and self._line.is_up:
+            frame = self._size_frame(*self._size)
+            if frame is not None:
+                self._line.post(frame)
+
+    def pause(self) -> None:
+        self._line.pause()
+
+    def resume(self) -> None:
+        self._line.resume()
+
+    async def close(self) -> None:
+        await self._line.close()
