@@ -6,7 +6,7 @@ import asyncio
 import json
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from functools import wraps
 from typing import Any, NamedTuple, TypeVar
 
@@ -32,15 +32,21 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Verb:
-    """What one HTTP verb of one route takes, gives and demands; read by `openapi.py`.
+    """What one HTTP verb of one route takes, gives and demands: a decorator of its method.
 
-    Without a `reply` type, `kinds` are the content types of what is answered, and `also` are the
-    statuses besides `status` that it may be answered with. `raw` bodies are bytes, taken as they
-    are. `limit` is how many bytes a body may have.
+    `action` is what the authorizer is asked. The method gets the path's names, and `body` and
+    `query` decoded into the given Structs. What it returns is the JSON answer, a `reply`; None
+    means that it has answered itself, with one of the content types `kinds`. `also` are statuses
+    besides `status`. `proof` marks a GET that changes something: it needs what `check_proof`
+    accepts. `raw` bodies are bytes, taken as they are. `limit` is how many bytes a body may have.
+
+    A POST with an Idempotency-Key is done once, and repeated ones get the same answer; what
+    `streams` sees to that by itself, as it can be joined while it goes on.
     """
 
     action: str
     summary: str
+    _: KW_ONLY
     body: type | None = None
     query: type | None = None
     reply: Any = None
@@ -51,6 +57,55 @@ class Verb:
     also: tuple[int, ...] = ()
     raw: bool = False
     limit: int = MAX_BODY
+
+    def __call__(self, method: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[None]]:
+        @wraps(method)
+        async def handle(handler: BridgeHandler, **path: str) -> None:
+            await self._handle(method, handler, path)
+
+        handle.verb = self  # type: ignore[attr-defined]
+        return handle
+
+    async def _handle(
+        self, method: Callable[..., Awaitable[Any]], handler: BridgeHandler, path: dict[str, str]
+    ) -> None:
+        handler.take_body()
+        await handler.authorize(self.action)
+        if self.proof:
+            handler.check_proof()
+        arguments: dict[str, Any] = dict(path)
+        if self.body is not None:
+            arguments["body"] = handler.read_body(self.body)
+        if self.query is not None:
+            arguments["query"] = handler.read_query(self.query)
+
+        # Before any repeat: an answer that is kept is for those who may ask for it now.
+        await handler.judge(**arguments)
+        key = handler.repeat_key
+        if handler.request.method != "POST" or self.streams:
+            key = None
+
+        async def ask() -> Answer:
+            handler._answers_others = key is not None
+            answer = await method(handler, **arguments)
+            if answer is not None:
+                handler.answer(answer, self.status)
+            return Answer(handler.get_status(), handler._headers.get("Location"), handler._answer)
+
+        try:
+            if key is None:
+                await ask()
+            else:
+                name = (handler.identity, handler.request.uri, key)
+                once = handler.repeats.once(name, handler.request.body, ask)
+                answer = await handler.while_here(once)
+                assert answer is not None, "there was no deadline"
+                handler.answer_as(answer)
+        except ClientLeft:
+            return  # nobody reads an answer
+
+
+verb = Verb  # as a decorator is written
 
 
 @dataclass(frozen=True)
@@ -74,78 +129,6 @@ class Route:
             return pattern
         head, _, last = pattern.rpartition("/(?P<")
         return f"{head}(?:/(?P<{last.partition('>')[0]}>.*))?"
-
-
-def verb(
-    action: str,
-    summary: str,
-    *,
-    body: type | None = None,
-    query: type | None = None,
-    reply: Any = None,
-    status: int = 200,
-    proof: bool = False,
-    streams: bool = False,
-    kinds: tuple[str, ...] = (),
-    also: tuple[int, ...] = (),
-    raw: bool = False,
-    limit: int = MAX_BODY,
-) -> Callable[[Callable[..., Awaitable[Any]]], Callable[..., Awaitable[None]]]:
-    """Make a method the handler of its verb: `action` is what the authorizer is asked.
-
-    The method gets the path's names, and `body` and `query` decoded into the given Structs. What
-    it returns is the JSON answer; None means that it has answered itself. `proof` marks a GET that
-    changes something: it needs what `check_proof` accepts.
-
-    A POST with an Idempotency-Key is done once, and repeated ones get the same answer; what
-    `streams` sees to that by itself, as it can be joined while it goes on.
-    """
-    spec = Verb(
-        action, summary, body, query, reply, status, proof, streams, kinds, also, raw, limit
-    )
-
-    def wrap(method: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[None]]:
-        @wraps(method)
-        async def handle(self: BridgeHandler, **path: str) -> None:
-            self.take_body()
-            await self.authorize(spec.action)
-            if spec.proof:
-                self.check_proof()
-            arguments: dict[str, Any] = dict(path)
-            if spec.body is not None:
-                arguments["body"] = self.read_body(spec.body)
-            if spec.query is not None:
-                arguments["query"] = self.read_query(spec.query)
-
-            # Before any repeat: an answer that is kept is for those who may ask for it now.
-            await self.judge(**arguments)
-
-            async def ask() -> Answer:
-                self._answers_others = key is not None
-                answer = await method(self, **arguments)
-                if answer is not None:
-                    self.answer(answer, spec.status)
-                return Answer(self.get_status(), self._headers.get("Location"), self._answer)
-
-            key = self.repeat_key
-            if self.request.method != "POST" or spec.streams:
-                key = None
-            try:
-                if key is None:
-                    await ask()
-                else:
-                    name = (self.identity, self.request.uri, key)
-                    once = self.repeats.once(name, self.request.body, ask)
-                    answer = await self.while_here(once)
-                    assert answer is not None, "there was no deadline"
-                    self.answer_as(answer)
-            except ClientLeft:
-                return  # nobody reads an answer
-
-        handle.verb = spec  # type: ignore[attr-defined]
-        return handle
-
-    return wrap
 
 
 def to_json(answer: Any) -> bytes:
