@@ -63,12 +63,13 @@ class Lines:
         return self
 
     async def __anext__(self) -> bytes:
+        # Many may have come at once. Before one is taken: who is cancelled here loses none.
+        await asyncio.sleep(0)
         while True:
             for line in self._lines:
                 if len(line) > self._limit:
                     raise self._too_long()
                 if line.strip():
-                    await asyncio.sleep(0)  # many may have come at once
                     return line
             first, *rest = (await self._pieces.__anext__()).split(b"\n")
             self._held += first
