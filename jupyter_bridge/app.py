@@ -35,7 +35,6 @@ from jupyter_bridge.consoles.journal.archive import Archive
 from jupyter_bridge.consoles.registry import ConsoleRegistry
 from jupyter_bridge.consoles.run.store import RunStore
 from jupyter_bridge.consoles.sources.kernel import KernelSource
-from jupyter_bridge.consoles.sources.terminal import TerminalSource
 from jupyter_bridge.consoles.terminals import manager
 from jupyter_bridge.kernels import handlers as relay_handlers
 from jupyter_bridge.kernels.executions.models import ExecuteBody
@@ -150,10 +149,8 @@ class BridgeApp(ExtensionApp):
     def _link_jupyter_server_extension(self, serverapp: Any) -> None:
         """Also have the host make its terminals with a record; it makes its manager after this."""
         super()._link_jupyter_server_extension(serverapp)
-        manager.adopt(serverapp, self._record)
-
-    def _record(self, name: str, source: TerminalSource) -> None:
-        self.consoles.record(name, source)
+        # There are no consoles yet; terminals come after them.
+        manager.adopt(serverapp, lambda name, source: self.consoles.record(name, source))
 
     def initialize_settings(self) -> None:
         self.repeats: Idempotency[Answer] = Idempotency(size=lambda answer: len(answer.body))
@@ -210,7 +207,7 @@ class BridgeApp(ExtensionApp):
             ),
         ]
         handlers: list[tuple[str, Any, dict[str, Any]]] = [
-            *((route.pattern, route.handler, route.parts) for route in self.routes),
+            *(route.rule for route in self.routes),
             *self.socketio.rules(),
             (r"/bridge/.*", NoSuchRoute, {}),
         ]

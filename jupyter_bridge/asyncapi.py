@@ -19,16 +19,17 @@ def describe(
     routes: Sequence[Route], *, host: str, secure: bool, base: str, version: str
 ) -> dict[str, Any]:
     """Return the AsyncAPI 3.0 document of the websockets in `routes`, at `host` below `base`."""
-    sockets = [route for route in routes if issubclass(route.handler, BridgeSocket)]
     channels: dict[str, Any] = {}
     operations: dict[str, Any] = {}
-    for route in sockets:
+    for route in routes:
+        if (socket := route.socket) is None:
+            continue
         name = route.path.split("/")[1]
-        channels[name] = _channel(route)
+        channels[name] = _channel(route.path, socket)
         for action, sides in _ACTIONS.items():
             messages = [
                 {"$ref": f"#/channels/{name}/messages/{frame.name}"}
-                for frame in _frames(route)
+                for frame in socket.frames
                 if frame.by in sides
             ]
             if messages:
@@ -61,23 +62,16 @@ def describe(
     }
 
 
-def _frames(route: Route) -> tuple[Frame, ...]:
-    handler: Any = route.handler
-    frames: tuple[Frame, ...] = handler.frames
-    return frames
-
-
-def _channel(route: Route) -> dict[str, Any]:
-    handler: Any = route.handler
-    spoken = ", ".join(handler.subprotocols)
+def _channel(path: str, socket: type[BridgeSocket]) -> dict[str, Any]:
+    spoken = ", ".join(socket.subprotocols)
     channel: dict[str, Any] = {
-        "address": route.path,
-        "summary": (handler.__doc__ or "").strip().splitlines()[0],
+        "address": path,
+        "summary": (socket.__doc__ or "").strip().splitlines()[0],
         "description": f"Subprotocols: {spoken}, or none.",
-        "parameters": {name: {} for name in re.findall(r"\{(\w+)\}", route.path)},
-        "messages": {frame.name: _message(frame) for frame in _frames(route)},
+        "parameters": {name: {} for name in re.findall(r"\{(\w+)\}", path)},
+        "messages": {frame.name: _message(frame) for frame in socket.frames},
     }
-    query = getattr(handler, "query_type", None)
+    query = socket.query_type
     if query is not None:
         schema = msgspec.json.schema(query)["$defs"][query.__name__]
         websocket = {"method": "GET", "query": schema, "bindingVersion": "0.1.0"}

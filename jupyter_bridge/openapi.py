@@ -43,8 +43,9 @@ def describe(routes: Sequence[Route], *, base: str, version: str) -> dict[str, A
         operation = _operation(route, method, spec, by_type)
         paths.setdefault(route.path, {})[method] = operation
     for route in routes:
-        if issubclass(route.handler, BridgeSocket):
-            paths.setdefault(route.path, {})["get"] = _handshake(route, by_type)
+        if route.socket is not None:
+            at = paths.setdefault(route.path, {})
+            at["get"] = _handshake(route, route.socket, at.get("get"), by_type)
     return {
         "openapi": "3.1.0",
         "info": {
@@ -148,26 +149,24 @@ def _has_required(body: type) -> bool:
     return any(field.required for field in msgspec.structs.fields(body))
 
 
-def _handshake(route: Route, schemas: dict[str, Any]) -> dict[str, Any]:
-    query = getattr(route.handler, "query_type", None)
-    subprotocols = getattr(route.handler, "subprotocols", ())
-    spoken = f" Subprotocols: {', '.join(subprotocols)}, or none." if subprotocols else ""
-    responses: dict[str, Any] = {
-        "101": {"description": "The websocket is open."},
-        "default": _problem(schemas),
+def _handshake(
+    route: Route,
+    socket: type[BridgeSocket],
+    plain: dict[str, Any] | None,
+    schemas: dict[str, Any],
+) -> dict[str, Any]:
+    """A websocket's handshake, and what the same address answers to a plain request, if it does."""
+    spoken = f" Subprotocols: {', '.join(socket.subprotocols)}, or none."
+    said = f"A websocket: {(socket.__doc__ or '').strip().splitlines()[0]}"
+    parameters = _parameters_of(socket.query_type) if socket.query_type else []
+    operation = plain or {
+        "operationId": f"{socket.__name__}.{route.path.split('/')[1]}",
+        "parameters": [*_path_parameters(route), *parameters],
+        "responses": {"default": _problem(schemas)},
     }
-    answers = getattr(route.handler, "answers", ())
-    if answers:
-        responses["200"] = {
-            "description": "What was said, to a request that is no handshake.",
-            "content": {kind: {"schema": {"type": "string"}} for kind in answers},
-        }
-    return {
-        "operationId": f"{route.handler.__name__}.{route.path.split('/')[1]}",
-        "summary": f"A websocket: {(route.handler.__doc__ or '').strip().splitlines()[0]}{spoken}",
-        "parameters": [*_path_parameters(route), *(_parameters_of(query) if query else [])],
-        "responses": responses,
-    }
+    operation["summary"] = said + (spoken if socket.subprotocols else "")
+    operation["responses"]["101"] = {"description": "The websocket is open."}
+    return operation
 
 
 def routes(every: list[Route]) -> list[Route]:

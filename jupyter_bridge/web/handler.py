@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
+from contextlib import aclosing
 from dataclasses import KW_ONLY, dataclass, field
 from functools import wraps
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar, cast
 
 import msgspec
 from jupyter_server.base.handlers import APIHandler, JupyterHandler
@@ -20,6 +21,7 @@ from jupyter_bridge.aio.task_set import ended
 from jupyter_bridge.problems import BadRequest, Denied, NotFound, Problem
 from jupyter_bridge.web.proof import is_own_fetch, shows_xsrf_token
 from jupyter_bridge.web.request_base import MAX_BODY, RequestBase, bad_field
+from jupyter_bridge.web.socket import BridgeSocket
 from jupyter_bridge.web.sse import KEEP_ALIVE, NDJSON, SSE, StreamEvent, is_closed, silence
 from jupyter_bridge.wire import bounded
 from jupyter_bridge.wire.json_errors import JSON_ERRORS
@@ -101,7 +103,7 @@ class Verb:
                 answer = await handler.while_here(once)
                 assert answer is not None, "there was no deadline"
                 handler.answer_as(answer)
-        except ClientLeft:
+        except (ClientLeft, StreamClosedError):
             return  # nobody reads an answer
 
 
@@ -113,6 +115,7 @@ class Route:
     """One path below `top` (names in braces), who serves it, and what it is handed.
 
     A `greedy` route's last name takes all that follows, slashes too, and may be missing (None).
+    A `socket` serves the handshakes of a path that also answers plain requests.
     """
 
     path: str
@@ -120,6 +123,26 @@ class Route:
     parts: dict[str, Any] = field(default_factory=dict)
     greedy: bool = False
     top: str = "/bridge"
+    socket: type[BridgeSocket] | None = None
+
+    def __post_init__(self) -> None:
+        if issubclass(self.handler, BridgeSocket):
+            object.__setattr__(self, "socket", self.handler)
+
+    @property
+    def rule(self) -> tuple[str, Any, dict[str, Any]]:
+        """The route as Tornado takes it."""
+        if self.socket in (None, self.handler):
+            return self.pattern, self.handler, self.parts
+        plain: Any = self.handler
+        socket: Any = self.socket
+
+        class Either(plain):  # type: ignore[misc]
+            def __new__(cls, application: Any, request: Any, **parts: Any) -> Any:
+                is_handshake = request.headers.get("Upgrade", "").lower() == "websocket"
+                return (socket if is_handshake else plain)(application, request, **parts)
+
+        return self.pattern, Either, self.parts
 
     @property
     def pattern(self) -> str:
@@ -308,45 +331,57 @@ class BridgeHandler(RequestBase, APIHandler):
                 self._gone.set_result(None)
         return self._gone
 
-    async def stream(self, events: AsyncIterator[StreamEvent], kind: str) -> None:
+    async def stream(self, events: AsyncGenerator[StreamEvent, None], kind: str) -> None:
         """Send events as they come, until they end or the client goes away."""
         self.set_header("Content-Type", kind)
         self.set_header("Cache-Control", "no-cache")
         self.set_header("X-Accel-Buffering", "no")  # nginx would hold the events back
-        gone = self._leaving()
-        coming: asyncio.Future[StreamEvent] | None = None
+        await self.flush()
         try:
-            await self.flush()
+            async with aclosing(self.each_while_here(events)) as steps:
+                async for event in steps:
+                    self.write(silence(kind) if event is None else event.encode(kind))
+                    await self.flush()
+        except Problem as problem:
+            self.write(StreamEvent(0, "problem", problem.to_json()).encode(kind))
+        await self.finish()
+
+    async def each_while_here(
+        self, steps: AsyncGenerator[T, None]
+    ) -> AsyncGenerator[T | None, None]:
+        """The steps as they come, None after each silence of KEEP_ALIVE seconds; closes them.
+
+        Raises ClientLeft when the client goes away.
+        """
+        gone = self._leaving()
+        coming: asyncio.Future[T] | None = None
+        try:
             while True:
-                coming = coming or asyncio.ensure_future(events.__anext__())
+                coming = coming or asyncio.ensure_future(anext(steps))
                 either: set[asyncio.Future[Any]] = {coming, gone}
-                done, _ = await asyncio.wait(
-                    either, timeout=KEEP_ALIVE, return_when=asyncio.FIRST_COMPLETED
-                )
-                if gone in done:
+                await asyncio.wait(either, timeout=KEEP_ALIVE, return_when=asyncio.FIRST_COMPLETED)
+                if gone.done():
+                    raise ClientLeft
+                if not coming.done():
+                    yield None
+                    continue
+                done, coming = coming, None
+                try:
+                    step = done.result()
+                except StopAsyncIteration:
                     return
-                if coming not in done:
-                    self.write(silence(kind))
-                else:
-                    try:
-                        event, coming = coming.result(), None
-                    except StopAsyncIteration:
-                        coming = None
-                        break
-                    except Problem as problem:
-                        coming = None
-                        self.write(StreamEvent(0, "problem", problem.to_json()).encode(kind))
-                        break
-                    self.write(event.encode(kind))
-                await self.flush()
-            await self.finish()
-        except StreamClosedError:
-            return
+                yield step
         finally:
             if coming is not None:
                 coming.cancel()
                 await asyncio.wait({coming})
-            await events.aclose()  # type: ignore[attr-defined]
+            await steps.aclose()
+
+    def cut(self, why: str) -> None:
+        """Break the connection: the answer has begun, and nobody may take a part for the whole."""
+        self.log.warning("An answer broke off: %s", why)
+        self._auto_finish = False
+        cast(Any, self.request.connection).close()
 
     def on_connection_close(self) -> None:
         self._has_left = True

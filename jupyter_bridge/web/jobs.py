@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Annotated, Any, Protocol
 
@@ -78,7 +78,7 @@ class JobHandler(BridgeHandler):
         return event
 
 
-async def _events(what: LongAnswer, after: int = 0) -> AsyncIterator[StreamEvent]:
+async def _events(what: LongAnswer, after: int = 0) -> AsyncGenerator[StreamEvent, None]:
     async with aclosing(what.events(after)) as steps:
         async for step in steps:
             yield StreamEvent(*step)

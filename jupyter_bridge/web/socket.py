@@ -48,8 +48,8 @@ class BridgeSocket(RequestBase, WebSocketMixin, WebSocketHandler, JupyterHandler
     subprotocols: tuple[str, ...] = ()
     # The frames on it.
     frames: tuple[Frame, ...] = (PROBLEM_FRAME,)
-    # Content types of what the same address answers to a plain GET, if it does.
-    answers: tuple[str, ...] = ()
+    # The Struct of its query.
+    query_type: type[msgspec.Struct] | None = None
     # The most bytes of one frame; a larger one ends the socket with a Problem.
     default_max_frame = 10 << 20
     _ended = False

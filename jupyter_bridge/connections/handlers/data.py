@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import mimetypes
-from typing import Annotated, Any, cast
+from typing import Annotated, Any
 from urllib.parse import quote
 
 import msgspec
-from tornado.iostream import StreamClosedError
 
 from jupyter_bridge.connections.connection import Connection
 from jupyter_bridge.connections.handlers.conns import ConnectionHandler
@@ -119,8 +118,6 @@ class ContentHandler(ConnectionHandler):
             if not self._headers_written:
                 await self.flush()
             self.finish()
-        except StreamClosedError:
-            return
         except Problem as problem:
             if not self._headers_written:
                 self.clear()
@@ -128,9 +125,3 @@ class ContentHandler(ConnectionHandler):
             self.cut(problem.message)
         finally:
             await pieces.aclose()  # type: ignore[attr-defined]
-
-    def cut(self, why: str) -> None:
-        """Break the line: the answer has begun, and nobody may take half a file for the whole."""
-        self.log.warning("A file broke off: %s", why)
-        self._auto_finish = False
-        cast(Any, self.request.connection).close()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncGenerator, Awaitable
 from contextlib import aclosing
 from pathlib import Path
 from typing import Any, Literal
@@ -304,7 +304,7 @@ def _registered(conn: str, model: TransferModel | None) -> RegisteredModel | Non
     return RegisteredModel(model.permId, said, model.transfer)
 
 
-async def _events(transfer: Transfer) -> AsyncIterator[StreamEvent]:
+async def _events(transfer: Transfer) -> AsyncGenerator[StreamEvent, None]:
     count = 0
     async for model in transfer.watch():
         count += 1
@@ -312,7 +312,9 @@ async def _events(transfer: Transfer) -> AsyncIterator[StreamEvent]:
         yield StreamEvent(count, "done" if ended else "progress", model)
 
 
-async def _all_events(transfers: TransferStore, *, shows: bool) -> AsyncIterator[StreamEvent]:
+async def _all_events(
+    transfers: TransferStore, *, shows: bool
+) -> AsyncGenerator[StreamEvent, None]:
     """All transfers as they change; an empty list alone for who may read none of them."""
     count = 0
     async with aclosing(transfers.watch()) as steps:

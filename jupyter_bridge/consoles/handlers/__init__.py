@@ -8,9 +8,9 @@ from jupyter_bridge.consoles.handlers.consoles import (
     RecordingHandler,
     SendHandler,
 )
-from jupyter_bridge.consoles.handlers.interact import InteractSocket
 from jupyter_bridge.consoles.handlers.run import OneRunHandler, RunInputHandler, RunsHandler
-from jupyter_bridge.consoles.handlers.tail import TailSocket
+from jupyter_bridge.consoles.handlers.socket import InteractSocket, TailSocket
+from jupyter_bridge.consoles.handlers.tail import TailHandler
 from jupyter_bridge.consoles.registry import ConsoleRegistry
 from jupyter_bridge.consoles.run.store import RunStore
 from jupyter_bridge.observe.events import Events
@@ -32,7 +32,7 @@ def routes(consoles: ConsoleRegistry, runs: RunStore, events: Events) -> list[Ro
     return [
         Route("/consoles", ConsolesHandler, parts),
         ConsoleRoute("/consoles/{name}", OneConsoleHandler, parts),
-        ConsoleRoute("/tail/{name}", TailSocket, parts),
+        ConsoleRoute("/tail/{name}", TailHandler, parts, socket=TailSocket),
         ConsoleRoute("/interact/{name}", InteractSocket, parts),
         ConsoleRoute("/send/{name}", SendHandler, parts),
         ConsoleRoute("/recording/{name}", RecordingHandler, parts),

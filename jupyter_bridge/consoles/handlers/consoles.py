@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Annotated, Any
 
 import msgspec
-from tornado.iostream import StreamClosedError
 
 from jupyter_bridge.consoles.handlers.access import OWN, ConsoleDoor
 from jupyter_bridge.consoles.registry import ConsoleRegistry
@@ -180,15 +178,10 @@ class RecordingHandler(ConsoleHandler):
         async with self.telling_names():
             console = self.consoles.get(name)
         await self.demand_console(console, "read")
-        lines = recording(console, query.from_, query.to)
-        first = await anext(lines)
-        self.set_header("Content-Type", "application/x-asciicast")
+        kind = "application/x-asciicast"
+        self.set_header("Content-Type", kind)
         self.set_header("Content-Disposition", attachment(f"{name}.cast"))
-        self.write(first)
-        try:
-            async for part in lines:
-                self.write(part)
-                await self.flush()
-            await self.finish()
-        except StreamClosedError:
-            await asyncio.sleep(0)
+        async for part in recording(console, query.from_, query.to):
+            self.write(part)
+            await self.flush()
+        await self.finish(set_content_type=kind)

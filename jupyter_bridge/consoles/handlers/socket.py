@@ -1,4 +1,4 @@
-"""ConsoleSocket: a View of a console as a websocket, in frames or as text."""
+"""A console over a websocket, in frames or as text: to look at (tail), or to take part in."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from tornado.websocket import WebSocketClosedError
 from jupyter_bridge.consoles.console import Console, Mode, Viewer
 from jupyter_bridge.consoles.handlers.access import OWN, ConsoleDoor
 from jupyter_bridge.consoles.registry import ConsoleRegistry
-from jupyter_bridge.consoles.tail.query import TailQuery, asked
+from jupyter_bridge.consoles.tail.query import InteractQuery, TailQuery, asked
 from jupyter_bridge.consoles.tail.text import TextStream, counted
 from jupyter_bridge.consoles.tail.view import Step, View
 from jupyter_bridge.observe.events import Events
-from jupyter_bridge.problems import BadRequest, Problem
+from jupyter_bridge.problems import BadRequest, Busy, Denied, Problem
 from jupyter_bridge.web import PROBLEM_FRAME, TEXT, BridgeSocket, Frame
 from jupyter_bridge.wire import console as wire
 
@@ -54,9 +54,7 @@ class ConsoleSocket(ConsoleDoor, BridgeSocket):
     resources: tuple[str, ...] = (OWN,)
     subprotocols = (wire.SUBPROTOCOL,)
     frames = SAID
-    query_type: type[TailQuery] = TailQuery
-    # Whether this request is answered over plain HTTP.
-    answers_http = False
+    query_type = TailQuery
 
     def initialize(self, consoles: ConsoleRegistry, events: Events) -> None:
         self.consoles = consoles
@@ -74,7 +72,7 @@ class ConsoleSocket(ConsoleDoor, BridgeSocket):
     async def _look_up(self, name: str, action: str, query: TailQuery, follow: bool) -> None:
         await self.demand_named(name, action)
         what = asked(query, self.request.headers, follow=follow)
-        if query.format == "raw" and not self.answers_http:
+        if query.format == "raw":
             raise BadRequest("format: raw is for HTTP; a frame holds raw bytes.", field="format")
         self._console: Console = await self.open_console(name, action)
         self._view: View = await what.view(self._console)
@@ -168,6 +166,59 @@ class ConsoleSocket(ConsoleDoor, BridgeSocket):
         if pump is not None:
             pump.cancel()
         super().on_close()
+
+
+class TailSocket(ConsoleSocket):
+    """What a console said and says; a plain GET is answered as text, NDJSON or bytes."""
+
+    async def on_handshake(self, name: str) -> None:  # type: ignore[override]
+        await self._look_up(name, "read", self.read_query(TailQuery), follow=False)
+
+    async def on_open(self) -> None:
+        self._start("watch")
+
+    def on_frame(self, frame: str | bytes) -> None:
+        raise Denied("A tail only shows; open /bridge/interact to type.")
+
+
+class InteractSocket(ConsoleSocket):
+    """A console to take part in: raw bytes and sizes as frames, or a line per text frame."""
+
+    query_type = InteractQuery
+    frames = (*SAID, *TYPED)
+
+    async def on_handshake(self, name: str) -> None:  # type: ignore[override]
+        query = self.read_query(InteractQuery)
+        self._mode: Mode = query.mode
+        action = "read" if query.mode == "watch" else "execute"
+        await self._look_up(name, action, query, follow=True)
+
+    async def on_open(self) -> None:
+        self._start(self._mode)
+
+    async def on_frame(self, frame: str | bytes) -> None:
+        viewer = self._viewer
+        if viewer is None:
+            return
+        if not self._v1:
+            data = frame.encode() if isinstance(frame, str) else frame
+            # Who sends lines as they are, as websocat does, has pressed Enter already.
+            await self._console.type(viewer, data if data.endswith(b"\n") else data + b"\n")
+            return
+        if isinstance(frame, str):
+            raise BadRequest(f"{wire.SUBPROTOCOL} has binary frames only.")
+        try:
+            asks = wire.from_client_frame(frame)
+        except wire.ConsoleFrameError as error:
+            raise BadRequest(str(error)) from error
+        if isinstance(asks, wire.Resize):
+            self._console.resize(viewer, asks.rows, asks.cols)
+            return
+        try:
+            await self._console.type(viewer, asks.data)
+        except (Busy, Denied) as problem:
+            # Told, and the watcher watches on.
+            self._send(wire.Trouble(self._console.end_offset, problem.to_json()))
 
 
 def about(console: Console) -> dict[str, Any]:

@@ -20,7 +20,7 @@ class TextStream:
     def __init__(self) -> None:
         self._decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
 
-    def of(self, step: Step) -> str:
+    def of(self, step: Step | None) -> str:
         """What to show for this step; a gap is a line of its own."""
         if isinstance(step, wire.Output):
             return self._decoder.decode(step.data)
@@ -39,8 +39,33 @@ class TextStream:
 class RawStream:
     """A view's output as it is; gaps are left out."""
 
-    def of(self, step: Step) -> bytes:
+    def of(self, step: Step | None) -> bytes:
         return step.data if isinstance(step, wire.Output) else b""
+
+    def rest(self) -> bytes:
+        return b""
+
+
+class LineStream:
+    """A view's steps as lines of NDJSON, and an empty one for a silence."""
+
+    def of(self, step: Step | None) -> bytes:
+        line: dict[str, Any]
+        if step is None:
+            return b"\n"
+        if isinstance(step, wire.Output):
+            line = {"offset": step.offset}
+            try:
+                line["data"] = step.data.decode()
+            except UnicodeDecodeError:
+                line["base64"] = base64.b64encode(step.data).decode()
+        elif isinstance(step, wire.Gap):
+            line = {"gap": {"from": step.offset, "to": step.to}}
+        elif isinstance(step, wire.Matched):
+            line = {"match": {"from": step.offset, "to": step.to}}
+        else:
+            line = {"exit": step.exit}
+        return json.dumps(line, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
 
     def rest(self) -> bytes:
         return b""
@@ -54,24 +79,6 @@ def attachment(name: str) -> str:
     if plain == safe:
         return f'attachment; filename="{safe}"'
     return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(safe, safe='')}"
-
-
-def line_of(step: Step) -> bytes:
-    """A view's step as a line of NDJSON."""
-    line: dict[str, Any]
-    if isinstance(step, wire.Output):
-        line = {"offset": step.offset}
-        try:
-            line["data"] = step.data.decode()
-        except UnicodeDecodeError:
-            line["base64"] = base64.b64encode(step.data).decode()
-    elif isinstance(step, wire.Gap):
-        line = {"gap": {"from": step.offset, "to": step.to}}
-    elif isinstance(step, wire.Matched):
-        line = {"match": {"from": step.offset, "to": step.to}}
-    else:
-        line = {"exit": step.exit}
-    return json.dumps(line, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
 
 
 async def counted(view: View) -> AsyncGenerator[Step, None]:
