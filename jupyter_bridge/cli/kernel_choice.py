@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from jupyter_bridge.client import Bridge, Kernel
 from jupyter_bridge.problems import Conflict, NotFound
+from jupyter_bridge.wire.names import KernelName
 
 
 def find_kernels(bridge: Bridge, words: list[str]) -> list[Kernel]:
     """The running kernel that each word means; NotFound or Conflict before anything is done."""
-    running = {conn: bridge.kernels(conn) for conn in {_connection(word) for word in words}}
-    return [_one(word, running[_connection(word)]) for word in words]
+    running = {
+        conn: bridge.kernels(conn) for conn in {KernelName.parse(word).connection for word in words}
+    }
+    return [_one(word, running[KernelName.parse(word).connection]) for word in words]
 
 
 def find_kernel(bridge: Bridge, word: str) -> Kernel:
@@ -23,7 +26,7 @@ def find_place(bridge: Bridge, word: str | None) -> Kernel | str:
     The name of a kernelspec wins over the beginning of an id. Without a word it is the server's
     default kernelspec. What a connection has for kernelspecs, only that server knows.
     """
-    if word is not None and (connection := _connection(word)) is not None:
+    if word is not None and (connection := KernelName.parse(word).connection) is not None:
         running = bridge.kernels(connection)
         return _one(word, running) if _meant(word, running) else word
     specs = bridge.kernelspecs()
@@ -40,12 +43,6 @@ def find_place(bridge: Bridge, word: str | None) -> Kernel | str:
         kernels=[kernel.id for kernel in running],
         kernelspecs=list(specs),
     )
-
-
-def _connection(word: str) -> str | None:
-    """The connection whose kernel is meant by `<connection>:<word>`."""
-    name, colon, _ = word.partition(":")
-    return name if colon else None
 
 
 def _one(word: str, running: list[Kernel]) -> Kernel:
@@ -66,7 +63,7 @@ def _listed(running: list[Kernel]) -> str:
 def _meant(word: str, running: list[Kernel]) -> list[Kernel]:
     """Every kernel that may be meant: by its id, by a name given to it, by the id's beginning."""
     by_id = [kernel for kernel in running if kernel.id == word]
-    rest = word.rpartition(":")[2]
+    rest = KernelName.parse(word).rest
     by_name = [kernel for kernel in running if kernel.name == rest != kernel.kernelspec]
     by_start = [kernel for kernel in running if rest and kernel.id.startswith(word)]
     return by_id or by_name or by_start

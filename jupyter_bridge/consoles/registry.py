@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from jupyter_bridge.consoles.terminals.spawn import TerminalOptions, spawn
 from jupyter_bridge.interfaces import Exit, Source
 from jupyter_bridge.observe import metrics
 from jupyter_bridge.problems import NotFound, Problem, Timeout, Unavailable, Unsupported
+from jupyter_bridge.wire.names import ConsoleName
 
 Provider = Callable[[str], Awaitable[Source]]
 
@@ -130,7 +131,7 @@ class ConsoleRegistry:
         shown = {
             console.name: console.to_json()
             for console in self
-            if connection is None or console.name.startswith(f"{connection}:")
+            if connection in (None, ConsoleName.parse(console.name).connection)
         }
         for name, offer in offers.items():
             known = shown.setdefault(name, offer)
@@ -163,12 +164,10 @@ class ConsoleRegistry:
         One that is live is what it is, whatever it is called. Otherwise the name tells what would
         be opened; where that cannot be, the ended one of this name is shown.
         """
-        console = self._shelf.find(name)
-        kind, colon, _ = name.partition(":")
-        called = (kind if kind in ("kernel", "file") else "remote") if colon else "terminal"
+        console, called = self._shelf.find(name), ConsoleName.parse(name).kind
         if console is None:
             return [called]
-        if console.state == "live" or not colon:
+        if console.state == "live" or called == "terminal":
             return [console.kind]
         return list(dict.fromkeys((console.kind, called)))
 
@@ -177,43 +176,48 @@ class ConsoleRegistry:
 
         What cannot be opened any more, or not now, can still be read, unless it is `to_write`.
         """
-        console = self._shelf.find(name)
-        if ":" not in name or (console is not None and console.state == "live"):
+        console, called = self._shelf.find(name), ConsoleName.parse(name)
+        if called.kind == "terminal" or (console is not None and console.state == "live"):
             return self.get(name)
         try:
-            return await self._openings.join(name, lambda: self._open(name))
+            return await self._openings.join(name, lambda: self._open(called))
         except Problem as problem:
             gone = isinstance(problem, NotFound)
-            if console is not None and (gone or (self._is_remote(name) and not to_write)):
+            if console is not None and (gone or (called.connection and not to_write)):
                 return self.get(name)
             raise
 
-    async def _open(self, name: str) -> Console:
-        kind, _, rest = name.partition(":")
-        if kind == "file":
-            file = await FileSource.find(self._root_dir, rest, allow_hidden=self._allow_hidden)
+    async def _open(self, called: ConsoleName) -> Console:
+        name = str(called)
+        if called.kind == "file":
+            file = await FileSource.find(
+                self._root_dir, called.rest, allow_hidden=self._allow_hidden
+            )
             self._displace(name, "file")
             console = Console(name, "file", file.log, file, on_ended=self._shelf.forget)
             self._shelf.put(console)
             await console.open()
-            self._watch_seats(console)
-            return console
-        if kind == "kernel" and self._kernels is not None:
-            source = await self._kernels(rest)
-        elif kind != "kernel" and self._remotes is not None:
-            return await self._open_remote(name, await self._remotes.source(kind, rest))
+        elif called.kind == "kernel" and self._kernels is not None:
+            source = await self._kernels(called.rest)
+            self._displace(name, source.kind)
+            console = self._shelf.start(name, source)
+            await self._open_or_forget(console)
+        elif called.connection is not None and self._remotes is not None:
+            return await self._open_remote(called, self._remotes)
         else:
             raise NoConsole(f"There is no console {name!r}.")
-        self._displace(name, source.kind)
-        console = self._shelf.start(name, source)
+        console.on_seats = lambda: self._seats_changed(console)
+        self._seats_changed(console)
+        return console
+
+    async def _open_or_forget(self, console: Console) -> None:
+        """Open it; one that cannot be opened, and has said nothing, is forgotten."""
         try:
             await console.open()
         except BaseException:
             if console.first_offset == console.end_offset:
                 self._shelf.forget(console)
             raise
-        self._watch_seats(console)
-        return console
 
     def _displace(self, name: str, kind: str) -> None:
         """Keep what another kind of console said under this name apart from what comes now.
@@ -225,26 +229,24 @@ class ConsoleRegistry:
         if old is not None and old.kind != kind:
             self._shelf.make_room(name)
 
-    async def _open_remote(self, name: str, source: RemoteSource) -> Console:
+    async def _open_remote(self, called: ConsoleName, remotes: ConnectionConsoles) -> Console:
         """A console of a connection. It stays open, and its journal goes on where it was left."""
-        assert self._remotes is not None
+        name, source = str(called), await remotes.source(called)
         self._displace(name, source.kind)
         old = self._shelf.find(name)
         # The thing itself has ended: if there is one of its name, it is another one.
         is_new = old is not None and self._shelf.has_ended(old)
         if is_new:
-            await self._remotes.check(*name.split(":", 1))
+            await remotes.check(called)
             self._shelf.make_room(name)
         elif old is not None:
             source.recall(await asyncio.to_thread(old.newest, RECALL_BYTES))
         console = self._shelf.start(name, source, goes_on=True)
         try:
-            await console.open()
+            await self._open_or_forget(console)
         except BaseException:
-            if console.first_offset == console.end_offset:
-                self._shelf.forget(console)
-                if old is not None and is_new:
-                    self._shelf.give_back(old, name)
+            if is_new and old is not None and self._shelf.find(name) is None:
+                self._shelf.give_back(old, name)
             raise
         self._shelf.retitle(console, source.title)
         return console
@@ -258,11 +260,12 @@ class ConsoleRegistry:
             if source.connection.name == connection:
                 self._close(console, source)
 
-    def record(self, name: str, source: Source) -> None:
+    def record(self, name: str, source: Source) -> Console:
         """Keep what a terminal says from now on; a name that was used before begins anew."""
         self._shelf.make_room(name)
         console = self._shelf.start(name, source)
         self._beside.start(console.open())
+        return console
 
     def _on_ended(self, console: Console) -> None:
         is_over = console not in self._left
@@ -272,10 +275,6 @@ class ConsoleRegistry:
         self._ended_hook(console)
 
     # Consoles that are open only while somebody looks
-
-    def _watch_seats(self, console: Console) -> None:
-        console.on_seats = lambda: self._seats_changed(console)
-        self._seats_changed(console)
 
     def _seats_changed(self, console: Console) -> None:
         timer = self._timers.pop(console, None)
@@ -301,30 +300,22 @@ class ConsoleRegistry:
 
     # Terminals
 
-    async def create(
-        self,
-        name: str | None = None,
-        *,
-        cwd: str | None = None,
-        env: Mapping[str, str | None] | None = None,
-        shell_command: Sequence[str] | None = None,
-        rows: int | None = None,
-        cols: int | None = None,
-    ) -> Console:
-        """A new terminal in the host's terminal manager; a live console of that name is a Conflict.
+    async def create(self, name: str | None = None, **options: Any) -> Console:
+        """A new terminal in the host's terminal manager, with these TerminalOptions.
 
-        `cwd` may be relative to the server's root. `console.source` is a TerminalSource.
+        `cwd` may be relative to the server's root. A live console of this name is a Conflict.
         """
         manager = self._manager()
         if manager is None:
             raise Unsupported("This server runs without terminals.")
         live = {console.name for console in self if console.state == "live"}
-        wish = TerminalOptions(name, cwd, env, shell_command, rows, cols)
-        return self.get(await spawn(manager, wish, root_dir=self._root_dir, taken=live))
+        wish = TerminalOptions(name, **options)
+        return await spawn(manager, wish, root_dir=self._root_dir, taken=live)
 
     async def end(self, name: str, *, purge: bool = False, permit: Permit = anybody) -> None:
         """End a terminal and wait for its exit; its journal stays unless `purge`."""
-        console = await self.open(name) if self._is_remote(name) else self.get(name)
+        is_remote = ConsoleName.parse(name).connection and self._remotes is not None
+        console = await self.open(name) if is_remote else self.get(name)
         await permit(console)
         if console.state == "live" and console.source is not None:
             await console.source.end()
@@ -334,10 +325,6 @@ class ConsoleRegistry:
                 raise Timeout(f"Console {name!r} has not ended within {END_SECONDS:g} s.") from None
         if purge:
             self._shelf.forget(console)
-
-    def _is_remote(self, name: str) -> bool:
-        kind, colon, _ = name.partition(":")
-        return bool(colon) and kind not in ("kernel", "file") and self._remotes is not None
 
     async def create_remote(self, connection: str, wish: TerminalOptions) -> Console:
         """A new console of a connection, opened."""

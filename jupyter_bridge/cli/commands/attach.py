@@ -18,6 +18,7 @@ from jupyter_bridge.client import Bridge
 from jupyter_bridge.client.sync.bridge import SyncConsoleStream
 from jupyter_bridge.problems import Problem, Unavailable
 from jupyter_bridge.wire.console import Ended, Gap, Output, ServerFrame, Trouble, Viewers
+from jupyter_bridge.wire.names import ConsoleName
 from jupyter_bridge.wire.visible import visible
 
 DETACH = b"\x1d"  # Ctrl-], as telnet has it
@@ -81,7 +82,7 @@ class Attachment:
 
     def _sit_down(self) -> None:
         # A kernel takes whole lines, and they are edited here.
-        self._raw = not self._name.startswith("kernel:")
+        self._raw = ConsoleName.parse(self._name).kind != "kernel"
         if self._raw:
             tty.setraw(self._in)
         if self._mode != "watch":

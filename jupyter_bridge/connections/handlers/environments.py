@@ -9,6 +9,7 @@ import msgspec
 from jupyter_bridge.connections.environment import REQUIREMENTS, RUNTIME, KernelEnvironment, save
 from jupyter_bridge.problems import BadRequest, Denied
 from jupyter_bridge.web import BridgeHandler, is_allowed, verb
+from jupyter_bridge.wire.names import KernelName
 
 AskKernel = Callable[[str, str], Awaitable[KernelEnvironment]]
 """`ask(user, kernel_id)`: the environment of a kernel, asked in the name of the user."""
@@ -70,7 +71,7 @@ class EnvironmentHandler(BridgeHandler):
         self.ask_kernel = ask_kernel
 
     async def authorize(self, action: str) -> None:
-        if ":" in self.path_kwargs.get("kernel_id", ""):  # <connection>:<id>
+        if KernelName.parse(self.path_kwargs.get("kernel_id", "")).connection:
             self.resources = (*self.resources, "bridge:connections")
         await super().authorize(action)
 

@@ -9,6 +9,7 @@ from typing import Any
 from jupyter_bridge.consoles.console import Console
 from jupyter_bridge.consoles.registry import ConsoleRegistry, NoConsole, Permit
 from jupyter_bridge.web import RequestBase
+from jupyter_bridge.wire.names import ConsoleName, KernelName
 
 OWN = "bridge:consoles"
 # What a console of each kind shows, and so what is asked beside the bridge's own resource.
@@ -27,7 +28,7 @@ def resources_of(kind: str, name: str) -> tuple[str, ...]:
     A kind that nobody knows, from a journal of another version, needs everything.
     """
     beside = _BESIDE.get(kind, _EVERYTHING)
-    if kind == "kernel" and ":" in name.partition(":")[2]:  # kernel:<connection>:<id>
+    if kind == "kernel" and KernelName.parse(ConsoleName.parse(name).rest).connection:
         beside = (*beside, "bridge:connections")
     return (OWN, *beside)
 

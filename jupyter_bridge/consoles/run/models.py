@@ -14,6 +14,7 @@ from msgspec import UNSET, UnsetType
 from jupyter_bridge.consoles.run.output import CapturedOutput
 from jupyter_bridge.problems import BadRequest
 from jupyter_bridge.wire import ansi
+from jupyter_bridge.wire.names import ConsoleName
 
 # An answer in one piece is held in memory; who wants more says so, and streams it.
 MAX_OUTPUT = 8 << 20
@@ -50,8 +51,7 @@ class RunBody(msgspec.Struct, forbid_unknown_fields=True):
     @property
     def connection(self) -> str | None:
         """The connection that it runs on; None for this server."""
-        name, colon, _ = (self.console or "").partition(":")
-        return name if colon and name not in ("kernel", "file") else None
+        return ConsoleName.parse(self.console or "").connection
 
     @property
     def is_fresh(self) -> bool:
@@ -74,7 +74,7 @@ class RunBody(msgspec.Struct, forbid_unknown_fields=True):
 
     @property
     def _node(self) -> str | None:
-        return None if self.connection is None else str(self.console).partition(":")[2]
+        return None if self.connection is None else ConsoleName.parse(str(self.console)).rest
 
     def checked(self, root_dir: Path) -> RunBody:
         """The same with an absolute `cwd`; BadRequest where a value is one no shell can be told."""

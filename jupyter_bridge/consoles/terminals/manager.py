@@ -33,7 +33,9 @@ from jupyter_bridge.aio.task_set import TaskSet
 from jupyter_bridge.consoles.sources.terminal import TerminalSource, exit_of
 from jupyter_bridge.interfaces import Exit
 
-Record = Callable[[str, TerminalSource], None]
+# What hears of each new terminal; returns its Console, which the terminal then has as
+# `bridge_console`.
+Record = Callable[[str, TerminalSource], Any]
 
 # Read in one turn of the loop at most, so that a fast terminal leaves the others theirs.
 TURN_BYTES = 64 * 1024
@@ -77,7 +79,7 @@ class RecordedTerminals(TerminalManager):
         source.can_pause(reading)
         self._sources[ptywclients] = source
         try:
-            self.bridge_record(ptywclients.term_name, source)
+            ptywclients.bridge_console = self.bridge_record(ptywclients.term_name, source)
         except Exception:
             _log.exception("Terminal %s cannot be recorded", ptywclients.term_name)
         super().start_reading(ptywclients)
@@ -222,7 +224,7 @@ class _Terminals(dict[str, Any]):
             for text in held:
                 source.feed(text.encode())
             terminal.clients.insert(0, TerminalClient(terminal, source))
-            self._record(name, source)
+            terminal.bridge_console = self._record(name, source)
         super().__setitem__(name, terminal)
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from jupyter_bridge.consoles.console import Console
 from jupyter_bridge.consoles.terminals.manager import RecordedTerminals
 from jupyter_bridge.problems import BadRequest, Conflict, StartFailed
 
@@ -31,8 +32,8 @@ class TerminalOptions:
 
 async def spawn(
     manager: Any, wish: TerminalOptions, *, root_dir: Path, taken: Collection[str]
-) -> str:
-    """Start the terminal and hand it to the manager; answers its name.
+) -> Console:
+    """Start the terminal and hand it to the manager; returns its console.
 
     `cwd` may be relative to `root_dir`. Raises BadRequest, Conflict for a taken name, StartFailed.
     """
@@ -49,13 +50,13 @@ async def spawn(
                 await asyncio.to_thread(terminal.ptyproc.close)
                 raise Conflict(f"There is a console {name!r} already.")
             options["bridge_spawned"] = terminal
-        model: dict[str, Any] = manager.create(**options)
+        terminal = manager.terminals[manager.create(**options)["name"]]
     except OSError as error:
         raise StartFailed(f"The shell did not start: {error}") from error
     if wish.rows is not None or wish.cols is not None:
-        process = manager.terminals[model["name"]].ptyproc
-        process.setwinsize(wish.rows or 24, wish.cols or 80)
-    return str(model["name"])
+        terminal.ptyproc.setwinsize(wish.rows or 24, wish.cols or 80)
+    console: Console = terminal.bridge_console
+    return console
 
 
 def _options(wish: TerminalOptions, root_dir: Path) -> dict[str, Any]:
