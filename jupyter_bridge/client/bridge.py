@@ -14,9 +14,10 @@ from jupyter_bridge.client.connections import Connections
 from jupyter_bridge.client.consoles import Consoles
 from jupyter_bridge.client.discovery import find
 from jupyter_bridge.client.runs import RunOptions, RunResult, Runs
-from jupyter_bridge.client.stream import Stream, cancel, execution_of, send_input
+from jupyter_bridge.client.stream import Stream
 from jupyter_bridge.problems import BadRequest, Conflict, NotFound, Problem
 from jupyter_bridge.transport.bridge_session import BridgeSession, segment
+from jupyter_bridge.transport.line_follower import Post, name_in
 from jupyter_bridge.transport.response import Response
 from jupyter_bridge.transport.server import Server
 
@@ -233,15 +234,15 @@ class BridgeClient:
 
     def follow(self, execution: str, *, after: str | None = None) -> Stream:
         """The events of an execution that was started before, from the first or `after` an id."""
-        return Stream(self._open_door(), execution=execution, after=after)
+        return Stream(self._open_door(), name=execution, after=after)
 
     async def send_input(self, execution: str, value: str) -> None:
         """Answer the execution's input request."""
-        await send_input(self._open_door(), execution, value)
+        await self._ask("POST", f"executions/{segment(execution)}/input", body={"value": value})
 
     async def cancel(self, execution: str) -> None:
         """Interrupt the execution."""
-        await cancel(self._open_door(), execution)
+        await self._ask("DELETE", f"executions/{segment(execution)}")
 
     # -- below ---------------------------------------------------------------------------------
 
@@ -325,10 +326,7 @@ def _given(**fields: Any) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if value is not None}
 
 
-def _request(
-    kernel: str | Kernel | None, code: str, options: Options
-) -> tuple[str, Mapping[str, Any], Mapping[str, Any], str]:
-    """(path, query, body, idempotency key) of an execute request."""
+def _request(kernel: str | Kernel | None, code: str, options: Options) -> Post:
     fields: dict[str, Any] = dict(options)
     kernelspec = fields.pop("kernelspec", None)
     key = fields.pop("key", None) or uuid.uuid4().hex
@@ -336,13 +334,13 @@ def _request(
         raise BadRequest("Code runs either in a kernel or in a new one of a kernelspec: name one.")
     body = _given(code=code, **fields)
     if kernel is None:
-        return "execute", {"kernel": kernelspec}, body, key
-    return f"execute/{_name(kernel)}", {}, body, key
+        return Post("execute", {"kernel": kernelspec}, body, key)
+    return Post(f"execute/{_name(kernel)}", {}, body, key)
 
 
 def _result(answer: Response, execution: str | None = None) -> Result:
     """The result in an answer; a 202 may say no more than where it will be."""
     result = answer.read(Result) if answer.body else Result()
     if not result.execution:
-        result.execution = execution or execution_of(answer.headers)
+        result.execution = execution or name_in(answer.headers)
     return result

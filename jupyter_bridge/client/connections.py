@@ -11,12 +11,11 @@ from typing import Any
 import msgspec
 
 from jupyter_bridge.transport.bridge_session import BridgeSession, segment
+from jupyter_bridge.transport.line_follower import SILENCE_SECONDS, read_line
 from jupyter_bridge.transport.response import Response
 
 # A login may take a minute (a hub starts a server first), a mount half of one.
 LOGIN_SECONDS = 180.0
-# The server says something at least every 15 s while a transfer is watched.
-_SILENCE_SECONDS = 45.0
 
 
 class Connection(msgspec.Struct, frozen=True):
@@ -89,11 +88,6 @@ class Environment(msgspec.Struct, frozen=True):
 
 class _ConnectionAnswer(msgspec.Struct):
     connection: Connection
-
-
-class _TransferLine(msgspec.Struct):
-    event: str
-    data: Any
 
 
 class Connections:
@@ -213,12 +207,11 @@ class Connections:
     async def watch(self, transfer: str) -> AsyncGenerator[Transfer, None]:
         """How a transfer goes, up to 4 times a second, to its end."""
         path = f"transfers/{segment(transfer)}"
-        response = await self._door().stream("GET", path, silence=_SILENCE_SECONDS)
+        response = await self._door().stream("GET", path, silence=SILENCE_SECONDS)
         try:
             async for line in response.content:
                 if line.strip():
-                    event = msgspec.json.decode(line, type=_TransferLine)
-                    yield msgspec.convert(event.data, Transfer)
+                    yield msgspec.convert(read_line(line).data, Transfer)
         finally:
             response.close()
 

@@ -12,8 +12,7 @@ from typing import Any, ClassVar
 import msgspec
 
 from jupyter_bridge.client.answers import Result, text_of
-from jupyter_bridge.problems import RemoteFailed
-from jupyter_bridge.transport.problem_decoder import problem_of
+from jupyter_bridge.transport.line_follower import Line
 
 
 class Event(msgspec.Struct, frozen=True):
@@ -117,29 +116,7 @@ KINDS: dict[str, type[Event]] = {
 }
 
 
-class _ExecutionLine(msgspec.Struct):
-    event: str
-    id: str | int | None = None
-    data: dict[str, Any] = {}
-
-
-_decode = msgspec.json.Decoder(_ExecutionLine).decode
-
-
-def parse_line(line: bytes) -> Event | None:
-    """The event in one NDJSON line; None for a blank one and for an event not known here.
-
-    Raises the Problem that the line tells, RemoteFailed where it is no event.
-    """
-    if not line.strip():
-        return None
-    try:
-        said = _decode(line)
-    except msgspec.MsgspecError as error:
-        raise RemoteFailed(f"The event stream holds what is no event: {error}.") from error
-    if said.event == "problem":
-        raise problem_of(said.data, None, "The event stream") or RemoteFailed(
-            "The event stream ended with a problem that it does not name."
-        )
-    kind = KINDS.get(said.event)
-    return kind("" if said.id is None else str(said.id), said.data) if kind else None
+def event_of(line: Line) -> Event | None:
+    """The event that a line tells; None for one that is not known here."""
+    kind = KINDS.get(line.event)
+    return kind("" if line.id is None else str(line.id), line.data) if kind else None

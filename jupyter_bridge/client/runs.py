@@ -8,16 +8,10 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
-import aiohttp
 import msgspec
 
-from jupyter_bridge.client.stream import execution_of
-from jupyter_bridge.problems import Conflict, RemoteFailed, Unavailable
 from jupyter_bridge.transport.bridge_session import BridgeSession, segment
-from jupyter_bridge.transport.line_follower import SILENCE_SECONDS, LineFollower
-from jupyter_bridge.transport.problem_decoder import problem_of
-from jupyter_bridge.transport.response import ConnectionDropped
-from jupyter_bridge.wire.json_errors import JSON_ERRORS
+from jupyter_bridge.transport.line_follower import Line, LineFollower, Post
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -105,22 +99,22 @@ class Runs:
 
     async def run(self, command: str, **options: Unpack[RunOptions]) -> RunResult:
         """Run a command and wait for its answer."""
-        result = await self._post(command, options, {"Prefer": f"wait={WAIT_SECONDS}"})
+        result = await self._begin(command, options, f"wait={WAIT_SECONDS}")
         while not result.finished:
             result = await self.get(result.run, wait=WAIT_SECONDS)
         return result
 
     async def start(self, command: str, **options: Unpack[RunOptions]) -> str:
         """Start a command and return the run's name, for `get`, `follow` and `cancel`."""
-        return (await self._post(command, options, {"Prefer": "respond-async"})).run
+        return (await self._begin(command, options, "respond-async")).run
 
     def stream(self, command: str, **options: Unpack[RunOptions]) -> RunStream:
         """Run a command and iterate its output; it begins with the first piece asked for."""
-        return RunStream(self._door(), post=_body(command, options))
+        return RunStream(self._door(), post=_post(command, options))
 
     def follow(self, run: str, *, after: int = 0) -> RunStream:
         """The output of a run that was started before, behind its first `after` bytes."""
-        return RunStream(self._door(), run=run, after=after)
+        return RunStream(self._door(), name=run, after=str(after))
 
     async def get(self, run: str, *, wait: float = 0) -> RunResult:
         """A run as it stands, or as it ends within `wait` seconds. It can be read again."""
@@ -139,122 +133,53 @@ class Runs:
         raw = data.encode() if isinstance(data, str) else data
         await self._door().ask("POST", f"{_path(run)}/input", body=raw)
 
-    async def _post(
-        self, command: str, options: RunOptions, headers: Mapping[str, str]
-    ) -> RunResult:
-        body, key = _body(command, options)
-        headers = {**headers, "Idempotency-Key": key}
-        clock = START_SECONDS + WAIT_SECONDS
+    async def _begin(self, command: str, options: RunOptions, prefer: str) -> RunResult:
+        path, query, body, key = _post(command, options)
         answer = await self._door().ask(
-            "POST", "run", body=body, headers=headers, timeout=clock, persist=True
+            "POST",
+            path,
+            query=query,
+            body=body,
+            headers={"Prefer": prefer, "Idempotency-Key": key},
+            timeout=START_SECONDS + WAIT_SECONDS,
+            persist=True,
         )
         return answer.read(RunResult)
 
 
-class RunStream(LineFollower[RunOutput]):
-    """One run as it happens, over as many connections as it takes: iterate it, stop it.
+class RunStream(LineFollower[RunOutput, RunResult]):
+    """One run as it happens; `result` comes without output."""
 
-    Leaving the loop early leaves the command running. `run` is its name as soon as it is known,
-    `result` the answer, without output, once the loop has ended.
-    """
+    _route = "runs"
 
-    def __init__(
-        self,
-        door: BridgeSession,
-        *,
-        post: tuple[dict[str, Any], str] | None = None,
-        run: str | None = None,
-        after: int = 0,
-    ) -> None:
-        super().__init__(door)
-        self._post = post
-        self._after = after
-        self.run = run
-        self.result: RunResult | None = None
-
-    async def cancel(self) -> None:
-        """Stop the command; the stream still ends by itself."""
-        await self._door.ask("DELETE", _path(self._name()))
+    @property
+    def run(self) -> str | None:
+        """The run's name on the server; None until the server has answered."""
+        return self._name
 
     async def send_input(self, data: bytes | str) -> None:
         """Type into it, as it is."""
         raw = data.encode() if isinstance(data, str) else data
-        await self._door.ask("POST", f"{_path(self._name())}/input", body=raw)
+        await self._door.ask("POST", f"{self._path()}/input", body=raw)
 
-    def _name(self) -> str:
-        if self.run is None:
-            raise Conflict("Nothing runs yet: iterate the stream first.")
-        return self.run
-
-    _cut_short = "the answer ended before the command did"
-
-    def _is_over(self) -> bool:
-        return self.result is not None
-
-    def _read(self, line: bytes) -> RunOutput | None:
-        if not line.strip():
+    def _read(self, line: Line) -> RunOutput | None:
+        if line.event == "done":
+            self.result = msgspec.convert(line.data, RunResult)
             return None
-        try:
-            said = msgspec.json.decode(line, type=_RunLine)
-        except JSON_ERRORS as error:
-            raise RemoteFailed(f"The event stream holds what is no event: {error}.") from error
-        if said.event == "problem":
-            raise problem_of(said.data, None, "the event stream") or RemoteFailed(
-                "The event stream ended with a problem that it does not name."
-            )
-        if said.event == "done":
-            self.result = msgspec.convert(said.data, RunResult)
+        if line.event != "output":
             return None
-        if said.event != "output":
-            return None
-        self._after = said.id
-        text = str(said.data.get("text", ""))
-        exact = said.data.get("base64")
+        self._after = str(line.id)
+        text = str(line.data.get("text", ""))
+        exact = line.data.get("base64")
         data = base64.b64decode(exact) if exact else text.encode()
-        return RunOutput(str(said.data.get("stream", "output")), text, data)
-
-    async def _open(self) -> aiohttp.ClientResponse:
-        again = self.run is not None
-        try:
-            if self.run is not None:
-                response = await self._door.stream(
-                    "GET",
-                    _path(self.run),
-                    headers={"Last-Event-ID": str(self._after)},
-                    silence=SILENCE_SECONDS,
-                )
-            else:
-                assert self._post is not None
-                body, key = self._post
-                response = await self._door.stream(
-                    "POST",
-                    "run",
-                    body=body,
-                    headers={"Idempotency-Key": key},
-                    silence=SILENCE_SECONDS,
-                )
-        except (Unavailable, RemoteFailed) as problem:
-            # The first refusal is told. Later the server, or a proxy before it, may be restarting.
-            if not again:
-                raise
-            raise ConnectionDropped(problem.message) from problem
-        if self.run is None:
-            self.run = execution_of(response.headers)
-        return response
-
-
-class _RunLine(msgspec.Struct):
-    event: str
-    id: int = 0
-    data: dict[str, Any] = {}
+        return RunOutput(str(line.data.get("stream", "output")), text, data)
 
 
 def _path(run: str) -> str:
     return f"runs/{segment(run)}"
 
 
-def _body(command: str, options: RunOptions) -> tuple[dict[str, Any], str]:
-    """The body of a request, and its idempotency key."""
+def _post(command: str, options: RunOptions) -> Post:
     fields: dict[str, Any] = {"command": command, **options}
     key = fields.pop("key", None) or uuid.uuid4().hex
-    return {name: value for name, value in fields.items() if value is not None}, key
+    return Post("run", {}, {k: v for k, v in fields.items() if v is not None}, key)

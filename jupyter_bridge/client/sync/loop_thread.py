@@ -17,6 +17,7 @@ T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 P = ParamSpec("P")
 A = TypeVar("A")
+A_co = TypeVar("A_co", covariant=True)
 S = TypeVar("S")
 G = TypeVar("G", bound="Source[Any]")
 I = TypeVar("I", bound="SyncIterator[Any, Any]")  # noqa: E741
@@ -77,10 +78,10 @@ async def _cancel_all() -> None:
     await asyncio.get_running_loop().shutdown_asyncgens()
 
 
-class Plain(Generic[A]):
+class Plain(Generic[A_co]):
     """An async object for programs without an event loop; `call` and `opened` make its verbs."""
 
-    def __init__(self, loop: LoopThread, behind: A) -> None:
+    def __init__(self, loop: LoopThread, behind: A_co) -> None:
         self._loop = loop
         self._async = behind
 
