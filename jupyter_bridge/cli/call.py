@@ -17,7 +17,7 @@ import io
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, fields
 from functools import wraps
@@ -29,7 +29,7 @@ import typer
 
 from jupyter_bridge.cli import output
 from jupyter_bridge.client import Bridge, connect
-from jupyter_bridge.problems import Problem
+from jupyter_bridge.problems import BadRequest, Problem
 
 PROBLEM = 2
 BROKEN_PIPE = 128 + 13
@@ -104,6 +104,13 @@ class Call:
         """One JSON value on a line of its own."""
         output.json_line(value)
 
+    def tell(self, value: Any, *lines: str) -> None:
+        """`value` with `--json`, else the lines for a person."""
+        if self.json:
+            self.print_json(value)
+        for line in lines:
+            self.print(line)
+
     def print(self, text: str) -> None:
         """One line for a person; nothing with `--json`."""
         if not self.json:
@@ -119,6 +126,15 @@ class Call:
             output.json_line(problem.to_json(), err=True)
         else:
             self.note(problem.message)
+
+
+def pairs_of(words: Iterable[str], option: str) -> dict[str, str]:
+    """What a repeatable option `K=V` was given."""
+    pairs = [(word, *word.partition("=")) for word in words]
+    for word, key, equals, _ in pairs:
+        if not key or not equals:
+            raise BadRequest(f"{option} {word}: write K=V.")
+    return {key: value for _, key, _, value in pairs}
 
 
 class Stopped(KeyboardInterrupt):

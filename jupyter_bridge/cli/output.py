@@ -7,6 +7,7 @@ visible (wire/visible.py), so a command is safe unless it asks for `raw`:
     table, progress       the same, for each cell and each name beside the bar
     json_line             JSON, with the same characters as JSON's escapes
     ask, ask_secret       a question; one that a program asks keeps its colours
+    ago                   a time as a person says it
     raw, raw_to           what a console or a kernel says, as it is: it is a terminal's own output
 
 `tests/cli/test_output.py` holds that no other module of the command writes.
@@ -19,6 +20,7 @@ import json
 import os
 import sys
 from collections.abc import Collection, Iterable, Sequence
+from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, TextIO
 
 import msgspec
@@ -186,3 +188,16 @@ def _encoded(value: Any) -> str:
         return msgspec.json.encode(value).decode()
     except UnicodeEncodeError:  # a word of the command line that is not UTF-8
         return json.dumps(msgspec.to_builtins(value))
+
+
+def ago(moment: datetime | None) -> str:
+    """How long ago, in the largest unit that fits."""
+    if moment is None:
+        return ""
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=timezone.utc)
+    seconds = max(0, int((datetime.now(timezone.utc) - moment).total_seconds()))
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{seconds // size} {unit} ago"
+    return f"{seconds} s ago"

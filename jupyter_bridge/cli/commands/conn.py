@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from functools import partial
 from typing import Annotated, Any
 
 import typer
 
 from jupyter_bridge.cli import output
-from jupyter_bridge.cli.call import Call, command
+from jupyter_bridge.cli.call import Call, command, pairs_of
 from jupyter_bridge.client.connections import Connection, Kind
 from jupyter_bridge.problems import BadRequest, Problem
 
@@ -71,7 +71,7 @@ def add(
     ] = False,
 ) -> None:
     """Add a connection and log in; asks for what is missing, and never shows a password."""
-    given = _fields(field or [])
+    given: dict[str, Any] = dict(pairs_of(field or [], "--field"))
     with call.connect() as bridge:
         kinds = bridge.connections.kinds()
         typed = sys.stdin.isatty()
@@ -123,9 +123,7 @@ def mount(
     """Mount it on the server's host, and print where."""
     with call.connect() as bridge:
         made = _with_host_key(call, partial(bridge.connections.mount, name, mountpoint))
-    if call.json:
-        call.print_json(made)
-    call.print(made.mountpoint)
+    call.tell(made, made.mountpoint)
 
 
 @command(conn)
@@ -140,9 +138,7 @@ def remove(call: Call, name: Name) -> None:
     """Log out, unmount and forget, also what is remembered."""
     with call.connect() as bridge:
         bridge.connections.remove(name)
-    if call.json:
-        call.print_json({"name": name})
-    call.print(name)
+    call.tell({"name": name}, name)
 
 
 @command(conn)
@@ -238,15 +234,5 @@ def _title(kind: Kind | None, name: str, otherwise: str) -> str:
     return next((option["title"] for option in options if "title" in option), otherwise)
 
 
-def _fields(words: Iterable[str]) -> dict[str, Any]:
-    pairs = [word.partition("=") for word in words]
-    for key, equals, _ in pairs:
-        if not key or not equals:
-            raise BadRequest("--field: write K=V.")
-    return {key: value for key, _, value in pairs}
-
-
 def _print(call: Call, one: Connection) -> None:
-    if call.json:
-        call.print_json(one)
-    call.print(f"{one.name}: {one.state}" + (f" ({one.reason})" if one.reason else ""))
+    call.tell(one, f"{one.name}: {one.state}" + (f" ({one.reason})" if one.reason else ""))

@@ -7,7 +7,6 @@ import os
 import queue
 import sys
 import threading
-from datetime import datetime, timezone
 from typing import Annotated, Any, Literal
 
 import typer
@@ -62,20 +61,10 @@ def _row(console: Console) -> tuple[str, ...]:
         console.kind,
         state,
         console.title[:60],
-        _ago(console.last_activity),
+        output.ago(console.last_activity),
         str(console.end_offset - console.first_offset),
         ", ".join(f"{viewer.user} ({viewer.mode})" for viewer in console.viewers),
     )
-
-
-def _ago(moment: datetime | None) -> str:
-    if moment is None:
-        return ""
-    seconds = max(0, int((datetime.now(timezone.utc) - moment).total_seconds()))
-    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
-        if seconds >= size:
-            return f"{seconds // size} {unit} ago"
-    return f"{seconds} s ago"
 
 
 @command(group)

@@ -7,10 +7,9 @@ from typing import Annotated
 import typer
 
 from jupyter_bridge.cli import output
-from jupyter_bridge.cli.call import PROBLEM, Call, command
+from jupyter_bridge.cli.call import PROBLEM, Call, command, pairs_of
 from jupyter_bridge.client import Bridge
 from jupyter_bridge.client.connections import Transfer
-from jupyter_bridge.problems import BadRequest
 
 group = typer.Typer()
 dataset = typer.Typer(no_args_is_help=True, help="Data sets of connections.")
@@ -30,10 +29,8 @@ def list_(call: Call, connection: Name, perm_id: PermId) -> None:
     """List the files of a data set."""
     with call.connect() as bridge:
         found = bridge.connections.dataset(connection, perm_id)
-    if call.json:
-        call.print_json(found)
-    for file in found.get("files", []):
-        call.print(f"{file.get('size', 0):>14}  {file['path']}")
+    files = found.get("files", [])
+    call.tell(found, *(f"{file.get('size', 0):>14}  {file['path']}" for file in files))
 
 
 @command(dataset)
@@ -77,7 +74,7 @@ def put(
     detach: Detach = False,
 ) -> int:
     """Make files of the server's host a data set, and print its permId."""
-    props = dict(_pair(word) for word in prop or [])
+    props = pairs_of(prop or [], "--prop")
     with call.connect() as bridge:
         transfer = bridge.connections.upload(
             connection, files, to, type=type_, parents=parent or [], props=props
@@ -112,15 +109,11 @@ def cancel(
 @command(dataset)
 def pause(
     call: Call, transfer: Annotated[str, typer.Argument(metavar="TRANSFER", help="Its id.")]
-) -> int:
+) -> None:
     """Pause a transfer; `resume` goes on with it."""
     with call.connect() as bridge:
         paused = bridge.connections.pause(transfer)
-    if call.json:
-        call.print_json(paused)
-    else:
-        call.print(paused.state)
-    return 0
+    call.tell(paused, paused.state)
 
 
 @command(dataset)
@@ -136,9 +129,7 @@ def resume(
 
 def _follow(call: Call, bridge: Bridge, transfer: Transfer, detach: bool) -> int:
     if detach:
-        if call.json:
-            call.print_json(transfer)
-        call.print(transfer.transfer)
+        call.tell(transfer, transfer.transfer)
         return 0
     with output.progress(quiet=call.json) as progress:
         about = transfer.permId or transfer.path
@@ -168,10 +159,3 @@ def _tell(call: Call, last: Transfer) -> int:
     else:
         call.print(last.state)
     return 0 if last.state in ("done", "cancelled") else PROBLEM
-
-
-def _pair(word: str) -> tuple[str, str]:
-    key, equals, value = word.partition("=")
-    if not key or not equals:
-        raise BadRequest(f"--prop {word}: write K=V.")
-    return key, value

@@ -24,10 +24,7 @@ def show(call: Call, kernel: KernelArgument) -> None:
     """Ask a kernel what is installed there, and print it as requirements."""
     with call.connect() as bridge:
         found = bridge.connections.environment(find_kernel(bridge, kernel).id)
-    if call.json:
-        call.print_json(found)
-    for line in found.requirements_list.rstrip("\n").split("\n"):
-        call.print(line)
+    call.tell(found, *found.requirements_list.rstrip("\n").split("\n"))
 
 
 @command(env)
@@ -43,7 +40,4 @@ def save(
     with call.connect() as bridge:
         kernel_id = find_kernel(bridge, kernel).id
         found = bridge.connections.environment(kernel_id, beside=notebook)
-    if call.json:
-        call.print_json(found)
-    for path in found.saved:
-        call.print(path)
+    call.tell(found, *found.saved)

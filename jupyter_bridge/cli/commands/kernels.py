@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from datetime import datetime, timezone
 from typing import Annotated
 
 import typer
@@ -51,23 +50,10 @@ def _row(kernel: Kernel) -> tuple[str, ...]:
         kernel.kernelspec or kernel.name,
         kernel.name if kernel.name != kernel.kernelspec else "",
         kernel.execution_state or "unknown",
-        ago(kernel.last_activity),
+        output.ago(kernel.last_activity),
         str(max(kernel.connections, kernel.relay.clients if kernel.relay else 0)),
         _size(kernel.relay.bytes if kernel.relay else 0),
     )
-
-
-def ago(moment: datetime | None) -> str:
-    """How long ago, in the largest unit that fits."""
-    if moment is None:
-        return ""
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=timezone.utc)
-    seconds = max(0, int((datetime.now(timezone.utc) - moment).total_seconds()))
-    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
-        if seconds >= size:
-            return f"{seconds // size} {unit} ago"
-    return f"{seconds} s ago"
 
 
 def _size(count: int) -> str:
@@ -121,9 +107,7 @@ def spawn(
     variables = _variables(env or [])
     with call.connect() as bridge:
         kernel = bridge.spawn(kernelspec, cwd=cwd, path=path, env=variables or None, name=name)
-    if call.json:
-        call.print_json(kernel)
-    call.print(kernel.id)
+    call.tell(kernel, kernel.id)
 
 
 def _variables(words: list[str]) -> dict[str, str]:
@@ -191,6 +175,4 @@ def restart(call: Call, kernel: KernelArgument) -> None:
 
 
 def _print_id(call: Call, kernel: Kernel) -> None:
-    if call.json:
-        call.print_json({"id": kernel.id})
-    call.print(kernel.id)
+    call.tell({"id": kernel.id}, kernel.id)

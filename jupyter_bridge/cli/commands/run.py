@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from jupyter_bridge.cli import output as out
-from jupyter_bridge.cli.call import Call, code_of, command
+from jupyter_bridge.cli.call import Call, code_of, command, pairs_of
 from jupyter_bridge.client import RunOutput, RunResult
 from jupyter_bridge.client.sync.bridge import SyncRunStream
 from jupyter_bridge.problems import BadRequest, Problem
@@ -87,7 +87,7 @@ def run(
     stops the command first.
     """
     text = words[0] if len(words) == 1 else shlex.join(words)
-    given = _env(env or [])
+    given = pairs_of(env or [], "--env")
     with (
         call.connect() as bridge,
         bridge.runs.stream(
@@ -96,7 +96,7 @@ def run(
             output="split" if split else "tty",
             stdin=_input(stdin),
             cwd=cwd,
-            env=given,
+            env=given or None,
             timeout=timeout,
             queue=queue,
         ) as stream,
@@ -149,16 +149,6 @@ def _code(call: Call, result: RunResult) -> int:
         call.note("The command did not end within the time allowed.")
         return TIMED_OUT
     return NOBODY_KNOWS if result.exit_code is None else result.exit_code
-
-
-def _env(pairs: list[str]) -> dict[str, str] | None:
-    given = {}
-    for pair in pairs:
-        name, equals, value = pair.partition("=")
-        if not equals:
-            raise BadRequest(f"--env {pair}: write NAME=VALUE.")
-        given[name] = value
-    return given or None
 
 
 def _input(file: str | None) -> str | None:

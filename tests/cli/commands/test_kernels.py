@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from jupyter_bridge.cli.commands.kernels import ago
+from jupyter_bridge.cli.output import ago
 from jupyter_bridge.client import Bridge, Kernel
 from tests.conftest import Server
 from tests.support.terminal import Terminal, call
