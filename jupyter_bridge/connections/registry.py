@@ -163,14 +163,7 @@ class ConnectionRegistry:
 
     async def remove(self, name: str) -> None:
         """Log out and forget, also the secret; what a file configures is back after its change."""
-        connection = self.get(name)
-        del self._connections[name]
-        metrics.CONNECTIONS.labels(connection.kind, connection.state).dec()
-        connection.release()
-        self._tell_state(connection, connection.state, "gone")
-        self._tell_watchers(connection, gone=True)
-        await connection.logout()
-        await connection.close()
+        await self._release(name)
         await self._remembered.forget(name)
 
     # -- below ---------------------------------------------------------------------------------
@@ -215,7 +208,8 @@ class ConnectionRegistry:
 
     async def _release(self, name: str) -> None:
         """Take a connection away without forgetting its secret."""
-        connection = self._connections.pop(name)
+        connection = self.get(name)
+        del self._connections[name]
         metrics.CONNECTIONS.labels(connection.kind, connection.state).dec()
         connection.release()
         self._tell_state(connection, connection.state, "gone")
