@@ -28,8 +28,7 @@ from jupyter_bridge.problems import (
     RemoteFailed,
     Unavailable,
 )
-from jupyter_bridge.transport.body import read_whole
-from jupyter_bridge.transport.http import shown
+from jupyter_bridge.transport.http import read_whole, shown
 from jupyter_bridge.transport.problem_decoder import by_status, problem_in, what_answered
 from jupyter_bridge.transport.response import ConnectionDropped, ConnectionSilent, Response
 from jupyter_bridge.transport.retry import RetryPeriod

@@ -12,8 +12,8 @@ import msgspec
 
 from jupyter_bridge.aio.deadline import within
 from jupyter_bridge.problems import Conflict, Problem, RemoteFailed, Timeout, Unavailable
-from jupyter_bridge.transport.body import Lines
 from jupyter_bridge.transport.bridge_session import BridgeSession, segment
+from jupyter_bridge.transport.http import Lines
 from jupyter_bridge.transport.problem_decoder import problem_of
 from jupyter_bridge.transport.response import ConnectionDropped
 from jupyter_bridge.transport.retry import RetryPeriod

@@ -11,7 +11,7 @@ import pytest
 from yarl import URL
 
 from jupyter_bridge.problems import RemoteFailed
-from jupyter_bridge.transport.body import Lines
+from jupyter_bridge.transport.http import Lines
 
 
 class Response:

@@ -1,8 +1,8 @@
 """Outbound: the only door to the network, one per connection.
 
-Every name is resolved, every address judged (lookup.py, policy.py) and then that same one used. No
-cookies are kept, no proxy or netrc of the host is read, redirects lead nowhere but to the same
-origin, everything has a deadline. Messages name a URL without its query, where remotes take tokens.
+Every name is resolved, every address judged (resolver.py), and then that same one used. No cookies
+are kept, no proxy or netrc of the host is read, redirects lead nowhere but to the same origin,
+everything has a deadline. Messages name a URL without its query, where remotes take tokens.
 """
 
 from __future__ import annotations
@@ -32,8 +32,7 @@ from jupyter_bridge.problems import (
     Unavailable,
 )
 from jupyter_bridge.transport.answers import NAMES, RemoteAnswer
-from jupyter_bridge.transport.body import read_whole
-from jupyter_bridge.transport.http import never_redirected, shown
+from jupyter_bridge.transport.http import never_redirected, read_whole, shown
 from jupyter_bridge.version import __version__
 
 # The longest that one question and its whole answer may take, unless the caller says otherwise.
@@ -291,7 +290,7 @@ class Outbound:
                         "Accept-Encoding": "gzip, deflate",
                     },
                     trust_env=False,
-                    # Unpacked here, where it can be stopped: see arriving.py.
+                    # Unpacked by `arriving`, where it can be stopped.
                     auto_decompress=False,
                     read_bufsize=READ_AHEAD // 2,
                     trace_configs=[never_redirected(_led_away)],

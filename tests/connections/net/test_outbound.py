@@ -15,7 +15,7 @@ from aiohttp import web
 from jupyter_bridge.connections.net.address_policy import AddressPolicy
 from jupyter_bridge.connections.net.outbound import IN_ONE_GO, Outbound, RequestBody
 from jupyter_bridge.problems import Conflict, Denied
-from jupyter_bridge.transport.body import arriving
+from jupyter_bridge.transport.http import arriving
 
 CONTENT = os.urandom(3 << 20)
 # asyncio receives no more than this at a time.

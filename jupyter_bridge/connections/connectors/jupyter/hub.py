@@ -18,7 +18,7 @@ from jupyter_bridge.connections.connectors.jupyter.api import (
 )
 from jupyter_bridge.problems import BadRequest, Denied, RemoteFailed, Unavailable
 from jupyter_bridge.transport.answers import LISTS, NAMES, sentence
-from jupyter_bridge.transport.body import Lines
+from jupyter_bridge.transport.http import Lines
 from jupyter_bridge.wire import bounded
 from jupyter_bridge.wire.json_errors import JSON_ERRORS
 

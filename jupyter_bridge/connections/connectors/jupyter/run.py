@@ -13,7 +13,7 @@ from jupyter_bridge.connections.connectors.jupyter import api
 from jupyter_bridge.connections.roles import Command
 from jupyter_bridge.problems import Gone, NotFound, Problem, RemoteFailed, Timeout, Unavailable
 from jupyter_bridge.transport.answers import NAMES, RemoteAnswer, off_loop, sentence
-from jupyter_bridge.transport.body import Lines, read_whole
+from jupyter_bridge.transport.http import Lines, read_whole
 from jupyter_bridge.transport.retry import RetryPeriod
 from jupyter_bridge.wire import bounded
 from jupyter_bridge.wire.json_errors import JSON_ERRORS

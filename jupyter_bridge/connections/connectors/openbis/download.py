@@ -15,7 +15,7 @@ from jupyter_bridge.connections.roles import Sink, Span, pour
 from jupyter_bridge.connections.transfers.ranges import ByteRanges
 from jupyter_bridge.problems import RemoteFailed, Unavailable
 from jupyter_bridge.transport.answers import LISTS, RemoteAnswer
-from jupyter_bridge.transport.body import arriving
+from jupyter_bridge.transport.http import arriving
 from jupyter_bridge.wire.openbis import fast_download, rpc
 from jupyter_bridge.wire.openbis.fast_download import CameChunk, ChunkError, ServerError
 
