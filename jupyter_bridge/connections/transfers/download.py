@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 from jupyter_bridge.connections.places import Places
-from jupyter_bridge.connections.roles import CanRead, Dataset, File, Sink, Span
+from jupyter_bridge.connections.roles import CanRead, Dataset, Span
 from jupyter_bridge.connections.transfers.staging import Damaged, Staging, judge_names, place_of
 from jupyter_bridge.connections.transfers.transfer import Transfer
 from jupyter_bridge.problems import BadRequest, Conflict, NotFound, RemoteFailed
@@ -50,19 +48,20 @@ class Download(Transfer):
         self._target = target = self._make()
         await target.prepare()
         self._recount()
-        checks = _Checks(self, target)
+        checks = _Checks(target)
+        target.on_whole = checks.add
         try:
             spans = self._missing()
             while spans:
-                await self.connection.use(CanRead, lambda c: self._fetch(c, checks))
+                await self.connection.use(CanRead, lambda c: self._fetch(c, target))
                 before, spans = spans, self._missing()
                 if spans == before:
                     # What a check found damaged is missing again; then that is the news.
                     await checks.finish()
                     raise RemoteFailed(f"The remote does not send all of {spans[0].path}.")
-            for index, file in enumerate(files):
+            for index in range(len(files)):
                 if not self.pieces.is_checked(index):
-                    checks.add(index, file)
+                    checks.add(index)
             await checks.finish()
         except Damaged:
             self._recount()
@@ -75,13 +74,12 @@ class Download(Transfer):
             await checks.close()
         await target.place()
 
-    async def _fetch(self, connector: CanRead, checks: _Checks) -> None:
-        assert self._target is not None
+    async def _fetch(self, connector: CanRead, target: Staging) -> None:
         try:
-            await connector.fetch(self.job.permId or "", self._missing(), checks)
+            await connector.fetch(self.job.permId or "", self._missing(), target)
         finally:
             # What came whole is kept, also where the line broke.
-            await self._target.flush()
+            await target.flush()
 
     async def _ask(self) -> None:
         """Learn what the data set is; the same as before, where this is not the first time."""
@@ -122,46 +120,17 @@ class Download(Transfer):
 
 
 class _Checks:
-    """A Sink before the target: checks each file, beside, as soon as it is whole."""
+    """Checks each file, beside, as soon as it is whole."""
 
-    def __init__(self, download: Download, target: Staging) -> None:
-        self._download = download
+    def __init__(self, target: Staging) -> None:
         self._target = target
-        self._index = {file.path: n for n, file in enumerate(download.job.files or [])}
         self._tasks: set[asyncio.Task[None]] = set()
         self._under_way: set[int] = set()
         self._places = asyncio.Semaphore(CHECKS)
-        self._failed: BaseException | None = None
 
-    async def write(self, path: str, offset: int, data: bytes | bytearray | memoryview) -> None:
-        if self._failed is not None:
-            raise self._failed
-        await self._target.write(path, offset, data)
-        self._on_written(path)
-
-    async def write_checked(
-        self, path: str, offset: int, parts: Sequence[memoryview | bytearray], crc32: int
-    ) -> bool:
-        if self._failed is not None:
-            raise self._failed
-        sound = await self._target.write_checked(path, offset, parts, crc32)
-        if sound:
-            self._on_written(path)
-        return sound
-
-    def inline(self) -> AbstractContextManager[Sink]:
-        # It checks by itself; what has to be read for that is left to the end.
-        return self._target.inline()
-
-    def _on_written(self, path: str) -> None:
-        index = self._index[path]
-        file = (self._download.job.files or [])[index]
-        if self._download.pieces.of(index).extents.total == file.size:
-            self.add(index, file)
-
-    def add(self, index: int, file: File) -> None:
+    def add(self, index: int) -> None:
         # Twice at the same time, the second would find no pieces any more, and read the file.
-        if file.directory or index in self._under_way:
+        if self._target.files[index].directory or index in self._under_way:
             return
         self._under_way.add(index)
         task = asyncio.ensure_future(self._check(index))
@@ -172,8 +141,8 @@ class _Checks:
         """Wait for all of them; raises the first that failed."""
         while self._tasks:
             await asyncio.wait(self._tasks)
-        if self._failed is not None:
-            raise self._failed
+        if self._target.failed is not None:
+            raise self._target.failed
 
     async def close(self) -> None:
         for task in self._tasks:
@@ -190,8 +159,8 @@ class _Checks:
 
     def _on_done(self, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)
-        if not task.cancelled() and task.exception() is not None and self._failed is None:
-            self._failed = task.exception()
+        if not task.cancelled() and task.exception() is not None and not self._target.failed:
+            self._target.failed = task.exception()
 
 
 def judge_place(places: Places | None, place: Path) -> None:
