@@ -37,9 +37,11 @@ from jupyter_bridge.consoles.run.store import RunStore
 from jupyter_bridge.consoles.sources.kernel import KernelSource
 from jupyter_bridge.consoles.terminals import manager
 from jupyter_bridge.kernels import handlers as relay_handlers
+from jupyter_bridge.kernels.connection_kernels import ConnectionKernels
 from jupyter_bridge.kernels.executions.models import ExecuteBody
 from jupyter_bridge.kernels.executions.store import ExecutionStore
 from jupyter_bridge.kernels.handlers.socketio import SocketIO
+from jupyter_bridge.kernels.host.backend import HostBackend
 from jupyter_bridge.kernels.host.manager import HostKernels
 from jupyter_bridge.kernels.registry import KernelRegistry
 from jupyter_bridge.observe import redaction
@@ -167,18 +169,23 @@ class BridgeApp(ExtensionApp):
         self.kernels = HostKernels(
             server.kernel_manager, server.kernel_spec_manager, remote=remote, log=self.log
         )
-        self.relays = KernelRegistry(
+        relayed: dict[str, Any] = {
+            "ring_bytes": self.ring_bytes,
+            "deadline": server.kernel_manager.kernel_info_timeout,
+            "log": self.log,
+        }
+        host = HostBackend(
             self.kernels,
-            ring_bytes=self.ring_bytes,
-            deadline=server.kernel_manager.kernel_info_timeout,
             gateway=GatewayClient.instance() if remote else None,
             tell_activity=self.tell_activity,
             event_logger=server.event_logger,
-            home=self._home,
             on_state=lambda kernel_id, state: events.emit(
                 "kernel_state", kernel_id=kernel_id, state=state
             ),
-            log=self.log,
+            **relayed,
+        )
+        self.relays = KernelRegistry(
+            host, ConnectionKernels(self._home, self.kernels.policy, **relayed)
         )
         self.remotes.watch(self._on_connection)
         self.executions = ExecutionStore(self.relays, keep=self.execution_keep)
@@ -276,7 +283,7 @@ class BridgeApp(ExtensionApp):
         """The server runs: record its terminals, read the connections, go on with transfers."""
         # Also the terminals of a manager that is not ours; the host has made it now.
         self.consoles.attach()
-        self.relays.states.start()
+        self.relays.host.states.start()
         self.remotes.start()
         self._recovering = asyncio.ensure_future(self._recover())
 

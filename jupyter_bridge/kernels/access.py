@@ -7,9 +7,9 @@ from contextlib import asynccontextmanager
 
 import msgspec
 
-from jupyter_bridge.kernels.connection_kernels import is_remote
 from jupyter_bridge.kernels.host.manager import NoKernelspec
 from jupyter_bridge.web import RequestBase
+from jupyter_bridge.wire.names import KernelName
 
 # The bridge's own resource, and the host's, so that what the host forbids stays forbidden.
 RESOURCES = ("bridge:kernels", "kernels")
@@ -21,9 +21,14 @@ class ConnectionQuery(msgspec.Struct):
     conn: str | None = None
 
 
+def qualified(name: str, connection: str | None) -> str:
+    """The name with its connection in front, once."""
+    return str(KernelName.parse(name, connection))
+
+
 def resources_of(name: str) -> tuple[str, ...]:
     """What is asked for one kernel, or one to be spawned: its connection is beside it."""
-    return (*RESOURCES, "bridge:connections") if is_remote(name) else RESOURCES
+    return (*RESOURCES, "bridge:connections") if KernelName.parse(name).connection else RESOURCES
 
 
 @asynccontextmanager

@@ -6,19 +6,17 @@ may be sent, and whether errors are shown, holds for every kernel that is reache
 
 from __future__ import annotations
 
-import logging
-import uuid
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Protocol
 
-from jupyter_bridge.aio.single_flight import SingleFlight
 from jupyter_bridge.aio.task_set import TaskSet
 from jupyter_bridge.interfaces import Upstream
-from jupyter_bridge.kernels.host.manager import SETTLE_TIME
+from jupyter_bridge.kernels.backend import SETTLE_TIME, KernelBackend
 from jupyter_bridge.kernels.model import ExecutingModel, KernelModel, RelayModel
 from jupyter_bridge.kernels.policy import KernelPolicy
 from jupyter_bridge.kernels.relay import Relay
-from jupyter_bridge.problems import NotFound, Unavailable
+from jupyter_bridge.problems import Unavailable
+from jupyter_bridge.wire.names import KernelName
 
 OnMessages = Callable[[str, list[list[bytes]]], None]
 OnLost = Callable[[str], None]
@@ -41,18 +39,6 @@ class RemoteKernels(Protocol):
 
     async def control(self, kernel_id: str, action: str) -> None:
         """`interrupt`, `restart` or `shutdown` it."""
-
-
-def is_remote(name: str) -> bool:
-    """Whether a kernel's or a kernelspec's name is one of a connection."""
-    return ":" in name
-
-
-def qualified(name: str, connection: str | None) -> str:
-    """The name with its connection in front, once."""
-    if not connection or name.startswith(f"{connection}:"):
-        return name
-    return f"{connection}:{name}"
 
 
 class RemoteUpstream(Upstream):
@@ -79,54 +65,29 @@ class RemoteUpstream(Upstream):
             await line.close()
 
 
-class ConnectionKernels:
-    """The open lines to kernels of connections. `home(connection)` raises if there is none."""
+class ConnectionKernels(KernelBackend):
+    """The relays of connections' kernels. `home(connection)` raises if there is none."""
 
     def __init__(
         self,
         home: Callable[[str], Awaitable[RemoteKernels]],
         policy: Callable[[], KernelPolicy],
-        *,
-        ring_bytes: int,
-        deadline: float,
-        log: logging.Logger,
+        **how: Any,
     ) -> None:
+        super().__init__(policy, **how)
         self._home = home
-        self._policy = policy
-        self._ring_bytes = ring_bytes
-        self._deadline = deadline
-        self._log = log
-        self._relays: dict[str, Relay] = {}
-        self._openings: SingleFlight[Relay] = SingleFlight()
         self._leaving = TaskSet()
 
-    def __iter__(self) -> Iterator[Relay]:
-        return iter(self._relays.values())
-
-    # -- one relay -----------------------------------------------------------------------------
-
-    async def get(self, name: str) -> Relay:
-        """The relay of `<connection>:<id>`, ready to use; opened at the first call."""
-        relay = self._relays.get(name)
-        if relay is not None and relay.ended is None:
-            await relay.ready()
-            return relay
-        await self._close_relay(name)
-        return await self._openings.join(name, lambda: self._open(name))
+    async def _find(self, name: str) -> tuple[RemoteKernels, KernelName]:
+        parsed = KernelName.parse(name)
+        return await self._home(str(parsed.connection)), parsed
 
     async def _open(self, name: str) -> Relay:
-        home, kernel_id = await self._find(name)
-        model = await home.kernel(kernel_id)
+        home, parsed = await self._find(name)
+        model = await home.kernel(parsed.rest)
         busy = model.get("execution_state") == "busy"
-        relay = Relay(
-            name,
-            lambda: RemoteUpstream(home, kernel_id),
-            session=uuid.uuid4().hex,
-            policy=self._policy(),
-            ring_bytes=self._ring_bytes,
-            deadline=self._deadline,
-            log=self._log,
-            is_busy=lambda: busy,
+        relay = self._new_relay(
+            name, lambda: RemoteUpstream(home, parsed.rest), is_busy=lambda: busy
         )
         try:
             await relay.open()
@@ -139,15 +100,9 @@ class ConnectionKernels:
         self._relays[name] = relay
         return relay
 
-    async def _find(self, name: str) -> tuple[RemoteKernels, str]:
-        connection, _, kernel_id = name.partition(":")
-        return await self._home(connection), kernel_id
-
-    # -- models --------------------------------------------------------------------------------
-
     async def model(self, name: str) -> KernelModel:
-        home, kernel_id = await self._find(name)
-        return self._to_model(name.partition(":")[0], await home.kernel(kernel_id))
+        home, parsed = await self._find(name)
+        return self._to_model(str(parsed.connection), await home.kernel(parsed.rest))
 
     async def list(self, connection: str) -> list[KernelModel]:
         """The kernels of one connection, which is asked now."""
@@ -155,7 +110,7 @@ class ConnectionKernels:
         return [self._to_model(connection, model) for model in models]
 
     def _to_model(self, connection: str, model: dict[str, Any]) -> KernelModel:
-        name = f"{connection}:{model['id']}"
+        name = str(KernelName(connection, str(model["id"])))
         relay = self._relays.get(name)
         # The other side does not say since when; a line to it does, from when it was laid on.
         since = relay.running.since if relay is not None else None
@@ -175,12 +130,11 @@ class ConnectionKernels:
 
     # -- what is done to kernels ---------------------------------------------------------------
 
-    async def spawn(self, where: str, /, **how: Any) -> str:
-        """Start a kernel of the kernelspec `<connection>:<kernelspec>`, wait until it answers."""
-        home, kernelspec = await self._find(where)
-        connection = where.partition(":")[0]
-        model = await home.spawn(kernelspec, **{key: value or None for key, value in how.items()})
-        spawned = f"{connection}:{model['id']}"
+    async def spawn(self, kernelspec: str, **options: Any) -> str:
+        home, parsed = await self._find(kernelspec)
+        how = {key: value or None for key, value in options.items()}
+        model = await home.spawn(parsed.rest, **how)
+        spawned = str(KernelName(parsed.connection, str(model["id"])))
         try:
             await self.get(spawned)
         except BaseException:
@@ -189,40 +143,32 @@ class ConnectionKernels:
         return spawned
 
     async def interrupt(self, name: str) -> None:
-        home, kernel_id = await self._find(name)
-        await home.control(kernel_id, "interrupt")
+        home, parsed = await self._find(name)
+        await home.control(parsed.rest, "interrupt")
 
     async def restart(self, name: str) -> None:
-        """Restart a kernel; returns when it is ready again."""
-        home, kernel_id = await self._find(name)
-        relay = self._relays.get(name)
-        if relay is None or relay.ended is not None:
-            await home.control(kernel_id, "restart")
-            return
-        relay.on_restarting()
-        await home.control(kernel_id, "restart")
-        await relay.on_restarted(moved=False)
+        home, parsed = await self._find(name)
+        if (relay := self._live(name)) is not None:
+            relay.on_restarting()
+        await home.control(parsed.rest, "restart")
+        if relay is not None:
+            await relay.on_restarted(moved=False)
 
     async def shutdown(self, name: str) -> None:
-        home, kernel_id = await self._find(name)
+        home, parsed = await self._find(name)
         relay = self._relays.get(name)
         if relay is not None:
             await relay.settled(SETTLE_TIME)
-        await home.control(kernel_id, "shutdown")
+        await home.control(parsed.rest, "shutdown")
         if relay is not None:
             relay.on_dead()
         await self._close_relay(name)
-
-    async def _close_relay(self, name: str) -> None:
-        relay = self._relays.pop(name, None)
-        if relay is not None:
-            await relay.close()
 
     def leave(self, connection: str) -> None:
         """A connection was left: its lines end, the kernels go on."""
 
         def is_its(name: str) -> bool:
-            return name.startswith(f"{connection}:")
+            return KernelName.parse(name).connection == connection
 
         left = Unavailable(f"The connection {connection} was left.")
         self._openings.give_up(left, is_its)
@@ -231,13 +177,5 @@ class ConnectionKernels:
             self._leaving.start(self._close_relay(name))
 
     async def close(self) -> None:
-        """Close every line; the kernels themselves go on."""
-        await self._openings.stop(Unavailable("The server is stopping."))
-        for name in list(self._relays):
-            await self._close_relay(name)
+        await super().close()
         await self._leaving.settle()
-
-
-async def nowhere(connection: str) -> RemoteKernels:
-    """The home of a server without connections."""
-    raise NotFound(f"No such connection: {connection}")

@@ -17,11 +17,10 @@ from weakref import WeakValueDictionary
 from jupyter_bridge.interfaces import Upstream
 from jupyter_bridge.kernels.activity import Activity
 from jupyter_bridge.kernels.client_channel import IOPUB, STDIN, ClientChannel
-from jupyter_bridge.kernels.current_execution import CurrentExecution
 from jupyter_bridge.kernels.policy import KernelPolicy
 from jupyter_bridge.kernels.readiness import ReadinessProbe
 from jupyter_bridge.kernels.ring import Ring
-from jupyter_bridge.kernels.routing import Requester, Routing
+from jupyter_bridge.kernels.routing import CurrentExecution, Requester, Routing
 from jupyter_bridge.kernels.upstream_link import UpstreamLink
 from jupyter_bridge.observe import metrics
 from jupyter_bridge.problems import BadRequest, Conflict, Gone, Problem, Unavailable

@@ -1,18 +1,23 @@
-"""Routing: who asked what, so that every answer finds whoever it belongs to."""
+"""Routing: who asked what, so that every answer finds whoever it belongs to; and what runs now."""
 
 from __future__ import annotations
 
+import datetime
+from collections.abc import Sequence
 from typing import Protocol
 
 from jupyter_bridge.observe import metrics
 from jupyter_bridge.problems import BadRequest, Denied
 from jupyter_bridge.wire import kernel
+from jupyter_bridge.wire.times import now
 
 # Requests whose reply never came are forgotten, oldest first, beyond this many: far more than any
 # client has in flight, and a few MB at most.
 MAX_REQUESTS = 10_000
 # Characters of a message's id: clients make a UUID, some with a session before it.
 MAX_ID = 256
+# How much of the code that runs is shown in lists, characters.
+CODE_SHOWN = 200
 
 
 class Requester(Protocol):
@@ -79,3 +84,31 @@ class Routing:
         """The kernel that was asked is gone."""
         self._in_flight.clear()
         self._asking.clear()
+
+
+class CurrentExecution:
+    """From an `execute_input` to the status `idle` of the same request; `since` when, if known."""
+
+    def __init__(self) -> None:
+        self.since: datetime.datetime | None = None
+        self._input: Sequence[bytes] | None = None
+
+    def begin(self, parts: Sequence[bytes]) -> None:
+        """The kernel told with this execute_input what it begins to run."""
+        self._input, self.since = parts, now()
+
+    def end(self, request: str) -> None:
+        """The kernel is done with what the message `request` asked for."""
+        if self._input is not None and kernel.parse_header(self._input[1]).msg_id == request:
+            self.forget()
+
+    def forget(self) -> None:
+        """Nothing runs any more: the kernel is another one."""
+        self._input = self.since = None
+
+    def code(self) -> str | None:
+        """The first 200 characters of the code; None where none is known to run."""
+        if self._input is None:
+            return None
+        code = kernel.parse_content(self._input).get("code")
+        return code[:CODE_SHOWN] if isinstance(code, str) else None

@@ -10,7 +10,7 @@ import msgspec
 from tornado.iostream import StreamClosedError
 from tornado.websocket import WebSocketClosedError
 
-from jupyter_bridge.kernels.access import RESOURCES, resources_of
+from jupyter_bridge.kernels.access import RESOURCES, qualified, resources_of
 from jupyter_bridge.kernels.client_channel import (
     CHANNELS_BY_ROUTE,
     IOPUB,
@@ -18,7 +18,6 @@ from jupyter_bridge.kernels.client_channel import (
     encode_default,
     encode_v1,
 )
-from jupyter_bridge.kernels.connection_kernels import qualified
 from jupyter_bridge.kernels.registry import KernelRegistry
 from jupyter_bridge.kernels.relay import Relay
 from jupyter_bridge.problems import BadRequest, Denied

@@ -9,10 +9,10 @@ import msgspec
 from jupyter_bridge.kernels.access import (
     RESOURCES,
     ConnectionQuery,
+    qualified,
     resources_of,
     telling_kernelspecs,
 )
-from jupyter_bridge.kernels.connection_kernels import qualified
 from jupyter_bridge.kernels.executions.models import ExecuteBody, ExecutionModel
 from jupyter_bridge.kernels.executions.store import ExecutionStore
 from jupyter_bridge.web import JobHandler, WaitQuery, verb

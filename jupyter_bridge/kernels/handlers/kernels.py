@@ -10,14 +10,15 @@ import msgspec
 from jupyter_bridge.kernels.access import (
     RESOURCES,
     ConnectionQuery,
+    qualified,
     resources_of,
     telling_kernelspecs,
 )
-from jupyter_bridge.kernels.connection_kernels import is_remote, qualified
 from jupyter_bridge.kernels.model import KernelModel
 from jupyter_bridge.kernels.registry import KernelRegistry
 from jupyter_bridge.observe.events import Events
 from jupyter_bridge.web import BridgeHandler, verb
+from jupyter_bridge.wire.names import KernelName
 
 
 class SpawnBody(msgspec.Struct, forbid_unknown_fields=True):
@@ -83,9 +84,9 @@ class SpawnHandler(KernelHandler):
 
     async def leaves(self, path: str | None) -> bool:
         """Whether a path below the root leads out of it, where only `cwd` may."""
-        if path is None or "\0" in path or is_remote(self.kernel):
+        if path is None or "\0" in path or KernelName.parse(self.kernel).connection:
             return False
-        return await asyncio.to_thread(self.relays.kernels.is_outside, path)
+        return await asyncio.to_thread(self.relays.host.kernels.is_outside, path)
 
     @verb(
         "write",

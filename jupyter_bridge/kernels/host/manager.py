@@ -21,14 +21,14 @@ from tornado.web import HTTPError
 from traitlets import TraitError
 
 from jupyter_bridge.aio.deadline import within
+from jupyter_bridge.kernels.backend import SETTLE_TIME
 from jupyter_bridge.kernels.host.stderr_tail import StderrTail
 from jupyter_bridge.kernels.model import KernelModel
+from jupyter_bridge.kernels.policy import KernelPolicy
 from jupyter_bridge.problems import BadRequest, Busy, NotFound, Problem, StartFailed, Timeout
 
 # How often a starting kernel's process is looked at, seconds.
 ALIVE_PERIOD = 0.1
-# How long a start that is under way may hold up a shutdown, seconds.
-SETTLE_TIME = 10.0
 # How long a kernel that is asked for the host's sake may take to answer, seconds.
 ASK_TIME = 60.0
 # What the host raises when it is asked for the model of a kernel whose process is just being
@@ -82,6 +82,15 @@ class HostKernels:
         if kernel_id not in self.manager:
             raise NotFound(f"There is no kernel {kernel_id}.", kernel_id=kernel_id)
         return self.manager.get_kernel(kernel_id)
+
+    def policy(self) -> KernelPolicy:
+        """The host's present settings for what clients may send and see."""
+        manager = self.manager
+        return KernelPolicy(
+            frozenset(manager.allowed_message_types),
+            manager.allow_tracebacks,
+            manager.traceback_replacement_message,
+        )
 
     # -- models --------------------------------------------------------------------------------
 

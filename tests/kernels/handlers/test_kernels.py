@@ -16,7 +16,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from jupyter_bridge.kernels.registry import MAX_STARTS
+from jupyter_bridge.kernels.host.backend import MAX_STARTS
 from tests.conftest import Server
 from tests.support.kernel_client import (
     Bridge,

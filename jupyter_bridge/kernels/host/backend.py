@@ -1,0 +1,278 @@
+"""HostBackend: the host's kernels, with their relays, whoever starts, restarts or ends them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from jupyter_bridge.interfaces import Upstream
+from jupyter_bridge.kernels.activity import Activity, can_be_told
+from jupyter_bridge.kernels.backend import SETTLE_TIME, KernelBackend
+from jupyter_bridge.kernels.host.host_events import HostEvents
+from jupyter_bridge.kernels.host.manager import ALIVE_PERIOD, HostKernels, PortTaken, exit_code
+from jupyter_bridge.kernels.host.state_events import StateEvents
+from jupyter_bridge.kernels.model import ExecutingModel, KernelModel, RelayModel
+from jupyter_bridge.kernels.relay import Relay, dead
+from jupyter_bridge.kernels.upstreams import GatewayUpstream, ZmqUpstream
+from jupyter_bridge.problems import Timeout
+
+# How often a kernel is started whose port somebody else has taken meanwhile.
+MAX_STARTS = 3
+# How often kernels are looked after that vanish or move without a word, seconds.
+WATCH_PERIOD = 1.0
+
+
+@dataclass
+class _Hold:
+    """What a relay holds of the host: where its kernel listens, and what is undone at its end."""
+
+    ports: object
+    unwatch: Callable[[], None]
+    activity: Activity | None
+
+    def release(self) -> None:
+        self.unwatch()
+        if self.activity is not None:
+            self.activity.give_back()
+
+
+class HostBackend(KernelBackend):
+    """The relays of the host's kernels.
+
+    `gateway` is the host's GatewayClient if its kernels are behind one. `tell_activity` says that
+    the relays, and not the host by itself, keep account of what kernels do. `on_state` hears what
+    StateEvents tells.
+    """
+
+    def __init__(
+        self,
+        kernels: HostKernels,
+        *,
+        gateway: Any = None,
+        tell_activity: bool = True,
+        event_logger: Any = None,
+        on_state: Callable[[str, str], None] = lambda kernel_id, state: None,
+        **how: Any,
+    ) -> None:
+        super().__init__(kernels.policy, **how)
+        self.kernels = kernels
+        self.states = StateEvents(
+            kernels,
+            on_state,
+            is_settled=self._is_settled,
+            ask=self._ask,
+            event_logger=event_logger,
+            log=self._log,
+        )
+        self._gateway = gateway
+        self._tells_activity = tell_activity and gateway is None and can_be_told(kernels.manager)
+        self._actions = HostEvents(event_logger, self._on_action)
+        self._holds: dict[str, _Hold] = {}
+        # Kernels whose restart was asked for here; the host's event tells nothing new of them.
+        self._restarting: set[str] = set()
+        self._watching: asyncio.Task[None] | None = None
+
+    # -- one relay -----------------------------------------------------------------------------
+
+    async def _ask(self, kernel_id: str) -> None:
+        # Behind a gateway the host asks the gateway, and a relay has asked already.
+        if self._gateway is None and kernel_id not in self._relays:
+            await self.kernels.ask(kernel_id)
+
+    async def _open(self, kernel_id: str) -> Relay:
+        # The host forgets a dead kernel before it tells us: keep hold of its manager.
+        process = self.kernels.get(kernel_id)
+        activity = Activity(self.kernels.manager, kernel_id) if self._tells_activity else None
+        relay = self._new_relay(
+            kernel_id,
+            lambda: self._upstream(kernel_id),
+            is_busy=lambda: self.kernels.is_busy(kernel_id),
+            on_seats=lambda change: self.count_clients(kernel_id, change),
+            activity=activity,
+        )
+        unwatch = self.kernels.watch(
+            kernel_id,
+            lambda: relay.on_restarting(exit_code(process)),
+            lambda: relay.on_dead(exit_code(process)),
+        )
+        self._holds[kernel_id] = _Hold(self.kernels.ports(kernel_id), unwatch, activity)
+        try:
+            await relay.open()
+        except BaseException:
+            self._holds.pop(kernel_id).release()
+            await relay.close()
+            raise
+        self._relays[kernel_id] = relay
+        if activity is not None:
+            activity.take()
+        if self._watching is None:
+            self._watching = asyncio.create_task(self._watch())
+            self._actions.start()
+        return relay
+
+    def _upstream(self, kernel_id: str) -> Upstream:
+        manager = self.kernels.get(kernel_id)
+        if self._gateway is not None and not getattr(manager, "shell_port", 0):
+            return GatewayUpstream(kernel_id, self._gateway, self._log)
+        return ZmqUpstream(manager, self._log)
+
+    async def _close_relay(self, name: str) -> None:
+        if name in self._relays:
+            self._holds.pop(name).release()
+        await super()._close_relay(name)
+
+    # -- models --------------------------------------------------------------------------------
+
+    async def model(self, name: str) -> KernelModel:
+        return self._with_relay(await self.kernels.model(name))
+
+    async def list(self) -> list[KernelModel]:
+        """The host's kernels."""
+        return [self._with_relay(model) for model in await self.kernels.list()]
+
+    def _with_relay(self, model: KernelModel) -> KernelModel:
+        relay = self._relays.get(model.id)
+        if model.execution_state == "busy":
+            since = self.states.busy_since(model.id)
+            code = relay.running.code() if relay is not None else None
+            model.executing = ExecutingModel.of(since, code)
+        if relay is not None:
+            model.relay = RelayModel.of(relay)
+        return model
+
+    # -- what is done to kernels ---------------------------------------------------------------
+
+    async def spawn(self, kernelspec: str, **options: Any) -> str:
+        """Start a kernel and wait until it answers; StartFailed if it ends instead.
+
+        A kernel that is alive but not ready when the deadline has passed is returned as it is.
+        """
+        for _ in range(MAX_STARTS - 1):
+            try:
+                return await self._spawn(kernelspec, **options)
+            except PortTaken as problem:  # noqa: PERF203 - twice at most
+                self._log.warning("%s It is started once more.", problem)
+        return await self._spawn(kernelspec, **options)
+
+    async def _spawn(self, kernelspec: str, **options: Any) -> str:
+        kernel_id = await self.kernels.start(kernelspec, **options)
+        opening = asyncio.ensure_future(self.get(kernel_id))
+        try:
+            while not opening.done():
+                await asyncio.wait({opening}, timeout=ALIVE_PERIOD)
+                if kernel_id not in self.kernels:  # somebody has shut it down
+                    raise dead(kernel_id)
+                await self.kernels.fail_if_dead(kernel_id, kernelspec)
+            opening.result()
+        except Timeout:
+            self._log.warning("Kernel %s has not answered yet.", kernel_id)
+        except BaseException:
+            opening.cancel()
+            await asyncio.wait({opening})
+            await self._drop(kernel_id)
+            raise
+        return kernel_id
+
+    async def interrupt(self, name: str) -> None:
+        await self.kernels.interrupt(name)
+
+    def count_clients(self, name: str, change: int) -> None:
+        self.kernels.count_clients(name, change)
+        self.states.on_clients(name)
+
+    async def shutdown(self, name: str) -> None:
+        if (relay := self._relays.get(name)) is not None:
+            # What the host restarts while it shuts it down would stay behind.
+            await relay.settled(SETTLE_TIME)
+        await self.kernels.stop(name)
+        await self._drop(name)
+        self.states.look()
+
+    async def restart(self, name: str) -> None:
+        self._tell_restarting(name)
+        self.states.on_restarting(name)
+        self._restarting.add(name)
+        try:
+            await self.kernels.restart(name)
+        finally:
+            self._restarting.discard(name)
+        await self._restarted(name)
+        self.states.look()
+
+    def _is_settled(self, kernel_id: str) -> bool:
+        relay = self._relays.get(kernel_id)
+        restarting = kernel_id in self._restarting
+        return not restarting and (relay is None or not relay.is_settling)
+
+    def _tell_restarting(self, kernel_id: str) -> None:
+        relay = self._relays.get(kernel_id)
+        if relay is not None:
+            relay.on_restarting()
+
+    async def _restarted(self, kernel_id: str) -> None:
+        relay = self._live(kernel_id)
+        if relay is None or kernel_id not in self.kernels:
+            return
+        hold, ports = self._holds[kernel_id], self.kernels.ports(kernel_id)
+        moved, hold.ports = ports != hold.ports, ports
+        await relay.on_restarted(moved=moved)
+
+    async def _drop(self, kernel_id: str) -> None:
+        """The kernel is gone: end its relay and let go of everything kept for it."""
+        await self._openings.stop(dead(kernel_id), lambda name: name == kernel_id)
+        relay = self._relays.get(kernel_id)
+        if relay is not None:
+            relay.on_dead()
+        await self._close_relay(kernel_id)
+        self.kernels.forget(kernel_id)
+
+    # -- what others do to kernels -------------------------------------------------------------
+
+    async def _on_action(self, logger: Any, schema_id: str, data: dict[str, Any]) -> None:
+        """Somebody (JupyterLab, another extension, the host itself) did something to a kernel."""
+        kernel_id = data.get("kernel_id", "")
+        if data.get("status") != "success" or kernel_id not in self._relays:
+            return
+        if data["action"] == "restart" and kernel_id not in self._restarting:
+            self._tell_restarting(kernel_id)
+            try:
+                await self._restarted(kernel_id)
+            except Timeout as problem:
+                self._log.warning("%s", problem)
+        elif data["action"] == "shutdown" and kernel_id not in self.kernels:
+            await self._drop(kernel_id)
+
+    async def _watch(self) -> None:
+        """Notice what no event tells: kernels that were culled or moved, lines that ended."""
+        while True:
+            await asyncio.sleep(WATCH_PERIOD)
+            for kernel_id, relay in list(self._relays.items()):
+                await self._look_after(kernel_id, relay)
+            self.kernels.forget_gone()
+
+    async def _look_after(self, kernel_id: str, relay: Relay) -> None:
+        try:
+            if kernel_id not in self.kernels:
+                await self._drop(kernel_id)
+            elif relay.ended is not None:
+                await self._close_relay(kernel_id)
+            elif self.kernels.ports(kernel_id) != self._holds[kernel_id].ports:
+                relay.on_restarting()
+                await self._restarted(kernel_id)
+            elif (activity := self._holds[kernel_id].activity) is not None:
+                activity.take()
+        except Exception:  # the other kernels must still be looked after
+            self._log.exception("Looking after kernel %s failed", kernel_id)
+
+    async def close(self) -> None:
+        """Close every relay; the kernels themselves are the host's to stop."""
+        await self.states.close()
+        if self._watching is not None:
+            self._watching.cancel()
+            await asyncio.wait({self._watching})
+            self._watching = None
+            self._actions.stop()
+        await super().close()
+        self.kernels.close()
