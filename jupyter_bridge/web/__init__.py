@@ -4,7 +4,7 @@ For the `handlers/` of the parts: `BridgeHandler` and its decorator `verb`, `Bri
 and `StreamEvent` for streamed answers.
 """
 
-from jupyter_bridge.web.handler import Answer, BridgeHandler, NoSuchRoute, Prefer, Route, Verb, verb
+from jupyter_bridge.web.handler import Answer, BridgeHandler, NoSuchRoute, Route, Verb, verb
 from jupyter_bridge.web.jobs import JobHandler, WaitQuery
 from jupyter_bridge.web.request_base import RequestBase, is_allowed, user_of_token
 from jupyter_bridge.web.socket import JSON, PROBLEM_FRAME, TEXT, BridgeSocket, Frame
@@ -22,7 +22,6 @@ __all__ = [
     "Frame",
     "JobHandler",
     "NoSuchRoute",
-    "Prefer",
     "RequestBase",
     "Route",
     "StreamEvent",

@@ -6,7 +6,6 @@ import asyncio
 import json
 import re
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
-from contextlib import aclosing
 from dataclasses import KW_ONLY, dataclass, field
 from functools import wraps
 from typing import Any, NamedTuple, TypeVar, cast
@@ -18,11 +17,11 @@ from tornado.iostream import StreamClosedError
 
 from jupyter_bridge.aio.idempotency import Idempotency
 from jupyter_bridge.aio.task_set import ended
-from jupyter_bridge.problems import BadRequest, Denied, NotFound, Problem
+from jupyter_bridge.problems import BadRequest, Denied, NotFound
 from jupyter_bridge.web.proof import is_own_fetch, shows_xsrf_token
 from jupyter_bridge.web.request_base import MAX_BODY, RequestBase, bad_field
 from jupyter_bridge.web.socket import BridgeSocket
-from jupyter_bridge.web.sse import KEEP_ALIVE, NDJSON, SSE, StreamEvent, is_closed, silence
+from jupyter_bridge.web.sse import KEEP_ALIVE, is_closed
 from jupyter_bridge.wire import bounded
 from jupyter_bridge.wire.json_errors import JSON_ERRORS
 
@@ -175,13 +174,6 @@ class Answer(NamedTuple):
     body: bytes
 
 
-class Prefer(NamedTuple):
-    """The Prefer header (RFC 7240): answer 202 at once, or after `wait` seconds."""
-
-    respond_async: bool = False
-    wait: float | None = None
-
-
 @web.stream_request_body
 class BridgeHandler(RequestBase, APIHandler):
     """One HTTP route."""
@@ -278,27 +270,6 @@ class BridgeHandler(RequestBase, APIHandler):
         """The address of another route, for `Location`."""
         return f"{self.base_url.rstrip('/')}/bridge{path}"
 
-    def prefer(self) -> Prefer:
-        """What the Prefer header asks; what it does not understand it ignores, as the RFC says."""
-        wait = None
-        words = [w.strip() for w in self.request.headers.get("Prefer", "").lower().split(",")]
-        for word in words:
-            name, _, value = word.partition("=")
-            if name == "wait":
-                try:
-                    wait = max(0.0, float(value.strip('"')))
-                except ValueError:
-                    continue
-        return Prefer("respond-async" in words, wait)
-
-    def streaming(self) -> str | None:
-        """The streaming type the client accepts, or None if it wants one JSON answer."""
-        accept = self.request.headers.get("Accept", "")
-        for kind in (SSE, NDJSON):
-            if kind in accept:
-                return kind
-        return None
-
     async def while_here(
         self, work: Coroutine[Any, Any, T], seconds: float | None = None
     ) -> T | None:
@@ -330,21 +301,6 @@ class BridgeHandler(RequestBase, APIHandler):
             if self._has_left or is_closed(self.request):
                 self._gone.set_result(None)
         return self._gone
-
-    async def stream(self, events: AsyncGenerator[StreamEvent, None], kind: str) -> None:
-        """Send events as they come, until they end or the client goes away."""
-        self.set_header("Content-Type", kind)
-        self.set_header("Cache-Control", "no-cache")
-        self.set_header("X-Accel-Buffering", "no")  # nginx would hold the events back
-        await self.flush()
-        try:
-            async with aclosing(self.each_while_here(events)) as steps:
-                async for event in steps:
-                    self.write(silence(kind) if event is None else event.encode(kind))
-                    await self.flush()
-        except Problem as problem:
-            self.write(StreamEvent(0, "problem", problem.to_json()).encode(kind))
-        await self.finish()
 
     async def each_while_here(
         self, steps: AsyncGenerator[T, None]

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from typing import Annotated, Any, Protocol
+from typing import Annotated, Any, NamedTuple, Protocol
 
 import msgspec
 
-from jupyter_bridge.problems import BadRequest
+from jupyter_bridge.problems import BadRequest, Problem
 from jupyter_bridge.web.handler import BridgeHandler
-from jupyter_bridge.web.sse import StreamEvent
+from jupyter_bridge.web.sse import NDJSON, SSE, StreamEvent, silence
 from jupyter_bridge.wire import bounded
 
 # The last event of anything that is kept.
@@ -36,8 +36,36 @@ class WaitQuery(msgspec.Struct):
     wait: Annotated[float, msgspec.Meta(ge=0)] = 0
 
 
+class Prefer(NamedTuple):
+    """The Prefer header (RFC 7240): answer 202 at once, or after `wait` seconds."""
+
+    respond_async: bool = False
+    wait: float | None = None
+
+
 class JobHandler(BridgeHandler):
     """A route that begins something lasting, or reads it again."""
+
+    def prefer(self) -> Prefer:
+        """What the Prefer header asks; what it does not understand it ignores, as the RFC says."""
+        wait = None
+        words = [w.strip() for w in self.request.headers.get("Prefer", "").lower().split(",")]
+        for word in words:
+            name, _, value = word.partition("=")
+            if name == "wait":
+                try:
+                    wait = max(0.0, float(value.strip('"')))
+                except ValueError:
+                    continue
+        return Prefer("respond-async" in words, wait)
+
+    def streaming(self) -> str | None:
+        """The streaming type the client accepts, or None if it wants one JSON answer."""
+        accept = self.request.headers.get("Accept", "")
+        for kind in (SSE, NDJSON):
+            if kind in accept:
+                return kind
+        return None
 
     async def answer_begun(self, what: LongAnswer, path: str) -> None:
         """Answer the request that began it; `path` is where to read it again."""
@@ -61,8 +89,23 @@ class JobHandler(BridgeHandler):
         if kind is not None:
             await self.stream(_events(what, self._last_event_id()), kind)
         else:
-            await self._wait(what, query.wait)
+            await self._wait(what, max(query.wait, self.prefer().wait or 0))
             self.answer(what.model())
+
+    async def stream(self, events: AsyncGenerator[StreamEvent, None], kind: str) -> None:
+        """Send events as they come, until they end or the client goes away."""
+        self.set_header("Content-Type", kind)
+        self.set_header("Cache-Control", "no-cache")
+        self.set_header("X-Accel-Buffering", "no")  # nginx would hold the events back
+        await self.flush()
+        try:
+            async with aclosing(self.each_while_here(events)) as steps:
+                async for event in steps:
+                    self.write(silence(kind) if event is None else event.encode(kind))
+                    await self.flush()
+        except Problem as problem:
+            self.write(StreamEvent(0, "problem", problem.to_json()).encode(kind))
+        await self.finish()
 
     async def _wait(self, what: LongAnswer, seconds: float) -> bool:
         """Whether it was answered within so many seconds."""

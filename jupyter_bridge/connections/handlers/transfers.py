@@ -22,7 +22,7 @@ from jupyter_bridge.connections.transfers.registry import TransferStore
 from jupyter_bridge.connections.transfers.transfer import Transfer, TransferModel
 from jupyter_bridge.observe.events import Events
 from jupyter_bridge.problems import BadRequest, NotFound, Problem, RemoteFailed
-from jupyter_bridge.web import StreamEvent, verb
+from jupyter_bridge.web import JobHandler, StreamEvent, WaitQuery, verb
 
 
 class TransferBody(msgspec.Struct, forbid_unknown_fields=True):
@@ -83,7 +83,7 @@ class RegisteredModel(msgspec.Struct):
     status: int = 200
 
 
-class TransfersBase(ConnectionHandler):
+class TransfersBase(ConnectionHandler, JobHandler):
     """What the transfer routes share."""
 
     def initialize(  # type: ignore[override]
@@ -214,17 +214,16 @@ class OneTransfer(TransfersBase):
 
 
 class TransferHandler(OneTransfer):
-    @verb("read", "Show or follow one transfer", reply=TransferModel, streams=True)
-    async def get(self, transfer_id: str) -> TransferModel | None:
+    @verb(
+        "read",
+        "Show or follow one transfer",
+        query=WaitQuery,
+        reply=TransferModel,
+        streams=True,
+    )
+    async def get(self, transfer_id: str, query: WaitQuery) -> None:
         transfer = self.transfers.get(transfer_id)
-        kind = self.streaming()
-        if kind is not None:
-            await self.stream(_events(transfer), kind)
-            return None
-        wait = self.prefer().wait
-        if wait:
-            await self.while_here(transfer.wait(), wait)
-        return transfer.model()
+        await self.answer_again(transfer, f"/transfers/{transfer.id}", query)
 
     @verb("write", "Cancel a transfer", reply=TransferModel, status=202)
     async def delete(self, transfer_id: str) -> TransferModel:
@@ -302,14 +301,6 @@ def _registered(conn: str, model: TransferModel | None) -> RegisteredModel | Non
         return None
     said = f"DataSet successfully registered: {conn} with permId: {model.permId}"
     return RegisteredModel(model.permId, said, model.transfer)
-
-
-async def _events(transfer: Transfer) -> AsyncGenerator[StreamEvent, None]:
-    count = 0
-    async for model in transfer.watch():
-        count += 1
-        ended = model.state in ("done", "failed", "cancelled", "paused")
-        yield StreamEvent(count, "done" if ended else "progress", model)
 
 
 async def _all_events(

@@ -14,6 +14,8 @@ from typing import Any
 import anyio
 import msgspec
 
+from jupyter_bridge.aio.news import News
+from jupyter_bridge.aio.result_store import Limits, ResultStore
 from jupyter_bridge.connections.connection import Connection
 from jupyter_bridge.connections.places import Places
 from jupyter_bridge.connections.roles import CanRead, CanWrite
@@ -29,18 +31,20 @@ from jupyter_bridge.connections.transfers.transfer import (
 )
 from jupyter_bridge.connections.transfers.upload import Upload, gather
 from jupyter_bridge.private_files import private_folder
-from jupyter_bridge.problems import Conflict, NotFound, Problem
+from jupyter_bridge.problems import Conflict, Problem
 
 # Under way at the same time; each has several streams of its own.
 MAX_RUNNING = 4
 # An ended transfer stays listed this long, in seconds, and at most so many of them.
 KEEP_SECONDS = 7 * 24 * 3600.0
 KEEP_ENDED = 200
+# One that has failed stays: it can be resumed.
+ENDED = ("done", "cancelled")
 _KINDS: dict[str, type[Transfer]] = {"download": Download, "upload": Upload}
 
 
-class TransferStore:
-    """The collection. `connection(name)` finds one, and raises NotFound.
+class TransferStore(ResultStore[Transfer]):
+    """All transfers; `connection(name)` finds one, and raises NotFound.
 
     `places` judges what is read and written on this host, again whenever a transfer goes on.
     """
@@ -56,6 +60,7 @@ class TransferStore:
         pauses: tuple[float, ...] = PAUSES,
         places: Places | None = None,
     ) -> None:
+        super().__init__("transfer", KEEP_SECONDS, Limits(0, 0, KEEP_ENDED, 0))
         self._places = places
         self._folder = folder
         self._connection = connection
@@ -63,21 +68,14 @@ class TransferStore:
         self._on_change = on_change
         self._pauses = pauses
         self._place = asyncio.Semaphore(max_running)
-        self._all: dict[str, Transfer] = {}
         self._closed = False
-        self._changed = asyncio.Event()
+        self._news = News()
 
     # -- what there is -------------------------------------------------------------------------
 
     def all(self) -> list[Transfer]:
         """The newest first."""
-        return sorted(self._all.values(), key=lambda one: one.job.created, reverse=True)
-
-    def get(self, name: str) -> Transfer:
-        try:
-            return self._all[name]
-        except KeyError:
-            raise NotFound(f"There is no transfer {name}.") from None
+        return sorted(self, key=lambda one: one.job.created, reverse=True)
 
     async def watch(self) -> AsyncGenerator[list[TransferModel] | TransferModel, None]:
         """All of them, then each that is new or has changed, at most 4 times a second each.
@@ -87,7 +85,7 @@ class TransferStore:
         told = {one.id: one.model() for one in self.all()}
         yield list(told.values())
         while not self._closed:
-            changed, moving = self._changed, False
+            changed, moving = self._news.next, False
             for one in self.all():
                 before = told.get(one.id)
                 moving = moving or one.state == "running"
@@ -103,13 +101,11 @@ class TransferStore:
                 await changed.wait()
 
     def _on_state(self, transfer: Transfer, before: str) -> None:
-        self._wake()
+        if transfer.state in ENDED:
+            self.end(transfer)
+        self._news.tell()
         if self._on_change is not None:
             self._on_change(transfer, before)
-
-    def _wake(self) -> None:
-        changed, self._changed = self._changed, asyncio.Event()
-        changed.set()
 
     async def start(self) -> None:
         """Know the transfers of an earlier process again, and go on with what was under way."""
@@ -122,17 +118,20 @@ class TransferStore:
             except (OSError, msgspec.MsgspecError, KeyError) as error:
                 self._log.warning("The transfer in %s cannot be read: %s", path.parent, error)
                 continue
-            self._all[transfer.id] = transfer
+            self.add(transfer)
             if job.state not in FINAL and not (job.held and job.state == "paused"):
                 self._go_on(transfer)
-        self._forget()
-        self._wake()
+        for one in reversed(self.all()):
+            if one.state in ENDED:
+                self.end(one, time.time() - one.job.created)
+        self._news.tell()
 
     async def close(self) -> None:
         """Stop all; they go on when they are started again."""
         self._closed = True
-        self._wake()
-        await asyncio.gather(*(one.pause() for one in self._all.values()))
+        self._news.tell()
+        await super().close()
+        await asyncio.gather(*(one.pause() for one in self))
 
     # -- what can be done ----------------------------------------------------------------------
 
@@ -212,10 +211,9 @@ class TransferStore:
         transfer = self._make(job)
         await asyncio.to_thread(private_folder, transfer.folder)
         await transfer.save()
-        self._all[transfer.id] = transfer
-        self._forget()
+        self.add(transfer)
         transfer.start(self._place)
-        self._wake()
+        self._news.tell()
         return transfer
 
     def _make(self, job: Job) -> Transfer:
@@ -233,6 +231,7 @@ class TransferStore:
             transfer.connection  # noqa: B018
         except Problem as problem:
             transfer.job.state, transfer.job.problem = "paused", problem.to_json()
+            transfer.answered.set()
             return
         transfer.start(self._place)
 
@@ -240,14 +239,8 @@ class TransferStore:
         private_folder(self._folder)
         return sorted(self._folder.glob("*/transfer.json"))
 
-    def _forget(self) -> None:
-        """Let go of transfers that ended long ago."""
-        ended = [one for one in self.all() if one.state in ("done", "cancelled")]
-        old = time.time() - KEEP_SECONDS
-        for number, one in enumerate(ended):
-            if number >= KEEP_ENDED or one.job.created < old:
-                del self._all[one.id]
-                shutil.rmtree(one.folder, ignore_errors=True)
+    def _let_go(self, result: Transfer) -> None:
+        shutil.rmtree(result.folder, ignore_errors=True)
 
 
 def _is_settled(transfer: Transfer, told: TransferModel) -> bool:

@@ -20,7 +20,7 @@ import os
 import time
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ import anyio
 import msgspec
 
 from jupyter_bridge.aio.loop_thread import to_its_end
+from jupyter_bridge.aio.news import News
 from jupyter_bridge.connections.connection import Connection
 from jupyter_bridge.connections.places import Places
 from jupyter_bridge.connections.roles import File
@@ -129,7 +130,11 @@ class Transfer(ABC):
         self._done = 0
         self._samples: deque[tuple[float, int]] = deque()
         self._task: asyncio.Task[None] | None = None
-        self._changed = asyncio.Event()
+        self._news = News()
+        # Set while nothing is under way: it has ended, or was paused.
+        self.answered = asyncio.Event()
+        if not self._is_under_way:
+            self.answered.set()
         self._saving = asyncio.Lock()
         # The remote is told that all is there; nobody knows what it makes of a half-told one.
         self._completing = False
@@ -139,8 +144,17 @@ class Transfer(ABC):
         return self.job.transfer
 
     @property
+    def size(self) -> int:
+        """Bytes held in memory: next to none, its data are on the disk."""
+        return 0
+
+    @property
     def state(self) -> str:
         return self.job.state
+
+    @property
+    def _is_under_way(self) -> bool:
+        return self.state not in FINAL and self.state != "paused"
 
     @property
     def connection(self) -> Connection:
@@ -172,25 +186,30 @@ class Transfer(ABC):
             skipped=self.job.skipped,
         )
 
-    async def watch(self) -> AsyncIterator[TransferModel]:
-        """How it stands, now and whenever that changes, at most 4 times a second, to its end."""
+    async def events(self, after: int = 0) -> AsyncGenerator[tuple[int, str, TransferModel], None]:
+        """How it stands, now and whenever that changes, at most 4 times a second, to its end.
+
+        As (number, `progress` or `done`, model): what is past is not told again, whatever `after`.
+        """
         told: TransferModel | None = None
+        count = 0
         while True:
-            changed = self._changed
+            changed = self._news.next
             now = self.model()
+            is_over = not self._is_under_way
             if now != told:
-                told = now
-                yield now
-            if now.state in FINAL or now.state == "paused":
+                told, count = now, count + 1
+                yield count, "done" if is_over else "progress", now
+            if is_over:
                 return
             with anyio.move_on_after(1 / TELL_HZ):
                 await changed.wait()
 
     async def wait(self) -> TransferModel:
         """How it ended (done, failed, cancelled, or paused)."""
-        async for model in self.watch():
-            last = model
-        return last
+        while self._is_under_way:
+            await self.answered.wait()
+        return self.model()
 
     # -- what Transfers calls ------------------------------------------------------------------
 
@@ -339,8 +358,11 @@ class Transfer(ABC):
         before, self.job.state = self.job.state, state
         self._samples.clear()
         self._samples.append((time.monotonic(), self._done))
-        changed, self._changed = self._changed, asyncio.Event()
-        changed.set()
+        if self._is_under_way:
+            self.answered.clear()
+        else:
+            self.answered.set()
+        self._news.tell()
         if before != state and self._on_change is not None:
             self._on_change(self, before)
 

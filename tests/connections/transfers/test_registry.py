@@ -121,7 +121,8 @@ def test_a_session_that_ends_in_the_middle(simulator: Simulator, tmp_path: Path)
 
     async def work(all_of_them: TransferStore, _: Connection) -> Any:
         transfer = await all_of_them.download("bis", made.perm_id, str(tmp_path / "down"))
-        async for model in transfer.watch():
+        async for step in transfer.events():
+            model = step[2]
             if model.done and simulator.store.logins == 1:
                 simulator.files.downloads.clear()
                 simulator.store.end_all()
@@ -333,7 +334,7 @@ def test_progress_rises_at_most_four_times_a_second(
 
     async def work(all_of_them: TransferStore, _: Connection) -> list[tuple[float, Any]]:
         transfer = await all_of_them.download("bis", made.perm_id, str(tmp_path / "down"))
-        return [(time.monotonic(), model) async for model in transfer.watch()]
+        return [(time.monotonic(), model) async for _, _, model in transfer.events()]
 
     told = run(simulator, tmp_path, work)
     done = [model.done for _, model in told]
@@ -635,7 +636,8 @@ def test_all_are_listed_after_a_reload(simulator: Simulator, tmp_path: Path) -> 
         one = await all_of_them.download("bis", small.perm_id, str(tmp_path / "down"))
         await one.wait()
         two = await all_of_them.download("bis", big.perm_id, str(tmp_path / "down"))
-        async for model in two.watch():
+        async for step in two.events():
+            model = step[2]
             if model.done:
                 break
         return [one.id, two.id]
