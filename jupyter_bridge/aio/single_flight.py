@@ -23,6 +23,9 @@ class SingleFlight(Generic[T]):
     def __init__(self) -> None:
         self._calls: dict[str, tuple[asyncio.Task[T], asyncio.Future[T]]] = {}
 
+    def __len__(self) -> int:
+        return len(self._calls)
+
     async def join(self, name: str, begin: Callable[[], Coroutine[Any, Any, T]]) -> T:
         """Return what the call under way returns, or start one with `begin()`."""
         if name not in self._calls:
@@ -42,6 +45,10 @@ class SingleFlight(Generic[T]):
             _fail(outcome, error)
         else:
             outcome.set_result(done.result())
+
+    async def settle(self) -> None:
+        """Wait until the calls under way have ended, whatever comes of them."""
+        await ended([task for task, _ in self._calls.values()])
 
     def give_up(
         self, problem: Problem, is_meant: Callable[[str], bool] = lambda name: True

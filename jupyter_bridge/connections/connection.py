@@ -135,7 +135,7 @@ class Connection:
         held = self.fields
         if given:
             fields = self.changed(given)
-            await self._session.settle()  # what is under way has what was held before
+            await self._session.logins.settle()  # what is under way has what was held before
             self.connector.fields = fields
         if not self._session.is_opening:
             try:
@@ -176,7 +176,7 @@ class Connection:
     async def logout(self) -> None:
         """End the session; the connection stays, and does not log in by itself any more."""
         self._logged_out = True
-        await self._session.stop()
+        await self._session.logins.stop(Conflict(f"The login to {self.name} was stopped."))
         try:
             if self._session.alive:
                 await within(LOGOUT_SECONDS, self.connector.logout())
@@ -193,7 +193,7 @@ class Connection:
     async def close(self) -> None:
         """Let go of everything; the session on the remote is left to its own end."""
         self._closed = True
-        await self._session.stop()
+        await self._session.logins.stop(Conflict(f"The login to {self.name} was stopped."))
         try:
             await within(LOGOUT_SECONDS, self.connector.close())
         except (Problem, asyncio.TimeoutError, OSError) as error:
@@ -317,7 +317,7 @@ class Connection:
     async def _join(self, how: Callable[[], Awaitable[Login]]) -> None:
         if self._closed:
             raise Conflict(f"{self.name} was removed.")
-        await self._session.join(lambda: self._run(how))
+        await self._session.logins.join(self.name, lambda: self._run(how))
 
     async def _run(self, how: Callable[[], Awaitable[Login]]) -> None:
         """One login, from the state `connecting` to what becomes of it."""
@@ -331,7 +331,7 @@ class Connection:
             outcome = "connected"
         except asyncio.CancelledError:
             self._lose("disconnected", None)
-            raise Conflict(f"The login to {self.name} was stopped.") from None
+            raise
         except Exception as error:
             problem = self._explain(error)
             outcome = state_of(problem)

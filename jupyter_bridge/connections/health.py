@@ -7,6 +7,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
 
+from jupyter_bridge.aio.task_set import TaskSet
 from jupyter_bridge.connections.connection import Connection
 
 # A look at everything costs 1 ms for 1,000 connections.
@@ -33,7 +34,8 @@ class Health:
         self._connections = connections
         self._reload = reload
         self._log = log
-        self._probing: dict[Connection, asyncio.Task[None]] = {}
+        self._probing: set[Connection] = set()
+        self._probes = TaskSet()
         self._loop: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -41,11 +43,10 @@ class Health:
             self._loop = asyncio.ensure_future(self._run())
 
     async def close(self) -> None:
-        tasks = {*self._probing.values(), *([self._loop] if self._loop else [])}
-        for task in tasks:
-            task.cancel()
-        if tasks:
-            await asyncio.wait(tasks)
+        if self._loop is not None:
+            self._loop.cancel()
+            await asyncio.wait({self._loop})
+        await self._probes.stop()
 
     async def _run(self) -> None:
         reloaded = time.monotonic()
@@ -64,14 +65,14 @@ class Health:
             if len(self._probing) >= AT_ONCE:
                 return
             if connection not in self._probing and is_due(connection, now):
-                task = asyncio.ensure_future(self._probe(connection))
-                self._probing[connection] = task
+                self._probing.add(connection)
+                self._probes.start(self._probe(connection))
 
     async def _probe(self, connection: Connection) -> None:
         try:
             await connection.probe()
         finally:
-            del self._probing[connection]
+            self._probing.discard(connection)
 
 
 def is_due(connection: Connection, now: float) -> bool:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
-from collections.abc import Awaitable, Callable
 
+from jupyter_bridge.aio.single_flight import SingleFlight
 from jupyter_bridge.connections.connector import Login
 
 # Sessions are refreshed this long before their end, or at 80 % of a shorter life.
@@ -20,11 +19,11 @@ class Session:
         self.count = 0  # rises with each login: tells whether somebody else has renewed already
         self.expires: float | None = None
         self._refresh_at: float | None = None
-        self._task: asyncio.Task[None] | None = None
+        self.logins: SingleFlight[None] = SingleFlight()
 
     @property
     def is_opening(self) -> bool:
-        return self._task is not None
+        return len(self.logins) > 0
 
     @property
     def is_due(self) -> bool:
@@ -53,26 +52,3 @@ class Session:
     def end(self) -> None:
         self.alive = False
         self.expires = self._refresh_at = None
-
-    async def join(self, how: Callable[[], Awaitable[None]]) -> None:
-        """Wait for the login under way, or for `how()`; who stops waiting does not stop it."""
-        if self._task is None:
-            self._task = asyncio.ensure_future(how())
-            self._task.add_done_callback(self._on_done)
-        await asyncio.shield(self._task)
-
-    async def settle(self) -> None:
-        """Wait until no login is under way, whatever comes of it."""
-        if self._task is not None:
-            await asyncio.wait({self._task})
-
-    async def stop(self) -> None:
-        """Cancel the login under way."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait({self._task})
-
-    def _on_done(self, task: asyncio.Task[None]) -> None:
-        self._task = None
-        if not task.cancelled():
-            task.exception()  # its waiters have it; without any, the state tells it

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Iterable
+from contextlib import suppress
 from typing import Any, Literal, TypeVar
 
 import msgspec
 
+from jupyter_bridge.aio.deadline import within
 from jupyter_bridge.connections.audit import Audit
 from jupyter_bridge.connections.connection import Connection
 from jupyter_bridge.connections.connector import Fields, host_paths_of, secrets_of
@@ -273,10 +275,5 @@ async def log_in_soon(connection: Connection) -> None:
     """Log in if nothing is missing; what becomes of it the connection's state tells."""
     if not connection.is_wanted:
         return
-    login = asyncio.ensure_future(connection.login())
-    done, _ = await asyncio.wait({login}, timeout=ADD_SECONDS)
-    if not done:
-        login.cancel()  # the waiting, not the login itself
-        await asyncio.wait({login})
-    if not login.cancelled() and (error := login.exception()) and not isinstance(error, Problem):
-        raise error
+    with suppress(Problem, asyncio.TimeoutError):
+        await within(ADD_SECONDS, connection.login())
