@@ -6,13 +6,13 @@ asks for what comes after it (`wait`, then `read`). See `view.py` for the cursor
 
 from __future__ import annotations
 
-import asyncio
 import datetime
 import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
+from jupyter_bridge.aio.news import News
 from jupyter_bridge.aio.serial_worker import SerialWorker, off_loop
 from jupyter_bridge.consoles.last_line import LOOK_BYTES, last_line
 from jupyter_bridge.interfaces import Exit, Source
@@ -122,7 +122,7 @@ class Console:
         self.on_news: Callable[[], None] = lambda: None
         # The last line, and the end of what it was taken from.
         self._last_line = (log.end_offset if last_line else -1, last_line)
-        self._waiters: set[asyncio.Future[None]] = set()
+        self._news = News()
 
     @property
     def epoch(self) -> str:
@@ -204,10 +204,7 @@ class Console:
         """Let everybody in `wait` look again."""
         self.last_activity = now()
         self.on_news()
-        waiters, self._waiters = self._waiters, set()
-        for waiter in waiters:
-            if not waiter.done():
-                waiter.set_result(None)
+        self._news.tell()
 
     # What readers and writers do
 
@@ -223,14 +220,8 @@ class Console:
 
     async def change(self) -> None:
         """Return at the next output, gap or end."""
-        if self.state == "ended":
-            return
-        waiter = asyncio.get_running_loop().create_future()
-        self._waiters.add(waiter)
-        try:
-            await waiter
-        finally:
-            self._waiters.discard(waiter)
+        if self.state == "live":
+            await self._news.next.wait()
 
     def newest(self, max_bytes: int) -> bytes:
         """The last of what it said, behind its last gap; reads the disk."""

@@ -9,13 +9,16 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from jupyter_bridge.aio.serial_worker import off_loop
 from jupyter_bridge.consoles.console import Console
 from jupyter_bridge.consoles.tail.pattern import Pattern, compiled
-from jupyter_bridge.consoles.tail.view import DEFAULT_LINES, MAX_LINES, StartPoint, View
+from jupyter_bridge.consoles.tail.view import View
 from jupyter_bridge.problems import BadRequest, Conflict
 from jupyter_bridge.wire import bounded
 from jupyter_bridge.wire.times import from_iso
 
+DEFAULT_LINES = 50
+MAX_LINES = 10_000_000
 # What a script may wait for at most; a day.
 MAX_TIMEOUT = 86400.0
 
@@ -46,11 +49,12 @@ class InteractQuery(TailQuery):
 
 @dataclass(frozen=True)
 class TailRequest:
-    """A tail as it was asked for, checked."""
+    """A tail as it was asked for, checked; `since` is a Unix time."""
 
-    beginning: StartPoint
-    follow: bool
     query: TailQuery
+    follow: bool = False
+    lines: int = DEFAULT_LINES
+    since: float | None = None
     until: Pattern | None = None
 
     async def view(self, console: Console) -> View:
@@ -59,9 +63,11 @@ class TailRequest:
         BadRequest where it would end before it begins.
         """
         query = self.query
-        start = await self.beginning.resolve(console)
-        if query.to is not None:
-            self._check_end(console, start, query.to)
+        start = await self.start(console)
+        if query.to is not None and query.to < start:
+            raise BadRequest(f"to: is {query.to}, and the tail begins at {start}.", field="to")
+        if query.to is not None and query.to > console.end_offset and not self.follow:
+            raise _ends(console, query.to, "; follow=true waits for the rest")
         return View(
             console,
             start,
@@ -74,16 +80,35 @@ class TailRequest:
             raw=query.format == "raw",
         )
 
-    def _check_end(self, console: Console, start: int, to: int) -> None:
-        if to < start:
-            raise BadRequest(f"to: is {to}, and the tail begins at {start}.", field="to")
-        if to > console.end_offset and not self.follow:
+    async def start(self, console: Console) -> int:
+        """The offset where it begins; Conflict for one that this console never had."""
+        query, log = self.query, console.log
+        if query.epoch is not None and query.epoch != console.epoch:
             raise Conflict(
-                f"Console {console.name!r} ends at {console.end_offset}, before {to}; "
-                "follow=true waits for the rest.",
+                f"Console {console.name!r} has begun anew since; its epoch is {console.epoch}.",
                 epoch=console.epoch,
                 end_offset=console.end_offset,
             )
+        if query.offset is not None:
+            if query.offset > console.end_offset:
+                raise _ends(console, query.offset)
+            return query.offset
+        if self.since is not None:
+            return await off_loop(log.lane, log.since, self.since)
+        if self.lines == 0:
+            return console.end_offset
+        start = await off_loop(log.lane, log.tail, self.lines)
+        # A tail that was cut because its lines are long does not begin inside a character.
+        head = await console.fetch(start, 4)
+        return start + len(head) - len(head.lstrip(bytes(range(0x80, 0xC0)))) if start else start
+
+
+def _ends(console: Console, offset: int, hint: str = "") -> Conflict:
+    return Conflict(
+        f"Console {console.name!r} ends at {console.end_offset}, before {offset}{hint}.",
+        epoch=console.epoch,
+        end_offset=console.end_offset,
+    )
 
 
 def asked(query: TailQuery, headers: Mapping[str, str], *, follow: bool = False) -> TailRequest:
@@ -108,8 +133,7 @@ def asked(query: TailQuery, headers: Mapping[str, str], *, follow: bool = False)
     if following is None:
         following = follow or query.until is not None or told == "true"
     since = _since(query.since) if query.since is not None else None
-    beginning = StartPoint(lines, query.offset, query.epoch, since)
-    return TailRequest(beginning, following, query, until)
+    return TailRequest(query, following, lines, since, until)
 
 
 def _lines(header: str | None) -> int:

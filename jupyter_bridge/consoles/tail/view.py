@@ -8,63 +8,22 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 
 from jupyter_bridge.aio.deadline import within
-from jupyter_bridge.aio.serial_worker import off_loop
 from jupyter_bridge.consoles.console import Console
 from jupyter_bridge.consoles.tail.pattern import Pattern
 from jupyter_bridge.consoles.tail.until import Until
-from jupyter_bridge.problems import BadRequest, Conflict, Timeout
+from jupyter_bridge.problems import Timeout
 from jupyter_bridge.wire import ansi
 from jupyter_bridge.wire.console import Ended, Gap, Matched, Output
 
 # One frame at most: large enough to be cheap, small enough that a hundred stalled viewers hold
 # little.
 FRAME_BYTES = 32 * 1024
-DEFAULT_LINES = 50
-MAX_LINES = 10_000_000
 # A resumed view looks so far back for a sequence that its first byte may stand inside of.
 LOOKBACK_BYTES = 256
 
 Step = Output | Gap | Ended | Matched
-
-
-@dataclass(frozen=True)
-class StartPoint:
-    """Where a view begins: `offset` (of `epoch`), or `since` a Unix time, or the last `lines`."""
-
-    lines: int = DEFAULT_LINES
-    offset: int | None = None
-    epoch: str | None = None
-    since: float | None = None
-
-    async def resolve(self, console: Console) -> int:
-        """The offset; raises Conflict for one that this console never had."""
-        if self.epoch is not None and self.epoch != console.epoch:
-            raise Conflict(
-                f"Console {console.name!r} has begun anew since; its epoch is {console.epoch}.",
-                epoch=console.epoch,
-                end_offset=console.end_offset,
-            )
-        if self.offset is not None:
-            if not 0 <= self.offset <= console.end_offset:
-                raise Conflict(
-                    f"Console {console.name!r} ends at {console.end_offset}, before {self.offset}.",
-                    epoch=console.epoch,
-                    end_offset=console.end_offset,
-                )
-            return self.offset
-        if self.since is not None:
-            return await off_loop(console.log.lane, console.log.since, self.since)
-        if not 0 <= self.lines <= MAX_LINES:
-            raise BadRequest(f"lines: must be between 0 and {MAX_LINES}.", field="lines")
-        if self.lines == 0:
-            return console.end_offset
-        start = await off_loop(console.log.lane, console.log.tail, self.lines)
-        # A tail that was cut because its lines are long does not begin inside a character.
-        head = await console.fetch(start, 4)
-        return start + len(head) - len(head.lstrip(bytes(range(0x80, 0xC0)))) if start else start
 
 
 class View:

@@ -8,7 +8,8 @@ import pytest
 
 from jupyter_bridge.consoles.console import Console, Viewer
 from jupyter_bridge.consoles.sources.file import FileLog, FileSource
-from jupyter_bridge.consoles.tail.view import StartPoint, View
+from jupyter_bridge.consoles.tail.query import TailQuery, TailRequest
+from jupyter_bridge.consoles.tail.view import View
 from jupyter_bridge.problems import NotFound, Unsupported
 from jupyter_bridge.wire.console import Gap, Output
 from tests.consoles.conftest import PATIENCE, house, until
@@ -143,7 +144,7 @@ async def test_a_file_console_closes_when_nobody_looks(tmp_path: Path) -> None:
         console.enter(viewer)
         await asyncio.sleep(0.2)
         assert consoles.get("file:log") is console
-        assert await StartPoint(lines=1).resolve(console) == 0
+        assert await TailRequest(TailQuery(), lines=1).start(console) == 0
         with pytest.raises(Unsupported):
             await console.write(b"x")
         console.leave(viewer)
