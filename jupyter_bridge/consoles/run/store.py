@@ -24,8 +24,9 @@ from jupyter_bridge.consoles.run.local.scripts import Scripts
 from jupyter_bridge.consoles.run.models import RunBody
 from jupyter_bridge.consoles.run.run import Run
 from jupyter_bridge.consoles.sources.remote import RemoteSource
+from jupyter_bridge.consoles.sources.terminal import TerminalSource
 from jupyter_bridge.consoles.terminals.spawn import TerminalOptions
-from jupyter_bridge.problems import Busy, Gone, Problem
+from jupyter_bridge.problems import Busy, Gone, Problem, Unsupported
 
 # The output of all finished runs, bytes, and how many are kept, each with up to
 # `output.MEMORY_BYTES` in memory.
@@ -117,8 +118,13 @@ class RunStore(ResultStore[Run]):
 
         def drive(run: Run) -> CommandDriver:
             source = console.source
+            if isinstance(source, TerminalSource):
+                return LocalDriver(console, source, self._scripts, body, run, fresh=fresh)
             if not isinstance(source, RemoteSource):
-                return LocalDriver(console, self._scripts, body, run, fresh=fresh)
+                raise Unsupported(
+                    f"Console {console.name!r} is of kind {console.kind}; a run needs a terminal "
+                    "of this server or of a connected Jupyter server."
+                )
             if not source.types_runs:
                 return BridgeDriver(console, source, body, run, fresh=fresh)
             shell.line = shell.line or LineShell(console, source)

@@ -80,15 +80,6 @@ class TerminalSource(Source):
         except (OSError, ValueError):
             return None
 
-    def signal_foreground(self, number: signal.Signals) -> None:
-        """Send a signal to the foreground process group; nothing happens when there is none."""
-        group = self.foreground
-        if group is not None and group > 1:
-            try:
-                os.killpg(group, number)
-            except ProcessLookupError:
-                pass
-
     async def open(
         self,
         on_output: Callable[[bytes], None],

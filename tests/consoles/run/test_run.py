@@ -264,9 +264,9 @@ class TestBash:
         console = await d.open("bash")
         await d.run("true")
         await console.write(b"bash --norc\r")
-        shell = Shell(console)
         source = console.source
         assert isinstance(source, TerminalSource)
+        shell = Shell(console, source)
         await until(lambda: shell.leader != source.pid and shell.at_prompt())
         assert (await d.run("echo $SHLVL; N=1")).exit_code == 0
         answer = await d.run("exit 9")

@@ -293,7 +293,7 @@ async def test_create_takes_folder_environment_and_size(tmp_path: Path) -> None:
 
 
 async def test_the_foreground_can_be_signalled(tmp_path: Path) -> None:
-    """The source knows the shell's pid and the process group in front, and signals that."""
+    """The source knows the shell's pid and the process group in front."""
     async with house(tmp_path) as consoles:
         console = await consoles.create(shell_command=SH)
         source = console.source
@@ -302,11 +302,10 @@ async def test_the_foreground_can_be_signalled(tmp_path: Path) -> None:
         start = console.end_offset
         await console.write(b"sleep 1000; echo status $?\n")
         await until(lambda: source.foreground not in (None, os.getpgid(source.pid)))
-        source.signal_foreground(signal.SIGTERM)
+        os.killpg(source.foreground or 0, signal.SIGTERM)
         await says(console, b"status 143", start)
         await consoles.end(console.name)
         assert source.foreground is None
-        source.signal_foreground(signal.SIGTERM)
 
 
 async def test_the_site_s_own_manager_is_subclassed(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from jupyter_bridge.consoles.run.driver import CommandObserver, ShellDriver
 from jupyter_bridge.consoles.run.local.scripts import Files, Pipes, Scripts
 from jupyter_bridge.consoles.run.local.shell import Shell, image_of
 from jupyter_bridge.consoles.run.models import RunBody
+from jupyter_bridge.consoles.sources.terminal import TerminalSource
 from jupyter_bridge.problems import Busy
 from jupyter_bridge.wire.shell.wrapper import Wrapping
 
@@ -34,6 +35,7 @@ class LocalDriver(ShellDriver):
     def __init__(
         self,
         console: Console,
+        terminal: TerminalSource,
         scripts: Scripts,
         body: RunBody,
         run: CommandObserver,
@@ -41,7 +43,8 @@ class LocalDriver(ShellDriver):
         fresh: bool,
     ) -> None:
         super().__init__(console, run, nobody_follows=fresh and not body.stays)
-        self._shell = Shell(console)
+        self._shell = Shell(console, terminal)
+        self._terminal = terminal
         self._scripts = scripts
         self._body = body
         self._fresh = fresh
@@ -137,7 +140,7 @@ class LocalDriver(ShellDriver):
         until = self._loop.time() + grace
         reached: str | None = None
         while self._loop.time() < until:
-            group = self._shell.group
+            group = self._terminal.foreground
             image = None if group is None else image_of(group) or str(group)
             if group is not None and group > 1 and image != reached:
                 reached = image

@@ -11,10 +11,10 @@ import asyncio
 import os
 import subprocess
 import termios
-from typing import Protocol, cast
 
 from jupyter_bridge.consoles.console import Console
-from jupyter_bridge.problems import Busy, Gone, Unsupported
+from jupyter_bridge.consoles.sources.terminal import TerminalSource
+from jupyter_bridge.problems import Busy, Gone
 from jupyter_bridge.wire.shell.integration import Dialect
 from jupyter_bridge.wire.shell.wrapper import dialect_of
 
@@ -25,40 +25,17 @@ LOOK_EVERY = 0.05
 _HAS_PROC = os.path.exists("/proc/self/stat")
 
 
-class Terminal(Protocol):
-    """What a run needs to know of a console's Source; `sources/terminal.py` has it."""
-
-    pid: int
-    fd: int
-
-    @property
-    def foreground(self) -> int | None:
-        """The foreground process group."""
-
-
 class Shell:
-    """Looks at one console's terminal; holds nothing."""
+    """Looks at the terminal of one console; holds nothing."""
 
-    def __init__(self, console: Console) -> None:
-        if console.state == "ended":
-            raise Gone(f"Console {console.name!r} has ended; there is no shell in it any more.")
-        if not hasattr(console.source, "fd"):
-            raise Unsupported(
-                f"Console {console.name!r} is of kind {console.kind}; a run needs a terminal of "
-                "this server or of a connected Jupyter server."
-            )
+    def __init__(self, console: Console, terminal: TerminalSource) -> None:
         self._console = console
-        self._terminal = cast(Terminal, console.source)
-
-    @property
-    def group(self) -> int | None:
-        """The foreground process group, or None when there is none (any more)."""
-        return self._terminal.foreground
+        self._terminal = terminal
 
     @property
     def leader(self) -> int | None:
         """The process that leads the foreground group, if it lives."""
-        return _alive(self.group)
+        return _alive(self._terminal.foreground)
 
     def program(self) -> str | None:
         """The name of the program in the foreground, for people."""
