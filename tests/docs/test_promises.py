@@ -84,15 +84,6 @@ def test_every_promise_names_a_test() -> None:
     assert without == []
 
 
-@pytest.mark.parametrize("name", ["SECURITY.md", "docs/security.md"])
-def test_its_links_lead_somewhere(name: str) -> None:
-    """Every file that a page links to is there."""
-    page = REPOSITORY / name
-    links = re.findall(r"\]\(([^)#:]+)\)", page.read_text(encoding="utf-8"))
-    assert links
-    assert [link for link in links if not (page.parent / link).exists()] == []
-
-
 def test_what_would_be_found() -> None:
     """A test that is not there, and a row without one, are seen."""
     row = "| a | b (`web/test_access.py::test_x`, `::test_y`, with `::1` and `c.py`) |"

@@ -187,7 +187,7 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
 
 
 def is_let_in(verb: Verb, how: str) -> bool:
-    """What API.md, section 1, says."""
+    """Whether the page on security lets it in."""
     if how in ("token", "cookie, xsrf"):
         return True
     if how in ("cookie", "cookie, foreign Referer", "cookie, bad xsrf"):

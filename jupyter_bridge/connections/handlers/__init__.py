@@ -1,4 +1,4 @@
-"""The connection routes (API.md, section 4)."""
+"""The connection routes."""
 
 from __future__ import annotations
 

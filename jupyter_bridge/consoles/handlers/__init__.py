@@ -1,4 +1,4 @@
-"""Every console route (API.md, section 3), for app.py."""
+"""Every console route, for app.py."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a run is asked for, and what it answers (API.md, section 3)."""
+"""What a run is asked for, and what it answers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The kernel routes (API.md, section 2)."""
+"""The kernel routes."""
 
 from __future__ import annotations
 
