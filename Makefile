@@ -1,5 +1,6 @@
 # make run    JupyterLab with the bridge, on a free loopback port, and lines to paste (RUN="options")
 # make test   everything needed, then the whole suite (WORKERS=0: one file at a time)
+# make coverage  the whole suite, and what of the package it ran, in processes that it started, too
 # make soak   the long ones: the same properties with 50 times the examples, a day's worth of use
 # make check  format, lint, spelling, types, layers; the panel's, and its tests that need no page
 # make lint   those of them that take seconds
@@ -11,7 +12,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 NPM := $(shell command -v npm)
 PANEL := jupyter_bridge/labextension/static/style.js
-.PHONY: run test soak lint check audit pictures bench clean
+.PHONY: run test coverage soak lint check audit pictures bench clean
 
 run: .venv/run
 	@$(BIN)/python -m jupyter_bridge.cli.demo $(RUN)
@@ -21,6 +22,13 @@ WORKERS ?= 2
 PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 test: .venv/test
 	$(PYTEST)
+
+# A target of its own: measuring makes the suite half as long again before Python 3.12.
+coverage: .venv/test
+	rm -f .coverage .coverage.*
+	COVERAGE_FILE=$(CURDIR)/.coverage $(BIN)/coverage run -m pytest
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report
 
 # Where a property holds for whatever comes, more examples are the longer test.
 SOAK ?= 50
