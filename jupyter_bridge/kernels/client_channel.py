@@ -20,6 +20,7 @@ from jupyter_bridge.observe import metrics
 from jupyter_bridge.problems import BadRequest, Denied, Problem
 from jupyter_bridge.wire import kernel, websocket
 from jupyter_bridge.wire.json_errors import JSON_ERRORS
+from jupyter_bridge.wire.large_json import as_utf8
 
 SHELL, IOPUB, STDIN, CONTROL = "shell", "iopub", "stdin", "control"
 ALL = frozenset({SHELL, IOPUB, STDIN, CONTROL})
@@ -46,7 +47,37 @@ def encode_v1(entry: RingEntry) -> bytes:
 
 def encode_default(entry: RingEntry) -> bytes:
     """The websocket frame of the default protocol."""
-    return websocket.build_frame(kernel.build_default(entry.channel, entry.parts))
+    return websocket.build_frame(default_frame(entry))
+
+
+def default_frame(entry: RingEntry) -> str | bytes:
+    """The message in the default protocol; where it is not JSON, that it is missing."""
+    try:
+        return kernel.build_default(entry.channel, entry.parts)
+    except kernel.FrameError:
+        return kernel.build_default(IOPUB, gap(1, entry.header.session))
+
+
+def large_v1(entry: RingEntry) -> list[bytes]:
+    """The websocket frame of a large message in pieces, its parts as they are."""
+    return websocket.frame_pieces([entry.frame, *entry.parts], text=False)
+
+
+def large_default(entry: RingEntry) -> list[bytes]:
+    """The same in the default protocol; looks through the message, so call it in a thread."""
+    try:
+        pieces = kernel.default_pieces(entry.channel, entry.parts)
+    except kernel.FrameError:
+        return [encode_default(entry)]
+    text = len(entry.parts) == kernel.JSON_PARTS
+    if text:
+        pieces = [piece for part in pieces for piece in as_utf8(part)]
+    return websocket.frame_pieces(pieces, text=text)
+
+
+def gap(lost: int, session: str, *, exact: bool = True) -> list[bytes]:
+    """The message `bridge_gap`: so many messages are missing here."""
+    return kernel.build_message("bridge_gap", {"lost": lost, "exact": exact}, session)
 
 
 class Feed(Protocol):
@@ -114,9 +145,7 @@ class ClientChannel:
     def _tell_gap(self, lost: int, *, exact: bool) -> None:
         """Put a `bridge_gap` before whatever comes next."""
         if IOPUB in self.names:
-            parts = kernel.build_message(
-                "bridge_gap", {"lost": lost, "exact": exact}, self.relay.session
-            )
+            parts = gap(lost, self.relay.session, exact=exact)
             header = kernel.parse_header(parts[0])
             frame = kernel.build_v1(IOPUB, parts)
             self._notices.append(RingEntry(0, 0, IOPUB, header, frame, self.client))
@@ -144,6 +173,7 @@ class ClientChannel:
     def take(self, limit: int = BATCH, *, merge: bool = False) -> list[RingEntry]:
         """What is ready, in order, up to about `limit` bytes; empty if nothing is.
 
+        A large message comes alone.
         With `merge`, stream messages that follow each other become one (the last one's id), which
         is how a client that lags catches up.
         """
@@ -151,20 +181,24 @@ class ClientChannel:
         size = 0
         self.behind = False
         for entry in self.relay.ring.since(self._cursor):
-            if size >= limit:
+            mine = entry.channel in self.names and (entry.to is None or entry.to is self.client)
+            if size >= limit or (mine and entries and entry.large is not None):
                 self.behind = True
                 break
             self._cursor, self._seen = entry.seq + 1, entry.number
-            if entry.channel in self.names and (entry.to is None or entry.to is self.client):
+            if mine:
                 entries.append(entry)
-                size += len(entry.frame)
+                size += entry.size
         return _merge_streams(entries) if merge else entries
 
-    def take_frames(self, encode: Encoder, *, merge: bool = False) -> bytes:
-        """The same as ready-made websocket frames; built once for all seats that stand together."""
+    def take_frames(self, encode: Encoder, *, merge: bool = False) -> bytes | RingEntry:
+        """The same as ready-made websocket frames, or one large message.
+
+        They are built once for all seats that stand together.
+        """
         ring = self.relay.ring
         if merge or self._notices or self._cursor < ring.first:
-            return b"".join(map(encode, self.take(merge=merge)))
+            return _frames(encode, self.take(merge=merge))
         if self._cursor == ring.end:
             return b""
         key = (self._cursor, self.names, encode)
@@ -173,7 +207,10 @@ class ClientChannel:
             self._cursor, self._seen, frames = batch
             return frames
         start = self._cursor
-        frames = b"".join(map(encode, self.take()))
+        taken_frames = _frames(encode, self.take())
+        if isinstance(taken_frames, RingEntry):
+            return taken_frames
+        frames = taken_frames
         taken = islice(ring.since(start), self._cursor - start)
         if all(entry.to is None for entry in taken):
             self.relay.batches[key] = (self._cursor, self._seen, frames)
@@ -224,6 +261,12 @@ class ClientChannel:
             self.on_ready()
 
 
+def _frames(encode: Encoder, entries: list[RingEntry]) -> bytes | RingEntry:
+    if entries and entries[-1].large is not None:
+        return entries[-1]
+    return b"".join(map(encode, entries))
+
+
 class _Stream(msgspec.Struct):
     name: str
     text: str
@@ -251,7 +294,7 @@ def _merge_streams(entries: list[RingEntry]) -> list[RingEntry]:
 
 
 def _stream_in(entry: RingEntry) -> tuple[RingEntry, _Stream, bytes] | None:
-    if entry.channel != IOPUB or entry.header.msg_type != "stream":
+    if entry.channel != IOPUB or entry.header.msg_type != "stream" or entry.large is not None:
         return None
     parts = entry.parts
     try:

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from jupyter_bridge.wire import kernel
+from jupyter_bridge.wire.json_errors import JSON_ERRORS
 
 
 @dataclass(frozen=True)
@@ -23,9 +24,12 @@ class KernelPolicy:
 
     def hide_errors(self, parts: list[bytes]) -> None:
         """Make every error in a message anonymous, in place, where tracebacks are not allowed."""
-        if not self.allow_tracebacks and b'"ename"' in parts[3]:
-            content = _hidden(kernel.parse_content(parts), self.traceback_replacement)
-            parts[3] = msgspec.json.encode(content)
+        if not self.allow_tracebacks and b'"ename"' in bytes(parts[3]):
+            try:
+                content = msgspec.json.decode(kernel.as_json(parts[3]))
+            except (kernel.FrameError, *JSON_ERRORS):
+                content = {}
+            parts[3] = msgspec.json.encode(_hidden(content, self.traceback_replacement))
 
 
 def _hidden(value: Any, replacement: str) -> Any:

@@ -276,10 +276,14 @@ class Relay:
         elif not self._requests.take_answer(sender, header):
             return  # an answer that came too late: the kernel no longer waits
         sent = list(parts)
-        if self._restarting:
-            self._line.hold(channel, sent)
-        else:
-            self._line.put(channel, sent)
+        try:
+            if self._restarting:
+                self._line.hold(channel, sent)
+            else:
+                self._line.put(channel, sent)
+        except Problem:
+            self._requests.done(header.msg_id)
+            raise
         metrics.MESSAGES.labels(channel, "in").inc()
         metrics.MESSAGE_BYTES.labels(channel, "in").inc(sum(map(len, sent)))
 

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 import msgspec
 
 from jupyter_bridge.wire import kernel
+from jupyter_bridge.wire.large_json import LARGE
 
 # What one entry costs beside its bytes: the object, its header, its place in the list (measured).
 ENTRY_COST = 512
@@ -27,7 +28,7 @@ class RingEntry(msgspec.Struct, eq=False):
 
     `to` is who may see it (None: everybody). `number` counts the messages for everybody so far,
     this one included. The parts are kept joined, as one v1 frame, which is also what most clients
-    are sent.
+    are sent. Of a large message `frame` is the head alone, and `large` the parts as they came.
 
     A Struct and no plain object, because the garbage collector tracks a Struct only when it refers
     to something that it tracks (here: a client). Going through the rings again and again was a
@@ -40,14 +41,15 @@ class RingEntry(msgspec.Struct, eq=False):
     header: kernel.Header
     frame: bytes
     to: object | None
+    large: list[bytes] | None = None
 
     @property
     def parts(self) -> list[bytes]:
-        return kernel.parse_v1(self.frame)[1]
+        return kernel.parse_v1(self.frame)[1] if self.large is None else self.large
 
     @property
     def size(self) -> int:
-        return len(self.frame) + ENTRY_COST
+        return len(self.frame) + sum(map(len, self.large or ())) + ENTRY_COST
 
 
 class Ring:
@@ -76,9 +78,11 @@ class Ring:
         """Add one message, and let go of the oldest until the rest fits."""
         if to is None:
             self.count += 1
-        entry = RingEntry(
-            self.end, self.count, channel, header, kernel.build_v1(channel, parts), to
-        )
+        if sum(map(len, parts)) > LARGE:
+            frame, large = kernel.v1_head(channel, parts), parts
+        else:
+            frame, large = kernel.build_v1(channel, parts), None
+        entry = RingEntry(self.end, self.count, channel, header, frame, to, large)
         self._entries.append(entry)
         self.end += 1
         self.bytes += entry.size

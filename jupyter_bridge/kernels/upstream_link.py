@@ -7,8 +7,9 @@ from collections.abc import Callable
 from jupyter_bridge.interfaces import Upstream
 from jupyter_bridge.problems import Unavailable
 
-# What clients may send while a line is being mended, bytes.
-MAX_HELD = 16 << 20
+# What clients may send while a line is being mended: bytes and messages, less than what may wait
+# for a kernel to read it.
+MAX_HELD, MAX_HELD_MESSAGES = 16 << 20, 900
 
 
 class UpstreamLink:
@@ -62,7 +63,7 @@ class UpstreamLink:
     def hold(self, channel: str, parts: list[bytes]) -> None:
         """Keep it until `release`; Unavailable if too much is kept."""
         size = sum(map(len, parts))
-        if self._held_bytes + size > MAX_HELD:
+        if self._held_bytes + size > MAX_HELD or len(self._held) >= MAX_HELD_MESSAGES:
             raise Unavailable("The kernel is on its way back; try again in a moment.")
         self._held.append((channel, parts))
         self._held_bytes += size

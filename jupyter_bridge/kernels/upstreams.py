@@ -12,20 +12,26 @@ from typing import Any
 
 import zmq
 from tornado.httpclient import HTTPRequest
+from tornado.iostream import StreamBufferFullError
 from tornado.websocket import WebSocketClientConnection, WebSocketClosedError, websocket_connect
 
 from jupyter_bridge.aio.changes import Changes
 from jupyter_bridge.interfaces import Upstream
 from jupyter_bridge.kernels.client_channel import STDIN
 from jupyter_bridge.observe import metrics
-from jupyter_bridge.problems import NotFound, Unavailable
+from jupyter_bridge.problems import Busy, NotFound, Unavailable
 from jupyter_bridge.wire import kernel
+from jupyter_bridge.wire.large_json import LARGE
 
 # Messages, and bytes, read from one socket before the loop gets its turn: 256 small ones take about
 # 5 ms. The host reads the same iopub, one message a turn; were large ones taken faster here, they
 # would pile up there: 300 MB in one burst made the server's memory grow by 200 to 450 MB.
 _DRAIN = 256
 _DRAIN_BYTES = 512 << 10
+# How much waits for a kernel that does not read: messages on each channel, and bytes of those that
+# are not small (of small ones, 16 MB at most).
+MAX_WAITING, MAX_WAITING_BYTES = 1000, 64 << 20
+_SMALL = 16 << 10
 # What the kernel has not taken when we close is not worth waiting for, milliseconds.
 _LINGER = 0
 # A gateway may send images and buffers; Tornado's own limit is 10 MiB. Bytes.
@@ -57,6 +63,10 @@ class ZmqUpstream(Upstream):
         self._loop: asyncio.AbstractEventLoop | None = None
         # The channels that are read again in the loop's next turn.
         self._due: set[str] = set()
+        # What was sent and has not left this process: how ZMQ tells when it has, and its bytes.
+        self._waiting: list[tuple[zmq.MessageTracker, int]] = []
+        # A thread verifies a large message; the kernel is not read meanwhile, to keep the order.
+        self._verifying: asyncio.Task[None] | None = None
         self._on_messages: OnMessages = lambda channel, messages: None
 
     async def open(self, on_messages: OnMessages, on_lost: OnLost) -> None:
@@ -77,7 +87,8 @@ class ZmqUpstream(Upstream):
             socket = context.socket(kind)
             socket.linger = _LINGER
             # No limit in messages: the ring has one in bytes, and loses nothing before that.
-            socket.rcvhwm = socket.sndhwm = 0
+            socket.rcvhwm = 0
+            socket.sndhwm = MAX_WAITING
             if kind == zmq.SUB:
                 socket.subscribe(b"")
             else:
@@ -96,12 +107,31 @@ class ZmqUpstream(Upstream):
         socket = self._sockets.get(channel)
         if socket is None or self._loop is None:
             return
+        frames: list[Any] = self._signer.to_zmq(parts)
+        size = sum(map(len, parts))
+        if size > _SMALL:
+            self._make_room(size)
+            # The largest part is not copied, so that ZMQ tells when it is done with it.
+            largest = max(range(len(frames)), key=lambda index: len(frames[index]))
+            frames[largest] = zmq.Frame(frames[largest], copy=False, track=True, copy_threshold=0)
         try:
-            socket.send_multipart(self._signer.to_zmq(parts), zmq.NOBLOCK)
+            socket.send_multipart(frames, zmq.NOBLOCK)
         except zmq.Again:
+            if channel != STDIN:
+                raise busy() from None
             self._log.warning("A message on %s is lost: the kernel is not connected.", channel)
+        else:
+            if size > _SMALL:
+                self._waiting.append((frames[largest].tracker, size))
         # ZMQ tells of new messages on the edge, and sending may have swallowed one.
         self._drain_soon(channel)
+
+    def _make_room(self, size: int) -> None:
+        """Busy if so many bytes more may not wait for the kernel."""
+        self._waiting = [one for one in self._waiting if not one[0].done]
+        waiting = sum(size for _, size in self._waiting)
+        if waiting and waiting + size > MAX_WAITING_BYTES:
+            raise busy()
 
     def is_complete(self) -> bool:
         """Whether the kernel would find us on stdin: all else is asked until it is answered."""
@@ -125,12 +155,12 @@ class ZmqUpstream(Upstream):
             self._drain(channel)
 
     def _drain(self, channel: str) -> None:
-        socket = self._sockets.get(channel)
-        if socket is None:
-            return
         if channel == "shell":
             # What was printed before the reply was sent is there by now: let it go first.
             self._drain("iopub")
+        socket = self._sockets.get(channel)
+        if socket is None or self._verifying is not None:
+            return
         messages: list[list[bytes]] = []
         size = 0
         for _ in range(_DRAIN):
@@ -141,18 +171,38 @@ class ZmqUpstream(Upstream):
                 frames = _receive(socket)
             except zmq.Again:
                 break
-            try:
-                messages.append(self._signer.from_zmq(frames))
-            except kernel.FrameError as error:
-                self._log.warning("Refused a message on %s: %s", channel, error)
-                metrics.REFUSED.labels("signature").inc()
-            size += sum(map(len, frames))
+            more = sum(map(len, frames))
+            if more > LARGE:
+                self._verifying = asyncio.create_task(self._verify_large(channel, frames))
+                break
+            self._verify(channel, frames, messages)
+            size += more
         else:
             self._drain_soon(channel)
         if messages:
             self._on_messages(channel, messages)
 
+    def _verify(self, channel: str, frames: list[bytes], messages: list[list[bytes]]) -> None:
+        try:
+            messages.append(self._signer.from_zmq(frames))
+        except kernel.FrameError as error:
+            self._log.warning("Refused a message on %s: %s", channel, error)
+            metrics.REFUSED.labels("signature").inc()
+
+    async def _verify_large(self, channel: str, frames: list[bytes]) -> None:
+        messages: list[list[bytes]] = []
+        await asyncio.to_thread(self._verify, channel, frames, messages)
+        self._verifying = None
+        for waiting in self._sockets:
+            self._drain_soon(waiting)
+        if messages and self._sockets:
+            self._on_messages(channel, messages)
+
     async def close(self) -> None:
+        verifying, self._verifying = self._verifying, None
+        if verifying is not None:
+            verifying.cancel()
+            await asyncio.wait({verifying})
         sockets, self._sockets = self._sockets, {}
         for socket in sockets.values():
             assert self._loop is not None
@@ -160,19 +210,28 @@ class ZmqUpstream(Upstream):
             socket.close()
 
 
+def busy() -> Busy:
+    """What a client is told when a kernel does not take what was sent to it before."""
+    return Busy("The kernel does not read what it is sent. Interrupt or restart it, or try later.")
+
+
 def _receive(socket: zmq.Socket[bytes]) -> list[bytes]:
-    """The frames of the next message; raises zmq.Again if there is none.
+    """The frames of the next message, large ones as views; raises zmq.Again if there is none.
 
     What `recv_multipart` does, but a Frame knows whether more follow: asking the socket after each
     one takes longer than receiving it.
     """
     receive = socket.recv
     frame = receive(zmq.NOBLOCK, copy=False)
-    frames = [frame.bytes]
+    frames = [_bytes(frame)]
     while frame.more:
         frame = receive(zmq.NOBLOCK, copy=False)
-        frames.append(frame.bytes)
+        frames.append(_bytes(frame))
     return frames
+
+
+def _bytes(frame: zmq.Frame) -> bytes:
+    return frame.bytes if len(frame) <= LARGE else frame.buffer
 
 
 def _fd(socket: zmq.Socket[bytes]) -> int:
@@ -221,6 +280,7 @@ class GatewayUpstream(Upstream):
             request, subprotocols=[kernel.V1], max_message_size=_MAX_GATEWAY_FRAME
         )
         self._v1 = self._socket.selected_subprotocol == kernel.V1
+        self._socket.protocol.stream.max_write_buffer_size = MAX_WAITING_BYTES  # type: ignore[union-attr]
 
     async def _read(self, on_messages: OnMessages, on_lost: OnLost) -> None:
         loop = asyncio.get_running_loop()
@@ -242,6 +302,9 @@ class GatewayUpstream(Upstream):
             try:
                 if self._v1 and isinstance(frame, bytes):
                     channel, parts = kernel.parse_v1(frame)
+                elif len(frame) > LARGE:
+                    named, parts = await asyncio.to_thread(kernel.parse_default, frame)
+                    channel = named or "iopub"
                 else:
                     named, parts = kernel.parse_default(frame)
                     channel = named or "iopub"
@@ -275,6 +338,8 @@ class GatewayUpstream(Upstream):
         )
         try:
             self._socket.write_message(frame, binary=isinstance(frame, bytes))
+        except StreamBufferFullError:
+            raise busy() from None
         except WebSocketClosedError:
             self._log.warning("A message to kernel %s is lost: no gateway.", self._kernel_id)
 

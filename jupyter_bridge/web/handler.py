@@ -22,7 +22,7 @@ from jupyter_bridge.web.proof import is_own_fetch, shows_xsrf_token
 from jupyter_bridge.web.request_base import MAX_BODY, RequestBase, bad_field
 from jupyter_bridge.web.socket import BridgeSocket
 from jupyter_bridge.web.sse import KEEP_ALIVE, is_closed
-from jupyter_bridge.wire import bounded
+from jupyter_bridge.wire import bounded, large_json
 from jupyter_bridge.wire.json_errors import JSON_ERRORS
 
 # Characters of an Idempotency-Key: clients make a UUID or a hash.
@@ -250,6 +250,19 @@ class BridgeHandler(RequestBase, APIHandler):
         self.set_header("Content-Type", "application/json")
         self._answer = to_json(answer)
         self.finish(self._answer)
+
+    async def answer_large(self, answer: Any, status: int = 200) -> None:
+        """The same for an answer that may have a LargeJson in it, which is sent in pieces."""
+        self.set_status(status)
+        self.set_header("Content-Type", "application/json")
+        pieces = large_json.encode(answer)
+        piece = next(pieces)
+        for following in pieces:
+            self.write(piece)
+            await self.flush()
+            await asyncio.sleep(0)  # what the system takes at once is not waited for
+            piece = following
+        self.finish(piece)
 
     def answer_nothing(self, status: int) -> None:
         self.set_status(status)

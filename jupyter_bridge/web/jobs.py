@@ -77,10 +77,10 @@ class JobHandler(BridgeHandler):
         elif prefer.respond_async or prefer.wait is not None:
             # Who does not wait is answered alike, however soon it is done.
             answered = prefer.wait is not None and await self._wait(what, prefer.wait)
-            self.answer(what.model(), 200 if answered else 202)
+            await self.answer_large(what.model(), 200 if answered else 202)
         else:
             await self.while_here(what.answered.wait())
-            self.answer(what.model())
+            await self.answer_large(what.model())
 
     async def answer_again(self, what: LongAnswer, path: str, query: WaitQuery) -> None:
         """Answer a request to read it, as a stream from `Last-Event-ID` on if that is asked."""
@@ -90,7 +90,7 @@ class JobHandler(BridgeHandler):
             await self.stream(_events(what, self._last_event_id()), kind)
         else:
             await self._wait(what, max(query.wait, self.prefer().wait or 0))
-            self.answer(what.model())
+            await self.answer_large(what.model())
 
     async def stream(self, events: AsyncGenerator[StreamEvent, None], kind: str) -> None:
         """Send events as they come, until they end or the client goes away."""
@@ -101,10 +101,13 @@ class JobHandler(BridgeHandler):
         try:
             async with aclosing(self.each_while_here(events)) as steps:
                 async for event in steps:
-                    self.write(silence(kind) if event is None else event.encode(kind))
-                    await self.flush()
+                    for piece in [silence(kind)] if event is None else event.encode(kind):
+                        self.write(piece)
+                        await self.flush()
+                        await asyncio.sleep(0)  # what the system takes at once is not waited for
         except Problem as problem:
-            self.write(StreamEvent(0, "problem", problem.to_json()).encode(kind))
+            for piece in StreamEvent(0, "problem", problem.to_json()).encode(kind):
+                self.write(piece)
         await self.finish()
 
     async def _wait(self, what: LongAnswer, seconds: float) -> bool:

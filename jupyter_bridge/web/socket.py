@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Iterable
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -158,6 +158,12 @@ class BridgeSocket(RequestBase, WebSocketMixin, WebSocketHandler, JupyterHandler
             raise WebSocketClosedError
         stream: Any = self.ws_connection.stream
         return cast("asyncio.Future[None]", stream.write(frames))
+
+    def send_pieces(self, pieces: Iterable[bytes]) -> asyncio.Future[None]:
+        """Write one ready-made frame in pieces, also where compression was negotiated."""
+        for piece in pieces:
+            written = self.send_frames(piece)
+        return written
 
     def send(self, message: str | bytes) -> Awaitable[None]:
         """As `write_message`, without a task for each message."""

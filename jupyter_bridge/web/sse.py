@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import msgspec
 from tornado.httputil import HTTPServerRequest
+
+from jupyter_bridge.wire import large_json
 
 SSE, NDJSON = "text/event-stream", "application/x-ndjson"
 # Proxies close a silent answer after 30 to 60 s; this is half of the shorter time. Seconds.
@@ -19,13 +22,19 @@ class StreamEvent(NamedTuple):
     event: str
     data: Any
 
-    def encode(self, kind: str) -> bytes:
-        """Encode the event as SSE or as a line of NDJSON; JSON has no newlines."""
+    def encode(self, kind: str) -> Iterator[bytes]:
+        """Encode the event as SSE or as a line of NDJSON, in pieces if it is large."""
         if kind == SSE:
-            data = msgspec.json.encode(self.data)
-            return b"id: %d\nevent: %s\ndata: %s\n\n" % (self.id, self.event.encode(), data)
-        line = {"event": self.event, "id": self.id, "data": self.data}
-        return msgspec.json.encode(line) + b"\n"
+            head, tail = b"id: %d\nevent: %s\ndata: " % (self.id, self.event.encode()), b"\n\n"
+        else:
+            event = msgspec.json.encode(self.event)
+            head, tail = b'{"event":%s,"id":%d,"data":' % (event, self.id), b"}\n"
+        pieces = large_json.encode(self.data)  # JSON has no newlines
+        piece = head + next(pieces)
+        for following in pieces:
+            yield piece
+            piece = following
+        yield piece + tail
 
 
 def silence(kind: str) -> bytes:

@@ -25,6 +25,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import json
 import struct
 import uuid
 from collections.abc import Sequence
@@ -34,7 +35,9 @@ from typing import Any
 
 import msgspec
 
+from jupyter_bridge.wire import large_json
 from jupyter_bridge.wire.json_errors import JSON_ERRORS
+from jupyter_bridge.wire.large_json import LARGE
 
 V1 = "v1.kernel.websocket.jupyter.org"
 PROTOCOL_VERSION = "5.4"
@@ -42,9 +45,12 @@ DELIMITER = b"<IDS|MSG>"
 # Every message has the four JSON parts; buffers may follow.
 JSON_PARTS = 4
 
-
 # Real messages have at most some hundred buffers; a frame of 64 MiB could name eight million.
 MAX_PARTS = 1 << 14
+# A header has half a kilobyte. Bytes.
+MAX_HEADER = 64 << 10
+# Content with NaN, or that is not UTF-8, takes Python's own decoder, 20 ms a megabyte. Bytes.
+MAX_MENDED = 1 << 20
 
 
 class FrameError(ValueError):
@@ -67,19 +73,50 @@ _decode_header = msgspec.json.Decoder(Header).decode
 
 def parse_header(part: bytes) -> Header:
     """Decode a header; an empty object (no parent) has empty fields."""
+    if len(part) > MAX_HEADER:
+        raise FrameError(f"a header has {MAX_HEADER} bytes at most")
     try:
         return _decode_header(part)
     except JSON_ERRORS as error:
         raise FrameError(f"the header is not a Jupyter message header: {error}") from error
 
 
-def parse_content(parts: Sequence[bytes]) -> dict[str, Any]:
-    """Decode a message's content; an empty object if it is not an object."""
+def read_content(parts: Sequence[bytes]) -> dict[str, Any] | None:
+    """Decode a message's content, with a LargeJson for each large value; None if that fails.
+
+    NaN becomes null, and bytes that are not UTF-8 become U+FFFD. For more than LARGE bytes call it
+    in a thread.
+    """
     try:
-        content = msgspec.json.decode(parts[3])
+        content = large_json.parse(parts[3])
     except JSON_ERRORS:
-        return {}
-    return content if isinstance(content, dict) else {}
+        try:
+            content = msgspec.json.decode(_mended(parts[3]))
+        except FrameError:
+            return None
+    return content if isinstance(content, dict) else None
+
+
+def parse_content(parts: Sequence[bytes]) -> dict[str, Any]:
+    """Decode a message's content; an empty object if it cannot be read or is large."""
+    return (read_content(parts) if len(parts[3]) <= LARGE else None) or {}
+
+
+def _mended(part: bytes) -> bytes:
+    """Return a kernel's almost-JSON as strict JSON; FrameError if that is not possible."""
+    if len(part) > MAX_MENDED:
+        raise FrameError("a part of the message is not JSON")
+    try:
+        value = json.loads(str(part, "utf-8", "replace"), parse_constant=lambda name: None)
+        text = json.dumps(value, ensure_ascii=False).encode("utf-16", "surrogatepass")
+    except (ValueError, RecursionError) as error:
+        raise FrameError(f"a part of the message is not JSON: {error}") from error
+    return text.decode("utf-16", "replace").encode()
+
+
+def as_json(part: bytes) -> bytes:
+    """Return `part` if it is JSON, or mended if it is small; FrameError if neither."""
+    return part if large_json.is_json(part) else _mended(part)
 
 
 def build_message(
@@ -146,6 +183,11 @@ def _u64s(count: int) -> struct.Struct:
 
 def build_v1(channel: str, parts: Sequence[bytes]) -> bytes:
     """One v1 frame."""
+    return b"".join((v1_head(channel, parts), *parts))
+
+
+def v1_head(channel: str, parts: Sequence[bytes]) -> bytes:
+    """A v1 frame up to its parts."""
     name = channel.encode()
     count = len(parts) + 2
     end = 8 * (count + 1)
@@ -155,11 +197,11 @@ def build_v1(channel: str, parts: Sequence[bytes]) -> bytes:
     for part in parts:
         end += len(part)
         offsets.append(end)
-    return b"".join((_u64s(count + 1).pack(count, *offsets), name, *parts))
+    return _u64s(count + 1).pack(count, *offsets) + name
 
 
 def parse_v1(frame: bytes) -> tuple[str, list[bytes]]:
-    """Return the channel and the parts of one v1 frame."""
+    """Return the channel and the parts of one v1 frame; the parts of a large frame are views."""
     if len(frame) < 8:
         raise FrameError("a v1 frame has at least 8 bytes")
     (count,) = _u64s(1).unpack_from(frame)
@@ -175,7 +217,8 @@ def parse_v1(frame: bytes) -> tuple[str, list[bytes]]:
         channel = frame[offsets[0] : offsets[1]].decode()
     except UnicodeDecodeError as error:
         raise FrameError("the channel name is not UTF-8") from error
-    return channel, [frame[offsets[i] : offsets[i + 1]] for i in range(1, count - 1)]
+    source = frame if len(frame) <= LARGE else memoryview(frame)
+    return channel, [source[offsets[i] : offsets[i + 1]] for i in range(1, count - 1)]
 
 
 # -- websocket, default ------------------------------------------------------------------------
@@ -195,40 +238,44 @@ _decode_default = msgspec.json.Decoder(_DefaultFrame).decode
 
 
 def build_default(channel: str, parts: Sequence[bytes]) -> str | bytes:
-    """Encode one default frame: text, or bytes if the message has buffers.
+    """Encode one default frame: text, or bytes if there are buffers; FrameError if not JSON.
 
     The object also repeats `msg_id` and `msg_type`, as Jupyter Server does.
     """
+    frame = b"".join(default_pieces(channel, parts))
+    return frame if len(parts) > JSON_PARTS else frame.decode("utf-8", "replace")
+
+
+def default_pieces(channel: str, parts: Sequence[bytes]) -> list[bytes]:
+    """Encode one default frame in pieces, without copying the message's parts."""
     header = parse_header(parts[0])
-    body = b"".join(
-        (
-            b'{"header":',
-            parts[0],
-            b',"msg_id":',
-            msgspec.json.encode(header.msg_id),
-            b',"msg_type":',
-            msgspec.json.encode(header.msg_type),
-            b',"parent_header":',
-            parts[1],
-            b',"metadata":',
-            parts[2],
-            b',"content":',
-            parts[3],
-            b',"buffers":[],"channel":"',
-            channel.encode(),
-            b'"}',
-        )
-    )
+    parent, metadata, content = map(as_json, parts[1:JSON_PARTS])
+    body = [
+        b'{"header":',
+        parts[0],
+        b',"msg_id":',
+        msgspec.json.encode(header.msg_id),
+        b',"msg_type":',
+        msgspec.json.encode(header.msg_type),
+        b',"parent_header":',
+        parent,
+        b',"metadata":',
+        metadata,
+        b',"content":',
+        content,
+        b',"buffers":[],"channel":"',
+        channel.encode(),
+        b'"}',
+    ]
     buffers = parts[JSON_PARTS:]
     if not buffers:
-        return body.decode("utf-8", "replace")
+        return body
     offset = 4 * (len(buffers) + 2)
     offsets = [offset]
-    for block in (body, *buffers[:-1]):
-        offset += len(block)
+    for size in (sum(map(len, body)), *map(len, buffers[:-1])):
+        offset += size
         offsets.append(offset)
-    head = struct.pack(f">{len(offsets) + 1}I", len(offsets), *offsets)
-    return b"".join((head, body, *buffers))
+    return [struct.pack(f">{len(offsets) + 1}I", len(offsets), *offsets), *body, *buffers]
 
 
 def parse_default(frame: str | bytes) -> tuple[str | None, list[bytes]]:
@@ -239,9 +286,15 @@ def parse_default(frame: str | bytes) -> tuple[str | None, list[bytes]]:
     except JSON_ERRORS as error:
         raise FrameError(f"not a Jupyter message in JSON: {error}") from error
     raw = (message.header, message.parent_header, message.metadata, message.content)
-    # JupyterLab writes `null` for a missing parent; kernels expect an object.
-    parts = [b"{}" if bytes(part) == b"null" else bytes(part) for part in raw]
-    return message.channel, [*parts, *buffers]
+    return message.channel, [*map(_part, raw), *buffers]
+
+
+def _part(raw: msgspec.Raw) -> bytes:
+    # JupyterLab writes `null` for a parent that is not there; kernels expect an object.
+    view = memoryview(raw)
+    if len(view) > LARGE:
+        return view
+    return b"{}" if view == b"null" else bytes(view)
 
 
 def _split_default(frame: bytes) -> tuple[bytes, list[bytes]]:
@@ -256,5 +309,6 @@ def _split_default(frame: bytes) -> tuple[bytes, list[bytes]]:
         if not start <= offset <= len(frame):
             raise FrameError("the offsets of a binary frame must rise and stay inside it")
         start = offset
-    blocks = [frame[offsets[i] : offsets[i + 1]] for i in range(count)]
+    source = frame if len(frame) <= LARGE else memoryview(frame)
+    blocks = [source[offsets[i] : offsets[i + 1]] for i in range(count)]
     return blocks[0], blocks[1:]

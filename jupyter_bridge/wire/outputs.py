@@ -44,6 +44,9 @@ from typing import Any, Literal, NamedTuple
 
 import msgspec
 
+from jupyter_bridge.wire import large_json
+from jupyter_bridge.wire.large_json import LARGE, LargeJson, LargeText
+
 MAX_BYTES = 64 * 2**20
 """Bytes that one execution may hold: as a kernel's ring, and more than a browser can show."""
 
@@ -110,10 +113,9 @@ class Outputs:
         """
         displays = self._displays.get(display_id, [])
         for display in displays:
-            output = msgspec.json.decode(display.json) | {"data": data, "metadata": metadata}
-            raw = msgspec.json.encode(output)
-            if self._account(len(raw) - len(display.json)):
-                display.json = raw
+            changed = _Display(display.whole() | {"data": data, "metadata": metadata})
+            if self._account(changed.size - display.size):
+                display.replace(changed)
         return bool(displays)
 
     def _add(self, output: dict[str, Any]) -> None:
@@ -124,13 +126,17 @@ class Outputs:
         if output["output_type"] == "stream":
             self._write(output["name"], output["text"])
             return
-        display = _Display(msgspec.json.encode(output))
-        if self._account(len(display.json)):
+        display = _Display(output)
+        if self._account(display.size):
             self._held.append(display)
             if display_id := _display_id(output):
                 self._displays.setdefault(display_id, []).append(display)
 
-    def _write(self, name: str, text: str) -> None:
+    def _write(self, name: str, text: str | LargeJson) -> None:
+        if isinstance(text, LargeJson):
+            for piece in text.texts():
+                self._write(name, piece)
+            return
         stream = self._held[-1] if self._held else None
         if not (isinstance(stream, _Stream) and stream.name == name):
             stream = _Stream(name)
@@ -157,15 +163,28 @@ class Outputs:
 
 
 class _Display:
-    """An output that came in one message, as JSON, so that its size is known."""
+    """An output that came in one message: as JSON, or as it is if a LargeJson is in it."""
 
-    __slots__ = ("json",)
+    __slots__ = ("_kept", "size")
 
-    def __init__(self, raw: bytes) -> None:
-        self.json = raw
+    def __init__(self, output: dict[str, Any]) -> None:
+        texts, large = large_json.split(output)
+        self.size = sum(map(len, (*texts, *large)))
+        self._kept: dict[str, Any] | bytes = output if large else texts[0]
+
+    def replace(self, other: _Display) -> None:
+        """Take the content of another one."""
+        self._kept, self.size = other._kept, other.size
+
+    def whole(self) -> dict[str, Any]:
+        """The output with its `transient`."""
+        if isinstance(self._kept, dict):
+            return dict(self._kept)
+        output: dict[str, Any] = msgspec.json.decode(self._kept)
+        return output
 
     def output(self) -> dict[str, Any]:
-        output: dict[str, Any] = msgspec.json.decode(self.json)
+        output = self.whole()
         output.pop("transient", None)
         return output
 
@@ -177,12 +196,13 @@ class _Stream:
     behind the cursor is never moved, only shortened from its beginning.
     """
 
-    __slots__ = ("_ahead", "_line", "_text", "name", "size")
+    __slots__ = ("_ahead", "_lent", "_line", "_text", "name", "size")
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.size = 0  # bytes of all its text
         self._text = bytearray()
+        self._lent = False  # whether a LargeText may still be read from it
         self._line = 0
         # Parts of the line behind the cursor, the nearest last: the text, and how many of its
         # characters are removed.
@@ -190,11 +210,18 @@ class _Stream:
 
     def output(self) -> dict[str, Any]:
         rest = "".join(part[gone:] for part, gone in reversed(self._ahead))
-        text = self._text.decode() + rest
+        text: Any = self._text
+        if len(text) <= LARGE:
+            text = text.decode() + rest
+        else:
+            self._lent = True
+            text = LargeText(text, rest)
         return {"output_type": "stream", "name": self.name, "text": text}
 
     def write(self, text: str, limit: int) -> bool:
         """Write at the cursor; false if the text was cut so that it stays within `limit` bytes."""
+        if self._lent:
+            self._text, self._lent = bytearray(self._text), False
         for run in _runs(text):
             if run.startswith("\r"):
                 self._return()
@@ -277,7 +304,9 @@ def _output(msg_type: str, content: dict[str, Any]) -> dict[str, Any]:
         return output | {"text": _text(content.get("text"))}
     if msg_type == "error":
         lines = content.get("traceback") or []
-        traceback = [_text(line) for line in (lines if isinstance(lines, list) else [lines])]
+        traceback: Any = lines
+        if not isinstance(lines, LargeJson):
+            traceback = [_text(line) for line in (lines if isinstance(lines, list) else [lines])]
         names = {key: _text(content.get(key)) for key in ("ename", "evalue")}
         return output | names | {"traceback": traceback}
     if msg_type == "execute_result":
@@ -305,7 +334,10 @@ def _display_id(content: dict[str, Any]) -> str | None:
     return display_id if display_id and isinstance(display_id, str) else None
 
 
-def _text(value: Any) -> str:
+def _text(value: Any) -> Any:
+    """The text, or the LargeJson that is one."""
+    if isinstance(value, LargeJson):
+        return value if value.is_text else _text(value.decode())
     if isinstance(value, str):
         return value
     if isinstance(value, list) and all(isinstance(part, str) for part in value):
@@ -318,7 +350,7 @@ def _as_json(content: Any) -> dict[str, Any]:
     mended: dict[str, Any] = dict(content) if isinstance(content, Mapping) else {}
     try:
         try:
-            msgspec.json.encode(mended)
+            large_json.split(mended)
         except UnicodeEncodeError:
             text = json.dumps(mended, ensure_ascii=False, default=str)
             mended = json.loads(text.encode("utf-16", "surrogatepass").decode("utf-16", "replace"))

@@ -10,7 +10,6 @@ placeholder `{"_placeholder": true, "num": n}` for the n-th attachment that foll
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Sequence
 from typing import Any
@@ -23,7 +22,9 @@ from jupyter_bridge.wire.json_errors import JSON_ERRORS
 # A placeholder in JSON has fewer characters than this, spaces included.
 _PLACEHOLDER_SIZE = 128
 _MSG = re.compile(r'\s*\[\s*"msg"')
+_OBJECT = re.compile(rb"\s*\{")
 _NULL = msgspec.Raw(b"null")
+_NAMES = ("header", "parent_header", "metadata", "content")
 
 
 class _Event(msgspec.Struct, array_like=True):
@@ -72,7 +73,7 @@ class Received:
         if not self._buffers:
             self.fill([])
         channel, parts = kernel.parse_default(str(self._message, "utf-8"))
-        if not all(part.lstrip().startswith(b"{") for part in parts):
+        if not all(_OBJECT.match(part) for part in parts):
             raise kernel.FrameError("header, parent_header, metadata and content are objects")
         return channel, [*parts, *self._buffers]
 
@@ -93,21 +94,39 @@ def read(text: str) -> tuple[str, Received]:
 
 def build(parts: Sequence[bytes], channel: str | None = None) -> dict[str, Any]:
     """Return the event of a message, with its channel if one is given."""
-    names = ("header", "parent_header", "metadata", "content")
-    event: dict[str, Any] = {name: _as_json(part) for name, part in zip(names, parts, strict=False)}
+    event: dict[str, Any] = {
+        name: _as_json(part) for name, part in zip(_NAMES, parts, strict=False)
+    }
     event["buffers"] = list(parts[kernel.JSON_PARTS :])
     if channel is not None:
         event["channel"] = channel
     return event
 
 
+def build_pieces(parts: Sequence[bytes], channel: str | None = None) -> list[bytes]:
+    """Encode `["msg", event]` as JSON in pieces, without copying the message's parts."""
+    pieces = [b'["msg",{']
+    for name, part in zip(_NAMES, parts, strict=False):
+        pieces += (f'"{name}":'.encode(), _readable(part), b",")
+    count = len(parts) - kernel.JSON_PARTS
+    rest: dict[str, Any] = {
+        "buffers": [{"_placeholder": True, "num": number} for number in range(count)]
+    }
+    if channel is not None:
+        rest["channel"] = channel
+    return [*pieces, msgspec.json.encode(rest)[1:], b"]"]
+
+
 def _as_json(part: bytes) -> Any:
-    """Decode a kernel's part as browsers do: NaN, which some kernels write, is null, junk is {}."""
     try:
         return msgspec.json.decode(part)
     except JSON_ERRORS:
-        pass
+        return msgspec.json.decode(str(_readable(part), "utf-8", "replace"))
+
+
+def _readable(part: bytes) -> bytes:
+    """Return a kernel's part as browsers read it: NaN is null, and junk is {}."""
     try:
-        return json.loads(part, parse_constant=lambda name: None)
-    except (ValueError, RecursionError):
-        return {}
+        return kernel.as_json(part)
+    except kernel.FrameError:
+        return b"{}"

@@ -7,6 +7,7 @@ one write to each, where a websocket library would frame and write each message 
 from __future__ import annotations
 
 import struct
+from collections.abc import Sequence
 
 _TEXT = 0x81  # FIN and opcode 1
 _BINARY = 0x82  # FIN and opcode 2
@@ -18,11 +19,17 @@ def build_frame(payload: str | bytes) -> bytes:
         first, body = _TEXT, payload.encode()
     else:
         first, body = _BINARY, payload
-    size = len(body)
+    return _head(first, len(body)) + body
+
+
+def frame_pieces(payload: Sequence[bytes], *, text: bool) -> list[bytes]:
+    """One whole frame, in pieces that are to be written one after the other; nothing is copied."""
+    return [_head(_TEXT if text else _BINARY, sum(map(len, payload))), *payload]
+
+
+def _head(first: int, size: int) -> bytes:
     if size < 126:
-        head = struct.pack("!BB", first, size)
-    elif size < 1 << 16:
-        head = struct.pack("!BBH", first, 126, size)
-    else:
-        head = struct.pack("!BBQ", first, 127, size)
-    return head + body
+        return struct.pack("!BB", first, size)
+    if size < 1 << 16:
+        return struct.pack("!BBH", first, 126, size)
+    return struct.pack("!BBQ", first, 127, size)

@@ -371,7 +371,9 @@ async def test_frames() -> None:
     assert seat.take_frames(encode_v1) == b""
     third = relay.join("3", "u", ALL, after=None)
     upstream.say("stream", stream("y"))
-    assert third.take_frames(encode_default).startswith(b"\x81")
+    frames = third.take_frames(encode_default)
+    assert isinstance(frames, bytes)
+    assert frames.startswith(b"\x81")
     await relay.close()
 
 

@@ -12,19 +12,21 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
-
-import msgspec
 
 from jupyter_bridge.interfaces import Exit, Source
 from jupyter_bridge.kernels.client_channel import IOPUB, SHELL, STDIN, ClientChannel
 from jupyter_bridge.kernels.relay import Relay
 from jupyter_bridge.problems import Problem
 from jupyter_bridge.wire import kernel
-from jupyter_bridge.wire.json_errors import JSON_ERRORS
+from jupyter_bridge.wire.large_json import LARGE, LargeJson
 
 _SEATS = frozenset({SHELL, IOPUB, STDIN})
+# The messages on iopub that a reader sees something of; others are not decoded.
+_SHOWN = frozenset(
+    ["stream", "execute_input", "execute_result", "display_data", "update_display_data", "error"]
+) | {"status", "bridge_gap"}
 _INTERRUPT = b"\x03"
 _RUBOUT = (0x08, 0x7F)
 
@@ -62,16 +64,28 @@ class KernelSource(Source):
     ) -> None:
         try:
             async for entry in seat.messages():
-                content = _content(entry.parts)
-                if entry.header.msg_type == "bridge_gap":
+                kind, parts = entry.header.msg_type, entry.parts
+                if entry.channel != STDIN and kind not in _SHOWN:
+                    continue
+                is_large = len(parts[3]) > LARGE
+                if is_large:
+                    content = await asyncio.to_thread(kernel.read_content, parts)
+                else:
+                    content = kernel.read_content(parts)
+                if content is None:
+                    on_gap(len(parts[3]))
+                elif kind == "bridge_gap":
                     on_gap(int(content.get("lost", 1)))
                 elif entry.channel == STDIN:
                     self._asked = True
                     on_output(str(content.get("prompt", "")).encode())
-                elif entry.channel == IOPUB:
-                    text = shown(entry.header.msg_type, content)
-                    if text:
-                        on_output(text.encode("utf-8", "replace"))
+                else:
+                    texts = shown(kind, content)
+                    for text in texts if is_large else ["".join(texts)]:
+                        if text:
+                            on_output(text.encode("utf-8", "replace"))
+                        if is_large:
+                            await asyncio.sleep(0)  # others have their turn
         except Problem:
             pass  # the kernel is gone; that is the end, and no trouble
         on_end(Exit())
@@ -120,33 +134,32 @@ class KernelSource(Source):
             await asyncio.wait({task})
 
 
-def shown(kind: str, content: dict[str, Any]) -> str:
-    """What a reader of the console sees of an iopub message."""
+def shown(kind: str, content: dict[str, Any]) -> Iterator[str]:
+    """What a reader of the console sees of an iopub message; a large text in pieces."""
+    count = content.get("execution_count")
     if kind == "stream":
-        return str(content.get("text", ""))
-    if kind == "execute_input":
-        return f"In [{content.get('execution_count')}]: {content.get('code', '')}\n"
-    if kind == "execute_result":
-        return f"Out[{content.get('execution_count')}]: {_plain(content)}\n"
-    if kind in ("display_data", "update_display_data"):
-        text = _plain(content)
-        return f"{text}\n" if text else ""
-    if kind == "error":
-        return "\n".join(map(str, content.get("traceback", []))) + "\n"
-    if kind == "status" and content.get("execution_state") == "restarting":
-        return "[the kernel restarts]\n"
-    return ""
+        yield from _texts(content.get("text", ""))
+    elif kind == "execute_input":
+        yield from (f"In [{count}]: ", *_texts(content.get("code", "")), "\n")
+    elif kind == "execute_result":
+        yield from (f"Out[{count}]: ", *_plain(content), "\n")
+    elif kind in ("display_data", "update_display_data"):
+        text = ""
+        for text in _plain(content):
+            yield text
+        if text:
+            yield "\n"
+    elif kind == "error":
+        yield from ("\n".join(map(str, content.get("traceback", []))), "\n")
+    elif kind == "status" and content.get("execution_state") == "restarting":
+        yield "[the kernel restarts]\n"
 
 
-def _plain(content: dict[str, Any]) -> str:
+def _plain(content: dict[str, Any]) -> Iterator[str]:
     data = content.get("data")
     text = data.get("text/plain", "") if isinstance(data, dict) else ""
-    return "".join(map(str, text)) if isinstance(text, list) else str(text)
+    return _texts("".join(map(str, text)) if isinstance(text, list) else text)
 
 
-def _content(parts: list[bytes]) -> dict[str, Any]:
-    try:
-        content = msgspec.json.decode(parts[3])
-    except JSON_ERRORS:
-        return {}
-    return content if isinstance(content, dict) else {}
+def _texts(value: Any) -> Iterator[str]:
+    return value.texts() if isinstance(value, LargeJson) else iter((str(value),))

@@ -17,7 +17,7 @@ from typing import Any
 import msgspec
 
 from jupyter_bridge.aio.task_set import TaskSet
-from jupyter_bridge.kernels.client_channel import SHELL, STDIN
+from jupyter_bridge.kernels.client_channel import IOPUB, SHELL, STDIN
 from jupyter_bridge.kernels.executions.event_log import EventLog
 from jupyter_bridge.kernels.executions.models import (
     ErrorModel,
@@ -29,6 +29,7 @@ from jupyter_bridge.kernels.relay import Relay
 from jupyter_bridge.observe import metrics
 from jupyter_bridge.problems import Conflict, Denied, Problem
 from jupyter_bridge.wire import kernel
+from jupyter_bridge.wire.large_json import LARGE, LargeJson
 from jupyter_bridge.wire.outputs import MESSAGES, Outputs
 from jupyter_bridge.wire.times import now, to_iso
 
@@ -98,6 +99,9 @@ class Execution:
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._beside = TaskSet()
         self._steps = EventLog()
+        # A large message that is looked through in a thread, and those behind it.
+        self._unread: list[tuple[str, kernel.Header, list[bytes]]] = []
+        self._reading: asyncio.Task[None] | None = None
 
     # -- asking --------------------------------------------------------------------------------
 
@@ -177,24 +181,77 @@ class Execution:
     # -- what the kernel says ------------------------------------------------------------------
 
     def on_iopub(self, header: kernel.Header, parts: list[bytes]) -> None:
-        if self._ending:
-            return
+        self._read(IOPUB, header, parts)
+
+    def on_reply(self, channel: str, header: kernel.Header, parts: list[bytes]) -> None:
+        self._read(channel, header, parts)
+
+    def _read(self, channel: str, header: kernel.Header, parts: list[bytes]) -> None:
+        """Take in a message, or, if it is large or behind one, in its turn."""
+        if self._unread or len(parts[3]) > LARGE:
+            self._unread.append((channel, header, parts))
+            if len(self._unread) == 1:
+                self._reading = self._beside.start(self._read_large())
+        else:
+            self._on_message(channel, header, parts, kernel.read_content(parts))
+
+    async def _read_large(self) -> None:
+        while self._unread:
+            channel, header, parts = self._unread[0]
+            content = await asyncio.to_thread(kernel.read_content, parts)
+            text = content.get("text") if header.msg_type == "stream" and content else None
+            if isinstance(text, LargeJson) and text.is_text:
+                await self._write_large(header.msg_type, {**(content or {}), "text": text})
+            else:
+                self._on_message(channel, header, parts, content)
+            del self._unread[0]
+
+    async def _write_large(self, kind: str, content: dict[str, Any]) -> None:
+        """A large text of a stream in pieces, told as one event."""
+        text: LargeJson = content["text"]
+        change = None
+        for piece in text.texts():
+            if self._ending:
+                return
+            change = self.outputs.apply(kind, {**content, "text": piece})
+            await asyncio.sleep(0)  # others have their turn
+        if change is not None:
+            self._steps.tell(change.event, {**change.data, "text": text}, len(text))
+
+    def _on_message(
+        self,
+        channel: str,
+        header: kernel.Header,
+        parts: list[bytes],
+        content: dict[str, Any] | None,
+    ) -> None:
         kind = header.msg_type
+        if content is None and kind in MESSAGES:
+            kind = "stream"
+            content = {"name": "stderr", "text": _unreadable(header, parts)}
+        content = content or {}
+        if channel == STDIN:
+            self._on_input_request(content, parts[0])
+        elif channel != IOPUB:
+            self._on_answer(content, len(parts[3]))
+        elif not self._ending:
+            self._on_output(kind, content, len(parts[3]))
+
+    def _on_output(self, kind: str, content: dict[str, Any], size: int) -> None:
         if kind in MESSAGES:
-            content = kernel.parse_content(parts)
             change = self.outputs.apply(kind, content)
             if kind == "execute_result" and isinstance(content.get("execution_count"), int):
                 self._count = content["execution_count"]
             if change is not None:
-                self._steps.tell(change.event, change.data, len(parts[3]))
+                self._steps.tell(change.event, change.data, size)
                 if change.event == "update_display":
                     self._on_update(self, change.data)
         elif kind == "execute_input":
             self._echoed = True
             self._begin()
-            self._count = kernel.parse_content(parts).get("execution_count", self._count)
+            self._count = content.get("execution_count", self._count)
         elif kind == "status":
-            self._on_status(kernel.parse_content(parts).get("execution_state"))
+            self._on_status(content.get("execution_state"))
         if self._reply or self._idle:
             self._end_if_complete()
 
@@ -212,12 +269,13 @@ class Execution:
             if self._interrupt_wanted:
                 self._beside.start(self._interrupt_now(self._begun_at))
 
-    def on_reply(self, channel: str, header: kernel.Header, parts: list[bytes]) -> None:
-        if channel == STDIN:
-            self._on_input_request(kernel.parse_content(parts), parts[0])
-            return
-        self._reply = kernel.parse_content(parts)
-        self._reply_size = len(parts[3])
+    def _on_answer(self, content: dict[str, Any], size: int) -> None:
+        self._reply = content or {
+            "status": "error",
+            "ename": "UnreadableReply",
+            "evalue": "The kernel's reply is not JSON.",
+        }
+        self._reply_size = size
         self._asked = None
         count = self._reply.get("execution_count")
         self._count = count if isinstance(count, int) else self._count
@@ -259,7 +317,10 @@ class Execution:
 
     def on_died(self, exit_code: int | None) -> None:
         self._exit_code = exit_code
-        self._end("died")
+        if self._unread and self._reading is not None:
+            self._reading.add_done_callback(lambda _: self._end("died"))
+        else:
+            self._end("died")
 
     def _on_timeout(self) -> None:
         self._timed_out = True
@@ -339,9 +400,9 @@ class Execution:
         )
         if reply.get("status") == "error":
             model.error = ErrorModel(
-                str(reply.get("ename", "")),
-                str(reply.get("evalue", "")),
-                [str(line) for line in reply.get("traceback") or []],
+                _text(reply.get("ename", "")),
+                _text(reply.get("evalue", "")),
+                _lines(reply.get("traceback") or []),
             )
         if self._status == "died":
             model.exit_code = self._exit_code
@@ -354,3 +415,16 @@ class Execution:
     def events(self, after: int = 0) -> AsyncGenerator[tuple[int, str, Any], None]:
         """What happens, from the event behind `after` on, as (id, name, data), up to `done`."""
         return self._steps.after(after)
+
+
+def _unreadable(header: kernel.Header, parts: list[bytes]) -> str:
+    kind = header.msg_type
+    return f"[A message {kind} of {len(parts[3])} bytes is not JSON, or is nested too deep.]\n"
+
+
+def _text(value: Any) -> Any:
+    return value if isinstance(value, LargeJson) else str(value)
+
+
+def _lines(lines: Any) -> Any:
+    return lines if isinstance(lines, LargeJson) else [_text(line) for line in lines]

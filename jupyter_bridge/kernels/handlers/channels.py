@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from typing import Annotated
+from collections.abc import Awaitable
+from typing import Annotated, Any
 
 import msgspec
 from tornado.iostream import StreamClosedError
@@ -15,14 +16,19 @@ from jupyter_bridge.kernels.client_channel import (
     CHANNELS_BY_ROUTE,
     IOPUB,
     ClientChannel,
+    default_frame,
     encode_default,
     encode_v1,
+    large_default,
+    large_v1,
 )
 from jupyter_bridge.kernels.registry import KernelRegistry
 from jupyter_bridge.kernels.relay import Relay
+from jupyter_bridge.kernels.ring import RingEntry
 from jupyter_bridge.problems import BadRequest, Denied
 from jupyter_bridge.web import JSON, PROBLEM_FRAME, BridgeSocket, Frame
 from jupyter_bridge.wire import kernel
+from jupyter_bridge.wire.large_json import LARGE
 
 
 class ChannelsQuery(msgspec.Struct):
@@ -88,19 +94,27 @@ class ChannelsSocket(BridgeSocket):
         )
         self._pump()
 
-    def on_frame(self, frame: str | bytes) -> None:
+    def on_frame(self, frame: str | bytes) -> Awaitable[None] | None:
         if self._seat is None:
-            return
+            return None
+        self._seat.check_may_send()  # told before it is told what is wrong with the frame
+        if self._v1 and isinstance(frame, str):
+            raise BadRequest(f"{kernel.V1} has binary frames only.")
+        if len(frame) > LARGE and not self._v1:
+            return self._send_large(frame)
+        self._seat.send(*self._parse(frame))
+        return None
+
+    async def _send_large(self, frame: str | bytes) -> None:
+        # The next frame is read when this one is sent.
+        parsed = await asyncio.to_thread(self._parse, frame)
+        if self._seat is not None:
+            self._seat.send(*parsed)
+
+    def _parse(self, frame: Any) -> tuple[str | None, list[bytes]]:
         try:
-            if self._v1:
-                if isinstance(frame, str):
-                    raise BadRequest(f"{kernel.V1} has binary frames only.")
-                channel, parts = kernel.parse_v1(frame)
-                self._seat.send(channel, parts)
-            else:
-                self._seat.send(*kernel.parse_default(frame))
+            return kernel.parse_v1(frame) if self._v1 else kernel.parse_default(frame)
         except kernel.FrameError as error:
-            self._seat.check_may_send()  # told before it is told how
             raise BadRequest(f"This frame is no Jupyter message: {error}.") from error
 
     def _pump(self) -> None:
@@ -127,14 +141,24 @@ class ChannelsSocket(BridgeSocket):
         if self.takes_raw_frames:
             encode = encode_v1 if self._v1 else encode_default
             frames = seat.take_frames(encode, merge=self._lagging)
+            if isinstance(frames, RingEntry):
+                return asyncio.ensure_future(self._write_large(frames))
             return self.send_frames(frames) if frames else None
         written = None
         for entry in seat.take(merge=self._lagging):
+            if entry.large is not None:
+                return asyncio.ensure_future(self._write_large(entry))
             frame: str | bytes = entry.frame
             if not self._v1:
-                frame = kernel.build_default(entry.channel, entry.parts)
+                frame = default_frame(entry)
             written = self.write_message(frame, binary=isinstance(frame, bytes))
         return written
+
+    async def _write_large(self, entry: RingEntry) -> None:
+        if self._v1:
+            await self.send_pieces(large_v1(entry))
+        else:
+            await self.send_pieces(await asyncio.to_thread(large_default, entry))
 
     def _on_written(self, written: asyncio.Future[None]) -> None:
         self._writing = False

@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -25,8 +25,9 @@ from socketio import packet
 from tornado.iostream import StreamClosedError
 from tornado.websocket import WebSocketClosedError
 
-from jupyter_bridge.wire import kernel, socketio_event
+from jupyter_bridge.wire import kernel, socketio_event, websocket
 from jupyter_bridge.wire.json_errors import JSON_ERRORS
+from jupyter_bridge.wire.large_json import as_utf8
 
 # What socket.io's own servers wait, seconds: between pings, and for each pong.
 PING_INTERVAL = 25.0
@@ -78,6 +79,39 @@ class Queue(asyncio.Queue[Any]):
         return item
 
 
+class LargePacket(EnginePacket):  # type: ignore[misc]
+    """A message to a client that is sent piece by piece: text, or an attachment."""
+
+    def __init__(self, pieces: list[bytes], *, text: bool) -> None:
+        super().__init__(MESSAGE)
+        self.binary = not text
+        self._pieces = pieces
+
+    def encode(self, b64: bool = False) -> Any:
+        """The packet itself for a websocket; text where the client polls, which takes it whole."""
+        if not b64:
+            return self
+        self.data = b"".join(self._pieces)
+        if not self.binary:
+            return self.data.decode()
+        return super().encode(b64=True)
+
+    def frame(self) -> list[bytes]:
+        """The websocket's frame, in pieces."""
+        return websocket.frame_pieces(self._pieces, text=not self.binary)
+
+
+def large_packets(namespace: str, parts: Sequence[bytes], channel: str | None) -> list[LargePacket]:
+    """The packets of an event `msg` with this large message; looks it through: call in a thread."""
+    buffers = parts[kernel.JSON_PARTS :]
+    kind = f"{packet.BINARY_EVENT}{len(buffers)}-" if buffers else f"{packet.EVENT}"
+    text = [f"4{kind}{namespace},".encode(), *socketio_event.build_pieces(parts, channel)]
+    return [
+        LargePacket([piece for part in text for piece in as_utf8(part)], text=True),
+        *(LargePacket([buffer], text=False) for buffer in buffers),
+    ]
+
+
 class PacedWebSocket(driver.WebSocket):  # type: ignore[misc]
     """The engine's websocket, but sending waits until the operating system has taken it.
 
@@ -105,13 +139,24 @@ class PacedWebSocket(driver.WebSocket):  # type: ignore[misc]
             # when that one is given up.
             self.handler.__self__.upgrading = False
 
-    async def send(self, message: str | bytes) -> None:
+    async def send(self, message: str | bytes | LargePacket) -> None:
         if message == _NOOP:  # ends a poll, and is not for a websocket
             return
         try:
+            if isinstance(message, LargePacket):
+                await self._send_pieces(message.frame())
+                return
             await self.tornado_handler.write_message(message, binary=isinstance(message, bytes))
         except (WebSocketClosedError, StreamClosedError):
             raise OSError("the websocket is closed") from None
+
+    async def _send_pieces(self, pieces: list[bytes]) -> None:
+        connection = self.tornado_handler.ws_connection
+        if connection is None or connection.is_closing():
+            raise WebSocketClosedError
+        for piece in pieces:
+            written = connection.stream.write(piece)
+        await written
 
     async def wait(self) -> str | bytes:
         message: str | bytes = await super().wait()

@@ -304,8 +304,15 @@ class SocketIOServer:
             await asyncio.sleep(0)
         try:
             async for entry in seat.messages():
-                told = socketio_event.build(entry.parts, entry.channel if named else None)
-                await self._server.emit("msg", told, to=sid, namespace=namespace)
+                channel = entry.channel if named else None
+                if entry.large is not None:
+                    for large in await asyncio.to_thread(
+                        engine.large_packets, namespace, entry.parts, channel
+                    ):
+                        await self._server.eio.send_packet(eio_sid, large)
+                else:
+                    told = socketio_event.build(entry.parts, channel)
+                    await self._server.emit("msg", told, to=sid, namespace=namespace)
                 await queue.drained.wait()
         except Problem as problem:
             await self._fail(sid, namespace, problem)

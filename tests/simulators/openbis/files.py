@@ -237,7 +237,7 @@ def _read(path: Path, offset: int, length: int) -> bytes:
 
 def _cut(data: bytes, size: int) -> Iterable[bytes]:
     view = memoryview(data)
-    return (view[start : start + size] for start in range(0, len(data), size))  # type: ignore[misc]
+    return (view[start : start + size] for start in range(0, len(data), size))
 
 
 def _error(message: str, *, retriable: bool) -> web.Response:

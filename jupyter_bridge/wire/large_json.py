@@ -1,0 +1,188 @@
+"""JSON of many bytes, passed on as it came and written piece by piece.
+
+Copying or decoding 50 MB holds up the event loop for up to half a second, from a thread too (Python
+runs one thread at a time). So a value of more than LARGE bytes is not decoded: it is a `LargeJson`
+that refers to the bytes of its message, and `encode` writes JSON with such values in it as pieces.
+"""
+
+from __future__ import annotations
+
+import codecs
+import re
+import uuid
+from collections.abc import Iterator
+from itertools import chain
+from typing import Any
+
+import msgspec
+
+from jupyter_bridge.wire.json_errors import JSON_ERRORS
+
+# What is larger is neither copied nor decoded in one go on the event loop, bytes.
+LARGE = 256 << 10
+# How deep `parse` looks for large values: in content and its `data`.
+_DEPTH = 2
+
+_decode_members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+_decode_raw = msgspec.json.Decoder(msgspec.Raw).decode
+_HALF_PAIR = re.compile(rb"\\u[dD][89abAB]..\Z")
+
+
+class LargeJson:
+    """A JSON value as the bytes it came in; they stay in memory as long as this does."""
+
+    __slots__ = ("raw",)
+
+    def __init__(self, raw: bytes | memoryview) -> None:
+        self.raw = memoryview(raw)
+
+    def __len__(self) -> int:
+        return len(self.raw)
+
+    @property
+    def is_text(self) -> bool:
+        """Whether this is a JSON string."""
+        return self.raw[:1] == b'"'
+
+    def pieces(self) -> Iterator[bytes]:
+        """The value as JSON in UTF-8, in pieces."""
+        return utf8_pieces(self.raw)
+
+    def decode(self) -> Any:
+        """The value itself; null if it cannot be read. Takes long."""
+        try:
+            return msgspec.json.decode(self.raw)
+        except JSON_ERRORS:
+            return None
+
+    def texts(self) -> Iterator[str]:
+        """The characters of a JSON string, in pieces; of anything else, its JSON."""
+        if not self.is_text:
+            yield from (piece.decode() for piece in self.pieces())
+            return
+        rest = b""
+        for piece in utf8_pieces(self.raw[1:-1]):
+            piece = rest + piece
+            end = _end_of_whole(piece)
+            rest = piece[end:]
+            yield _decode_text(piece[:end])
+        if rest:
+            yield _decode_text(rest)
+
+
+class LargeText:
+    """A text of many bytes as a JSON string; whoever made it leaves `raw`, in UTF-8, alone."""
+
+    __slots__ = ("_raw", "_rest")
+
+    def __init__(self, raw: bytearray, rest: str) -> None:
+        self._raw = raw
+        self._rest = rest
+
+    def pieces(self) -> Iterator[bytes]:
+        """The string as JSON in UTF-8, in pieces."""
+        yield b'"'
+        for piece in chain(utf8_pieces(memoryview(self._raw)), (self._rest.encode(),)):
+            yield msgspec.json.encode(piece.decode())[1:-1]
+        yield b'"'
+
+
+def _end_of_whole(piece: bytes) -> int:
+    """Where a piece of a JSON string can be cut: not in an escape, nor in two for one character."""
+    end = len(piece)
+    back = piece.rfind(b"\\", max(0, end - 6))  # the longest escape is \uXXXX
+    if back >= 0 and _begins_escape(piece, back):
+        end = back
+        if _HALF_PAIR.search(piece, max(0, back - 6), back) and _begins_escape(piece, back - 6):
+            end = back - 6
+    return end
+
+
+def _begins_escape(piece: bytes, back: int) -> bool:
+    """Whether the backslash there is not itself escaped."""
+    return (back + 1 - len(piece[: back + 1].rstrip(b"\\"))) % 2 == 1
+
+
+def _decode_text(piece: bytes) -> str:
+    try:
+        return str(msgspec.json.decode(b'"%b"' % piece, type=str))
+    except JSON_ERRORS:
+        return piece.decode("utf-8", "replace")
+
+
+def utf8_pieces(raw: memoryview) -> Iterator[bytes]:
+    """The bytes of a text, in pieces that are UTF-8 each; what is not UTF-8 is U+FFFD."""
+    decoder = codecs.getincrementaldecoder("utf-8")("replace")
+    for start in range(0, len(raw), LARGE):
+        piece = bytes(raw[start : start + LARGE])
+        if piece.isascii() and not decoder.getstate()[0]:
+            yield piece
+        else:
+            yield decoder.decode(piece).encode()
+    if last := decoder.decode(b"", final=True):
+        yield last.encode()
+
+
+def as_utf8(raw: bytes) -> list[bytes]:
+    """The bytes of a text as they are if they are UTF-8; else what `utf8_pieces` makes of them."""
+    view = memoryview(raw)
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    try:
+        for start in range(0, len(view), LARGE):
+            decoder.decode(view[start : start + LARGE])
+        decoder.decode(b"", final=True)
+    except UnicodeDecodeError:
+        return list(utf8_pieces(view))
+    return [raw]
+
+
+def is_json(raw: bytes | memoryview) -> bool:
+    """Whether this is JSON, and not too deep to be looked through (about 1000 levels)."""
+    try:
+        _decode_raw(raw)
+    except JSON_ERRORS:
+        return False
+    return True
+
+
+def parse(raw: bytes | memoryview, depth: int = _DEPTH) -> Any:
+    """The value in `raw`, with a LargeJson for each large one inside that is no object.
+
+    Looking through 50 MB takes 50 ms and more. Raises what JSON_ERRORS has.
+    """
+    if len(raw) <= LARGE:
+        return msgspec.json.decode(raw)
+    if depth and bytes(raw[:64]).lstrip().startswith(b"{"):
+        members = _decode_members(raw)
+        return {name: parse(memoryview(value), depth - 1) for name, value in members.items()}
+    return LargeJson(memoryview(_decode_raw(raw)))
+
+
+def encode(value: Any) -> Iterator[bytes]:
+    """The JSON of what msgspec can encode, or what has a LargeJson in it, in pieces.
+
+    What holds no LargeJson is one piece.
+    """
+    (first, *between), found = split(value)
+    yield first
+    for part, after in zip(found, between, strict=True):
+        yield from part.pieces()
+        yield after
+
+
+def split(value: Any) -> tuple[list[bytes], list[Any]]:
+    """The JSON of `value` around what is large in it, and that: the first list has one more.
+
+    Raises what msgspec.json.encode raises.
+    """
+    found: list[Any] = []
+    mark = uuid.uuid4().hex
+
+    def note(part: Any) -> str:
+        if not isinstance(part, LargeJson | LargeText):
+            raise TypeError(f"{type(part).__name__} is no JSON")
+        found.append(part)
+        return mark
+
+    text = msgspec.json.encode(value, enc_hook=note)
+    return text.split(b'"%b"' % mark.encode()) if found else [text], found
