@@ -159,7 +159,7 @@ def own(path: str) -> str:
     """The bridge's resource of a route."""
     if re.match("/(kernels|spawn|shutdown|interrupt|restart|execut|environment)", path):
         return "bridge:kernels"
-    if re.match("/(consoles|send|recording|run)", path):
+    if re.match("/(consoles|send|recording|run|tail)", path):
         return "bridge:consoles"
     return "bridge:connections"
 
