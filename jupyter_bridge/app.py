@@ -6,6 +6,7 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from jupyter_core.paths import jupyter_data_dir
 from jupyter_server.extension.application import ExtensionApp
 from jupyter_server.gateway.gateway_client import GatewayClient
@@ -20,7 +21,6 @@ from jupyter_bridge.connections.config.files import ConfigFiles
 from jupyter_bridge.connections.config.saved import SavedConnections
 from jupyter_bridge.connections.connection import Connection
 from jupyter_bridge.connections.connector_registry import ConnectorRegistry
-from jupyter_bridge.connections.environment import KernelEnvironment
 from jupyter_bridge.connections.kernels import KernelsOfConnection
 from jupyter_bridge.connections.mounts.registry import MountRegistry
 from jupyter_bridge.connections.net.address_policy import AddressPolicy
@@ -38,12 +38,13 @@ from jupyter_bridge.consoles.sources.kernel import KernelSource
 from jupyter_bridge.consoles.terminals import manager
 from jupyter_bridge.kernels import handlers as relay_handlers
 from jupyter_bridge.kernels.connection_kernels import ConnectionKernels
-from jupyter_bridge.kernels.executions.models import ExecuteBody
 from jupyter_bridge.kernels.executions.store import ExecutionStore
 from jupyter_bridge.kernels.handlers.socketio import SocketIO
 from jupyter_bridge.kernels.host.backend import HostBackend
 from jupyter_bridge.kernels.host.manager import HostKernels
 from jupyter_bridge.kernels.registry import KernelRegistry
+from jupyter_bridge.models.environments import EnvironmentModel
+from jupyter_bridge.models.executions import ExecuteBody
 from jupyter_bridge.observe import redaction
 from jupyter_bridge.observe.events import Events
 from jupyter_bridge.private_files import folders_open, tighten
@@ -290,7 +291,7 @@ class BridgeApp(ExtensionApp):
     def current_activity(self) -> dict[str, Any] | None:
         """Live terminals, so that a server with some is not taken for idle; None without."""
         return {
-            console.name: console.to_json()
+            console.name: msgspec.to_builtins(console.model())
             for console in self.consoles
             if console.kind == "terminal" and console.state == "live"
         } or None
@@ -346,7 +347,7 @@ class BridgeApp(ExtensionApp):
             ),
         )
 
-    async def ask_environment(self, user: str, kernel_id: str) -> KernelEnvironment:
+    async def ask_environment(self, user: str, kernel_id: str) -> EnvironmentModel:
         """What a kernel runs on, as it says itself when it is asked silently."""
         kernel = await self.relays.model(kernel_id)
         if kernel.conn:

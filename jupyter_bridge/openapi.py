@@ -8,19 +8,12 @@ from typing import Any
 
 import msgspec
 
+from jupyter_bridge.models.common import ProblemModel
 from jupyter_bridge.problems import Problem
 from jupyter_bridge.version import __version__
 from jupyter_bridge.web import NDJSON, SSE, BridgeHandler, BridgeSocket, Route, Verb, verb
 
 _METHODS = ("get", "post", "put", "delete", "patch")
-
-
-class ProblemModel(msgspec.Struct):
-    """What every route answers when something expected goes wrong; details stand beside."""
-
-    error: str
-    message: str
-    reason: str
 
 
 def describe(routes: Sequence[Route], *, base: str, version: str) -> dict[str, Any]:

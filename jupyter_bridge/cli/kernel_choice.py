@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from jupyter_bridge.client import Bridge, Kernel
+from jupyter_bridge.client import Bridge, KernelModel
 from jupyter_bridge.problems import Conflict, NotFound
 from jupyter_bridge.wire.names import KernelName
 
 
-def find_kernels(bridge: Bridge, words: list[str]) -> list[Kernel]:
+def find_kernels(bridge: Bridge, words: list[str]) -> list[KernelModel]:
     """The running kernel that each word means; NotFound or Conflict before anything is done."""
     running = {
         conn: bridge.kernels(conn) for conn in {KernelName.parse(word).connection for word in words}
@@ -15,12 +15,12 @@ def find_kernels(bridge: Bridge, words: list[str]) -> list[Kernel]:
     return [_one(word, running[KernelName.parse(word).connection]) for word in words]
 
 
-def find_kernel(bridge: Bridge, word: str) -> Kernel:
+def find_kernel(bridge: Bridge, word: str) -> KernelModel:
     """The running kernel that one word means."""
     return find_kernels(bridge, [word])[0]
 
 
-def find_place(bridge: Bridge, word: str | None) -> Kernel | str:
+def find_place(bridge: Bridge, word: str | None) -> KernelModel | str:
     """Where code is to run: a kernel that runs, or the name of a kernelspec.
 
     The name of a kernelspec wins over the beginning of an id. Without a word it is the server's
@@ -45,7 +45,7 @@ def find_place(bridge: Bridge, word: str | None) -> Kernel | str:
     )
 
 
-def _one(word: str, running: list[Kernel]) -> Kernel:
+def _one(word: str, running: list[KernelModel]) -> KernelModel:
     meant = _meant(word, running)
     if len(meant) == 1:
         return meant[0]
@@ -55,12 +55,12 @@ def _one(word: str, running: list[Kernel]) -> Kernel:
     raise NotFound(f"There is no kernel {word}; {_listed(running)}.", kernels=ids)
 
 
-def _listed(running: list[Kernel]) -> str:
+def _listed(running: list[KernelModel]) -> str:
     ids = ", ".join(kernel.id for kernel in running)
     return f"there are {ids}" if ids else "none is running"
 
 
-def _meant(word: str, running: list[Kernel]) -> list[Kernel]:
+def _meant(word: str, running: list[KernelModel]) -> list[KernelModel]:
     """Every kernel that may be meant: by its id, by a name given to it, by the id's beginning."""
     by_id = [kernel for kernel in running if kernel.id == word]
     rest = KernelName.parse(word).rest

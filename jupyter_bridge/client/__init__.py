@@ -14,10 +14,6 @@ from __future__ import annotations
 
 from jupyter_bridge.client.answers import (
     ExecutionFailed,
-    Held,
-    InputWanted,
-    Kernel,
-    KernelError,
     Result,
 )
 from jupyter_bridge.client.bridge import BridgeClient
@@ -36,6 +32,7 @@ from jupyter_bridge.client.events import (
 from jupyter_bridge.client.runs import RunOutput, RunResult, RunStream
 from jupyter_bridge.client.stream import Stream
 from jupyter_bridge.client.sync.bridge import Bridge, connect
+from jupyter_bridge.models.kernels import KernelModel
 from jupyter_bridge.transport.server import Server
 
 __all__ = [
@@ -47,11 +44,8 @@ __all__ = [
     "Event",
     "ExecutionFailed",
     "Gap",
-    "Held",
     "InputRequest",
-    "InputWanted",
-    "Kernel",
-    "KernelError",
+    "KernelModel",
     "Message",
     "Output",
     "Result",

@@ -1,57 +1,13 @@
-"""What the server answers about kernels and executions, typed.
-
-Keys that this client does not know are left out, so that an older client goes on working with a
-newer server.
-"""
+"""Result: an execution, and what it says to a person."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime
 from typing import Any
 
-import msgspec
+from jupyter_bridge.models.executions import ExecutionModel
 
 FINISHED = frozenset({"ok", "error", "aborted", "timeout", "died"})
-
-
-class Held(msgspec.Struct, frozen=True):
-    """What the server's relay holds of a kernel: its clients, and its ring of messages."""
-
-    clients: int = 0
-    first_seq: int | None = None
-    last_seq: int | None = None
-    bytes: int = 0
-
-
-class Kernel(msgspec.Struct, frozen=True):
-    """One running kernel; wherever a kernel id is wanted, this does as well.
-
-    `name` is the one it was spawned with, else that of its kernelspec.
-    """
-
-    id: str
-    name: str = ""
-    kernelspec: str = ""
-    execution_state: str | None = None
-    last_activity: datetime | None = None
-    connections: int = 0
-    relay: Held | None = None
-
-
-class KernelError(msgspec.Struct, frozen=True):
-    """The exception that the code ended with, as the kernel tells it."""
-
-    ename: str = ""
-    evalue: str = ""
-    traceback: list[str] = []
-
-
-class InputWanted(msgspec.Struct, frozen=True):
-    """What the code is asking for just now."""
-
-    prompt: str = ""
-    password: bool = False
 
 
 class ExecutionFailed(Exception):
@@ -62,27 +18,8 @@ class ExecutionFailed(Exception):
         self.result = result
 
 
-class Result(msgspec.Struct):
-    """One run of code: how it stands, and its outputs as nbformat would hold them.
-
-    `status` is `ok`, `error`, `aborted`, `timeout` or `died` in the end, and something else
-    (`running`) before. `seconds` is how long it ran, `started` when (UTC). `exit_code` is that of a
-    kernel that died, `input_request` what the code waits for, and `truncated` says that the outputs
-    were more than the server keeps.
-    """
-
-    execution: str = ""
-    kernel: str = ""
-    status: str = "running"
-    execution_count: int | None = None
-    outputs: list[dict[str, Any]] = []
-    user_expressions: dict[str, Any] | None = None
-    error: KernelError | None = None
-    started: datetime | None = None
-    seconds: float | None = None
-    exit_code: int | None = None
-    input_request: InputWanted | None = None
-    truncated: bool = False
+class Result(ExecutionModel):
+    """One run of code: how it stands, and its outputs."""
 
     @property
     def ok(self) -> bool:

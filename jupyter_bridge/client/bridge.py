@@ -8,16 +8,17 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
-from jupyter_bridge.client.answers import Kernel, Result
+from jupyter_bridge.client.answers import Result
 from jupyter_bridge.client.channels import Channels
 from jupyter_bridge.client.connections import Connections
 from jupyter_bridge.client.consoles import Consoles
 from jupyter_bridge.client.discovery import find
 from jupyter_bridge.client.runs import RunOptions, RunResult, Runs
 from jupyter_bridge.client.stream import Stream
+from jupyter_bridge.models.kernels import KernelModel
 from jupyter_bridge.problems import BadRequest, Conflict, NotFound, Problem
 from jupyter_bridge.transport.bridge_session import BridgeSession, segment
-from jupyter_bridge.transport.line_follower import Post, name_in
+from jupyter_bridge.transport.line_follower import Post
 from jupyter_bridge.transport.response import Response
 from jupyter_bridge.transport.server import Server
 
@@ -143,18 +144,18 @@ class BridgeClient:
 
     # -- kernels -------------------------------------------------------------------------------
 
-    async def kernels(self, conn: str | None = None) -> list[Kernel]:
+    async def kernels(self, conn: str | None = None) -> list[KernelModel]:
         """Every kernel that runs on the server, or on the one that it knows as connection `conn`.
 
         The ids of the latter begin with `<conn>:`, and do wherever a kernel's id is wanted; so does
         `<conn>:<kernelspec>` where a kernelspec is.
         """
         query = {} if conn is None else {"conn": conn}
-        return (await self._ask("GET", "kernels", query=query)).read(list[Kernel])
+        return (await self._ask("GET", "kernels", query=query)).read(list[KernelModel])
 
-    async def kernel(self, kernel: str | Kernel) -> Kernel:
+    async def kernel(self, kernel: str | KernelModel) -> KernelModel:
         """One kernel as it is now."""
-        return (await self._ask("GET", f"kernels/{_name(kernel)}")).read(Kernel)
+        return (await self._ask("GET", f"kernels/{_name(kernel)}")).read(KernelModel)
 
     async def spawn(
         self,
@@ -164,27 +165,27 @@ class BridgeClient:
         path: str | None = None,
         env: Mapping[str, str] | None = None,
         name: str | None = None,
-    ) -> Kernel:
+    ) -> KernelModel:
         """A new kernel. It runs in `cwd`, or in the folder of `path` (as Jupyter shows paths)."""
         body = _given(cwd=cwd, path=path, env=env, name=name)
         route = f"spawn/{segment(kernelspec)}"
-        return (await self._ask("POST", route, body=body, timeout=START_SECONDS)).read(Kernel)
+        return (await self._ask("POST", route, body=body, timeout=START_SECONDS)).read(KernelModel)
 
-    async def shutdown(self, kernel: str | Kernel) -> None:
+    async def shutdown(self, kernel: str | KernelModel) -> None:
         """End a kernel."""
         await self._ask("POST", f"shutdown/{_name(kernel)}", timeout=START_SECONDS)
 
-    async def interrupt(self, kernel: str | Kernel) -> None:
+    async def interrupt(self, kernel: str | KernelModel) -> None:
         """Interrupt whatever a kernel is running."""
         await self._ask("POST", f"interrupt/{_name(kernel)}")
 
-    async def restart(self, kernel: str | Kernel) -> None:
+    async def restart(self, kernel: str | KernelModel) -> None:
         """Restart a kernel; back when it is ready again."""
         await self._ask("POST", f"restart/{_name(kernel)}", timeout=START_SECONDS)
 
     def channels(
         self,
-        kernel: str | Kernel,
+        kernel: str | KernelModel,
         channel: str = "channels",
         *,
         after: str | None = None,
@@ -194,13 +195,13 @@ class BridgeClient:
 
         `after` is the id of the last iopub message already received: what came since comes first.
         """
-        kernel_id = kernel.id if isinstance(kernel, Kernel) else kernel
+        kernel_id = kernel.id if isinstance(kernel, KernelModel) else kernel
         return Channels(self._open_door(), kernel_id, channel, after=after, session_id=session_id)
 
     # -- executions ----------------------------------------------------------------------------
 
     async def execute(
-        self, kernel: str | Kernel | None = None, code: str = "", **options: Unpack[Options]
+        self, kernel: str | KernelModel | None = None, code: str = "", **options: Unpack[Options]
     ) -> Result:
         """Run code and wait for its end; `raise_for_status()` on the result raises its error.
 
@@ -213,14 +214,14 @@ class BridgeClient:
         return result
 
     def stream(
-        self, kernel: str | Kernel | None = None, code: str = "", **options: Unpack[Options]
+        self, kernel: str | KernelModel | None = None, code: str = "", **options: Unpack[Options]
     ) -> Stream:
         """Run code and iterate what happens; it begins with the first event that is asked for."""
         options.setdefault("allow_stdin", True)
         return Stream(self._open_door(), post=_request(kernel, code, options))
 
     async def run_async(
-        self, kernel: str | Kernel | None = None, code: str = "", **options: Unpack[Options]
+        self, kernel: str | KernelModel | None = None, code: str = "", **options: Unpack[Options]
     ) -> str:
         """Start code and return the execution's name, for `execution`, `follow` and `cancel`."""
         return (await self._post(kernel, code, options, {"Prefer": "respond-async"})).execution
@@ -251,7 +252,7 @@ class BridgeClient:
 
     async def _post(
         self,
-        kernel: str | Kernel | None,
+        kernel: str | KernelModel | None,
         code: str,
         options: Options,
         headers: Mapping[str, str],
@@ -266,14 +267,14 @@ class BridgeClient:
             headers={**headers, "Idempotency-Key": key},
             timeout=START_SECONDS,
         )
-        return _result(answer)
+        return answer.read(Result)
 
     async def _wait(self, execution: str) -> Result:
         path = f"executions/{segment(execution)}"
         clock = _WAIT_SECONDS + self._timeout
         query = {"wait": _WAIT_SECONDS}
         answer = await self._ask("GET", path, query=query, timeout=clock, persist=True)
-        return _result(answer, execution)
+        return answer.read(Result)
 
     def _open_door(self) -> BridgeSession:
         if self._door is None:
@@ -318,15 +319,15 @@ class BridgeClient:
             await door.close()
 
 
-def _name(kernel: str | Kernel) -> str:
-    return segment(kernel.id if isinstance(kernel, Kernel) else kernel)
+def _name(kernel: str | KernelModel) -> str:
+    return segment(kernel.id if isinstance(kernel, KernelModel) else kernel)
 
 
 def _given(**fields: Any) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if value is not None}
 
 
-def _request(kernel: str | Kernel | None, code: str, options: Options) -> Post:
+def _request(kernel: str | KernelModel | None, code: str, options: Options) -> Post:
     fields: dict[str, Any] = dict(options)
     kernelspec = fields.pop("kernelspec", None)
     key = fields.pop("key", None) or uuid.uuid4().hex
@@ -336,11 +337,3 @@ def _request(kernel: str | Kernel | None, code: str, options: Options) -> Post:
     if kernel is None:
         return Post("execute", {"kernel": kernelspec}, body, key)
     return Post(f"execute/{_name(kernel)}", {}, body, key)
-
-
-def _result(answer: Response, execution: str | None = None) -> Result:
-    """The result in an answer; a 202 may say no more than where it will be."""
-    result = answer.read(Result) if answer.body else Result()
-    if not result.execution:
-        result.execution = execution or name_in(answer.headers)
-    return result

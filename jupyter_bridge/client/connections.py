@@ -10,6 +10,15 @@ from typing import Any
 
 import msgspec
 
+from jupyter_bridge.models.connections import (
+    ConnectionListModel,
+    ConnectionModel,
+    KindModel,
+    OneConnectionModel,
+)
+from jupyter_bridge.models.datasets import Dataset, Item
+from jupyter_bridge.models.environments import EnvironmentModel
+from jupyter_bridge.models.transfers import TransferModel
 from jupyter_bridge.transport.bridge_session import BridgeSession, segment
 from jupyter_bridge.transport.line_follower import SILENCE_SECONDS, read_line
 from jupyter_bridge.transport.response import Response
@@ -18,96 +27,24 @@ from jupyter_bridge.transport.response import Response
 LOGIN_SECONDS = 180.0
 
 
-class Connection(msgspec.Struct, frozen=True):
-    """A connection as it was when it was asked for."""
-
-    name: str
-    kind: str = ""
-    url: str = ""
-    state: str = ""
-    reason: str | None = None
-    since: str = ""
-    username: str = ""
-    has_secret: bool = False
-    needs: list[str] = []
-    can: list[str] = []
-    source: str = ""
-    isMounted: bool = False  # noqa: N815
-    progress: dict[str, Any] | None = None
-    mountpoint: str = ""
-
-
-class Listing(msgspec.Struct, frozen=True):
-    """All connections; `vault` is where secrets are kept, `problems` what is wrong in files."""
-
-    connections: list[Connection]
-    notebook_dir: str = ""
-    vault: str = ""
-    problems: list[dict[str, str]] = []
-
-
-class Kind(msgspec.Struct, frozen=True):
-    """What a kind of connection asks for: a JSON Schema, and which of its fields are secret."""
-
-    kind: str
-    title: str = ""
-    fields: dict[str, Any] = {}
-    secret: list[str] = []
-    can: list[str] = []
-    problem: str | None = None
-
-
-class Transfer(msgspec.Struct, frozen=True):
-    """A transfer as it stands: bytes, bytes per second, seconds."""
-
-    transfer: str
-    connection: str = ""
-    direction: str = ""
-    permId: str | None = None  # noqa: N815
-    path: str = ""
-    state: str = ""
-    done: int = 0
-    total: int = 0
-    rate: float = 0.0
-    eta: float | None = None
-    file: str | None = None
-    files: int = 0
-    problem: dict[str, Any] | None = None
-
-
-class Environment(msgspec.Struct, frozen=True):
-    """What a kernel runs on, as the two texts of Binder, and the contents paths written."""
-
-    language: str
-    requirements_list: str
-    requirements_filename: str
-    runtime: str
-    runtime_filename: str
-    saved: list[str] = []
-
-
-class _ConnectionAnswer(msgspec.Struct):
-    connection: Connection
-
-
 class Connections:
     """The verbs of `/bridge/conns` and what belongs to it. Each raises the server's Problem."""
 
     def __init__(self, door: Callable[[], BridgeSession]) -> None:
         self._door = door
 
-    async def list(self) -> Listing:
+    async def list(self) -> ConnectionListModel:
         """All connections, from the server's memory."""
-        return (await self._ask("GET", "conns")).read(Listing)
+        return (await self._ask("GET", "conns")).read(ConnectionListModel)
 
-    async def kinds(self) -> dict[str, Kind]:
+    async def kinds(self) -> dict[str, KindModel]:
         """What kinds there are, by name."""
-        kinds: Any = (await self._ask("GET", "kinds")).read(tuple[Kind, ...])
+        kinds: Any = (await self._ask("GET", "kinds")).read(tuple[KindModel, ...])
         return {kind.kind: kind for kind in kinds}
 
-    async def get(self, name: str) -> Connection:
+    async def get(self, name: str) -> ConnectionModel:
         """One connection."""
-        return (await self._ask("GET", f"conn/{segment(name)}")).read(_ConnectionAnswer).connection
+        return (await self._ask("GET", f"conn/{segment(name)}")).read(OneConnectionModel).connection
 
     async def add(
         self,
@@ -118,52 +55,50 @@ class Connections:
         kind: str | None = None,
         remember: bool = False,
         **fields: Any,
-    ) -> Connection:
+    ) -> ConnectionModel:
         """A new connection, logged in if nothing is missing; `remember` keeps it for good."""
         body = {"name": name, "url": url, "kind": kind, "remember": remember, **fields}
         given = {key: value for key, value in body.items() if value is not None}
         answer = await self._ask("POST", "conns", body=given, timeout=LOGIN_SECONDS)
-        return next(one for one in answer.read(Listing).connections if one.name == name)
+        return next(one for one in answer.read(ConnectionListModel).connections if one.name == name)
 
-    async def login(self, /, name: str, **fields: Any) -> Connection:
+    async def login(self, /, name: str, **fields: Any) -> ConnectionModel:
         """Log in, with new credentials if there are any (username, password, token, host_key)."""
         return await self._put(name, "login", fields)
 
-    async def logout(self, name: str) -> Connection:
+    async def logout(self, name: str) -> ConnectionModel:
         """End the session; nothing logs in by itself until `login`."""
         return await self._put(name, "logout", {})
 
     async def mount(
         self, name: str, mountpoint: str | None = None, *, host_key: str | None = None
-    ) -> Connection:
+    ) -> ConnectionModel:
         """Mount it on the server's host, at ~/<hostname> unless told; `host_key` accepts one."""
         return await self._put(name, "mount", {"mountpoint": mountpoint, "host_key": host_key})
 
-    async def unmount(self, name: str) -> Connection:
+    async def unmount(self, name: str) -> ConnectionModel:
         return await self._put(name, "unmount", {})
 
     async def remove(self, name: str) -> None:
         """Log out, unmount and forget, also the remembered secret."""
         await self._ask("DELETE", f"conn/{segment(name)}", timeout=LOGIN_SECONDS)
 
-    async def browse(self, name: str, path: str = "") -> tuple[dict[str, Any], ...]:
-        """What is at `path`: name, path, kind, permId, size, modified."""
+    async def browse(self, name: str, path: str = "") -> tuple[Item, ...]:
+        """What is at `path`."""
         route = f"conn/{segment(name)}/browse/{segment(path)}"
-        items: Any = (await self._ask("GET", route, timeout=LOGIN_SECONDS)).read(
-            tuple[dict[str, Any], ...]
-        )
-        return tuple(items)
+        found: Any = (await self._ask("GET", route, timeout=LOGIN_SECONDS)).read(tuple[Item, ...])
+        return tuple(found)
 
     # -- data sets -----------------------------------------------------------------------------
 
-    async def dataset(self, name: str, perm_id: str) -> dict[str, Any]:
+    async def dataset(self, name: str, perm_id: str) -> Dataset:
         """A data set and its files."""
         route = f"dataset/{segment(name)}/{segment(perm_id)}"
-        return (await self._ask("GET", route, timeout=LOGIN_SECONDS)).read(dict[str, Any])
+        return (await self._ask("GET", route, timeout=LOGIN_SECONDS)).read(Dataset)
 
     async def download(
         self, name: str, perm_id: str, path: str = ".", *, files: Sequence[str] | None = None
-    ) -> Transfer:
+    ) -> TransferModel:
         """Start to bring a data set to `path`/`perm_id` on the server's host."""
         return await self._start(name, "download", permId=perm_id, path=path, files=files)
 
@@ -176,7 +111,7 @@ class Connections:
         type: str | None = None,  # noqa: A002
         parents: Sequence[str] = (),
         props: dict[str, Any] | None = None,
-    ) -> Transfer:
+    ) -> TransferModel:
         """Start to make files of the server's host a data set of `entity`."""
         return await self._start(
             name,
@@ -188,36 +123,40 @@ class Connections:
             props=props or {},
         )
 
-    async def transfers(self) -> tuple[Transfer, ...]:
+    async def transfers(self) -> tuple[TransferModel, ...]:
         """All transfers, the newest first."""
-        found: Any = (await self._ask("GET", "transfers")).read(tuple[Transfer, ...])
+        found: Any = (await self._ask("GET", "transfers")).read(tuple[TransferModel, ...])
         return tuple(found)
 
-    async def cancel(self, transfer: str) -> Transfer:
-        return (await self._ask("DELETE", f"transfers/{segment(transfer)}")).read(Transfer)
+    async def cancel(self, transfer: str) -> TransferModel:
+        return (await self._ask("DELETE", f"transfers/{segment(transfer)}")).read(TransferModel)
 
-    async def pause(self, transfer: str) -> Transfer:
+    async def pause(self, transfer: str) -> TransferModel:
         """Stop a transfer until it is resumed; what came is kept."""
-        return (await self._ask("POST", f"transfers/{segment(transfer)}/pause")).read(Transfer)
+        return (await self._ask("POST", f"transfers/{segment(transfer)}/pause")).read(TransferModel)
 
-    async def resume(self, transfer: str) -> Transfer:
+    async def resume(self, transfer: str) -> TransferModel:
         """Go on with a transfer that failed or was paused."""
-        return (await self._ask("POST", f"transfers/{segment(transfer)}/resume")).read(Transfer)
+        return (await self._ask("POST", f"transfers/{segment(transfer)}/resume")).read(
+            TransferModel
+        )
 
-    async def watch(self, transfer: str) -> AsyncGenerator[Transfer, None]:
+    async def watch(self, transfer: str) -> AsyncGenerator[TransferModel, None]:
         """How a transfer goes, up to 4 times a second, to its end."""
         path = f"transfers/{segment(transfer)}"
         response = await self._door().stream("GET", path, silence=SILENCE_SECONDS)
         try:
             async for line in response.content:
                 if line.strip():
-                    yield msgspec.convert(read_line(line).data, Transfer)
+                    yield msgspec.convert(read_line(line).data, TransferModel)
         finally:
             response.close()
 
-    async def follow(self, transfer: str, on_progress: Callable[[Transfer], None]) -> Transfer:
+    async def follow(
+        self, transfer: str, on_progress: Callable[[TransferModel], None]
+    ) -> TransferModel:
         """Wait for a transfer to end; `on_progress` is told how it goes, on the client's thread."""
-        last: Transfer | None = None
+        last: TransferModel | None = None
         async for last in self.watch(transfer):
             on_progress(last)
         assert last is not None
@@ -225,22 +164,22 @@ class Connections:
 
     # -- environments --------------------------------------------------------------------------
 
-    async def environment(self, kernel: str, *, beside: str | None = None) -> Environment:
+    async def environment(self, kernel: str, *, beside: str | None = None) -> EnvironmentModel:
         """What the kernel of this id runs on; saved `beside` a notebook (its contents path)."""
         body = {"path": beside, "save": beside is not None}
         route = f"environment/{segment(kernel)}"
         answer = await self._ask("POST", route, body=body, timeout=LOGIN_SECONDS)
-        return answer.read(Environment)
+        return answer.read(EnvironmentModel)
 
     # -- below ---------------------------------------------------------------------------------
 
-    async def _start(self, name: str, direction: str, **fields: Any) -> Transfer:
+    async def _start(self, name: str, direction: str, **fields: Any) -> TransferModel:
         body = {"connection": name, "direction": direction, **fields}
         given = {key: value for key, value in body.items() if value is not None}
         answer = await self._ask("POST", "transfers", body=given, timeout=LOGIN_SECONDS)
-        return answer.read(Transfer)
+        return answer.read(TransferModel)
 
-    async def _put(self, name: str, action: str, fields: dict[str, Any]) -> Connection:
+    async def _put(self, name: str, action: str, fields: dict[str, Any]) -> ConnectionModel:
         given = {key: value for key, value in fields.items() if value is not None}
         answer = await self._ask(
             "PUT",
@@ -248,7 +187,7 @@ class Connections:
             body={"action": action, **given},
             timeout=LOGIN_SECONDS,
         )
-        return answer.read(_ConnectionAnswer).connection
+        return answer.read(OneConnectionModel).connection
 
     async def _ask(self, method: str, path: str, **how: Any) -> Response:
         return await self._door().ask(method, path, **how)

@@ -3,36 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
-from datetime import datetime
 from typing import Any, Literal
 
-import msgspec
-
 from jupyter_bridge.client.console_stream import ConsoleStream
+from jupyter_bridge.models.consoles import ConsoleModel
 from jupyter_bridge.transport.bridge_session import BridgeSession, segment
-
-
-class Viewer(msgspec.Struct, frozen=True):
-    """Somebody who looks at a console, and whether they `watch`, `join` or `steal`."""
-
-    user: str = ""
-    mode: str = ""
-
-
-class Console(msgspec.Struct, frozen=True):
-    """One console; wherever a console's name is wanted, this does as well."""
-
-    name: str
-    kind: str = "terminal"
-    state: str = "live"
-    title: str = ""
-    first_offset: int = 0
-    end_offset: int = 0
-    epoch: str = ""
-    started: datetime | None = None
-    last_activity: datetime | None = None
-    viewers: list[Viewer] = []
-    exit_code: int | None = None
 
 
 class Consoles:
@@ -41,17 +16,17 @@ class Consoles:
     def __init__(self, door: Callable[[], BridgeSession]) -> None:
         self._door = door
 
-    async def list(self, conn: str | None = None) -> list[Console]:
+    async def list(self, conn: str | None = None) -> list[ConsoleModel]:
         """Every console, ended ones included whose record is still kept.
 
         Those of connections are as was last known; with `conn` that one is asked, and alone listed.
         """
         query = {} if conn is None else {"conn": conn}
-        return (await self._door().ask("GET", "consoles", query=query)).read(list[Console])
+        return (await self._door().ask("GET", "consoles", query=query)).read(list[ConsoleModel])
 
-    async def get(self, name: str | Console) -> Console:
+    async def get(self, name: str | ConsoleModel) -> ConsoleModel:
         """One console as it is now."""
-        return (await self._door().ask("GET", _path("consoles", name))).read(Console)
+        return (await self._door().ask("GET", _path("consoles", name))).read(ConsoleModel)
 
     async def open(
         self,
@@ -62,7 +37,7 @@ class Consoles:
         shell_command: Sequence[str] | None = None,
         rows: int | None = None,
         cols: int | None = None,
-    ) -> Console:
+    ) -> ConsoleModel:
         """A new terminal; Conflict where a live console has that name."""
         given: dict[str, Any] = {
             "name": name,
@@ -73,28 +48,30 @@ class Consoles:
             "cols": cols,
         }
         body = {key: value for key, value in given.items() if value is not None}
-        return (await self._door().ask("POST", "consoles", body=body)).read(Console)
+        return (await self._door().ask("POST", "consoles", body=body)).read(ConsoleModel)
 
-    async def end(self, name: str | Console, *, purge: bool = False) -> None:
+    async def end(self, name: str | ConsoleModel, *, purge: bool = False) -> None:
         """End a terminal; `purge` also forgets what it said."""
         query = {"purge": 1} if purge else None
         await self._door().ask("DELETE", _path("consoles", name), query=query)
 
-    async def send(self, name: str | Console, data: bytes | str, *, newline: bool = False) -> None:
+    async def send(
+        self, name: str | ConsoleModel, data: bytes | str, *, newline: bool = False
+    ) -> None:
         """Type into a console, as it is."""
         raw = data.encode() if isinstance(data, str) else data
         query = {"newline": 1} if newline else None
         await self._door().ask("POST", _path("send", name), query=query, body=raw)
 
     def recording(
-        self, name: str | Console, *, start: int | None = None, end: int | None = None
+        self, name: str | ConsoleModel, *, start: int | None = None, end: int | None = None
     ) -> AsyncGenerator[bytes, None]:
         """The console played back as asciicast v2, piece by piece."""
         return self._door().download(_path("recording", name), query={"from": start, "to": end})
 
     def tail(
         self,
-        name: str | Console,
+        name: str | ConsoleModel,
         *,
         lines: int | None = None,
         offset: int | None = None,
@@ -126,7 +103,7 @@ class Consoles:
 
     def interact(
         self,
-        name: str | Console,
+        name: str | ConsoleModel,
         *,
         mode: Literal["watch", "join", "steal"] = "join",
         lines: int | None = None,
@@ -138,5 +115,5 @@ class Consoles:
         return ConsoleStream(self._door(), _path("interact", name), query)
 
 
-def _path(route: str, name: str | Console) -> str:
-    return f"{route}/{segment(name.name if isinstance(name, Console) else name)}"
+def _path(route: str, name: str | ConsoleModel) -> str:
+    return f"{route}/{segment(name.name if isinstance(name, ConsoleModel) else name)}"

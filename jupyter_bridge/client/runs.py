@@ -5,11 +5,11 @@ from __future__ import annotations
 import base64
 import uuid
 from collections.abc import Callable, Mapping
-from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 import msgspec
 
+from jupyter_bridge.models.runs import RunModel
 from jupyter_bridge.transport.bridge_session import BridgeSession, segment
 from jupyter_bridge.transport.line_follower import Line, LineFollower, Post
 
@@ -43,29 +43,8 @@ class RunOptions(TypedDict, total=False):
     key: str | None
 
 
-class RunResult(msgspec.Struct):
-    """A run as it stands: `exit_code` is what the shell has in `$?`; None while nobody knows.
-
-    `output` is what the terminal showed (`tty`); `stdout` and `stderr` come apart with `split`.
-    """
-
-    run: str = ""
-    console: str = ""
-    status: str = "running"
-    exit_code: int | None = None
-    signal: str | None = None
-    output: str | None = None
-    output_base64: str | None = None
-    stdout: str | None = None
-    stdout_base64: str | None = None
-    stderr: str | None = None
-    stderr_base64: str | None = None
-    truncated: bool = False
-    cwd: str | None = None
-    started: datetime | None = None
-    seconds: float | None = None
-    start_offset: int | None = None
-    end_offset: int | None = None
+class RunResult(RunModel):
+    """A run as it stands."""
 
     @property
     def ok(self) -> bool:

@@ -31,6 +31,7 @@ from jupyter_bridge.connections.login_backoff import LoginBackoff
 from jupyter_bridge.connections.roles import Role, words_of
 from jupyter_bridge.connections.session import Session
 from jupyter_bridge.connections.state import ConnectionState, state_of
+from jupyter_bridge.models.connections import ConnectionModel
 from jupyter_bridge.observe import metrics, redaction
 from jupyter_bridge.problems import (
     BadRequest,
@@ -112,6 +113,29 @@ class Connection:
     @property
     def has_secret(self) -> bool:
         return any(getattr(self.fields, name) for name in secrets_of(type(self.fields)))
+
+    def model(self, mountpoint: str | None = None) -> ConnectionModel:
+        """The connection as the routes show it, and where it is mounted (None: nowhere)."""
+        connector, standing = self.connector, self.standing
+        return ConnectionModel(
+            name=self.name,
+            kind=self.kind,
+            url=self.fields.url,
+            status="connected" if standing.state == "connected" else "not connected",
+            state=standing.state,
+            reason=standing.reason or (connector.notice if standing.state == "connected" else None),
+            since=standing.since,
+            username=self.fields.username or "",
+            password="******" if self.has_secret else "",
+            has_secret=self.has_secret,
+            needs=list(connector.needs),
+            can=self.can,
+            source=self.source,
+            remembered=self.remembered,
+            isMounted=mountpoint is not None,
+            mountpoint=mountpoint or "",
+            progress=connector.progress if standing.state == "connecting" else None,
+        )
 
     @property
     def is_wanted(self) -> bool:

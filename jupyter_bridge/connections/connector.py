@@ -39,6 +39,7 @@ import msgspec
 
 from jupyter_bridge.connections.login_backoff import Account
 from jupyter_bridge.connections.places import Places
+from jupyter_bridge.models.connections import Progress
 from jupyter_bridge.private_files import private_folder
 from jupyter_bridge.problems import BadRequest, Denied, NeedsLogin
 
@@ -125,13 +126,6 @@ class Login:
     expires: float | None = None
     username: str | None = None
     keep: dict[str, str] = field(default_factory=dict, repr=False)
-
-
-class Progress(msgspec.Struct, frozen=True):
-    """How far something has come: percent, and what is being done."""
-
-    percent: int
-    message: str
 
 
 @dataclass

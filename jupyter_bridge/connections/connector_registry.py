@@ -7,27 +7,12 @@ from collections.abc import Iterable
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
-import msgspec
-
 from jupyter_bridge.connections.connector import Connector, form_of, secrets_of
 from jupyter_bridge.connections.roles import words_of
+from jupyter_bridge.models.connections import KindModel
 from jupyter_bridge.problems import BadRequest, Problem, Unsupported
 
 GROUP = "jupyter_bridge.connectors"
-
-
-class KindModel(msgspec.Struct, omit_defaults=True):
-    """A kind as the API shows it: `fields` is the JSON Schema of its form, or `problem` why not.
-
-    `secret` names the fields that are written and never shown.
-    """
-
-    kind: str
-    title: str
-    fields: dict[str, Any] = {}
-    secret: list[str] = []
-    can: list[str] = []
-    problem: str | None = None
 
 
 class ConnectorRegistry:

@@ -13,10 +13,15 @@ import asyncio
 import inspect
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from jupyter_bridge.aio.deadline import within
+from jupyter_bridge.models.environments import (
+    REQUIREMENTS,
+    RUNTIME,
+    EnvironmentModel,
+    RequirementsBody,
+)
 from jupyter_bridge.problems import (
     BadRequest,
     Conflict,
@@ -29,8 +34,6 @@ from jupyter_bridge.problems import (
     Unsupported,
 )
 
-REQUIREMENTS = "requirements.txt"
-RUNTIME = "runtime.txt"
 # The files that may be written; all of them only describe, none is ever run by the host.
 ALLOWED_NAMES = frozenset({REQUIREMENTS, RUNTIME, "environment.yml", "install.R"})
 # A Python with 3,000 packages answers in 2 s; a kernel that is busy is not waited for longer. Sec.
@@ -98,28 +101,10 @@ _R = """local({{
 """
 
 
-@dataclass(frozen=True)
-class KernelEnvironment:
-    """What a kernel runs on: two texts, and the names they are saved under."""
-
-    language: str
-    requirements_list: str
-    runtime: str
-    requirements_filename: str = REQUIREMENTS
-    runtime_filename: str = RUNTIME
-
-    @property
-    def files(self) -> dict[str, str]:
-        return {
-            self.requirements_filename: self.requirements_list,
-            self.runtime_filename: self.runtime,
-        }
-
-
 _PROBES = {"python": (_PYTHON, REQUIREMENTS), "r": (_R, "install.R")}
 
 
-async def ask(run: RunCode, language: str, *, timeout: float = ASK_TIMEOUT) -> KernelEnvironment:
+async def ask(run: RunCode, language: str, *, timeout: float = ASK_TIMEOUT) -> EnvironmentModel:
     """The environment of the kernel that `run` runs code on, as that kernel itself sees it.
 
     `language` is its kernelspec's. The kernel's names, history and execution count are not touched
@@ -146,7 +131,17 @@ async def ask(run: RunCode, language: str, *, timeout: float = ASK_TIMEOUT) -> K
     if len(pieces) != 3:
         raise RemoteFailed("The kernel's answer is not complete.", language=language)
     runtime, _, requirements = pieces[1].partition("\n")
-    return KernelEnvironment(language.lower(), requirements, runtime + "\n", filename)
+    return EnvironmentModel(
+        language.lower(), requirements, runtime + "\n", filename, RUNTIME, saved=[]
+    )
+
+
+def files_of(texts: EnvironmentModel | RequirementsBody) -> dict[str, str]:
+    """The two texts by the names that they are saved under."""
+    return {
+        texts.requirements_filename: texts.requirements_list,
+        texts.runtime_filename: texts.runtime,
+    }
 
 
 async def save(contents: Any, notebook_path: str, files: Mapping[str, str]) -> list[str]:

@@ -19,49 +19,8 @@ import msgspec
 
 from jupyter_bridge.aio.gather import each
 from jupyter_bridge.interfaces import Source, Upstream
+from jupyter_bridge.models.datasets import Dataset, DatasetType, File, Item
 from jupyter_bridge.problems import NotFound, Unsupported
-
-
-class Item(msgspec.Struct, omit_defaults=True):
-    """One thing in a listing. `kind` is folder, file or dataset, or a word of the remote's own.
-
-    `path` is what `browse` takes to look inside; `permId` what `dataset` takes, where there is a
-    data set. `modified` is ISO 8601 UTC. `info` holds whatever else the remote tells.
-    """
-
-    name: str
-    path: str
-    kind: str
-    permId: str | None = None  # noqa: N815
-    size: int | None = None
-    modified: str | None = None
-    info: dict[str, Any] = {}
-
-
-class File(msgspec.Struct, omit_defaults=True):
-    """One file of a data set. A directory is listed only where it is empty.
-
-    `crc32` is unsigned, `sha256` in hex; None where the remote does not say. `path` is as the
-    remote says it: the transfer refuses what would leave its target.
-    """
-
-    path: str
-    size: int = 0
-    directory: bool = False
-    crc32: int | None = None
-    sha256: str | None = None
-
-
-class Dataset(msgspec.Struct):
-    """A data set and its files; `info` holds whatever else the remote tells."""
-
-    permId: str  # noqa: N815
-    files: list[File]
-    type: str | None = None
-    size: int | None = None
-    dataStore: str | None = None  # noqa: N815
-    location: str | None = None
-    info: dict[str, Any] = {}
 
 
 class NewDataset(msgspec.Struct):
@@ -265,7 +224,7 @@ class HasObjects(Role):
     words = ("objects",)
 
     @abstractmethod
-    async def dataset_types(self) -> list[dict[str, Any]]:
+    async def dataset_types(self) -> list[DatasetType]:
         """As `dataSetTypes` in jupyter-openbis-server's answer."""
 
     @abstractmethod

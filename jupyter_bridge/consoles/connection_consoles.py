@@ -7,6 +7,7 @@ sets off the next question. Who names a connection asks that one now.
 from __future__ import annotations
 
 import asyncio
+import datetime
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -20,9 +21,10 @@ from jupyter_bridge.connections.connection import Connection
 from jupyter_bridge.connections.registry import ConnectionRegistry
 from jupyter_bridge.connections.roles import HasConsoles, Node
 from jupyter_bridge.consoles.sources.remote import RemoteSource
+from jupyter_bridge.models.consoles import ConsoleModel
 from jupyter_bridge.problems import NotFound, Problem, Timeout, Unavailable
 from jupyter_bridge.wire.names import ConsoleName
-from jupyter_bridge.wire.times import now, to_iso
+from jupyter_bridge.wire.times import now
 
 # What is known of a remote's consoles is asked anew after this, if somebody looks; seconds.
 STALE_SECONDS = 2.0
@@ -39,7 +41,7 @@ class _Known:
     told: Changes
     asked: float = 0.0
     nodes: list[Node] = field(default_factory=list)
-    since: dict[str, str] = field(default_factory=dict)
+    since: dict[str, datetime.datetime] = field(default_factory=dict)
 
 
 class ConnectionConsoles:
@@ -57,10 +59,10 @@ class ConnectionConsoles:
 
     # -- what there is -------------------------------------------------------------------------
 
-    def offers(self, connection: str | None = None) -> dict[str, dict[str, Any]]:
+    def offers(self, connection: str | None = None) -> dict[str, ConsoleModel]:
         """What is offered, as far as is known, by the consoles' names; as lists show it."""
         return {
-            str(ConsoleName(name, node.name)): _to_json(name, node, known.since[node.name])
+            str(ConsoleName(name, node.name)): _model(name, node, known.since[node.name])
             for name, known in self._known.items()
             if connection in (None, name)
             for node in known.nodes
@@ -101,7 +103,7 @@ class ConnectionConsoles:
         finally:
             known.asked = time.monotonic()
         before, known.nodes = {node.name: node.state for node in known.nodes}, nodes
-        told = to_iso(now())
+        told = now()
         known.since = {node.name: known.since.get(node.name, told) for node in nodes}
         after = {node.name: node.state for node in nodes}
         changed = [node for node in before | after if before.get(node) != after.get(node)]
@@ -163,18 +165,18 @@ class ConnectionConsoles:
         await self._beside.stop()
 
 
-def _to_json(connection: str, node: Node, since: str) -> dict[str, Any]:
+def _model(connection: str, node: Node, since: datetime.datetime) -> ConsoleModel:
     """A console that nobody has looked at yet."""
-    return {
-        "name": str(ConsoleName(connection, node.name)),
-        "kind": "remote",
-        "state": node.state,
-        "title": node.title or node.name,
-        "first_offset": 0,
-        "end_offset": 0,
-        "epoch": "",
-        "started": since,
-        "last_activity": since,
-        "last_line": "",
-        "viewers": [],
-    }
+    return ConsoleModel(
+        name=f"{connection}:{node.name}",
+        kind="remote",
+        state=node.state,
+        title=node.title or node.name,
+        first_offset=0,
+        end_offset=0,
+        epoch="",
+        started=since,
+        last_activity=since,
+        last_line="",
+        viewers=[],
+    )

@@ -10,14 +10,15 @@ import datetime
 import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Literal, Protocol
 
 from jupyter_bridge.aio.news import News
 from jupyter_bridge.aio.serial_worker import SerialWorker, off_loop
 from jupyter_bridge.consoles.last_line import LOOK_BYTES, last_line
 from jupyter_bridge.interfaces import Exit, Source
+from jupyter_bridge.models.consoles import ConsoleModel, ViewerModel
 from jupyter_bridge.problems import Busy, Denied, Gone
-from jupyter_bridge.wire.times import now, to_iso
+from jupyter_bridge.wire.times import now
 
 Mode = Literal["watch", "join", "steal"]
 State = Literal["live", "ended"]
@@ -79,9 +80,9 @@ class Viewer:
     size: tuple[int, int] | None = None
     stolen_by: str | None = None
 
-    def to_json(self) -> dict[str, Any]:
-        """As the list of consoles shows it."""
-        return {"user": self.user, "mode": self.mode}
+    def model(self) -> ViewerModel:
+        """The viewer as the routes show it."""
+        return ViewerModel(self.user, self.mode)
 
 
 class Console:
@@ -147,24 +148,22 @@ class Console:
             self._last_line = end, last_line(self.log.recent(LOOK_BYTES))
         return self._last_line[1]
 
-    def to_json(self) -> dict[str, Any]:
-        """As the list of consoles shows it."""
-        answer = {
-            "name": self.name,
-            "kind": self.kind,
-            "state": self.state,
-            "title": self.title,
-            "first_offset": self.first_offset,
-            "end_offset": self.end_offset,
-            "epoch": self.epoch,
-            "started": to_iso(self.started),
-            "last_activity": to_iso(self.last_activity),
-            "last_line": self.last_line,
-            "viewers": [viewer.to_json() for viewer in self.viewers],
-        }
-        if self.exit is not None:
-            answer["exit_code"] = self.exit.code
-        return answer
+    def model(self) -> ConsoleModel:
+        """The console as the routes show it."""
+        return ConsoleModel(
+            name=self.name,
+            kind=self.kind,
+            state=self.state,
+            title=self.title,
+            first_offset=self.first_offset,
+            end_offset=self.end_offset,
+            epoch=self.epoch,
+            started=self.started,
+            last_activity=self.last_activity,
+            last_line=self.last_line,
+            viewers=[viewer.model() for viewer in self.viewers],
+            exit_code=self.exit.code if self.exit else None,
+        )
 
     # What the source says
 

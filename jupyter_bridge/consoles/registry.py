@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 from weakref import WeakSet
+
+from msgspec.structs import asdict
 
 from jupyter_bridge.aio.deadline import within
 from jupyter_bridge.aio.single_flight import SingleFlight
@@ -20,8 +21,9 @@ from jupyter_bridge.consoles.sources.file import FileSource
 from jupyter_bridge.consoles.sources.remote import RemoteSource
 from jupyter_bridge.consoles.store import ConsoleStore
 from jupyter_bridge.consoles.terminals.manager import attach
-from jupyter_bridge.consoles.terminals.spawn import TerminalOptions, spawn
+from jupyter_bridge.consoles.terminals.spawn import spawn
 from jupyter_bridge.interfaces import Exit, Source
+from jupyter_bridge.models.consoles import ConsoleModel, TerminalOptions
 from jupyter_bridge.observe import metrics
 from jupyter_bridge.problems import NotFound, Problem, Timeout, Unavailable, Unsupported
 from jupyter_bridge.wire.names import ConsoleName
@@ -125,26 +127,25 @@ class ConsoleRegistry:
         if manager is not None:
             attach(manager, self.record)
 
-    def models(self, connection: str | None = None) -> list[dict[str, Any]]:
+    def models(self, connection: str | None = None) -> list[ConsoleModel]:
         """Every console as lists show it, also those of connections that nobody has opened yet."""
         offers = {} if self._remotes is None else self._remotes.offers(connection)
         shown = {
-            console.name: console.to_json()
+            console.name: console.model()
             for console in self
             if connection in (None, ConsoleName.parse(console.name).connection)
         }
         for name, offer in offers.items():
             known = shown.setdefault(name, offer)
-            if known["kind"] != offer["kind"]:
+            if known.kind != offer.kind:
                 continue  # a terminal that took the name
-            if known["state"] == "ended" != offer["state"]:  # nobody looks now, but anybody can
-                known["state"] = offer["state"]
-                known.pop("exit_code", None)
+            if known.state == "ended" != offer.state:  # nobody looks now, but anybody can
+                known.state, known.exit_code = offer.state, None
         if self._remotes is not None:
             self._remotes.refresh()
         return list(shown.values())
 
-    async def ask(self, connection: str) -> list[dict[str, Any]]:
+    async def ask(self, connection: str) -> list[ConsoleModel]:
         """The consoles of one connection, which is asked now."""
         if self._remotes is None:
             raise NotFound(f"No such connection: {connection}")
@@ -300,8 +301,8 @@ class ConsoleRegistry:
 
     # Terminals
 
-    async def create(self, name: str | None = None, **options: Any) -> Console:
-        """A new terminal in the host's terminal manager, with these TerminalOptions.
+    async def create(self, options: TerminalOptions) -> Console:
+        """A new terminal in the host's terminal manager.
 
         `cwd` may be relative to the server's root. A live console of this name is a Conflict.
         """
@@ -309,8 +310,7 @@ class ConsoleRegistry:
         if manager is None:
             raise Unsupported("This server runs without terminals.")
         live = {console.name for console in self if console.state == "live"}
-        wish = TerminalOptions(name, **options)
-        return await spawn(manager, wish, root_dir=self._root_dir, taken=live)
+        return await spawn(manager, options, root_dir=self._root_dir, taken=live)
 
     async def end(self, name: str, *, purge: bool = False, permit: Permit = anybody) -> None:
         """End a terminal and wait for its exit; its journal stays unless `purge`."""
@@ -326,11 +326,11 @@ class ConsoleRegistry:
         if purge:
             self._shelf.forget(console)
 
-    async def create_remote(self, connection: str, wish: TerminalOptions) -> Console:
+    async def create_remote(self, connection: str, options: TerminalOptions) -> Console:
         """A new console of a connection, opened."""
         if self._remotes is None:
             raise NotFound(f"No such connection: {connection}")
-        how = {name: value for name, value in asdict(wish).items() if value}
+        how = {name: value for name, value in asdict(options).items() if value}
         return await self.open(await self._remotes.create(connection, **how))
 
     async def close(self) -> None:

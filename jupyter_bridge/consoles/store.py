@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import datetime
 import secrets
 from collections.abc import Callable, Iterator
-from typing import Any
 
 from jupyter_bridge.consoles.console import Console
 from jupyter_bridge.consoles.journal.archive import Archive, ConsoleRecord
 from jupyter_bridge.consoles.journal.journal import Journal
 from jupyter_bridge.interfaces import Exit, Source
 from jupyter_bridge.observe import metrics
-from jupyter_bridge.wire.times import from_iso, now, to_iso
+from jupyter_bridge.wire.times import now, read_iso, to_iso
 
 # Unwritten bytes are looked at this often while a producer is paused; seconds.
 RELIEF_SECONDS = 0.01
@@ -53,11 +51,11 @@ class ConsoleStore:
                 journal,
                 None,
                 title=str(about.get("title", "")),
-                started=_parsed(about["started"]),
+                started=read_iso(about["started"]),
                 exit=Exit(how.get("code"), how.get("signal")),
                 last_line=str(about.get("last_line", "")),
             )
-            console.last_activity = _parsed(about["ended"]) or console.started
+            console.last_activity = read_iso(about["ended"]) or console.started
             self._kept[console] = (record, journal)
             self.make_room(console.name)
             self.put(console)
@@ -127,7 +125,7 @@ class ConsoleStore:
             journal,
             source,
             title=source.title,
-            started=_parsed(record.about["started"]),
+            started=read_iso(record.about["started"]),
             on_output=on_output,
             on_gap=journal.skip,
             on_ended=self._on_ended,
@@ -181,10 +179,3 @@ def _pause(source: Source, journal: Journal) -> None:
     loop = asyncio.get_running_loop()
     source.pause()
     loop.call_later(RELIEF_SECONDS, relieve)
-
-
-def _parsed(text: Any) -> datetime.datetime | None:
-    try:
-        return from_iso(str(text))
-    except ValueError:
-        return None

@@ -10,9 +10,9 @@ from typing import Any
 
 from jupyter_bridge.aio.single_flight import SingleFlight
 from jupyter_bridge.interfaces import Upstream
-from jupyter_bridge.kernels.model import KernelModel
 from jupyter_bridge.kernels.policy import KernelPolicy
 from jupyter_bridge.kernels.relay import Relay
+from jupyter_bridge.models.kernels import NO_RELAY, KernelModel, RelayModel
 from jupyter_bridge.problems import Unavailable
 
 # How long a start that is under way may hold up a shutdown, seconds.
@@ -107,3 +107,11 @@ class KernelBackend(ABC):
         await self._openings.stop(Unavailable("The server is stopping."))
         for name in list(self._relays):
             await self._close_relay(name)
+
+
+def relay_model(relay: Relay | None) -> RelayModel:
+    """A kernel's relay as the routes show it."""
+    if relay is None:
+        return NO_RELAY
+    ring = relay.ring
+    return RelayModel(relay.seats, ring.first, ring.end - 1, ring.bytes)

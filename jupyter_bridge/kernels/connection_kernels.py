@@ -11,12 +11,13 @@ from typing import Any, Protocol
 
 from jupyter_bridge.aio.task_set import TaskSet
 from jupyter_bridge.interfaces import Upstream
-from jupyter_bridge.kernels.backend import SETTLE_TIME, KernelBackend
-from jupyter_bridge.kernels.model import ExecutingModel, KernelModel, RelayModel
+from jupyter_bridge.kernels.backend import SETTLE_TIME, KernelBackend, relay_model
 from jupyter_bridge.kernels.policy import KernelPolicy
 from jupyter_bridge.kernels.relay import Relay
+from jupyter_bridge.models.kernels import ExecutingModel, KernelModel
 from jupyter_bridge.problems import Unavailable
 from jupyter_bridge.wire.names import KernelName
+from jupyter_bridge.wire.times import read_iso
 
 OnMessages = Callable[[str, list[list[bytes]]], None]
 OnLost = Callable[[str], None]
@@ -122,10 +123,10 @@ class ConnectionKernels(KernelBackend):
             name=str(model.get("name", "")),
             kernelspec=str(model.get("kernelspec") or model.get("name", "")),
             execution_state=model.get("execution_state"),
-            last_activity=model.get("last_activity"),
+            last_activity=read_iso(model.get("last_activity")),
             connections=int(model.get("connections") or 0),
-            executing=ExecutingModel.of(since, code),
-            relay=RelayModel() if relay is None else RelayModel.of(relay),
+            relay=relay_model(relay),
+            executing=None if since is None else ExecutingModel(since, code),
         )
 
     # -- what is done to kernels ---------------------------------------------------------------

@@ -7,8 +7,8 @@ from typing import Any
 from jupyter_bridge.kernels.backend import KernelBackend
 from jupyter_bridge.kernels.connection_kernels import ConnectionKernels
 from jupyter_bridge.kernels.host.backend import HostBackend
-from jupyter_bridge.kernels.model import KernelModel
 from jupyter_bridge.kernels.relay import Relay
+from jupyter_bridge.models.kernels import KernelModel
 from jupyter_bridge.observe import metrics
 from jupyter_bridge.wire.names import KernelName
 

@@ -2,23 +2,13 @@
 
 from __future__ import annotations
 
-import msgspec
-
+from jupyter_bridge.models.common import Index
 from jupyter_bridge.version import __version__
 from jupyter_bridge.web.handler import BridgeHandler, Route, verb
 
 
 def routes() -> list[Route]:
     return [Route("/?", IndexHandler)]
-
-
-class Index(msgspec.Struct):
-    """The version of the bridge, and links to its parts."""
-
-    name: str
-    version: str
-    parts: dict[str, str]
-    links: dict[str, str]
 
 
 class IndexHandler(BridgeHandler):

@@ -21,3 +21,11 @@ def from_iso(text: str) -> datetime:
     # Python 3.10 does not accept the Z.
     when = datetime.fromisoformat(text[:-1] + "+00:00" if text[-1:] in ("Z", "z") else text)
     return when if when.tzinfo is not None else when.replace(tzinfo=timezone.utc)
+
+
+def read_iso(value: object) -> datetime | None:
+    """The time that `value` tells in ISO 8601; None where it tells none."""
+    try:
+        return from_iso(str(value))
+    except ValueError:
+        return None

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from jupyter_bridge.client import Bridge, Kernel, connect
+from jupyter_bridge.client import Bridge, KernelModel, connect
 from tests.conftest import Server
 
 
@@ -23,7 +23,7 @@ def bridge(bridge_server: Server) -> Iterator[Bridge]:
 
 
 @pytest.fixture
-def kernel(bridge: Bridge) -> Iterator[Kernel]:
+def kernel(bridge: Bridge) -> Iterator[KernelModel]:
     """A Python kernel that has run its first code."""
     kernel = bridge.spawn("python3")
     bridge.execute(kernel, "", silent=True)

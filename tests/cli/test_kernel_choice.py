@@ -7,22 +7,28 @@ from typing import Any, cast
 import pytest
 
 from jupyter_bridge.cli.kernel_choice import find_kernel, find_kernels, find_place
-from jupyter_bridge.client import Bridge, Kernel
+from jupyter_bridge.client import Bridge, KernelModel
+from jupyter_bridge.models.kernels import NO_RELAY
 from jupyter_bridge.problems import Conflict, NotFound
 
-AB1 = Kernel("ab1", name="python3", kernelspec="python3")
-AB2 = Kernel("ab2", name="mine", kernelspec="python3")
-ADA = Kernel("ada3", name="twin", kernelspec="ada")
-TWIN = Kernel("f00", name="twin", kernelspec="ada")
+
+def running(name: str, called: str, kernelspec: str) -> KernelModel:
+    return KernelModel(name, name, called, kernelspec, "idle", None, 0, NO_RELAY)
+
+
+AB1 = running("ab1", "python3", "python3")
+AB2 = running("ab2", "mine", "python3")
+ADA = running("ada3", "twin", "ada")
+TWIN = running("f00", "twin", "ada")
 
 
 class Known:
     """A server with these kernels and kernelspecs."""
 
-    def __init__(self, *kernels: Kernel) -> None:
+    def __init__(self, *kernels: KernelModel) -> None:
         self._kernels = kernels
 
-    def kernels(self, conn: str | None = None) -> list[Kernel]:
+    def kernels(self, conn: str | None = None) -> list[KernelModel]:
         there = f"{conn}:"
         return [k for k in self._kernels if k.id.startswith(there) == (conn is not None)]
 
@@ -30,19 +36,19 @@ class Known:
         return {"python3": "Python 3", "ada": "Ada", "ab": "AB"}
 
 
-def known(*kernels: Kernel) -> Bridge:
+def known(*kernels: KernelModel) -> Bridge:
     return cast(Bridge, Known(*kernels))
 
 
 @pytest.mark.parametrize(("word", "kernel"), [("ab1", AB1), ("mine", AB2), ("f", TWIN)])
-def test_kernel(word: str, kernel: Kernel) -> None:
+def test_kernel(word: str, kernel: KernelModel) -> None:
     """A kernel is known by its id, the beginning of it, or the name it was given."""
     assert find_kernel(known(AB1, AB2, ADA, TWIN), word) == kernel
 
 
 def test_a_kernel_of_a_connection() -> None:
     """It is known the same ways, behind the connection's name; else it is a kernelspec there."""
-    far = Kernel("lab:ab9", name="distant", kernelspec="python3")
+    far = running("lab:ab9", "distant", "python3")
     server = known(AB1, far)
     for word in ("lab:ab9", "lab:ab", "lab:distant"):
         assert find_kernels(server, [word, "ab1"]) == [far, AB1]

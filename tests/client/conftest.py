@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from jupyter_bridge.client import Bridge, Kernel, connect
+from jupyter_bridge.client import Bridge, KernelModel, connect
 from tests.conftest import Server
 
 
@@ -18,7 +18,7 @@ def bridge(bridge_server: Server) -> Iterator[Bridge]:
 
 
 @pytest.fixture(scope="module")
-def kernel(bridge: Bridge) -> Iterator[Kernel]:
+def kernel(bridge: Bridge) -> Iterator[KernelModel]:
     """A Python kernel for the tests of one file."""
     kernel = bridge.spawn("python3")
     yield kernel

@@ -16,7 +16,7 @@ from jupyter_bridge.client import (
     Done,
     ExecutionFailed,
     InputRequest,
-    Kernel,
+    KernelModel,
     Output,
     UpdateDisplay,
 )
@@ -116,7 +116,7 @@ def test_wrong_token(bridge_server: Server) -> None:
     run(part())
 
 
-def test_execute(go: Go, kernel: Kernel) -> None:
+def test_execute(go: Go, kernel: KernelModel) -> None:
     """A result has everything that the code left, and its error raises when asked to."""
 
     async def part(bridge: BridgeClient) -> None:
@@ -139,7 +139,7 @@ def test_execute(go: Go, kernel: Kernel) -> None:
     go(part)
 
 
-def test_execute_input(go: Go, kernel: Kernel) -> None:
+def test_execute_input(go: Go, kernel: KernelModel) -> None:
     """Inputs answer what the code asks; without any, asking is an error and does not hang."""
 
     async def part(bridge: BridgeClient) -> None:
@@ -152,7 +152,7 @@ def test_execute_input(go: Go, kernel: Kernel) -> None:
     go(part)
 
 
-def test_execute_timeout(go: Go, kernel: Kernel) -> None:
+def test_execute_timeout(go: Go, kernel: KernelModel) -> None:
     """Code that takes too long is interrupted, and says so."""
 
     async def part(bridge: BridgeClient) -> None:
@@ -194,7 +194,7 @@ def test_died(go: Go) -> None:
     go(part)
 
 
-def test_stream(go: Go, kernel: Kernel) -> None:
+def test_stream(go: Go, kernel: KernelModel) -> None:
     """A stream tells outputs as they come, asks for input, and ends with the whole answer."""
 
     async def part(bridge: BridgeClient) -> None:
@@ -227,7 +227,7 @@ def test_stream(go: Go, kernel: Kernel) -> None:
     go(part)
 
 
-def test_stream_cancel(go: Go, kernel: Kernel) -> None:
+def test_stream_cancel(go: Go, kernel: KernelModel) -> None:
     """A cancelled stream still ends with the answer."""
 
     async def part(bridge: BridgeClient) -> None:
@@ -243,7 +243,7 @@ def test_stream_cancel(go: Go, kernel: Kernel) -> None:
     go(part)
 
 
-def test_key(go: Go, kernel: Kernel) -> None:
+def test_key(go: Go, kernel: KernelModel) -> None:
     """What is asked twice under one key is done once."""
 
     async def part(bridge: BridgeClient) -> None:
@@ -296,7 +296,7 @@ async def tripping(target: Server, every: int) -> AsyncIterator[str]:
         await runner.cleanup()
 
 
-def test_over_a_tripping_line(bridge_server: Server, kernel: Kernel) -> None:
+def test_over_a_tripping_line(bridge_server: Server, kernel: KernelModel) -> None:
     """Over a line that breaks again and again, every event of a real run comes once, in order."""
 
     async def part() -> None:

@@ -10,7 +10,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from aiohttp import web
 
-from jupyter_bridge.client import BridgeClient, Channels, Kernel, Message
+from jupyter_bridge.client import BridgeClient, Channels, KernelModel, Message
 from jupyter_bridge.problems import Conflict, Denied, Gone, NotFound, RemoteFailed, Unavailable
 from jupyter_bridge.transport import retry
 from tests.conftest import Server
@@ -176,7 +176,7 @@ def test_send() -> None:
 
 
 @asynccontextmanager
-async def kernel_on(server: Server) -> AsyncIterator[tuple[BridgeClient, Kernel]]:
+async def kernel_on(server: Server) -> AsyncIterator[tuple[BridgeClient, KernelModel]]:
     async with BridgeClient(server.url, server.token) as bridge:
         kernel = await bridge.spawn("python3")
         try:

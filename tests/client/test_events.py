@@ -16,6 +16,7 @@ from jupyter_bridge.client import (
 from jupyter_bridge.client.events import event_of
 from jupyter_bridge.problems import Gone, RemoteFailed
 from jupyter_bridge.transport.line_follower import read_line
+from tests.simulators.faulty_bridge import done as done_line
 from tests.simulators.faulty_bridge import line
 
 
@@ -40,7 +41,7 @@ def test_each_kind() -> None:
     status = parse_line(line("status", 5, execution_state="busy"))
     assert isinstance(status, Status)
     assert status.execution_state == "busy"
-    done = parse_line(line("done", 6, execution="x", status="ok", outputs=[], new_key=1))
+    done = parse_line(done_line(6, new_key=1))
     assert isinstance(done, Done)
     assert done.result.ok
 

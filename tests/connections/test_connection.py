@@ -12,7 +12,6 @@ import pytest
 from jupyter_bridge.connections import login_backoff
 from jupyter_bridge.connections.connection import Connection
 from jupyter_bridge.connections.connector import WrongCredentials
-from jupyter_bridge.connections.model import model_of
 from jupyter_bridge.connections.roles import CanMount
 from jupyter_bridge.problems import (
     BadRequest,
@@ -126,7 +125,7 @@ def test_needs_are_named(tmp_path: Path) -> None:
             await browse(connection)
         assert caught.value.details["needs"] == ["password", "token"]
         assert remote.logins == 0
-        assert not model_of(connection).has_secret
+        assert not connection.model().has_secret
 
     run(test)
 
@@ -259,7 +258,7 @@ def test_repr_holds_no_secret(tmp_path: Path) -> None:
     shown = [
         repr(connection),
         repr(connection.fields),
-        repr(model_of(connection)),
+        repr(connection.model()),
         str(vars(connection)),
     ]
     assert not any(PASSWORD in text for text in shown)

@@ -59,7 +59,7 @@ def test_a_python_names_what_is_installed_and_its_version() -> None:
     assert f"pytest=={pytest_version}" in lines
     assert told.runtime == f"python-{sys.version_info[0]}.{sys.version_info[1]}\n"
     assert told.requirements_list.endswith("\n")
-    assert set(told.files) == {"requirements.txt", "runtime.txt"}
+    assert set(environment.files_of(told)) == {"requirements.txt", "runtime.txt"}
 
 
 @pytest.mark.parametrize("kind", _DIRECT)
@@ -101,7 +101,7 @@ def test_an_r_names_what_is_installed_and_its_version() -> None:
     if shutil.which("Rscript") is None:
         pytest.skip("R is not installed (Debian: r-base-core)")
     told = asyncio.run(environment.ask(interpreter("Rscript", "--vanilla", "-e"), "R"))
-    assert set(told.files) == {"install.R", "runtime.txt"}
+    assert set(environment.files_of(told)) == {"install.R", "runtime.txt"}
     assert told.runtime.startswith("r-")
     installed = subprocess.run(
         ["Rscript", "--vanilla", "-e", 'cat(rownames(installed.packages(priority = "NA")))'],

@@ -18,11 +18,10 @@ from jupyter_events import EventLogger
 from jupyter_bridge.connections import health
 from jupyter_bridge.connections.config.files import ConfigFiles
 from jupyter_bridge.connections.config.saved import SavedConnections
-from jupyter_bridge.connections.connector import Progress
 from jupyter_bridge.connections.connector_registry import GROUP, ConnectorRegistry
-from jupyter_bridge.connections.model import model_of
 from jupyter_bridge.connections.registry import ConnectionRegistry
 from jupyter_bridge.connections.secrets.vault import Vault
+from jupyter_bridge.models.connections import Progress
 from jupyter_bridge.observe import redaction
 from jupyter_bridge.observe.events import SCHEMAS, Events
 from jupyter_bridge.problems import Conflict, Denied, NotFound, Unavailable, Unsupported
@@ -90,7 +89,7 @@ def test_what_is_configured_logs_in_beside(tmp_path: Path, remote: Remote) -> No
         await remotes.loaded()
         await until(lambda: remotes.get("a").state == "connected")
         assert remotes.get("b").state == "disconnected"
-        assert model_of(remotes.get("b")).needs == ["password", "token"]
+        assert remotes.get("b").model().needs == ["password", "token"]
         await remotes.close()
 
     run(test)
@@ -187,7 +186,7 @@ def test_the_list_does_not_wait(tmp_path: Path, remote: Remote) -> None:
         remotes = make(tmp_path, traits)
         await remotes.loaded()
         await until(lambda: remote.logins >= 16)
-        models = [model_of(connection) for connection in remotes.list()]
+        models = [connection.model() for connection in remotes.list()]
         assert len(models) == 1000
         assert {model.state for model in models} == {"connecting", "disconnected"}
         await remotes.close()

@@ -12,6 +12,7 @@ from jupyter_bridge.consoles.console import Console
 from jupyter_bridge.consoles.journal.journal import Journal
 from jupyter_bridge.consoles.last_line import LOOK_BYTES, last_line
 from jupyter_bridge.consoles.sources.file import FileSource
+from jupyter_bridge.models.consoles import TerminalOptions
 from tests.consoles.conftest import house, says, until
 
 
@@ -42,17 +43,19 @@ def test_last_line(said: bytes, shown: str) -> None:
 async def test_a_console_shows_its_last_line(tmp_path: Path) -> None:
     """While it lives, after its end, and after a restart of the server."""
     async with house(tmp_path) as consoles:
-        console = await consoles.create("one", shell_command=["/bin/sh", "-c", "read x; echo bye"])
+        console = await consoles.create(
+            TerminalOptions("one", shell_command=["/bin/sh", "-c", "read x; echo bye"])
+        )
         assert console.last_line == ""
         await console.write(b"\n")
         await asyncio.wait_for(console.ended(), 30)
         await says(console, b"bye")
-        assert console.to_json()["last_line"] == "bye"
+        assert console.model().last_line == "bye"
         # What ended is let go from memory; the line is still known.
         await until(lambda: console.log.recent(10) == b"")
-        assert console.to_json()["last_line"] == "bye"
+        assert console.model().last_line == "bye"
     async with house(tmp_path) as consoles:
-        assert consoles.get("one").to_json()["last_line"] == "bye"
+        assert consoles.get("one").model().last_line == "bye"
 
 
 async def test_a_file_shows_its_last_line(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import json
 import time
 from pathlib import Path
 
+from jupyter_bridge.models.consoles import TerminalOptions
 from jupyter_bridge.wire import console as wire
 from tests.conftest import Server
 from tests.consoles.conftest import PATIENCE, house, until
@@ -59,7 +60,9 @@ async def test_a_flood_costs_one_event_a_second(tmp_path: Path) -> None:
     ) as consoles:
         command = "head -c 67108864 /dev/zero | tr '\\\\0' 'x'"
         began = time.monotonic()
-        console = await consoles.create("1", shell_command=["/bin/sh", "-c", command])
+        console = await consoles.create(
+            TerminalOptions("1", shell_command=["/bin/sh", "-c", command])
+        )
         await asyncio.wait_for(console.ended(), 4 * PATIENCE)
         seconds = time.monotonic() - began
         await until(lambda: ("1", "terminal", "ended") in states)
@@ -73,10 +76,12 @@ async def test_a_taken_name_is_told_of_twice(tmp_path: Path) -> None:
     """The old console goes on under its name and epoch, the new one under the name."""
     states: list[tuple[str, str, str]] = []
     async with house(tmp_path, on_state=lambda *state: states.append(state)) as consoles:
-        old = await consoles.create("one", shell_command=["/bin/sh", "-c", "exit 3"])
+        old = await consoles.create(
+            TerminalOptions("one", shell_command=["/bin/sh", "-c", "exit 3"])
+        )
         await asyncio.wait_for(old.ended(), PATIENCE)
         await until(lambda: ("one", "terminal", "ended") in states)
-        await consoles.create("one", shell_command=["/bin/cat"])
+        await consoles.create(TerminalOptions("one", shell_command=["/bin/cat"]))
         await until(lambda: (f"one~{old.epoch}", "terminal", "ended") in states)
         await until(lambda: states[-1] == ("one", "terminal", "live"))
 
@@ -84,7 +89,7 @@ async def test_a_taken_name_is_told_of_twice(tmp_path: Path) -> None:
 async def test_what_is_loaded_is_not_news(tmp_path: Path) -> None:
     """Consoles that earlier servers left are there before anybody can hear of them."""
     async with house(tmp_path) as consoles:
-        console = await consoles.create("one", shell_command=["/bin/echo", "hi"])
+        console = await consoles.create(TerminalOptions("one", shell_command=["/bin/echo", "hi"]))
         await asyncio.wait_for(console.ended(), PATIENCE)
     states: list[tuple[str, str, str]] = []
     async with house(tmp_path, on_state=lambda *state: states.append(state)) as consoles:

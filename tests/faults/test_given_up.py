@@ -18,7 +18,8 @@ POLLS = 50
 PLUGIN = """
 import asyncio
 from jupyter_bridge.connections.connector import Connector, Fields, Login
-from jupyter_bridge.connections.roles import CanRead, Dataset, File
+from jupyter_bridge.connections.roles import CanRead
+from jupyter_bridge.models.datasets import Dataset, File
 
 class Slow(Connector[Fields], CanRead):
     kind, title, fields_type = "slow", "Slow", Fields

@@ -19,8 +19,8 @@ from bench.harness import PeakMemory
 from jupyter_bridge.consoles.sources.kernel import KernelSource
 from jupyter_bridge.kernels.client_channel import ALL, IOPUB, large_default, large_v1
 from jupyter_bridge.kernels.executions.execution import Execution
-from jupyter_bridge.kernels.executions.models import ExecuteBody
 from jupyter_bridge.kernels.ring import RingEntry
+from jupyter_bridge.models.executions import ExecuteBody
 from jupyter_bridge.wire import kernel, large_json
 from tests.conftest import Server
 from tests.kernels.socketio.test_server import Client

@@ -22,7 +22,8 @@ from jupyter_bridge.connections.connector import (
 from jupyter_bridge.connections.login_backoff import LoginBackoff
 from jupyter_bridge.connections.net.address_policy import AddressPolicy
 from jupyter_bridge.connections.net.outbound import Outbound
-from jupyter_bridge.connections.roles import CanBrowse, Item
+from jupyter_bridge.connections.roles import CanBrowse
+from jupyter_bridge.models.datasets import Item
 from jupyter_bridge.problems import Problem
 
 PASSWORD = "Sesame-0123-canary"

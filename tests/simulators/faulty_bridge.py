@@ -88,9 +88,24 @@ def line(event: str, number: int, **data: Any) -> bytes:
     return msgspec.json.encode({"event": event, "id": number, "data": data}) + b"\n"
 
 
+def result(status: str = "ok", **more: Any) -> dict[str, Any]:
+    """An execution as the bridge answers it."""
+    return {
+        "execution": "x1",
+        "kernel": "k",
+        "status": status,
+        "execution_count": 1,
+        "outputs": [],
+        "user_expressions": {},
+        "started": "2026-11-22T09:30:00.250Z",
+        "seconds": 0.5,
+        **more,
+    }
+
+
 def done(number: int, **more: Any) -> bytes:
     """The line that ends a stream."""
-    return line("done", number, execution="x1", status="ok", outputs=[], **more)
+    return line("done", number, **result(**more))
 
 
 def streams(*chunks: bytes, breaks: bool = False, ends: bool = True) -> Answer:

@@ -21,7 +21,12 @@ def taken_over(user: str, names: Sequence[str], sentence: str | None = None) -> 
     answers: dict[str, Any] = {
         "/api/me": {"identity": {"username": user}},
         "/api/status": {},
-        "/bridge/": {"name": "jupyter_bridge", "parts": {"consoles": "/bridge/consoles"}},
+        "/bridge/": {
+            "name": "jupyter_bridge",
+            "version": "0.1.0",
+            "parts": {"consoles": "/bridge/consoles"},
+            "links": {},
+        },
         "/bridge/consoles": consoles,
     }
 

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from jupyter_bridge.consoles.registry import ConsoleRegistry
-from jupyter_bridge.consoles.run.models import RunBody, RunModel
 from jupyter_bridge.consoles.run.store import RunStore
+from jupyter_bridge.models.consoles import TerminalOptions
+from jupyter_bridge.models.runs import RunBody, RunModel
 
 _WORDS = ["", "a", "two words", "é€𝄞", "日本", "!", "!!", "$x", "~", "*", "\\", "'", '"', "`", "#"]
 _MARKS = [
@@ -168,7 +169,9 @@ class Fuzz:
         if console is None:
             flags = {"bash": ["--norc"], "zsh": ["-f"]}.get(case.shell, [])
             made = await self._consoles.create(
-                shell_command=[case.shell, *flags, "-i"], env={"HISTCONTROL": "ignorespace"}
+                TerminalOptions(
+                    shell_command=[case.shell, *flags, "-i"], env={"HISTCONTROL": "ignorespace"}
+                )
             )
             console = self._names[case.shell] = made.name
         mode: Any = "split" if case.split else "tty"

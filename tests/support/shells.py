@@ -13,9 +13,10 @@ import pytest
 
 from jupyter_bridge.consoles.console import Console
 from jupyter_bridge.consoles.registry import ConsoleRegistry
-from jupyter_bridge.consoles.run.models import RunBody, RunModel
 from jupyter_bridge.consoles.run.run import Run
 from jupyter_bridge.consoles.run.store import RunStore
+from jupyter_bridge.models.consoles import TerminalOptions
+from jupyter_bridge.models.runs import RunBody, RunModel
 from tests.consoles.conftest import PATIENCE, house
 
 SHELLS = ("bash", "zsh", "fish", "dash")
@@ -52,7 +53,9 @@ class Desk:
         """A terminal with this shell, as a user would have opened it."""
         arguments = arguments or ("-i",)
         return await self.consoles.create(
-            name=shell, shell_command=[needs(shell), *arguments], env={"TERM": "xterm", **env}
+            TerminalOptions(
+                name=shell, shell_command=[needs(shell), *arguments], env={"TERM": "xterm", **env}
+            )
         )
 
     async def start(self, command: str, console: str | None = "bash", **more: Any) -> Run:

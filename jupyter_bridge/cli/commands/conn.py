@@ -11,7 +11,7 @@ import typer
 
 from jupyter_bridge.cli import output
 from jupyter_bridge.cli.call import Call, command, pairs_of
-from jupyter_bridge.client.connections import Connection, Kind
+from jupyter_bridge.models.connections import ConnectionModel, KindModel
 from jupyter_bridge.problems import BadRequest, Problem
 
 group = typer.Typer()
@@ -35,7 +35,7 @@ def list_(call: Call) -> None:
         call.print_json(listing)
         return
     for problem in listing.problems:
-        call.note(f"{problem['source']}: {problem['message']}")
+        call.note(f"{problem.source}: {problem.message}")
     if not listing.connections:
         call.note("There is no connection: `jupyter bridge conn add` makes one.")
         return
@@ -154,7 +154,10 @@ def browse(
         call.print_json(items)
         return
     keys = ("name", "kind", "size", "modified", "permId")
-    rows = [["" if item.get(key) is None else str(item[key]) for key in keys] for item in items]
+    rows = [
+        [str(value) if (value := getattr(item, key)) is not None else "" for key in keys]
+        for item in items
+    ]
     output.table([key.upper() for key in keys], rows, right={"SIZE"})
 
 
@@ -166,7 +169,7 @@ for _short, _function in (("ls", list_), ("umount", unmount), ("rm", remove)):
 # -- asking ------------------------------------------------------------------------------------
 
 
-def _with_host_key(call: Call, do: Callable[..., Connection]) -> Connection:
+def _with_host_key(call: Call, do: Callable[..., ConnectionModel]) -> ConnectionModel:
     """Do it, and again with the host's key where nobody has accepted that yet and somebody does."""
     try:
         return do()
@@ -189,7 +192,7 @@ def _ask(prompt: str, typed: bool) -> str:
     return answer
 
 
-def _ask_kind(kinds: dict[str, Kind], typed: bool) -> str:
+def _ask_kind(kinds: dict[str, KindModel], typed: bool) -> str:
     usable = sorted(name for name, kind in kinds.items() if not kind.problem)
     while True:
         kind = _ask(f"Kind ({', '.join(usable)})", typed)
@@ -197,7 +200,7 @@ def _ask_kind(kinds: dict[str, Kind], typed: bool) -> str:
             return kind
 
 
-def _missing(kind: Kind, given: dict[str, Any]) -> dict[str, Any]:
+def _missing(kind: KindModel, given: dict[str, Any]) -> dict[str, Any]:
     """What the kind's form asks for, besides what is given; an empty answer leaves it out."""
     answers = {}
     for name, field in kind.fields.get("properties", {}).items():
@@ -215,7 +218,7 @@ def _missing(kind: Kind, given: dict[str, Any]) -> dict[str, Any]:
     return answers
 
 
-def _credentials(kind: Kind | None, held: Connection) -> dict[str, str]:
+def _credentials(kind: KindModel | None, held: ConnectionModel) -> dict[str, str]:
     """One secret, asked without echo, or a line of a pipe; the first that is not left empty."""
     secrets = kind.secret if kind else ["password"]
     order = sorted(secrets, key=lambda name: (name != "password", name))
@@ -228,11 +231,11 @@ def _credentials(kind: Kind | None, held: Connection) -> dict[str, str]:
     return {}
 
 
-def _title(kind: Kind | None, name: str, otherwise: str) -> str:
+def _title(kind: KindModel | None, name: str, otherwise: str) -> str:
     schema = kind.fields.get("properties", {}).get(name, {}) if kind else {}
     options = [schema, *schema.get("anyOf", [])]
     return next((option["title"] for option in options if "title" in option), otherwise)
 
 
-def _print(call: Call, one: Connection) -> None:
+def _print(call: Call, one: ConnectionModel) -> None:
     call.tell(one, f"{one.name}: {one.state}" + (f" ({one.reason})" if one.reason else ""))

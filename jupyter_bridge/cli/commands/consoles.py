@@ -16,7 +16,7 @@ from jupyter_bridge.cli.call import Call, command
 from jupyter_bridge.cli.commands.attach import Attachment
 from jupyter_bridge.cli.commands.kernels import ConnOption
 from jupyter_bridge.client import Bridge
-from jupyter_bridge.client.consoles import Console
+from jupyter_bridge.models.consoles import ConsoleModel
 from jupyter_bridge.problems import BadRequest, Problem, Timeout
 from jupyter_bridge.wire.console import Ended, Gap, Matched, Output, ServerFrame, Start
 from jupyter_bridge.wire.visible import visible
@@ -52,7 +52,7 @@ def consoles(call: Call, conn: ConnOption = None) -> None:
         call.note("There is no console.")
 
 
-def _row(console: Console) -> tuple[str, ...]:
+def _row(console: ConsoleModel) -> tuple[str, ...]:
     state = console.state
     if state == "ended" and console.exit_code is not None:
         state = f"ended ({console.exit_code})"

@@ -9,7 +9,7 @@ import typer
 from jupyter_bridge.cli import output
 from jupyter_bridge.cli.call import PROBLEM, Call, command, pairs_of
 from jupyter_bridge.client import Bridge
-from jupyter_bridge.client.connections import Transfer
+from jupyter_bridge.models.transfers import TransferModel
 
 group = typer.Typer()
 dataset = typer.Typer(no_args_is_help=True, help="Data sets of connections.")
@@ -29,8 +29,7 @@ def list_(call: Call, connection: Name, perm_id: PermId) -> None:
     """List the files of a data set."""
     with call.connect() as bridge:
         found = bridge.connections.dataset(connection, perm_id)
-    files = found.get("files", [])
-    call.tell(found, *(f"{file.get('size', 0):>14}  {file['path']}" for file in files))
+    call.tell(found, *(f"{file.size:>14}  {file.path}" for file in found.files))
 
 
 @command(dataset)
@@ -127,7 +126,7 @@ def resume(
         return _follow(call, bridge, bridge.connections.resume(transfer), detach)
 
 
-def _follow(call: Call, bridge: Bridge, transfer: Transfer, detach: bool) -> int:
+def _follow(call: Call, bridge: Bridge, transfer: TransferModel, detach: bool) -> int:
     if detach:
         call.tell(transfer, transfer.transfer)
         return 0
@@ -135,7 +134,7 @@ def _follow(call: Call, bridge: Bridge, transfer: Transfer, detach: bool) -> int
         about = transfer.permId or transfer.path
         bar = progress.add_task(_short(about), total=None)
 
-        def on_progress(now: Transfer) -> None:
+        def on_progress(now: TransferModel) -> None:
             told = _short(now.file or about)
             progress.update(bar, completed=now.done, total=now.total, description=told)
 
@@ -148,7 +147,7 @@ def _short(path: str) -> str:
     return path.rstrip("/").rpartition("/")[2][:40]
 
 
-def _tell(call: Call, last: Transfer) -> int:
+def _tell(call: Call, last: TransferModel) -> int:
     if call.json:
         call.print_json(last)
     if last.problem is not None:

@@ -13,7 +13,7 @@ from jupyter_bridge.cli.execute_view import ExecuteView
 from jupyter_bridge.cli.kernel_choice import find_place
 from jupyter_bridge.cli.prompts import Prompter
 from jupyter_bridge.cli.render import Renderer
-from jupyter_bridge.client import Kernel
+from jupyter_bridge.client import KernelModel
 from jupyter_bridge.problems import BadRequest
 
 group = typer.Typer()
@@ -81,7 +81,7 @@ def execute(
     text, stdin_taken = _read(file, code)
     with call.connect() as bridge:
         place = find_place(bridge, kernel)
-        where = place if isinstance(place, Kernel) else None
+        where = place if isinstance(place, KernelModel) else None
         kernelspec = place if isinstance(place, str) else None
         with bridge.stream(where, text, kernelspec=kernelspec, timeout=timeout) as stream:
             asker = Prompter(json=call.json, stdin_taken=stdin_taken)

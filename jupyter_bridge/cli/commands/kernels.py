@@ -10,7 +10,7 @@ import typer
 from jupyter_bridge.cli import output
 from jupyter_bridge.cli.call import PROBLEM, Call, command
 from jupyter_bridge.cli.kernel_choice import find_kernel, find_kernels
-from jupyter_bridge.client import Kernel
+from jupyter_bridge.client import KernelModel
 from jupyter_bridge.problems import BadRequest, Problem
 
 group = typer.Typer()
@@ -44,7 +44,7 @@ def kernels(call: Call, conn: ConnOption = None) -> None:
         call.note("No kernel is running.")
 
 
-def _row(kernel: Kernel) -> tuple[str, ...]:
+def _row(kernel: KernelModel) -> tuple[str, ...]:
     return (
         kernel.id,
         kernel.kernelspec or kernel.name,
@@ -174,5 +174,5 @@ def restart(call: Call, kernel: KernelArgument) -> None:
     _print_id(call, found)
 
 
-def _print_id(call: Call, kernel: Kernel) -> None:
+def _print_id(call: Call, kernel: KernelModel) -> None:
     call.tell({"id": kernel.id}, kernel.id)

@@ -16,7 +16,7 @@ from jupyter_bridge.cli.execute_view import ExecuteView
 from jupyter_bridge.cli.kernel_choice import find_place
 from jupyter_bridge.cli.prompts import Prompter
 from jupyter_bridge.cli.render import Renderer
-from jupyter_bridge.client import Bridge, Kernel
+from jupyter_bridge.client import Bridge, KernelModel
 from jupyter_bridge.client.sync.bridge import SyncChannels
 from jupyter_bridge.problems import Problem
 
@@ -71,7 +71,7 @@ class Repl:
     """Cell after cell on one kernel, until the end of input."""
 
     def __init__(
-        self, call: Call, bridge: Bridge, kernel: Kernel, line: SyncChannels, screen: Renderer
+        self, call: Call, bridge: Bridge, kernel: KernelModel, line: SyncChannels, screen: Renderer
     ) -> None:
         self._call = call
         self._bridge = bridge

@@ -13,13 +13,14 @@ from typing import Any, TypeVar
 from jupyter_bridge.client.answers import Result
 from jupyter_bridge.client.bridge import BridgeClient
 from jupyter_bridge.client.channels import Channels, Message
-from jupyter_bridge.client.connections import Connections, Transfer
+from jupyter_bridge.client.connections import Connections
 from jupyter_bridge.client.console_stream import ConsoleStream
 from jupyter_bridge.client.consoles import Consoles
 from jupyter_bridge.client.events import Event
 from jupyter_bridge.client.runs import RunOutput, RunResult, Runs, RunStream
 from jupyter_bridge.client.stream import Stream
 from jupyter_bridge.client.sync.loop_thread import LoopThread, Plain, SyncIterator, call, opened
+from jupyter_bridge.models.transfers import TransferModel
 from jupyter_bridge.transport.bridge_socket import ResumingSocket
 from jupyter_bridge.wire.console import ServerFrame
 
@@ -172,7 +173,7 @@ class SyncConnections(Plain[Connections]):
     cancel = call(Connections.cancel)
     pause = call(Connections.pause)
     resume = call(Connections.resume)
-    watch = opened(Connections.watch, SyncIterator[Any, Transfer])
+    watch = opened(Connections.watch, SyncIterator[Any, TransferModel])
     follow = call(Connections.follow)
     environment = call(Connections.environment)
 

@@ -26,15 +26,8 @@ import msgspec
 
 from jupyter_bridge.connections.connector import Connector, Fields, Login
 from jupyter_bridge.connections.places import Places
-from jupyter_bridge.connections.roles import (
-    CanBrowse,
-    CanRead,
-    CanWrite,
-    Dataset,
-    File,
-    Item,
-    NewDataset,
-)
+from jupyter_bridge.connections.roles import CanBrowse, CanRead, CanWrite, NewDataset
+from jupyter_bridge.models.datasets import Dataset, File, Item
 from jupyter_bridge.problems import BadRequest, Conflict, Denied, NotFound, Problem, Unavailable
 
 # One read from disk; large enough that the thread's hop does not count.

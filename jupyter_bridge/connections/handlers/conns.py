@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Iterable
 from contextlib import suppress
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -13,11 +13,19 @@ from jupyter_bridge.aio.deadline import within
 from jupyter_bridge.connections.audit import Audit
 from jupyter_bridge.connections.connection import Connection
 from jupyter_bridge.connections.connector import Fields, host_paths_of, secrets_of
-from jupyter_bridge.connections.connector_registry import KindModel
-from jupyter_bridge.connections.model import ConnectionModel, model_of
 from jupyter_bridge.connections.mounts.registry import MountRegistry
 from jupyter_bridge.connections.registry import ConnectionRegistry
-from jupyter_bridge.connections.roles import CanBrowse, CanMount, Item
+from jupyter_bridge.connections.roles import CanBrowse, CanMount
+from jupyter_bridge.models.connections import (
+    AddConnectionBody,
+    ConnectionListModel,
+    ConnectionModel,
+    KindModel,
+    OneConnectionModel,
+    PutConnectionBody,
+    ReportModel,
+)
+from jupyter_bridge.models.datasets import Item
 from jupyter_bridge.observe.events import Events
 from jupyter_bridge.problems import BadRequest, NotFound, Problem
 from jupyter_bridge.web import BridgeHandler, verb
@@ -26,58 +34,6 @@ T = TypeVar("T")
 
 # How long adding a connection waits for its first login; afterwards the list tells.
 ADD_SECONDS = 10.0
-
-
-class ReportModel(msgspec.Struct):
-    """What is wrong with the configuration: `source` is a file and a line, or a trait."""
-
-    source: str
-    message: str
-
-
-class ConnsModel(msgspec.Struct):
-    """All connections, where their secrets are kept, and what is wrong with the configuration."""
-
-    connections: list[ConnectionModel]
-    notebook_dir: str
-    vault: str
-    problems: list[ReportModel]
-    status: int = 200
-
-
-class ConnModel(msgspec.Struct):
-    """One connection."""
-
-    connection: ConnectionModel
-    notebook_dir: str
-    status: int = 200
-
-
-class AddBody(msgspec.Struct):
-    """A new connection: besides these, the fields of its kind (GET kinds) stand here."""
-
-    name: str
-    url: str | None = None
-    kind: str | None = None
-    username: str | None = None
-    password: str | None = None
-    token: str | None = None
-    remember: bool = False
-
-
-class PutBody(msgspec.Struct):
-    """What to do; what is left out stays as it is. Other secrets of the kind may stand here, too.
-
-    `host_key` accepts the host key that an sftp login was refused for.
-    """
-
-    action: Literal["login", "logout", "mount", "unmount"] = "login"
-    username: str | None = None
-    password: str | None = None
-    token: str | None = None
-    host_key: str | None = None
-    mountpoint: str | None = None
-    remember: bool | None = None
 
 
 class ConnectionHandler(BridgeHandler):
@@ -120,23 +76,24 @@ class ConnectionHandler(BridgeHandler):
 
     def model(self, connection: Connection) -> ConnectionModel:
         mount = self.mounts.get(connection.name)
-        return model_of(connection, mount.mountpoint if mount else None)
+        return connection.model(mount.mountpoint if mount else None)
 
     def others(self, body: type[msgspec.Struct]) -> dict[str, Any]:
         """What stands in the body besides the fields of `body`: the fields of a kind."""
         given = msgspec.json.decode(self.request.body or b"{}", type=dict[str, Any])
         return {k: v for k, v in given.items() if k not in body.__struct_fields__}
 
-    async def listing(self) -> ConnsModel:
-        return ConnsModel(
+    async def listing(self) -> ConnectionListModel:
+        return ConnectionListModel(
+            status=200,
             connections=[self.model(connection) for connection in await self.shown()],
             notebook_dir=self.root_dir,
             vault=await self.connections.vault(),
             problems=[ReportModel(r.source, r.message) for r in self.connections.reports],
         )
 
-    def one(self, connection: Connection) -> ConnModel:
-        return ConnModel(self.model(connection), self.root_dir)
+    def one(self, connection: Connection) -> OneConnectionModel:
+        return OneConnectionModel(200, self.model(connection), self.root_dir)
 
     async def tell(self, action: str, connection: Connection, doing: Awaitable[T]) -> T:
         """What doing it gives; who did it and how it ended goes to the events and the audit log."""
@@ -167,8 +124,8 @@ class KindsHandler(ConnectionHandler):
 
 
 class ConnsHandler(ConnectionHandler):
-    @verb("read", "List the connections", reply=ConnsModel)
-    async def get(self) -> ConnsModel:
+    @verb("read", "List the connections", reply=ConnectionListModel)
+    async def get(self) -> ConnectionListModel:
         return await self.listing()
 
     async def judge(self, **arguments: Any) -> None:
@@ -178,11 +135,20 @@ class ConnsHandler(ConnectionHandler):
             kind = await self.connections.kind_of(body.kind, given)
             await self.demand("read", *kind.host_resources, *host_files(kind.fields_type, given))
 
-    def fields_of(self, body: AddBody) -> dict[str, Any]:
-        return {**_given(body, ("url", "username", "password", "token")), **self.others(AddBody)}
+    def fields_of(self, body: AddConnectionBody) -> dict[str, Any]:
+        return {
+            **_given(body, ("url", "username", "password", "token")),
+            **self.others(AddConnectionBody),
+        }
 
-    @verb("write", "Add a connection and log it in", body=AddBody, reply=ConnsModel, status=201)
-    async def post(self, body: AddBody) -> ConnsModel:
+    @verb(
+        "write",
+        "Add a connection and log it in",
+        body=AddConnectionBody,
+        reply=ConnectionListModel,
+        status=201,
+    )
+    async def post(self, body: AddConnectionBody) -> ConnectionListModel:
         given = self.fields_of(body)
         connection = await self.connections.add(body.name, body.kind, given, remember=body.remember)
         await self.tell("add", connection, log_in_soon(connection))
@@ -195,33 +161,37 @@ class ConnHandler(ConnectionHandler):
         connection = await self.find(arguments["name"])
         body = arguments.get("body")
         if body is not None:
-            given = self.others(PutBody)
+            given = self.others(PutConnectionBody)
             await self.demand("read", *host_files(type(connection.fields), given))
             if body.action == "mount":
                 await self.demand("write", "contents")
 
-    @verb("read", "Show one connection", reply=ConnModel)
-    async def get(self, name: str) -> ConnModel:
+    @verb("read", "Show one connection", reply=OneConnectionModel)
+    async def get(self, name: str) -> OneConnectionModel:
         return self.one(await self.find(name))
 
-    @verb("write", "Log in or out, mount or unmount", body=PutBody, reply=ConnModel)
-    async def put(self, name: str, body: PutBody) -> ConnModel:
+    @verb(
+        "write", "Log in or out, mount or unmount", body=PutConnectionBody, reply=OneConnectionModel
+    )
+    async def put(self, name: str, body: PutConnectionBody) -> OneConnectionModel:
         connection = await self.find(name)
         given = {
             **_given(body, ("username", "password", "token", "host_key")),
-            **self.others(PutBody),
+            **self.others(PutConnectionBody),
         }
         _check_given(connection, given)
         await self.tell(body.action, connection, self.act(connection, body, given))
         return self.one(connection)
 
-    @verb("write", "Log out, unmount and forget a connection", reply=ConnsModel)
-    async def delete(self, name: str) -> ConnsModel:
+    @verb("write", "Log out, unmount and forget a connection", reply=ConnectionListModel)
+    async def delete(self, name: str) -> ConnectionListModel:
         connection = await self.find(name)
         await self.tell("remove", connection, self.remove(connection))
         return await self.listing()
 
-    async def act(self, connection: Connection, body: PutBody, given: dict[str, Any]) -> None:
+    async def act(
+        self, connection: Connection, body: PutConnectionBody, given: dict[str, Any]
+    ) -> None:
         if body.action == "login":
             await connection.login(given)
             if body.remember is not None:

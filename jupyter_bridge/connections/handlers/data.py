@@ -10,16 +10,11 @@ import msgspec
 
 from jupyter_bridge.connections.connection import Connection
 from jupyter_bridge.connections.handlers.conns import ConnectionHandler
-from jupyter_bridge.connections.roles import CanRead, Dataset, File, HasObjects
+from jupyter_bridge.connections.roles import CanRead, HasObjects
 from jupyter_bridge.connections.transfers.byte_range import parse_range, read
+from jupyter_bridge.models.datasets import Dataset, File, TypesModel
 from jupyter_bridge.problems import BadRequest, Problem
 from jupyter_bridge.web import verb
-
-
-class TypesModel(msgspec.Struct):
-    """The types of data sets, as jupyter-openbis-server tells them."""
-
-    dataSetTypes: list[dict[str, Any]]  # noqa: N815
 
 
 class PageQuery(msgspec.Struct):

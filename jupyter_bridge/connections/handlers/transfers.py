@@ -6,10 +6,8 @@ import asyncio
 from collections.abc import AsyncGenerator, Awaitable
 from contextlib import aclosing
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 from urllib.parse import unquote
-
-import msgspec
 
 from jupyter_bridge.connections.audit import Audit
 from jupyter_bridge.connections.connection import Connection
@@ -17,70 +15,20 @@ from jupyter_bridge.connections.handlers.conns import ConnectionHandler
 from jupyter_bridge.connections.mounts.registry import MountRegistry
 from jupyter_bridge.connections.places import Places
 from jupyter_bridge.connections.registry import ConnectionRegistry
-from jupyter_bridge.connections.roles import CanRead, Dataset
+from jupyter_bridge.connections.roles import CanRead
 from jupyter_bridge.connections.transfers.registry import TransferStore
-from jupyter_bridge.connections.transfers.transfer import Transfer, TransferModel
+from jupyter_bridge.connections.transfers.transfer import Transfer
+from jupyter_bridge.models.datasets import (
+    Dataset,
+    DownloadedModel,
+    RegisterBody,
+    RegisteredModel,
+    UploadBody,
+)
+from jupyter_bridge.models.transfers import TransferBody, TransferModel
 from jupyter_bridge.observe.events import Events
 from jupyter_bridge.problems import BadRequest, NotFound, Problem, RemoteFailed
 from jupyter_bridge.web import JobHandler, StreamEvent, WaitQuery, verb
-
-
-class TransferBody(msgspec.Struct, forbid_unknown_fields=True):
-    """What to bring where.
-
-    A download brings the data set `permId` (or only its `files`) to `path`/`permId`. An upload
-    makes `path` (and `files`, below the server's root) a data set of the object or folder `permId`.
-    """
-
-    connection: str
-    direction: Literal["download", "upload"]
-    permId: str = ""  # noqa: N815
-    path: str | None = None
-    files: list[str] | None = None
-    type: str | None = None
-    parents: list[str] = []
-    props: dict[str, Any] = {}
-
-
-class RegisterBody(msgspec.Struct, forbid_unknown_fields=True):
-    """A new data set from files below the server's root."""
-
-    files: list[str]
-    entityIdentifier: str = ""  # noqa: N815
-    type: str | None = None
-    parents: list[str] = []
-    props: dict[str, Any] = {}
-
-
-class UploadBody(msgspec.Struct, forbid_unknown_fields=True):
-    """What the uploaded file or folder becomes."""
-
-    type: str | None = None
-    parents: list[str] = []
-    props: dict[str, Any] = {}
-
-
-class DownloadedModel(msgspec.Struct):
-    """A data set that was brought here."""
-
-    url: str
-    permId: str  # noqa: N815
-    path: str
-    dataStore: str | None  # noqa: N815
-    location: str | None
-    size: int | None
-    files: list[str]
-    statusText: str  # noqa: N815
-    transfer: str
-
-
-class RegisteredModel(msgspec.Struct):
-    """A data set that was made."""
-
-    permId: str | None  # noqa: N815
-    statusText: str  # noqa: N815
-    transfer: str
-    status: int = 200
 
 
 class TransfersBase(ConnectionHandler, JobHandler):
@@ -300,7 +248,7 @@ def _registered(conn: str, model: TransferModel | None) -> RegisteredModel | Non
     if model is None:
         return None
     said = f"DataSet successfully registered: {conn} with permId: {model.permId}"
-    return RegisteredModel(model.permId, said, model.transfer)
+    return RegisteredModel(200, model.permId, said, model.transfer)
 
 
 async def _all_events(

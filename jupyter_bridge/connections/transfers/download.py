@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from jupyter_bridge.connections.places import Places
-from jupyter_bridge.connections.roles import CanRead, Dataset, Span
+from jupyter_bridge.connections.roles import CanRead, Span
 from jupyter_bridge.connections.transfers.staging import Damaged, Staging, judge_names, place_of
 from jupyter_bridge.connections.transfers.transfer import Transfer
+from jupyter_bridge.models.datasets import Dataset
 from jupyter_bridge.problems import BadRequest, Conflict, NotFound, RemoteFailed
 
 # A file that arrives damaged is brought once more.

@@ -21,15 +21,9 @@ from jupyter_bridge.connections.places import Places
 from jupyter_bridge.connections.roles import CanRead, CanWrite
 from jupyter_bridge.connections.transfers.download import Download, check_folder, judge_place
 from jupyter_bridge.connections.transfers.staging import place_of
-from jupyter_bridge.connections.transfers.transfer import (
-    FINAL,
-    PAUSES,
-    TELL_HZ,
-    Job,
-    Transfer,
-    TransferModel,
-)
+from jupyter_bridge.connections.transfers.transfer import FINAL, PAUSES, TELL_HZ, Job, Transfer
 from jupyter_bridge.connections.transfers.upload import Upload, gather
+from jupyter_bridge.models.transfers import TransferModel
 from jupyter_bridge.private_files import private_folder
 from jupyter_bridge.problems import Conflict, Problem
 

@@ -16,12 +16,13 @@ from contextlib import AbstractContextManager, closing
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 
-from jupyter_bridge.connections.roles import File, Sink
+from jupyter_bridge.connections.roles import Sink
 from jupyter_bridge.connections.transfers import checksums
 from jupyter_bridge.connections.transfers.disk_problems import translated
 from jupyter_bridge.connections.transfers.progress_log import ProgressLog
 from jupyter_bridge.connections.transfers.sync_sink import SyncSink
 from jupyter_bridge.connections.transfers.writer import Writer, keep_freed, open_new
+from jupyter_bridge.models.datasets import File
 from jupyter_bridge.problems import BadRequest, Denied, RemoteFailed
 
 # Network pieces are gathered to this size: a hop to a thread costs as much as 100 KiB of disk.

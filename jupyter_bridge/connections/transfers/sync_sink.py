@@ -13,11 +13,11 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from typing import Protocol
 
-from jupyter_bridge.connections.roles import File
 from jupyter_bridge.connections.transfers import checksums
 from jupyter_bridge.connections.transfers.disk_problems import translated
 from jupyter_bridge.connections.transfers.progress_log import ProgressLog
 from jupyter_bridge.connections.transfers.writer import Writer, write_at
+from jupyter_bridge.models.datasets import File
 
 # What a killed process asks for again, a stream: bytes written between two notes of them.
 NOTE_BYTES = 1 << 20

@@ -31,10 +31,11 @@ from jupyter_bridge.aio.loop_thread import to_its_end
 from jupyter_bridge.aio.news import News
 from jupyter_bridge.connections.connection import Connection
 from jupyter_bridge.connections.places import Places
-from jupyter_bridge.connections.roles import File
 from jupyter_bridge.connections.transfers.disk_problems import translated
 from jupyter_bridge.connections.transfers.progress_log import ProgressLog
 from jupyter_bridge.connections.transfers.staging import Damaged
+from jupyter_bridge.models.datasets import File
+from jupyter_bridge.models.transfers import TransferModel
 from jupyter_bridge.private_files import open_private
 from jupyter_bridge.problems import (
     Conflict,
@@ -53,30 +54,6 @@ RATE_SECONDS = 5.0
 PAUSES = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
 
 FINAL = frozenset({"done", "failed", "cancelled"})
-
-
-class TransferModel(msgspec.Struct, omit_defaults=True):
-    """A transfer as the API shows it: bytes, bytes per second, seconds.
-
-    `skipped` names what an upload leaves out: hidden files, unless the contents manager allows
-    them, and the server's own folders.
-    """
-
-    transfer: str
-    connection: str
-    direction: str
-    permId: str | None  # noqa: N815
-    path: str
-    state: str
-    done: int
-    total: int
-    rate: float
-    eta: float | None
-    file: str | None
-    files: int
-    created: float
-    problem: dict[str, Any] | None = None
-    skipped: list[str] = []
 
 
 class Job(msgspec.Struct, kw_only=True):

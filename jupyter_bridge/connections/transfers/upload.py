@@ -11,10 +11,11 @@ from typing import NamedTuple
 
 from jupyter_bridge.aio.deadline import within
 from jupyter_bridge.connections.places import Places
-from jupyter_bridge.connections.roles import CanRead, CanWrite, File, NewDataset, Span
+from jupyter_bridge.connections.roles import CanRead, CanWrite, NewDataset, Span
 from jupyter_bridge.connections.transfers.disk_problems import translated
 from jupyter_bridge.connections.transfers.transfer import Transfer
 from jupyter_bridge.connections.transfers.upload_source import SyncUploadSource, UploadSource
+from jupyter_bridge.models.datasets import File
 from jupyter_bridge.problems import BadRequest, Denied, Gone, Problem, RemoteFailed
 
 # A remote that forgets an upload this often has no use for another.

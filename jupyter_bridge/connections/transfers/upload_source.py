@@ -7,10 +7,11 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 from jupyter_bridge.aio.loop_thread import to_its_end
-from jupyter_bridge.connections.roles import File, Span
+from jupyter_bridge.connections.roles import Span
 from jupyter_bridge.connections.transfers import checksums
 from jupyter_bridge.connections.transfers.disk_problems import translated
 from jupyter_bridge.connections.transfers.progress_log import ProgressLog
+from jupyter_bridge.models.datasets import File
 from jupyter_bridge.problems import Conflict
 
 # What is read and sent at a time: it is in the processor's cache still when it is sent.

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import TypeVar
 
 from jupyter_bridge.consoles.console import Console
 from jupyter_bridge.consoles.registry import ConsoleRegistry, NoConsole, Permit
+from jupyter_bridge.models.consoles import ConsoleModel
 from jupyter_bridge.web import RequestBase
 from jupyter_bridge.wire.names import ConsoleName, KernelName
+
+T = TypeVar("T", Console, ConsoleModel)
 
 OWN = "bridge:consoles"
 # What a console of each kind shows, and so what is asked beside the bridge's own resource.
@@ -66,16 +69,16 @@ class ConsoleDoor(RequestBase):
         await self.demand_console(console, action)
         return console
 
-    async def readable(self, models: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-        """Those of the consoles' models that the user may read."""
+    async def readable(self, consoles: Iterable[T]) -> list[T]:
+        """Those of the consoles that the user may read."""
         known: dict[tuple[str, ...], bool] = {}
         shown = []
-        for model in models:
-            resources = resources_of(model["kind"], model["name"])
+        for console in consoles:
+            resources = resources_of(console.kind, console.name)
             if resources not in known:
                 known[resources] = await self.may("read", *resources)
             if known[resources]:
-                shown.append(model)
+                shown.append(console)
         return shown
 
     @asynccontextmanager
@@ -84,6 +87,5 @@ class ConsoleDoor(RequestBase):
         try:
             yield
         except NoConsole as problem:
-            there = [{"kind": one.kind, "name": one.name} for one in self.consoles]
-            problem.details["consoles"] = [one["name"] for one in await self.readable(there)]
+            problem.details["consoles"] = [one.name for one in await self.readable(self.consoles)]
             raise

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict
 from typing import Annotated, Any
 
 import msgspec
@@ -12,54 +10,12 @@ from jupyter_bridge.consoles.handlers.access import OWN, ConsoleDoor
 from jupyter_bridge.consoles.registry import ConsoleRegistry
 from jupyter_bridge.consoles.tail.asciicast import recording
 from jupyter_bridge.consoles.tail.text import attachment
-from jupyter_bridge.consoles.terminals.spawn import TerminalOptions
+from jupyter_bridge.models.consoles import ConsoleModel, TerminalOptions
 from jupyter_bridge.observe.events import Events
 from jupyter_bridge.web import BridgeHandler, verb
 
 # What can be typed with one request; a paste that is larger belongs into a file.
 MAX_SEND = 16 << 20
-
-Size = Annotated[int, msgspec.Meta(ge=1, le=2000)]
-
-
-class CreateBody(msgspec.Struct, forbid_unknown_fields=True):
-    """A new terminal: its name (letters, digits, _), the folder it stands in (relative to the
-    server's root), variables to add (null removes one), what to run for a shell, its size."""
-
-    name: str | None = None
-    cwd: str | None = None
-    env: dict[str, str | None] = {}
-    shell_command: list[str] | None = None
-    rows: Size | None = None
-    cols: Size | None = None
-
-
-class ViewerModel(msgspec.Struct):
-    """Somebody who looks at a console: `watch`, `join` or `steal`."""
-
-    user: str
-    mode: str
-
-
-class ConsoleModel(msgspec.Struct, omit_defaults=True):
-    """A console as lists show it; `exit_code` once it has ended, null where nobody knows.
-
-    `last_line` is the last line it said that is not blank, without escape sequences and controls,
-    cut after 200 characters.
-    """
-
-    name: str
-    kind: str
-    state: str
-    title: str
-    first_offset: int
-    end_offset: int
-    epoch: str
-    started: str
-    last_activity: str
-    last_line: str
-    viewers: list[ViewerModel]
-    exit_code: int | msgspec.UnsetType | None = msgspec.UNSET
 
 
 class ConsoleHandler(ConsoleDoor, BridgeHandler):
@@ -96,7 +52,7 @@ class ConsolesHandler(ConsoleHandler):
             await self.demand("execute", OWN, *beside)  # each of them can make the shell run code
 
     @verb("read", "List the consoles", query=CreateQuery, reply=list[ConsoleModel])
-    async def get(self, query: CreateQuery) -> list[Mapping[str, Any]]:
+    async def get(self, query: CreateQuery) -> list[ConsoleModel]:
         if query.conn is not None:
             return await self.readable(await self.consoles.ask(query.conn))
         return await self.readable(self.consoles.models())
@@ -104,21 +60,18 @@ class ConsolesHandler(ConsoleHandler):
     @verb(
         "write",
         "Open a terminal",
-        body=CreateBody,
+        body=TerminalOptions,
         query=CreateQuery,
         reply=ConsoleModel,
         status=201,
     )
-    async def post(self, body: CreateBody, query: CreateQuery) -> dict[str, Any]:
-        wish = TerminalOptions(
-            body.name, body.cwd, body.env, body.shell_command, body.rows, body.cols
-        )
+    async def post(self, body: TerminalOptions, query: CreateQuery) -> ConsoleModel:
         if query.conn is not None:
-            console = await self.consoles.create_remote(query.conn, wish)
+            console = await self.consoles.create_remote(query.conn, body)
         else:
-            console = await self.consoles.create(**asdict(wish))
+            console = await self.consoles.create(body)
         self.set_header("Location", self.link(f"/consoles/{console.name}"))
-        return console.to_json()
+        return console.model()
 
 
 class PurgeQuery(msgspec.Struct):
@@ -129,14 +82,14 @@ class PurgeQuery(msgspec.Struct):
 
 class OneConsoleHandler(ConsoleHandler):
     @verb("read", "Show one console", reply=ConsoleModel)
-    async def get(self, name: str) -> Mapping[str, Any]:
-        models = await self.readable(m for m in self.consoles.models() if m["name"] == name)
+    async def get(self, name: str) -> ConsoleModel:
+        models = await self.readable(m for m in self.consoles.models() if m.name == name)
         if models:
             return models[0]
         async with self.telling_names():
             console = self.consoles.get(name)
         await self.demand_console(console, "read")
-        return console.to_json()
+        return console.model()
 
     @verb("write", "End a console", query=PurgeQuery, status=204)
     async def delete(self, name: str, query: PurgeQuery) -> None:

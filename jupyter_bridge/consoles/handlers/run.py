@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from jupyter_bridge.consoles.handlers.access import OWN, ConsoleDoor
-from jupyter_bridge.consoles.run.models import RunBody, RunModel
 from jupyter_bridge.consoles.run.store import RunStore
+from jupyter_bridge.models.runs import RunBody, RunModel
 from jupyter_bridge.observe.events import Events
 from jupyter_bridge.web import JobHandler, WaitQuery, verb
 

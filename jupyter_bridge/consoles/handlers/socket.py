@@ -6,6 +6,7 @@ import asyncio
 import socket
 from typing import Any, get_args
 
+import msgspec
 from tornado.iostream import StreamClosedError
 from tornado.websocket import WebSocketClosedError
 
@@ -15,6 +16,7 @@ from jupyter_bridge.consoles.registry import ConsoleRegistry
 from jupyter_bridge.consoles.tail.query import InteractQuery, TailQuery, asked
 from jupyter_bridge.consoles.tail.text import TextStream, counted
 from jupyter_bridge.consoles.tail.view import Step, View
+from jupyter_bridge.models.consoles import ViewerModel
 from jupyter_bridge.observe.events import Events
 from jupyter_bridge.problems import BadRequest, Busy, Denied, Problem
 from jupyter_bridge.web import PROBLEM_FRAME, TEXT, BridgeSocket, Frame
@@ -132,10 +134,11 @@ class ConsoleSocket(ConsoleDoor, BridgeSocket):
             return
         self._news = False
         viewers = [
-            {**viewer.to_json(), **({"you": True} if viewer is self._viewer else {})}
+            ViewerModel(viewer.user, viewer.mode, viewer is self._viewer)
             for viewer in self._console.viewers
         ]
-        self._telling = self._send(wire.Viewers(self._console.end_offset, viewers))
+        told = msgspec.to_builtins(viewers)
+        self._telling = self._send(wire.Viewers(self._console.end_offset, told))
         if self._telling is not None:
             self._telling.add_done_callback(self._told)
 

@@ -11,9 +11,9 @@ from jupyter_bridge.aio.deadline import within
 from jupyter_bridge.connections.roles import Command
 from jupyter_bridge.consoles.console import Console
 from jupyter_bridge.consoles.run.driver import CommandDriver, CommandObserver
-from jupyter_bridge.consoles.run.models import RunBody
 from jupyter_bridge.consoles.sources.remote import RemoteSource
 from jupyter_bridge.interfaces import Exit
+from jupyter_bridge.models.runs import RunBody
 from jupyter_bridge.problems import Problem
 
 # Output comes by another line than the console's: so long its end may be waited for, seconds.

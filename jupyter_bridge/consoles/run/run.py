@@ -14,12 +14,13 @@ from typing import Any
 from jupyter_bridge.aio.news import News
 from jupyter_bridge.consoles.console import Console
 from jupyter_bridge.consoles.run.driver import CommandDriver
-from jupyter_bridge.consoles.run.models import RunBody, RunModel, Status, fill, text_of
 from jupyter_bridge.consoles.run.output import CapturedOutput
+from jupyter_bridge.consoles.run.text import fill, text_of
 from jupyter_bridge.interfaces import Exit
+from jupyter_bridge.models.runs import RunBody, RunModel
 from jupyter_bridge.observe import metrics
 from jupyter_bridge.problems import Gone, Problem
-from jupyter_bridge.wire.times import now, to_iso
+from jupyter_bridge.wire.times import now
 
 # A login shell may load modules, conda and a prompt framework before its first prompt, seconds.
 START_PATIENCE = 30.0
@@ -55,7 +56,7 @@ class Run:
         self.problem: Problem | None = None
         streams = ("stdout", "stderr") if body.output == "split" else ("output",)
         self.spool = CapturedOutput(streams, body.max_output)
-        self._status: Status = "queued"
+        self._status: str = "queued"
         self._exit_code: int | None = None
         self._signal: str | None = None
         self._cwd: str | None = None
@@ -179,7 +180,7 @@ class Run:
             self.problem = problem
             self._finish("cancelled")
 
-    def _finish(self, status: Status) -> None:
+    def _finish(self, status: str) -> None:
         if self.ended.is_set():
             return
         if self._timer is not None:
@@ -217,7 +218,7 @@ class Run:
         return self._seconds
 
     @property
-    def status(self) -> Status:
+    def status(self) -> str:
         """As the answer shows it: a timeout that left the command running shows until its end."""
         left = self._timed_out and self.answered.is_set() and not self.ended.is_set()
         return "timeout" if left else self._status
@@ -233,13 +234,12 @@ class Run:
             exit_code=self._exit_code,
             truncated=self.spool.truncated,
             cwd=self._cwd,
-            started=to_iso(self._created),
+            started=self._created,
             seconds=round(self.seconds, 6),
             start_offset=self._offsets[0],
             end_offset=self._offsets[1],
+            signal=self._signal,
         )
-        if self._signal is not None:
-            model.signal = self._signal
         if outputs:
             fill(model, self.spool, strip=self.body.strip)
         return model

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,12 +22,12 @@ from jupyter_bridge.consoles.run.line.driver import LineDriver
 from jupyter_bridge.consoles.run.line.shell import LineShell
 from jupyter_bridge.consoles.run.local.driver import LocalDriver
 from jupyter_bridge.consoles.run.local.scripts import Scripts
-from jupyter_bridge.consoles.run.models import RunBody
 from jupyter_bridge.consoles.run.run import Run
 from jupyter_bridge.consoles.sources.remote import RemoteSource
 from jupyter_bridge.consoles.sources.terminal import TerminalSource
-from jupyter_bridge.consoles.terminals.spawn import TerminalOptions
-from jupyter_bridge.problems import Busy, Gone, Problem, Unsupported
+from jupyter_bridge.models.consoles import TerminalOptions
+from jupyter_bridge.models.runs import RunBody
+from jupyter_bridge.problems import BadRequest, Busy, Gone, Problem, Unsupported
 
 # The output of all finished runs, bytes, and how many are kept, each with up to
 # `output.MEMORY_BYTES` in memory.
@@ -35,6 +36,9 @@ TOTAL_RUNS = 1000
 # How many may run or be queued, and what they were sent together, bytes.
 MAX_RUNNING = 1000
 MAX_RUNNING_BYTES = 64 << 20
+
+
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 @dataclass
@@ -70,7 +74,7 @@ class RunStore(ResultStore[Run]):
         `permit(console)` raises if the command may not run in the console that was found. A second
         call of the same user with the same `key` gets the first call's run.
         """
-        body = msgspec.structs.replace(body.checked(self._root_dir))  # the run empties its own
+        body = msgspec.structs.replace(checked(body, self._root_dir))  # the run empties its own
         if key is None:
             return await self._start(body, permit)
         return await self.once((user, key), body, lambda: self._start(body, permit))
@@ -83,7 +87,7 @@ class RunStore(ResultStore[Run]):
             console = await self.consoles.create_remote(body.connection, TerminalOptions())
         elif fresh:
             console = await self.consoles.create(
-                cwd=body.cwd, env=body.env, shell_command=[login_shell(), "-l"]
+                TerminalOptions(cwd=body.cwd, env=body.env, shell_command=[login_shell(), "-l"])
             )
         else:
             console = await self.consoles.open(str(body.console), to_write=True)
@@ -170,3 +174,30 @@ def login_shell() -> str:
         if shell and (found := shutil.which(shell)):
             return found
     return "/bin/sh"
+
+
+def checked(body: RunBody, root_dir: Path) -> RunBody:
+    """The same with an absolute `cwd`; BadRequest where a value is one no shell can be told."""
+    for name, text in (("command", body.command), ("cwd", body.cwd), ("stdin", body.stdin)):
+        _check_text(name, text, nul=name == "stdin")
+    for name, value in body.env.items():
+        if not _NAME.fullmatch(name):
+            raise BadRequest(f"env: {name!r} is no name of a variable.", field="env")
+        _check_text("env", value)
+    if body.cwd is None or body.connection is not None:
+        return body  # another server's folders are its own to check
+    path = root_dir / os.path.expanduser(body.cwd)
+    if not path.is_dir() or not os.access(path, os.X_OK):
+        raise BadRequest(f"cwd: there is no folder {body.cwd!r} to go to.", field="cwd")
+    return msgspec.structs.replace(body, cwd=str(path))
+
+
+def _check_text(field: str, text: str | None, *, nul: bool = False) -> None:
+    if text is None:
+        return
+    if "\0" in text and not nul:
+        raise BadRequest(f"{field}: holds a NUL, which no command can.", field=field)
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise BadRequest(f"{field}: is no Unicode text.", field=field) from error

@@ -5,29 +5,17 @@ from __future__ import annotations
 import asyncio
 import os
 import re
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
 from jupyter_bridge.consoles.console import Console
 from jupyter_bridge.consoles.terminals.manager import RecordedTerminals
+from jupyter_bridge.models.consoles import TerminalOptions
 from jupyter_bridge.problems import BadRequest, Conflict, StartFailed
 
 # `run` means these words, so no terminal may have them for its name.
 RESERVED = frozenset({"new"})
-
-
-@dataclass(frozen=True)
-class TerminalOptions:
-    """What terminal somebody wants; None is the host's default."""
-
-    name: str | None = None
-    cwd: str | None = None
-    env: Mapping[str, str | None] | None = None
-    shell_command: Sequence[str] | None = None
-    rows: int | None = None
-    cols: int | None = None
 
 
 async def spawn(

@@ -19,19 +19,14 @@ import msgspec
 from jupyter_bridge.aio.task_set import TaskSet
 from jupyter_bridge.kernels.client_channel import IOPUB, SHELL, STDIN
 from jupyter_bridge.kernels.executions.event_log import EventLog
-from jupyter_bridge.kernels.executions.models import (
-    ErrorModel,
-    ExecuteBody,
-    ExecutionModel,
-    InputModel,
-)
 from jupyter_bridge.kernels.relay import Relay
+from jupyter_bridge.models.executions import ErrorModel, ExecuteBody, ExecutionModel, InputModel
 from jupyter_bridge.observe import metrics
 from jupyter_bridge.problems import Conflict, Denied, Problem
 from jupyter_bridge.wire import kernel
 from jupyter_bridge.wire.large_json import LARGE, LargeJson
 from jupyter_bridge.wire.outputs import MESSAGES, Outputs
-from jupyter_bridge.wire.times import now, to_iso
+from jupyter_bridge.wire.times import now
 
 # After an interrupt a kernel gets this long to come to an end before the answer is given, seconds.
 INTERRUPT_GRACE = 5.0
@@ -388,29 +383,27 @@ class Execution:
         timed_out = self._timed_out and self.body.on_timeout == "leave" and not self._ending
         seconds = self._seconds if self._seconds is not None else self._loop.time() - self._start
         reply = self._reply
-        model = ExecutionModel(
-            execution=self.id,
-            kernel=self.kernel_id,
-            status="timeout" if timed_out else self.status,  # type: ignore[arg-type]
-            execution_count=self._count,
-            outputs=self.outputs.outputs,
-            user_expressions=reply.get("user_expressions") or {},
-            started=to_iso(self._started),
-            seconds=round(seconds, 6),
-        )
+        error = None
         if reply.get("status") == "error":
-            model.error = ErrorModel(
+            error = ErrorModel(
                 _text(reply.get("ename", "")),
                 _text(reply.get("evalue", "")),
                 _lines(reply.get("traceback") or []),
             )
-        if self._status == "died":
-            model.exit_code = self._exit_code
-        if self._asked is not None and self.body.allow_stdin:
-            model.input_request = self._asked[0]
-        if self.outputs.truncated:
-            model.truncated = True
-        return model
+        return ExecutionModel(
+            execution=self.id,
+            kernel=self.kernel_id,
+            status="timeout" if timed_out else self.status,
+            execution_count=self._count,
+            outputs=self.outputs.outputs,
+            user_expressions=reply.get("user_expressions") or {},
+            started=self._started,
+            seconds=round(seconds, 6),
+            error=error,
+            exit_code=self._exit_code,
+            input_request=self._asked[0] if self._asked and self.body.allow_stdin else None,
+            truncated=self.outputs.truncated,
+        )
 
     def events(self, after: int = 0) -> AsyncGenerator[tuple[int, str, Any], None]:
         """What happens, from the event behind `after` on, as (id, name, data), up to `done`."""

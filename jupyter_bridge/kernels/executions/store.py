@@ -6,8 +6,8 @@ from typing import Any
 
 from jupyter_bridge.aio.result_store import Limits, ResultStore
 from jupyter_bridge.kernels.executions.execution import Execution
-from jupyter_bridge.kernels.executions.models import ExecuteBody
 from jupyter_bridge.kernels.registry import KernelRegistry
+from jupyter_bridge.models.executions import ExecuteBody
 from jupyter_bridge.problems import Problem
 
 # All results together, bytes. A client may have as many of them made as it likes: the server may

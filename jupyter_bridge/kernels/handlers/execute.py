@@ -13,8 +13,8 @@ from jupyter_bridge.kernels.access import (
     resources_of,
     telling_kernelspecs,
 )
-from jupyter_bridge.kernels.executions.models import ExecuteBody, ExecutionModel
 from jupyter_bridge.kernels.executions.store import ExecutionStore
+from jupyter_bridge.models.executions import ExecuteBody, ExecutionModel, InputBody
 from jupyter_bridge.web import JobHandler, WaitQuery, verb
 
 
@@ -92,12 +92,6 @@ class OneExecutionHandler(ExecutionHandler):
     async def delete(self, execution_id: str) -> None:
         self.executions.get(execution_id).cancel()
         self.answer_nothing(202)
-
-
-class InputBody(msgspec.Struct, forbid_unknown_fields=True):
-    """What the user typed, without the newline."""
-
-    value: str
 
 
 class InputHandler(ExecutionHandler):

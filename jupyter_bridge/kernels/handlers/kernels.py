@@ -14,34 +14,11 @@ from jupyter_bridge.kernels.access import (
     resources_of,
     telling_kernelspecs,
 )
-from jupyter_bridge.kernels.model import KernelModel
 from jupyter_bridge.kernels.registry import KernelRegistry
+from jupyter_bridge.models.kernels import KernelId, KernelModel, SpawnBody, StoppedKernel
 from jupyter_bridge.observe.events import Events
 from jupyter_bridge.web import BridgeHandler, verb
 from jupyter_bridge.wire.names import KernelName
-
-
-class SpawnBody(msgspec.Struct, forbid_unknown_fields=True):
-    """How to start a kernel: `cwd` is a folder of the system, `path` one below the server's root,
-    `env` is added to the server's environment, `name` is shown in lists."""
-
-    cwd: str | None = None
-    path: str | None = None
-    env: dict[str, str] = {}
-    name: str | None = None
-
-
-class KernelId(msgspec.Struct):
-    """Which kernel it was done to."""
-
-    id: str
-
-
-class StoppedKernel(msgspec.Struct):
-    """Which kernel was shut down, also in kernel-relay's spelling."""
-
-    id: str
-    kernelId: str  # noqa: N815
 
 
 class KernelHandler(BridgeHandler):

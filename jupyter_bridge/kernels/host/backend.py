@@ -9,13 +9,13 @@ from typing import Any
 
 from jupyter_bridge.interfaces import Upstream
 from jupyter_bridge.kernels.activity import Activity, can_be_told
-from jupyter_bridge.kernels.backend import SETTLE_TIME, KernelBackend
+from jupyter_bridge.kernels.backend import SETTLE_TIME, KernelBackend, relay_model
 from jupyter_bridge.kernels.host.host_events import HostEvents
 from jupyter_bridge.kernels.host.manager import ALIVE_PERIOD, HostKernels, PortTaken, exit_code
 from jupyter_bridge.kernels.host.state_events import StateEvents
-from jupyter_bridge.kernels.model import ExecutingModel, KernelModel, RelayModel
 from jupyter_bridge.kernels.relay import Relay, dead
 from jupyter_bridge.kernels.upstreams import GatewayUpstream, ZmqUpstream
+from jupyter_bridge.models.kernels import ExecutingModel, KernelModel
 from jupyter_bridge.problems import Timeout
 
 # How often a kernel is started whose port somebody else has taken meanwhile.
@@ -134,12 +134,10 @@ class HostBackend(KernelBackend):
 
     def _with_relay(self, model: KernelModel) -> KernelModel:
         relay = self._relays.get(model.id)
-        if model.execution_state == "busy":
-            since = self.states.busy_since(model.id)
-            code = relay.running.code() if relay is not None else None
-            model.executing = ExecutingModel.of(since, code)
-        if relay is not None:
-            model.relay = RelayModel.of(relay)
+        since = self.states.busy_since(model.id)
+        if model.execution_state == "busy" and since is not None:
+            model.executing = ExecutingModel(since, relay.running.code() if relay else None)
+        model.relay = relay_model(relay)
         return model
 
     # -- what is done to kernels ---------------------------------------------------------------

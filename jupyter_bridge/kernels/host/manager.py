@@ -16,16 +16,16 @@ from typing import Any
 
 from jupyter_client.kernelspec import NoSuchKernel
 from jupyter_core.utils import ensure_async
-from msgspec import UNSET
 from tornado.web import HTTPError
 from traitlets import TraitError
 
 from jupyter_bridge.aio.deadline import within
 from jupyter_bridge.kernels.backend import SETTLE_TIME
 from jupyter_bridge.kernels.host.stderr_tail import StderrTail
-from jupyter_bridge.kernels.model import KernelModel
 from jupyter_bridge.kernels.policy import KernelPolicy
+from jupyter_bridge.models.kernels import NO_RELAY, KernelModel
 from jupyter_bridge.problems import BadRequest, Busy, NotFound, Problem, StartFailed, Timeout
+from jupyter_bridge.wire.times import read_iso
 
 # How often a starting kernel's process is looked at, seconds.
 ALIVE_PERIOD = 0.1
@@ -117,9 +117,10 @@ class HostKernels:
             name=self._names.get(kernel_id, model["name"]),
             kernelspec=model["name"],
             execution_state=model.get("execution_state"),
-            last_activity=model.get("last_activity"),
+            last_activity=read_iso(model.get("last_activity")),
             connections=model.get("connections", 0),
-            reason=model.get("reason") or UNSET,
+            relay=NO_RELAY,
+            reason=model.get("reason") or None,
         )
 
     # -- starting ------------------------------------------------------------------------------

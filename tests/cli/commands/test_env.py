@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 
-from jupyter_bridge.client import Kernel
+from jupyter_bridge.client import KernelModel
 from tests.conftest import Server
 from tests.support.terminal import call
 
 
-def test_an_environment_is_shown(bridge_server: Server, kernel: Kernel) -> None:
+def test_an_environment_is_shown(bridge_server: Server, kernel: KernelModel) -> None:
     """As requirements, or as JSON for programs."""
     done = call(bridge_server, "env", "show", kernel.id[:8])
     assert done.returncode == 0, done.stderr
@@ -18,7 +18,7 @@ def test_an_environment_is_shown(bridge_server: Server, kernel: Kernel) -> None:
     assert (told["language"], told["saved"]) == ("python", [])
 
 
-def test_an_environment_is_saved(bridge_server: Server, kernel: Kernel) -> None:
+def test_an_environment_is_saved(bridge_server: Server, kernel: KernelModel) -> None:
     """Beside the notebook; the paths that were written are printed."""
     (bridge_server.root / "env").mkdir()
     done = call(bridge_server, "env", "save", kernel.id, "env/a.ipynb")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from jupyter_bridge.client import Bridge, Kernel
+from jupyter_bridge.client import Bridge, KernelModel
 from tests.conftest import Server
 from tests.support.terminal import COMMAND, Terminal, call, environment, running
 
@@ -33,7 +33,7 @@ def test_another_language(bridge_server: Server) -> None:
     assert (done.returncode, done.stdout) == (0, "hello from bash\n")
 
 
-def test_running_kernel(bridge_server: Server, kernel: Kernel) -> None:
+def test_running_kernel(bridge_server: Server, kernel: KernelModel) -> None:
     """A running kernel is known by the beginning of its id, and keeps its variables."""
     assert call(bridge_server, "execute", "-k", kernel.id[:8], "-c", "x = 41").returncode == 0
     done = call(bridge_server, "execute", "-k", kernel.id, "-c", "x + 1")
@@ -62,7 +62,7 @@ def test_death(bridge_server: Server) -> None:
     assert "The kernel died" in done.stderr
 
 
-def test_timeout(bridge_server: Server, kernel: Kernel) -> None:
+def test_timeout(bridge_server: Server, kernel: KernelModel) -> None:
     """Code that takes too long is interrupted, and exits 124."""
     done = call(bridge_server, "execute", "-k", kernel.id, "-c", SLEEP, "--timeout", "0.5")
     assert (done.returncode, done.stdout) == (124, "on\n")
@@ -70,7 +70,7 @@ def test_timeout(bridge_server: Server, kernel: Kernel) -> None:
     assert call(bridge_server, "execute", "-k", kernel.id, "-c", "1").stdout == "1\n"
 
 
-def test_input_from_a_pipe(bridge_server: Server, kernel: Kernel) -> None:
+def test_input_from_a_pipe(bridge_server: Server, kernel: KernelModel) -> None:
     """Input is read from stdin where stdin is not the code; at its end input() is an EOFError."""
     code = "import getpass\na = input('a? '); b = getpass.getpass('b? '); (a, b)"
     done = call(bridge_server, "execute", "-k", kernel.id, "-c", code, stdin="one\ntwo\n")
@@ -80,7 +80,7 @@ def test_input_from_a_pipe(bridge_server: Server, kernel: Kernel) -> None:
     assert "EOFError" in done.stderr
 
 
-def test_json(bridge_server: Server, kernel: Kernel) -> None:
+def test_json(bridge_server: Server, kernel: KernelModel) -> None:
     """With --json every event is a line as it comes, the last one the whole answer."""
     words = ["execute", "--json", "-k", kernel.id, "-c", "print(input('? ')); 1/0"]
     done = call(bridge_server, *words, stdin="yes\n")
@@ -150,7 +150,7 @@ def test_as_it_comes(bridge_server: Server) -> None:
     assert process.returncode == 0
 
 
-def test_reader_leaves(bridge_server: Server, bridge: Bridge, kernel: Kernel) -> None:
+def test_reader_leaves(bridge_server: Server, bridge: Bridge, kernel: KernelModel) -> None:
     """When nobody reads any more the code is interrupted, and nothing is said about it."""
     code = "import time\nfor i in range(10 ** 6): print(i, flush=True); time.sleep(0.01)"
     words = [*COMMAND, "execute", "-k", kernel.id, "-c", code]
@@ -170,7 +170,7 @@ def test_reader_leaves(bridge_server: Server, bridge: Bridge, kernel: Kernel) ->
     _await_idle(bridge, kernel)
 
 
-def _await_idle(bridge: Bridge, kernel: Kernel) -> None:
+def _await_idle(bridge: Bridge, kernel: KernelModel) -> None:
     deadline = time.monotonic() + 30
     while bridge.kernel(kernel).execution_state != "idle":
         assert time.monotonic() < deadline
@@ -180,7 +180,7 @@ def _await_idle(bridge: Bridge, kernel: Kernel) -> None:
 # -- in a terminal ---------------------------------------------------------------------------------
 
 
-def test_terminal(bridge_server: Server, kernel: Kernel) -> None:
+def test_terminal(bridge_server: Server, kernel: KernelModel) -> None:
     """At a terminal, input is typed, a password is not seen, and progress bars stay on a line."""
     code = (
         "import getpass\n"
@@ -200,7 +200,7 @@ def test_terminal(bridge_server: Server, kernel: Kernel) -> None:
     assert "50 %\r100 %" in shown
 
 
-def test_ctrl_c(bridge_server: Server, bridge: Bridge, kernel: Kernel) -> None:
+def test_ctrl_c(bridge_server: Server, bridge: Bridge, kernel: KernelModel) -> None:
     """Ctrl-C interrupts the code, shows how it ends, and exits 130."""
     with Terminal(bridge_server, "execute", "-k", kernel.id, "-c", SLEEP) as terminal:
         terminal.expect("on\r\n")
@@ -212,7 +212,7 @@ def test_ctrl_c(bridge_server: Server, bridge: Bridge, kernel: Kernel) -> None:
     assert bridge.kernel(kernel).execution_state == "idle"
 
 
-def test_ctrl_c_at_input(bridge_server: Server, bridge: Bridge, kernel: Kernel) -> None:
+def test_ctrl_c_at_input(bridge_server: Server, bridge: Bridge, kernel: KernelModel) -> None:
     """Ctrl-C at a question interrupts the code that asks."""
     with Terminal(bridge_server, "execute", "-k", kernel.id, "-c", "input('? ')") as terminal:
         terminal.expect(r"\? ")
@@ -222,7 +222,7 @@ def test_ctrl_c_at_input(bridge_server: Server, bridge: Bridge, kernel: Kernel) 
     assert bridge.execute(kernel, "1").value == "1"
 
 
-def test_ctrl_c_twice(bridge_server: Server, bridge: Bridge, kernel: Kernel) -> None:
+def test_ctrl_c_twice(bridge_server: Server, bridge: Bridge, kernel: KernelModel) -> None:
     """Code that will not be interrupted is left by a second Ctrl-C."""
     code = (
         "import signal, time; old = signal.signal(signal.SIGINT, signal.SIG_IGN)\n"
@@ -267,7 +267,7 @@ def test_ctrl_c_twice_on_its_own_kernel(bridge_server: Server, bridge: Bridge) -
     assert running(bridge) == before
 
 
-def test_terminal_goes(bridge_server: Server, bridge: Bridge, kernel: Kernel) -> None:
+def test_terminal_goes(bridge_server: Server, bridge: Bridge, kernel: KernelModel) -> None:
     """A terminal that is closed takes the code with it, as it does with any program."""
     with Terminal(bridge_server, "execute", "-k", kernel.id, "-c", SLEEP) as terminal:
         terminal.expect("on\r\n")
@@ -277,7 +277,7 @@ def test_terminal_goes(bridge_server: Server, bridge: Bridge, kernel: Kernel) ->
 
 
 def test_code_from_a_pipe_asks_the_terminal(
-    bridge_server: Server, kernel: Kernel, tmp_path: Path
+    bridge_server: Server, kernel: KernelModel, tmp_path: Path
 ) -> None:
     """When stdin is the code, the person is asked on the terminal."""
     script = tmp_path / "script.py"
@@ -301,7 +301,7 @@ def test_code_is_asked_for(bridge_server: Server) -> None:
         assert terminal.wait() == 2
 
 
-def test_output_to_a_pipe(bridge_server: Server, kernel: Kernel, tmp_path: Path) -> None:
+def test_output_to_a_pipe(bridge_server: Server, kernel: KernelModel, tmp_path: Path) -> None:
     """When stdout is a pipe, the question to a person is not in it."""
     file = tmp_path / "out"
     with file.open("wb") as out:
@@ -320,7 +320,7 @@ def test_ascii_terminal(bridge_server: Server) -> None:
     assert (done.returncode, done.stdout) == (0, "h?\n")
 
 
-def test_from_inside_a_kernel(bridge_server: Server, kernel: Kernel, bridge: Bridge) -> None:
+def test_from_inside_a_kernel(bridge_server: Server, kernel: KernelModel, bridge: Bridge) -> None:
     """Inside a kernel, `jupyter bridge` finds the server by itself."""
     result = bridge.execute(kernel, f"!{sys.executable} -m jupyter bridge kernels")
     assert kernel.id in result.stdout

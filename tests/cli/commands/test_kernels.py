@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from jupyter_bridge.cli.output import ago
-from jupyter_bridge.client import Bridge, Kernel
+from jupyter_bridge.client import Bridge, KernelModel
 from tests.conftest import Server
 from tests.support.terminal import Terminal, call
 
@@ -53,7 +53,7 @@ def test_json(bridge_server: Server, bridge: Bridge) -> None:
     assert json.loads(shut) == [{"id": kernel_id}]
 
 
-def test_interrupt(bridge_server: Server, bridge: Bridge, kernel: Kernel) -> None:
+def test_interrupt(bridge_server: Server, bridge: Bridge, kernel: KernelModel) -> None:
     """Interrupting a kernel ends what it runs."""
     name = bridge.run_async(kernel, "import time; print(1); time.sleep(60)")
     while not bridge.execution(name).stdout:
@@ -64,7 +64,7 @@ def test_interrupt(bridge_server: Server, bridge: Bridge, kernel: Kernel) -> Non
     assert error.ename == "KeyboardInterrupt"
 
 
-def test_shutdown_of_a_stranger(bridge_server: Server, kernel: Kernel) -> None:
+def test_shutdown_of_a_stranger(bridge_server: Server, kernel: KernelModel) -> None:
     """When one of the words is no kernel, none is shut down."""
     done = call(bridge_server, "shutdown", kernel.id, "no-such")
     assert (done.returncode, done.stdout) == (2, "")
@@ -89,14 +89,14 @@ def test_problems(bridge_server: Server, words: list[str], said: str) -> None:
     assert said in done.stderr
 
 
-def test_pipe(bridge_server: Server, kernel: Kernel) -> None:
+def test_pipe(bridge_server: Server, kernel: KernelModel) -> None:
     """In a pipe the list has no colour, and no id is cut."""
     done = call(bridge_server, "kernels", env={"COLUMNS": "20"})
     assert kernel.id in done.stdout
     assert "\x1b" not in done.stdout
 
 
-def test_terminal(bridge_server: Server, kernel: Kernel) -> None:
+def test_terminal(bridge_server: Server, kernel: KernelModel) -> None:
     """On a terminal the list is a table."""
     with Terminal(bridge_server, "kernels") as terminal:
         terminal.expect(f"ID.*STATE.*{kernel.id}")

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from jupyter_bridge.client import Bridge, Kernel
+from jupyter_bridge.client import Bridge, KernelModel
 from tests.conftest import Server
 from tests.support.terminal import Terminal, call, running
 
@@ -35,7 +35,7 @@ def test_conversation(bridge_server: Server, bridge: Bridge) -> None:
     assert {kernel.id for kernel in bridge.kernels()} == before
 
 
-def test_blocks(bridge_server: Server, kernel: Kernel) -> None:
+def test_blocks(bridge_server: Server, kernel: KernelModel) -> None:
     """A block is read until an empty line, indented by itself; a pasted text comes as it is."""
     with Terminal(bridge_server, "console", "-k", kernel.id) as terminal:
         terminal.expect(prompt(1))
@@ -60,7 +60,7 @@ def test_blocks(bridge_server: Server, kernel: Kernel) -> None:
         assert terminal.wait() == 0
 
 
-def test_input(bridge_server: Server, kernel: Kernel) -> None:
+def test_input(bridge_server: Server, kernel: KernelModel) -> None:
     """The code asks at the terminal; a password is not seen."""
     with Terminal(bridge_server, "console", "-k", kernel.id) as terminal:
         terminal.expect(prompt(1))
@@ -79,7 +79,7 @@ def test_input(bridge_server: Server, kernel: Kernel) -> None:
     assert "hunter2" not in terminal.shown
 
 
-def test_ctrl_c(bridge_server: Server, bridge: Bridge, kernel: Kernel) -> None:
+def test_ctrl_c(bridge_server: Server, bridge: Bridge, kernel: KernelModel) -> None:
     """Ctrl-C interrupts what runs, and drops what was typed; the conversation goes on."""
     with Terminal(bridge_server, "console", "-k", kernel.id) as terminal:
         terminal.expect(prompt(1))
@@ -104,7 +104,7 @@ def test_ctrl_c(bridge_server: Server, bridge: Bridge, kernel: Kernel) -> None:
     assert bridge.kernel(kernel).id == kernel.id
 
 
-def test_ctrl_c_twice(bridge_server: Server, kernel: Kernel) -> None:
+def test_ctrl_c_twice(bridge_server: Server, kernel: KernelModel) -> None:
     """A second Ctrl-C stops waiting for code that will not be interrupted."""
     code = (
         "import signal, time; old = signal.signal(2, signal.SIG_IGN); "
@@ -157,7 +157,7 @@ def test_keep(bridge_server: Server, bridge: Bridge) -> None:
         bridge.shutdown(kernel_id)
 
 
-def test_busy_kernel(bridge_server: Server, bridge: Bridge, kernel: Kernel) -> None:
+def test_busy_kernel(bridge_server: Server, bridge: Bridge, kernel: KernelModel) -> None:
     """A kernel that is busy elsewhere can be talked to; the answer comes when it is free."""
     name = bridge.run_async(kernel, "import time; print(1, flush=True); time.sleep(5)")
     while not bridge.execution(name).stdout:

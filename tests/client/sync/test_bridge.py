@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from jupyter_bridge.client import Bridge, Done, InputRequest, Kernel, connect
+from jupyter_bridge.client import Bridge, Done, InputRequest, KernelModel, connect
 from jupyter_bridge.problems import Conflict, NotFound, Problem, Unavailable
 from tests.conftest import Server
 
@@ -41,7 +41,7 @@ def test_verbs(bridge: Bridge, bridge_server: Server) -> None:
         bridge.execute(kernel, "1")
 
 
-def test_stream(bridge: Bridge, kernel: Kernel) -> None:
+def test_stream(bridge: Bridge, kernel: KernelModel) -> None:
     """A stream is a plain iterator that can be answered."""
     with bridge.stream(kernel, "input('?')") as events:
         for event in events:
@@ -54,7 +54,7 @@ def test_stream(bridge: Bridge, kernel: Kernel) -> None:
     assert [type(e) for e in bridge.follow(events.execution)][-1] is Done
 
 
-def test_async_execution(bridge: Bridge, kernel: Kernel) -> None:
+def test_async_execution(bridge: Bridge, kernel: KernelModel) -> None:
     """Code runs on while nobody waits."""
     name = bridge.run_async(kernel, "input('?')", allow_stdin=True)
     while bridge.execution(name).input_request is None:
@@ -66,7 +66,7 @@ def test_async_execution(bridge: Bridge, kernel: Kernel) -> None:
     assert bridge.execution(name, wait=True).status == "error"
 
 
-def test_channels(bridge: Bridge, kernel: Kernel) -> None:
+def test_channels(bridge: Bridge, kernel: KernelModel) -> None:
     """A kernel's messages come in a plain loop."""
     with bridge.channels(kernel, session_id="me") as line:
         assert line.session_id == "me"
@@ -90,7 +90,7 @@ def ctrl_c() -> None:
 
 # The other one is only noticed when the waiting ends: just as an event has come.
 @pytest.mark.parametrize("press", [ctrl_c, _thread.interrupt_main])
-def test_ctrl_c(bridge: Bridge, kernel: Kernel, press: Callable[[], None]) -> None:
+def test_ctrl_c(bridge: Bridge, kernel: KernelModel, press: Callable[[], None]) -> None:
     """Ctrl-C stops waiting for a stream's next event, and loses none of it."""
     code = "import time; time.sleep(0.6); print('late')"
     ids = []
@@ -109,7 +109,7 @@ def test_ctrl_c(bridge: Bridge, kernel: Kernel, press: Callable[[], None]) -> No
     assert events.result.stdout == "late\n"
 
 
-def test_ctrl_c_while_waiting(bridge: Bridge, kernel: Kernel) -> None:
+def test_ctrl_c_while_waiting(bridge: Bridge, kernel: KernelModel) -> None:
     """Ctrl-C during a plain call stops waiting, and the client can still be used."""
     name = bridge.run_async(kernel, "import time; time.sleep(60)")
     timer = threading.Timer(0.3, ctrl_c)
@@ -168,7 +168,7 @@ def test_no_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert set(threading.enumerate()) == before
 
 
-def test_inside_a_loop(bridge_server: Server, kernel: Kernel) -> None:
+def test_inside_a_loop(bridge_server: Server, kernel: KernelModel) -> None:
     """Plain calls work where an event loop runs already, as in a notebook."""
 
     async def cell() -> str | None:
@@ -193,7 +193,7 @@ def test_forgotten(bridge_server: Server) -> None:
     assert (done.returncode, done.stdout) == (0, "True\n")
 
 
-def test_found(bridge_server: Server, monkeypatch: pytest.MonkeyPatch, kernel: Kernel) -> None:
+def test_found(bridge_server: Server, monkeypatch: pytest.MonkeyPatch, kernel: KernelModel) -> None:
     """The running server is found by its file, and from inside one of its own kernels."""
     monkeypatch.setenv("JUPYTER_RUNTIME_DIR", str(bridge_server.runtime))
     with connect() as client:

@@ -19,7 +19,8 @@ from jupyter_bridge.connections.connectors.jupyter.hub import Hub
 from jupyter_bridge.connections.connectors.openbis.connector import OpenBis
 from jupyter_bridge.connections.net.address_policy import AddressPolicy
 from jupyter_bridge.connections.net.outbound import Outbound
-from jupyter_bridge.connections.roles import File, NewDataset, Span
+from jupyter_bridge.connections.roles import NewDataset, Span
+from jupyter_bridge.models.datasets import File
 from jupyter_bridge.problems import Problem, RemoteFailed, Timeout, Unavailable
 from tests.simulators.hostile_remote import ALL, BODIES, ENDLESS, Hostile, hostile, worst_tick
 from tests.simulators.openbis.client import MemorySink

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from jupyter_bridge.connections.connection import Connection
-from jupyter_bridge.connections.connector import Progress, WrongCredentials
-from jupyter_bridge.connections.model import model_of
+from jupyter_bridge.connections.connector import WrongCredentials
 from jupyter_bridge.connections.roles import HasKernels
+from jupyter_bridge.models.connections import Progress
 from jupyter_bridge.problems import Denied, Unavailable
 from tests.connections.connectors.test_jupyter import Heard, Seen, ask, make, run
 from tests.support.hub import RunningHub, needs_hub
@@ -28,7 +28,7 @@ def test_a_users_server_is_started_and_used(hub: RunningHub, tmp_path: Path) -> 
 
     async def story() -> None:
         def look() -> None:
-            model = model_of(connection)
+            model = connection.model()
             assert model.state == "connecting"
             told.append(model.progress)
 
@@ -36,7 +36,7 @@ def test_a_users_server_is_started_and_used(hub: RunningHub, tmp_path: Path) -> 
         remote.context.on_progress = look
         await connection.login()
         assert told[-1] is None
-        model = model_of(connection)
+        model = connection.model()
         assert (model.username, model.state, model.progress) == ("jo", "connected", None)
         assert [step for step in told if step is not None and step.message]
         started = (await asyncio.to_thread(hub.api, "GET", "users/jo"))["servers"][""]

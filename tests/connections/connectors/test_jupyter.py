@@ -20,7 +20,6 @@ import pytest
 from jupyter_bridge.connections.connection import Connection
 from jupyter_bridge.connections.connector import Context, Expired, WrongCredentials
 from jupyter_bridge.connections.connectors.jupyter.connector import JupyterFields, JupyterServer
-from jupyter_bridge.connections.model import model_of
 from jupyter_bridge.connections.net.address_policy import AddressPolicy
 from jupyter_bridge.connections.net.outbound import Outbound
 from jupyter_bridge.connections.roles import HasKernels
@@ -531,11 +530,11 @@ def test_a_proxy_that_drops_subprotocols_is_told(bridged: Server, tmp_path: Path
         proxy = await asyncio.start_server(forward, "127.0.0.1", 0)
         remote.fields.url = f"http://127.0.0.1:{proxy.sockets[0].getsockname()[1]}/"
         await connection.login()
-        assert model_of(connection).reason is None
+        assert connection.model().reason is None
         name = await remote.create_console()
         with pytest.raises(RemoteFailed, match="subprotocols"):
             await Seen().open(await remote.console(name))
-        model = model_of(connection)
+        model = connection.model()
         assert model.state == "connected"
         assert "subprotocols" in str(model.reason)
         spawned = await remote.spawn("python3")

@@ -22,12 +22,11 @@ from jupyter_bridge.connections.roles import (
     CanBrowse,
     CanRead,
     CanWrite,
-    Dataset,
-    File,
     HasObjects,
     NewDataset,
     Span,
 )
+from jupyter_bridge.models.datasets import Dataset, DatasetType, File
 from jupyter_bridge.problems import (
     Denied,
     Gone,
@@ -233,15 +232,15 @@ def test_data_set_types(simulator: Simulator, tmp_path: Path, references: bool) 
     """All types come in one request, with the terms of their vocabularies."""
     simulator.knobs.references = references
 
-    async def work(one: Connection) -> list[dict[str, Any]]:
+    async def work(one: Connection) -> list[DatasetType]:
         return await one.use(HasObjects, lambda c: c.dataset_types())
 
     types = run(simulator, tmp_path, work)
-    assert [one["code"] for one in types] == ["RAW_DATA", "ANALYZED_DATA"]
-    name, colour = types[1]["propertyAssignments"]
-    assert (name["code"], name["mandatory"], "terms" in name) == ("$NAME", False, False)
-    assert colour["mandatory"]
-    assert [term["code"] for term in colour["terms"]] == ["RED", "BLUE"]
+    assert [one.code for one in types] == ["RAW_DATA", "ANALYZED_DATA"]
+    name, colour = types[1].propertyAssignments
+    assert (name.code, name.mandatory, name.terms) == ("$NAME", False, None)
+    assert colour.mandatory
+    assert [term.code for term in colour.terms or []] == ["RED", "BLUE"]
     assert simulator.calls.seen.count("searchDataSetTypes") == 1
 
 

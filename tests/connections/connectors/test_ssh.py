@@ -25,7 +25,8 @@ from jupyter_bridge.connections.connectors.ssh.login import (
 from jupyter_bridge.connections.connectors.ssh.sftp import Sftp, SftpFields
 from jupyter_bridge.connections.net.address_policy import AddressPolicy
 from jupyter_bridge.connections.net.outbound import Outbound
-from jupyter_bridge.connections.roles import File, NewDataset, Span
+from jupyter_bridge.connections.roles import NewDataset, Span
+from jupyter_bridge.models.datasets import File
 from jupyter_bridge.problems import (
     BadRequest,
     Conflict,

@@ -22,7 +22,8 @@ CANARY = "canary-5e5a7e-0123456789"
 PLUGIN = """
 from typing import Any
 from jupyter_bridge.connections.connector import Connector, Fields, Login, Secret, WrongCredentials
-from jupyter_bridge.connections.roles import CanBrowse, Item
+from jupyter_bridge.connections.roles import CanBrowse
+from jupyter_bridge.models.datasets import Item
 from jupyter_bridge.problems import RemoteFailed
 
 class ParrotFields(Fields):

@@ -13,11 +13,12 @@ from typing import Any, TypeVar
 import pytest
 
 from jupyter_bridge.connections.connection import Connection
-from jupyter_bridge.connections.roles import File
 from jupyter_bridge.connections.transfers import checksums
 from jupyter_bridge.connections.transfers.registry import TransferStore
 from jupyter_bridge.connections.transfers.staging import judge_names
-from jupyter_bridge.connections.transfers.transfer import Transfer, TransferModel
+from jupyter_bridge.connections.transfers.transfer import Transfer
+from jupyter_bridge.models.datasets import File
+from jupyter_bridge.models.transfers import TransferModel
 from jupyter_bridge.problems import BadRequest, Conflict, Denied, NotFound, Problem
 from tests.simulators.openbis.client import connection
 from tests.simulators.openbis.fixtures import APIS, CONTENT, IN_DATA_SET, simulator, tree  # noqa: F401

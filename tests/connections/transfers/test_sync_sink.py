@@ -14,10 +14,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jupyter_bridge.connections.roles import File, Sink
+from jupyter_bridge.connections.roles import Sink
 from jupyter_bridge.connections.transfers.progress_log import ProgressLog
 from jupyter_bridge.connections.transfers.staging import Damaged, Staging
 from jupyter_bridge.connections.transfers.sync_sink import NOTE_BYTES
+from jupyter_bridge.models.datasets import File
 from jupyter_bridge.problems import Conflict, RemoteFailed
 
 

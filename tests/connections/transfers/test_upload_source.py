@@ -11,9 +11,10 @@ from zlib import crc32
 
 import pytest
 
-from jupyter_bridge.connections.roles import File, Span, chunks_of
+from jupyter_bridge.connections.roles import Span, chunks_of
 from jupyter_bridge.connections.transfers.progress_log import ProgressLog
 from jupyter_bridge.connections.transfers.upload_source import PIECE, SyncUploadSource, UploadSource
+from jupyter_bridge.models.datasets import File
 from jupyter_bridge.problems import BadRequest, Conflict
 
 DATA = os.urandom(PIECE * 2 + 100)

@@ -13,11 +13,11 @@ from zlib import crc32
 
 import pytest
 
-from jupyter_bridge.connections.roles import File
 from jupyter_bridge.connections.transfers import checksums
 from jupyter_bridge.connections.transfers.progress_log import ProgressLog
 from jupyter_bridge.connections.transfers.staging import FLUSH_BYTES, Staging
 from jupyter_bridge.connections.transfers.writer import STEP, Writer
+from jupyter_bridge.models.datasets import File
 from jupyter_bridge.problems import Conflict
 
 Part = bytes | bytearray | memoryview

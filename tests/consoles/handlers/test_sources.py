@@ -107,5 +107,5 @@ async def test_a_kernel_is_a_console(bridge_server: Server) -> None:
         finally:
             await bridge.ask("POST", f"shutdown/{kernel['id']}")
         ended = await bridge.ended(name)
-        assert ended["exit_code"] is None
+        assert ended.get("exit_code") is None
         await bridge.ask("DELETE", f"consoles/{name}?purge=1")

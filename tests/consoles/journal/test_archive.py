@@ -14,6 +14,7 @@ from jupyter_bridge.consoles.journal.archive import Archive
 from jupyter_bridge.consoles.sources.remote import RemoteSource
 from jupyter_bridge.consoles.tail.view import View
 from jupyter_bridge.interfaces import Exit
+from jupyter_bridge.models.consoles import TerminalOptions
 from jupyter_bridge.problems import NotFound
 from jupyter_bridge.wire.console import Ended, Gap, Output
 from tests.consoles.conftest import everything, house, says, until
@@ -68,29 +69,31 @@ async def test_a_console_outlives_its_server(tmp_path: Path) -> None:
     """After a restart what it said, when, and how it ended are still there, under its epoch."""
     async with house(tmp_path) as consoles:
         console = await consoles.create(
-            "mine", shell_command=["/bin/sh", "-c", "echo hello; exit 4"]
+            TerminalOptions("mine", shell_command=["/bin/sh", "-c", "echo hello; exit 4"])
         )
         await asyncio.wait_for(console.ended(), 30)
-        before = console.to_json()
+        before = console.model()
     async with house(tmp_path) as consoles:
         again = consoles.get("mine")
         assert everything(again) == b"hello\r\n"
-        after = again.to_json()
+        after = again.model()
         for key in ("name", "kind", "state", "title", "epoch", "started", "exit_code"):
-            assert after[key] == before[key], key
+            assert getattr(after, key) == getattr(before, key), key
         assert again.exit == Exit(4)
-        await consoles.create("mine", shell_command=["/bin/cat"])
-        assert everything(consoles.get(f"mine~{after['epoch']}")) == b"hello\r\n"
-        await consoles.end(f"mine~{after['epoch']}", purge=True)
+        await consoles.create(TerminalOptions("mine", shell_command=["/bin/cat"]))
+        assert everything(consoles.get(f"mine~{after.epoch}")) == b"hello\r\n"
+        await consoles.end(f"mine~{after.epoch}", purge=True)
         with pytest.raises(NotFound):
-            consoles.get(f"mine~{after['epoch']}")
-        await until(lambda: not list((tmp_path / "consoles").glob(f"*{after['epoch']}")))
+            consoles.get(f"mine~{after.epoch}")
+        await until(lambda: not list((tmp_path / "consoles").glob(f"*{after.epoch}")))
 
 
 async def test_a_live_console_ends_with_its_server(tmp_path: Path) -> None:
     """A terminal that was live when the server stopped is ended afterwards; nobody knows how."""
     async with house(tmp_path) as consoles:
-        console = await consoles.create("mine", shell_command=["/bin/sh", "-c", "echo hi; cat"])
+        console = await consoles.create(
+            TerminalOptions("mine", shell_command=["/bin/sh", "-c", "echo hi; cat"])
+        )
         await says(console, b"hi")
         await consoles.close()
     async with house(tmp_path) as consoles:
@@ -175,7 +178,9 @@ async def test_a_folder_that_cannot_be_written_is_told_once(tmp_path: Path) -> N
 async def test_memory_only_leaves_nothing_on_the_disk(tmp_path: Path) -> None:
     """record_terminals=False: everything works, nothing is written."""
     async with house(tmp_path, keep=False) as consoles:
-        console = await consoles.create(shell_command=["/bin/sh", "-c", "echo secret; cat"])
+        console = await consoles.create(
+            TerminalOptions(shell_command=["/bin/sh", "-c", "echo secret; cat"])
+        )
         await says(console, b"secret")
     assert not (tmp_path / "consoles").exists()
 

@@ -13,6 +13,7 @@ import pytest
 
 from jupyter_bridge.consoles.run.local.shell import Shell
 from jupyter_bridge.consoles.sources.terminal import TerminalSource
+from jupyter_bridge.models.consoles import TerminalOptions
 from jupyter_bridge.problems import BadRequest, Busy, Conflict, Gone, NotFound
 from tests.consoles.conftest import everything, until
 from tests.support.shells import SHELLS, Desk, d, needs
@@ -382,7 +383,7 @@ class TestTurns:
     async def test_idempotency(self, d: Desk) -> None:
         """The same key is the same run, at once and later; another request under it is refused."""
         await d.open("bash")
-        from jupyter_bridge.consoles.run.models import RunBody
+        from jupyter_bridge.models.runs import RunBody
 
         body = RunBody("echo once >> ~/log", console="bash", queue=True)
         runs = await asyncio.gather(*(d.runs.start("me", body, key="k") for _ in range(5)))
@@ -468,7 +469,7 @@ class TestBounds:
 
     async def test_no_shell_in_front(self, d: Desk) -> None:
         """A terminal that runs no shell is busy, not typed into."""
-        await d.consoles.create(name="cat", shell_command=["cat"])
+        await d.consoles.create(TerminalOptions(name="cat", shell_command=["cat"]))
         with pytest.raises(Busy):
             await d.start("echo no", "cat")
 

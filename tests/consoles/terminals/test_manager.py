@@ -14,6 +14,7 @@ from jupyter_bridge.consoles.sources.terminal import TerminalSource
 from jupyter_bridge.consoles.tail.view import View
 from jupyter_bridge.consoles.terminals.manager import RecordedTerminals, attach, recorded
 from jupyter_bridge.interfaces import Exit
+from jupyter_bridge.models.consoles import TerminalOptions
 from jupyter_bridge.problems import BadRequest, Conflict, Gone, NotFound, StartFailed
 from jupyter_bridge.wire.console import Gap, Output
 from tests.consoles.conftest import SH, everything, house, says, until
@@ -39,7 +40,9 @@ class Client:
 
 
 async def shell(consoles: Any, script: str, **options: Any) -> Any:
-    return await consoles.create(shell_command=["/bin/sh", "-c", script], **options)
+    return await consoles.create(
+        TerminalOptions(shell_command=["/bin/sh", "-c", script], **options)
+    )
 
 
 async def test_a_terminal_is_recorded_from_its_first_byte(tmp_path: Path) -> None:
@@ -249,9 +252,9 @@ async def test_the_host_does_not_lose_a_namesake(tmp_path: Path) -> None:
 async def test_create_refuses_what_cannot_start(tmp_path: Path) -> None:
     """Names, folders, variables and shells that cannot be are Problems, and nothing is left."""
     async with house(tmp_path) as consoles:
-        await consoles.create("mine", shell_command=["/bin/cat"])
+        await consoles.create(TerminalOptions("mine", shell_command=["/bin/cat"]))
         with pytest.raises(Conflict):
-            await consoles.create("mine")
+            await consoles.create(TerminalOptions("mine"))
         wrongs: list[dict[str, Any]]
         wrongs = [
             {"name": "a b"},
@@ -263,12 +266,12 @@ async def test_create_refuses_what_cannot_start(tmp_path: Path) -> None:
         wrongs += [{"cwd": "a\0b"}, {"env": {"A=": "1"}}, {"env": {"A": "\0"}}]
         for wrong in wrongs:
             with pytest.raises(BadRequest):
-                await consoles.create(**wrong)
+                await consoles.create(TerminalOptions(**wrong))
         for words in ([], ["a\0"]):
             with pytest.raises(BadRequest):
-                await consoles.create(shell_command=words)
+                await consoles.create(TerminalOptions(shell_command=words))
         with pytest.raises(StartFailed):
-            await consoles.create(shell_command=["/no/such/shell"])
+            await consoles.create(TerminalOptions(shell_command=["/no/such/shell"]))
         with pytest.raises(NotFound):
             consoles.get("2")
         assert list(consoles._manager().terminals) == ["mine"]
@@ -295,7 +298,7 @@ async def test_create_takes_folder_environment_and_size(tmp_path: Path) -> None:
 async def test_the_foreground_can_be_signalled(tmp_path: Path) -> None:
     """The source knows the shell's pid and the process group in front."""
     async with house(tmp_path) as consoles:
-        console = await consoles.create(shell_command=SH)
+        console = await consoles.create(TerminalOptions(shell_command=SH))
         source = console.source
         assert isinstance(source, TerminalSource)
         await says(console, b"$ ")

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from jupyter_bridge.kernels.executions.models import ExecuteBody
 from jupyter_bridge.kernels.routing import MAX_ID
+from jupyter_bridge.models.executions import ExecuteBody
 from tests.conftest import Server
 from tests.support.kernel_client import Bridge, eventually, expect_problem
 

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from jupyter_bridge.kernels.executions import store
-from jupyter_bridge.kernels.executions.models import ExecuteBody
 from jupyter_bridge.kernels.executions.store import ExecutionStore
+from jupyter_bridge.models.executions import ExecuteBody
 from jupyter_bridge.problems import Conflict, Gone
 from tests.kernels.test_relay import FakeUpstream, make
 

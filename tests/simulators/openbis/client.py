@@ -16,7 +16,8 @@ from jupyter_bridge.connections.connectors.openbis.connector import OpenBis, Ope
 from jupyter_bridge.connections.net.address_policy import AddressPolicy
 from jupyter_bridge.connections.net.outbound import Outbound
 from jupyter_bridge.connections.net.tls import TLSSettings
-from jupyter_bridge.connections.roles import File, Span
+from jupyter_bridge.connections.roles import Span
+from jupyter_bridge.models.datasets import File
 
 
 @asynccontextmanager

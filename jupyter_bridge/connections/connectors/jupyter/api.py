@@ -84,21 +84,8 @@ class HubProgress(msgspec.Struct):
     ready: bool = False
 
 
-class Index(msgspec.Struct):
-    """The index of another bridge."""
-
-    name: str
-    parts: dict[str, str]
-
-
 class ListedTerminal(msgspec.Struct):
     name: str
-
-
-class ListedConsole(msgspec.Struct):
-    name: str
-    title: str = ""
-    state: str = "live"
 
 
 class ListedKernel(msgspec.Struct):

@@ -20,7 +20,6 @@ from jupyter_bridge.connections.connector import (
     Context,
     Expired,
     Login,
-    Progress,
     Secret,
     WebFields,
     WrongCredentials,
@@ -35,6 +34,8 @@ from jupyter_bridge.connections.connectors.jupyter.upstreams import (
 )
 from jupyter_bridge.connections.roles import Command, HasConsoles, HasKernels, Node
 from jupyter_bridge.interfaces import Source, Upstream
+from jupyter_bridge.models.common import Index
+from jupyter_bridge.models.connections import Progress
 from jupyter_bridge.problems import (
     BadRequest,
     Denied,
@@ -154,7 +155,7 @@ class JupyterServer(Connector[JupyterFields], HasConsoles, HasKernels):
 
     async def _parts(self) -> frozenset[str]:
         try:
-            index = await self.server.call("GET", "bridge/", api.Index)
+            index = await self.server.call("GET", "bridge/", Index)
         except Problem:
             return frozenset()
         return frozenset(index.parts) if index.name == "jupyter_bridge" else frozenset()
@@ -175,9 +176,8 @@ class JupyterServer(Connector[JupyterFields], HasConsoles, HasKernels):
 
     async def consoles(self) -> list[Node]:
         if "consoles" in self.server.bridge:
-            kind = list[api.ListedConsole]
-            consoles = await self.server.call("GET", "bridge/consoles", kind, limit=LISTS)
-            return [Node(c.name, sentence(c.title or c.name), c.state) for c in consoles]
+            nodes = await self.server.call("GET", "bridge/consoles", list[Node], limit=LISTS)
+            return [Node(one.name, sentence(one.title or one.name), one.state) for one in nodes]
         terminals = await self.server.call(
             "GET", "api/terminals", list[api.ListedTerminal], limit=LISTS
         )

@@ -41,16 +41,14 @@ from jupyter_bridge.connections.roles import (
     CanMount,
     CanRead,
     CanWrite,
-    Dataset,
-    File,
     HasObjects,
-    Item,
     NewDataset,
     Sink,
     Span,
     Sshfs,
     Supply,
 )
+from jupyter_bridge.models.datasets import Dataset, DatasetType, File, Item
 from jupyter_bridge.problems import BadRequest, NotFound, RemoteFailed, Unsupported
 from jupyter_bridge.transport.answers import FILE_LISTS, LISTS
 from jupyter_bridge.wire.openbis import rpc
@@ -221,7 +219,7 @@ class OpenBis(Connector[OpenBisFields], CanBrowse, CanRead, CanWrite, HasObjects
     async def browse(self, path: str) -> list[Item]:
         return await lists.browse(self._api, path)
 
-    async def dataset_types(self) -> list[dict[str, Any]]:
+    async def dataset_types(self) -> list[DatasetType]:
         return await lists.dataset_types(self._api)
 
     async def check_object(self, identifier: str) -> None:

@@ -5,21 +5,19 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-import msgspec
-
 from jupyter_bridge.connections.connectors.openbis.api import Api
 from jupyter_bridge.connections.connectors.openbis.models import (
+    AssignedProperty,
     DataSet,
     DataSetFile,
     DataSetType,
     Entity,
     Page,
     PhysicalData,
-    PropertyAssignment,
     PropertyType,
     perm_id_of,
 )
-from jupyter_bridge.connections.roles import File, Item
+from jupyter_bridge.models.datasets import DatasetType, File, Item, PropertyAssignment
 from jupyter_bridge.problems import NotFound
 from jupyter_bridge.transport.answers import LISTS
 from jupyter_bridge.wire.openbis import rpc
@@ -107,7 +105,7 @@ def _date(milliseconds: int | None) -> str:
     return datetime.fromtimestamp(round(milliseconds / 1000)).strftime("%Y-%m-%d %H:%M:%S")  # noqa: DTZ006
 
 
-async def dataset_types(api: Api) -> list[dict[str, Any]]:
+async def dataset_types(api: Api) -> list[DatasetType]:
     """All types of data sets with their properties, asked for at once."""
     criteria = rpc.search("dataset.DataSetType")
     options = rpc.data_set_type_options()
@@ -115,34 +113,32 @@ async def dataset_types(api: Api) -> list[dict[str, Any]]:
     return [_type(one) for one in page.found]
 
 
-def _type(one: DataSetType) -> dict[str, Any]:
-    return {
-        "permId": perm_id_of(one.permId) or one.code,
-        "code": one.code,
-        "description": one.description,
-        "mainDataSetPattern": one.mainDataSetPattern,
-        "mainDataSetPath": one.mainDataSetPath,
-        "disallowDeletion": one.disallowDeletion,
-        "modificationDate": _date(one.modificationDate),
-        "validationPlugin": one.validationPlugin and one.validationPlugin.name,
-        "propertyAssignments": [_property(each) for each in one.propertyAssignments or []],
-    }
+def _type(one: DataSetType) -> DatasetType:
+    return DatasetType(
+        permId=perm_id_of(one.permId) or one.code,
+        code=one.code or "",
+        description=one.description,
+        mainDataSetPattern=one.mainDataSetPattern,
+        mainDataSetPath=one.mainDataSetPath,
+        disallowDeletion=one.disallowDeletion,
+        modificationDate=_date(one.modificationDate),
+        validationPlugin=one.validationPlugin.name if one.validationPlugin else None,
+        propertyAssignments=[_property(each) for each in one.propertyAssignments or []],
+    )
 
 
-def _property(one: PropertyAssignment) -> dict[str, Any]:
+def _property(one: AssignedProperty) -> PropertyAssignment:
     kind = one.propertyType or PropertyType()
-    told: dict[str, Any] = {
-        "code": kind.code,
-        "mandatory": one.mandatory,
-        "ordinal": one.ordinal,
-        "section": one.section,
-        "label": kind.label,
-        "description": kind.description,
-        "dataType": kind.dataType,
-    }
-    if kind.vocabulary is not None:
-        told["terms"] = [msgspec.structs.asdict(term) for term in kind.vocabulary.terms or []]
-    return told
+    return PropertyAssignment(
+        code=kind.code or "",
+        mandatory=one.mandatory,
+        ordinal=one.ordinal,
+        section=one.section,
+        label=kind.label,
+        description=kind.description,
+        dataType=kind.dataType,
+        terms=None if kind.vocabulary is None else kind.vocabulary.terms or [],
+    )
 
 
 # -- browsing ----------------------------------------------------------------------------------

@@ -10,6 +10,8 @@ from typing import Annotated, Any, Generic, TypeVar
 
 import msgspec
 
+from jupyter_bridge.models.datasets import Term
+
 T = TypeVar("T")
 # A time in milliseconds since the epoch, which datetime can hold: the years 1 to 9999.
 Milliseconds = Annotated[int, msgspec.Meta(ge=-62_000_000_000_000, le=253_000_000_000_000)]
@@ -101,14 +103,6 @@ class Plugin(msgspec.Struct):
     name: str | None = None
 
 
-class Term(msgspec.Struct):
-    code: str | None = None
-    label: str | None = None
-    description: str | None = None
-    official: bool | None = None
-    ordinal: int | None = None
-
-
 class Vocabulary(msgspec.Struct):
     terms: list[Term] | None = None
 
@@ -121,7 +115,7 @@ class PropertyType(msgspec.Struct):
     vocabulary: Vocabulary | None = None
 
 
-class PropertyAssignment(msgspec.Struct):
+class AssignedProperty(msgspec.Struct):
     mandatory: bool | None = None
     ordinal: int | None = None
     section: str | None = None
@@ -137,7 +131,7 @@ class DataSetType(msgspec.Struct):
     disallowDeletion: bool | None = None  # noqa: N815
     modificationDate: Milliseconds | None = None  # noqa: N815
     validationPlugin: Plugin | None = None  # noqa: N815
-    propertyAssignments: list[PropertyAssignment] | None = None  # noqa: N815
+    propertyAssignments: list[AssignedProperty] | None = None  # noqa: N815
 
 
 class FastSession(msgspec.Struct):

@@ -16,7 +16,7 @@ from jupyter_bridge.aio.deadline import within
 from jupyter_bridge.aio.gather import each
 from jupyter_bridge.aio.task_set import TaskSet
 from jupyter_bridge.connections.connector import Expired
-from jupyter_bridge.connections.roles import File, Item
+from jupyter_bridge.models.datasets import File, Item
 from jupyter_bridge.problems import (
     BadRequest,
     Conflict,

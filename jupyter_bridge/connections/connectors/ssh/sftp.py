@@ -32,15 +32,13 @@ from jupyter_bridge.connections.roles import (
     CanMount,
     CanRead,
     CanWrite,
-    Dataset,
-    File,
-    Item,
     NewDataset,
     Sink,
     Span,
     Sshfs,
     pour,
 )
+from jupyter_bridge.models.datasets import Dataset, File, Item
 from jupyter_bridge.problems import BadRequest, Conflict, NotFound, RemoteFailed, Unsupported
 
 

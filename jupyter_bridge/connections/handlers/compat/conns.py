@@ -15,7 +15,7 @@ from jupyter_bridge.problems import Conflict, NotFound, Problem
 from jupyter_bridge.web import verb
 
 
-class AddBody(msgspec.Struct):
+class CompatAddBody(msgspec.Struct):
     """A new connection; one of the same name is replaced. Whether TLS is needed is configured."""
 
     name: str
@@ -24,7 +24,7 @@ class AddBody(msgspec.Struct):
     password: str | None = None
 
 
-class PutBody(msgspec.Struct):
+class CompatPutBody(msgspec.Struct):
     """Anything but mount, unmount and logout is a login."""
 
     action: str = ""
@@ -46,8 +46,8 @@ class CompatConns(CompatHandler):
     async def get(self) -> dict[str, Any]:
         return await self.list_all()
 
-    @verb("write", "Add an openBIS connection, as jupyter-openbis-server does", body=AddBody)
-    async def post(self, body: AddBody) -> dict[str, Any]:
+    @verb("write", "Add an openBIS connection, as jupyter-openbis-server does", body=CompatAddBody)
+    async def post(self, body: CompatAddBody) -> dict[str, Any]:
         given: dict[str, Any] = {"url": body.url}
         if body.username is not None:
             given["username"] = body.username
@@ -81,8 +81,8 @@ class CompatConn(CompatHandler):
         if body is not None and body.action == "mount":
             await self.demand("write", "contents")
 
-    @verb("write", "Log in or out, mount or unmount, as there", body=PutBody)
-    async def put(self, name: str, body: PutBody) -> dict[str, Any]:
+    @verb("write", "Log in or out, mount or unmount, as there", body=CompatPutBody)
+    async def put(self, name: str, body: CompatPutBody) -> dict[str, Any]:
         connection = await self.openbis(name)
         if body.action in ("mount", "unmount", "logout"):
             await self.tell(body.action, connection, self.act(connection, body))
@@ -96,7 +96,7 @@ class CompatConn(CompatHandler):
         await self.tell("remove", connection, self.remove(name))
         return ""
 
-    async def login(self, connection: Connection, body: PutBody) -> None:
+    async def login(self, connection: Connection, body: CompatPutBody) -> None:
         try:
             await connection.login(body.given())
         except WrongCredentials:
@@ -104,7 +104,7 @@ class CompatConn(CompatHandler):
         except Problem as problem:
             raise Refused(500, "General Network Error") from problem
 
-    async def act(self, connection: Connection, body: PutBody) -> None:
+    async def act(self, connection: Connection, body: CompatPutBody) -> None:
         try:
             if body.action == "mount":
                 await self.mount(connection, body.given())

@@ -12,15 +12,15 @@ import msgspec
 
 from jupyter_bridge.connections.connection import Connection
 from jupyter_bridge.connections.environment import save
-from jupyter_bridge.connections.handlers import transfers
 from jupyter_bridge.connections.handlers.compat.answers import CompatAnswers, CompatHandler, Refused
 from jupyter_bridge.connections.handlers.data import PageQuery
 from jupyter_bridge.connections.roles import CanRead, HasObjects
+from jupyter_bridge.models.datasets import UploadBody
 from jupyter_bridge.problems import BadRequest, NotFound, Problem, RemoteFailed
 from jupyter_bridge.web import verb
 
 
-class UploadBody(msgspec.Struct):
+class CompatUploadBody(msgspec.Struct):
     """A new data set of files below the server's root, their names quoted as in a URL."""
 
     files: list[str]
@@ -29,12 +29,12 @@ class UploadBody(msgspec.Struct):
     parents: list[str] | None = None
     props: dict[str, Any] | None = None
 
-    def how(self) -> transfers.UploadBody:
+    def how(self) -> UploadBody:
         """What the files become."""
-        return transfers.UploadBody(self.type, self.parents or [], self.props or {})
+        return UploadBody(self.type, self.parents or [], self.props or {})
 
 
-class RequirementsBody(msgspec.Struct):
+class CompatRequirementsBody(msgspec.Struct):
     """A text is saved where its name stands beside it."""
 
     notebook_path: str = ""
@@ -82,8 +82,8 @@ class CompatUpload(CompatHandler):
         await self.connections.loaded()
         await self.demand_transfer("upload", arguments["conn"])
 
-    @verb("write", "Register a data set, as jupyter-openbis-server does", body=UploadBody)
-    async def post(self, conn: str, body: UploadBody) -> dict[str, Any]:
+    @verb("write", "Register a data set, as jupyter-openbis-server does", body=CompatUploadBody)
+    async def post(self, conn: str, body: CompatUploadBody) -> dict[str, Any]:
         connection = await self.ready(conn)
         errors = await self.check_object(connection, body.entityIdentifier)
         names = [unquote(name) for name in body.files]
@@ -129,14 +129,16 @@ class CompatUpload(CompatHandler):
                 reason = f"Error while creating the dataset: no such dataset found: {parent}"
                 raise Refused(500, reason) from None
 
-    async def check_props(self, connection: Connection, body: UploadBody) -> list[dict[str, str]]:
+    async def check_props(
+        self, connection: Connection, body: CompatUploadBody
+    ) -> list[dict[str, str]]:
         """What is wrong with the properties; Refused if there is no such type."""
         types = await connection.use(HasObjects, lambda one: one.dataset_types())
-        of_type = [one for one in types if body.type in (one["code"], one["permId"])]
+        of_type = [one for one in types if body.type in (one.code, one.permId)]
         if not of_type:
             reason = f"Error while creating the dataset: no such dataSetType: {body.type}"
             raise Refused(500, reason)
-        known = {str(one["code"]).lower(): one for one in of_type[0]["propertyAssignments"]}
+        known = {str(one.code).lower(): one for one in of_type[0].propertyAssignments}
         errors, given = [], {name.lower(): value for name, value in (body.props or {}).items()}
         for name in body.props or {}:
             if name.lower() not in known:
@@ -146,7 +148,7 @@ class CompatUpload(CompatHandler):
                 )
                 errors.append({f"prop.{name}": repr(said)})
         for name, one in known.items():
-            if one["mandatory"] and given.get(name) in (None, ""):
+            if one.mandatory and given.get(name) in (None, ""):
                 errors.append({f"prop.{name}": "is mandatory"})
         return errors
 
@@ -160,7 +162,7 @@ class CompatTypes(CompatHandler):
         except Problem as problem:
             reason = f"Could not fetch dataset-types: {problem.message}"
             raise Refused(500, reason) from problem
-        return {"dataSetTypes": types}
+        return {"dataSetTypes": msgspec.to_builtins(types)}
 
 
 class CompatSample(CompatHandler):
@@ -181,8 +183,8 @@ class CompatSample(CompatHandler):
 class CompatRequirements(CompatAnswers):
     resources = ("bridge:connections", "contents")
 
-    @verb("write", "Save requirements, as jupyter-openbis-server does", body=RequirementsBody)
-    async def post(self, body: RequirementsBody) -> str:
+    @verb("write", "Save requirements, as jupyter-openbis-server does", body=CompatRequirementsBody)
+    async def post(self, body: CompatRequirementsBody) -> str:
         files = {
             name: text
             for name, text in (

@@ -9,8 +9,8 @@ from jupyter_bridge.consoles.console import Console
 from jupyter_bridge.consoles.run.driver import CommandObserver, ShellDriver
 from jupyter_bridge.consoles.run.local.scripts import Files, Pipes, Scripts
 from jupyter_bridge.consoles.run.local.shell import Shell, image_of
-from jupyter_bridge.consoles.run.models import RunBody
 from jupyter_bridge.consoles.sources.terminal import TerminalSource
+from jupyter_bridge.models.runs import RunBody
 from jupyter_bridge.problems import Busy
 from jupyter_bridge.wire.shell.wrapper import Wrapping
 

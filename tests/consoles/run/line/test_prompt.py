@@ -12,6 +12,7 @@ import pytest
 
 from jupyter_bridge.consoles.console import Console
 from jupyter_bridge.consoles.run.line.prompt import LOOKS, Prompt, shows_prompt
+from jupyter_bridge.models.consoles import TerminalOptions
 from jupyter_bridge.problems import Busy
 from tests.consoles.conftest import house, until
 from tests.support.shells import SHELLS, make_home, needs
@@ -68,7 +69,7 @@ async def test_a_real_shell_is_found_at_its_prompt(
     make_home(tmp_path)
     async with house(tmp_path) as consoles:
         env = {"TERM": "xterm", "PS1": "$ "}
-        console = await consoles.create(shell_command=[needs(name), "-i"], env=env)
+        console = await consoles.create(TerminalOptions(shell_command=[needs(name), "-i"], env=env))
         prompt = Prompt(console)
         await prompt.wait(30)
         end = console.end_offset
@@ -96,9 +97,11 @@ async def prompting(shell: str, prompt: str, home: Path) -> AsyncIterator[Consol
     alone = {"bash": ["--norc"], "zsh": ["-f"], "fish": ["-C", prompts]}
     async with house(home) as consoles:
         yield await consoles.create(
-            shell_command=[needs(shell), *alone.get(shell, []), "-i"],
-            env={"TERM": "xterm", "PS1": prompt, "HOME": str(home)},
-            cols=COLUMNS,
+            TerminalOptions(
+                shell_command=[needs(shell), *alone.get(shell, []), "-i"],
+                env={"TERM": "xterm", "PS1": prompt, "HOME": str(home)},
+                cols=COLUMNS,
+            )
         )
 
 
@@ -127,7 +130,9 @@ async def test_a_prompt_that_comes_while_it_is_looked(tmp_path: Path) -> None:
     """It is found, though nothing more is ever said."""
     async with house(tmp_path) as consoles:
         script = "stty -echo; echo up; read x; stty echo; exec sh -i"
-        console = await consoles.create(shell_command=["sh", "-c", script], env={"PS1": "$ "})
+        console = await consoles.create(
+            TerminalOptions(shell_command=["sh", "-c", script], env={"PS1": "$ "})
+        )
         await until(lambda: b"up" in console.newest(4096))
         loop, newest, looks = asyncio.get_running_loop(), console.newest, 0
 
@@ -154,7 +159,9 @@ async def test_a_program_that_ends_while_it_is_looked(line: str, tmp_path: Path)
     async with house(tmp_path) as consoles:
         ends = "head -c1 >/dev/null; echo; stty echo icanon; exec sh -i"
         script = f"stty -echo -icanon; printf '{line}'; {ends}"
-        console = await consoles.create(shell_command=["sh", "-c", script], env={"PS1": "$ "})
+        console = await consoles.create(
+            TerminalOptions(shell_command=["sh", "-c", script], env={"PS1": "$ "})
+        )
         await until(lambda: line.encode() in console.newest(4096))
         await asyncio.wait_for(Prompt(console).wait(None), 30)
 
@@ -164,7 +171,7 @@ async def test_a_program_that_answers_every_key(tmp_path: Path) -> None:
     async with house(tmp_path) as consoles:
         answers = "while head -c1 >/dev/null; do printf '\\n$ '; done"
         script = f"stty -echo -icanon; printf '$ '; {answers}"
-        console = await consoles.create(shell_command=["sh", "-c", script])
+        console = await consoles.create(TerminalOptions(shell_command=["sh", "-c", script]))
         await until(lambda: b"$ " in console.newest(4096))
         waiting = asyncio.ensure_future(Prompt(console).wait(None))
         while console.typed < LOOKS * 2:

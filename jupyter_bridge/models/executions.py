@@ -1,16 +1,17 @@
-"""What the execute routes take and show, as msgspec checks and describes it."""
+"""Executions: what is sent to run code in a kernel, and what is answered."""
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated, Any, Literal
 
 import msgspec
-from msgspec import UNSET, UnsetType
 
+from jupyter_bridge.models.common import Answer, Body, one_of
 from jupyter_bridge.problems import BadRequest
 
 
-class ExecuteBody(msgspec.Struct, forbid_unknown_fields=True):
+class ExecuteBody(Body):
     """What to run, and how.
 
     `inputs` answer the code's input requests in turn; when they run out the code is interrupted,
@@ -46,7 +47,13 @@ class ExecuteBody(msgspec.Struct, forbid_unknown_fields=True):
             )
 
 
-class ErrorModel(msgspec.Struct):
+class InputBody(Body):
+    """What the user typed, without the newline."""
+
+    value: str
+
+
+class ErrorModel(Answer):
     """The exception that ended the code."""
 
     ename: str
@@ -54,28 +61,30 @@ class ErrorModel(msgspec.Struct):
     traceback: list[str]
 
 
-class InputModel(msgspec.Struct):
-    """What the code is asking for."""
+class InputModel(Answer):
+    """What the code is asking for; a `password` must not be shown while it is typed."""
 
     prompt: str
     password: bool
 
 
-class ExecutionModel(msgspec.Struct):
-    """An execution as the routes show it; `outputs` as nbformat 4 holds them.
+class ExecutionModel(Answer):
+    """An execution; `outputs` as nbformat 4 holds them.
 
-    `status` is `running` until it is one of ok, error, aborted, timeout, died.
+    `status` is `running` until it is one of the others. `exit_code` is that of a kernel that died
+    (negative: a signal), where it is known; `input_request` is what the code waits for; `truncated`
+    says that the outputs were more than the server keeps.
     """
 
     execution: str
     kernel: str
-    status: Literal["running", "ok", "error", "aborted", "timeout", "died"]
+    status: Annotated[str, one_of("running", "ok", "error", "aborted", "timeout", "died")]
     execution_count: int | None
     outputs: list[dict[str, Any]]
     user_expressions: dict[str, Any]
-    started: str
+    started: datetime
     seconds: float
-    error: ErrorModel | UnsetType = UNSET
-    exit_code: int | UnsetType | None = UNSET
-    input_request: InputModel | UnsetType = UNSET
-    truncated: bool | UnsetType = UNSET
+    error: ErrorModel | None = None
+    exit_code: int | None = None
+    input_request: InputModel | None = None
+    truncated: bool = False

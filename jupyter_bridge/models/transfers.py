@@ -1,0 +1,46 @@
+"""Transfers: what is sent to start one, and how they are shown."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from jupyter_bridge.models.common import Answer, one_of
+from jupyter_bridge.models.datasets import UploadBody
+
+
+class TransferBody(UploadBody, kw_only=True):
+    """What to bring where.
+
+    A download brings the data set `permId` (or only its `files`) to `path`/`permId`. An upload
+    makes `path` (and `files`, below the server's root) a data set of the object or folder `permId`.
+    """
+
+    connection: str
+    direction: Literal["download", "upload"]
+    permId: str = ""  # noqa: N815
+    path: str | None = None
+    files: list[str] | None = None
+
+
+class TransferModel(Answer):
+    """A transfer: bytes, bytes per second, seconds; `created` in seconds since the epoch.
+
+    `skipped` names what an upload leaves out: hidden files, unless the contents manager allows
+    them, and the server's own folders.
+    """
+
+    transfer: str
+    connection: str
+    direction: Annotated[str, one_of("download", "upload")]
+    permId: str | None  # noqa: N815
+    path: str
+    state: Annotated[str, one_of("queued", "running", "paused", "done", "failed", "cancelled")]
+    done: int
+    total: int
+    rate: float
+    eta: float | None
+    file: str | None
+    files: int
+    created: float
+    problem: dict[str, Any] | None = None
+    skipped: list[str] = []
