@@ -46,7 +46,7 @@ lint: .venv/test
 
 check: lint
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -q tests/test_layers.py
+	$(BIN)/python -m pytest -q tests/test_layers.py tests/models/test_typescript.py
 	cd labextension && PATH=$(CURDIR)/$(BIN):$$PATH npm run --silent check
 	cd labextension && PATH=$(CURDIR)/$(BIN):$$PATH npm test --silent -- --ci --silent
 

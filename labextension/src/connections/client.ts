@@ -1,77 +1,15 @@
 /** The routes of `connections/handlers/`, for the panel. */
 import { Asking, Server } from '../api/server';
-import { Schema } from './form/form';
-
-/** A connection as `GET B/conns` shows it; secrets are only told to exist. */
-export interface Connection {
-  name: string;
-  kind: string;
-  url: string;
-  state: string;
-  reason: string | null;
-  since: string;
-  username: string;
-  has_secret: boolean;
-  /** The fields without which a login cannot succeed. */
-  needs: string[];
-  /** What it can do, in words: browse, download, upload, objects, mount, consoles, kernels. */
-  can: string[];
-  source: string;
-  remembered: boolean;
-  isMounted: boolean;
-  mountpoint: string;
-  progress: { percent: number; message: string } | null;
-}
-
-/** All connections, where their secrets are kept, and what is wrong with the configuration. */
-export interface Listing {
-  connections: Connection[];
-  notebook_dir: string;
-  vault: string;
-  problems: { source: string; message: string }[];
-}
-
-/** A kind of connections: `fields` is the JSON Schema of its form, `problem` why there is none. */
-export interface Kind {
-  kind: string;
-  title: string;
-  fields?: Schema;
-  secret?: string[];
-  can?: string[];
-  problem?: string;
-}
-
-/** One thing at a connection; `path` is what is looked inside, `permId` what can be downloaded. */
-export interface Item {
-  name: string;
-  path: string;
-  kind: string;
-  permId?: string;
-  size?: number | null;
-  modified?: string;
-  info?: Record<string, unknown>;
-}
-
-export interface Dataset {
-  permId: string;
-  files: { path: string; size?: number; directory?: boolean }[];
-}
-
-/** A type of data sets, and the properties that one of it has. */
-export interface DatasetType {
-  code: string;
-  description?: string | null;
-  propertyAssignments: PropertyAssignment[];
-}
-
-export interface PropertyAssignment {
-  code: string;
-  label?: string | null;
-  description?: string | null;
-  mandatory?: boolean | null;
-  dataType?: string | null;
-  terms?: { code: string; label?: string | null }[];
-}
+import {
+  Connection,
+  ConnectionList,
+  Dataset,
+  DatasetType,
+  Item,
+  Kind,
+  OneConnection,
+  Types
+} from '../api/types';
 
 export type Fields = Record<string, unknown>;
 
@@ -82,22 +20,22 @@ export class Connections {
     return this.ask('GET', ['kinds']);
   }
 
-  list(): Promise<Listing> {
+  list(): Promise<ConnectionList> {
     return this.ask('GET', ['conns']);
   }
 
-  add(fields: Fields): Promise<Listing> {
+  add(fields: Fields): Promise<ConnectionList> {
     return this.ask('POST', ['conns'], { body: fields });
   }
 
   /** login, logout, mount or unmount; returns how it stands then. */
   async act(name: string, action: string, fields: Fields = {}): Promise<Connection> {
     const body = { action, ...fields };
-    const answer = await this.ask<{ connection: Connection }>('PUT', ['conn', name], { body });
+    const answer = await this.ask<OneConnection>('PUT', ['conn', name], { body });
     return answer.connection;
   }
 
-  remove(name: string): Promise<Listing> {
+  remove(name: string): Promise<ConnectionList> {
     return this.ask('DELETE', ['conn', name]);
   }
 
@@ -110,7 +48,7 @@ export class Connections {
   }
 
   async types(name: string): Promise<DatasetType[]> {
-    const answer = await this.ask<{ dataSetTypes: DatasetType[] }>('GET', ['datasetTypes', name]);
+    const answer = await this.ask<Types>('GET', ['datasetTypes', name]);
     return answer.dataSetTypes;
   }
 

@@ -1,21 +1,11 @@
 import { nullTranslator } from '@jupyterlab/translation';
-import { Connection } from './client';
+import { Connection } from '../api/types';
 import { sentenceOf, toneOf, vaultSentence } from './labels';
 
 const trans = nullTranslator.load('jupyter_bridge');
 
 function connection(state: string, more: Partial<Connection> = {}): Connection {
-  const about = { name: 'lab', kind: 'k', url: 'u', since: '', username: '', source: 'added' };
-  const standing = { needs: [], can: [], progress: null, reason: null, has_secret: false };
-  return {
-    ...about,
-    ...standing,
-    state,
-    remembered: false,
-    isMounted: false,
-    mountpoint: '',
-    ...more
-  };
+  return { name: 'lab', state, reason: null, progress: null, ...more } as Connection;
 }
 
 test.each([

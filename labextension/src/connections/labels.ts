@@ -1,6 +1,6 @@
 /** How a connection stands, in colour and in words. */
 import { TranslationBundle } from '@jupyterlab/translation';
-import { Connection } from './client';
+import { Connection } from '../api/types';
 
 export type Tone = 'good' | 'busy' | 'idle' | 'bad' | 'off';
 
@@ -39,8 +39,8 @@ export function sentenceOf(connection: Connection, trans: TranslationBundle): st
         : trans.__('Not let in; log in anew.');
     case 'failed':
       return trans.__('Failed; a new login may help.') + why;
-    default:
-      return `${state}.${why}`;
+    default: // a newer server's word
+      return `${String(state)}.${why}`;
   }
 }
 

@@ -1,17 +1,18 @@
 import { Events } from '../api/events';
 import { Server } from '../api/server';
-import { Connection, Connections, Listing } from './client';
+import { Connection, ConnectionList } from '../api/types';
+import { Connections } from './client';
 import { ConnectionsModel } from './model';
 
 jest.mock('../api/server', () => ({ Server: class {}, withQuery: (url: string) => url }));
 
 const conn = (state: string) => ({ name: 'bis', kind: 'openbis', url: '', state }) as Connection;
 const listing = (state: string) =>
-  ({ connections: [conn(state)], vault: 'file', problems: [] }) as unknown as Listing;
+  ({ connections: [conn(state)], vault: 'file', problems: [] }) as unknown as ConnectionList;
 
 const settle = () => new Promise(resolve => setTimeout(resolve, 600));
 
-function begin(list: () => Promise<Listing>) {
+function begin(list: () => Promise<ConnectionList>) {
   const client = { list, kinds: async () => [] } as unknown as Connections;
   const events = new Events(new Server());
   const model = new ConnectionsModel(client, events);
@@ -22,7 +23,7 @@ function begin(list: () => Promise<Listing>) {
 
 test('an answer to an earlier question does not undo what a later one has said', async () => {
   const seen: string[] = [];
-  let answer: (said: Listing) => void = () => undefined;
+  let answer: (said: ConnectionList) => void = () => undefined;
   let ask = async () => listing('failed');
   const { model, tell, states } = begin(() => ask());
   model.changed.connect(() => seen.push(...states()));
@@ -39,7 +40,7 @@ test('an answer to an earlier question does not undo what a later one has said',
 });
 
 test('a Problem of asking is forgiven when asking works again, one of acting is not', async () => {
-  let ask = async (): Promise<Listing> => Promise.reject(new Error('away'));
+  let ask = async (): Promise<ConnectionList> => Promise.reject(new Error('away'));
   const { model, tell } = begin(() => ask());
   await settle();
   expect(model.problem?.message).toBe('away');

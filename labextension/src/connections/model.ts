@@ -1,7 +1,8 @@
 /** The connections that there are, kept true by events. */
 import { Events } from '../api/events';
+import { Connection, ConnectionList, Kind } from '../api/types';
 import { KeptList } from '../ui/liveList';
-import { Connection, Connections, Kind, Listing } from './client';
+import { Connections } from './client';
 
 export class ConnectionsModel extends KeptList<Connection> {
   constructor(
@@ -30,7 +31,7 @@ export class ConnectionsModel extends KeptList<Connection> {
   }
 
   /** What an answer says anyway. */
-  take(listing: Listing): void {
+  take(listing: ConnectionList): void {
     this.put(this.read(listing));
   }
 
@@ -55,7 +56,7 @@ export class ConnectionsModel extends KeptList<Connection> {
     return this.read(listing);
   }
 
-  private read(listing: Listing): Connection[] {
+  private read(listing: ConnectionList): Connection[] {
     this.vault = listing.vault;
     this.reports = listing.problems.map(one => `${one.source}: ${one.message}`);
     return [...listing.connections].sort((one, other) =>

@@ -2,9 +2,9 @@
 import { TranslationBundle } from '@jupyterlab/translation';
 import { fileIcon, folderIcon, LabIcon, listIcon } from '@jupyterlab/ui-components';
 import { ReactNode } from 'react';
+import { Connection, Item } from '../api/types';
 import { bytes, Dot, Row } from '../ui/components';
 import { datasetIcon } from '../ui/icons';
-import { Connection, Item } from './client';
 import { sentenceOf, toneOf } from './labels';
 import { Entry } from './tree';
 

@@ -1,4 +1,5 @@
-import { Connection, Connections, Item } from './client';
+import { Connection, Item } from '../api/types';
+import { Connections } from './client';
 import { foldersOf, Tree } from './tree';
 
 const conn = { name: 'bis', state: 'connected', can: ['browse'] } as unknown as Connection;

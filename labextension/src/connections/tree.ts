@@ -1,7 +1,8 @@
 /** What is at the connections: a tree whose branches are asked for when they are first opened. */
 import { Model } from '../ui/model';
 import { Problem } from '../api/problem';
-import { Connection, Connections, Dataset, Item } from './client';
+import { Connection, Dataset, Item } from '../api/types';
+import { Connections } from './client';
 
 /** A line of the tree that is shown: a connection, a thing at one, or what is to be said instead. */
 export interface Entry {

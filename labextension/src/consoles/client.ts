@@ -1,22 +1,7 @@
 /** The routes of `consoles/handlers/`, for the panel. */
 import { Server, withQuery } from '../api/server';
-import { Mode, SUBPROTOCOL, Viewer } from '../wire/console';
-
-/** A console as `GET B/consoles` shows it. */
-export interface Console {
-  name: string;
-  kind: string;
-  state: 'live' | 'ended';
-  title: string;
-  first_offset: number;
-  end_offset: number;
-  epoch: string;
-  started: string;
-  last_activity: string;
-  last_line?: string;
-  viewers: Viewer[];
-  exit_code?: number | null;
-}
+import { Console, Run, RunBody } from '../api/types';
+import { Mode, SUBPROTOCOL } from '../wire/console';
 
 /** Where a line begins: the last lines, or an offset of an epoch. */
 export type Beginning = { lines: number } | { offset: number; epoch: string };
@@ -26,23 +11,6 @@ export interface Piece {
   /** The first byte's offset. */
   offset: number;
   data: Uint8Array;
-}
-
-export interface RunRequest {
-  command: string;
-  console?: string;
-  cwd?: string;
-}
-
-/** A run as the server shows it. */
-export interface Run {
-  run: string;
-  console: string;
-  status: 'queued' | 'running' | 'done' | 'timeout' | 'cancelled' | 'session-closed';
-  exit_code: number | null;
-  signal?: string;
-  seconds: number;
-  truncated: boolean;
 }
 
 /** An event of a run's stream. */
@@ -103,7 +71,7 @@ export class Consoles {
 
   /** Run a command; its events as they come. `onBegun` is told the run's id before. */
   run(
-    request: RunRequest,
+    request: RunBody,
     signal: AbortSignal,
     onBegun: (run: string) => void
   ): AsyncGenerator<RunEvent> {

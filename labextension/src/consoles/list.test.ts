@@ -1,6 +1,7 @@
 import { Events } from '../api/events';
 import { Server } from '../api/server';
-import { Console, Consoles } from './client';
+import { Console } from '../api/types';
+import { Consoles } from './client';
 import { ConsolesModel } from './list';
 
 jest.mock('../api/server', () => ({ Server: class {}, withQuery: (url: string) => url }));

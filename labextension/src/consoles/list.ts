@@ -1,7 +1,8 @@
 /** The consoles that there are, kept true by events. */
 import { BridgeEvent, Events } from '../api/events';
+import { Console } from '../api/types';
 import { KeptList } from '../ui/liveList';
-import { Console, Consoles } from './client';
+import { Consoles } from './client';
 
 export class ConsolesModel extends KeptList<Console> {
   constructor(

@@ -12,13 +12,14 @@ import {
 } from '@jupyterlab/ui-components';
 import { CommandRegistry } from '@lumino/commands';
 import { Widget } from '@lumino/widgets';
+import { Console } from '../api/types';
 import { Ground } from '../panel/tokens';
 import { Action, Actions, menuHandlers } from '../ui/actions';
 import { Age, Dot, IconButton, Row } from '../ui/components';
 import { download } from '../ui/download';
 import { List } from '../ui/list';
 import { Filter, sectionWidget } from '../ui/section';
-import { Console, Consoles } from './client';
+import { Consoles } from './client';
 import { CommandIDs } from './commands';
 import { ConsolesModel } from './list';
 

@@ -1,28 +1,7 @@
-/** The routes of `relay/handlers/`, for the panel. */
+/** The routes of `kernels/handlers/`, for the panel. */
 import { Server, withQuery } from '../api/server';
+import { Kernel, SpawnBody } from '../api/types';
 import { V1 } from '../wire/kernel';
-
-/** A kernel as `GET B/kernels` shows it. */
-export interface Kernel {
-  id: string;
-  name: string;
-  kernelspec: string;
-  execution_state: string | null;
-  last_activity: string | null;
-  connections: number;
-  /** What it does since when; the code is known where the bridge relays it. */
-  executing?: { since: string; code?: string };
-  reason?: string;
-  relay: { clients: number; first_seq: number; last_seq: number; bytes: number };
-}
-
-/** How a kernel is to be spawned. */
-export interface Wish {
-  /** What it is called in lists. */
-  name?: string;
-  /** Its folder, below the server's root. */
-  path?: string;
-}
 
 export class Kernels {
   constructor(readonly server: Server) {}
@@ -35,7 +14,7 @@ export class Kernels {
     return this.server.ask('GET', this.server.url('kernels', id));
   }
 
-  spawn(kernelspec: string, wish: Wish = {}): Promise<Kernel> {
+  spawn(kernelspec: string, wish: SpawnBody = {}): Promise<Kernel> {
     return this.server.ask('POST', this.server.url('spawn', kernelspec), { body: wish });
   }
 

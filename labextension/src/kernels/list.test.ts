@@ -1,6 +1,7 @@
 import { Events } from '../api/events';
 import { Server } from '../api/server';
-import { Kernel, Kernels } from './client';
+import { Kernel } from '../api/types';
+import { Kernels } from './client';
 import { KernelsModel } from './list';
 
 jest.mock('../api/server', () => ({ Server: class {}, withQuery: (url: string) => url }));

@@ -1,7 +1,8 @@
 /** The kernels that there are, kept true by events. */
 import { BridgeEvent, Events } from '../api/events';
+import { Kernel } from '../api/types';
 import { KeptList } from '../ui/liveList';
-import { Kernel, Kernels } from './client';
+import { Kernels } from './client';
 
 export class KernelsModel extends KeptList<Kernel> {
   constructor(

@@ -3,13 +3,14 @@ import { Clipboard, Dialog, showDialog } from '@jupyterlab/apputils';
 import { addIcon, copyIcon, inspectorIcon, refreshIcon, stopIcon } from '@jupyterlab/ui-components';
 import { CommandRegistry } from '@lumino/commands';
 import { Widget } from '@lumino/widgets';
+import { Kernel } from '../api/types';
 import { Ground } from '../panel/tokens';
 import { Action, Actions, menuHandlers } from '../ui/actions';
 import { Age, Dot, IconButton, Row } from '../ui/components';
 import { List } from '../ui/list';
 import { Filter, sectionWidget } from '../ui/section';
 import { quoted } from '../ui/shell';
-import { Kernel, Kernels } from './client';
+import { Kernels } from './client';
 import { CommandIDs } from './commands';
 import { KernelsModel } from './list';
 

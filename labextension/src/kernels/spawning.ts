@@ -3,10 +3,10 @@ import { Dialog, showDialog } from '@jupyterlab/apputils';
 import { KernelSpec } from '@jupyterlab/services';
 import { TranslationBundle } from '@jupyterlab/translation';
 import { Widget } from '@lumino/widgets';
-import { Wish } from './client';
+import { SpawnBody } from '../api/types';
 
 /** What was chosen. */
-export interface Choice extends Wish {
+export interface Choice extends SpawnBody {
   kernelspec: string;
 }
 

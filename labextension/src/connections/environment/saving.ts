@@ -1,13 +1,7 @@
 /** Saving what a kernel runs on beside a notebook; nothing is replaced unasked. */
 import { PathExt } from '@jupyterlab/coreutils';
 import { Server } from '../../api/server';
-
-/** What `POST B/environment/{kernel}` answers. */
-interface Environment {
-  requirements_filename: string;
-  runtime_filename: string;
-  saved: string[];
-}
+import { Environment } from '../../api/types';
 
 /** The names of what is in a folder, as a path below the server's root; "" is the root. */
 export type NamesIn = (folder: string) => Promise<string[]>;

@@ -76,11 +76,17 @@ describe('the form of a schema', () => {
 });
 
 test('the properties of a data set are fields, with the terms of a vocabulary to choose from', () => {
+  const unsaid = { mandatory: null, ordinal: null, section: null, label: null, description: null };
   const fields = propertyFields([
-    { code: '$NAME', label: 'Name', mandatory: true, dataType: 'VARCHAR' },
-    { code: 'COUNT', dataType: 'INTEGER' },
-    { code: 'KIND', dataType: 'CONTROLLEDVOCABULARY', terms: [{ code: 'A', label: 'Apple' }] },
-    { code: 'LOST', dataType: 'CONTROLLEDVOCABULARY' }
+    { ...unsaid, code: '$NAME', label: 'Name', mandatory: true, dataType: 'VARCHAR' },
+    { ...unsaid, code: 'COUNT', dataType: 'INTEGER' },
+    {
+      ...unsaid,
+      code: 'KIND',
+      dataType: 'CONTROLLEDVOCABULARY',
+      terms: [{ code: 'A', label: 'Apple' }]
+    },
+    { ...unsaid, code: 'LOST', dataType: 'CONTROLLEDVOCABULARY' }
   ]);
   expect(fields.map(field => field.input)).toEqual(['text', 'integer', 'choice', 'text']);
   expect(fields[0]).toMatchObject({ label: 'Name', required: true });

@@ -2,7 +2,7 @@
  * Forms as data: a connector's JSON Schema, or the properties of a type of data sets, as the fields
  * that are drawn, and what was filled in as the body of a request. Nothing here knows a kind.
  */
-import type { PropertyAssignment } from '../client';
+import { PropertyAssignment } from '../../api/types';
 
 /** What is used of JSON Schema; the server's own says no more. */
 export interface Schema {
@@ -93,7 +93,10 @@ export function propertyFields(assignments: readonly PropertyAssignment[]): Fiel
       input: input === 'choice' && !one.terms ? 'text' : input,
       required: one.mandatory === true,
       initial: input === 'boolean' ? false : '',
-      options: one.terms?.map(term => ({ value: term.code, label: term.label || term.code }))
+      options: one.terms?.map(({ code, label }) => ({
+        value: code ?? '',
+        label: label || code || ''
+      }))
     };
   });
 }

@@ -2,7 +2,8 @@
 import { Dialog, showDialog } from '@jupyterlab/apputils';
 import { TranslationBundle } from '@jupyterlab/translation';
 import { Problem } from '../../api/problem';
-import { Connection, Fields } from '../client';
+import { Connection } from '../../api/types';
+import { Fields } from '../client';
 import { Field, fieldsOf } from './form';
 import { openForm } from './formdialog';
 import { ConnectionsModel } from '../model';

@@ -1,7 +1,8 @@
 import { Signal } from '@lumino/signaling';
 import { Events } from '../../api/events';
 import { Server } from '../../api/server';
-import { Transfer, TransfersModel } from './transfers';
+import { Transfer } from '../../api/types';
+import { TransfersModel } from './transfers';
 
 function transfer(id: string, state: Transfer['state'], created: number): Transfer {
   const about = { connection: 'c', direction: 'download' as const, permId: id, path: '/r' };

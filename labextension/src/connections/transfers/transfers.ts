@@ -1,37 +1,9 @@
 /** The transfers: all of them, kept true by one stream while one is under way and somebody looks. */
 import { Events } from '../../api/events';
 import { Server, StreamEvent } from '../../api/server';
+import { Transfer, TransferBody } from '../../api/types';
 import { Model } from '../../ui/model';
 import { Soon } from '../../ui/throttle';
-
-/** A transfer as the server shows it: bytes, bytes per second, seconds. */
-export interface Transfer {
-  transfer: string;
-  connection: string;
-  direction: 'download' | 'upload';
-  permId: string | null;
-  path: string;
-  state: 'queued' | 'running' | 'paused' | 'done' | 'failed' | 'cancelled';
-  done: number;
-  total: number;
-  rate: number;
-  eta: number | null;
-  file: string | null;
-  files: number;
-  created: number;
-  problem?: { message?: string };
-}
-
-/** What is asked for by `POST B/transfers`. */
-export interface Wanted {
-  connection: string;
-  direction: 'download' | 'upload';
-  permId: string;
-  path?: string;
-  files?: string[];
-  type?: string;
-  props?: Record<string, unknown>;
-}
 
 /** Which ended ones a person has cleared away; it outlives the page. */
 export interface Cleared {
@@ -96,7 +68,7 @@ export class TransfersModel extends Model {
     super.dispose();
   }
 
-  start(wanted: Wanted): Promise<void> {
+  start(wanted: TransferBody): Promise<void> {
     return this.tell('POST', ['transfers'], wanted);
   }
 

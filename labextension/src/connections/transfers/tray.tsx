@@ -8,10 +8,11 @@ import {
   runIcon,
   stopIcon
 } from '@jupyterlab/ui-components';
+import { Transfer } from '../../api/types';
 import { pauseIcon } from '../../ui/icons';
 import { bytes, duration, IconButton, ProblemLine } from '../../ui/components';
 import { useModel } from '../../ui/model';
-import { isActive, Transfer, TransfersModel } from './transfers';
+import { isActive, TransfersModel } from './transfers';
 
 export function Tray(props: {
   model: TransfersModel;
@@ -87,7 +88,10 @@ function Line({
             <div style={{ inlineSize: `${share * 100}%` }} />
           </div>
         )}
-        <div className="jp-Bridge-detail" title={one.problem?.message ?? one.file ?? undefined}>
+        <div
+          className="jp-Bridge-detail"
+          title={one.problem ? String(one.problem.message) : (one.file ?? undefined)}
+        >
           {standing(one, percent, trans)}
         </div>
       </div>
@@ -127,7 +131,7 @@ export function nameOf({ permId, path, direction }: Transfer): string {
 /** How it stands, in words. */
 export function standing(one: Transfer, percent: number, trans: TranslationBundle): string {
   const how = trans.__('%1 of %2', bytes(one.done), bytes(one.total));
-  const said = one.problem?.message;
+  const said = one.problem && String(one.problem.message);
   switch (one.state) {
     case 'queued':
       return trans.__('Waiting for its turn');

@@ -1,6 +1,7 @@
 /** Files of this side become a data set: what has to be asked for, and the transfer. */
 import { TranslationBundle } from '@jupyterlab/translation';
-import { Connection, Connections, DatasetType } from '../client';
+import { Connection, DatasetType } from '../../api/types';
+import { Connections } from '../client';
 import { Field, propertyFields } from '../form/form';
 import { openForm } from '../form/formdialog';
 import { TransfersModel } from './transfers';

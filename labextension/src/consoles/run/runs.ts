@@ -1,7 +1,8 @@
 /** The commands that were run from this page: what they said, how they ended. */
 import { Model } from '../../ui/model';
 import { Problem } from '../../api/problem';
-import { Consoles, Run, RunRequest } from '../client';
+import { Run, RunBody } from '../../api/types';
+import { Consoles } from '../client';
 
 /** What is kept of a run's output, characters; its end counts. All of it is in the console. */
 const MOST_TEXT = 512 * 1024;
@@ -12,7 +13,7 @@ const MOST_RUNS = 50;
 export class PageRun extends Model {
   constructor(
     private client: Consoles,
-    readonly request: RunRequest
+    readonly request: RunBody
   ) {
     super();
   }
@@ -75,7 +76,7 @@ export class PageRuns extends Model {
 
   runs: PageRun[] = [];
 
-  start(request: RunRequest): PageRun {
+  start(request: RunBody): PageRun {
     const run = new PageRun(this.client, request);
     this.runs = [run, ...this.runs].slice(0, MOST_RUNS);
     this.change();
