@@ -17,6 +17,7 @@ from jupyter_bridge.interfaces import Exit
 from jupyter_bridge.models.consoles import TerminalOptions
 from jupyter_bridge.problems import NotFound
 from jupyter_bridge.wire.console import Ended, Gap, Output
+from jupyter_bridge.wire.names import ConsoleName
 from tests.consoles.conftest import everything, house, says, until
 
 
@@ -58,7 +59,7 @@ class Remotes:
     def offers(self, connection: str | None = None) -> dict[str, dict[str, Any]]:
         return {}
 
-    async def source(self, connection: str, node: str) -> RemoteSource:
+    async def source(self, name: ConsoleName) -> RemoteSource:
         return Talk()
 
 
