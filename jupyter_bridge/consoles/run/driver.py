@@ -69,9 +69,6 @@ class CommandDriver(ABC):
     the newest that was sent to stop the command.
     """
 
-    # A prompt that is drawn just now is not "busy", seconds.
-    grace = 0.3
-
     def __init__(self, console: Console, run: CommandObserver) -> None:
         self._console = console
         self._run = run

@@ -22,6 +22,8 @@ from jupyter_bridge.observe import metrics
 from jupyter_bridge.problems import Gone, Problem
 from jupyter_bridge.wire.times import now
 
+# A prompt that is drawn just now, or has its way to come, is not "busy", seconds.
+PROMPT_GRACE = 1.0
 # A login shell may load modules, conda and a prompt framework before its first prompt, seconds.
 START_PATIENCE = 30.0
 # One event of a stream.
@@ -114,7 +116,7 @@ class Run:
                 if self.body.queue and not self._fresh:
                     patience = None
                 else:
-                    patience = START_PATIENCE if self._fresh else self._driver.grace
+                    patience = START_PATIENCE if self._fresh else PROMPT_GRACE
                 await self._driver.wait_for_prompt(patience)
                 self._at_work = True
                 await self._driver.perform()

@@ -63,7 +63,6 @@ class LineDriver(ShellDriver):
     """Hands the command over as files, and has the shell run it."""
 
     take_patience = TAKE_PATIENCE
-    grace = 1.0  # the prompt has its way to come
 
     def __init__(
         self, console: Console, shell: LineShell, body: RunBody, run: CommandObserver
