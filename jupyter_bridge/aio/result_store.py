@@ -23,7 +23,7 @@ class Result(Protocol):
 
     @property
     def size(self) -> int:
-        """Bytes held for it: what it was sent while it is under way, then its result."""
+        """Bytes that its result holds; asked once, at its end."""
 
 
 class Limits(NamedTuple):
@@ -49,6 +49,8 @@ class ResultStore(Generic[R]):
         self._noun = noun
         self._keep = keep
         self._all: dict[str, R] = {}
+        # Those under way: the bytes that each was sent.
+        self._running: dict[str, int] = {}
         # Those that have ended, the oldest first: their bytes, and when they are discarded.
         self._ended: dict[str, tuple[int, asyncio.TimerHandle]] = {}
         self._bytes = 0
@@ -73,9 +75,9 @@ class ResultStore(Generic[R]):
         return self._all[result_id]
 
     def check_room(self, size: int) -> None:
-        """Busy if one more that holds `size` bytes may not begin."""
-        running = [one.size for name, one in self._all.items() if name not in self._ended]
-        if len(running) >= self.limits.running or sum(running) + size > self.limits.running_bytes:
+        """Busy if one more that is sent `size` bytes may not begin."""
+        held = sum(self._running.values()) + size
+        if len(self._running) >= self.limits.running or held > self.limits.running_bytes:
             raise Busy(f"Too many {self._noun}s are under way. Stop some, or try later.")
 
     async def once(
@@ -90,13 +92,14 @@ class ResultStore(Generic[R]):
             self._names[result.id] = name
         return result
 
-    def add(self, result: R) -> None:
-        """It is under way."""
+    def add(self, result: R, size: int = 0) -> None:
+        """It is under way, and holds `size` bytes of what it was sent."""
         self._all[result.id] = result
+        self._running[result.id] = size
 
     def end(self, result: R, age: float = 0.0) -> None:
         """It ended, `age` seconds ago; does nothing if it was discarded before, or ended twice."""
-        if result.id not in self._all or result.id in self._ended:
+        if self._running.pop(result.id, None) is None:
             return
         timer = asyncio.get_running_loop().call_later(
             max(0.0, self._keep - age), self._expire, result.id
@@ -118,6 +121,7 @@ class ResultStore(Generic[R]):
         """Forget it, as if it had never been; twice is fine."""
         if self._all.pop(result.id, None) is None:
             return
+        self._running.pop(result.id, None)
         if result.id in self._ended:
             size, timer = self._ended.pop(result.id)
             self._bytes -= size

@@ -56,11 +56,11 @@ async def test_room(sizes: list[int], kept: str) -> None:
 async def test_under_way() -> None:
     """So many are under way, in number and bytes; nothing under way makes room."""
     jobs = Jobs()
-    jobs.add(Job("a", 6))
+    jobs.add(Job("a"), 6)
     with pytest.raises(Busy):
         jobs.check_room(5)
     jobs.check_room(4)
-    jobs.add(Job("b", 1))
+    jobs.add(Job("b"), 1)
     with pytest.raises(Busy):
         jobs.check_room(0)
     jobs.have(*(Job(name) for name in "cdefg"))

@@ -209,8 +209,8 @@ class Run:
 
     @property
     def size(self) -> int:
-        """Bytes held: what it was sent; then its output."""
-        return self.spool.size if self.ended.is_set() else self.body.size
+        """Bytes of its output that are held."""
+        return self.spool.size
 
     @property
     def seconds(self) -> float:

@@ -143,7 +143,7 @@ class RunStore(ResultStore[Run]):
 
         run = Run(console, body, drive, shell.turn, fresh=fresh, on_end=on_end)
         shell.newest = run
-        self.add(run)
+        self.add(run, body.size)
         run.start()
         return run
 

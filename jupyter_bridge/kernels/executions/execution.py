@@ -373,9 +373,7 @@ class Execution:
 
     @property
     def size(self) -> int:
-        """Bytes held: what it was sent; then outputs, events and the reply."""
-        if not self._ending:
-            return self.body.size
+        """Bytes held: outputs, events and the reply."""
         return self.outputs.size + self._steps.size + self._reply_size
 
     def model(self) -> ExecutionModel:

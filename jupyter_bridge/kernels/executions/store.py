@@ -69,7 +69,7 @@ class ExecutionStore(ResultStore[Execution]):
                 await self._stop(kernel_id)
             raise
         relays.count_clients(kernel_id, 1)
-        self.add(execution)
+        self.add(execution, body.size)
         return execution
 
     def _update_others(self, source: Execution, update: dict[str, Any]) -> None:
