@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from jupyter_bridge.aio.deadline import within
 from jupyter_bridge.aio.loop_thread import in_daemon_thread
 from jupyter_bridge.connections.secrets.backends import (
     Backend,
@@ -135,14 +136,7 @@ async def _try(make: Callable[[], Backend], log: logging.Logger) -> Backend | No
 
 async def _patiently(call: Callable[..., T], *arguments: Any) -> T:
     """Return the result within KEYRING_SECONDS, from a thread that may hang for ever."""
-    asking = asyncio.ensure_future(in_daemon_thread(call, *arguments))
-    try:
-        await asyncio.wait({asking}, timeout=KEYRING_SECONDS)
-        if not asking.done():
-            raise asyncio.TimeoutError
-        return asking.result()
-    finally:
-        asking.cancel()
+    return await within(KEYRING_SECONDS, in_daemon_thread(call, *arguments))
 
 
 def _proven(make: Callable[[], Backend]) -> Backend:

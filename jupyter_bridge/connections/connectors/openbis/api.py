@@ -6,9 +6,11 @@ import asyncio
 import hashlib
 import re
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from functools import partial
 from typing import Any, TypeVar, cast
 
+from jupyter_bridge.aio.task_set import TaskSet
 from jupyter_bridge.connections.connector import Expired
 from jupyter_bridge.connections.connectors.openbis.models import DataStore, Page
 from jupyter_bridge.connections.net.outbound import ANSWER_SECONDS, Outbound
@@ -42,7 +44,7 @@ class Api:
         self.version = (3, 0)
         self.server: dict[str, str] = {}
         self._store: str | None = None
-        self._later: set[asyncio.Task[Any]] = set()
+        self._later = TaskSet()
         self._twin_of: tuple[Api, asyncio.AbstractEventLoop] | None = None
 
     async def apart(self, work: Callable[[Api], Coroutine[Any, Any, None]]) -> None:
@@ -63,21 +65,16 @@ class Api:
             first, loop = self._twin_of
             loop.call_soon_threadsafe(first.later, call)
             return
-        task = asyncio.ensure_future(call(self.outbound))
-        self._later.add(task)
-        task.add_done_callback(self._on_later)
 
-    def _on_later(self, task: asyncio.Task[Any]) -> None:
-        self._later.discard(task)
-        if not task.cancelled():
-            task.exception()
+        async def quietly() -> None:
+            with suppress(Exception):
+                await call(self.outbound)
+
+        self._later.start(quietly())
 
     async def close(self) -> None:
         """End what is still under way; the session stays."""
-        tasks = list(self._later)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._later.stop()
 
     async def login(self, user: str, password: str) -> str | None:
         """A session token; None if openBIS does not take the name and the password."""
