@@ -19,7 +19,7 @@ from jupyter_bridge.aio.idempotency import Idempotency
 from jupyter_bridge.aio.task_set import ended
 from jupyter_bridge.problems import BadRequest, Denied, NotFound
 from jupyter_bridge.web.proof import is_own_fetch, shows_xsrf_token
-from jupyter_bridge.web.request_base import MAX_BODY, RequestBase, bad_field
+from jupyter_bridge.web.request_base import MAX_BODY, UNREAD_BODY, RequestBase, bad_field
 from jupyter_bridge.web.socket import BridgeSocket
 from jupyter_bridge.web.sse import KEEP_ALIVE, is_closed
 from jupyter_bridge.wire import bounded, large_json
@@ -71,9 +71,6 @@ class Verb:
         self, method: Callable[..., Awaitable[Any]], handler: BridgeHandler, path: dict[str, str]
     ) -> None:
         handler.take_body()
-        await handler.authorize(self.action)
-        if self.proof:
-            handler.check_proof()
         arguments: dict[str, Any] = dict(path)
         if self.body is not None:
             arguments["body"] = handler.read_body(self.body)
@@ -205,12 +202,21 @@ class BridgeHandler(RequestBase, APIHandler):
             # Not APIHandler.prepare: an API answers 403, it never sends people to a login page.
             await JupyterHandler.prepare(self, _redirect_to_login=False)
             self.check_user()
+            if self.spec is not None:
+                await self.authorize(self.spec.action)
+                if self.spec.proof:
+                    self.check_proof()
+
+    @property
+    def spec(self) -> Verb | None:
+        """What this request's method takes; None where the route has no such method."""
+        return getattr(getattr(self, str(self.request.method).lower(), None), "verb", None)
 
     @property
     def body_limit(self) -> int:
-        method = getattr(self, str(self.request.method).lower(), None)
-        spec = getattr(method, "verb", None)
-        return spec.limit if isinstance(spec, Verb) else MAX_BODY
+        spec = self.spec
+        takes_one = spec is not None and (spec.raw or spec.body is not None)
+        return spec.limit if spec is not None and takes_one else UNREAD_BODY
 
     async def judge(self, **arguments: Any) -> None:
         """Ask the authorizer for what this request needs beyond its verb's own action.

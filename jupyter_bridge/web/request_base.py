@@ -69,6 +69,8 @@ def identity_of(handler: JupyterHandler) -> str:
 
 # The most bytes of a JSON body.
 MAX_BODY = 1 << 20
+# The same where none is needed: some clients send {} with all they send.
+UNREAD_BODY = 4 << 10
 
 
 class RequestBase:
@@ -93,7 +95,7 @@ class RequestBase:
     @property
     def body_limit(self) -> int:
         """The most bytes of this request's body."""
-        return MAX_BODY
+        return UNREAD_BODY
 
     @asynccontextmanager
     async def before_body(self) -> AsyncIterator[None]:

@@ -20,6 +20,8 @@ from jupyter_bridge.wire.websocket import build_frame
 
 JSON = "application/json"
 TEXT = "text/plain"
+# What is read of a frame that nobody may send, to say so; bytes.
+WATCHERS_FRAME = 4 << 10
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,8 @@ class BridgeSocket(RequestBase, WebSocketMixin, WebSocketHandler, JupyterHandler
     query_type: type[msgspec.Struct] | None = None
     # The most bytes of one frame; a larger one ends the socket with a Problem.
     default_max_frame = 10 << 20
+    # Whether the user may send anything; a handshake may say no.
+    may_send = True
     _ended = False
 
     async def prepare(self) -> None:  # type: ignore[override]
@@ -68,7 +72,9 @@ class BridgeSocket(RequestBase, WebSocketMixin, WebSocketHandler, JupyterHandler
 
     @property
     def max_frame(self) -> int:
-        """The most bytes of a client's frame: the host's own limit."""
+        """The most bytes of a client's frame: the host's own limit; few of who only watches."""
+        if not self.may_send:
+            return WATCHERS_FRAME
         return int(self.settings.get("websocket_max_message_size", self.default_max_frame))
 
     @property

@@ -174,6 +174,8 @@ class ConsoleSocket(ConsoleDoor, BridgeSocket):
 class TailSocket(ConsoleSocket):
     """What a console said and says; a plain GET is answered as text, NDJSON or bytes."""
 
+    may_send = False
+
     async def on_handshake(self, name: str) -> None:  # type: ignore[override]
         await self._look_up(name, "read", self.read_query(TailQuery), follow=False)
 
@@ -193,8 +195,8 @@ class InteractSocket(ConsoleSocket):
     async def on_handshake(self, name: str) -> None:  # type: ignore[override]
         query = self.read_query(InteractQuery)
         self._mode: Mode = query.mode
-        action = "read" if query.mode == "watch" else "execute"
-        await self._look_up(name, action, query, follow=True)
+        self.may_send = query.mode != "watch"
+        await self._look_up(name, "execute" if self.may_send else "read", query, follow=True)
 
     async def on_open(self) -> None:
         self._start(self._mode)

@@ -72,12 +72,12 @@ class ChannelsSocket(BridgeSocket):
         self._query = self.read_query(ChannelsQuery)
         kernel_id = qualified(kernel_id, self._query.conn)
         self.resources = resources_of(kernel_id)
-        self._may_send = await self.may("execute")
-        if not self._may_send:
+        self.may_send = await self.may("execute")
+        if not self.may_send:
             await self.authorize("read")
             if IOPUB not in CHANNELS_BY_ROUTE[self.seat]:
                 raise Denied(f"You may watch this kernel's iopub, but not open its {self.seat}.")
-        self._names = CHANNELS_BY_ROUTE[self.seat] if self._may_send else frozenset({IOPUB})
+        self._names = CHANNELS_BY_ROUTE[self.seat] if self.may_send else frozenset({IOPUB})
         self._relay = await self.relays.get(kernel_id)
 
     async def on_open(self) -> None:
@@ -89,7 +89,7 @@ class ChannelsSocket(BridgeSocket):
             session,
             self._names,
             after=self._query.after,
-            may_send=self._may_send,
+            may_send=self.may_send,
             on_ready=self._pump,
         )
         self._pump()

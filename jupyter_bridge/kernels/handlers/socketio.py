@@ -70,7 +70,7 @@ class SocketIOHandler(RequestBase, WebSocketMixin, WebSocketHandler, JupyterHand
 
     @property
     def body_limit(self) -> int:
-        return self._server.visitors.limit(self._sid, self.current_user)
+        return self._server.visitors.limit(self._sid)
 
     @property
     def max_message_size(self) -> int:

@@ -27,7 +27,7 @@ from socketio.exceptions import ConnectionRefusedError as Refused
 from tornado.httputil import HTTPServerRequest
 
 from jupyter_bridge.aio.task_set import TaskSet
-from jupyter_bridge.kernels.access import resources_of
+from jupyter_bridge.kernels.access import RESOURCES, resources_of
 from jupyter_bridge.kernels.client_channel import CHANNELS_BY_ROUTE, IOPUB, ClientChannel
 from jupyter_bridge.kernels.registry import KernelRegistry
 from jupyter_bridge.kernels.socketio import engine
@@ -79,9 +79,11 @@ class SocketIOServer:
         handler = environ["tornado.handler"]
         user = handler.current_user
         try:
-            visitor = self.visitors.enter(eio_sid, user, "" if user is None else handler.identity)
+            visitor = self.visitors.enter(eio_sid, user)
         except Busy:
             return False
+        if user is not None:
+            await self._welcome(handler, visitor, user, handler.identity)
         patience = LOGIN_TIME if user is None else CONNECT_TIME
         visitor.connect_timer = asyncio.get_running_loop().call_later(
             patience, self._background, self._hang_up, eio_sid
@@ -255,12 +257,16 @@ class SocketIOServer:
         if connection.user is None and isinstance(token, str):
             user, identity = await user_of_token(handler, token)
             if user is not None:
-                self.visitors.welcome(connection, user, identity)
+                await self._welcome(handler, connection, user, identity)
         if connection.user is None:
             raise Denied("Log in first, or send auth: {token}.")
         if connection.connect_timer is not None:
             connection.connect_timer.cancel()
         return connection.user
+
+    async def _welcome(self, handler: Any, visitor: Visitor, user: Any, identity: str) -> None:
+        may_send = await is_allowed(handler, user, "execute", RESOURCES)
+        self.visitors.welcome(visitor, user, identity, may_send=may_send)
 
     async def _on_msg(self, namespace: str, sid: str, message: Any = None) -> None:
         eio_sid = self._server.manager.eio_sid_from_sid(sid, namespace)

@@ -22,6 +22,8 @@ LOGIN_TIME = 5.0
 MAX_CONTROLS = 8
 # What one POST or one frame of it may have, bytes.
 MAX_BYTES = MAX_SMALL + 1
+# The same of a user who may only watch kernels: as many CONNECTs as there are namespaces.
+WATCHERS_BYTES = 64 << 10
 
 
 class Stranger:
@@ -55,6 +57,8 @@ class Visitor:
         self.logged_in = False
         # What it may send until it is known whose it is; None from then on.
         self.stranger: Stranger | None = Stranger()
+        # What one POST or one frame of it may have, bytes.
+        self.limit = MAX_BYTES
         # Its websocket's handler, if it has one.
         self.websocket: Any = None
         self.seats: dict[str, ClientChannel] = {}
@@ -79,13 +83,11 @@ class Visitors:
         """The connection of this id, while it is there."""
         return self._visitors.get(eio_sid)
 
-    def enter(self, eio_sid: str, user: Any, identity: str) -> Visitor:
+    def enter(self, eio_sid: str, user: Any) -> Visitor:
         """A connection begins; `user` is None without credentials. Busy if there are too many."""
         self.check_room(user)
         visitor = self._visitors[eio_sid] = Visitor()
-        if user is not None:
-            visitor.logged_in = True
-            self.welcome(visitor, user, identity)
+        visitor.logged_in = user is not None
         return visitor
 
     def leave(self, eio_sid: str) -> Visitor | None:
@@ -112,23 +114,24 @@ class Visitors:
         if user is not None and visitor.identity not in (None, identity):
             raise Denied("This connection is somebody else's.")
 
-    def limit(self, eio_sid: str, user: Any) -> int:
+    def limit(self, eio_sid: str) -> int:
         """Bytes that one POST or frame may have."""
         visitor = self._visitors.get(eio_sid)
-        known = user is not None if visitor is None else visitor.stranger is None
-        return self.max_frame if known else MAX_BYTES
+        return MAX_BYTES if visitor is None else visitor.limit
 
-    def welcome(self, visitor: Visitor, user: Any, identity: str) -> None:
-        """It is known whose connection this is."""
+    def welcome(self, visitor: Visitor, user: Any, identity: str, *, may_send: bool) -> None:
+        """It is known whose connection this is, and whether that user may send to kernels."""
         visitor.user, visitor.identity, visitor.stranger = user, identity, None
+        visitor.limit = self.max_frame if may_send else WATCHERS_BYTES
         if visitor.websocket is not None:
-            visitor.websocket.allow(self.max_frame)
+            visitor.websocket.allow(visitor.limit)
 
     def open(self, eio_sid: str, websocket: Any) -> None:
         """The connection has a websocket now, which this handler serves."""
         visitor = self._visitors.get(eio_sid)
         if visitor is not None:
             visitor.websocket = websocket
+            websocket.allow(visitor.limit)
 
     def admit(self, eio_sid: str, packet: str | bytes) -> None:
         """Pass if the client may send this now; else Unreadable."""
