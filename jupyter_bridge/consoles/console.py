@@ -27,6 +27,8 @@ State = Literal["live", "ended"]
 SMALLEST_SCREEN = (2, 10)
 # A larger one is a mistake; the kernel's winsize holds 16 bits.
 LARGEST_SCREEN = (1000, 2000)
+# Each viewer is told of the others: so many names are what a person can read.
+MOST_SHOWN = 100
 
 
 class Log(Protocol):
@@ -113,6 +115,7 @@ class Console:
         self.state: State = "live" if source is not None else "ended"
         self.exit: Exit | None = exit if source is not None else (exit or Exit())
         self.viewers: list[Viewer] = []
+        self._shown: list[Viewer] | None = None  # not known since somebody came or went
         # How often something was typed from here, by whomever.
         self.typed = 0
         self._append = on_output
@@ -161,7 +164,7 @@ class Console:
             started=self.started,
             last_activity=self.last_activity,
             last_line=self.last_line,
-            viewers=[viewer.model() for viewer in self.viewers],
+            viewers=[viewer.model() for viewer in self.shown_viewers],
             exit_code=self.exit.code if self.exit else None,
         )
 
@@ -270,6 +273,15 @@ class Console:
             self.viewers.remove(viewer)
             self._seats_changed()
 
+    @property
+    def shown_viewers(self) -> list[Viewer]:
+        """Who is named where viewers are listed: all, or of many those first who may type."""
+        if self._shown is None:
+            self._shown = list(self.viewers)
+            if len(self._shown) > MOST_SHOWN:
+                self._shown = sorted(self._shown, key=lambda one: one.mode == "watch")[:MOST_SHOWN]
+        return self._shown
+
     def writers(self) -> Iterator[Viewer]:
         """Those who may type."""
         return (viewer for viewer in list(self.viewers) if viewer.mode != "watch")
@@ -300,6 +312,7 @@ class Console:
             self.source.resize(rows, cols)
 
     def _seats_changed(self) -> None:
+        self._shown = None
         self._fit()
         self.on_seats()
         self.on_news()

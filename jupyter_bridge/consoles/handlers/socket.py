@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import socket
 from typing import Any, get_args
 
@@ -22,6 +23,8 @@ from jupyter_bridge.problems import BadRequest, Busy, Denied, Problem
 from jupyter_bridge.web import PROBLEM_FRAME, TEXT, BridgeSocket, Frame
 from jupyter_bridge.wire import console as wire
 
+# To tell one viewer of the others takes a tenth of this; each waits so long for each one, seconds.
+TELL_SECONDS = 0.001
 # What the kernel holds for a viewer who does not read; its own limit is megabytes for each.
 SEND_BUFFER = 256 * 1024
 
@@ -64,6 +67,7 @@ class ConsoleSocket(ConsoleDoor, BridgeSocket):
         self._viewer: Viewer | None = None
         self._pump: asyncio.Task[None] | None = None
         self._telling: asyncio.Future[None] | None = None
+        self._soon: asyncio.TimerHandle | None = None
         self._news = False
 
     @property
@@ -80,7 +84,7 @@ class ConsoleSocket(ConsoleDoor, BridgeSocket):
         self._view: View = await what.view(self._console)
 
     def _enter(self, mode: Mode) -> Viewer:
-        viewer = Viewer(self.username, mode, self._tell_viewers)
+        viewer = Viewer(self.username, mode, self._on_viewers)
         self._viewer = viewer
         self._console.enter(viewer)
         if mode == "steal":
@@ -125,17 +129,30 @@ class ConsoleSocket(ConsoleDoor, BridgeSocket):
             await self.send(rest)
         return reason
 
+    def _on_viewers(self) -> None:
+        """Say who is here now: the first time at once, later in a turn of this viewer's own.
+
+        Everybody hears of everybody: told in one turn of the loop, a thousand would hold it up.
+        """
+        if self._telling is None:
+            self._tell_viewers()
+        elif self._soon is None:
+            pause = random.random() * TELL_SECONDS * len(self._console.viewers)
+            self._soon = asyncio.get_running_loop().call_later(pause, self._tell_viewers)
+
     def _tell_viewers(self) -> None:
         """Say who is here; while the client does not read, only the latest counts."""
+        self._soon = None
         if not self._v1 or self._viewer is None or not self.open_for_frames:
             return
         if self._telling is not None and not self._telling.done():
             self._news = True
             return
         self._news = False
+        mine, shown = self._viewer, self._console.shown_viewers
         viewers = [
-            ViewerModel(viewer.user, viewer.mode, viewer is self._viewer)
-            for viewer in self._console.viewers
+            ViewerModel(viewer.user, viewer.mode, viewer is mine)
+            for viewer in (shown if mine in shown else [*shown, mine])
         ]
         told = msgspec.to_builtins(viewers)
         self._telling = self._send(wire.Viewers(self._console.end_offset, told))
@@ -165,6 +182,8 @@ class ConsoleSocket(ConsoleDoor, BridgeSocket):
         viewer, self._viewer = self._viewer, None
         if viewer is not None:
             self._console.leave(viewer)
+        if self._soon is not None:
+            self._soon.cancel()
         pump, self._pump, self._telling = self._pump, None, None
         if pump is not None:
             pump.cancel()
