@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime
+import itertools
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -32,6 +33,10 @@ STALE_SECONDS = 2.0
 ASK_SECONDS = 15.0
 # Of a remote with thousands of consoles not all are told of in one turn of the event loop.
 TELL_AT_ONCE = 10
+# How many consoles one remote can have here, and what a name with its title may have, characters:
+# lists show all of them, in one turn of the event loop.
+MAX_NODES = 10_000
+MAX_NODE_TEXT = 1_000
 
 
 @dataclass
@@ -40,7 +45,7 @@ class _Known:
 
     told: Changes
     asked: float = 0.0
-    nodes: list[Node] = field(default_factory=list)
+    nodes: dict[str, Node] = field(default_factory=dict)
     since: dict[str, datetime.datetime] = field(default_factory=dict)
 
 
@@ -65,15 +70,15 @@ class ConnectionConsoles:
             str(ConsoleName(name, node.name)): _model(name, node, known.since[node.name])
             for name, known in self._known.items()
             if connection in (None, name)
-            for node in known.nodes
+            for node in known.nodes.values()
         }
 
     def state_of(self, console: str) -> str | None:
         """The state of a console by its name here, as far as is known."""
         name = ConsoleName.parse(console)
         known = self._known.get(name.home)
-        nodes = known.nodes if known is not None else ()
-        return next((node.state for node in nodes if node.name == name.rest), None)
+        node = known.nodes.get(name.rest) if known is not None else None
+        return None if node is None else node.state
 
     def refresh(self) -> None:
         """Ask every connected remote whose answer has become old; nobody waits."""
@@ -97,15 +102,20 @@ class ConnectionConsoles:
         known.asked = time.monotonic()
         asking = connection.use(HasConsoles, lambda connector: connector.consoles())
         try:
-            nodes: list[Node] = await within(ASK_SECONDS, asking)
+            told: list[Node] = await within(ASK_SECONDS, asking)
         except asyncio.TimeoutError:
             raise Timeout(f"{name} does not tell its consoles in {ASK_SECONDS:g} s.") from None
         finally:
             known.asked = time.monotonic()
-        before, known.nodes = {node.name: node.state for node in known.nodes}, nodes
-        told = now()
-        known.since = {node.name: known.since.get(node.name, told) for node in nodes}
-        after = {node.name: node.state for node in nodes}
+        fit = (one for one in told if len(one.name + one.title + one.state) <= MAX_NODE_TEXT)
+        nodes = {one.name: one for one in itertools.islice(fit, MAX_NODES)}
+        if len(nodes) < len(told):
+            form = "%s tells %d consoles; %d of them can be shown"
+            known.told.info(form, name, len(told), len(nodes))
+        before = {node: one.state for node, one in known.nodes.items()}
+        after = {node: one.state for node, one in nodes.items()}
+        since, known.nodes = now(), nodes
+        known.since = {node: known.since.get(node, since) for node in nodes}
         changed = [node for node in before | after if before.get(node) != after.get(node)]
         for number, node in enumerate(changed, 1):
             self.on_news(str(ConsoleName(name, node)))
@@ -157,7 +167,7 @@ class ConnectionConsoles:
         self._asking.give_up(left, lambda asked: asked == name)
         known = self._known.pop(name, None)
         for node in known.nodes if known is not None else ():
-            self.on_news(str(ConsoleName(name, node.name)))
+            self.on_news(str(ConsoleName(name, node)))
 
     async def close(self) -> None:
         """Stop asking."""
