@@ -9,6 +9,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
 from dataclasses import KW_ONLY, dataclass, field
 from functools import wraps
 from typing import Any, NamedTuple, TypeVar, cast
+from urllib.parse import quote
 
 import msgspec
 from jupyter_server.base.handlers import APIHandler, JupyterHandler
@@ -286,8 +287,8 @@ class BridgeHandler(RequestBase, APIHandler):
         self.finish(given.body or None)
 
     def link(self, path: str) -> str:
-        """The address of another route, for `Location`."""
-        return f"{self.base_url.rstrip('/')}/bridge{path}"
+        """The address of another route, for `Location`; a remote chose some of the names in it."""
+        return f"{self.base_url.rstrip('/')}/bridge{quote(path, safe='/:', errors='replace')}"
 
     async def while_here(
         self, work: Coroutine[Any, Any, T], seconds: float | None = None

@@ -269,6 +269,8 @@ def test_a_refusal_leaves_the_connection_open(client: Client, how: str, path: st
 
 JUNK = {
     "text that is not UTF-8": b'{"name": "\xff", "command": "\xff", "url": "\xff"}',
+    "a key of nobody's that is not UTF-8": b'{"name": "a", "url": "/", "no such field": "\xff"}',
+    "a number of nobody's that is too large": b'{"name": "a", "url": "/", "no such field": 1e999}',
     "lists without end": b"[" * 100_000,
     "objects without end": b'{"name":' * 100_000,
     "half a body": b'{"name": "x',

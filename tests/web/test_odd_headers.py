@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import http.client
 from itertools import product
+from types import SimpleNamespace
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 
+from jupyter_bridge.web import BridgeHandler
 from tests.conftest import Server
 from tests.hostile.target import shaking
 from tests.web.test_request_base import log_in
@@ -55,3 +58,18 @@ async def test_an_origin_that_is_no_url_is_foreign(bridge_server: Server) -> Non
     for path in ("/bridge/tail/none", "/bridge/channels/none"):
         status, body = ask(bridge_server, "GET", path, {**shaking(), **headers})
         assert status == 403, body
+
+
+@pytest.mark.parametrize(
+    ("name", "quoted"),
+    [
+        ("lab:1", "lab:1"),
+        ("my lab", "my%20lab"),
+        ("a\r\nSet-Cookie: b=c", "a%0D%0ASet-Cookie:%20b%3Dc"),
+        ("\u202e\ud800", "%E2%80%AE%3F"),
+    ],
+)
+def test_a_remotes_name_is_no_header(name: str, quoted: str) -> None:
+    """`Location` leads to a console or kernel whatever it is called, and says nothing else."""
+    handler: Any = SimpleNamespace(base_url="/")
+    assert BridgeHandler.link(handler, f"/consoles/{name}") == f"/bridge/consoles/{quoted}"

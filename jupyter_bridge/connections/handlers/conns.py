@@ -80,7 +80,7 @@ class ConnectionHandler(BridgeHandler):
 
     def others(self, body: type[msgspec.Struct]) -> dict[str, Any]:
         """What stands in the body besides the fields of `body`: the fields of a kind."""
-        given = msgspec.json.decode(self.request.body or b"{}", type=dict[str, Any])
+        given = self.read_body(dict[str, Any])
         return {k: v for k, v in given.items() if k not in body.__struct_fields__}
 
     async def listing(self) -> ConnectionListModel:
