@@ -52,6 +52,8 @@ LOGOUT_SECONDS = 5.0
 PROBE_SECONDS = 5.0
 # A refresh that failed while the session still holds is tried again after this.
 RETRY_SECONDS = 30.0
+# What a request may give to be held of one connection, bytes of JSON.
+MAX_FIELDS = 64 << 10
 
 R = TypeVar("R", bound=Role)
 T = TypeVar("T")
@@ -156,14 +158,22 @@ class Connection:
         credentials are not held on to, and not sent again unless they are given anew; after some
         in a row there is a pause (Busy).
         """
+        try:
+            await self._login(given or {})
+        finally:
+            if not self._closed:  # no longer what was tried in vain
+                hide_secrets(self.fields, self.connector.context)
+
+    async def _login(self, given: Mapping[str, Any]) -> None:
         held = self.fields
         if given:
+            check_size(given)
             fields = self.changed(given)
             await self._session.logins.settle()  # what is under way has what was held before
             self.connector.fields = fields
         if not self._session.is_opening:
             try:
-                self._check_refusals(anew=secrets_of(type(held)) & set(given or ()))
+                self._check_refusals(anew=secrets_of(type(held)) & set(given))
             except Problem:
                 self.connector.fields = held
                 raise
@@ -438,3 +448,16 @@ class Connection:
     def _changed(self, before: str) -> None:
         if self._on_change is not None:
             self._on_change(self, before)
+
+
+def hide_secrets(fields: Fields, owner: object) -> None:
+    """Keep the secrets of the fields out of the log, and no others that `owner` had before."""
+    redaction.drop(owner)
+    for name in secrets_of(type(fields)):
+        redaction.hide(getattr(fields, name), owner)
+
+
+def check_size(given: Mapping[str, Any]) -> None:
+    """Pass if a request's fields are small enough to be held; else BadRequest."""
+    if len(msgspec.json.encode(given)) > MAX_FIELDS:
+        raise BadRequest(f"The fields of a connection have {MAX_FIELDS} bytes at most.")

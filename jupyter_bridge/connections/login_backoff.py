@@ -27,6 +27,8 @@ FIRST, LONGEST = 5.0, 300.0
 FORGET = 3600.0
 # Accounts that are counted. Beyond it the one that was refused longest ago goes.
 MOST = 10_000
+# Characters of a host or a user that are told apart: no real one has more.
+MOST_TEXT = 256
 # Another secret is being tried at this moment: its answer is waited for, seconds.
 BESIDE = 1.0
 
@@ -44,7 +46,7 @@ class Account(NamedTuple):
     @classmethod
     def of(cls, kind: str, host: str, port: int, user: str) -> Account:
         """The account, however its host is spelled; case counts in neither host nor user."""
-        return cls(kind, _canonical(host), port, user.casefold())
+        return cls(kind, _canonical(host)[:MOST_TEXT], port, user.casefold()[:MOST_TEXT])
 
 
 @dataclass

@@ -18,12 +18,11 @@ from jupyter_bridge.aio.first_use import imported
 from jupyter_bridge.aio.throttle import Throttle
 from jupyter_bridge.connections.config.files import RUN_TIME, ConfigEntry, ConfigFiles, Report
 from jupyter_bridge.connections.config.saved import SavedConnections
-from jupyter_bridge.connections.connection import Connection
+from jupyter_bridge.connections.connection import Connection, check_size, hide_secrets
 from jupyter_bridge.connections.connector import (
     Connector,
     Context,
     WebFields,
-    secrets_of,
     to_fields,
 )
 from jupyter_bridge.connections.connector_registry import ConnectorRegistry
@@ -32,7 +31,7 @@ from jupyter_bridge.connections.login_backoff import LoginBackoff
 from jupyter_bridge.connections.net.address_policy import AddressPolicy
 from jupyter_bridge.connections.net.tls import TLSSettings
 from jupyter_bridge.connections.places import Places
-from jupyter_bridge.observe import metrics, redaction
+from jupyter_bridge.observe import metrics
 from jupyter_bridge.observe.events import Events
 from jupyter_bridge.problems import BadRequest, Conflict, NotFound, Problem, Timeout
 
@@ -42,7 +41,7 @@ _RESERVED = frozenset({"kernel", "file"})
 # How often it is told that a connection is not as it was, though in the same state; per second.
 TELL_HZ = 4.0
 # One user's server; more are a mistake in a program that adds them.
-MAX_CONNECTIONS = 10_000
+MAX_CONNECTIONS = 1_000
 # A folder that a request names may lie on a mount that does not answer; seconds.
 ADMIT_SECONDS = 10.0
 
@@ -142,6 +141,7 @@ class ConnectionRegistry:
             raise Conflict(f"There are {MAX_CONNECTIONS} connections; remove some first.")
         if name in self._connections or name in self._making:
             raise Conflict(f"There is a connection {name} already.")
+        check_size(given)
         entry = ConfigEntry(name, kind, given)
         connection = await self._make(entry, remembered=remember)
         if remember:
@@ -274,8 +274,7 @@ class ConnectionRegistry:
                 places=self._places,
                 requested=not entry.configured,
             )
-            for secret in secrets_of(type(fields)):
-                redaction.hide(getattr(fields, secret), context)
+            hide_secrets(fields, context)
             connector = connector_type(fields, context)
             if entry.source == RUN_TIME:  # all others are judged when they are used
                 await _admit(connector)

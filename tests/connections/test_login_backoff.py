@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 
 from jupyter_bridge.connections import login_backoff
+from jupyter_bridge.connections.connection import MAX_FIELDS
 from jupyter_bridge.connections.connector import WrongCredentials
 from jupyter_bridge.connections.login_backoff import FREE, LONGEST, Account, LoginBackoff
-from jupyter_bridge.problems import Busy, Denied
+from jupyter_bridge.observe import redaction
+from jupyter_bridge.problems import BadRequest, Busy, Denied, Problem, Unavailable
 from tests.simulators.connector import PASSWORD, connect
 
 ADA = Account.of("sftp", "far.example.org", 22, "ada")
@@ -156,3 +158,36 @@ def test_a_refused_password_is_not_sent_again(tmp_path: Path) -> None:
         await connection.close()
 
     asyncio.run(main())
+
+
+def test_what_was_tried_is_not_held(tmp_path: Path) -> None:
+    """Of a hundred passwords that were refused, or that nobody answered, none is kept in memory;
+    a form that is too large is not even tried.
+    """
+
+    async def main() -> None:
+        connection, remote = connect(tmp_path, password=PASSWORD)
+        try:
+            await connection.login()
+            for broken in (None, Unavailable("not there")):
+                remote.broken = broken
+                for number in range(50):
+                    with pytest.raises(Problem):
+                        await connection.login({"password": f"tried-in-vain-{number}"})
+            held = [n for n in range(50) if "[" in redaction.hidden(f"tried-in-vain-{n}")]
+            assert held in ([], [49])  # what is held is the last that was given
+            tried = remote.logins
+            with pytest.raises(BadRequest, match="bytes at most"):
+                await connection.login({"password": "x" * (MAX_FIELDS + 1)})
+            assert remote.logins == tried
+        finally:
+            await connection.close()
+        assert redaction.hidden("tried-in-vain-49") == "tried-in-vain-49"
+
+    asyncio.run(main())
+
+
+def test_an_account_is_small() -> None:
+    """However long the user's name is that somebody tries."""
+    account = Account.of("sftp", "h" * 5000, 22, "u" * 5000)
+    assert len(account.host) == len(account.user) == login_backoff.MOST_TEXT
