@@ -25,13 +25,15 @@ from jupyter_bridge.connections.transfers.transfer import FINAL, PAUSES, TELL_HZ
 from jupyter_bridge.connections.transfers.upload import Upload, gather
 from jupyter_bridge.models.transfers import TransferModel
 from jupyter_bridge.private_files import private_folder
-from jupyter_bridge.problems import Conflict, Problem
+from jupyter_bridge.problems import Busy, Conflict, Problem
 
 # Under way at the same time; each has several streams of its own.
 MAX_RUNNING = 4
 # An ended transfer stays listed this long, in seconds, and at most so many of them.
 KEEP_SECONDS = 7 * 24 * 3600.0
 KEEP_ENDED = 200
+# How many may be under way, wait, or be there to be resumed: those are never dropped unasked.
+MAX_OPEN = 1_000
 # One that has failed stays: it can be resumed.
 ENDED = ("done", "cancelled")
 _KINDS: dict[str, type[Transfer]] = {"download": Download, "upload": Upload}
@@ -200,6 +202,8 @@ class TransferStore(ResultStore[Transfer]):
     async def _add(self, job: Job, role: type[CanRead] | type[CanWrite]) -> Transfer:
         if self._closed:
             raise Conflict("This server is stopping.")
+        if sum(one.state not in ENDED for one in self.all()) >= MAX_OPEN:
+            raise Busy(f"{MAX_OPEN} transfers wait, or can be resumed. Cancel some first.")
         # Before there is a job: what cannot be done at all is told at once.
         await self._connection(job.connection).ready(role)
         transfer = self._make(job)

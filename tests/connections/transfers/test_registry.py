@@ -13,13 +13,13 @@ from typing import Any, TypeVar
 import pytest
 
 from jupyter_bridge.connections.connection import Connection
-from jupyter_bridge.connections.transfers import checksums
+from jupyter_bridge.connections.transfers import checksums, registry
 from jupyter_bridge.connections.transfers.registry import TransferStore
 from jupyter_bridge.connections.transfers.staging import judge_names
 from jupyter_bridge.connections.transfers.transfer import Transfer
 from jupyter_bridge.models.datasets import File
 from jupyter_bridge.models.transfers import TransferModel
-from jupyter_bridge.problems import BadRequest, Conflict, Denied, NotFound, Problem
+from jupyter_bridge.problems import BadRequest, Busy, Conflict, Denied, NotFound, Problem
 from tests.simulators.openbis.client import connection
 from tests.simulators.openbis.fixtures import APIS, CONTENT, IN_DATA_SET, simulator, tree  # noqa: F401
 from tests.simulators.openbis.simulator import Simulator
@@ -90,6 +90,27 @@ def test_a_download_is_whole_and_in_its_place(
     assert (model.state, model.done, model.total) == ("done", size, size), model.problem
     assert tree(tmp_path / "down" / made.perm_id) == IN_DATA_SET
     assert not left_over(tmp_path / "down")
+
+
+def test_what_can_be_resumed_is_bounded(
+    simulator: Simulator,  # noqa: F811
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A transfer that failed is never dropped by itself, so there is room for so many."""
+    monkeypatch.setattr(registry, "MAX_OPEN", 1)
+    made = simulator.store.add(CONTENT)
+
+    async def work(all_of_them: TransferStore, _: Connection) -> Any:
+        lost = await all_of_them.download("bis", "20240101120000000-0", str(tmp_path / "down"))
+        assert (await lost.wait()).state == "failed"
+        with pytest.raises(Busy, match="Cancel some first"):
+            await all_of_them.download("bis", made.perm_id, str(tmp_path / "down"))
+        await all_of_them.cancel(lost.id)
+        transfer = await all_of_them.download("bis", made.perm_id, str(tmp_path / "down"))
+        return await transfer.wait()
+
+    assert run(simulator, tmp_path, work).state == "done"
 
 
 @pytest.mark.parametrize("api", ["3.5", "3.7"])
