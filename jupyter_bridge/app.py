@@ -270,7 +270,7 @@ class BridgeApp(ExtensionApp):
         ours = [connections / name for name in ("vault", "state", "transfers", "mounts")]
         for usual in (data / "jupyter_bridge" / "connections", data / "bridge" / "consoles"):
             ours += [usual.parent, usual]
-        given = [folder for folder in {connections, Path(self.console_dir)} if folder not in ours]
+        given = [folder for folder in {connections, self._journals} if folder not in ours]
         for folder in [*tighten(ours), *folders_open(given)]:
             self.log.warning("Other users can enter %s: chmod 700 it.", folder)
 

@@ -181,6 +181,7 @@ async def test_folders_of_an_earlier_version_are_closed(tmp_path: Path) -> None:
                 await asyncio.sleep(0.1)
     assert {name: f"{modes[name]:o}" for name in names} == dict.fromkeys(names, "700")
     assert modes["bridge/another"] == 0o755, "what the bridge did not make is left alone"
+    assert "Other users can enter" not in server.log.read_text(), "where the server stands"
 
 
 @pytest.mark.timeout(120)
