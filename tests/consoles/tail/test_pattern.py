@@ -66,6 +66,8 @@ def test_a_pattern_without_its_engine_says_what_to_install(
         (r"(?:\pL{0,20}){0,20}", r"too large"),
         ("(" * 1000, r"not closed"),
         ("a" * 1001, r"at most 1000 characters"),
+        (r"\pL" * 51, r"at most 50 of \\p"),
+        (r"[\PL\pN]" * 26, r"at most 50 of \\p"),
         ("\ud800*", r"not valid Unicode"),
         ("\ud800", r"not valid Unicode"),
     ],
