@@ -2,6 +2,8 @@
  * Anything expected that went wrong, as the server tells it: a code, an HTTP status, and a sentence
  * the reader can act on. What has no sentence of its own (a proxy's page, a dead line) gets one here.
  */
+import { visible } from '../wire/visible';
+
 export class Problem extends Error {
   constructor(
     readonly code: string,
@@ -9,7 +11,7 @@ export class Problem extends Error {
     message: string,
     readonly details: Record<string, unknown> = {}
   ) {
-    super(message);
+    super(visible(message)); // some sentences quote a remote
     this.name = 'Problem';
   }
 

@@ -7,6 +7,7 @@ import { bytes, Dot, Row } from '../ui/components';
 import { datasetIcon } from '../ui/icons';
 import { sentenceOf, toneOf } from './labels';
 import { Entry } from './tree';
+import { visible } from '../wire/visible';
 
 /** Heights, pixels. */
 export const CONNECTION_HEIGHT = 44;
@@ -25,8 +26,8 @@ export function ConnectionRow(props: {
   trans: TranslationBundle;
 }): JSX.Element {
   const { conn, trans } = props;
-  const sentence = sentenceOf(conn, trans);
-  const mounted = conn.isMounted ? trans.__('mounted at %1', conn.mountpoint) : '';
+  const sentence = visible(sentenceOf(conn, trans));
+  const mounted = conn.isMounted ? trans.__('mounted at %1', visible(conn.mountpoint)) : '';
   // What works needs no words but where it leads; what does not, why.
   const isWell = conn.state === 'connected' && !conn.reason;
   const detail = isWell ? [conn.url, mounted].filter(Boolean).join(' · ') : sentence;
@@ -37,7 +38,7 @@ export function ConnectionRow(props: {
         <span title={`${conn.url}\n${sentence}`}>
           <bdi>{conn.name}</bdi>
           <span className="jp-Bridge-kind">{props.title}</span>
-          {conn.username && <span className="jp-Bridge-kind">{conn.username}</span>}
+          {conn.username && <span className="jp-Bridge-kind">{visible(conn.username)}</span>}
         </span>
       }
       detail={
@@ -72,10 +73,13 @@ export function ItemRow(props: { item: Item; actions: ReactNode }): JSX.Element 
       <icon.react tag="span" elementSize="normal" title={item.kind} className="jp-Bridge-before" />
       <div
         className="jp-Bridge-text jp-Bridge-title"
-        title={[item.name, item.permId, type, when].filter(Boolean).join('\n')}
+        title={[item.name, item.permId, type, when]
+          .filter(part => !!part)
+          .map(part => visible(part!))
+          .join('\n')}
       >
-        <bdi>{item.name}</bdi>
-        {type && <span className="jp-Bridge-kind">{type}</span>}
+        <bdi>{visible(item.name)}</bdi>
+        {type && <span className="jp-Bridge-kind">{visible(type)}</span>}
       </div>
       <div className="jp-Bridge-after">
         {typeof item.size === 'number' && <bdi>{bytes(item.size)}</bdi>}
@@ -91,9 +95,9 @@ export function NoteRow({ entry }: { entry: Entry }): JSX.Element {
     <div
       className={`jp-Bridge-text jp-Bridge-title ${entry.problem ? 'jp-Bridge-note' : 'jp-Bridge-detail'}`}
       role={entry.problem ? 'alert' : undefined}
-      title={entry.note}
+      title={visible(entry.note ?? '')}
     >
-      {entry.note}
+      {visible(entry.note ?? '')}
     </div>
   );
 }
@@ -101,5 +105,5 @@ export function NoteRow({ entry }: { entry: Entry }): JSX.Element {
 /** The day of a time, in the reader's own writing. */
 function day(when: string): string {
   const time = new Date(when.includes('T') ? when : when.replace(' ', 'T'));
-  return isNaN(time.getTime()) ? when : time.toLocaleDateString();
+  return isNaN(time.getTime()) ? visible(when) : time.toLocaleDateString();
 }

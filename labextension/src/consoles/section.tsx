@@ -22,6 +22,7 @@ import { Filter, sectionWidget } from '../ui/section';
 import { Consoles } from './client';
 import { CommandIDs } from './commands';
 import { ConsolesModel } from './list';
+import { visible } from '../wire/visible';
 
 const ICONS: Record<string, LabIcon> = {
   terminal: terminalIcon,
@@ -84,14 +85,16 @@ export function section(ground: Ground, commands: CommandRegistry): Widget {
                     tone={one.state === 'live' ? 'good' : 'off'}
                     label={one.state === 'live' ? trans.__('live') : trans.__('ended')}
                   />{' '}
-                  {one.title && one.title !== one.name ? `${one.name} · ${one.title}` : one.name}
+                  {visible(
+                    one.title && one.title !== one.name ? `${one.name} · ${one.title}` : one.name
+                  )}
                 </>
               }
-              detail={one.last_line || ending(one, ground)}
+              detail={visible(one.last_line ?? '') || ending(one, ground)}
               after={
                 <>
                   {others > 0 && (
-                    <span title={one.viewers.map(viewer => viewer.user).join(', ')}>
+                    <span title={visible(one.viewers.map(viewer => viewer.user).join(', '))}>
                       {trans._n('%1 here', '%1 here', others)}
                       {' · '}
                     </span>
@@ -146,7 +149,7 @@ function actionsOf(
       applies: one => isLive(one) && one.kind !== 'file',
       run: async one => {
         const { button } = await showDialog({
-          title: trans.__('End console %1?', one.name),
+          title: trans.__('End console %1?', visible(one.name)),
           body: trans.__('What runs in it ends. What it said is kept.'),
           buttons: [Dialog.cancelButton(), Dialog.warnButton({ label: trans.__('End') })]
         });
@@ -161,7 +164,7 @@ function actionsOf(
       applies: one => !isLive(one),
       run: async one => {
         const { button } = await showDialog({
-          title: trans.__('Forget console %1?', one.name),
+          title: trans.__('Forget console %1?', visible(one.name)),
           body: trans.__('What it said is deleted.'),
           buttons: [Dialog.cancelButton(), Dialog.warnButton({ label: trans.__('Forget') })]
         });

@@ -18,6 +18,7 @@ import { Message } from '../wire/kernel';
 import { Kernels } from './client';
 import { Entry, gist, MessagesModel } from './messages';
 import { asText } from '../wire/json';
+import { visible } from '../wire/visible';
 
 const CHANNELS = ['iopub', 'shell', 'stdin', 'control'];
 
@@ -61,8 +62,8 @@ export function openMessages(
   const content = new MessageView(new MessagesModel(client, id), trans);
   const widget = new MainAreaWidget({ content });
   widget.id = `jupyter-bridge-messages-${id}`;
-  widget.title.label = trans.__('Messages of %1', name);
-  widget.title.caption = id;
+  widget.title.label = trans.__('Messages of %1', visible(name));
+  widget.title.caption = visible(id);
   widget.title.icon = inspectorIcon;
   widget.title.closable = true;
   return widget;
@@ -184,7 +185,7 @@ function Detail(props: {
   return (
     <div className="jp-BridgeMessages-detail">
       <div className="jp-Bridge-bar">
-        <strong>{props.entry.message.msg_type}</strong>
+        <strong>{visible(props.entry.message.msg_type)}</strong>
         <span className="jp-Bridge-detail">{bytes(props.entry.message.size)}</span>
         <IconButton
           icon={copyIcon}

@@ -13,6 +13,7 @@ import { quoted } from '../ui/shell';
 import { Kernels } from './client';
 import { CommandIDs } from './commands';
 import { KernelsModel } from './list';
+import { visible } from '../wire/visible';
 
 export function section(ground: Ground, commands: CommandRegistry): Widget {
   const { trans } = ground;
@@ -47,10 +48,14 @@ export function section(ground: Ground, commands: CommandRegistry): Widget {
         {...menu}
         render={one => (
           <Row
-            before={<Dot tone={tone(one)} label={one.execution_state ?? trans.__('unknown')} />}
+            before={
+              <Dot tone={tone(one)} label={visible(one.execution_state ?? trans.__('unknown'))} />
+            }
             title={
-              <span title={one.id}>
-                {one.name === one.kernelspec ? one.name : `${one.name} · ${one.kernelspec}`}
+              <span title={visible(one.id)}>
+                {visible(
+                  one.name === one.kernelspec ? one.name : `${one.name} · ${one.kernelspec}`
+                )}
               </span>
             }
             detail={
@@ -58,11 +63,11 @@ export function section(ground: Ground, commands: CommandRegistry): Widget {
                 <>
                   {trans.__('busy for')} <Age since={one.executing.since} trans={trans} />
                   {one.executing.code && (
-                    <code>: {one.executing.code.split('\n').find(line => line.trim())}</code>
+                    <code>: {visible(one.executing.code.trim().split('\n')[0])}</code>
                   )}
                 </>
               ) : (
-                (one.reason ?? one.execution_state ?? trans.__('unknown'))
+                visible(one.reason ?? one.execution_state ?? trans.__('unknown'))
               )
             }
             after={trans._n('%1 client', '%1 clients', one.connections)}
@@ -117,7 +122,11 @@ function actionsOf(
         model.try(async () => {
           const question = trans.__('What it holds in memory is lost.');
           if (
-            await isSure(trans.__('Restart kernel %1?', one.name), question, trans.__('Restart'))
+            await isSure(
+              trans.__('Restart kernel %1?', visible(one.name)),
+              question,
+              trans.__('Restart')
+            )
           ) {
             await client.restart(one.id);
           }
@@ -131,7 +140,7 @@ function actionsOf(
           const question = trans.__('It ends, and what it holds in memory is lost.');
           if (
             await isSure(
-              trans.__('Shut down kernel %1?', one.name),
+              trans.__('Shut down kernel %1?', visible(one.name)),
               question,
               trans.__('Shut Down')
             )

@@ -13,6 +13,7 @@ import { pauseIcon } from '../../ui/icons';
 import { bytes, duration, IconButton, ProblemLine } from '../../ui/components';
 import { useModel } from '../../ui/model';
 import { isActive, TransfersModel } from './transfers';
+import { visible } from '../../wire/visible';
 
 export function Tray(props: {
   model: TransfersModel;
@@ -59,7 +60,7 @@ function Line({
   model: TransfersModel;
   trans: TranslationBundle;
 }): JSX.Element {
-  const name = nameOf(one);
+  const name = visible(nameOf(one));
   const share = one.total > 0 ? one.done / one.total : one.state === 'done' ? 1 : 0;
   const percent = Math.floor(share * 100);
   const icon = one.direction === 'download' ? downloadIcon : fileUploadIcon;
@@ -72,7 +73,7 @@ function Line({
         title={one.direction === 'download' ? trans.__('Download') : trans.__('Upload')}
       />
       <div className="jp-Bridge-text">
-        <div className="jp-Bridge-title" title={`${one.connection}: ${one.path}`}>
+        <div className="jp-Bridge-title" title={visible(`${one.connection}: ${one.path}`)}>
           <bdi>{name}</bdi>
         </div>
         {!isOver && (
@@ -90,9 +91,9 @@ function Line({
         )}
         <div
           className="jp-Bridge-detail"
-          title={one.problem ? String(one.problem.message) : (one.file ?? undefined)}
+          title={visible(String(one.problem?.message ?? one.file ?? '')) || undefined}
         >
-          {standing(one, percent, trans)}
+          {visible(standing(one, percent, trans))}
         </div>
       </div>
       <div className="jp-Bridge-transferActions">

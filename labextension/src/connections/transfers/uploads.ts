@@ -5,6 +5,7 @@ import { Connections } from '../client';
 import { Field, propertyFields } from '../form/form';
 import { openForm } from '../form/formdialog';
 import { TransfersModel } from './transfers';
+import { visible } from '../wire/visible';
 
 /** The name of the field of the type; no property of openBIS or another remote begins so. */
 const TYPE = '~type';
@@ -30,7 +31,7 @@ export class Uploads {
     const types = await this.client.types(conn.name);
     await openForm(
       {
-        title: this.trans.__('New data set in %1', entity || conn.name),
+        title: this.trans.__('New data set in %1', visible(entity || conn.name)),
         okLabel: this.trans.__('Upload'),
         note: this.trans.__('From: %1', paths.join(', ')),
         fields: chosen => this.fields(types, String(chosen[TYPE] ?? types[0]?.code ?? '')),

@@ -12,6 +12,7 @@ import { Consoles } from '../client';
 import { CommandIDs } from '../commands';
 import { ConsoleModel } from './model';
 import { ConsoleView, ViewSettings } from './view';
+import { visible } from '../wire/visible';
 
 export type ConsoleWidget = MainAreaWidget<ConsoleView>;
 
@@ -28,8 +29,8 @@ export function openConsole(
   const content = new ConsoleView(client, name, mode, trans, settings);
   const widget = new MainAreaWidget({ content });
   widget.id = `jupyter-bridge-console-${encodeURIComponent(name)}`;
-  widget.title.label = name;
-  widget.title.caption = trans.__('Console %1', name);
+  widget.title.label = visible(name);
+  widget.title.caption = trans.__('Console %1', visible(name));
   widget.title.icon = terminalIcon;
   widget.title.closable = true;
   const toolbar = ReactWidget.create(

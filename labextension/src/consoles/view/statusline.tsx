@@ -5,6 +5,7 @@ import { ProblemLine } from '../../ui/components';
 import { useModel } from '../../ui/model';
 import { Viewer } from '../../wire/console';
 import { ConsoleModel } from './model';
+import { visible } from '../wire/visible';
 
 export function StatusLine(props: { model: ConsoleModel; trans: TranslationBundle }): JSX.Element {
   const { trans } = props;
@@ -64,7 +65,7 @@ export function standing(model: ConsoleModel, trans: TranslationBundle): string 
   if (model.isStolen) {
     const thief = model.viewers.find(viewer => viewer.mode === 'steal');
     return thief
-      ? trans.__('%1 has taken this console over; you are watching.', thief.user)
+      ? trans.__('%1 has taken this console over; you are watching.', visible(thief.user))
       : trans.__('This console was taken over; you are watching.');
   }
   return model.mode === 'watch' ? trans.__('You are watching.') : trans.__('You may type.');
@@ -74,7 +75,7 @@ function here(others: Viewer[], trans: TranslationBundle): string {
   const names = others.map(({ user, mode }) =>
     mode === 'watch' ? trans.__('%1 (watching)', user) : trans.__('%1 (typing)', user)
   );
-  return trans.__('Also here: %1', names.join(', '));
+  return trans.__('Also here: %1', visible(names.join(', ')));
 }
 
 /** A line for a kernel: executed, or the answer to what it asks for. */
