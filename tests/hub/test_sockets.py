@@ -103,6 +103,21 @@ async def test_socketio(
             await client.close()
 
 
+async def test_a_page_of_another_user_is_nobody(browser: Session, bridge: Bridge) -> None:
+    """A script of this hub's origin has the cookie but not the XSRF token: it polls as nobody."""
+    script = {"Sec-Fetch-Mode": "cors", "Sec-Fetch-Site": "same-origin", "Sec-Fetch-Dest": "empty"}
+    headers = {"Cookie": browser.cookie, **script}
+    path = f"{bridge.server.url}bridge/socket.io/?EIO=4&transport=polling"
+    async with bridge.kernel() as kernel_id, aiohttp.ClientSession() as session:
+        async with session.get(path, headers=headers) as got:
+            sid = (await got.text()).split('"sid":"')[1].split('"')[0]
+        # Without any credentials: a connection of mia's would be refused here.
+        async with session.post(f"{path}&sid={sid}", data=f"40/iopub/{kernel_id},") as put:
+            assert put.status == 200
+        async with session.get(f"{path}&sid={sid}", headers=headers) as answer:
+            assert '"denied"' in await answer.text()
+
+
 async def test_consoles(server: Server) -> None:
     """tail and interact pass the proxy, frames and texts, and the size of the window."""
     async with bridge_of(server) as bridge:

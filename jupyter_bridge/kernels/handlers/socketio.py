@@ -107,7 +107,8 @@ class SocketIOHandler(RequestBase, WebSocketMixin, WebSocketHandler, JupyterHand
     def check_xsrf_cookie(self) -> None:
         # Without a user there is no cookie that could be abused: what the request may do hangs
         # on its engine id and the token shown to a namespace.
-        if getattr(self, "_jupyter_current_user", None) is not None:
+        # A JupyterHub asks before it takes a cookie, so when nobody knows yet.
+        if not hasattr(self, "_jupyter_current_user") or self.current_user is not None:
             super().check_xsrf_cookie()
 
     def get_compression_options(self) -> None:
