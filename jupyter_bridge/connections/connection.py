@@ -161,7 +161,7 @@ class Connection:
         try:
             await self._login(given or {})
         finally:
-            if not self._closed:  # no longer what was tried in vain
+            if not self._closed:  # what is held outlives what was tried in vain
                 hide_secrets(self.fields, self.connector.context)
 
     async def _login(self, given: Mapping[str, Any]) -> None:
@@ -451,8 +451,7 @@ class Connection:
 
 
 def hide_secrets(fields: Fields, owner: object) -> None:
-    """Keep the secrets of the fields out of the log, and no others that `owner` had before."""
-    redaction.drop(owner)
+    """Keep the secrets of the fields out of the log until `owner` is dropped."""
     for name in secrets_of(type(fields)):
         redaction.hide(getattr(fields, name), owner)
 

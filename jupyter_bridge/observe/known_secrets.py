@@ -14,8 +14,10 @@ BLANK = "[secret]"
 SHORTEST = 8
 # Fewer different characters are a pattern (a ruler, padding), not a secret.
 _FEWEST_DIFFERENT = 4
-# Every password that is tried is held; with more than this the oldest are dropped.
-_MOST = 20_000
+# Every password that is tried is held: so many of one owner, and so many characters of all
+# together. The oldest go.
+MOST_OF_OWNER = 16
+MOST_CHARACTERS = 4 << 20
 _WORDS = re.compile(r"[^\W\d_]+|\d+")
 # Times, addresses, sizes and ids of processes.
 _NUMBERS = re.compile(r"[\d\s.:,/+TZ-]+")
@@ -63,18 +65,23 @@ class Hidden:
             return
         owners = self._owners.pop(secret, set())
         self._owners[secret] = {*owners, id(owner)}
-        if len(self._owners) > _MOST:
+        mine = [known for known, owners in self._owners.items() if id(owner) in owners]
+        for known in mine[:-MOST_OF_OWNER]:
+            self._give_back(known, id(owner))
+        while sum(map(len, self._owners)) > MOST_CHARACTERS:
             del self._owners[next(iter(self._owners))]
         self._sort()
 
     def drop(self, owner: object) -> None:
         """Discard the secrets that only this owner has."""
-        gone = id(owner)
-        for secret, owners in list(self._owners.items()):
-            owners.discard(gone)
-            if not owners:
-                del self._owners[secret]
+        for secret in list(self._owners):
+            self._give_back(secret, id(owner))
         self._sort()
+
+    def _give_back(self, secret: str, owner: int) -> None:
+        self._owners[secret].discard(owner)
+        if not self._owners[secret]:
+            del self._owners[secret]
 
     def _sort(self) -> None:
         self._sorted = sorted(self._owners, key=len, reverse=True)

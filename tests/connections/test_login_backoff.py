@@ -12,6 +12,7 @@ from jupyter_bridge.connections.connection import MAX_FIELDS
 from jupyter_bridge.connections.connector import WrongCredentials
 from jupyter_bridge.connections.login_backoff import FREE, LONGEST, Account, LoginBackoff
 from jupyter_bridge.observe import redaction
+from jupyter_bridge.observe.known_secrets import MOST_OF_OWNER
 from jupyter_bridge.problems import BadRequest, Busy, Denied, Problem, Unavailable
 from tests.simulators.connector import PASSWORD, connect
 
@@ -160,29 +161,30 @@ def test_a_refused_password_is_not_sent_again(tmp_path: Path) -> None:
     asyncio.run(main())
 
 
-def test_what_was_tried_is_not_held(tmp_path: Path) -> None:
-    """Of a hundred passwords that were refused, or that nobody answered, none is kept in memory;
-    a form that is too large is not even tried.
+def test_little_is_held_of_what_is_tried(tmp_path: Path) -> None:
+    """Of a hundred passwords that were refused, or that nobody answered, the newest are blanked in
+    the log, and the one that holds; a form that is too large is not even tried.
     """
 
     async def main() -> None:
         connection, remote = connect(tmp_path, password=PASSWORD)
         try:
             await connection.login()
-            for broken in (None, Unavailable("not there")):
-                remote.broken = broken
-                for number in range(50):
-                    with pytest.raises(Problem):
-                        await connection.login({"password": f"tried-in-vain-{number}"})
-            held = [n for n in range(50) if "[" in redaction.hidden(f"tried-in-vain-{n}")]
-            assert held in ([], [49])  # what is held is the last that was given
-            tried = remote.logins
+            for number in range(100):
+                remote.broken = None if number < 50 else Unavailable("not there")
+                with pytest.raises(Problem):
+                    await connection.login({"password": f"tried-in-vain-{number:03}"})
+            tried = [f"tried-in-vain-{number:03}" for number in range(100)]
+            held = [secret for secret in tried if redaction.hidden(secret) == "[secret]"]
+            assert held == tried[1 - MOST_OF_OWNER :]
+            assert redaction.hidden(PASSWORD) == "[secret]"
+            logins = remote.logins
             with pytest.raises(BadRequest, match="bytes at most"):
                 await connection.login({"password": "x" * (MAX_FIELDS + 1)})
-            assert remote.logins == tried
+            assert remote.logins == logins
         finally:
             await connection.close()
-        assert redaction.hidden("tried-in-vain-49") == "tried-in-vain-49"
+        assert [redaction.hidden(secret) for secret in tried] == tried
 
     asyncio.run(main())
 

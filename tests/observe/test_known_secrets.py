@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from jupyter_bridge import openapi
-from jupyter_bridge.observe.known_secrets import Hidden, is_common
+from jupyter_bridge.observe.known_secrets import MOST_OF_OWNER, Hidden, is_common
 from tests.docs.reference import routes
 
 
@@ -72,3 +72,23 @@ def test_owners() -> None:
     hidden.drop(one)
     hidden.drop(two)
     assert len(hidden) == 0
+
+
+def test_an_owner_has_few() -> None:
+    """Whoever tries passwords without end pushes out their own, and nobody else's."""
+    hidden = Hidden()
+    hidden.add("correct horse battery", "another")
+    for number in range(1000):
+        hidden.add(f"guess-{number}-staple", "owner")
+    assert len(hidden) == MOST_OF_OWNER + 1
+    assert hidden.blank("correct horse battery guess-999-staple") == "[secret] [secret]"
+    assert hidden.blank("guess-9-staple") == "guess-9-staple"
+
+
+def test_all_together_are_bounded() -> None:
+    """However long they are, and however many owners there are; the oldest go."""
+    hidden = Hidden()
+    for number in range(100):
+        hidden.add(f"{number:03}-" + "qwertz" * 20_000, number)
+    assert 0 < len(hidden) < 100
+    assert hidden.blank("099-" + "qwertz" * 20_000) == "[secret]"

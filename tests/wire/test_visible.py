@@ -6,6 +6,7 @@ import json
 import re
 import sys
 import unicodedata
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -115,3 +116,16 @@ def test_short() -> None:
     """A long text is cut, and says how long it was."""
     assert short("abc", 3) == "abc"
     assert short("abcd", 3) == "abc… (4 characters)"
+
+
+def test_the_panel_shows_the_same() -> None:
+    """The panel's own pattern has the same characters, each for itself and behind a symbol."""
+    source = Path(__file__).parents[2] / "labextension/src/wire/visible.ts"
+    found = re.search(r"/(\[.+\])/gu;", source.read_text(encoding="utf-8"))
+    assert found is not None
+    spelled = re.sub(r"\\u\{(\w+)\}", lambda one: rf"\U{int(one[1], 16):08x}", found[1])
+    theirs = re.compile(spelled)
+    for before in ("", "a", "\u260e"):
+        shown = [before + chr(code) for code in range(sys.maxunicode + 1)]
+        differ = [text for text in shown if (visible(text) != text) != bool(theirs.search(text))]
+        assert differ == []
