@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from jupyter_bridge.client import BridgeClient, Done, Event, InputRequest, Result, stream
+from jupyter_bridge.client import BridgeClient, Done, Event, InputRequest, Result
 from jupyter_bridge.problems import (
     BadRequest,
     Conflict,
@@ -38,9 +38,9 @@ from tests.simulators.faulty_bridge import (
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Dead lines are noticed, and patience is over, while one watches."""
-    monkeypatch.setattr(stream, "SILENCE_SECONDS", 0.5)
+    monkeypatch.setattr(line_follower, "SILENCE_SECONDS", 0.5)
     monkeypatch.setattr(retry.RetryPeriod.__init__, "__defaults__", (1.5, 5.0))
-    monkeypatch.setattr(stream, "_CANCEL_SECONDS", 1.0)
+    monkeypatch.setattr(line_follower, "_CANCEL_SECONDS", 1.0)
 
 
 def out(number: int) -> bytes:
@@ -216,7 +216,7 @@ def test_cancel_while_it_starts() -> None:
 
 def test_cancel_what_was_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing was begun, so nothing is waited for."""
-    monkeypatch.setattr(stream, "_CANCEL_SECONDS", 50.0)
+    monkeypatch.setattr(line_follower, "_CANCEL_SECONDS", 50.0)
 
     async def main() -> None:
         refusal = says({"error": "not-found", "message": "no such kernel"}, 404)
