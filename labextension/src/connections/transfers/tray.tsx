@@ -91,7 +91,7 @@ function Line({
         )}
         <div
           className="jp-Bridge-detail"
-          title={visible(String(one.problem?.message ?? one.file ?? '')) || undefined}
+          title={visible(one.problem ? String(one.problem.message) : (one.file ?? '')) || undefined}
         >
           {visible(standing(one, percent, trans))}
         </div>

@@ -5,7 +5,7 @@ import { Connections } from '../client';
 import { Field, propertyFields } from '../form/form';
 import { openForm } from '../form/formdialog';
 import { TransfersModel } from './transfers';
-import { visible } from '../wire/visible';
+import { visible } from '../../wire/visible';
 
 /** The name of the field of the type; no property of openBIS or another remote begins so. */
 const TYPE = '~type';

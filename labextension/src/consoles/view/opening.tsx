@@ -12,7 +12,7 @@ import { Consoles } from '../client';
 import { CommandIDs } from '../commands';
 import { ConsoleModel } from './model';
 import { ConsoleView, ViewSettings } from './view';
-import { visible } from '../wire/visible';
+import { visible } from '../../wire/visible';
 
 export type ConsoleWidget = MainAreaWidget<ConsoleView>;
 

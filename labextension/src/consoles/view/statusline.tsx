@@ -5,7 +5,7 @@ import { ProblemLine } from '../../ui/components';
 import { useModel } from '../../ui/model';
 import { Viewer } from '../../wire/console';
 import { ConsoleModel } from './model';
-import { visible } from '../wire/visible';
+import { visible } from '../../wire/visible';
 
 export function StatusLine(props: { model: ConsoleModel; trans: TranslationBundle }): JSX.Element {
   const { trans } = props;
