@@ -21,7 +21,7 @@ from jupyter_bridge.connections.transfers import checksums
 from jupyter_bridge.connections.transfers.disk_problems import translated
 from jupyter_bridge.connections.transfers.progress_log import ProgressLog
 from jupyter_bridge.connections.transfers.sync_sink import SyncSink
-from jupyter_bridge.connections.transfers.writer import Writer, keep_freed, open_new
+from jupyter_bridge.connections.transfers.writer import ReceivedPiece, Writer, keep_freed, open_new
 from jupyter_bridge.models.datasets import File
 from jupyter_bridge.problems import BadRequest, Denied, RemoteFailed
 
@@ -84,8 +84,6 @@ class Staging:
         self._buffers: dict[str, _Buffer] = {}
         self._flying: dict[str, asyncio.Future[bool]] = {}  # at most one of each file
         self.writer = Writer(staging, pieces)
-        # Several threads would only wait for each other, in the file system's lock of a large file.
-        self._turn = asyncio.Lock()
         self._busy: set[asyncio.Future[Any]] = set()
 
     async def prepare(self) -> None:
@@ -120,7 +118,7 @@ class Staging:
         if not size or self.pieces.is_checked(index):
             return checksums.of_parts(parts) == crc32
         await self._flush(path)
-        return await self._write(path, offset, parts, crc32)
+        return await self._write(ReceivedPiece(index, path, offset, parts, crc32))
 
     def inline(self) -> AbstractContextManager[Sink]:
         return closing(SyncSink(self))
@@ -133,13 +131,13 @@ class Staging:
     def drop(self) -> None:
         """Forget what is gathered and not written."""
         self._buffers.clear()
-        for flying in self._flying.values():
-            flying.cancel()
         self._flying.clear()
+        self.writer.drop()
 
     async def settle(self) -> None:
         """Wait for the disk work under way, whatever comes of it."""
-        while self._busy:
+        await self.writer.settle()
+        if self._busy:
             await asyncio.wait(self._busy)
 
     async def check(self, index: int) -> None:
@@ -181,8 +179,8 @@ class Staging:
 
     def _send_off(self, path: str, buffer: _Buffer) -> None:
         """Have a buffer written while the next one fills: the disk and the line work together."""
-        writing = self._write(path, buffer.start, buffer.parts)
-        flying = self._flying[path] = asyncio.ensure_future(writing)
+        piece = ReceivedPiece(self._index[path], path, buffer.start, buffer.parts)
+        flying = self._flying[path] = asyncio.ensure_future(self._write(piece))
         self._busy.add(flying)
         flying.add_done_callback(self._on_idle)
 
@@ -190,30 +188,22 @@ class Staging:
         """Wait until what was sent off is written; raises what became of it."""
         flying = self._flying.pop(path, None)
         if flying is not None:
-            await asyncio.shield(flying)  # it is kept, also where its sender is cancelled
+            await flying
 
     async def _flush(self, path: str) -> None:
         await self._land(path)
         buffer = self._buffers.pop(path, None)
         if buffer is not None:
-            self._send_off(path, buffer)
-            await self._land(path)
+            await self._write(ReceivedPiece(self._index[path], path, buffer.start, buffer.parts))
 
-    async def _write(
-        self,
-        path: str,
-        start: int,
-        parts: Sequence[bytes | bytearray | memoryview],
-        crc32: int | None = None,
-    ) -> bool:
-        index = self._index[path]
-        async with self._turn:
-            new = await self._off(self.writer.put, index, path, start, parts, crc32)
+    async def _write(self, piece: ReceivedPiece) -> bool:
+        with translated():
+            new = await self.writer.write(piece)
         if new is None:
             return False
-        self.on_bytes(new, path)
-        if self.pieces.of(index).extents.total == self.files[index].size:
-            self.on_whole(index)
+        self.on_bytes(new, piece.path)
+        if self.pieces.of(piece.index).extents.total == self.files[piece.index].size:
+            self.on_whole(piece.index)
         return True
 
     def judge(self, path: str, offset: int, size: int) -> int:

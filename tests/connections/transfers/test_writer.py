@@ -7,7 +7,7 @@ import os
 import platform
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from zlib import crc32
 
@@ -15,89 +15,96 @@ import pytest
 
 from jupyter_bridge.connections.transfers import checksums
 from jupyter_bridge.connections.transfers.progress_log import ProgressLog
-from jupyter_bridge.connections.transfers.staging import FLUSH_BYTES, Staging
-from jupyter_bridge.connections.transfers.writer import STEP, Writer
-from jupyter_bridge.models.datasets import File
-from jupyter_bridge.problems import Conflict
+from jupyter_bridge.connections.transfers.writer import STEP, ReceivedPiece, Writer
 
 Part = bytes | bytearray | memoryview
 
 
-@pytest.fixture
-def pieces(tmp_path: Path) -> Iterator[ProgressLog]:
-    pieces = ProgressLog(tmp_path / "pieces")
-    yield pieces
-    pieces.close()
+def run(tmp_path: Path, do: Callable[[Writer, ProgressLog], Awaitable[None]]) -> None:
+    """`do` with a writer below `tmp_path`/new."""
+
+    async def main() -> None:
+        pieces = ProgressLog(tmp_path / "pieces")
+        writer = Writer(tmp_path / "new", pieces)
+        try:
+            await do(writer, pieces)
+        finally:
+            await writer.settle()
+            pieces.close()
+
+    asyncio.run(main())
 
 
-def test_pieces_of_many_files_find_their_places(tmp_path: Path, pieces: ProgressLog) -> None:
+def test_pieces_of_many_files_find_their_places(tmp_path: Path) -> None:
     """In any order, in parts of any size: each byte is where it belongs, and noted with its sum."""
     contents = [os.urandom(STEP * 2 + 5), b"x", os.urandom(1000)]
-    writer = Writer(tmp_path / "new", pieces)
-    for index, content in enumerate(contents):
-        step = max(1, len(content) // 3)
-        for start in reversed(range(0, len(content), step)):
-            view = memoryview(content)[start : start + step]
-            cut = len(view) // 2
-            parts: list[Part] = [view[:cut], bytearray(view[cut:])]
-            assert writer.put(index, f"a/{index}", start, parts, crc32(view)) == len(view)
-        assert pieces.of(index).crc32(len(content)) == crc32(content)
+
+    async def work(writer: Writer, pieces: ProgressLog) -> None:
+        made = []
+        for index, content in enumerate(contents):
+            step = max(1, len(content) // 3)
+            for start in reversed(range(0, len(content), step)):
+                view = memoryview(content)[start : start + step]
+                cut = len(view) // 2
+                parts: list[Part] = [view[:cut], bytearray(view[cut:])]
+                made.append(ReceivedPiece(index, f"a/{index}", start, parts, crc32(view)))
+        new = await asyncio.gather(*map(writer.write, made))
+        assert new == [sum(map(len, piece.parts)) for piece in made]
+        for index, content in enumerate(contents):
+            assert pieces.of(index).crc32(len(content)) == crc32(content)
+
+    run(tmp_path, work)
     assert [(tmp_path / f"new/a/{n}").read_bytes() for n in range(3)] == contents
 
 
-def test_a_wrong_checksum_keeps_nothing(tmp_path: Path, pieces: ProgressLog) -> None:
-    """Neither a byte on the disk nor a note of it."""
-    writer = Writer(tmp_path / "new", pieces)
-    assert writer.put(0, "f", 0, [b"good"], crc32(b"good")) == 4
-    assert writer.put(1, "g", 0, [b"bad"], 7) is None
-    assert (pieces.done, os.listdir(tmp_path / "new")) == (4, ["f"])
+def test_a_wrong_checksum_keeps_nothing(tmp_path: Path) -> None:
+    """Neither a byte on the disk nor a note of it; the pieces beside it are kept."""
 
+    async def work(writer: Writer, pieces: ProgressLog) -> None:
+        made = [
+            ReceivedPiece(0, "f", 0, [b"good"], crc32(b"good")),
+            ReceivedPiece(1, "g", 0, [b"bad"], 7),
+        ]
+        assert await asyncio.gather(*map(writer.write, made)) == [4, None]
+        assert pieces.done == 4
 
-def staging_of(folder: Path, pieces: ProgressLog, files: list[File]) -> Staging:
-    return Staging(folder / "there", folder / "new", files, pieces, lambda count, path: None)
-
-
-async def test_an_error_is_told_to_its_own_file(tmp_path: Path, pieces: ProgressLog) -> None:
-    """One file that cannot be written stops nothing else."""
-    staging = staging_of(tmp_path, pieces, [File("link", 1), File("g", 1)])
-    await staging.prepare()
-    (tmp_path / "new/link").symlink_to(tmp_path / "elsewhere")
-    writes = (staging.write("link", 0, b"x"), staging.write("g", 0, b"y"))
-    ends = await asyncio.gather(*writes, return_exceptions=True)
-    assert isinstance(ends[0], Conflict)
-    assert (ends[1], pieces.done) == (None, 1)
-    assert not (tmp_path / "elsewhere").exists()
-
-
-async def test_what_is_dropped_is_not_written(tmp_path: Path, pieces: ProgressLog) -> None:
-    """What was under way is waited for by settle."""
-    size = 2 * FLUSH_BYTES
-    staging = staging_of(tmp_path, pieces, [File("f", size), File("g", size)])
-    await staging.prepare()
-    await staging.write("f", 0, bytes(FLUSH_BYTES))
-    for _ in range(3):
-        await asyncio.sleep(0)  # until the thread has it
-    await staging.write("g", 0, bytes(FLUSH_BYTES))
-    staging.drop()
-    await staging.settle()
-    assert pieces.done == FLUSH_BYTES
+    run(tmp_path, work)
     assert os.listdir(tmp_path / "new") == ["f"]
 
 
-async def test_what_came_is_kept_where_its_sender_is_cancelled(
-    tmp_path: Path, pieces: ProgressLog
-) -> None:
-    """A line that breaks ends the other streams in the midst of a write."""
-    staging = staging_of(tmp_path, pieces, [File("f", 10), File("g", 10)])
-    await staging.prepare()
-    writes = [asyncio.ensure_future(staging.write(name, 0, b"0123456789")) for name in "fg"]
-    await asyncio.sleep(0)
-    for write in writes:
-        write.cancel()
-    await asyncio.wait(writes)
-    await staging.flush()
-    await staging.settle()
-    assert pieces.done == 20
+def test_an_error_is_told_to_its_own_piece(tmp_path: Path) -> None:
+    """One file that cannot be written stops nothing else."""
+    (tmp_path / "new").mkdir()
+    (tmp_path / "new/link").symlink_to(tmp_path / "elsewhere")
+
+    async def work(writer: Writer, _: ProgressLog) -> None:
+        made = [ReceivedPiece(0, "link", 0, [b"x"]), ReceivedPiece(1, "g", 0, [b"y"])]
+        ends = await asyncio.gather(*map(writer.write, made), return_exceptions=True)
+        assert isinstance(ends[0], OSError)
+        assert ends[1] == 1
+
+    run(tmp_path, work)
+    assert not (tmp_path / "elsewhere").exists()
+
+
+def test_what_is_dropped_is_not_written(tmp_path: Path) -> None:
+    """Who waits is told; what was under way is waited for by settle."""
+
+    async def work(writer: Writer, pieces: ProgressLog) -> None:
+        first = asyncio.ensure_future(writer.write(ReceivedPiece(0, "f", 0, [b"x" * STEP])))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)  # the thread has it
+        second = asyncio.ensure_future(writer.write(ReceivedPiece(1, "g", 0, [b"y"])))
+        await asyncio.sleep(0)
+        writer.drop()
+        with pytest.raises(asyncio.CancelledError):
+            await second
+        await writer.settle()
+        assert await first == STEP
+        assert pieces.done == STEP
+
+    run(tmp_path, work)
+    assert os.listdir(tmp_path / "new") == ["f"]
 
 
 def test_the_sum_of_parts_is_that_of_the_whole() -> None:
