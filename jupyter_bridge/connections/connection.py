@@ -1,6 +1,6 @@
 """Connection: one named remote system as its user sees it, with one login for all who wait.
 
-How it stands (standing.py) is only what is known without asking; `probe` and every call keep it up
+How it stands (state.py) is only what is known without asking; `probe` and every call keep it up
 to date. While it is forbidden nobody tries again with the same password (remotes lock accounts),
 and after a logout nothing logs in by itself.
 """

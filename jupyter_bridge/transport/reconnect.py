@@ -1,6 +1,6 @@
 """ReconnectingSocket: a websocket to a remote, opened again when it breaks; and Replay.
 
-A remote that was away comes back with the same node, terminal or kernel, so whoever holds a Line
+A remote that was away comes back with the same node, terminal or kernel, so whoever holds a socket
 is told that it broke and that it is there again, and only at the very end that it is lost.
 """
 
