@@ -57,7 +57,7 @@ def test_pictures(browser: Browser, quiet: Server, theme: str) -> None:
     args = {"id": kernel, "name": "analysis"}
     page.evaluate("a => jupyterapp.commands.execute('bridge:open-messages', a).then(() => 0)", args)
     view = page.locator(".jp-BridgeMessages")
-    expect(view.get_by_role("status")).to_contain_text("Listening")
+    expect(view.get_by_role("status")).to_contain_text("Connected")
     ask(quiet, "POST", f"bridge/interrupt/{kernel}")
     expect(row_of(page, "analysis").get_by_label("idle")).to_be_attached()
     execute(quiet, kernel, "print('fitting 12 spectra'); {'chi2': 1.07}")

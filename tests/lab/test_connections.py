@@ -116,7 +116,7 @@ def test_a_host_key_is_accepted_by_a_person(panel: Page, sshd: Sshd) -> None:
     sshd.new_host_key()
     row(panel, "far").focus()
     row(panel, "far").get_by_role("button", name="Log in…").click()
-    expect(dialog).to_contain_text("another key")
+    expect(dialog).to_contain_text("key has changed")
     expect(dialog).to_contain_text(sshd.fingerprint)
     dialog.get_by_role("button", name="Trust the new key").click()
     connected(panel, "far")
@@ -131,7 +131,7 @@ def test_forgetting_asks_first(panel: Page, lab: Server) -> None:
     panel.get_by_role("menuitem", name="Forget…").click()
     panel.get_by_role("dialog").get_by_role("button", name="Forget").click()
     expect(row(panel, "brief")).to_have_count(0)
-    expect(panel.get_by_role("button", name="Add a first connection…")).to_be_visible()
+    expect(panel.get_by_role("button", name="Add your first connection…")).to_be_visible()
 
 
 def test_the_environment_is_saved_beside_the_notebook(page: Page, lab: Server) -> None:
@@ -156,7 +156,7 @@ def test_the_environment_is_saved_beside_the_notebook(page: Page, lab: Server) -
     (lab.root / "env/runtime.txt").unlink()
     dialog = page.get_by_role("dialog")
     button.click()
-    expect(dialog).to_contain_text("There already: env/requirements.txt.")
+    expect(dialog).to_contain_text("These files exist: env/requirements.txt.")
     dialog.get_by_role("button", name="Cancel").click()
     expect(toast.filter(has_text="Nothing was saved.")).to_be_visible()
     assert (lab.root / "env/requirements.txt").read_text() == "mine"

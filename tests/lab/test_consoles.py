@@ -70,11 +70,11 @@ def test_a_terminal_is_opened_typed_into_and_ended(page: Page, lab: Server) -> N
     page.click("#jupyter-bridge-consoles [aria-label='New terminal']")
     row = page.locator("#jupyter-bridge-consoles .jp-Bridge-row").first
     expect(row).to_be_visible()
-    expect(page.locator(".jp-BridgeConsole-line")).to_contain_text("You may type")
+    expect(page.locator(".jp-BridgeConsole-line")).to_contain_text("Connected")
     name = page.evaluate("() => jupyterapp.shell.currentWidget.content.model.name")
     press(page, "echo $((6*7))-seen\n")
     until(page, lambda: "42-seen" in text_of(page, name))
-    expect(row.locator(".jp-Bridge-detail")).not_to_have_text("has said nothing yet")
+    expect(row.locator(".jp-Bridge-detail")).not_to_have_text("no output yet")
     press(page, "exit 3\n")
     expect(page.locator(".jp-BridgeConsole-line")).to_contain_text("exit code 3")
     expect(page.get_by_label("ended").first).to_be_attached()
@@ -95,12 +95,12 @@ def test_a_long_journal_is_read_back_to_its_first_byte(page: Page, lab: Server) 
         page.keyboard.press("Shift+Home")
         page.wait_for_timeout(100)
     assert seen >= set(range(85_000, 100_001))
-    page.get_by_role("button", name="First byte").click()
+    page.get_by_role("button", name="Beginning").click()
     until(page, lambda: "line 1.\nline 2.\n" in text_of(page, name))
-    expect(page.locator(".jp-BridgeConsole-line")).to_contain_text("said before")
-    page.get_by_role("button", name="Jump to the present").click()
+    expect(page.locator(".jp-BridgeConsole-line")).to_contain_text("earlier output")
+    page.get_by_role("button", name="Jump to the end").click()
     until(page, lambda: "line 100000." in text_of(page, name))
-    expect(page.locator(".jp-BridgeConsole-line")).to_contain_text("You may type")
+    expect(page.locator(".jp-BridgeConsole-line")).to_contain_text("Connected")
     ask(lab, "DELETE", f"bridge/consoles/{name}?purge=1")
 
 
@@ -125,17 +125,17 @@ def test_a_console_is_stolen_between_two_pages(browser: Browser, page: Page, lab
     """The one who had it is told, watches, and takes it back."""
     name = terminal(lab)
     show(page, name)
-    expect(page.locator(".jp-BridgeConsole-line")).to_contain_text("You may type")
+    expect(page.locator(".jp-BridgeConsole-line")).to_contain_text("Connected")
     other = browser.new_context().new_page()
     open_lab(other, lab, "lab/workspaces/other?reset")
     show(other, name, "steal")
-    expect(page.locator(".jp-BridgeConsole-line")).to_contain_text("taken this console over")
+    expect(page.locator(".jp-BridgeConsole-line")).to_contain_text("took over this console")
     press(page, "echo no-$((1+1))\n")
     press(other, "echo yes-$((1+1))\n")
     until(page, lambda: "yes-2" in text_of(page, name))
     assert "no-2" not in text_of(other, name)
     page.get_by_role("button", name="Take over", exact=True).click()
-    expect(other.locator(".jp-BridgeConsole-line")).to_contain_text("taken this console over")
+    expect(other.locator(".jp-BridgeConsole-line")).to_contain_text("took over this console")
     press(page, "echo again-$((1+1))\n")
     until(other, lambda: "again-2" in text_of(other, name))
     other.context.close()
@@ -221,7 +221,7 @@ def test_a_server_is_killed_under_an_open_console(
     expect(lost).to_have_count(0)
     os.kill(server.process.pid, signal.SIGKILL)
     server.process.wait()
-    expect(page.locator(".jp-BridgeConsole-line")).to_contain_text("being mended")
+    expect(page.locator(".jp-BridgeConsole-line")).to_contain_text("Reconnecting")
     expect(lost).to_be_visible()
     with file.open("a") as log:
         log.writelines(f"line {number}.\n" for number in range(501, 1001))
@@ -255,10 +255,10 @@ def test_old_questions_are_not_answered_again(page: Page, lab: Server) -> None:
     until(page, lambda: "line 60000." in text_of(page, name))
     before = journal(lab, name)
     assert b"\x1b[6n" in before
-    page.get_by_role("button", name="First byte").click()
+    page.get_by_role("button", name="Beginning").click()
     until(page, lambda: "line 1." in text_of(page, name))
     page.wait_for_timeout(1000)
-    expect(page.locator(".jp-BridgeConsole-line")).to_contain_text("said before")
+    expect(page.locator(".jp-BridgeConsole-line")).to_contain_text("earlier output")
     assert journal(lab, name) == before
     press(page, "echo first-key-$((1+1))\n")
     until(page, lambda: "first-key-2" in text_of(page, name))
@@ -273,7 +273,7 @@ def test_a_console_is_downloaded(page: Page, lab: Server) -> None:
     open_panel(page)
     row = page.locator("#jupyter-bridge-consoles .jp-Bridge-row", has_text=name).first
     for action, path in (
-        ("Download what it said", f"bridge/tail/{name}?offset=0&format=raw"),
+        ("Download the output", f"bridge/tail/{name}?offset=0&format=raw"),
         ("Download the recording", f"bridge/recording/{name}"),
     ):
         with page.expect_download() as download:
@@ -287,7 +287,7 @@ def test_a_console_out_of_sight_rests(page: Page, lab: Server) -> None:
     """It holds no line to the server then, and goes on where it was when it is looked at again."""
     name = terminal(lab)
     show(page, name)
-    expect(page.locator(".jp-BridgeConsole-line")).to_contain_text("You may type")
+    expect(page.locator(".jp-BridgeConsole-line")).to_contain_text("Connected")
     page.evaluate("() => { jupyterapp.shell.currentWidget.content.settings.restAfter = 0; }")
     page.evaluate("() => jupyterapp.commands.execute('bridge:run-command', {}).then(() => 0)")
 

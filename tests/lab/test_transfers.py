@@ -87,7 +87,7 @@ def test_a_download_is_paused_resumed_and_cancelled(
     one.get_by_role("button", name="Resume").click()
     expect(one).to_contain_text("Done · 25 MiB")
     assert len(list((lab.root / made.perm_id / "original").iterdir())) == len(FILES)
-    panel.get_by_role("button", name="Clear ended transfers").click()
+    panel.get_by_role("button", name="Clear finished transfers").click()
     expect(panel.locator(".jp-Bridge-transfer")).to_have_count(0)
     second = openbis.store.add(FILES, sample=OBJECT)
     openbis.knobs.latency = SLOW
@@ -126,7 +126,7 @@ def test_a_file_is_dragged_onto_an_object(panel: Page, lab: Server, openbis: Sim
     dialog = panel.get_by_role("dialog")
     dialog.get_by_role("combobox", name="Type of the data set").select_option("ANALYZED_DATA")
     dialog.get_by_role("button", name="Upload").click()
-    expect(dialog.get_by_role("alert")).to_contain_text("is needed")
+    expect(dialog.get_by_role("alert")).to_contain_text("is required")
     dialog.locator("[data-field=COLOUR]").select_option(index=1)
     dialog.get_by_role("button", name="Upload").click()
     expect(line(panel, "result.csv")).to_contain_text("Done")

@@ -44,8 +44,8 @@ export class Bridge implements IBridge {
     performance.mark('jupyter-bridge:open');
     this.events.start();
     const { server, events, translator } = this;
-    const ground = { server, events, translator, trans: translator.load(DOMAIN) };
-    const widgets = await Promise.all(this.sections.map(section => section.load(ground)));
+    const context = { server, events, translator, trans: translator.load(DOMAIN) };
+    const widgets = await Promise.all(this.sections.map(section => section.load(context)));
     this.sections.forEach((section, at) => {
       const widget = widgets[at];
       widget.id = `jupyter-bridge-${section.id}`;

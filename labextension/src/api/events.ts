@@ -1,7 +1,7 @@
 /**
  * What happens on the server, as the bridge tells it on the host's event bus. An event says only that
- * something changed and where; who shows it asks anew. The line is the panel's own: JupyterLab's does
- * not tell when it was broken, and what was missed then has to be asked for.
+ * something changed and where; who shows it asks anew. The socket is the panel's own: JupyterLab's
+ * does not tell when it was broken, and what was missed then has to be asked for.
  */
 import { URLExt } from '@jupyterlab/coreutils';
 import { DisposableDelegate, IDisposable } from '@lumino/disposable';
@@ -9,7 +9,7 @@ import { ISignal, Signal } from '@lumino/signaling';
 import { Server } from './server';
 
 const PREFIX = 'https://events.jupyter.org/jupyter_bridge/';
-/** How long to wait before a broken line is tried again, milliseconds: at first, and at most. */
+/** Pause before a dropped connection is opened again, milliseconds: at first, and at most. */
 const FIRST_PAUSE = 500;
 const LONGEST_PAUSE = 10_000;
 
@@ -27,17 +27,17 @@ export class Events implements IDisposable {
     return this._happened;
   }
 
-  /** The line stands again after a break: whoever shows something asks for all of it. */
+  /** Connected again after a break: whoever shows something asks for all of it. */
   get resumed(): ISignal<this, void> {
     return this._resumed;
   }
 
-  /** Whether the line stands; it changes with `turned`. */
+  /** Whether the socket is open; it changes with `turned`. */
   get isConnected(): boolean {
     return this._isConnected;
   }
 
-  /** The line was lost, or stands (again). */
+  /** The socket was lost, or is open (again). */
   get turned(): ISignal<this, boolean> {
     return this._turned;
   }
@@ -46,7 +46,7 @@ export class Events implements IDisposable {
     return this._isDisposed;
   }
 
-  /** Open the line; again is fine. Nothing is asked of the server before. */
+  /** Open the socket; calling it again is fine. Nothing is asked of the server before. */
   start(): void {
     if (!this._socket && !this._isDisposed) {
       this.open();

@@ -1,6 +1,6 @@
 /**
  * Anything expected that went wrong, as the server tells it: a code, an HTTP status, and a sentence
- * the reader can act on. What has no sentence of its own (a proxy's page, a dead line) gets one here.
+ * the reader can act on. What has no sentence of its own (a proxy's page, a lost connection) gets one here.
  */
 import { visible } from '../wire/visible';
 
@@ -56,12 +56,12 @@ function sentence(status: number): string {
     case 403:
       return 'You are not allowed to do this, or your login has ended; reload the page to log in.';
     case 404:
-      return 'The server has no Jupyter Bridge, or an older one.';
+      return 'This server has no Jupyter Bridge, or an older version.';
     case 502:
     case 503:
     case 504:
-      return 'Something between you and the server does not reach it; it may be restarting.';
+      return 'A proxy cannot reach the server. The server may be restarting.';
     default:
-      return `The server answered in a way that is not understood (status ${status}).`;
+      return `The server sent an answer that cannot be read (status ${status}).`;
   }
 }

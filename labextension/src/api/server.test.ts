@@ -19,7 +19,7 @@ test('each part of a path is one segment below the bridge, whatever it holds', (
 test('a part that would be a step up is not asked for', () => {
   for (const dots of ['.', '..']) {
     expect(() => server.url('conn', 'far', 'browse', dots, 'api')).toThrow(
-      `What is called “${dots}” cannot be asked for.`
+      `A path may not contain “${dots}”.`
     );
   }
 });

@@ -37,7 +37,7 @@ export class Server {
   url(...path: string[]): string {
     const dots = path.find(part => part === '.' || part === '..');
     if (dots !== undefined) {
-      throw new Problem('bad-request', 400, `What is called “${dots}” cannot be asked for.`);
+      throw new Problem('bad-request', 400, `A path may not contain “${dots}”.`);
     }
     return URLExt.join(this.settings.baseUrl, 'bridge', ...path.map(encodeURIComponent));
   }

@@ -8,25 +8,25 @@ import {
   refreshIcon
 } from '@jupyterlab/ui-components';
 import { loginIcon } from '../ui/icons';
-import { Ground } from '../panel/tokens';
+import { PanelContext } from '../panel/tokens';
 import { Action } from '../ui/actions';
 import { download } from '../ui/download';
 import { Logins } from './form/login';
 import { ConnectionsModel } from './model';
-import { Place } from './fileBrowserTarget';
+import { FileBrowserTarget } from './fileBrowserTarget';
 import { TransfersModel } from './transfers/transfers';
 import { Entry, Tree } from './tree';
 import { Uploads } from './transfers/uploads';
 
 /** What a section of connections consists of. */
 export interface Parts {
-  ground: Ground;
+  context: PanelContext;
   model: ConnectionsModel;
   tree: Tree;
   transfers: TransfersModel;
   logins: Logins;
   uploads: Uploads;
-  place: Place;
+  place: FileBrowserTarget;
 }
 
 /** Whether files can be uploaded there: a connection, a folder, or an object. */
@@ -71,8 +71,8 @@ export function canDownload({ conn, item, file }: Entry): boolean {
 }
 
 export function actionsOf(parts: Parts): Action<Entry>[] {
-  const { model, tree, logins, place, ground } = parts;
-  const { trans, server } = ground;
+  const { model, tree, logins, place, context } = parts;
+  const { trans, server } = context;
   const top = (entry: Entry) => entry.note === undefined && !entry.item;
   const can = (word: string) => (entry: Entry) => top(entry) && entry.conn.can.includes(word);
   const isIn = ({ conn }: Entry) => conn.state === 'connected';
@@ -116,7 +116,7 @@ export function actionsOf(parts: Parts): Action<Entry>[] {
     },
     {
       id: 'upload',
-      label: trans.__('Upload what is selected in the file browser'),
+      label: trans.__('Upload the selection of the file browser'),
       icon: fileUploadIcon,
       applies: takesFiles,
       run: entry => uploadSelected(parts, entry)
@@ -176,7 +176,7 @@ export function actionsOf(parts: Parts): Action<Entry>[] {
 
 async function uploadSelected(parts: Parts, entry: Entry): Promise<void> {
   const { selected } = parts.place;
-  const { trans } = parts.ground;
+  const { trans } = parts.context;
   if (selected.length === 0) {
     await showDialog({
       title: trans.__('Nothing is selected'),
@@ -188,11 +188,13 @@ async function uploadSelected(parts: Parts, entry: Entry): Promise<void> {
   await uploadInto(parts, entry, selected);
 }
 
-async function forget({ model, ground }: Parts, name: string): Promise<void> {
-  const { trans } = ground;
+async function forget({ model, context }: Parts, name: string): Promise<void> {
+  const { trans } = context;
   const { button } = await showDialog({
     title: trans.__('Forget connection %1?', name),
-    body: trans.__('It is logged out and unmounted, and what is remembered of it is deleted.'),
+    body: trans.__(
+      'The connection is logged out and unmounted. Its saved settings and secrets are deleted.'
+    ),
     buttons: [
       Dialog.cancelButton({ label: trans.__('Cancel') }),
       Dialog.warnButton({ label: trans.__('Forget') })

@@ -2,7 +2,7 @@
 import { FileBrowser } from '@jupyterlab/filebrowser';
 import { Contents } from '@jupyterlab/services';
 
-export class Place {
+export class FileBrowserTarget {
   constructor(
     readonly browser: FileBrowser | null,
     private contents: Contents.IManager

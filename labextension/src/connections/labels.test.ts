@@ -18,12 +18,12 @@ test.each([
     'busy',
     'Connecting: Spawning (40 %)'
   ],
-  ['disconnected', { needs: ['password'] }, 'off', 'Not logged in: a login is needed.'],
+  ['disconnected', { needs: ['password'] }, 'off', 'Not logged in. Log in to use it.'],
   ['disconnected', {}, 'off', 'Not logged in.'],
-  ['expired', { reason: 'Too old.' }, 'bad', 'The session has ended: log in again. Too old.'],
-  ['unreachable', {}, 'bad', 'Out of reach; it is tried again by itself.'],
-  ['forbidden', { reason: 'No such user.' }, 'bad', 'No such user. Log in anew.'],
-  ['failed', { reason: 'Odd.' }, 'bad', 'Failed; a new login may help. Odd.'],
+  ['expired', { reason: 'Too old.' }, 'bad', 'The session has expired. Log in again. Too old.'],
+  ['unreachable', {}, 'bad', 'Unreachable. Retrying automatically.'],
+  ['forbidden', { reason: 'No such user.' }, 'bad', 'No such user. Log in again.'],
+  ['failed', { reason: 'Odd.' }, 'bad', 'Failed. Logging in again may help. Odd.'],
   ['not-invented-yet', { reason: 'Odd.' }, 'bad', 'not-invented-yet. Odd.']
 ] as const)('%s with %p has a colour and a sentence', (state, more, tone, sentence) => {
   const one = connection(state, more as Partial<Connection>);

@@ -1,4 +1,4 @@
-/** How a connection stands, in colour and in words. */
+/** The state of a connection, in colour and in words. */
 import { TranslationBundle } from '@jupyterlab/translation';
 import { Connection } from '../api/types';
 
@@ -27,18 +27,18 @@ export function sentenceOf(connection: Connection, trans: TranslationBundle): st
         : trans.__('Connecting…');
     case 'disconnected':
       return needs.length
-        ? trans.__('Not logged in: a login is needed.')
+        ? trans.__('Not logged in. Log in to use it.')
         : trans.__('Not logged in.') + why;
     case 'expired':
-      return trans.__('The session has ended: log in again.') + why;
+      return trans.__('The session has expired. Log in again.') + why;
     case 'unreachable':
-      return trans.__('Out of reach; it is tried again by itself.') + why;
+      return trans.__('Unreachable. Retrying automatically.') + why;
     case 'forbidden':
       return reason
-        ? trans.__('%1. Log in anew.', bare(reason))
-        : trans.__('Not let in; log in anew.');
+        ? trans.__('%1. Log in again.', bare(reason))
+        : trans.__('Access was refused. Log in again.');
     case 'failed':
-      return trans.__('Failed; a new login may help.') + why;
+      return trans.__('Failed. Logging in again may help.') + why;
     default: // a newer server's word
       return `${String(state)}.${why}`;
   }
@@ -57,7 +57,7 @@ export function vaultSentence(vault: string, trans: TranslationBundle): string {
     case 'file':
       return trans.__('The secret is kept in an encrypted file on the Jupyter host.');
     case 'memory':
-      return trans.__('There is no vault here: the secret is kept until the server ends.');
+      return trans.__('The secret is kept in memory until the server stops.');
     default:
       return vault ? trans.__('The secret is kept in: %1.', vault) : '';
   }

@@ -1,10 +1,10 @@
-/** The connections that there are, kept true by events. */
+/** The connections of the server, kept up to date by events. */
 import { Events } from '../api/events';
 import { Connection, ConnectionList, Kind } from '../api/types';
-import { KeptList } from '../ui/liveList';
+import { LiveList } from '../ui/liveList';
 import { Connections } from './client';
 
-export class ConnectionsModel extends KeptList<Connection> {
+export class ConnectionsModel extends LiveList<Connection> {
   constructor(
     readonly client: Connections,
     events: Events

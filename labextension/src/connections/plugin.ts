@@ -6,8 +6,8 @@ import { INotebookTracker } from '@jupyterlab/notebook';
 import { DOMAIN, IBridge } from '../panel/tokens';
 import { CommandIDs } from './commands';
 import { addEnvironment } from './environment/environment';
-import { clearedIn } from './transfers/dismissedTransfers';
-import { Place } from './fileBrowserTarget';
+import { dismissedIn } from './transfers/dismissedTransfers';
+import { FileBrowserTarget } from './fileBrowserTarget';
 
 export const connections: JupyterFrontEndPlugin<void> = {
   id: 'jupyter-bridge:connections',
@@ -29,11 +29,11 @@ export const connections: JupyterFrontEndPlugin<void> = {
       id: 'connections',
       title: trans.__('Connections'),
       rank: 30,
-      load: async ground =>
-        (await import('./section')).section(ground, {
+      load: async context =>
+        (await import('./section')).section(context, {
           commands,
-          place: new Place(browser, contents),
-          cleared: clearedIn(bridge.server.settings.baseUrl),
+          place: new FileBrowserTarget(browser, contents),
+          dismissed: dismissedIn(bridge.server.settings.baseUrl),
           summary: bridge.transfers,
           offer: adding => {
             add = adding;

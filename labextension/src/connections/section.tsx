@@ -1,38 +1,50 @@
 /** The section "Connections": what there is, what is at it, and what is on its way. */
 import { addIcon } from '@jupyterlab/ui-components';
+import { CommandRegistry } from '@lumino/commands';
 import { MessageLoop } from '@lumino/messaging';
 import { Widget } from '@lumino/widgets';
-import { Ground } from '../panel/tokens';
+import { ITransfersSummary, PanelContext } from '../panel/tokens';
 import { Action, Actions, menuHandlers } from '../ui/actions';
 import { IconButton } from '../ui/components';
 import { useModel } from '../ui/model';
 import { Filter, sectionWidget } from '../ui/section';
 import { TreeList } from '../ui/tree';
 import { actionsOf, canDownload, downloadTo, Parts, takesFiles, uploadInto } from './actions';
-import { Around } from './options';
 import { Connections } from './client';
 import { CommandIDs } from './commands';
+import { FileBrowserTarget } from './fileBrowserTarget';
 import { dragSoon, takeFiles, takeRemote } from './transfers/drag';
 import { Logins } from './form/login';
 import { ConnectionsModel } from './model';
 import { CONNECTION_HEIGHT, ConnectionRow, ItemRow, ITEM_HEIGHT, NoteRow } from './rows';
-import { TransfersModel } from './transfers/transfers';
+import { DismissedTransfers, TransfersModel } from './transfers/transfers';
 import { Tray } from './transfers/tray';
 import { Entry, Tree } from './tree';
 import { Uploads } from './transfers/uploads';
 
-export function section(ground: Ground, around: Around): Widget {
-  const { trans, server, events } = ground;
-  const { place } = around;
+/** What the section needs besides the panel's context. */
+export interface SectionOptions {
+  commands: CommandRegistry;
+  place: FileBrowserTarget;
+  dismissed: DismissedTransfers;
+  /** Told what the status bar shows. */
+  summary: ITransfersSummary;
+  /** Handed the function that asks for a new connection. */
+  offer: (add: () => Promise<unknown>) => void;
+}
+
+export function section(context: PanelContext, options: SectionOptions): Widget {
+  const { trans, server, events } = context;
+  const { place } = options;
   const client = new Connections(server);
   const model = new ConnectionsModel(client, events);
   const tree = new Tree(client);
-  const transfers = new TransfersModel(server, events, around.cleared);
+  const transfers = new TransfersModel(server, events, options.dismissed);
   const logins = new Logins(model, trans);
   const uploads = new Uploads(client, transfers, trans);
-  const parts: Parts = { ground, model, tree, transfers, logins, uploads, place };
+  const parts: Parts = { context, model, tree, transfers, logins, uploads, place };
   const actions = actionsOf(parts);
-  transfers.changed.connect(() => around.summary.tell(transfers));
+  transfers.changed.connect(() => options.summary.tell(transfers));
   // What is not connected shows nothing old, and what has come is shown.
   model.changed.connect(() => tree.prune(name => model.get(name)?.state === 'connected'));
   const arrivals = events.on(['transfer_state'], ({ data }) => {
@@ -50,15 +62,11 @@ export function section(ground: Ground, around: Around): Widget {
     trans,
     () => (
       <>
-        <Filter
-          label={trans.__('Filter connections')}
-          value={model.filter}
-          onChange={text => model.narrow(text)}
-        />
+        <Filter label={trans.__('Filter connections')} model={model} />
         <IconButton
           icon={addIcon}
           label={trans.__('Add a connection…')}
-          onClick={() => void around.commands.execute(CommandIDs.add)}
+          onClick={() => void options.commands.execute(CommandIDs.add)}
         />
       </>
     ),
@@ -95,35 +103,35 @@ export function section(ground: Ground, around: Around): Widget {
     }
     return true;
   });
-  around.offer(() => model.try(() => logins.add()));
+  options.offer(() => model.try(() => logins.add()));
   widget.disposed.connect(() => {
     [arrivals, ...drops, tree, transfers].forEach(one => one.dispose());
   });
   return widget;
 }
 
-function entries({ model, tree, ground }: Parts): Entry[] {
-  const { trans } = ground;
-  return tree.entries(model.shown, trans.__('Nothing is here.'), trans.__('Asking…'));
+function entries({ model, tree, context }: Parts): Entry[] {
+  const { trans } = context;
+  return tree.entries(model.shown, trans.__('Empty'), trans.__('Loading…'));
 }
 
 function Content(props: { parts: Parts; actions: Action<Entry>[] }): JSX.Element {
   const { parts, actions } = props;
-  const { model, tree, transfers, ground } = parts;
-  const { trans } = ground;
+  const { model, tree, transfers, context } = parts;
+  const { trans } = context;
   useModel(tree);
   const buttons = (entry: Entry) => <Actions actions={actions} item={entry} trans={trans} />;
   const empty = !model.isLoaded ? (
-    trans.__('Asking…')
+    trans.__('Loading…')
   ) : model.filter ? (
-    trans.__('No connection is called so.')
+    trans.__('No connection matches the filter.')
   ) : (
     <button
       type="button"
       className="jp-Bridge-textButton"
       onClick={() => void model.try(() => parts.logins.add())}
     >
-      {trans.__('Add a first connection…')}
+      {trans.__('Add your first connection…')}
     </button>
   );
   return (

@@ -3,7 +3,7 @@ import { Server, withQuery } from '../api/server';
 import { Console, Run, RunBody } from '../api/types';
 import { Mode, SUBPROTOCOL } from '../wire/console';
 
-/** Where a line begins: the last lines, or an offset of an epoch. */
+/** Where a viewer begins: the last lines, or an offset of an epoch. */
 export type Beginning = { lines: number } | { offset: number; epoch: string };
 
 /** What of a console's bytes was held between two offsets. */
@@ -61,7 +61,7 @@ export class Consoles {
     };
   }
 
-  /** A line to it, both ways. */
+  /** A websocket to it, both ways. */
   open(name: string, mode: Mode, beginning: Beginning): WebSocket {
     const url = withQuery(this.server.url('interact', name), { mode, ...beginning });
     const socket = this.server.open(url, SUBPROTOCOL);

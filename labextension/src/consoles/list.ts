@@ -1,10 +1,10 @@
-/** The consoles that there are, kept true by events. */
+/** The consoles of the server, kept up to date by events. */
 import { BridgeEvent, Events } from '../api/events';
 import { Console } from '../api/types';
-import { KeptList } from '../ui/liveList';
+import { LiveList } from '../ui/liveList';
 import { Consoles } from './client';
 
-export class ConsolesModel extends KeptList<Console> {
+export class ConsolesModel extends LiveList<Console> {
   constructor(
     private client: Consoles,
     events: Events

@@ -75,7 +75,7 @@ export const consoles: JupyterFrontEndPlugin<void> = {
       id: 'consoles',
       title: trans.__('Consoles'),
       rank: 20,
-      load: async ground => (await import('./section')).section(ground, commands)
+      load: async context => (await import('./section')).section(context, commands)
     });
 
     commands.addCommand(CommandIDs.open, {
@@ -103,7 +103,7 @@ export const consoles: JupyterFrontEndPlugin<void> = {
 
     commands.addCommand(CommandIDs.create, {
       label: trans.__('New Recorded Terminal'),
-      caption: trans.__('A terminal whose output is kept, and can be read from any point'),
+      caption: trans.__('A terminal whose output is kept and can be read again'),
       icon: terminalIcon,
       execute: async (): Promise<unknown> => {
         const { name } = await told(trans.__('No terminal could be opened'), () =>
@@ -116,7 +116,7 @@ export const consoles: JupyterFrontEndPlugin<void> = {
     let runs: MainAreaWidget<RunView> | null = null;
     commands.addCommand(CommandIDs.run, {
       label: trans.__('Run a Shell Command…'),
-      caption: trans.__('Its exact output and its exit status'),
+      caption: trans.__('Shows the exact output and the exit status'),
       icon: runIcon,
       execute: async args => {
         if (!runs || runs.isDisposed) {
@@ -174,12 +174,12 @@ export const consoles: JupyterFrontEndPlugin<void> = {
       execute: () => shown()?.showSearch()
     });
     commands.addCommand(CommandIDs.live, {
-      label: trans.__('Go to the Present of the Console'),
+      label: trans.__('Go to the End of the Console'),
       isEnabled: isShown,
       execute: () => shown()?.model.goLive()
     });
     commands.addCommand(CommandIDs.first, {
-      label: trans.__('Go to the First Byte of the Console'),
+      label: trans.__('Go to the Beginning of the Console'),
       isEnabled: isShown,
       execute: () => shown()?.model.goFirst()
     });

@@ -13,7 +13,7 @@ import {
 import { CommandRegistry } from '@lumino/commands';
 import { Widget } from '@lumino/widgets';
 import { Console } from '../api/types';
-import { Ground } from '../panel/tokens';
+import { PanelContext } from '../panel/tokens';
 import { Action, Actions, menuHandlers } from '../ui/actions';
 import { Age, Dot, IconButton, Row } from '../ui/components';
 import { download } from '../ui/download';
@@ -31,22 +31,18 @@ const ICONS: Record<string, LabIcon> = {
   remote: linkIcon
 };
 
-export function section(ground: Ground, commands: CommandRegistry): Widget {
-  const { trans } = ground;
-  const client = new Consoles(ground.server);
-  const model = new ConsolesModel(client, ground.events);
-  const actions = actionsOf(ground, client, model, commands);
+export function section(context: PanelContext, commands: CommandRegistry): Widget {
+  const { trans } = context;
+  const client = new Consoles(context.server);
+  const model = new ConsolesModel(client, context.events);
+  const actions = actionsOf(context, client, model, commands);
   const menu = menuHandlers(actions);
   return sectionWidget(
     model,
     trans,
     () => (
       <>
-        <Filter
-          label={trans.__('Filter consoles')}
-          value={model.filter}
-          onChange={text => model.narrow(text)}
-        />
+        <Filter label={trans.__('Filter consoles')} model={model} />
         <IconButton
           icon={runIcon}
           label={trans.__('Run a command…')}
@@ -55,7 +51,7 @@ export function section(ground: Ground, commands: CommandRegistry): Widget {
         <IconButton
           icon={fileIcon}
           label={trans.__('Tail a file…')}
-          onClick={() => void tailFile(ground, commands)}
+          onClick={() => void tailFile(context, commands)}
         />
         <IconButton
           icon={addIcon}
@@ -70,7 +66,11 @@ export function section(ground: Ground, commands: CommandRegistry): Widget {
         items={model.shown}
         keyOf={one => `${one.name}~${one.epoch}`}
         height={44}
-        empty={model.filter ? trans.__('No console is called so.') : trans.__('Nothing talks yet.')}
+        empty={
+          model.filter
+            ? trans.__('No console matches the filter.')
+            : trans.__('No consoles yet. Open a terminal, tail a log file, or run a command.')
+        }
         onOpen={one => void commands.execute(CommandIDs.open, { name: one.name })}
         {...menu}
         render={one => {
@@ -90,12 +90,12 @@ export function section(ground: Ground, commands: CommandRegistry): Widget {
                   )}
                 </>
               }
-              detail={visible(one.last_line ?? '') || ending(one, ground)}
+              detail={visible(one.last_line ?? '') || ending(one, context)}
               after={
                 <>
                   {others > 0 && (
                     <span title={visible(one.viewers.map(viewer => viewer.user).join(', '))}>
-                      {trans._n('%1 here', '%1 here', others)}
+                      {trans._n('%1 viewer', '%1 viewers', others)}
                       {' · '}
                     </span>
                   )}
@@ -112,7 +112,7 @@ export function section(ground: Ground, commands: CommandRegistry): Widget {
 }
 
 function actionsOf(
-  { server, trans }: Ground,
+  { server, trans }: PanelContext,
   client: Consoles,
   model: ConsolesModel,
   commands: CommandRegistry
@@ -134,7 +134,7 @@ function actionsOf(
     },
     {
       id: 'journal',
-      label: trans.__('Download what it said'),
+      label: trans.__('Download the output'),
       icon: downloadIcon,
       run: one => download(server, client.journalUrl(one.name), `${one.name}.log`)
     },
@@ -150,7 +150,7 @@ function actionsOf(
       run: async one => {
         const { button } = await showDialog({
           title: trans.__('End console %1?', visible(one.name)),
-          body: trans.__('What runs in it ends. What it said is kept.'),
+          body: trans.__('The program in it is stopped. Its output is kept.'),
           buttons: [Dialog.cancelButton(), Dialog.warnButton({ label: trans.__('End') })]
         });
         if (button.accept) {
@@ -165,7 +165,7 @@ function actionsOf(
       run: async one => {
         const { button } = await showDialog({
           title: trans.__('Forget console %1?', visible(one.name)),
-          body: trans.__('What it said is deleted.'),
+          body: trans.__('Its output is deleted.'),
           buttons: [Dialog.cancelButton(), Dialog.warnButton({ label: trans.__('Forget') })]
         });
         if (button.accept) {
@@ -177,10 +177,10 @@ function actionsOf(
 }
 
 /** Ask for a file, and follow it. */
-export async function tailFile({ trans }: Ground, commands: CommandRegistry): Promise<void> {
+export async function tailFile({ trans }: PanelContext, commands: CommandRegistry): Promise<void> {
   const { value } = await InputDialog.getText({
     title: trans.__('Tail a file'),
-    label: trans.__('Its path below the server’s root'),
+    label: trans.__('Path below the server’s root'),
     okLabel: trans.__('Tail')
   });
   if (value) {
@@ -188,9 +188,9 @@ export async function tailFile({ trans }: Ground, commands: CommandRegistry): Pr
   }
 }
 
-function ending(one: Console, { trans }: Ground): string {
+function ending(one: Console, { trans }: PanelContext): string {
   if (one.state === 'live') {
-    return trans.__('has said nothing yet');
+    return trans.__('no output yet');
   }
   return typeof one.exit_code === 'number'
     ? trans.__('ended with exit code %1', one.exit_code)

@@ -1,10 +1,10 @@
-/** The kernels that there are, kept true by events. */
+/** The kernels of the server, kept up to date by events. */
 import { BridgeEvent, Events } from '../api/events';
 import { Kernel } from '../api/types';
-import { KeptList } from '../ui/liveList';
+import { LiveList } from '../ui/liveList';
 import { Kernels } from './client';
 
-export class KernelsModel extends KeptList<Kernel> {
+export class KernelsModel extends LiveList<Kernel> {
   constructor(
     readonly client: Kernels,
     events: Events

@@ -10,7 +10,7 @@ export const MOST_MESSAGES = 10_000;
 export const MOST_BYTES = 32 * 1024 * 1024;
 /** Milliseconds between two looks at what comes. */
 const SHOW_EVERY = 100;
-/** How long to wait before a broken line is tried again, milliseconds: at first, and at most. */
+/** Pause before a dropped connection is opened again, milliseconds: at first, and at most. */
 const FIRST_PAUSE = 250;
 const LONGEST_PAUSE = 10_000;
 /** Refusals come with this close code and more; they are not tried again. */
@@ -41,12 +41,12 @@ export class MessagesModel extends Model {
   isConnected = false;
   channels = new Set<string>();
   types = new Set<string>();
-  text = '';
+  filter = '';
   selected: Entry | null = null;
 
   get shown(): Entry[] {
     const { channels, types } = this;
-    const text = this.text.toLowerCase();
+    const text = this.filter.toLowerCase();
     return this.entries.filter(
       ({ message }) =>
         (channels.size === 0 || channels.has(message.channel)) &&
@@ -68,8 +68,8 @@ export class MessagesModel extends Model {
     this.change();
   }
 
-  narrow(text: string): void {
-    this.text = text;
+  narrow(filter: string): void {
+    this.filter = filter;
     this.change();
   }
 
@@ -166,7 +166,7 @@ export class MessagesModel extends Model {
     };
   }
 
-  /** The line broke: if the kernel is there, go on behind the last message. */
+  /** Disconnected: if the kernel is there, go on behind the last message. */
   private async lookAfter(): Promise<void> {
     try {
       await this.client.get(this.id);

@@ -78,7 +78,7 @@ function Messages(props: { model: MessagesModel; trans: TranslationBundle }): JS
       <div className="jp-Bridge-bar">
         <IconButton
           icon={model.isPaused ? runIcon : pauseIcon}
-          label={model.isPaused ? trans.__('Go on') : trans.__('Pause')}
+          label={model.isPaused ? trans.__('Resume') : trans.__('Pause')}
           pressed={model.isPaused}
           onClick={() => model.pause(!model.isPaused)}
         />
@@ -95,11 +95,7 @@ function Messages(props: { model: MessagesModel; trans: TranslationBundle }): JS
           on={model.types}
           toggle={name => model.toggle('types', name)}
         />
-        <Filter
-          label={trans.__('Filter by content')}
-          value={model.text}
-          onChange={text => model.narrow(text)}
-        />
+        <Filter label={trans.__('Filter by content')} model={model} />
       </div>
       <ProblemLine problem={model.problem} trans={trans} onClose={() => model.forgive()} />
       <List
@@ -108,7 +104,7 @@ function Messages(props: { model: MessagesModel; trans: TranslationBundle }): JS
         keyOf={entry => String(entry.number)}
         height={24}
         follow={model.selected === null}
-        empty={trans.__('The kernel has said nothing yet, or nothing that is asked for.')}
+        empty={trans.__('No messages, or none that match the filter.')}
         onOpen={entry => model.select(entry)}
         onClick={entry => model.select(entry)}
         render={entry => <Line entry={entry} isSelected={entry === model.selected} />}
@@ -123,16 +119,14 @@ function Messages(props: { model: MessagesModel; trans: TranslationBundle }): JS
 
 function standing(model: MessagesModel, shown: number, trans: TranslationBundle): string {
   const said = [
-    model.isConnected
-      ? trans.__('Listening.')
-      : trans.__('The line is broken; it is being mended.'),
+    model.isConnected ? trans.__('Connected.') : trans.__('Disconnected. Reconnecting…'),
     trans.__('%1 of %2 messages shown.', shown, model.entries.length)
   ];
   if (model.isPaused) {
-    said.push(trans.__('Paused; %1 came meanwhile.', model.missed));
+    said.push(trans.__('Paused; %1 messages were not kept.', model.missed));
   }
   if (model.dropped) {
-    said.push(trans.__('%1 older ones were let go.', model.dropped));
+    said.push(trans.__('%1 older messages were discarded.', model.dropped));
   }
   return said.join(' ');
 }

@@ -40,7 +40,7 @@ export const kernels: JupyterFrontEndPlugin<void> = {
       id: 'kernels',
       title: trans.__('Kernels'),
       rank: 10,
-      load: async ground => (await import('./section')).section(ground, commands)
+      load: async context => (await import('./section')).section(context, commands)
     });
 
     commands.addCommand(CommandIDs.messages, {

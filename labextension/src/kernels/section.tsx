@@ -4,7 +4,7 @@ import { addIcon, copyIcon, inspectorIcon, refreshIcon, stopIcon } from '@jupyte
 import { CommandRegistry } from '@lumino/commands';
 import { Widget } from '@lumino/widgets';
 import { Kernel } from '../api/types';
-import { Ground } from '../panel/tokens';
+import { PanelContext } from '../panel/tokens';
 import { Action, Actions, menuHandlers } from '../ui/actions';
 import { Age, Dot, IconButton, Row } from '../ui/components';
 import { List } from '../ui/list';
@@ -15,21 +15,17 @@ import { CommandIDs } from './commands';
 import { KernelsModel } from './list';
 import { visible } from '../wire/visible';
 
-export function section(ground: Ground, commands: CommandRegistry): Widget {
-  const { trans } = ground;
-  const model = new KernelsModel(new Kernels(ground.server), ground.events);
-  const actions = actionsOf(ground, model, commands);
+export function section(context: PanelContext, commands: CommandRegistry): Widget {
+  const { trans } = context;
+  const model = new KernelsModel(new Kernels(context.server), context.events);
+  const actions = actionsOf(context, model, commands);
   const menu = menuHandlers(actions);
   return sectionWidget(
     model,
     trans,
     () => (
       <>
-        <Filter
-          label={trans.__('Filter kernels')}
-          value={model.filter}
-          onChange={text => model.narrow(text)}
-        />
+        <Filter label={trans.__('Filter kernels')} model={model} />
         <IconButton
           icon={addIcon}
           label={trans.__('Spawn a kernel…')}
@@ -43,7 +39,11 @@ export function section(ground: Ground, commands: CommandRegistry): Widget {
         items={model.shown}
         keyOf={one => one.id}
         height={44}
-        empty={model.filter ? trans.__('No kernel is called so.') : trans.__('No kernel runs.')}
+        empty={
+          model.filter
+            ? trans.__('No kernel matches the filter.')
+            : trans.__('No kernels are running.')
+        }
         onOpen={one => void commands.execute(CommandIDs.messages, { id: one.id, name: one.name })}
         {...menu}
         render={one => (
@@ -93,7 +93,7 @@ function tone({ execution_state: state }: Kernel): 'good' | 'busy' | 'idle' | 'b
 }
 
 function actionsOf(
-  { trans }: Ground,
+  { trans }: PanelContext,
   model: KernelsModel,
   commands: CommandRegistry
 ): Action<Kernel>[] {
@@ -101,7 +101,7 @@ function actionsOf(
   return [
     {
       id: 'messages',
-      label: trans.__('Show its messages'),
+      label: trans.__('Show messages'),
       icon: inspectorIcon,
       isButton: true,
       run: one => commands.execute(CommandIDs.messages, { id: one.id, name: one.name })
@@ -120,7 +120,7 @@ function actionsOf(
       icon: refreshIcon,
       run: one =>
         model.try(async () => {
-          const question = trans.__('What it holds in memory is lost.');
+          const question = trans.__('Everything in its memory is lost.');
           if (
             await isSure(
               trans.__('Restart kernel %1?', visible(one.name)),
@@ -137,7 +137,7 @@ function actionsOf(
       label: trans.__('Shut down…'),
       run: one =>
         model.try(async () => {
-          const question = trans.__('It ends, and what it holds in memory is lost.');
+          const question = trans.__('Everything in its memory is lost.');
           if (
             await isSure(
               trans.__('Shut down kernel %1?', visible(one.name)),
@@ -151,7 +151,7 @@ function actionsOf(
     },
     {
       id: 'curl',
-      label: trans.__('Copy a curl command that executes code on it'),
+      label: trans.__('Copy a curl command that runs code on it'),
       icon: copyIcon,
       run: one => Clipboard.copyToSystem(asCurl(client.server.url('execute', one.id)))
     }

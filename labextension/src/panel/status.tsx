@@ -1,4 +1,4 @@
-/** What the status bar tells: transfers that run, and a line to the server that is lost. */
+/** What the status bar tells: transfers in progress, and a lost connection to the server. */
 import { JupyterFrontEnd, JupyterFrontEndPlugin } from '@jupyterlab/application';
 import { IStatusBar } from '@jupyterlab/statusbar';
 import { ReactWidget } from '@jupyterlab/ui-components';

@@ -1,4 +1,4 @@
-/** What the parts of the panel share: the way to the server, its events, and a place to stand. */
+/** What the parts of the panel share: the way to the server, its events, and what a section is built from. */
 import { ITranslator, TranslationBundle } from '@jupyterlab/translation';
 import { Token } from '@lumino/coreutils';
 import { ISignal } from '@lumino/signaling';
@@ -7,7 +7,7 @@ import { Events } from '../api/events';
 import { Server } from '../api/server';
 
 /** What a section is made from when the panel is first shown. */
-export interface Ground {
+export interface PanelContext {
   server: Server;
   events: Events;
   translator: ITranslator;
@@ -20,7 +20,7 @@ export interface Section {
   title: string;
   /** Smaller stands higher. */
   rank: number;
-  load: (ground: Ground) => Promise<Widget>;
+  load: (context: PanelContext) => Promise<Widget>;
 }
 
 /** The transfers under way, for who shows them in short. */
@@ -36,7 +36,7 @@ export interface ITransfersSummary {
 }
 
 /** The Bridge panel: other plugins add sections to it. */
-export interface IBridge extends Omit<Ground, 'trans'> {
+export interface IBridge extends Omit<PanelContext, 'trans'> {
   /** Add a section; before the panel is first shown. */
   add(section: Section): void;
   /** Show the panel, and return when its sections stand. */

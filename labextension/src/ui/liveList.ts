@@ -1,10 +1,10 @@
-/** A list that events keep true: asked for when it is looked at, narrowed by a filter. */
+/** A list that events keep up to date: asked for when it is looked at, narrowed by a filter. */
 import { Problem } from '../api/problem';
 import { BridgeEvent, Events } from '../api/events';
 import { Model } from './model';
-import { Soon } from './throttle';
+import { Throttle } from './throttle';
 
-export interface Keeping {
+export interface LiveListOptions {
   /** The events that say that something in the list has changed. */
   names: string[];
   /** Changes that come faster are shown together, milliseconds. */
@@ -13,17 +13,17 @@ export interface Keeping {
   few: number;
 }
 
-export abstract class KeptList<T> extends Model {
+export abstract class LiveList<T> extends Model {
   constructor(
     events: Events,
-    private keeping: Keeping
+    private keeping: LiveListOptions
   ) {
     super();
-    this.soon = new Soon(() => this.refresh(), keeping.pause);
-    this.disposables.add(this.soon);
+    this.throttle = new Throttle(() => this.refresh(), keeping.pause);
+    this.disposables.add(this.throttle);
     this.disposables.add(events.on(keeping.names, event => this.onEvent(event)));
     events.resumed.connect(() => this.forget());
-    queueMicrotask(() => this.soon.wish()); // what asks is not constructed yet
+    queueMicrotask(() => this.throttle.request()); // what asks is not constructed yet
   }
 
   items: readonly T[] = [];
@@ -80,7 +80,7 @@ export abstract class KeptList<T> extends Model {
 
   protected override onLook(): void {
     if (this.isSeen) {
-      this.soon.wish();
+      this.throttle.request();
     }
   }
 
@@ -90,14 +90,14 @@ export abstract class KeptList<T> extends Model {
       this.forget();
     } else {
       this.changedKeys.add(key);
-      this.soon.wish();
+      this.throttle.request();
     }
   }
 
   /** Nothing is sure any more. */
   private forget(): void {
     this.isStale = true;
-    this.soon.wish();
+    this.throttle.request();
   }
 
   private async refresh(): Promise<void> {
@@ -141,5 +141,5 @@ export abstract class KeptList<T> extends Model {
   private answers = 0;
   /** Why it could not be asked for; that is forgiven when it can again. */
   private refusal: Problem | null = null;
-  private readonly soon: Soon;
+  private readonly throttle: Throttle;
 }

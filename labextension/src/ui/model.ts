@@ -1,4 +1,4 @@
-/** What a section shows: asked of the server when it is first looked at, kept true by events. */
+/** What a section shows: asked of the server when it is first looked at, kept up to date by events. */
 import { DisposableSet, IDisposable } from '@lumino/disposable';
 import { ISignal, Signal } from '@lumino/signaling';
 import { useEffect, useReducer } from 'react';
@@ -27,7 +27,7 @@ export abstract class Model implements IDisposable {
     }
   }
 
-  /** Whether somebody looks at it; out of sight it need not be kept true. */
+  /** Whether somebody looks at it; out of sight it need not be kept up to date. */
   get isSeen(): boolean {
     return this._isSeen;
   }

@@ -59,8 +59,7 @@ class SectionWidget extends ReactWidget {
 /** The field that narrows a list. */
 export function Filter(props: {
   label: string;
-  value: string;
-  onChange: (value: string) => void;
+  model: { filter: string; narrow(text: string): void };
 }): JSX.Element {
   return (
     <input
@@ -68,8 +67,8 @@ export function Filter(props: {
       className="jp-Bridge-filter"
       placeholder={props.label}
       aria-label={props.label}
-      value={props.value}
-      onChange={event => props.onChange(event.target.value)}
+      value={props.model.filter}
+      onChange={event => props.model.narrow(event.target.value)}
       onKeyDown={event => event.stopPropagation()}
     />
   );

@@ -1,11 +1,11 @@
-/** Doing something soon, once for many wishes. */
+/** Doing something soon, once for many requests. */
 import { IDisposable } from '@lumino/disposable';
 
 /**
- * Calls `act` at once for the first wish, then at most once in `pause` milliseconds, never beside
- * itself, and always once more after the last wish.
+ * Calls `act` at once for the first request, then at most once in `pause` milliseconds, never beside
+ * itself, and always once more after the last request.
  */
-export class Soon implements IDisposable {
+export class Throttle implements IDisposable {
   constructor(
     private act: () => Promise<unknown> | void,
     private pause: number
@@ -20,9 +20,9 @@ export class Soon implements IDisposable {
     clearTimeout(this._timer);
   }
 
-  wish(): void {
+  request(): void {
     if (this._isWaiting) {
-      this._isWished = true;
+      this._isRequested = true;
     } else if (!this._isDisposed) {
       void this.run();
     }
@@ -30,14 +30,14 @@ export class Soon implements IDisposable {
 
   private async run(): Promise<void> {
     this._isWaiting = true;
-    this._isWished = false;
+    this._isRequested = false;
     try {
       await this.act();
     } finally {
       this._timer = setTimeout(() => {
         this._isWaiting = false;
-        if (this._isWished) {
-          this.wish();
+        if (this._isRequested) {
+          this.request();
         }
       }, this.pause);
     }
@@ -45,6 +45,6 @@ export class Soon implements IDisposable {
 
   private _isDisposed = false;
   private _isWaiting = false;
-  private _isWished = false;
+  private _isRequested = false;
   private _timer: ReturnType<typeof setTimeout> | undefined;
 }

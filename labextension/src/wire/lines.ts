@@ -1,6 +1,6 @@
 /**
  * Lines of text in a stream of bytes, as `application/x-ndjson` answers hold them: UTF-8, ended by
- * `\n`; empty ones only keep the line awake and are left out.
+ * `\n`; empty ones only keep the connection open and are left out.
  */
 export async function* lines(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<string> {
   const decoder = new TextDecoder();

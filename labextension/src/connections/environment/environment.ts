@@ -20,7 +20,7 @@ export function addEnvironment(
   const kernelOf = () => notebooks.currentWidget?.sessionContext.session?.kernel ?? null;
   commands.addCommand(CommandIDs.environment, {
     label: args => (args.toolbar ? '' : trans.__('Save Environment')),
-    caption: trans.__('Save the packages and the version of this notebook’s kernel beside it'),
+    caption: trans.__('Save the kernel’s packages and version beside this notebook'),
     icon: args => (args.toolbar ? environmentIcon : undefined),
     isEnabled: () => kernelOf() !== null,
     execute: async () => {
@@ -38,7 +38,7 @@ export function addEnvironment(
         paths => mayReplace(paths, trans)
       );
       Notification.promise(saving, {
-        pending: { message: trans.__('Asking the kernel what it runs on…') },
+        pending: { message: trans.__('Reading the kernel’s packages…') },
         success: {
           message: saved =>
             saved === null
@@ -66,8 +66,8 @@ async function namesIn(contents: Contents.IManager, folder: string): Promise<str
 
 async function mayReplace(paths: string[], trans: TranslationBundle): Promise<boolean> {
   const { button } = await showDialog({
-    title: trans.__('Replace what is there?'),
-    body: trans.__('There already: %1.', paths.join(', ')),
+    title: trans.__('Replace the existing files?'),
+    body: trans.__('These files exist: %1.', paths.join(', ')),
     buttons: [
       Dialog.cancelButton({ label: trans.__('Cancel') }),
       Dialog.warnButton({ label: trans.__('Replace') })

@@ -24,13 +24,13 @@ export function Fields(props: FieldsProps): JSX.Element {
   return (
     <>
       {shown.map(field => (
-        <Line key={`${field.name}:${field.input}`} field={field} {...props} />
+        <FieldRow key={`${field.name}:${field.input}`} field={field} {...props} />
       ))}
       {more.length > 0 && (
         <details className="jp-Bridge-more">
           <summary>{props.trans.__('More')}</summary>
           {more.map(field => (
-            <Line key={`${field.name}:${field.input}`} field={field} {...props} />
+            <FieldRow key={`${field.name}:${field.input}`} field={field} {...props} />
           ))}
         </details>
       )}
@@ -38,7 +38,7 @@ export function Fields(props: FieldsProps): JSX.Element {
   );
 }
 
-function Line({ field, id, errors, onChoose }: FieldsProps & { field: Field }): JSX.Element {
+function FieldRow({ field, id, errors, onChoose }: FieldsProps & { field: Field }): JSX.Element {
   const error = errors[field.name];
   const about = {
     id: `${id}-${field.name}`,

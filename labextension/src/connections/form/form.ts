@@ -116,7 +116,7 @@ export function bodyOf(
   for (const field of fields) {
     const value = values[field.name] ?? field.initial;
     if (field.required && value === '') {
-      throw new FieldError(field.name, say('%1 is needed.', field.label));
+      throw new FieldError(field.name, say('%1 is required.', field.label));
     }
     if (value !== field.initial || (field.required && value !== '')) {
       body[field.name] = parsed(field, value, say);

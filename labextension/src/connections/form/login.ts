@@ -136,7 +136,9 @@ export class Logins {
     const key = asText(problem.details.host_key);
     const isChanged = problem.code === 'host-key-changed';
     const { button } = await showDialog({
-      title: isChanged ? trans.__('The host has another key') : trans.__('Is this the host’s key?'),
+      title: isChanged
+        ? trans.__('The host’s key has changed')
+        : trans.__('Do you trust this host key?'),
       body: `${problem.message}\n\n${key}`,
       buttons: [
         Dialog.cancelButton({ label: trans.__('Cancel') }),

@@ -1,9 +1,9 @@
 /** The browser's memory of transfers that were cleared away; the server keeps them for a week. */
-import { Cleared } from './transfers';
+import { DismissedTransfers } from './transfers';
 
-const KEY = 'jupyter-bridge:cleared:';
+const KEY = 'jupyter-bridge:dismissed:';
 
-export function clearedIn(baseUrl: string): Cleared {
+export function dismissedIn(baseUrl: string): DismissedTransfers {
   return {
     load: () => {
       try {

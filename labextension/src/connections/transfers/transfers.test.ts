@@ -41,8 +41,8 @@ function made(list: Transfer[], kept: string[] = []) {
     resumed: new Signal(holder)
   } as unknown as Events;
   let saved = kept;
-  const cleared = { load: () => saved, save: (ids: string[]) => void (saved = ids) };
-  const model = new TransfersModel(server, events, cleared);
+  const dismissed = { load: () => saved, save: (ids: string[]) => void (saved = ids) };
+  const model = new TransfersModel(server, events, dismissed);
   return { model, streams, push: (e: string, d: unknown) => push(e, d), saved: () => saved };
 }
 

@@ -1,12 +1,12 @@
-/** The transfers: all of them, kept true by one stream while one is under way and somebody looks. */
+/** The transfers: all of them, kept up to date by one stream while one is under way and somebody looks. */
 import { Events } from '../../api/events';
 import { Server, StreamEvent } from '../../api/server';
 import { Transfer, TransferBody } from '../../api/types';
 import { Model } from '../../ui/model';
-import { Soon } from '../../ui/throttle';
+import { Throttle } from '../../ui/throttle';
 
 /** Which ended ones a person has cleared away; it outlives the page. */
-export interface Cleared {
+export interface DismissedTransfers {
   load(): string[];
   save(ids: string[]): void;
 }
@@ -19,21 +19,21 @@ export class TransfersModel extends Model {
   constructor(
     private server: Server,
     events: Events,
-    private cleared: Cleared
+    private dismissed: DismissedTransfers
   ) {
     super();
-    this.hidden = new Set(cleared.load());
-    this.soon = new Soon(() => this.refresh(), PAUSE);
-    this.disposables.add(this.soon);
+    this.hidden = new Set(dismissed.load());
+    this.throttle = new Throttle(() => this.refresh(), PAUSE);
+    this.disposables.add(this.throttle);
     this.disposables.add(
       events.on(['transfer_state'], () => {
         if (!this.following) {
-          this.soon.wish();
+          this.throttle.request();
         }
       })
     );
-    events.resumed.connect(() => this.soon.wish());
-    this.soon.wish();
+    events.resumed.connect(() => this.throttle.request());
+    this.throttle.request();
   }
 
   /** All that were not cleared away, the newest first. */
@@ -88,7 +88,7 @@ export class TransfersModel extends Model {
   clear(): void {
     const ended = this.transfers.filter(one => !isActive(one) && one.state !== 'paused');
     ended.forEach(one => this.hidden.add(one.transfer));
-    this.cleared.save([...this.hidden].filter(id => this.known.has(id)));
+    this.dismissed.save([...this.hidden].filter(id => this.known.has(id)));
     this.change();
   }
 
@@ -150,15 +150,15 @@ export class TransfersModel extends Model {
         }
       }
     } catch {
-      // The line broke, or it was left; the events tell when the server is back.
+      // Disconnected, or nobody follows; the events tell when the server is back.
     }
     if (this.following === following) {
       this.following = null;
-      setTimeout(() => !this.isDisposed && this.soon.wish(), AGAIN);
+      setTimeout(() => !this.isDisposed && this.throttle.request(), AGAIN);
     }
   }
 
-  private soon: Soon;
+  private throttle: Throttle;
   private known = new Map<string, Transfer>();
   private hidden: Set<string>;
   private following: AbortController | null = null;

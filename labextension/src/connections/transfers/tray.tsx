@@ -31,12 +31,12 @@ export function Tray(props: {
       <header className="jp-Bridge-trayTitle">
         <span>
           {model.active > 0
-            ? trans._n('%1 transfer under way', '%1 transfers under way', model.active)
+            ? trans._n('%1 transfer in progress', '%1 transfers in progress', model.active)
             : trans.__('Transfers')}
         </span>
         <IconButton
           icon={clearIcon}
-          label={trans.__('Clear ended transfers')}
+          label={trans.__('Clear finished transfers')}
           disabled={!canClear}
           onClick={() => model.clear()}
         />
@@ -44,14 +44,14 @@ export function Tray(props: {
       <ProblemLine problem={model.problem} trans={trans} onClose={() => model.forgive()} />
       <ul className="jp-Bridge-transfers">
         {transfers.map(one => (
-          <Line key={one.transfer} one={one} model={model} trans={trans} />
+          <TransferRow key={one.transfer} one={one} model={model} trans={trans} />
         ))}
       </ul>
     </section>
   );
 }
 
-function Line({
+function TransferRow({
   one,
   model,
   trans
@@ -129,13 +129,13 @@ export function nameOf({ permId, path, direction }: Transfer): string {
   return whole.replace(/\/+$/, '').split('/').pop() || whole;
 }
 
-/** How it stands, in words. */
+/** The state in words. */
 export function standing(one: Transfer, percent: number, trans: TranslationBundle): string {
   const how = trans.__('%1 of %2', bytes(one.done), bytes(one.total));
   const said = one.problem && String(one.problem.message);
   switch (one.state) {
     case 'queued':
-      return trans.__('Waiting for its turn');
+      return trans.__('Queued');
     case 'running': {
       if (one.total === 0) {
         return trans.__('Preparing…');

@@ -44,7 +44,11 @@ export class PageRun extends Model {
         this.change();
       }
       if (!this.answer) {
-        throw new Problem('broken', 0, 'The line broke while the command ran; it may run on.');
+        throw new Problem(
+          'broken',
+          0,
+          'Disconnected while the command ran; it may still be running.'
+        );
       }
     });
   }

@@ -91,8 +91,8 @@ function Runs(props: {
         <label>
           <span>{trans.__('Where')}</span>
           <select name="console" className="jp-Bridge-filter" defaultValue={proposed}>
-            <option value="">{trans.__('In a fresh login shell')}</option>
-            <option value="new">{trans.__('In a new terminal, which stays')}</option>
+            <option value="">{trans.__('In a new login shell, closed afterwards')}</option>
+            <option value="new">{trans.__('In a new terminal that stays open')}</option>
             {names.map(name => (
               <option key={name} value={name}>
                 {trans.__('In console %1', name)}
@@ -105,7 +105,7 @@ function Runs(props: {
           <input
             name="cwd"
             className="jp-Bridge-filter"
-            placeholder={trans.__('where the shell is')}
+            placeholder={trans.__('the shell’s current folder')}
             onKeyDown={event => event.stopPropagation()}
           />
         </label>
@@ -118,11 +118,11 @@ function Runs(props: {
             className="jp-Dialog-button jp-mod-reject jp-mod-styled"
             onClick={() => props.runs.clear()}
           >
-            {trans.__('Clear what has ended')}
+            {trans.__('Clear finished runs')}
           </button>
         </div>
       </form>
-      <ol className="jp-BridgeRuns-list" aria-label={trans.__('What was run')}>
+      <ol className="jp-BridgeRuns-list" aria-label={trans.__('Runs')}>
         {runs.map(run => (
           <OneRun key={run.started + run.request.command} run={run} trans={trans} />
         ))}
@@ -155,14 +155,14 @@ function OneRun(props: { run: PageRun; trans: TranslationBundle }): JSX.Element 
         )}
         <IconButton
           icon={copyIcon}
-          label={trans.__('Copy as a command for a shell')}
+          label={trans.__('Copy as a shell command')}
           onClick={() => Clipboard.copyToSystem(asCommand(command, console ?? undefined))}
         />
       </div>
       <ProblemLine problem={run.problem} trans={trans} />
       {run.output && (
         <pre className="jp-BridgeRuns-output" tabIndex={0}>
-          {run.isCut && `${trans.__('[the beginning is left out]')}\n`}
+          {run.isCut && `${trans.__('[the beginning is not shown]')}\n`}
           {run.output}
         </pre>
       )}
@@ -183,7 +183,7 @@ function outcome(run: PageRun, trans: TranslationBundle): string {
     case 'done':
       return signal ? trans.__('ended by %1', signal) : trans.__('exit status %1', exit_code);
     case 'timeout':
-      return trans.__('took too long');
+      return trans.__('timed out');
     case 'cancelled':
       return trans.__('stopped');
     case 'session-closed':

@@ -1,6 +1,6 @@
 /**
- * A console as one looks at it: the line to it and the screen it is shown on. At the end of the
- * journal the screen follows the line; far from it, it shows a window of what was.
+ * A console as its viewer sees it: its stream and the screen. At the end of the journal the screen
+ * follows the stream; far from it, it shows a window of earlier output.
  */
 import { TranslationBundle } from '@jupyterlab/translation';
 import { Problem } from '../../api/problem';
@@ -9,10 +9,10 @@ import { Model } from '../../ui/model';
 import { Mode, ServerFrame, Viewer } from '../../wire/console';
 import { Consoles } from '../client';
 import { earlier, fitting, fittingFromEnd, joined, later, MOST_BYTES, Window } from './history';
-import { ConsoleLine, LineState } from './stream';
+import { ConsoleStream, StreamState } from './stream';
 import { Screen, SCROLLBACK } from './screen';
 
-/** With so much on its way to the screen the line is rested; and taken up again with so little. */
+/** With so many bytes on their way to the screen the stream rests; with so few it goes on. */
 const HIGH = 1024 * 1024;
 const LOW = 64 * 1024;
 /** Who is so far behind the present skips to it; what was left out can be scrolled back to. Bytes. */
@@ -32,34 +32,34 @@ export class ConsoleModel extends Model {
   ) {
     super();
     this.wantedMode = mode;
-    this.line = new ConsoleLine(client, name, mode, { lines: SCREENS * screen.term.rows });
-    this.line.frame.connect((_, frame) => this.onFrame(frame));
-    this.line.turned.connect(() => this.change());
-    this.line.replaced.connect(() => this.onReplaced());
-    this.disposables.add(this.line);
+    this.stream = new ConsoleStream(client, name, mode, { lines: SCREENS * screen.term.rows });
+    this.stream.frame.connect((_, frame) => this.onFrame(frame));
+    this.stream.turned.connect(() => this.change());
+    this.stream.replaced.connect(() => this.onReplaced());
+    this.disposables.add(this.stream);
     screen.term.onScroll(() => this.onScroll());
   }
 
-  readonly line: ConsoleLine;
+  readonly stream: ConsoleStream;
   kind = '';
   viewers: Viewer[] = [];
   /** How it ended, once it has. */
   exit: { code: number | null; signal: string | null } | null = null;
   /** Whether new output brings the screen to the bottom. */
   isFollowing = true;
-  /** What is shown of the journal while the screen is apart from the line; null while it follows. */
+  /** What is shown of the journal while the screen is apart from the stream; null while it follows. */
   past: { start: number; end: number } | null = null;
   /** Whether a part of the journal is on its way. */
   isLoading = false;
   wantedMode: Mode;
 
-  get state(): LineState {
-    return this.line.state;
+  get state(): StreamState {
+    return this.stream.state;
   }
 
   /** How this viewer takes part now: who was stolen from watches. */
   get mode(): Mode {
-    return this.viewers.find(viewer => viewer.you)?.mode ?? this.line.mode;
+    return this.viewers.find(viewer => viewer.you)?.mode ?? this.stream.mode;
   }
 
   get isStolen(): boolean {
@@ -67,20 +67,20 @@ export class ConsoleModel extends Model {
   }
 
   open(): void {
-    this.line.open();
+    this.stream.open();
   }
 
   /** Nobody looks: nothing is read until somebody does. */
   rest(): void {
     if (!this.past) {
-      this.line.rest();
+      this.stream.rest();
     }
   }
 
   /** Somebody looks again. */
   wake(): void {
     if (!this.past) {
-      this.line.open();
+      this.stream.open();
     }
   }
 
@@ -89,7 +89,7 @@ export class ConsoleModel extends Model {
     if (this.past) {
       this.goLive();
     }
-    this.line.changeMode(mode);
+    this.stream.changeMode(mode);
     this.change();
   }
 
@@ -116,7 +116,7 @@ export class ConsoleModel extends Model {
     if (this.past) {
       this.goLive();
     }
-    this.line.type(data);
+    this.stream.type(data);
   }
 
   // -- the past ----------------------------------------------------------------------------------
@@ -131,7 +131,7 @@ export class ConsoleModel extends Model {
     this.isFollowing = true;
     this.isFresh = true;
     this.isCrowded = false;
-    this.line.restart({ lines: SCREENS * this.screen.term.rows });
+    this.stream.restart({ lines: SCREENS * this.screen.term.rows });
     this.change();
   }
 
@@ -139,7 +139,7 @@ export class ConsoleModel extends Model {
   goFirst(): Promise<unknown> {
     return this.load(async () => {
       const { first_offset, end_offset } = await this.client.get(this.name);
-      this.line.rest();
+      this.stream.rest();
       const found = await later(this.client, this.name, first_offset, end_offset);
       await this.showPast(fitting(found, MOST_ROWS), end_offset, () => 0);
     });
@@ -153,8 +153,8 @@ export class ConsoleModel extends Model {
       if (!top || top.offset <= first_offset) {
         return;
       }
-      const end = this.past?.end ?? this.line.offset ?? end_offset;
-      this.line.rest();
+      const end = this.past?.end ?? this.stream.offset ?? end_offset;
+      this.stream.rest();
       const found = await earlier(this.client, this.name, first_offset, top.offset);
       const before = fittingFromEnd(found, MOST_ROWS / 2);
       const rest = await this.read(top.offset, Math.min(end, top.offset + MOST_BYTES));
@@ -188,7 +188,7 @@ export class ConsoleModel extends Model {
   }
 
   /**
-   * Write a window to the screen; where it reaches the present, the line goes on from there.
+   * Write a window to the screen; where it reaches the present, the stream goes on from there.
    * `place` says which row comes to the top, told the row at which the first `known` bytes end.
    */
   private async showPast(
@@ -206,9 +206,9 @@ export class ConsoleModel extends Model {
     const row = this.screen.row;
     await this.screen.write(window.start + known, window.data.subarray(known));
     this.screen.term.scrollToLine(Math.max(0, place(row)));
-    if (window.end >= present || window.end >= (this.line.offset ?? Infinity)) {
+    if (window.end >= present || window.end >= (this.stream.offset ?? Infinity)) {
       this.past = null;
-      this.line.continueAt(window.end);
+      this.stream.continueAt(window.end);
     }
   }
 
@@ -248,7 +248,7 @@ export class ConsoleModel extends Model {
     this.onScroll();
   }
 
-  // -- the line ----------------------------------------------------------------------------------
+  // -- the stream --------------------------------------------------------------------------------
 
   private onFrame(frame: ServerFrame): void {
     switch (frame.type) {
@@ -262,13 +262,11 @@ export class ConsoleModel extends Model {
         this.show(frame.offset, frame.data);
         return;
       case 'gap':
-        this.screen.say(
-          this.trans.__('[%1 are no longer held here]', bytes(frame.to - frame.offset))
-        );
+        this.screen.say(this.trans.__('[%1 are no longer stored]', bytes(frame.to - frame.offset)));
         break;
       case 'viewers':
         this.viewers = frame.viewers;
-        this.line.settle(frame.viewers.find(viewer => viewer.you)?.mode);
+        this.stream.settle(frame.viewers.find(viewer => viewer.you)?.mode);
         break;
       case 'exit':
         this.exit = frame.exit;
@@ -291,28 +289,28 @@ export class ConsoleModel extends Model {
       }
       if (this.isCrowded && this.screen.pending < LOW && !this.past && !this.isDisposed) {
         this.isCrowded = false;
-        this.line.open();
+        this.stream.open();
       }
     });
     if (!this.isCrowded && this.screen.pending > HIGH) {
       this.isCrowded = true;
-      this.line.rest();
+      this.stream.rest();
     }
   }
 
   private skipIfBehind(present: number): void {
-    const offset = this.line.offset;
+    const offset = this.stream.offset;
     if (offset !== null && present - offset > SKIP) {
       this.screen.say(
-        this.trans.__('[%1 left out here; scroll back to read them]', bytes(present - offset))
+        this.trans.__('[%1 skipped; scroll back to read them]', bytes(present - offset))
       );
-      this.line.restart({ lines: SCREENS * this.screen.term.rows });
+      this.stream.restart({ lines: SCREENS * this.screen.term.rows });
     }
   }
 
   private onReplaced(): void {
     this.exit = null;
-    this.screen.say(this.trans.__('[a new console of this name]'));
+    this.screen.say(this.trans.__('[a new console with this name]'));
   }
 
   /** Whether the next output is the first of a screen. */

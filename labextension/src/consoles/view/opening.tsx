@@ -56,7 +56,7 @@ function ConsoleToolbar(props: {
     <>
       <select
         className="jp-BridgeConsole-mode"
-        aria-label={trans.__('How to take part')}
+        aria-label={trans.__('Mode')}
         value={model.mode}
         disabled={model.exit !== null}
         onChange={event => model.changeMode(event.target.value as Mode)}
@@ -103,7 +103,7 @@ function actionsOf(
     },
     {
       id: 'journal',
-      label: trans.__('Download what it said'),
+      label: trans.__('Download the output'),
       run: () => download(server, client.journalUrl(name), `${name}.log`)
     },
     {
@@ -113,7 +113,7 @@ function actionsOf(
     }
   ];
   return [
-    { id: 'first', label: trans.__('First byte'), run: model => model.goFirst() },
+    { id: 'first', label: trans.__('Beginning'), run: model => model.goFirst() },
     { id: 'earlier', label: trans.__('Earlier'), run: model => model.goEarlier() },
     { id: 'search', label: trans.__('Search'), run: () => view.showSearch() },
     {

@@ -28,7 +28,7 @@ export class SearchBar extends ReactWidget {
     super();
     this.addClass('jp-BridgeConsole-search');
     screen.search.onDidChangeResults(({ resultIndex, resultCount }) => {
-      this.found = resultCount ? `${resultIndex + 1}/${resultCount}` : trans.__('nothing');
+      this.found = resultCount ? `${resultIndex + 1}/${resultCount}` : trans.__('no matches');
       this.update();
     });
   }

@@ -1,4 +1,4 @@
-/** The line under a console: how it stands, who is here, and what to do about it. */
+/** The status line under a console: its state, its other viewers, and what to do. */
 import { TranslationBundle } from '@jupyterlab/translation';
 import { FormEvent, useState } from 'react';
 import { ProblemLine } from '../../ui/components';
@@ -19,7 +19,7 @@ export function StatusLine(props: { model: ConsoleModel; trans: TranslationBundl
         <span>{standing(model, trans)}</span>
         {model.past && (
           <button type="button" className="jp-Bridge-link" onClick={() => model.goLive()}>
-            {trans.__('Jump to the present')}
+            {trans.__('Jump to the end')}
           </button>
         )}
         {model.isStolen && (
@@ -37,10 +37,10 @@ export function StatusLine(props: { model: ConsoleModel; trans: TranslationBundl
   );
 }
 
-/** How the console stands, as a sentence. */
+/** The state of the console, as a sentence. */
 export function standing(model: ConsoleModel, trans: TranslationBundle): string {
   if (model.past) {
-    return trans.__('You are reading what was said before.');
+    return trans.__('You are reading earlier output.');
   }
   if (model.exit) {
     const { code, signal } = model.exit;
@@ -52,23 +52,23 @@ export function standing(model: ConsoleModel, trans: TranslationBundle): string 
   }
   switch (model.state) {
     case 'broken':
-      return trans.__('The line is broken; it is being mended, and nothing is lost.');
+      return trans.__('Disconnected. Reconnecting; no output is lost.');
     case 'refused':
-      return trans.__('The server does not let you in.');
+      return trans.__('You may not open this console.');
     case 'connecting':
       return trans.__('Connecting…');
     case 'resting':
-      return trans.__('Resting while more comes than can be shown.');
+      return trans.__('Paused: output arrives faster than it can be shown.');
     default:
       break;
   }
   if (model.isStolen) {
     const thief = model.viewers.find(viewer => viewer.mode === 'steal');
     return thief
-      ? trans.__('%1 has taken this console over; you are watching.', visible(thief.user))
-      : trans.__('This console was taken over; you are watching.');
+      ? trans.__('%1 took over this console; you are watching.', visible(thief.user))
+      : trans.__('Somebody took over this console; you are watching.');
   }
-  return model.mode === 'watch' ? trans.__('You are watching.') : trans.__('You may type.');
+  return model.mode === 'watch' ? trans.__('Connected; watching only') : trans.__('Connected');
 }
 
 function here(others: Viewer[], trans: TranslationBundle): string {
@@ -90,8 +90,8 @@ function LineInput({ model, trans }: { model: ConsoleModel; trans: TranslationBu
     <form className="jp-BridgeConsole-input" onSubmit={send}>
       <input
         className="jp-Bridge-filter"
-        aria-label={trans.__('A line for the kernel')}
-        placeholder={trans.__('A line for the kernel: Enter runs it')}
+        aria-label={trans.__('Code for the kernel')}
+        placeholder={trans.__('Code for the kernel; Enter runs it')}
         value={text}
         disabled={model.mode === 'watch'}
         onChange={event => setText(event.target.value)}

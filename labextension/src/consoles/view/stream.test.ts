@@ -1,6 +1,6 @@
 import { Server } from '../../api/server';
 import { Consoles } from '../client';
-import { ConsoleLine } from './stream';
+import { ConsoleStream } from './stream';
 import { Mode, resizeFrame } from '../../wire/console';
 
 jest.mock('../../api/server', () => ({ Server: class {}, withQuery: (url: string) => url }));
@@ -31,34 +31,34 @@ function begin(mode: Mode = 'join') {
     },
     get: async () => ({ epoch, first_offset: 0 })
   });
-  const line = new ConsoleLine(client, 'x', mode, { lines: 50 });
-  line.open();
+  const stream = new ConsoleStream(client, 'x', mode, { lines: 50 });
+  stream.open();
   const last = () => opened[opened.length - 1];
   const stand = () => {
     last().socket.readyState = 1;
     last().socket.onopen();
     last().socket.onmessage(frame('s', 100, START));
   };
-  return { line, opened, last, stand, become: (other: string) => (epoch = other) };
+  return { stream, opened, last, stand, become: (other: string) => (epoch = other) };
 }
 
 const later = () => new Promise(resolve => setTimeout(resolve, 400));
 
-test('a broken line goes on behind the last byte that was seen', async () => {
-  const { line, opened, last, stand } = begin();
+test('a broken stream resumes behind the last byte that was seen', async () => {
+  const { stream, opened, last, stand } = begin();
   stand();
   last().socket.onmessage(frame('o', 90, 'hello'));
   last().socket.onclose({ code: 1006 });
-  expect(line.state).toBe('broken');
+  expect(stream.state).toBe('broken');
   await later();
   expect(opened.map(one => one.beginning)).toEqual([{ lines: 50 }, { offset: 95, epoch: 'e' }]);
-  line.dispose();
+  stream.dispose();
 });
 
 test('a new console of the name is begun with its first byte', async () => {
-  const { line, opened, last, stand, become } = begin();
+  const { stream, opened, last, stand, become } = begin();
   const replaced = jest.fn();
-  line.replaced.connect(replaced);
+  stream.replaced.connect(replaced);
   stand();
   last().socket.onmessage(frame('o', 90, 'hello'));
   become('other');
@@ -66,29 +66,29 @@ test('a new console of the name is begun with its first byte', async () => {
   await later();
   expect(replaced).toHaveBeenCalledTimes(1);
   expect(opened[1].beginning).toEqual({ offset: 0, epoch: 'other' });
-  line.dispose();
+  stream.dispose();
 });
 
-test('what is typed while the line is being opened is sent, behind its size', () => {
-  const { line, last, stand } = begin();
-  line.resize(24, 80);
-  line.type(Uint8Array.of(97));
+test('what is typed while the socket is being opened is sent, behind its size', () => {
+  const { stream, last, stand } = begin();
+  stream.resize(24, 80);
+  stream.type(Uint8Array.of(97));
   expect(last().sent).toEqual([]);
   stand();
   expect(last().sent).toEqual([resizeFrame(24, 80), Uint8Array.of(105, 97)]);
-  line.dispose();
+  stream.dispose();
 });
 
-test('what is typed while the line is broken is not sent later', async () => {
-  const { line, opened, last, stand } = begin();
+test('what is typed while the socket is broken is not sent later', async () => {
+  const { stream, opened, last, stand } = begin();
   stand();
   last().socket.readyState = 3;
   last().socket.onclose({ code: 1006 });
-  line.type(Uint8Array.of(97));
+  stream.type(Uint8Array.of(97));
   await later();
   stand();
   expect(opened.map(one => one.sent)).toEqual([[], []]);
-  line.dispose();
+  stream.dispose();
 });
 
 test.each([
@@ -98,13 +98,13 @@ test.each([
 ] as [Mode, Mode, Mode][])(
   'a %s that was seated as %s comes back as %s',
   async (asked, seat, as) => {
-    const { line, last, stand } = begin(asked);
+    const { stream, last, stand } = begin(asked);
     stand();
-    line.settle(seat);
+    stream.settle(seat);
     last().socket.onclose({ code: 1006 });
     await later();
     expect(last().mode).toBe(as);
-    line.dispose();
+    stream.dispose();
   }
 );
 
@@ -114,8 +114,8 @@ test('a refusal is not tried again, unless it passes', async () => {
   const passing = begin();
   passing.last().socket.onclose({ code: 4503 });
   await later();
-  expect([refused.line.state, refused.opened.length]).toEqual(['refused', 1]);
+  expect([refused.stream.state, refused.opened.length]).toEqual(['refused', 1]);
   expect(passing.opened.length).toBe(2);
-  refused.line.dispose();
-  passing.line.dispose();
+  refused.stream.dispose();
+  passing.stream.dispose();
 });

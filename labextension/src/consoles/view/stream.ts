@@ -1,6 +1,6 @@
 /**
- * A line to one console that is mended by itself: it comes back at the offset where it was, so that
- * nothing is lost or seen twice. It can be rested, when nobody looks or too much is coming.
+ * A console's websocket, opened again when it breaks: it resumes at the offset where it stopped, so
+ * that nothing is lost or seen twice. It rests when nobody looks, or when too much is coming.
  */
 import { IDisposable } from '@lumino/disposable';
 import { ISignal, Signal } from '@lumino/signaling';
@@ -8,18 +8,18 @@ import { Problem } from '../../api/problem';
 import { fromServerFrame, inputFrame, Mode, resizeFrame, ServerFrame } from '../../wire/console';
 import { Beginning, Consoles } from '../client';
 
-/** How long to wait before a broken line is tried again, milliseconds: at first, and at most. */
+/** Pause before a dropped connection is opened again, milliseconds: at first, and at most. */
 const FIRST_PAUSE = 250;
 const LONGEST_PAUSE = 10_000;
 /** Refusals come with 4000 and their HTTP status; those that pass are tried again. */
 const REFUSED = 4400;
 const PASSING = [4503, 4504];
-/** What is typed while the line is being opened is sent then; more than this is not, bytes. */
+/** What is typed while the socket is being opened is sent then; more than this is not, bytes. */
 const MOST_TYPED = 64 * 1024;
 
-export type LineState = 'connecting' | 'open' | 'resting' | 'broken' | 'refused' | 'ended';
+export type StreamState = 'connecting' | 'open' | 'resting' | 'broken' | 'refused' | 'ended';
 
-export class ConsoleLine implements IDisposable {
+export class ConsoleStream implements IDisposable {
   constructor(
     private client: Consoles,
     readonly name: string,
@@ -33,7 +33,7 @@ export class ConsoleLine implements IDisposable {
   }
 
   /** The state has changed. */
-  get turned(): ISignal<this, LineState> {
+  get turned(): ISignal<this, StreamState> {
     return this._turned;
   }
 
@@ -42,7 +42,7 @@ export class ConsoleLine implements IDisposable {
     return this._replaced;
   }
 
-  get state(): LineState {
+  get state(): StreamState {
     return this._state;
   }
 
@@ -103,7 +103,7 @@ export class ConsoleLine implements IDisposable {
     }
   }
 
-  /** Type: now, or as soon as the line stands. What is typed while it is broken is not sent. */
+  /** Type: now, or once the socket is open. What is typed while it is broken is not sent. */
   type(data: Uint8Array): void {
     if (!this.send(inputFrame(data)) && ['connecting', 'resting'].includes(this._state)) {
       const waiting = this.typed.reduce((sum, piece) => sum + piece.length, data.length);
@@ -116,7 +116,7 @@ export class ConsoleLine implements IDisposable {
 
   /**
    * How the server has seated us: who was stolen from comes back as a watcher, and who has stolen
-   * does not steal again when the line is mended.
+   * does not steal again after a break.
    */
   settle(mode: Mode | undefined): void {
     if (mode === 'watch' || (mode && this._mode === 'steal')) {
@@ -187,7 +187,7 @@ export class ConsoleLine implements IDisposable {
     this._frame.emit(frame);
   }
 
-  /** The line broke, or was refused: find out why, and go on. */
+  /** The socket broke, or was refused: find out why, and go on. */
   private async onBroken(code: number): Promise<void> {
     try {
       const console = await this.client.get(this.name);
@@ -221,7 +221,7 @@ export class ConsoleLine implements IDisposable {
     socket?.close();
   }
 
-  private turn(state: LineState): void {
+  private turn(state: StreamState): void {
     if (this._state !== state) {
       this._state = state;
       this._turned.emit(state);
@@ -230,13 +230,13 @@ export class ConsoleLine implements IDisposable {
 
   private typed: Uint8Array[] = [];
   private _socket: WebSocket | null = null;
-  private _state: LineState = 'connecting';
+  private _state: StreamState = 'connecting';
   private _epoch = '';
   private _size: [number, number] | null = null;
   private _pause = FIRST_PAUSE;
   private _timer: ReturnType<typeof setTimeout> | undefined;
   private _isDisposed = false;
   private _frame = new Signal<this, ServerFrame>(this);
-  private _turned = new Signal<this, LineState>(this);
+  private _turned = new Signal<this, StreamState>(this);
   private _replaced = new Signal<this, void>(this);
 }

@@ -1,4 +1,4 @@
-/** A console in the main area: the screen, a bar to search it, a line that says how things stand. */
+/** A console in the main area: the screen, a search bar, a status line. */
 import { TranslationBundle } from '@jupyterlab/translation';
 import { ReactWidget } from '@jupyterlab/ui-components';
 import { Message } from '@lumino/messaging';
@@ -125,7 +125,7 @@ export class ConsoleView extends Panel {
     }
     this.screen.fit.fit();
     const { rows, cols } = this.screen.term;
-    this.model.line.resize(rows, cols);
+    this.model.stream.resize(rows, cols);
     this.model.open();
   }
 
