@@ -28,7 +28,7 @@ Ask = Annotated[
 
 @command(conn, "list")
 def list_(call: Call) -> None:
-    """List the connections, and what is wrong with the configured ones."""
+    """List the connections, and the errors in their configuration."""
     with call.connect() as bridge:
         listing = bridge.connections.list()
     if call.json:
@@ -56,8 +56,10 @@ def show(call: Call, name: Name) -> None:
 @command(conn)
 def add(
     call: Call,
-    name: Annotated[str | None, typer.Argument(metavar="NAME", help="What to call it.")] = None,
-    where: Annotated[str | None, typer.Argument(metavar="URL", help="Where it is.")] = None,
+    name: Annotated[
+        str | None, typer.Argument(metavar="NAME", help="The new connection's name.")
+    ] = None,
+    where: Annotated[str | None, typer.Argument(metavar="URL", help="Its address.")] = None,
     kind: Annotated[
         str | None, typer.Option("--kind", "-k", metavar="KIND", help="openbis, sftp, …")
     ] = None,
@@ -67,10 +69,10 @@ def add(
         typer.Option("--field", "-f", metavar="K=V", help="A field of the kind. Repeatable."),
     ] = None,
     remember: Annotated[
-        bool, typer.Option("--remember", "-r", help="Keep it, and its secret, for good.")
+        bool, typer.Option("--remember", "-r", help="Save it, and its secret.")
     ] = False,
 ) -> None:
-    """Add a connection and log in; asks for what is missing, and never shows a password."""
+    """Add a connection and log in. Asks for what is missing; never shows a password."""
     given: dict[str, Any] = dict(pairs_of(field or [], "--field"))
     with call.connect() as bridge:
         kinds = bridge.connections.kinds()
@@ -94,7 +96,7 @@ def add(
 
 @command(conn)
 def login(call: Call, name: Name, username: Username = None, ask: Ask = False) -> None:
-    """Log in. What is missing is asked for; a pipe gives it line by line."""
+    """Log in. Asks for what is missing; a pipe answers line by line."""
     with call.connect() as bridge:
         held = bridge.connections.get(name)
         kind = bridge.connections.kinds().get(held.kind)
@@ -107,7 +109,7 @@ def login(call: Call, name: Name, username: Username = None, ask: Ask = False) -
 
 @command(conn)
 def logout(call: Call, name: Name) -> None:
-    """End the session; nothing logs in by itself until `login`."""
+    """Log out. The connection stays logged out until `login`."""
     with call.connect() as bridge:
         _print(call, bridge.connections.logout(name))
 
@@ -117,10 +119,10 @@ def mount(
     call: Call,
     name: Name,
     mountpoint: Annotated[
-        str | None, typer.Argument(metavar="DIR", help="Where; ~/<hostname> unless given.")
+        str | None, typer.Argument(metavar="DIR", help="The mountpoint; default ~/<hostname>.")
     ] = None,
 ) -> None:
-    """Mount it on the server's host, and print where."""
+    """Mount the connection on the server's host, and print where."""
     with call.connect() as bridge:
         made = _with_host_key(call, partial(bridge.connections.mount, name, mountpoint))
     call.tell(made, made.mountpoint)
@@ -128,14 +130,14 @@ def mount(
 
 @command(conn)
 def unmount(call: Call, name: Name) -> None:
-    """Unmount it, exactly it."""
+    """Unmount the connection."""
     with call.connect() as bridge:
         _print(call, bridge.connections.unmount(name))
 
 
 @command(conn)
 def remove(call: Call, name: Name) -> None:
-    """Log out, unmount and forget, also what is remembered."""
+    """Log out, unmount, and delete the connection and its saved secret."""
     with call.connect() as bridge:
         bridge.connections.remove(name)
     call.tell({"name": name}, name)
@@ -145,9 +147,9 @@ def remove(call: Call, name: Name) -> None:
 def browse(
     call: Call,
     name: Name,
-    path: Annotated[str, typer.Argument(metavar="PATH", help="Where to look.")] = "",
+    path: Annotated[str, typer.Argument(metavar="PATH", help="The path; default the top.")] = "",
 ) -> None:
-    """List what is at a path of a connection."""
+    """List the contents of a path of a connection."""
     with call.connect() as bridge:
         items = bridge.connections.browse(name, path)
     if call.json:

@@ -41,7 +41,7 @@ Name = Annotated[
 
 @command(group)
 def consoles(call: Call, conn: ConnOption = None) -> None:
-    """List the consoles: terminals, and what else was opened; ended ones while they are kept."""
+    """List the consoles: terminals and others that were opened, also ended ones that are kept."""
     with call.connect() as bridge:
         found = bridge.consoles.list(conn)
     if call.json:
@@ -74,24 +74,26 @@ def tail(
         list[str], typer.Argument(metavar="NAME...", help="The consoles.", show_default=False)
     ],
     lines: Annotated[
-        int | None, typer.Option("-n", "--lines", metavar="N", help="Begin so many lines back.")
+        int | None, typer.Option("-n", "--lines", metavar="N", help="Begin N lines before the end.")
     ] = None,
     follow: Annotated[
-        bool, typer.Option("-f", "--follow", help="Go on with what comes, until it ends.")
+        bool, typer.Option("-f", "--follow", help="Follow the output until the console ends.")
     ] = False,
     since: Annotated[
         str | None,
         typer.Option(metavar="WHEN", help="Begin there: seconds ago, or a time in ISO 8601."),
     ] = None,
     until: Annotated[
-        str | None, typer.Option(metavar="REGEX", help="Wait for this, and stop behind it.")
+        str | None, typer.Option(metavar="REGEX", help="Stop after the first match.")
     ] = None,
     timeout: Annotated[
         float | None, typer.Option(metavar="SECONDS", help="Stop after this (with --until: 124).")
     ] = None,
-    strip: Annotated[bool, typer.Option("--strip", help="Leave colours and such out.")] = False,
+    strip: Annotated[
+        bool, typer.Option("--strip", help="Remove colours and other escape sequences.")
+    ] = False,
 ) -> int:
-    """Show what consoles said, and with -f what they say.
+    """Show the output of consoles; -f follows it.
 
     Several at once are told apart by a prefix. A line that breaks is taken up where it was.
     """
@@ -200,12 +202,12 @@ class Prefixed:
 def attach(
     call: Call,
     name: Name,
-    watch: Annotated[bool, typer.Option("--watch", help="Only look; nothing is typed.")] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Only watch; type nothing.")] = False,
     steal: Annotated[
-        bool, typer.Option("--steal", help="Take it over: whoever types there now watches.")
+        bool, typer.Option("--steal", help="Take over: other writers become watchers.")
     ] = False,
 ) -> int:
-    """Sit down at a console; Ctrl-] leaves it as it is.
+    """Attach this terminal to a console. Detach with Ctrl-].
 
     The terminal takes this window's size. A line that breaks is taken up where it was.
     """
@@ -230,13 +232,14 @@ def send(
         bool, typer.Option("--no-newline", help="Do not press Enter after TEXT.")
     ] = False,
     until: Annotated[
-        str | None, typer.Option(metavar="REGEX", help="Show what it says then, up to this.")
+        str | None, typer.Option(metavar="REGEX", help="Show the output up to the first match.")
     ] = None,
     timeout: Annotated[
-        float | None, typer.Option(metavar="SECONDS", help="Wait no longer for that (124).")
+        float | None,
+        typer.Option(metavar="SECONDS", help="Stop waiting for the match after this (124)."),
     ] = None,
 ) -> int:
-    """Type into a console: the words and Enter, or stdin exactly as it is.
+    """Type into a console: TEXT and Enter, or the bytes of stdin unchanged.
 
     With --until it listens before it types, so that no answer comes too early to be seen.
     """
@@ -275,7 +278,7 @@ def record(
     start: Annotated[int | None, typer.Option("--from", metavar="OFFSET")] = None,
     end: Annotated[int | None, typer.Option("--to", metavar="OFFSET")] = None,
 ) -> None:
-    """Write a console as an asciicast to stdout; `asciinema play` plays it."""
+    """Write a console's recording to stdout as an asciicast, for `asciinema play`."""
     if output.is_terminal():
         raise BadRequest("A recording is for a file: add `> x.cast`.")
     with call.connect() as bridge:

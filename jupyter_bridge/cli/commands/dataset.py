@@ -38,14 +38,14 @@ def get(
     connection: Name,
     perm_id: PermId,
     path: Annotated[
-        str, typer.Argument(metavar="DIR", help="Where on the server's host; its root if left out.")
+        str, typer.Argument(metavar="DIR", help="A folder on the server's host; default its root.")
     ] = ".",
     file: Annotated[
         list[str] | None, typer.Option("--file", metavar="FILE", help="Only this. Repeatable.")
     ] = None,
     detach: Detach = False,
 ) -> int:
-    """Bring a data set to DIR/PERMID on the server's host. Ctrl-C leaves it going on there."""
+    """Download a data set to DIR/PERMID on the server's host. After Ctrl-C it continues there."""
     with call.connect() as bridge:
         transfer = bridge.connections.download(connection, perm_id, path, files=file)
         return _follow(call, bridge, transfer, detach)
@@ -72,7 +72,7 @@ def put(
     ] = None,
     detach: Detach = False,
 ) -> int:
-    """Make files of the server's host a data set, and print its permId."""
+    """Upload files of the server's host as a data set, and print its permId."""
     props = pairs_of(prop or [], "--prop")
     with call.connect() as bridge:
         transfer = bridge.connections.upload(
@@ -109,7 +109,7 @@ def cancel(
 def pause(
     call: Call, transfer: Annotated[str, typer.Argument(metavar="TRANSFER", help="Its id.")]
 ) -> None:
-    """Pause a transfer; `resume` goes on with it."""
+    """Pause a transfer; `resume` continues it."""
     with call.connect() as bridge:
         paused = bridge.connections.pause(transfer)
     call.tell(paused, paused.state)
@@ -121,7 +121,7 @@ def resume(
     transfer: Annotated[str, typer.Argument(metavar="TRANSFER", help="Its id.")],
     detach: Detach = False,
 ) -> int:
-    """Go on with a transfer that failed or was paused."""
+    """Resume a transfer that failed or was paused."""
     with call.connect() as bridge:
         return _follow(call, bridge, bridge.connections.resume(transfer), detach)
 

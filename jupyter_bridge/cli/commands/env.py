@@ -21,7 +21,7 @@ KernelArgument = Annotated[
 
 @command(env)
 def show(call: Call, kernel: KernelArgument) -> None:
-    """Ask a kernel what is installed there, and print it as requirements."""
+    """Print the packages that are installed for a kernel, as requirements."""
     with call.connect() as bridge:
         found = bridge.connections.environment(find_kernel(bridge, kernel).id)
     call.tell(found, *found.requirements_list.rstrip("\n").split("\n"))
@@ -36,7 +36,7 @@ def save(
         typer.Argument(metavar="NOTEBOOK", help="As Jupyter shows its path; they stand beside it."),
     ],
 ) -> None:
-    """Save what a kernel runs on beside a notebook, and print what was written."""
+    """Save a kernel's packages and version beside a notebook, and print the files' names."""
     with call.connect() as bridge:
         kernel_id = find_kernel(bridge, kernel).id
         found = bridge.connections.environment(kernel_id, beside=notebook)

@@ -19,7 +19,7 @@ _TITLES = ("ID", "KERNEL", "NAME", "STATE", "ACTIVE", "CLIENTS", "HELD")
 
 ConnOption = Annotated[
     str | None,
-    typer.Option(metavar="CONNECTION", help="Ask this connection for its own.", show_default=False),
+    typer.Option(metavar="CONNECTION", help="List those of this connection.", show_default=False),
 ]
 KernelArgument = Annotated[
     str,
@@ -96,7 +96,7 @@ def spawn(
     name: Annotated[
         str | None,
         typer.Option(
-            metavar="NAME", show_default=False, help="Call it this; other commands know it by it."
+            metavar="NAME", show_default=False, help="A name, by which other commands find it."
         ),
     ] = None,
 ) -> None:

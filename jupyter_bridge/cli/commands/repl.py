@@ -39,11 +39,11 @@ def console(
     call: Call,
     kernel: KernelOption = None,
     keep: Annotated[
-        bool, typer.Option("--keep", help="Let a kernel that was started for this go on.")
+        bool, typer.Option("--keep", help="Keep a kernel that was started for this.")
     ] = False,
     images: ImagesOption = None,
 ) -> int:
-    """Talk to a kernel: type code, see what it does.
+    """Open a prompt on a kernel: type code, see its output.
 
     A kernel that runs is left running; one that is started for this is shut down in the end, unless
     --keep. Lines are gathered until the code is complete; an empty line ends a block. Ctrl-C
