@@ -5,7 +5,7 @@ import { sentenceOf, toneOf, vaultSentence } from './labels';
 const trans = nullTranslator.load('jupyter_bridge');
 
 function connection(state: string, more: Partial<Connection> = {}): Connection {
-  return { name: 'lab', state, reason: null, progress: null, ...more } as Connection;
+  return { name: 'lab', state, reason: null, needs: [], progress: null, ...more } as Connection;
 }
 
 test.each([
