@@ -1,4 +1,4 @@
-"""What all models share: bodies, answers, events, problems, the index."""
+"""The bases of all models, the Problem, and the index."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ import msgspec
 
 
 class Body(msgspec.Struct, forbid_unknown_fields=True):
-    """What a request sends; a field that is not known is refused."""
+    """The body of a request; an unknown field is refused."""
 
 
 class Answer(msgspec.Struct, omit_defaults=True):
-    """What a route answers; an optional field is left out while it has its default."""
+    """The answer of a route; an optional field is left out at its default."""
 
 
 def one_of(*words: str) -> msgspec.Meta:
-    """The words that a text is known to be; a newer server may say others, so any text is read."""
+    """Return the schema of a text with the known `words`; a newer server may send others."""
     return msgspec.Meta(extra_json_schema={"enum": list(words)})
 
 
 class ProblemModel(Answer):
-    """What every route answers when something expected goes wrong; details stand beside."""
+    """The answer of any route to an expected error; details are in further fields."""
 
     error: str
     message: str
@@ -27,7 +27,7 @@ class ProblemModel(Answer):
 
 
 class Index(Answer):
-    """What the bridge is and where its parts are."""
+    """The version of the bridge, and links to its parts."""
 
     name: str
     version: str

@@ -1,4 +1,4 @@
-"""Connections and their kinds: what is sent to add, log in or mount one, and how they are shown."""
+"""Connections and their kinds: the bodies to add, log in or mount, and the answers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from jupyter_bridge.models.common import Answer, one_of
 
 
 class AddConnectionBody(msgspec.Struct):
-    """A new connection: besides these, the fields of its kind (GET kinds) stand here."""
+    """A new connection; the fields of its kind (GET kinds) are also allowed."""
 
     name: str
     url: str | None = None
@@ -23,9 +23,9 @@ class AddConnectionBody(msgspec.Struct):
 
 
 class PutConnectionBody(msgspec.Struct):
-    """What to do; what is left out stays as it is. Other secrets of the kind may stand here, too.
+    """The action; fields left out stay unchanged. Other secrets of the kind are also allowed.
 
-    `host_key` accepts the host key that an sftp login was refused for.
+    `host_key` accepts the host key for which an sftp login was refused.
     """
 
     action: Literal["login", "logout", "mount", "unmount"] = "login"
@@ -38,17 +38,17 @@ class PutConnectionBody(msgspec.Struct):
 
 
 class Progress(msgspec.Struct, frozen=True):
-    """How far something has come: percent, and what is being done."""
+    """The progress in percent, and the current step."""
 
     percent: int
     message: str
 
 
 class ConnectionModel(Answer):
-    """A connection, as far as is known without asking the remote; secrets are only told to exist.
+    """The known state of a connection, without asking the remote; secrets are never shown.
 
-    `needs` are the fields without which a login cannot succeed; `can` the words of its roles;
-    `source` where it is configured; `progress` is there while it connects, where the remote tells.
+    `needs` names the fields that a login still requires; `can` its roles; `source` where it is
+    configured; `progress` is set while it connects, if the remote reports it.
     """
 
     name: str
@@ -82,14 +82,14 @@ class ConnectionModel(Answer):
 
 
 class ReportModel(Answer):
-    """What is wrong with the configuration: `source` is a file and a line, or a trait."""
+    """An error in the configuration: `source` is a file and a line, or a trait."""
 
     source: str
     message: str
 
 
 class ConnectionListModel(Answer):
-    """All connections, where their secrets are kept, and what is wrong with the configuration."""
+    """All connections, the store of their secrets, and the errors in the configuration."""
 
     status: int
     connections: list[ConnectionModel]
@@ -107,9 +107,9 @@ class OneConnectionModel(Answer):
 
 
 class KindModel(Answer):
-    """A kind: `fields` is the JSON Schema of its form, or `problem` why it cannot be used.
+    """A kind: `fields` is the JSON Schema of its form, or `problem` why the kind is unusable.
 
-    `secret` names the fields that are written and never shown.
+    `secret` names the fields that are never shown.
     """
 
     kind: str

@@ -1,4 +1,4 @@
-"""Consoles: what is sent to open a terminal, and how consoles are shown."""
+"""Consoles: the body to open a terminal, and the answers."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ Size = Annotated[int, msgspec.Meta(ge=1, le=2000)]
 
 
 class TerminalOptions(Body):
-    """A new terminal: its name (letters, digits, _), the folder it stands in (relative to the
-    server's root), variables to add (null removes one), what to run for a shell, its size."""
+    """A new terminal: its name (letters, digits, _), its folder (relative to the server's root),
+    variables to add (null removes one), the command to run as its shell, its size."""
 
     name: str | None = None
     cwd: str | None = None
@@ -26,7 +26,7 @@ class TerminalOptions(Body):
 
 
 class ViewerModel(Answer):
-    """Somebody who looks at a console, and how; `you` in what that viewer is told."""
+    """A viewer of a console; `you` is true in the answer to that viewer."""
 
     user: str
     mode: Annotated[str, one_of("watch", "join", "steal")]
@@ -34,9 +34,9 @@ class ViewerModel(Answer):
 
 
 class ConsoleModel(Answer):
-    """A console; `exit_code` once it has ended, where it is known.
+    """A console; `exit_code` is set after its end, if known.
 
-    `last_line` is the last line it said that is not blank, without escape sequences and controls,
+    `last_line` is the last line that is not blank, without escape sequences and control characters,
     cut after 200 characters.
     """
 

@@ -1,4 +1,4 @@
-"""Data sets: what is at a connection, and what is sent and answered to move it."""
+"""Data sets: the listings of a connection, and the bodies and answers to move data sets."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from jupyter_bridge.models.common import Answer, Body
 
 
 class Item(Answer):
-    """One thing in a listing. `kind` is folder, file or dataset, or a word of the remote's own.
+    """An entry of a listing. `kind` is folder, file or dataset, or a word of the remote's own.
 
-    `path` is what `browse` takes to look inside; `permId` what `dataset` takes, where there is a
-    data set. `modified` is ISO 8601 UTC. `info` holds whatever else the remote tells.
+    `path` is the argument of `browse` for the entry's content; `permId` that of `dataset`, if the
+    entry is a data set. `modified` is ISO 8601 UTC. `info` holds all other data of the remote.
     """
 
     name: str
@@ -24,10 +24,10 @@ class Item(Answer):
 
 
 class File(Answer):
-    """One file of a data set. A directory is listed only where it is empty.
+    """A file of a data set. A directory is listed only if it is empty.
 
-    `crc32` is unsigned, `sha256` in hex; None where the remote does not say. `path` is as the
-    remote says it: the transfer refuses what would leave its target.
+    `crc32` is unsigned, `sha256` in hex; None if the remote does not send it. `path` is as the
+    remote sends it: the transfer refuses a path out of its target.
     """
 
     path: str
@@ -38,7 +38,7 @@ class File(Answer):
 
 
 class Dataset(Answer, omit_defaults=False):
-    """A data set and its files; `info` holds whatever else the remote tells."""
+    """A data set and its files; `info` holds all other data of the remote."""
 
     permId: str  # noqa: N815
     files: list[File]
@@ -50,7 +50,7 @@ class Dataset(Answer, omit_defaults=False):
 
 
 class Term(Answer, omit_defaults=False):
-    """A word of a vocabulary."""
+    """A term of a vocabulary."""
 
     code: str | None = None
     label: str | None = None
@@ -60,7 +60,7 @@ class Term(Answer, omit_defaults=False):
 
 
 class PropertyAssignment(Answer):
-    """A property that data sets of a type have; `terms` are the values that it may have."""
+    """A property of a data set type; `terms` are its allowed values."""
 
     code: str
     mandatory: bool | None
@@ -73,7 +73,7 @@ class PropertyAssignment(Answer):
 
 
 class DatasetType(Answer):
-    """A type of data sets, as jupyter-openbis-server tells it."""
+    """A type of data sets, in the form of jupyter-openbis-server."""
 
     permId: str | None  # noqa: N815
     code: str
@@ -87,13 +87,13 @@ class DatasetType(Answer):
 
 
 class TypesModel(Answer):
-    """The types of data sets, as jupyter-openbis-server tells them."""
+    """The types of data sets, in the form of jupyter-openbis-server."""
 
     dataSetTypes: list[DatasetType]  # noqa: N815
 
 
 class UploadBody(Body):
-    """What the uploaded file or folder becomes."""
+    """The type, parents and properties of the new data set."""
 
     type: str | None = None
     parents: list[str] = []
@@ -108,7 +108,7 @@ class RegisterBody(UploadBody, kw_only=True):
 
 
 class DownloadedModel(Answer):
-    """A data set that was brought here."""
+    """A downloaded data set."""
 
     url: str
     permId: str  # noqa: N815
@@ -122,7 +122,7 @@ class DownloadedModel(Answer):
 
 
 class RegisteredModel(Answer):
-    """A data set that was made."""
+    """A registered data set."""
 
     status: int
     permId: str | None  # noqa: N815

@@ -1,4 +1,4 @@
-"""Environments: what a kernel runs on, as the two texts that Binder's repo2docker reads."""
+"""Environments: a kernel's packages and runtime, in the two files that repo2docker reads."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ RUNTIME = "runtime.txt"
 
 
 class RequirementsBody(Body):
-    """Two texts and their names; they are saved in the notebook's folder."""
+    """The text and name of both files, to be saved in the notebook's folder."""
 
     notebook_path: str
     requirements_list: str
@@ -19,21 +19,21 @@ class RequirementsBody(Body):
 
 
 class EnvironmentBody(Body):
-    """`path` is the notebook's, as the contents API names it; `save` writes beside it."""
+    """`path` is the notebook's contents path; `save` writes the files beside it."""
 
     path: str | None = None
     save: bool = False
 
 
 class SavedModel(Answer):
-    """The contents paths that were written."""
+    """The contents paths of the saved files."""
 
     saved: list[str]
     status: int
 
 
 class EnvironmentModel(Answer):
-    """A kernel's environment, and the contents paths that were written of it."""
+    """A kernel's environment, and the contents paths of the saved files."""
 
     language: str
     requirements_list: str

@@ -1,4 +1,4 @@
-"""Executions: what is sent to run code in a kernel, and what is answered."""
+"""Executions: the bodies to run code in a kernel, and the answers."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from jupyter_bridge.problems import BadRequest
 
 
 class ExecuteBody(Body):
-    """What to run, and how.
+    """The code to run, and its options.
 
-    `inputs` answer the code's input requests in turn; when they run out the code is interrupted,
-    unless `allow_stdin` is true: then it waits for `POST …/input`. `timeout` is in seconds from
-    now; on a timeout the code is interrupted, or left running.
+    `inputs` answer the code's input requests in turn; a request without an input interrupts the
+    code, unless `allow_stdin` is true: then it waits for `POST …/input`. `timeout` is in seconds
+    from now; on a timeout the code is interrupted, or left running.
     """
 
     code: str
@@ -31,16 +31,16 @@ class ExecuteBody(Body):
 
     @property
     def size(self) -> int:
-        """About what it holds, bytes."""
+        """The approximate size in bytes."""
         named = (*self.user_expressions, *self.user_expressions.values())
         return sum(map(len, (self.code, *self.inputs, *named)))
 
     def emptied(self) -> ExecuteBody:
-        """What is needed of it at the end: neither the code nor the inputs."""
+        """Return a copy without the code and the inputs, to keep after the end."""
         return msgspec.structs.replace(self, code="", inputs=[], user_expressions={})
 
     def check(self) -> None:
-        """Raise BadRequest where two fields contradict each other."""
+        """Raise BadRequest if two fields contradict each other."""
         if self.inputs and self.allow_stdin is False:
             raise BadRequest(
                 "inputs: cannot be given while allow_stdin is false.", field="allow_stdin"
@@ -48,7 +48,7 @@ class ExecuteBody(Body):
 
 
 class InputBody(Body):
-    """What the user typed, without the newline."""
+    """The user's input, without the newline."""
 
     value: str
 
@@ -62,18 +62,18 @@ class ErrorModel(Answer):
 
 
 class InputModel(Answer):
-    """What the code is asking for; a `password` must not be shown while it is typed."""
+    """The code's input request; do not show a `password` while it is typed."""
 
     prompt: str
     password: bool
 
 
 class ExecutionModel(Answer):
-    """An execution; `outputs` as nbformat 4 holds them.
+    """An execution; `outputs` are in the form of nbformat 4.
 
-    `status` is `running` until it is one of the others. `exit_code` is that of a kernel that died
-    (negative: a signal), where it is known; `input_request` is what the code waits for; `truncated`
-    says that the outputs were more than the server keeps.
+    `status` is `running` until the end. `exit_code` is that of a kernel that died (negative: a
+    signal), if known; `input_request` the request that the code waits for; `truncated` tells that
+    the outputs exceeded the server's limit.
     """
 
     execution: str

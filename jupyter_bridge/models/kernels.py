@@ -1,4 +1,4 @@
-"""Kernels: what is sent to spawn one, and how they are shown."""
+"""Kernels: the body to spawn one, and the answers."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from jupyter_bridge.models.common import Answer, Body
 
 
 class SpawnBody(Body):
-    """How to start a kernel: `cwd` is a folder of the system, `path` one below the server's root,
+    """Options of a new kernel: `cwd` is a folder of the system, `path` one below the server's root,
     `env` is added to the server's environment, `name` is shown in lists."""
 
     cwd: str | None = None
@@ -18,7 +18,7 @@ class SpawnBody(Body):
 
 
 class RelayModel(Answer):
-    """A kernel's relay: its clients, and what its ring holds."""
+    """A kernel's relay: its clients, and the content of its ring."""
 
     clients: int
     first_seq: int
@@ -26,12 +26,12 @@ class RelayModel(Answer):
     bytes: int
 
 
-# Before a kernel has a relay.
+# For a kernel without a relay.
 NO_RELAY = RelayModel(clients=0, first_seq=1, last_seq=0, bytes=0)
 
 
 class ExecutingModel(Answer):
-    """Since when a kernel is busy, and the beginning of the code, where the relay has seen it."""
+    """Since when a kernel is busy, and the beginning of the code, if the relay has seen it."""
 
     since: datetime
     code: str | None = None
@@ -40,8 +40,8 @@ class ExecutingModel(Answer):
 class KernelModel(Answer):
     """A kernel: the host's model, and `kernelId` for kernel-relay's clients.
 
-    `name` is the name it was spawned with, else its kernelspec's; `conn` the connection that it
-    belongs to, whose name its id begins with; `executing` is there while it is busy.
+    `name` is the name given at the spawn, else the kernelspec's; `conn` the kernel's connection,
+    which is also the prefix of its id; `executing` is set while the kernel is busy.
     """
 
     id: str
@@ -58,12 +58,12 @@ class KernelModel(Answer):
 
 
 class KernelId(Answer):
-    """Which kernel it was done to."""
+    """The id of the kernel that was acted on."""
 
     id: str
 
 
 class StoppedKernel(KernelId):
-    """Which kernel was shut down, also in kernel-relay's spelling."""
+    """The id of a kernel that was shut down, also in kernel-relay's spelling."""
 
     kernelId: str  # noqa: N815

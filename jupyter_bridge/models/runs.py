@@ -1,4 +1,4 @@
-"""Runs: what is sent to run a shell command, and what is answered."""
+"""Runs: the body to run a shell command, and the answer."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ import msgspec
 from jupyter_bridge.models.common import Answer, Body, one_of
 from jupyter_bridge.wire.names import ConsoleName
 
-# An answer in one piece is held in memory; who wants more says so, and streams it.
+# An answer in one piece is held in memory; a client that needs more asks for it, and streams.
 MAX_OUTPUT = 8 << 20
 LARGEST_OUTPUT = 1 << 30
 
 
 class RunBody(Body):
-    """What to run, where and how.
+    """The command to run, its place and its options.
 
-    `console` is a terminal's name, "new" for one that stays, or nothing for a fresh login shell
+    `console` is a terminal's name, "new" for one that stays open, or null for a new login shell
     that is closed afterwards; on a connection `<connection>:<node>`, `<connection>:new`, and
-    `<connection>:`. `cwd` and `env` are set in the shell before the command, and stay.
-    `stdin` is a text; without it `tty` reads the terminal and `split` reads nothing. `timeout` is
-    in seconds from when the command begins; then it is killed, or left to be read later. At most
-    `max_output` bytes are kept. A busy shell is waited for if `queue` is true.
+    `<connection>:`. `cwd` and `env` are set in the shell before the command, and stay set. Without
+    `stdin`, `tty` reads the terminal and `split` reads nothing. `timeout` is in seconds from the
+    command's start; on a timeout the command is killed, or left running. At most `max_output` bytes
+    are kept. With `queue`, the run waits for a busy shell.
     """
 
     command: str
@@ -40,26 +40,26 @@ class RunBody(Body):
 
     @property
     def connection(self) -> str | None:
-        """The connection that it runs on; None for this server."""
+        """The connection that runs the command; None for this server."""
         return ConsoleName.parse(self.console or "").connection
 
     @property
     def is_fresh(self) -> bool:
-        """Whether a shell is opened for it."""
+        """Whether a new shell is opened for the command."""
         return self.console in (None, "new") or self._node in ("", "new")
 
     @property
     def stays(self) -> bool:
-        """Whether the shell is there afterwards."""
+        """Whether the shell stays open after the command."""
         return self.console is not None and self._node != ""
 
     @property
     def size(self) -> int:
-        """About what it holds, bytes."""
+        """The approximate size in bytes."""
         return sum(map(len, (self.command, self.stdin or "", *self.env, *self.env.values())))
 
     def empty(self) -> None:
-        """Forget what was run, and what it was given: nothing needs that after the end."""
+        """Drop the command and its input, which are not needed after the end."""
         self.command, self.stdin, self.env = "", None, {}
 
     @property
@@ -70,10 +70,10 @@ class RunBody(Body):
 class RunModel(Answer):
     """A run.
 
-    `status` is `queued` or `running` until it is one of the others. `exit_code` is what the shell
-    has in `$?`; None while nobody knows. Offsets are the console's, around the command's output.
-    `output` is what the terminal showed (`tty`); `stdout` and `stderr` come apart with `split`. The
-    exact bytes stand beside a text that is not UTF-8.
+    `status` is `queued` or `running` until the end. `exit_code` is the shell's `$?`; None while
+    unknown. The command's output is between the two offsets of the console. `output` is the
+    terminal's output (`tty`); `stdout` and `stderr` are separate with `split`. The `…_base64`
+    fields hold the exact bytes of a text that is not UTF-8.
     """
 
     run: str

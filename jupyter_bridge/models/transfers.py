@@ -1,4 +1,4 @@
-"""Transfers: what is sent to start one, and how they are shown."""
+"""Transfers: the body to start one, and the answer."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from jupyter_bridge.models.datasets import UploadBody
 
 
 class TransferBody(UploadBody, kw_only=True):
-    """What to bring where.
+    """The source and target of a transfer.
 
-    A download brings the data set `permId` (or only its `files`) to `path`/`permId`. An upload
+    A download writes the data set `permId` (or only its `files`) to `path`/`permId`. An upload
     makes `path` (and `files`, below the server's root) a data set of the object or folder `permId`.
     """
 
@@ -25,8 +25,8 @@ class TransferBody(UploadBody, kw_only=True):
 class TransferModel(Answer):
     """A transfer: bytes, bytes per second, seconds; `created` in seconds since the epoch.
 
-    `skipped` names what an upload leaves out: hidden files, unless the contents manager allows
-    them, and the server's own folders.
+    `skipped` names the files that an upload leaves out: hidden files, unless the contents manager
+    allows them, and the server's own folders.
     """
 
     transfer: str

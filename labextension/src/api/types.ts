@@ -3,14 +3,14 @@
  * `python -m tests.models.typescript`; a field that may be left out is optional.
  */
 
-/** What every route answers when something expected goes wrong; details stand beside. */
+/** The answer of any route to an expected error; details are in further fields. */
 export interface Problem {
   error: string;
   message: string;
   reason: string;
 }
 
-/** What the bridge is and where its parts are. */
+/** The version of the bridge, and links to its parts. */
 export interface Index {
   name: string;
   version: string;
@@ -18,7 +18,7 @@ export interface Index {
   links: Record<string, string>;
 }
 
-/** A new connection: besides these, the fields of its kind (GET kinds) stand here. */
+/** A new connection; the fields of its kind (GET kinds) are also allowed. */
 export interface AddConnectionBody {
   name: string;
   url?: string | null;
@@ -30,9 +30,9 @@ export interface AddConnectionBody {
 }
 
 /**
- * What to do; what is left out stays as it is. Other secrets of the kind may stand here, too.
+ * The action; fields left out stay unchanged. Other secrets of the kind are also allowed.
  *
- * `host_key` accepts the host key that an sftp login was refused for.
+ * `host_key` accepts the host key for which an sftp login was refused.
  */
 export interface PutConnectionBody {
   action?: 'login' | 'logout' | 'mount' | 'unmount';
@@ -44,17 +44,17 @@ export interface PutConnectionBody {
   remember?: boolean | null;
 }
 
-/** How far something has come: percent, and what is being done. */
+/** The progress in percent, and the current step. */
 export interface Progress {
   percent: number;
   message: string;
 }
 
 /**
- * A connection, as far as is known without asking the remote; secrets are only told to exist.
+ * The known state of a connection, without asking the remote; secrets are never shown.
  *
- * `needs` are the fields without which a login cannot succeed; `can` the words of its roles;
- * `source` where it is configured; `progress` is there while it connects, where the remote tells.
+ * `needs` names the fields that a login still requires; `can` its roles; `source` where it is
+ * configured; `progress` is set while it connects, if the remote reports it.
  */
 export interface Connection {
   name: string;
@@ -76,13 +76,13 @@ export interface Connection {
   progress: Progress | null;
 }
 
-/** What is wrong with the configuration: `source` is a file and a line, or a trait. */
+/** An error in the configuration: `source` is a file and a line, or a trait. */
 export interface Report {
   source: string;
   message: string;
 }
 
-/** All connections, where their secrets are kept, and what is wrong with the configuration. */
+/** All connections, the store of their secrets, and the errors in the configuration. */
 export interface ConnectionList {
   status: number;
   connections: Connection[];
@@ -99,9 +99,9 @@ export interface OneConnection {
 }
 
 /**
- * A kind: `fields` is the JSON Schema of its form, or `problem` why it cannot be used.
+ * A kind: `fields` is the JSON Schema of its form, or `problem` why the kind is unusable.
  *
- * `secret` names the fields that are written and never shown.
+ * `secret` names the fields that are never shown.
  */
 export interface Kind {
   kind: string;
@@ -113,8 +113,8 @@ export interface Kind {
 }
 
 /**
- * A new terminal: its name (letters, digits, _), the folder it stands in (relative to the
- * server's root), variables to add (null removes one), what to run for a shell, its size.
+ * A new terminal: its name (letters, digits, _), its folder (relative to the server's root),
+ * variables to add (null removes one), the command to run as its shell, its size.
  */
 export interface TerminalOptions {
   name?: string | null;
@@ -125,7 +125,7 @@ export interface TerminalOptions {
   cols?: number | null;
 }
 
-/** Somebody who looks at a console, and how; `you` in what that viewer is told. */
+/** A viewer of a console; `you` is true in the answer to that viewer. */
 export interface Viewer {
   user: string;
   mode: 'watch' | 'join' | 'steal';
@@ -133,9 +133,9 @@ export interface Viewer {
 }
 
 /**
- * A console; `exit_code` once it has ended, where it is known.
+ * A console; `exit_code` is set after its end, if known.
  *
- * `last_line` is the last line it said that is not blank, without escape sequences and controls,
+ * `last_line` is the last line that is not blank, without escape sequences and control characters,
  * cut after 200 characters.
  */
 export interface Console {
@@ -154,10 +154,10 @@ export interface Console {
 }
 
 /**
- * One thing in a listing. `kind` is folder, file or dataset, or a word of the remote's own.
+ * An entry of a listing. `kind` is folder, file or dataset, or a word of the remote's own.
  *
- * `path` is what `browse` takes to look inside; `permId` what `dataset` takes, where there is a
- * data set. `modified` is ISO 8601 UTC. `info` holds whatever else the remote tells.
+ * `path` is the argument of `browse` for the entry's content; `permId` that of `dataset`, if the
+ * entry is a data set. `modified` is ISO 8601 UTC. `info` holds all other data of the remote.
  */
 export interface Item {
   name: string;
@@ -170,10 +170,10 @@ export interface Item {
 }
 
 /**
- * One file of a data set. A directory is listed only where it is empty.
+ * A file of a data set. A directory is listed only if it is empty.
  *
- * `crc32` is unsigned, `sha256` in hex; None where the remote does not say. `path` is as the
- * remote says it: the transfer refuses what would leave its target.
+ * `crc32` is unsigned, `sha256` in hex; None if the remote does not send it. `path` is as the
+ * remote sends it: the transfer refuses a path out of its target.
  */
 export interface File {
   path: string;
@@ -183,7 +183,7 @@ export interface File {
   sha256?: string;
 }
 
-/** A data set and its files; `info` holds whatever else the remote tells. */
+/** A data set and its files; `info` holds all other data of the remote. */
 export interface Dataset {
   permId: string;
   files: File[];
@@ -194,7 +194,7 @@ export interface Dataset {
   info?: Record<string, unknown>;
 }
 
-/** A word of a vocabulary. */
+/** A term of a vocabulary. */
 export interface Term {
   code?: string | null;
   label?: string | null;
@@ -203,7 +203,7 @@ export interface Term {
   ordinal?: number | null;
 }
 
-/** A property that data sets of a type have; `terms` are the values that it may have. */
+/** A property of a data set type; `terms` are its allowed values. */
 export interface PropertyAssignment {
   code: string;
   mandatory: boolean | null;
@@ -215,7 +215,7 @@ export interface PropertyAssignment {
   terms?: Term[];
 }
 
-/** A type of data sets, as jupyter-openbis-server tells it. */
+/** A type of data sets, in the form of jupyter-openbis-server. */
 export interface DatasetType {
   permId: string | null;
   code: string;
@@ -228,12 +228,12 @@ export interface DatasetType {
   propertyAssignments: PropertyAssignment[];
 }
 
-/** The types of data sets, as jupyter-openbis-server tells them. */
+/** The types of data sets, in the form of jupyter-openbis-server. */
 export interface Types {
   dataSetTypes: DatasetType[];
 }
 
-/** What the uploaded file or folder becomes. */
+/** The type, parents and properties of the new data set. */
 export interface UploadBody {
   type?: string | null;
   parents?: string[];
@@ -249,7 +249,7 @@ export interface RegisterBody {
   entityIdentifier?: string;
 }
 
-/** A data set that was brought here. */
+/** A downloaded data set. */
 export interface Downloaded {
   url: string;
   permId: string;
@@ -262,7 +262,7 @@ export interface Downloaded {
   transfer: string;
 }
 
-/** A data set that was made. */
+/** A registered data set. */
 export interface Registered {
   status: number;
   permId: string | null;
@@ -270,7 +270,7 @@ export interface Registered {
   transfer: string;
 }
 
-/** Two texts and their names; they are saved in the notebook's folder. */
+/** The text and name of both files, to be saved in the notebook's folder. */
 export interface RequirementsBody {
   notebook_path: string;
   requirements_list: string;
@@ -279,19 +279,19 @@ export interface RequirementsBody {
   runtime_filename?: string;
 }
 
-/** `path` is the notebook's, as the contents API names it; `save` writes beside it. */
+/** `path` is the notebook's contents path; `save` writes the files beside it. */
 export interface EnvironmentBody {
   path?: string | null;
   save?: boolean;
 }
 
-/** The contents paths that were written. */
+/** The contents paths of the saved files. */
 export interface Saved {
   saved: string[];
   status: number;
 }
 
-/** A kernel's environment, and the contents paths that were written of it. */
+/** A kernel's environment, and the contents paths of the saved files. */
 export interface Environment {
   language: string;
   requirements_list: string;
@@ -302,11 +302,11 @@ export interface Environment {
 }
 
 /**
- * What to run, and how.
+ * The code to run, and its options.
  *
- * `inputs` answer the code's input requests in turn; when they run out the code is interrupted,
- * unless `allow_stdin` is true: then it waits for `POST …/input`. `timeout` is in seconds from
- * now; on a timeout the code is interrupted, or left running.
+ * `inputs` answer the code's input requests in turn; a request without an input interrupts the
+ * code, unless `allow_stdin` is true: then it waits for `POST …/input`. `timeout` is in seconds
+ * from now; on a timeout the code is interrupted, or left running.
  */
 export interface ExecuteBody {
   code: string;
@@ -320,7 +320,7 @@ export interface ExecuteBody {
   on_timeout?: 'interrupt' | 'leave';
 }
 
-/** What the user typed, without the newline. */
+/** The user's input, without the newline. */
 export interface InputBody {
   value: string;
 }
@@ -332,18 +332,18 @@ export interface Error {
   traceback: string[];
 }
 
-/** What the code is asking for; a `password` must not be shown while it is typed. */
+/** The code's input request; do not show a `password` while it is typed. */
 export interface Input {
   prompt: string;
   password: boolean;
 }
 
 /**
- * An execution; `outputs` as nbformat 4 holds them.
+ * An execution; `outputs` are in the form of nbformat 4.
  *
- * `status` is `running` until it is one of the others. `exit_code` is that of a kernel that died
- * (negative: a signal), where it is known; `input_request` is what the code waits for; `truncated`
- * says that the outputs were more than the server keeps.
+ * `status` is `running` until the end. `exit_code` is that of a kernel that died (negative: a
+ * signal), if known; `input_request` the request that the code waits for; `truncated` tells that
+ * the outputs exceeded the server's limit.
  */
 export interface Execution {
   execution: string;
@@ -361,7 +361,7 @@ export interface Execution {
 }
 
 /**
- * How to start a kernel: `cwd` is a folder of the system, `path` one below the server's root,
+ * Options of a new kernel: `cwd` is a folder of the system, `path` one below the server's root,
  * `env` is added to the server's environment, `name` is shown in lists.
  */
 export interface SpawnBody {
@@ -371,7 +371,7 @@ export interface SpawnBody {
   name?: string | null;
 }
 
-/** A kernel's relay: its clients, and what its ring holds. */
+/** A kernel's relay: its clients, and the content of its ring. */
 export interface Relay {
   clients: number;
   first_seq: number;
@@ -379,7 +379,7 @@ export interface Relay {
   bytes: number;
 }
 
-/** Since when a kernel is busy, and the beginning of the code, where the relay has seen it. */
+/** Since when a kernel is busy, and the beginning of the code, if the relay has seen it. */
 export interface Executing {
   since: string;
   code?: string;
@@ -388,8 +388,8 @@ export interface Executing {
 /**
  * A kernel: the host's model, and `kernelId` for kernel-relay's clients.
  *
- * `name` is the name it was spawned with, else its kernelspec's; `conn` the connection that it
- * belongs to, whose name its id begins with; `executing` is there while it is busy.
+ * `name` is the name given at the spawn, else the kernelspec's; `conn` the kernel's connection,
+ * which is also the prefix of its id; `executing` is set while the kernel is busy.
  */
 export interface Kernel {
   id: string;
@@ -405,26 +405,26 @@ export interface Kernel {
   executing?: Executing;
 }
 
-/** Which kernel it was done to. */
+/** The id of the kernel that was acted on. */
 export interface KernelId {
   id: string;
 }
 
-/** Which kernel was shut down, also in kernel-relay's spelling. */
+/** The id of a kernel that was shut down, also in kernel-relay's spelling. */
 export interface StoppedKernel {
   id: string;
   kernelId: string;
 }
 
 /**
- * What to run, where and how.
+ * The command to run, its place and its options.
  *
- * `console` is a terminal's name, "new" for one that stays, or nothing for a fresh login shell
+ * `console` is a terminal's name, "new" for one that stays open, or null for a new login shell
  * that is closed afterwards; on a connection `<connection>:<node>`, `<connection>:new`, and
- * `<connection>:`. `cwd` and `env` are set in the shell before the command, and stay.
- * `stdin` is a text; without it `tty` reads the terminal and `split` reads nothing. `timeout` is
- * in seconds from when the command begins; then it is killed, or left to be read later. At most
- * `max_output` bytes are kept. A busy shell is waited for if `queue` is true.
+ * `<connection>:`. `cwd` and `env` are set in the shell before the command, and stay set. Without
+ * `stdin`, `tty` reads the terminal and `split` reads nothing. `timeout` is in seconds from the
+ * command's start; on a timeout the command is killed, or left running. At most `max_output` bytes
+ * are kept. With `queue`, the run waits for a busy shell.
  */
 export interface RunBody {
   command: string;
@@ -443,10 +443,10 @@ export interface RunBody {
 /**
  * A run.
  *
- * `status` is `queued` or `running` until it is one of the others. `exit_code` is what the shell
- * has in `$?`; None while nobody knows. Offsets are the console's, around the command's output.
- * `output` is what the terminal showed (`tty`); `stdout` and `stderr` come apart with `split`. The
- * exact bytes stand beside a text that is not UTF-8.
+ * `status` is `queued` or `running` until the end. `exit_code` is the shell's `$?`; None while
+ * unknown. The command's output is between the two offsets of the console. `output` is the
+ * terminal's output (`tty`); `stdout` and `stderr` are separate with `split`. The `…_base64`
+ * fields hold the exact bytes of a text that is not UTF-8.
  */
 export interface Run {
   run: string;
@@ -469,9 +469,9 @@ export interface Run {
 }
 
 /**
- * What to bring where.
+ * The source and target of a transfer.
  *
- * A download brings the data set `permId` (or only its `files`) to `path`/`permId`. An upload
+ * A download writes the data set `permId` (or only its `files`) to `path`/`permId`. An upload
  * makes `path` (and `files`, below the server's root) a data set of the object or folder `permId`.
  */
 export interface TransferBody {
@@ -488,8 +488,8 @@ export interface TransferBody {
 /**
  * A transfer: bytes, bytes per second, seconds; `created` in seconds since the epoch.
  *
- * `skipped` names what an upload leaves out: hidden files, unless the contents manager allows
- * them, and the server's own folders.
+ * `skipped` names the files that an upload leaves out: hidden files, unless the contents manager
+ * allows them, and the server's own folders.
  */
 export interface Transfer {
   transfer: string;
