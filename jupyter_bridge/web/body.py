@@ -50,7 +50,7 @@ class Body:
         begins, ends = handler._prepared_future, handler.request._body_future
         if _length(handler.request.headers) > DROPPED_BYTES or begins is None or begins.done():
             return
-        begins.set_result(None)  # what Tornado waits for before it reads on
+        begins.set_result(None)  # Tornado waits for this before it reads the body
         await asyncio.wait({ends}, timeout=DROP_TIME)
 
     def take(self) -> bytes:
@@ -65,6 +65,6 @@ class Body:
 
 
 def _length(headers: Any) -> int:
-    """The Content-Length; 0 where the headers do not say, or not in digits."""
+    """Return the Content-Length; 0 if it is missing or not a number."""
     given = headers.get("Content-Length", "")
     return int(given[:20]) if given.isascii() and given.isdigit() else 0

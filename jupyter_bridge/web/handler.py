@@ -26,7 +26,7 @@ from jupyter_bridge.web.sse import KEEP_ALIVE, is_closed
 from jupyter_bridge.wire import bounded, large_json
 from jupyter_bridge.wire.json_errors import JSON_ERRORS
 
-# Characters of an Idempotency-Key: clients make a UUID or a hash.
+# Characters of an Idempotency-Key: clients use a UUID or a hash.
 MAX_KEY = 255
 
 T = TypeVar("T")
@@ -34,16 +34,16 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Verb:
-    """What one HTTP verb of one route takes, gives and demands: a decorator of its method.
+    """The description of one HTTP verb of one route: a decorator of its method.
 
-    `action` is what the authorizer is asked. The method gets the path's names, and `body` and
-    `query` decoded into the given Structs. What it returns is the JSON answer, a `reply`; None
-    means that it has answered itself, with one of the content types `kinds`. `also` are statuses
-    besides `status`. `proof` marks a GET that changes something: it needs what `check_proof`
-    accepts. `raw` bodies are bytes, taken as they are. `limit` is how many bytes a body may have.
+    `action` is the authorizer's action. The method gets the path's names, and `body` and `query`
+    decoded into the given Structs. It returns the JSON answer, a `reply`, or None if it has
+    answered itself, with one of the content types `kinds`. `also` are statuses besides `status`.
+    `proof` marks a GET that changes something: it needs a proof for `check_proof`. A `raw` body is
+    not decoded. `limit` is the most bytes of the body.
 
-    A POST with an Idempotency-Key is done once, and repeated ones get the same answer; what
-    `streams` sees to that by itself, as it can be joined while it goes on.
+    A POST with an Idempotency-Key runs once, and its repeats get the same answer. A method that
+    `streams` does this itself, because a repeat joins the running stream.
     """
 
     action: str
@@ -78,7 +78,7 @@ class Verb:
         if self.query is not None:
             arguments["query"] = handler.read_query(self.query)
 
-        # Before any repeat: an answer that is kept is for those who may ask for it now.
+        # Before a repeat: only a user with the permission now gets a kept answer.
         await handler.judge(**arguments)
         key = handler.repeat_key
         if handler.request.method != "POST" or self.streams:
@@ -101,17 +101,17 @@ class Verb:
                 assert answer is not None, "there was no deadline"
                 handler.answer_as(answer)
         except (ClientLeft, StreamClosedError):
-            return  # nobody reads an answer
+            return  # the client has left
 
 
-verb = Verb  # as a decorator is written
+verb = Verb  # lower case, as decorators are
 
 
 @dataclass(frozen=True)
 class Route:
-    """One path below `top` (names in braces), who serves it, and what it is handed.
+    """One path below `top` (names in braces), its handler, and the handler's arguments `parts`.
 
-    A `greedy` route's last name takes all that follows, slashes too, and may be missing (None).
+    A `greedy` route's last name matches the rest of the path with slashes, or nothing (None).
     A `socket` serves the handshakes of a path that also answers plain requests.
     """
 
@@ -128,7 +128,7 @@ class Route:
 
     @property
     def rule(self) -> tuple[str, Any, dict[str, Any]]:
-        """The route as Tornado takes it."""
+        """The route as a rule of Tornado."""
         if self.socket in (None, self.handler):
             return self.pattern, self.handler, self.parts
         plain: Any = self.handler
@@ -143,7 +143,7 @@ class Route:
 
     @property
     def pattern(self) -> str:
-        """The path as Tornado's regular expression; a name matches one segment."""
+        """The path as a regular expression; a name matches one segment."""
         pattern = self.top + re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", self.path)
         if not self.greedy:
             return pattern
@@ -152,7 +152,7 @@ class Route:
 
 
 def to_json(answer: Any) -> bytes:
-    """`answer` as JSON; what is not Unicode in it, such as a file's name in bytes, as U+FFFD."""
+    """Return `answer` as JSON, with U+FFFD for surrogates, as in a file name that is not UTF-8."""
     try:
         return msgspec.json.encode(answer)
     except UnicodeEncodeError:
@@ -165,7 +165,7 @@ class ClientLeft(Exception):
 
 
 class Answer(NamedTuple):
-    """An answer that was given: status, `Location` if any, and the body."""
+    """A sent answer: status, `Location` if any, and the body."""
 
     status: int
     location: str | None
@@ -176,20 +176,20 @@ class Answer(NamedTuple):
 class BridgeHandler(RequestBase, APIHandler):
     """One HTTP route."""
 
-    # The body that was answered.
+    # The body of the answer.
     _answer = b""
-    # Repeated requests get this one's answer, so that it waits for it also without its client.
+    # Whether repeats may get this request's answer; then it continues without its client.
     _answers_others = False
     _has_left = False
     _gone: asyncio.Future[None] | None = None
 
     @property
     def repeat_key(self) -> str | None:
-        """The Idempotency-Key, if there is one; BadRequest if it is no key."""
+        """The Idempotency-Key, if any; BadRequest if it is too long."""
         key = self.request.headers.get("Idempotency-Key")
         if key is not None and len(key) > MAX_KEY:
             raise BadRequest(
-                f"Idempotency-Key: has {MAX_KEY} characters at most.", field="Idempotency-Key"
+                f"Idempotency-Key: May have {MAX_KEY} characters at most.", field="Idempotency-Key"
             )
         return key
 
@@ -200,7 +200,7 @@ class BridgeHandler(RequestBase, APIHandler):
 
     async def prepare(self) -> None:  # type: ignore[override]
         async with self.before_body():
-            # Not APIHandler.prepare: an API answers 403, it never sends people to a login page.
+            # Not APIHandler.prepare: an API answers 403, without a redirect to the login page.
             await JupyterHandler.prepare(self, _redirect_to_login=False)
             self.check_user()
             if self.spec is not None:
@@ -210,7 +210,7 @@ class BridgeHandler(RequestBase, APIHandler):
 
     @property
     def spec(self) -> Verb | None:
-        """What this request's method takes; None where the route has no such method."""
+        """The Verb of this request's method; None if the route has no such method."""
         return getattr(getattr(self, str(self.request.method).lower(), None), "verb", None)
 
     @property
@@ -220,28 +220,28 @@ class BridgeHandler(RequestBase, APIHandler):
         return spec.limit if spec is not None and takes_one else UNREAD_BODY
 
     async def judge(self, **arguments: Any) -> None:
-        """Ask the authorizer for what this request needs beyond its verb's own action.
+        """Raise Denied unless the user has the permissions beyond the verb's `action`.
 
-        Gets what the verb's method gets: path names, and `body` and `query` where the verb has
-        them. Raises Denied. Override it where a body or a query decides what is done.
+        Gets the arguments of the verb's method: path names, and `body` and `query` if the verb has
+        them. Override it if a body or a query decides which permission is needed.
         """
 
     def check_proof(self) -> None:
-        """Pass if a GET that changes something was meant; raise Denied otherwise.
+        """Raise Denied unless a GET that changes something comes with a proof of intent.
 
-        A token proves it, the XSRF token, or a browser's word that a script of this very origin
-        asks. `allow_origin` makes no difference; `disable_check_xsrf` switches the check off.
+        A proof is a token, the XSRF token, or the browser's headers for a script of this origin.
+        `allow_origin` makes no difference; `disable_check_xsrf` switches the check off.
         """
         if self.token_authenticated or self.settings.get("disable_check_xsrf", False):
             return
         if not is_own_fetch(self.request.headers) and not shows_xsrf_token(self):
             raise Denied(
-                "This GET changes something, and a cookie alone does not prove that it was meant. "
+                "This GET changes something, and a cookie alone does not prove intent. "
                 "Send the XSRF token in the header X-XSRFToken, or a token."
             )
 
     def read_body(self, kind: type[T]) -> T:
-        """The JSON body as `kind`; no body at all counts as an empty object."""
+        """Decode the JSON body as `kind`; an empty body counts as an empty object."""
         body = self.request.body.strip() or b"{}"
         try:
             bounded.check_values(body, MAX_BODY // bounded.BYTES_A_VALUE)
@@ -259,7 +259,7 @@ class BridgeHandler(RequestBase, APIHandler):
         self.finish(self._answer)
 
     async def answer_large(self, answer: Any, status: int = 200) -> None:
-        """The same for an answer that may have a LargeJson in it, which is sent in pieces."""
+        """The same for an answer that may contain a LargeJson, which is sent in pieces."""
         self.set_status(status)
         self.set_header("Content-Type", "application/json")
         pieces = large_json.encode(answer)
@@ -267,7 +267,7 @@ class BridgeHandler(RequestBase, APIHandler):
         for following in pieces:
             self.write(piece)
             await self.flush()
-            await asyncio.sleep(0)  # what the system takes at once is not waited for
+            await asyncio.sleep(0)  # flush() does not yield if the system accepts the data at once
             piece = following
         self.finish(piece)
 
@@ -276,7 +276,7 @@ class BridgeHandler(RequestBase, APIHandler):
         self.finish()
 
     def answer_as(self, given: Answer) -> None:
-        """Answer what an earlier request was answered, unless this is that one."""
+        """Send the answer of an earlier request, unless this request was the earlier one."""
         if self._finished:
             return
         if given.location is not None:
@@ -287,17 +287,17 @@ class BridgeHandler(RequestBase, APIHandler):
         self.finish(given.body or None)
 
     def link(self, path: str) -> str:
-        """The address of another route, for `Location`; a remote chose some of the names in it."""
+        """Return the quoted address of another route, for `Location`."""
         return f"{self.base_url.rstrip('/')}/bridge{quote(path, safe='/:', errors='replace')}"
 
     async def while_here(
         self, work: Coroutine[Any, Any, T], seconds: float | None = None
     ) -> T | None:
-        """Returns what `work` returns; None after so many seconds, with the work cancelled.
+        """Return the result of `work`; after `seconds`, cancel the work and return None.
 
-        When the client goes away, the work is cancelled and ClientLeft is raised, which ends the
-        request without an answer. A request does all its long waiting here: when it is given up,
-        neither a task nor a handler is left.
+        When the client leaves, cancel the work and raise ClientLeft, which ends the request without
+        an answer. All long waiting of a request is done here, so that no task or handler is left
+        when the client leaves.
         """
         gone = self._leaving()
         task = asyncio.ensure_future(work)
@@ -315,7 +315,7 @@ class BridgeHandler(RequestBase, APIHandler):
                 await ended([task])
 
     def _leaving(self) -> asyncio.Future[None]:
-        """A future that is done once the client has closed the connection."""
+        """Return a future that is done once the client has closed the connection."""
         if self._gone is None:
             self._gone = asyncio.get_running_loop().create_future()
             if self._has_left or is_closed(self.request):
@@ -325,9 +325,9 @@ class BridgeHandler(RequestBase, APIHandler):
     async def each_while_here(
         self, steps: AsyncGenerator[T, None]
     ) -> AsyncGenerator[T | None, None]:
-        """The steps as they come, None after each silence of KEEP_ALIVE seconds; closes them.
+        """Yield the steps, and None after each KEEP_ALIVE seconds without a step; close the steps.
 
-        Raises ClientLeft when the client goes away.
+        Raises ClientLeft when the client leaves.
         """
         gone = self._leaving()
         coming: asyncio.Future[T] | None = None
@@ -354,8 +354,8 @@ class BridgeHandler(RequestBase, APIHandler):
             await steps.aclose()
 
     def cut(self, why: str) -> None:
-        """Break the connection: the answer has begun, and nobody may take a part for the whole."""
-        self.log.warning("An answer broke off: %s", why)
+        """Break the connection, so that the client does not take a partial answer as complete."""
+        self.log.warning("An answer was cut off: %s", why)
         self._auto_finish = False
         cast(Any, self.request.connection).close()
 
@@ -367,11 +367,11 @@ class BridgeHandler(RequestBase, APIHandler):
 
 
 class NoSuchRoute(BridgeHandler):
-    """Whatever stands under /bridge and is no route: a Problem instead of the host's page."""
+    """Any other path under /bridge: a Problem instead of the host's page."""
 
     async def prepare(self) -> None:  # type: ignore[override]
-        # Inside, so that the body is read and the client's connection can be used again.
+        # Inside, so that the body is read and the client's connection can be reused.
         async with self.before_body():
             await JupyterHandler.prepare(self, _redirect_to_login=False)
             self.check_user()
-            raise NotFound(f"There is no {self.request.path}; GET /bridge/ lists what there is.")
+            raise NotFound(f"No route {self.request.path}. GET /bridge/ lists the parts.")

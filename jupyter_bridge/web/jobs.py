@@ -1,4 +1,4 @@
-"""JobHandler: what goes on while nobody waits, answered in the way the client asks."""
+"""JobHandler: the answers of long jobs: in one piece, as a stream, or later."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ from jupyter_bridge.web.handler import BridgeHandler
 from jupyter_bridge.web.sse import NDJSON, SSE, StreamEvent, silence
 from jupyter_bridge.wire import bounded
 
-# The last event of anything that is kept.
+# The largest event id.
 MAX_EVENT = 1 << 53
 
 
 class LongAnswer(Protocol):
-    """Something that takes its time and can be read meanwhile: an execution, a run."""
+    """A long job that can be read while it runs: an execution, a run."""
 
     answered: asyncio.Event
 
     def model(self) -> Any:
-        """It as it stands now."""
+        """Return the current state."""
 
     def events(self, after: int = 0) -> AsyncGenerator[tuple[int, str, Any], None]:
-        """What happens to it, behind the event `after`, as (id, name, data)."""
+        """Return the events after the event `after`, as (id, name, data)."""
 
 
 class WaitQuery(msgspec.Struct):
-    """`wait` is how many seconds to wait for the end before answering as it stands."""
+    """`wait` is the longest wait for the end before the answer, in seconds."""
 
     wait: Annotated[float, msgspec.Meta(ge=0)] = 0
 
@@ -44,10 +44,10 @@ class Prefer(NamedTuple):
 
 
 class JobHandler(BridgeHandler):
-    """A route that begins something lasting, or reads it again."""
+    """A route that starts a long job, or reads it again."""
 
     def prefer(self) -> Prefer:
-        """What the Prefer header asks; what it does not understand it ignores, as the RFC says."""
+        """Parse the Prefer header; unknown and invalid preferences are ignored, as in the RFC."""
         wait = None
         words = [w.strip() for w in self.request.headers.get("Prefer", "").lower().split(",")]
         for word in words:
@@ -60,7 +60,7 @@ class JobHandler(BridgeHandler):
         return Prefer("respond-async" in words, wait)
 
     def streaming(self) -> str | None:
-        """The streaming type the client accepts, or None if it wants one JSON answer."""
+        """Return the stream type that the client accepts; None for one JSON answer."""
         accept = self.request.headers.get("Accept", "")
         for kind in (SSE, NDJSON):
             if kind in accept:
@@ -68,14 +68,14 @@ class JobHandler(BridgeHandler):
         return None
 
     async def answer_begun(self, what: LongAnswer, path: str) -> None:
-        """Answer the request that began it; `path` is where to read it again."""
+        """Answer the request that started a job; `path` is the route to read it again."""
         self.set_header("Location", self.link(path))
         kind = self.streaming()
         prefer = self.prefer()
         if kind is not None:
             await self.stream(_events(what), kind)
         elif prefer.respond_async or prefer.wait is not None:
-            # Who does not wait is answered alike, however soon it is done.
+            # Without `wait` always 202, however soon the job is done.
             answered = prefer.wait is not None and await self._wait(what, prefer.wait)
             await self.answer_large(what.model(), 200 if answered else 202)
         else:
@@ -83,7 +83,7 @@ class JobHandler(BridgeHandler):
             await self.answer_large(what.model())
 
     async def answer_again(self, what: LongAnswer, path: str, query: WaitQuery) -> None:
-        """Answer a request to read it, as a stream from `Last-Event-ID` on if that is asked."""
+        """Answer a request to read a job, as a stream from `Last-Event-ID` on if requested."""
         self.set_header("Location", self.link(path))
         kind = self.streaming()
         if kind is not None:
@@ -93,7 +93,7 @@ class JobHandler(BridgeHandler):
             await self.answer_large(what.model())
 
     async def stream(self, events: AsyncGenerator[StreamEvent, None], kind: str) -> None:
-        """Send events as they come, until they end or the client goes away."""
+        """Send events as they come, until they end or the client leaves."""
         self.set_header("Content-Type", kind)
         self.set_header("Cache-Control", "no-cache")
         self.set_header("X-Accel-Buffering", "no")  # nginx would hold the events back
@@ -104,14 +104,14 @@ class JobHandler(BridgeHandler):
                     for piece in [silence(kind)] if event is None else event.encode(kind):
                         self.write(piece)
                         await self.flush()
-                        await asyncio.sleep(0)  # what the system takes at once is not waited for
+                        await asyncio.sleep(0)  # flush() may not yield
         except Problem as problem:
             for piece in StreamEvent(0, "problem", problem.to_json()).encode(kind):
                 self.write(piece)
         await self.finish()
 
     async def _wait(self, what: LongAnswer, seconds: float) -> bool:
-        """Whether it was answered within so many seconds."""
+        """Wait up to `seconds`, and tell whether the job was answered."""
         if seconds > 0 and not what.answered.is_set():
             await self.while_here(what.answered.wait(), seconds)
         return what.answered.is_set()
@@ -120,7 +120,7 @@ class JobHandler(BridgeHandler):
         given = self.request.headers.get("Last-Event-ID", "0")
         event = bounded.number(given, MAX_EVENT)
         if event is None:
-            raise BadRequest("Last-Event-ID: must be a number.", field="Last-Event-ID")
+            raise BadRequest("Last-Event-ID: Must be a number.", field="Last-Event-ID")
         return event
 
 

@@ -45,7 +45,7 @@ def shows_xsrf_token(handler: JupyterHandler) -> bool:
     Not by the host's `check_xsrf_cookie`: for a GET it also accepts a Referer, and JupyterHub's own
     accepts a followed link.
     """
-    if hasattr(handler, "_xsrf_token_id"):  # a JupyterHub has put its own token in place
+    if hasattr(handler, "_xsrf_token_id"):  # under JupyterHub, with its own token
         shown = handler.get_argument("_xsrf", "") or handler.request.headers.get("X-XSRFToken", "")
         return hmac.compare_digest(utf8(shown), utf8(handler.xsrf_token))
     try:

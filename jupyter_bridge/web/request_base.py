@@ -69,7 +69,7 @@ def identity_of(handler: JupyterHandler) -> str:
 
 # The most bytes of a JSON body.
 MAX_BODY = 1 << 20
-# The same where none is needed: some clients send {} with all they send.
+# The same if no body is needed: some clients send {} with every request.
 UNREAD_BODY = 4 << 10
 
 
@@ -84,8 +84,8 @@ class RequestBase:
     resources: tuple[str, ...] = ("bridge",)
 
     def __init__(self, application: Any, request: HTTPServerRequest, **kwargs: Any) -> None:
-        # The host parses both, the Referer also to log a refusal, and fails on what is not a URL.
-        # "null" is what a browser says of an origin that it will not name, and is never allowed.
+        # The host parses both, the Referer also to log a refusal, and fails on a malformed URL.
+        # Browsers send "null" for an origin that they hide; it is never allowed.
         if not _is_url(request.headers.get("Referer", "")):
             del request.headers["Referer"]
         if not _is_url(request.headers.get("Origin", "")):
@@ -196,14 +196,14 @@ class RequestBase:
         status, body = self._to_reply(error, status_code)
         handler.set_status(status)
         handler.set_header("Content-Type", "application/json")
-        if status == 405:  # RFC 9110 wants to be told what would do
+        if status == 405:  # RFC 9110 requires Allow
             handler.set_header("Allow", ", ".join(self._methods()))
         # Not APIHandler.finish: websockets do not have it.
         web.RequestHandler.finish(handler, msgspec.json.encode(body))
 
     def _methods(self) -> list[str]:
         """Return the methods of this route."""
-        missing = web.RequestHandler.get  # they are all one function there
+        missing = web.RequestHandler.get  # the same function for all methods
         names = cast(JupyterHandler, self).SUPPORTED_METHODS
         return [name for name in names if getattr(type(self), name.lower()) is not missing]
 

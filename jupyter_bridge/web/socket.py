@@ -20,7 +20,7 @@ from jupyter_bridge.wire.websocket import build_frame
 
 JSON = "application/json"
 TEXT = "text/plain"
-# What is read of a frame that nobody may send, to say so; bytes.
+# The most bytes of a watcher's frame, which is read only to answer with a Problem.
 WATCHERS_FRAME = 4 << 10
 
 
@@ -28,8 +28,8 @@ WATCHERS_FRAME = 4 << 10
 class Frame:
     """A kind of frame on a websocket; read by `asyncapi.py`.
 
-    `by` is the sender: "server", "client" or "both"; `kind` the content type; `subprotocol` the
-    one it belongs to, empty for the default.
+    `by` is the sender: "server", "client" or "both"; `kind` the content type; `subprotocol` that of
+    the frame, empty for the default.
     """
 
     name: str
@@ -39,7 +39,7 @@ class Frame:
     subprotocol: str = ""
 
 
-PROBLEM_FRAME = Frame("problem", "server", "What ended the websocket; the last frame.", JSON)
+PROBLEM_FRAME = Frame("problem", "server", "The Problem that ends the websocket.", JSON)
 
 
 @web.stream_request_body
@@ -48,13 +48,13 @@ class BridgeSocket(RequestBase, WebSocketMixin, WebSocketHandler, JupyterHandler
 
     # Subprotocols of the route, the preferred one first.
     subprotocols: tuple[str, ...] = ()
-    # The frames on it.
+    # The kinds of frames.
     frames: tuple[Frame, ...] = (PROBLEM_FRAME,)
-    # The Struct of its query.
+    # The Struct of the query.
     query_type: type[msgspec.Struct] | None = None
     # The most bytes of one frame; a larger one ends the socket with a Problem.
     default_max_frame = 10 << 20
-    # Whether the user may send anything; a handshake may say no.
+    # Whether the user may send; a handshake may set it to False.
     may_send = True
     _ended = False
 
@@ -65,21 +65,21 @@ class BridgeSocket(RequestBase, WebSocketMixin, WebSocketHandler, JupyterHandler
             self.check_user()
 
     def set_default_headers(self) -> None:
-        """Set none of the headers of pages."""
+        """Set no headers: those of the host are for pages."""
 
     def get_compression_options(self) -> dict[str, Any] | None:
         return cast("dict[str, Any] | None", self.settings.get("websocket_compression_options"))
 
     @property
     def max_frame(self) -> int:
-        """The most bytes of a client's frame: the host's own limit; few of who only watches."""
+        """The most bytes of a client's frame: the host's limit, or WATCHERS_FRAME."""
         if not self.may_send:
             return WATCHERS_FRAME
         return int(self.settings.get("websocket_max_message_size", self.default_max_frame))
 
     @property
     def max_message_size(self) -> int:
-        # Beyond this Tornado closes the connection without a reason: leave room to give one.
+        # Above this Tornado closes the connection without a reason; below it a Problem is sent.
         return 4 * self.max_frame
 
     def select_subprotocol(self, subprotocols: list[str]) -> str | None:
@@ -99,11 +99,11 @@ class BridgeSocket(RequestBase, WebSocketMixin, WebSocketHandler, JupyterHandler
         await super().get(**path)
 
     async def on_handshake(self, **path: str) -> None:
-        """Look up all that is needed; a Problem raised here refuses the handshake."""
+        """Called with the handshake; a Problem raised here refuses it."""
 
     async def open(self, **path: str) -> None:
         if self.ws_connection is None or cast(Any, self.ws_connection).stream.closed():
-            return  # the client left during the handshake; on_close follows, or has been
+            return  # the client left during the handshake
         super().open(**path)
         self.set_nodelay(True)
         try:
@@ -130,7 +130,7 @@ class BridgeSocket(RequestBase, WebSocketMixin, WebSocketHandler, JupyterHandler
         """Called with one frame of the client; a Problem raised here ends the socket."""
 
     def on_close(self) -> None:
-        # The host's next ping would keep a closed socket in memory until then.
+        # Otherwise the host's ping timer keeps a closed socket in memory until the next ping.
         pinging: Any = self.ping_callback
         if pinging is not None:
             pinging.stop()
