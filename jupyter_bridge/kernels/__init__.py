@@ -1,1 +1,1 @@
-"""Kernels: one open line each, shared by every client, and code run on them."""
+"""Kernels: one relay each, shared by all clients, and code that runs on kernels."""

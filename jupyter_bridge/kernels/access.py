@@ -1,4 +1,4 @@
-"""What the authorizer is asked about on every kernel route."""
+"""The authorizer's resources on the kernel routes."""
 
 from __future__ import annotations
 
@@ -11,29 +11,29 @@ from jupyter_bridge.kernels.host.manager import NoKernelspec
 from jupyter_bridge.web import RequestBase
 from jupyter_bridge.wire.names import KernelName
 
-# The bridge's own resource, and the host's, so that what the host forbids stays forbidden.
+# The bridge's own resource, and the host's, so that the bridge allows nothing the host forbids.
 RESOURCES = ("bridge:kernels", "kernels")
 
 
 class ConnectionQuery(msgspec.Struct):
-    """`conn` is the connection whose kernel is meant; `<conn>:<id>` in the path says the same."""
+    """`conn` is the kernel's connection; the same as `<conn>:<id>` in the path."""
 
     conn: str | None = None
 
 
 def qualified(name: str, connection: str | None) -> str:
-    """The name with its connection in front, once."""
+    """Return the name with its connection as prefix, once."""
     return str(KernelName.parse(name, connection))
 
 
 def resources_of(name: str) -> tuple[str, ...]:
-    """What is asked for one kernel, or one to be spawned: its connection is beside it."""
+    """Return the resources of a kernel or of a spawn, with its connection."""
     return (*RESOURCES, "bridge:connections") if KernelName.parse(name).connection else RESOURCES
 
 
 @asynccontextmanager
 async def telling_kernelspecs(door: RequestBase, kernelspec: str) -> AsyncIterator[None]:
-    """Where there is no such kernelspec, name the others only to whoever may read them."""
+    """On NoKernelspec, name the available kernelspecs only to a user who may read them."""
     try:
         yield
     except NoKernelspec as problem:

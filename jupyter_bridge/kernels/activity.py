@@ -1,9 +1,8 @@
-"""Activity: what the host believes of a kernel (is it busy, since when), told by its relay.
+"""Activity: a kernel's state and last activity at the host, updated by the kernel's relay.
 
-The host reads every kernel's iopub for this alone, and that takes it several times as long as
-relaying does. A relay reads the same messages, and loses none: while it stands it takes this work
-over, by the host's own rules (`MappingKernelManager.start_watching_activity`), and hands it back
-when it ends.
+The host reads every kernel's iopub only for this, which takes it several times as long as relaying.
+A relay reads the same messages without loss: while open, it does this work by the host's own rules
+(`MappingKernelManager.start_watching_activity`), and returns it to the host at its end.
 """
 
 from __future__ import annotations
@@ -16,12 +15,12 @@ from jupyter_server.services.kernels.kernelmanager import MappingKernelManager
 
 from jupyter_bridge.wire import kernel
 
-# Where a site's manager has its own idea of any of these, it keeps its own reading.
+# A manager that overrides one of these keeps its own reading.
 _RULES = ("start_watching_activity", "stop_watching_activity", "track_message_type")
 
 
 def can_be_told(manager: Any) -> bool:
-    """Whether `manager` watches activity by the rules that are followed here."""
+    """Tell whether `manager` watches activity by the rules of this module."""
     return all(
         getattr(type(manager), rule, None) is getattr(MappingKernelManager, rule, rule)
         for rule in _RULES
@@ -39,15 +38,15 @@ class Activity:
         self._active = False
 
     def take(self) -> None:
-        """Stop the host's own reading, if it reads; a restart begins it anew, so call again."""
+        """Stop the host's own reading; a restart starts it again, so call this again then."""
         reads = getattr(self._kernel, "_activity_stream", None) is not None
-        # Stopping would also give up a restart that the host has under way.
+        # Stopping would also abort a restart by the host.
         restarts = getattr(self._kernel, "_pending_restart_cleanup", None) is not None
         if reads and not restarts:
             self._manager.stop_watching_activity(self._kernel_id)
 
     def give_back(self) -> None:
-        """Let the host read for itself again; the time of the last activity stays what it is."""
+        """Restart the host's own reading; the time of the last activity is unchanged."""
         kernel = self._kernel
         if self._kernel_id not in self._manager or kernel._activity_stream is not None:
             return
@@ -56,7 +55,7 @@ class Activity:
         kernel.last_activity, kernel.reason = known
 
     def note(self, header: kernel.Header, parts: Sequence[bytes]) -> None:
-        """Take account of one message."""
+        """Account for one message."""
         is_status = header.msg_type == "status"
         busy = self._kernel.execution_state == "busy"
         if (self._active or busy) and not is_status:
@@ -72,11 +71,11 @@ class Activity:
         if is_tracked:
             self._kernel.execution_state = state
         elif self._kernel.execution_state == "starting" and state != "starting":
-            # It has answered somebody's question, whichever: that is not work.
+            # The kernel answered an untracked request, which is no activity.
             self._kernel.execution_state = "idle"
 
     def tell(self) -> None:
-        """Tell the host when there was activity, once for all that was noted."""
+        """Report the activity since the last call to the host."""
         if self._active:
             self._active = False
             now = datetime.now(timezone.utc)

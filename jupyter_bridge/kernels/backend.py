@@ -1,4 +1,4 @@
-"""KernelBackend: the kernels of one place, each behind a relay opened when first asked for."""
+"""KernelBackend: the kernels of one place, each behind a relay that opens at the first use."""
 
 from __future__ import annotations
 
@@ -15,16 +15,15 @@ from jupyter_bridge.kernels.relay import Relay
 from jupyter_bridge.models.kernels import NO_RELAY, KernelModel, RelayModel
 from jupyter_bridge.problems import Unavailable
 
-# How long a start that is under way may hold up a shutdown, seconds.
+# The longest time that a running start delays a shutdown, seconds.
 SETTLE_TIME = 10.0
 
 
 class KernelBackend(ABC):
-    """Relays by the kernels' names, and what can be done to kernels. A relay stays as long as its
-    kernel.
+    """Relays by kernel name, and the actions on kernels. A relay lives as long as its kernel.
 
-    `policy()` is the host's, which holds for every kernel that is reached through here. `deadline`
-    is how many seconds a kernel may take until it answers.
+    `policy()` is the host's and applies to every kernel. `deadline` is the longest time until a
+    kernel answers, in seconds.
     """
 
     def __init__(
@@ -46,7 +45,7 @@ class KernelBackend(ABC):
         return iter(list(self._relays.values()))
 
     async def get(self, name: str) -> Relay:
-        """The kernel's relay, ready to use; opened at the first call, whoever waits for it."""
+        """Return the kernel's relay, ready to use; all first callers share one opening."""
         if (relay := self._live(name)) is not None:
             await relay.ready()
             return relay
@@ -54,13 +53,13 @@ class KernelBackend(ABC):
         return await self._openings.join(name, lambda: self._open(name))
 
     def _live(self, name: str) -> Relay | None:
-        """The kernel's relay, if it has one that has not ended."""
+        """Return the kernel's relay if it is open."""
         relay = self._relays.get(name)
         return None if relay is None or relay.ended is not None else relay
 
     @abstractmethod
     async def _open(self, name: str) -> Relay:
-        """Open the kernel's relay and put it in its place; NotFound if there is no such kernel."""
+        """Open and store the kernel's relay; NotFound if there is no such kernel."""
 
     def _new_relay(self, name: str, connect: Callable[[], Upstream], **how: Any) -> Relay:
         return Relay(
@@ -80,37 +79,37 @@ class KernelBackend(ABC):
             await relay.close()
 
     def count_clients(self, name: str, change: int) -> None:  # noqa: B027
-        """A kernel has one client more or less."""
+        """Add `change` to the number of the kernel's clients."""
 
     @abstractmethod
     async def model(self, name: str) -> KernelModel:
-        """The kernel as the routes show it."""
+        """Return the kernel's model."""
 
     @abstractmethod
     async def spawn(self, kernelspec: str, **options: Any) -> str:
-        """Start a kernel and wait until it answers; returns its name."""
+        """Start a kernel, wait until it answers, and return its name."""
 
     @abstractmethod
     async def interrupt(self, name: str) -> None:
-        """Interrupt what the kernel is doing."""
+        """Interrupt the kernel."""
 
     @abstractmethod
     async def restart(self, name: str) -> None:
-        """Restart a kernel; returns when it is ready again."""
+        """Restart a kernel, and wait until it is ready."""
 
     @abstractmethod
     async def shutdown(self, name: str) -> None:
-        """Shut a kernel down, and end its relay."""
+        """Shut down a kernel, and end its relay."""
 
     async def close(self) -> None:
-        """Close every relay; the kernels themselves go on."""
+        """Close every relay; the kernels continue."""
         await self._openings.stop(Unavailable("The server is stopping."))
         for name in list(self._relays):
             await self._close_relay(name)
 
 
 def relay_model(relay: Relay | None) -> RelayModel:
-    """A kernel's relay as the routes show it."""
+    """Return the model of a kernel's relay."""
     if relay is None:
         return NO_RELAY
     ring = relay.ring

@@ -1,8 +1,8 @@
-"""ClientChannel: one client's seat on a Relay.
+"""ClientChannel: one client's place on a Relay.
 
-A seat has a cursor into the kernel's ring and takes from there at the pace of its own socket. What
-it is owed while it does not take costs nothing; if the ring has moved on meanwhile, the first thing
-it gets is an iopub message `bridge_gap` that says how much it missed.
+A client channel has a cursor into the kernel's ring and reads at the pace of its own socket. Unread
+messages cost nothing; if the ring has discarded some of them, the client first gets an iopub
+message `bridge_gap` with their number.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from jupyter_bridge.wire.large_json import as_utf8
 
 SHELL, IOPUB, STDIN, CONTROL = "shell", "iopub", "stdin", "control"
 ALL = frozenset({SHELL, IOPUB, STDIN, CONTROL})
-# What a route or a namespace may be called, and the channels a seat there has.
+# The channels of each route and namespace.
 CHANNELS_BY_ROUTE = {
     "channels": ALL,
     SHELL: frozenset({SHELL}),
@@ -33,25 +33,25 @@ CHANNELS_BY_ROUTE = {
     "stdio": frozenset({STDIN}),
     CONTROL: frozenset({CONTROL}),
 }
-# Bytes that one write takes at most: enough to be cheap, little enough that a hundred clients who
-# do not read hold little.
+# The most bytes of one write: large enough to be cheap, small enough that a hundred clients that
+# do not read hold little memory.
 BATCH = 512 << 10
 
 Encoder = Callable[[RingEntry], bytes]
 
 
 def encode_v1(entry: RingEntry) -> bytes:
-    """The websocket frame of `v1.kernel.websocket.jupyter.org`."""
+    """Return the websocket frame of `v1.kernel.websocket.jupyter.org`."""
     return websocket.build_frame(entry.frame)
 
 
 def encode_default(entry: RingEntry) -> bytes:
-    """The websocket frame of the default protocol."""
+    """Return the websocket frame of the default protocol."""
     return websocket.build_frame(default_frame(entry))
 
 
 def default_frame(entry: RingEntry) -> str | bytes:
-    """The message in the default protocol; where it is not JSON, that it is missing."""
+    """Return the message in the default protocol, or a gap if the message is not JSON."""
     try:
         return kernel.build_default(entry.channel, entry.parts)
     except kernel.FrameError:
@@ -59,12 +59,12 @@ def default_frame(entry: RingEntry) -> str | bytes:
 
 
 def large_v1(entry: RingEntry) -> list[bytes]:
-    """The websocket frame of a large message in pieces, its parts as they are."""
+    """Return the websocket frame of a large message in pieces, without copying its parts."""
     return websocket.frame_pieces([entry.frame, *entry.parts], text=False)
 
 
 def large_default(entry: RingEntry) -> list[bytes]:
-    """The same in the default protocol; looks through the message, so call it in a thread."""
+    """The same in the default protocol; scans the message, so call it in a thread."""
     try:
         pieces = kernel.default_pieces(entry.channel, entry.parts)
     except kernel.FrameError:
@@ -76,12 +76,12 @@ def large_default(entry: RingEntry) -> list[bytes]:
 
 
 def gap(lost: int, session: str, *, exact: bool = True) -> list[bytes]:
-    """The message `bridge_gap`: so many messages are missing here."""
+    """Return the message `bridge_gap`: `lost` messages are missing here."""
     return kernel.build_message("bridge_gap", {"lost": lost, "exact": exact}, session)
 
 
 class Feed(Protocol):
-    """What a channel takes from and sends to: the `Relay` of its kernel."""
+    """The part of `Relay` that a client channel uses."""
 
     ring: Ring
     session: str
@@ -91,14 +91,14 @@ class Feed(Protocol):
         """Send a message to the kernel."""
 
     def leave(self, channel: ClientChannel) -> None:
-        """The channel was closed."""
+        """Remove a closed channel."""
 
 
 class ClientChannel:
-    """A seat: `send`, take or iterate what the kernel says, `close`.
+    """One client's place: `send`, `take` or iterate the kernel's messages, `close`.
 
-    `on_ready` is called on the event loop when there may be something to take again, and once more
-    when the seat has ended; it must not block.
+    `on_ready` is called on the event loop when there may be new messages, and once more when the
+    channel has ended; it must not block.
     """
 
     def __init__(
@@ -115,18 +115,18 @@ class ClientChannel:
         self.names = names
         self.may_send = may_send
         self.on_ready = on_ready
-        # Why nothing more will come; None while the kernel's line is open.
+        # The reason of the end; None while the relay is open.
         self.ended: Problem | None = None
         self.closed = False
-        # Whether the last `take` left something for the next.
+        # Whether the last `take` left messages for the next.
         self.behind = False
-        # The next sequence number to look at, and how many messages for everybody lie before it.
+        # The next sequence number to read, and the number of messages for all clients before it.
         self._cursor = relay.ring.end
         self._seen = relay.ring.count
         self._notices: list[RingEntry] = []
 
     def start(self, after: str | None) -> None:
-        """Stand behind the iopub message `after`, or at the present if that is None."""
+        """Move the cursor behind the iopub message `after`, or to the present if None."""
         if after is None:
             return
         ring = self.relay.ring
@@ -137,13 +137,13 @@ class ClientChannel:
         number = ring.number_of_forgotten(after)
         self._cursor, self._seen = ring.first, ring.forgotten
         if number is None:
-            # Nobody knows how long ago that was; what is known is how many there may have been.
+            # The position of `after` is unknown; all forgotten messages may be missing.
             self._tell_gap(max(1, ring.forgotten), exact=False)
         elif number < ring.forgotten:
             self._tell_gap(ring.forgotten - number, exact=True)
 
     def _tell_gap(self, lost: int, *, exact: bool) -> None:
-        """Put a `bridge_gap` before whatever comes next."""
+        """Put a `bridge_gap` before the next message."""
         if IOPUB in self.names:
             parts = gap(lost, self.relay.session, exact=exact)
             header = kernel.parse_header(parts[0])
@@ -152,30 +152,27 @@ class ClientChannel:
             metrics.GAPS.inc()
 
     def check_may_send(self) -> None:
-        """Denied on a seat that may only watch, whatever is sent on it."""
+        """Raise Denied if the client may only watch."""
         if not self.may_send:
-            raise Denied("You may watch this kernel, and not send to it.")
+            raise Denied("You may watch this kernel, but not send to it.")
 
     def send(self, channel: str | None, parts: Sequence[bytes]) -> None:
-        """Pass one message on to the kernel, or raise the Problem that ends this seat."""
+        """Send one message to the kernel; a Problem raised here ends this channel."""
         self.check_may_send()
         if channel is None:
-            # As the host does for clients that name no channel; a seat of one channel means that.
+            # As the host does for a message without a channel, unless there is only one channel.
             channel = next(iter(self.names)) if len(self.names) == 1 else SHELL
         if channel not in ALL:
-            raise BadRequest(
-                f"There is no channel {channel!r}; there are {', '.join(sorted(ALL))}."
-            )
+            raise BadRequest(f"No channel named {channel!r}. Available: {', '.join(sorted(ALL))}.")
         if channel not in self.names or channel == IOPUB:
-            raise BadRequest(f"Nothing can be sent on {channel} from here.", channel=channel)
+            raise BadRequest(f"You cannot send on {channel} here.", channel=channel)
         self.relay.send(self.client, channel, parts)
 
     def take(self, limit: int = BATCH, *, merge: bool = False) -> list[RingEntry]:
-        """What is ready, in order, up to about `limit` bytes; empty if nothing is.
+        """Return the waiting messages in order, up to about `limit` bytes; a large message alone.
 
-        A large message comes alone.
-        With `merge`, stream messages that follow each other become one (the last one's id), which
-        is how a client that lags catches up.
+        With `merge`, consecutive stream messages become one (with the last id), so that a slow
+        client catches up.
         """
         entries = self._take_notices()
         size = 0
@@ -192,9 +189,9 @@ class ClientChannel:
         return _merge_streams(entries) if merge else entries
 
     def take_frames(self, encode: Encoder, *, merge: bool = False) -> bytes | RingEntry:
-        """The same as ready-made websocket frames, or one large message.
+        """The same as encoded websocket frames, or one large message.
 
-        They are built once for all seats that stand together.
+        Frames are built once for all channels at the same position.
         """
         ring = self.relay.ring
         if merge or self._notices or self._cursor < ring.first:
@@ -227,7 +224,7 @@ class ClientChannel:
         return notices
 
     async def messages(self) -> AsyncIterator[RingEntry]:
-        """Every message for this seat as it comes; raises the Problem when the line ends."""
+        """Yield every message as it comes; raise the Problem when the relay ends."""
         ready = asyncio.Event()
         self.on_ready = ready.set
         while True:
@@ -244,17 +241,17 @@ class ClientChannel:
 
     @property
     def exhausted(self) -> bool:
-        """Whether everything that was said has been taken."""
+        """Whether no messages wait."""
         return self._cursor >= self.relay.ring.end and not self._notices
 
     def end(self, problem: Problem) -> None:
-        """The line has ended; what is still held can be taken."""
+        """End with `problem`; messages in the ring can still be taken."""
         if self.ended is None and not self.closed:
             self.ended = problem
             self.on_ready()
 
     def close(self) -> None:
-        """Leave the seat; closing twice is fine."""
+        """Leave the relay; closing twice is fine."""
         if not self.closed:
             self.closed = True
             self.relay.leave(self)
@@ -276,7 +273,7 @@ _decode_stream = msgspec.json.Decoder(_Stream).decode
 
 
 def _merge_streams(entries: list[RingEntry]) -> list[RingEntry]:
-    """Adjacent streams of one name and one parent as one message; everything else as it is."""
+    """Merge adjacent streams of one name and parent into one message; keep all others."""
     merged: list[RingEntry] = []
     run: list[tuple[RingEntry, _Stream, bytes]] = []
     for entry in entries:
@@ -300,7 +297,7 @@ def _stream_in(entry: RingEntry) -> tuple[RingEntry, _Stream, bytes] | None:
     try:
         return entry, _decode_stream(parts[3]), parts[1]
     except JSON_ERRORS:
-        return None  # not ours to mend: it goes on as it came
+        return None  # malformed: pass it on unchanged
 
 
 def _join(run: list[tuple[RingEntry, _Stream, bytes]]) -> RingEntry:

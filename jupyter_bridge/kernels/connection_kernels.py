@@ -1,7 +1,7 @@
-"""ConnectionKernels: the kernels of connections, relayed here under the name `<connection>:<id>`.
+"""ConnectionKernels: the kernels of connections, relayed under the name `<connection>:<id>`.
 
-They run on another server, so nothing is asked of the host's kernel manager but its policy: what
-may be sent, and whether errors are shown, holds for every kernel that is reached through here.
+The kernels run on another server. The host's policy still applies: which messages may be sent, and
+whether errors are shown.
 """
 
 from __future__ import annotations
@@ -24,26 +24,26 @@ OnLost = Callable[[str], None]
 
 
 class RemoteKernels(Protocol):
-    """Where the kernels of one connection run; `connections/kernels.py` is one."""
+    """The kernels of one connection; implemented in `connections/kernels.py`."""
 
     async def kernels(self) -> list[dict[str, Any]]:
-        """The kernels that run there, as Jupyter's kernel models."""
+        """Return Jupyter's models of the running kernels."""
 
     async def kernel(self, kernel_id: str) -> dict[str, Any]:
-        """The model of one of them; NotFound if it does not run."""
+        """Return the model of one kernel; NotFound if it does not run."""
 
     async def open(self, kernel_id: str, on_messages: OnMessages, on_lost: OnLost) -> Upstream:
-        """The line to one kernel, open."""
+        """Return an open upstream to one kernel."""
 
     async def spawn(self, kernelspec: str, **how: Any) -> dict[str, Any]:
-        """Start one and return its model."""
+        """Start a kernel and return its model."""
 
     async def control(self, kernel_id: str, action: str) -> None:
-        """`interrupt`, `restart` or `shutdown` it."""
+        """`interrupt`, `restart` or `shutdown` a kernel."""
 
 
 class RemoteUpstream(Upstream):
-    """A connector's line to one kernel, opened after a login."""
+    """A connector's upstream to one kernel, opened after a login."""
 
     def __init__(self, home: RemoteKernels, kernel_id: str) -> None:
         self._home = home
@@ -67,7 +67,7 @@ class RemoteUpstream(Upstream):
 
 
 class ConnectionKernels(KernelBackend):
-    """The relays of connections' kernels. `home(connection)` raises if there is none."""
+    """The relays of connections' kernels. `home(connection)` raises if it has no kernels."""
 
     def __init__(
         self,
@@ -96,7 +96,7 @@ class ConnectionKernels(KernelBackend):
             await relay.close()
             raise
         for other, known in list(self._relays.items()):
-            if known.ended is not None:  # those that nobody came back to
+            if known.ended is not None:
                 await self._close_relay(other)
         self._relays[name] = relay
         return relay
@@ -106,14 +106,14 @@ class ConnectionKernels(KernelBackend):
         return self._to_model(str(parsed.connection), await home.kernel(parsed.rest))
 
     async def list(self, connection: str) -> list[KernelModel]:
-        """The kernels of one connection, which is asked now."""
+        """Return the kernels of one connection, requested now."""
         models = await (await self._home(connection)).kernels()
         return [self._to_model(connection, model) for model in models]
 
     def _to_model(self, connection: str, model: dict[str, Any]) -> KernelModel:
         name = str(KernelName(connection, str(model["id"])))
         relay = self._relays.get(name)
-        # The other side does not say since when; a line to it does, from when it was laid on.
+        # The remote does not send the time; a relay knows it for code begun since it opened.
         since = relay.running.since if relay is not None else None
         code = relay.running.code() if relay is not None else None
         return KernelModel(
@@ -129,7 +129,7 @@ class ConnectionKernels(KernelBackend):
             executing=None if since is None else ExecutingModel(since, code),
         )
 
-    # -- what is done to kernels ---------------------------------------------------------------
+    # -- actions on kernels --------------------------------------------------------------------
 
     async def spawn(self, kernelspec: str, **options: Any) -> str:
         home, parsed = await self._find(kernelspec)
@@ -166,12 +166,12 @@ class ConnectionKernels(KernelBackend):
         await self._close_relay(name)
 
     def leave(self, connection: str) -> None:
-        """A connection was left: its lines end, the kernels go on."""
+        """End the relays of a connection after its logout; the kernels continue."""
 
         def is_its(name: str) -> bool:
             return KernelName.parse(name).connection == connection
 
-        left = Unavailable(f"The connection {connection} was left.")
+        left = Unavailable(f"The connection {connection} was logged out.")
         self._openings.give_up(left, is_its)
         for name in filter(is_its, list(self._relays)):
             self._relays[name].end(left)

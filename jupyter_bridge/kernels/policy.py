@@ -1,4 +1,4 @@
-"""KernelPolicy: what the host's kernel manager demands of every way to a kernel."""
+"""KernelPolicy: the rules of the host's kernel manager for all access to kernels."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from jupyter_bridge.wire.json_errors import JSON_ERRORS
 
 @dataclass(frozen=True)
 class KernelPolicy:
-    """Which messages may be sent, and whether errors are shown: the host's traits."""
+    """The host's traits: which messages may be sent, and whether errors are shown."""
 
     allowed_message_types: frozenset[str] = frozenset()
     allow_tracebacks: bool = True
@@ -23,7 +23,7 @@ class KernelPolicy:
         return not self.allowed_message_types or msg_type in self.allowed_message_types
 
     def hide_errors(self, parts: list[bytes]) -> None:
-        """Make every error in a message anonymous, in place, where tracebacks are not allowed."""
+        """Hide every error in a message, in place, if tracebacks are not allowed."""
         if not self.allow_tracebacks and b'"ename"' in bytes(parts[3]):
             try:
                 content = msgspec.json.decode(kernel.as_json(parts[3]))
@@ -33,7 +33,7 @@ class KernelPolicy:
 
 
 def _hidden(value: Any, replacement: str) -> Any:
-    """`value` with every error in it (also those of user_expressions) made anonymous."""
+    """Return `value` with every error hidden, also those of user_expressions."""
     if isinstance(value, list):
         return [_hidden(item, replacement) for item in value]
     if not isinstance(value, dict):

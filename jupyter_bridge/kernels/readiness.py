@@ -1,10 +1,10 @@
 """ReadinessProbe: asking a kernel until it is heard on every channel.
 
-A subscription to iopub takes effect some time after connecting; until then what the kernel says is
-lost. So kernel_info is requested, again and again, until its reply and something on iopub have come
-(its status messages, or the welcome that newer kernels send to every new subscriber). It is asked
-on shell, where code will be run, or on control while the kernel is at work there; and the line has
-to be complete: a question on stdin is lost too if nobody is connected.
+A subscription to iopub takes effect some time after connecting; earlier messages are lost. So
+kernel_info is requested repeatedly, until its reply and a message on iopub have come (a status, or
+the welcome that newer kernels send to each new subscriber). The request goes to shell, which will
+run code, or to control while shell is busy. The upstream must also be complete: an input request is
+lost if stdin is not connected.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from jupyter_bridge.kernels.client_channel import CONTROL, IOPUB, SHELL, STDIN
 from jupyter_bridge.problems import Timeout
 from jupyter_bridge.wire import kernel
 
-# The first wait between two questions, and the longest; seconds.
+# The first pause between two requests, and the longest; seconds.
 NUDGE_FIRST, NUDGE_LAST = 0.02, 0.5
-# A busy kernel that answers nothing within this time is taken as it is, as the host does; seconds.
+# A busy kernel that does not answer within this time counts as ready, as at the host; seconds.
 BUSY_PATIENCE = 2.0
 
 
 class ReadinessProbe:
-    """One kernel's handshake, as often as it needs one: at the start and after each restart.
+    """One kernel's handshake, at the start and after each restart.
 
-    `send(channel, parts)` reaches the kernel, if anything does; `is_complete()` tells whether every
+    `send(channel, parts)` sends to the kernel, if connected; `is_complete()` tells whether every
     channel is connected.
     """
 
@@ -39,15 +39,15 @@ class ReadinessProbe:
         self._send = send
         self._is_complete = is_complete
         self._asked: set[str] = set()
-        # The channels on which something was heard, and who waits for the next one.
+        # The channels on which a message came, and the future of the next.
         self._heard: set[str] = set()
         self._news: asyncio.Future[None] | None = None
-        # The session of the kernel process that answered last, and of one that is on its way out.
+        # The session of the kernel process that answered last, and of a process that is ending.
         self._process = ""
         self._leaving = ""
 
     def asked(self, msg_id: str) -> bool:
-        """Whether this is one of our own questions; nobody else needs to see what follows."""
+        """Tell whether this is a request of this probe; clients do not see its messages."""
         return msg_id in self._asked
 
     def on_iopub(self, header: kernel.Header) -> None:
@@ -66,19 +66,19 @@ class ReadinessProbe:
                 self._news.set_result(None)
 
     def expect_successor(self) -> None:
-        """The process that answers now is on its way out: what it still says does not count."""
-        # A kernel that answers in its clients' sessions cannot be told from its successor.
+        """Ignore further messages of the current process, which is ending."""
+        # A kernel that answers in its clients' sessions cannot be distinguished from its successor.
         self._leaving = self._process if self._process != self._session else ""
 
     async def run(self, is_busy: Callable[[], bool], deadline: float) -> None:
-        """Return when the kernel is heard; Timeout when it is not within `deadline` seconds."""
+        """Return when the kernel is heard; Timeout if not within `deadline` seconds."""
         loop = asyncio.get_running_loop()
         self._heard.clear()
         self._asked.clear()
         start, pause = loop.time(), NUDGE_FIRST
         while True:
             busy = is_busy()
-            # Not on control as well: some kernels stumble over what comes there while they start.
+            # Not on control as well: some kernels fail on such a request while they start.
             self._ask(CONTROL if busy else SHELL)
             heard = await self._wait(busy, pause)
             waited = loop.time() - start
@@ -93,7 +93,7 @@ class ReadinessProbe:
             pause = min(2 * pause, NUDGE_LAST)
 
     async def _wait(self, busy: bool, seconds: float) -> bool:
-        """Whether nothing is missing within so many seconds."""
+        """Wait up to `seconds`, and tell whether the kernel was heard."""
         loop = asyncio.get_running_loop()
         end = loop.time() + seconds
         while self._missing(busy):
@@ -105,7 +105,7 @@ class ReadinessProbe:
         return True
 
     def _missing(self, busy: bool) -> str:
-        """The first channel on which the kernel is still to be heard; empty if there is none."""
+        """Return the first channel on which the kernel was not heard; empty if none."""
         if not self._heard & ({SHELL, CONTROL} if busy else {SHELL}):
             return CONTROL if busy else SHELL
         if IOPUB not in self._heard:

@@ -1,4 +1,4 @@
-"""KernelRegistry: every kernel's Relay by its name, wherever the kernel runs."""
+"""KernelRegistry: every kernel's Relay by name, for kernels of the host and of connections."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from jupyter_bridge.wire.names import KernelName
 
 
 class KernelRegistry:
-    """The host's kernels by their id, and those of connections as `<connection>:<id>`.
+    """The host's kernels by id, and those of connections as `<connection>:<id>`.
 
-    What it does to a kernel is its KernelBackend's to do.
+    Actions are passed to the kernel's KernelBackend.
     """
 
     def __init__(self, host: HostBackend, remotes: ConnectionKernels) -> None:
@@ -39,7 +39,7 @@ class KernelRegistry:
         return await self._backend(name).model(name)
 
     async def list(self, connection: str | None = None) -> list[KernelModel]:
-        """The host's kernels, or those of a connection, which is asked now."""
+        """Return the host's kernels, or those of a connection, requested now."""
         return await (self.host.list() if connection is None else self.remotes.list(connection))
 
     async def spawn(self, kernelspec: str, **options: Any) -> str:
@@ -58,6 +58,6 @@ class KernelRegistry:
         self._backend(name).count_clients(name, change)
 
     async def close(self) -> None:
-        """Close every relay; the kernels themselves go on."""
+        """Close every relay; the kernels continue."""
         await self.host.close()
         await self.remotes.close()

@@ -1,8 +1,8 @@
-"""Relay: one kernel's open line, shared by all its clients.
+"""Relay: one kernel's upstream, shared by all its clients.
 
-The kernel's messages come from an Upstream, in order, and go into a ring from which every seat
-takes at its own pace. A reply goes to whoever asked (`requests.py`). When a line is opened, and
-after a restart, a handshake makes sure that the kernel is heard (`handshake.py`).
+The kernel's messages come from an Upstream, in order, and go into a ring, from which every client
+channel reads at its own pace. A reply goes to its requester (`routing.py`). At the start and after
+a restart, a handshake ensures that the kernel is heard (`readiness.py`).
 """
 
 from __future__ import annotations
@@ -28,21 +28,21 @@ from jupyter_bridge.wire import kernel
 
 
 class Watcher(Protocol):
-    """Whoever follows one request of its own on iopub, such as an execution."""
+    """A follower of one request on iopub, such as an execution."""
 
     def on_iopub(self, header: kernel.Header, parts: list[bytes]) -> None:
-        """A message whose parent is that request."""
+        """Receive a message whose parent is the request."""
 
     def on_died(self, exit_code: int | None) -> None:
-        """The kernel died or restarted; nothing more will come."""
+        """The kernel died or restarted; no more messages will come."""
 
 
 @dataclass(eq=False)
 class Client:
-    """One client: a session id of one user, or one connection, over however many seats.
+    """A client: a session id of one user, or one connection, with any number of channels.
 
-    It lives as long as something refers to it: a seat, a request in flight, or a reply in the ring
-    that nobody fetched, so that a client who comes back is still the one who asked.
+    A client lives while a channel, a request in flight or a reply in the ring refers to it, so that
+    a client that reconnects still gets its replies.
     """
 
     relay: Relay
@@ -53,12 +53,12 @@ class Client:
 
 
 class Relay:
-    """One kernel's line. `open` it once, `join` it as a client, `close` it at the end.
+    """One kernel's relay. `open` it once, `join` it as a client, `close` it at the end.
 
-    `connect` makes a new, unopened Upstream: at the start, and whenever the kernel has moved.
-    `deadline` is how many seconds the kernel may take to answer, at the start and after a restart.
-    `is_busy` tells whether the kernel is working, so that it is not expected to answer at once.
-    `activity` is told of everything on iopub.
+    `connect` makes a new, unopened Upstream: at the start, and when the kernel has moved.
+    `deadline` is the longest time until the kernel answers after a start or restart, in seconds.
+    `is_busy` tells whether the kernel runs code, so that it may not answer at once. `activity` gets
+    every iopub message.
     """
 
     def __init__(
@@ -80,7 +80,7 @@ class Relay:
         self.policy = policy
         self.ring = Ring(ring_bytes)
         self.running = CurrentExecution()
-        # Frames built in this tick, shared by the seats that stand at the same place.
+        # Frames built in this tick, shared by the channels at the same position.
         self.batches: dict[Any, tuple[int, int, bytes]] = {}
         self.ended: Problem | None = None
         self._line = UpstreamLink(connect, self._on_messages, self._on_lost)
@@ -98,7 +98,7 @@ class Relay:
         self._restarting = False
         self._waking = False
 
-    # -- the line ------------------------------------------------------------------------------
+    # -- the upstream --------------------------------------------------------------------------
 
     async def open(self) -> None:
         """Connect and wait until the kernel answers and iopub is heard; Timeout if it does not."""
@@ -107,7 +107,7 @@ class Relay:
         await self.ready()
 
     async def ready(self) -> None:
-        """Wait until the kernel answers (again); raises why it does not."""
+        """Wait until the kernel is ready; raise the Problem if it does not get ready."""
         while (settling := self._settling) is not None:
             await asyncio.wait({settling})
             if not settling.cancelled() and (error := settling.exception()) is not None:
@@ -121,7 +121,7 @@ class Relay:
         return self._settling is not None
 
     async def settled(self, timeout: float) -> None:
-        """Wait until a start or restart that is under way is over, for so many seconds."""
+        """Wait up to `timeout` seconds until no start or restart is under way."""
         if self._settling is not None:
             await asyncio.wait({self._settling}, timeout=timeout)
 
@@ -136,14 +136,14 @@ class Relay:
             if self._settling is task:
                 self._settling = None
                 if not done.cancelled():
-                    done.exception()  # whoever waits in ready() gets it
+                    done.exception()  # ready() raises it
                     self._restarting = False
                     self._line.release()
 
         task.add_done_callback(settled)
 
     def _is_working(self) -> bool:
-        # After a restart the host may still think of what was running before.
+        # After a restart the host may still have the state from before.
         return self._is_busy() and not self._restarting
 
     async def _reconnect(self) -> None:
@@ -154,7 +154,7 @@ class Relay:
             self._line.release()
 
     async def close(self) -> None:
-        """Close the line; seats that are still there are told that the server stops."""
+        """Close the upstream; open channels end because the server stops."""
         self.end(Unavailable("The server is stopping."))
         settling, self._settling = self._settling, None
         if settling is not None:
@@ -162,10 +162,10 @@ class Relay:
             await asyncio.wait({settling})
         await self._line.close()
 
-    # -- life and death ------------------------------------------------------------------------
+    # -- restart and death ---------------------------------------------------------------------
 
     def on_restarting(self, exit_code: int | None = None) -> None:
-        """The kernel restarts: whoever waits for an answer of the old one is told so, once."""
+        """Fail the requests in flight because the kernel restarts; twice is fine."""
         if self._restarting or self.ended is not None:
             return
         self._begin_restart(exit_code)
@@ -179,14 +179,14 @@ class Relay:
         self._fail_requests(exit_code)
 
     async def on_restarted(self, *, moved: bool) -> None:
-        """A restart told before is done, on other ports if `moved`; returns when it is ready."""
+        """Wait until the kernel is ready after its restart, on other ports if `moved`."""
         if moved:
             await self._reconnect()
             self._settle()
         await self.ready()
 
     def on_dead(self, exit_code: int | None = None) -> None:
-        """The kernel is dead and stays so: everything waiting ends, every seat is told why."""
+        """End all requests and channels because the kernel is dead for good."""
         if self.ended is None:
             self._tell_status("dead")
             self._fail_requests(exit_code)
@@ -194,11 +194,11 @@ class Relay:
 
     def _on_lost(self, reason: str) -> None:
         if self.ended is None:
-            self._log.warning("Lost the line to kernel %s: %s", self.kernel_id, reason)
+            self._log.warning("Lost the connection to kernel %s: %s", self.kernel_id, reason)
             self.on_dead()
 
     def end(self, problem: Problem) -> None:
-        """Nothing more will come on this line; what is held can still be taken."""
+        """End with `problem`; messages in the ring can still be taken."""
         if self.ended is not None:
             return
         self.ended = problem
@@ -233,18 +233,18 @@ class Relay:
         may_send: bool = True,
         on_ready: Callable[[], None] = lambda: None,
     ) -> ClientChannel:
-        """Take a seat with the channels `names`, as the client `key` whose session is `session`.
+        """Return a new channel for `names`, of the client `key` with the session id `session`.
 
-        With `after`, a message id, everything since that iopub message comes first; what is no
-        longer held of it is told as a gap. A client has one seat of a kind: a second one, such as
-        the same client coming back before its old connection was found broken, ends the first.
+        With `after`, a message id, the messages since that iopub message come first; discarded
+        messages are reported as a gap. A client has one channel for the same `names`: a second one,
+        for example when a client reconnects, ends the first.
         """
         if self.ended is not None:
             raise self.ended
         client = self._clients.setdefault(key, Client(self, session))
         for other in list(self._seats):
             if other.client is client and other.names == names:
-                other.end(Conflict("This session has taken its seat anew.", session_id=session))
+                other.end(Conflict("This session has connected again.", session_id=session))
                 other.close()
         seat = ClientChannel(self, client, names, may_send=may_send, on_ready=on_ready)
         seat.start(after)
@@ -253,20 +253,20 @@ class Relay:
         return seat
 
     def leave(self, channel: ClientChannel) -> None:
-        """The channel was closed."""
+        """Remove a closed channel."""
         self._seats.discard(channel)
         self._on_seats(-1)
 
     # -- to the kernel -------------------------------------------------------------------------
 
     def send(self, sender: Requester, channel: str, parts: Sequence[bytes]) -> None:
-        """Send a client's message on, after the host's policy; raises the Problem if it may not."""
+        """Send a client's message to the kernel if the host's policy allows it."""
         if self.ended is not None:
             raise self.ended
         try:
             header = kernel.parse_header(parts[0])
         except kernel.FrameError as error:
-            raise BadRequest(f"This is no Jupyter message: {error}.") from error
+            raise BadRequest(f"This is not a Jupyter message: {error}.") from error
         if not self.policy.allows(header.msg_type):
             self._log.warning("Ignoring a %r message, which is not allowed.", header.msg_type)
             metrics.REFUSED.labels("message-type").inc()
@@ -274,7 +274,7 @@ class Relay:
         if channel != STDIN:
             self._requests.register(sender, header)
         elif not self._requests.take_answer(sender, header):
-            return  # an answer that came too late: the kernel no longer waits
+            return  # too late: the kernel no longer waits
         sent = list(parts)
         try:
             if self._restarting:
@@ -288,7 +288,7 @@ class Relay:
         metrics.MESSAGE_BYTES.labels(channel, "in").inc(sum(map(len, sent)))
 
     def watch(self, watcher: Watcher, msg_id: str) -> None:
-        """Tell `watcher` what follows from the request `msg_id`, until `unwatch`."""
+        """Pass the iopub messages of the request `msg_id` to `watcher`, until `unwatch`."""
         self._watchers[msg_id] = watcher
 
     def unwatch(self, msg_id: str) -> None:
@@ -304,7 +304,7 @@ class Relay:
             try:
                 handle(channel, kernel.parse_header(parts[0]), parts)
             except kernel.FrameError as error:
-                self._log.warning("Kernel %s sent no message: %s", self.kernel_id, error)
+                self._log.warning("Kernel %s sent a malformed message: %s", self.kernel_id, error)
                 metrics.REFUSED.labels("malformed").inc()
         if self._activity is not None:
             self._activity.tell()
@@ -318,7 +318,7 @@ class Relay:
         if self._activity is not None:
             self._activity.note(header, parts)
         if kind == "iopub_welcome":
-            return  # a greeting to each new subscriber, ours and other people's
+            return  # sent for each new subscriber
         if kind == "error":
             self.policy.hide_errors(parts)
         elif kind == "execute_input":
@@ -335,7 +335,7 @@ class Relay:
         if kind == "shutdown_reply" and kernel.parse_content(parts).get("restart"):
             self.on_restarting()
         elif kind == "status" and not self._restarting:
-            # A gateway tells of its kernels' restarts and deaths this way.
+            # A gateway reports its kernels' restarts and deaths this way.
             state = kernel.parse_content(parts).get("execution_state")
             if state == "idle":
                 self.running.end(parent)
@@ -352,7 +352,7 @@ class Relay:
             return
         requester = self._requests.find(parent.msg_id) or self._by_session(parent.session)
         if requester is None:
-            self._log.debug("Nobody asked kernel %s for its %s", self.kernel_id, header.msg_type)
+            self._log.debug("Kernel %s sent an unrequested %s", self.kernel_id, header.msg_type)
             metrics.REFUSED.labels("unrouted").inc()
             return
         if channel == STDIN:
@@ -381,5 +381,5 @@ class Relay:
 
 
 def dead(kernel_id: str) -> Gone:
-    """What whoever waits for a kernel is told when it is dead and stays so."""
+    """Return the Problem of a kernel that is dead for good."""
     return Gone(f"Kernel {kernel_id} is dead.", kernel_id=kernel_id)

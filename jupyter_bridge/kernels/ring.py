@@ -1,8 +1,8 @@
-"""Ring: what a kernel said lately, numbered, bounded in bytes.
+"""Ring: a kernel's latest messages, numbered, bounded in bytes.
 
-Every entry has a sequence number that rises by one. Readers keep a cursor into it, and so cost
-nothing while they are slow; what is thrown away at the old end is counted, so that a reader who
-was too slow can be told how much it missed.
+Every entry has a sequence number that rises by one. A reader keeps a cursor into the ring, and so
+costs nothing while it is slow. Discarded entries are counted, so that a slow reader learns how many
+it missed.
 """
 
 from __future__ import annotations
@@ -15,24 +15,23 @@ import msgspec
 from jupyter_bridge.wire import kernel
 from jupyter_bridge.wire.large_json import LARGE
 
-# What one entry costs beside its bytes: the object, its header, its place in the list (measured).
+# The memory of one entry besides its bytes: the object, its header, its list slot (measured).
 ENTRY_COST = 512
-# How many ids of messages no longer held are remembered, so that a gap can be told exactly.
+# The number of ids kept of discarded messages, so that the size of a gap is exact.
 FORGOTTEN_IDS = 10_000
-# The old end of the list is cut off when this many dead places have gathered there.
+# The start of the list is cut off when it has this many empty slots.
 _COMPACT_AT = 4096
 
 
 class RingEntry(msgspec.Struct, eq=False):
     """One message on one channel.
 
-    `to` is who may see it (None: everybody). `number` counts the messages for everybody so far,
-    this one included. The parts are kept joined, as one v1 frame, which is also what most clients
-    are sent. Of a large message `frame` is the head alone, and `large` the parts as they came.
+    `to` is the only client that sees the message (None: all). `number` counts the messages for all
+    clients, including this one. The parts are kept joined as a v1 frame, the form that most clients
+    get. Of a large message `frame` is only the head, and `large` the received parts.
 
-    A Struct and no plain object, because the garbage collector tracks a Struct only when it refers
-    to something that it tracks (here: a client). Going through the rings again and again was a
-    third of the relay's time.
+    A Struct, because the garbage collector tracks a Struct only if it refers to a tracked object
+    (here: a client). Collecting plain objects took a third of the relay's time.
     """
 
     seq: int
@@ -53,15 +52,15 @@ class RingEntry(msgspec.Struct, eq=False):
 
 
 class Ring:
-    """The newest entries of one kernel, at most `limit` bytes of them (one entry always fits)."""
+    """The newest entries of one kernel, at most `limit` bytes (one entry always fits)."""
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
         self.bytes = 0
-        # The next sequence number, and how many messages for everybody have been appended.
+        # The next sequence number, and the number of messages for all clients so far.
         self.end = 1
         self.count = 0
-        # How many messages for everybody are no longer held.
+        # The number of discarded messages for all clients.
         self.forgotten = 0
         self._entries: list[RingEntry | None] = []
         self._head = 0
@@ -69,13 +68,13 @@ class Ring:
 
     @property
     def first(self) -> int:
-        """The sequence number of the oldest entry held; `end` if there is none."""
+        """The sequence number of the oldest entry; `end` if the ring is empty."""
         return self.end - (len(self._entries) - self._head)
 
     def append(
         self, channel: str, header: kernel.Header, parts: list[bytes], to: object | None = None
     ) -> RingEntry:
-        """Add one message, and let go of the oldest until the rest fits."""
+        """Add one message, and discard the oldest until the rest fits."""
         if to is None:
             self.count += 1
         if sum(map(len, parts)) > LARGE:
@@ -106,7 +105,7 @@ class Ring:
             self._head = 0
 
     def since(self, seq: int) -> Iterator[RingEntry]:
-        """The entries held from `seq` on, oldest first."""
+        """Iterate the entries from `seq` on, oldest first."""
         index = max(seq - self.first, 0) + self._head
         while index < len(self._entries):
             entry = self._entries[index]
@@ -115,7 +114,7 @@ class Ring:
             index += 1
 
     def find(self, msg_id: str) -> RingEntry | None:
-        """The entry for everybody with this message id, if it is held (the newest, if several)."""
+        """Return the newest entry for all clients with this message id, if any."""
         for index in range(len(self._entries) - 1, self._head - 1, -1):
             entry = self._entries[index]
             assert entry is not None
@@ -124,5 +123,5 @@ class Ring:
         return None
 
     def number_of_forgotten(self, msg_id: str) -> int | None:
-        """The number of a message that is no longer held, while it is remembered."""
+        """Return the number of a discarded message, if its id is still known."""
         return self._forgotten_ids.get(msg_id)

@@ -1,4 +1,4 @@
-"""Routing: who asked what, so that every answer finds whoever it belongs to; and what runs now."""
+"""Routing: the requesters of all requests in flight; and the code that runs now."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from jupyter_bridge.problems import BadRequest, Denied
 from jupyter_bridge.wire import kernel
 from jupyter_bridge.wire.times import now
 
-# Requests whose reply never came are forgotten, oldest first, beyond this many: far more than any
-# client has in flight, and a few MB at most.
+# The most requests without a reply; more discard the oldest. Far more than any client has in
+# flight, and a few MB at most.
 MAX_REQUESTS = 10_000
-# Characters of a message's id: clients make a UUID, some with a session before it.
+# Characters of a message id: clients use a UUID, some with a session before it.
 MAX_ID = 256
-# How much of the code that runs is shown in lists, characters.
+# The most characters of the running code in lists.
 CODE_SHOWN = 200
 
 
 class Requester(Protocol):
-    """Whoever sent a request: a client with seats, or an execution."""
+    """The sender of a request: a client or an execution."""
 
     def on_reply(self, channel: str, header: kernel.Header, parts: list[bytes]) -> None:
-        """A reply or an input request that belongs to it."""
+        """Receive a reply or an input request."""
 
 
 class Routing:
@@ -35,79 +35,79 @@ class Routing:
         self._asking: dict[str, Requester] = {}
 
     def register(self, sender: Requester, header: kernel.Header) -> None:
-        """Remember who sends this on shell or control; BadRequest if it does not belong there."""
+        """Store the sender of a request on shell or control; BadRequest if it is invalid."""
         if header.msg_type == "input_reply":
-            raise BadRequest("An input_reply belongs on stdin.")
+            raise BadRequest("Send an input_reply on stdin.")
         if not header.msg_id or not header.msg_type:
             raise BadRequest("A message needs a msg_id and a msg_type in its header.")
         if len(header.msg_id) > MAX_ID:
             raise BadRequest(f"A msg_id has {MAX_ID} characters at most.")
         if not header.msg_type.endswith("_request"):
-            return  # nothing will answer it; if something does, the session says whose it is
+            return  # expects no answer; the session would tell the sender
         if self._in_flight.get(header.msg_id, sender) is not sender:
-            raise BadRequest(f"The msg_id {header.msg_id} is in use by somebody else's request.")
+            raise BadRequest(f"The msg_id {header.msg_id} is in use by another client's request.")
         self._in_flight.pop(header.msg_id, None)
         self._in_flight[header.msg_id] = sender
         if len(self._in_flight) > MAX_REQUESTS:
             self._in_flight.pop(next(iter(self._in_flight)))
 
     def find(self, msg_id: str) -> Requester | None:
-        """Who sent the request `msg_id`, while it is in flight."""
+        """Return the sender of the request `msg_id`, if it is in flight."""
         return self._in_flight.get(msg_id)
 
     def done(self, msg_id: str) -> None:
-        """The request was answered: it asks for no more input either."""
+        """Remove an answered request and its input request."""
         self._in_flight.pop(msg_id, None)
         self._asking.pop(msg_id, None)
 
     def ask(self, msg_id: str, requester: Requester) -> None:
-        """The kernel wants input of `requester` for its request."""
+        """Store an input request of the kernel to `requester`."""
         self._asking[msg_id] = requester
 
     def take_answer(self, sender: Requester, header: kernel.Header) -> bool:
-        """Whether this message on stdin is an answer that the kernel waits for.
+        """Tell whether the kernel waits for this message on stdin.
 
-        False for one that came too late; Denied if somebody else is asked.
+        False if it is too late; Denied if the input is requested from another client.
         """
         if header.msg_type != "input_reply":
-            raise BadRequest("Only an input_reply can be sent on stdin.")
+            raise BadRequest("Send only an input_reply on stdin.")
         for msg_id, asked in self._asking.items():
             if asked is sender:
                 del self._asking[msg_id]
                 return True
         metrics.REFUSED.labels("input-reply").inc()
         if self._asking:
-            raise Denied("Somebody else is asked for this input.")
+            raise Denied("The kernel asks another client for this input.")
         return False
 
     def clear(self) -> None:
-        """The kernel that was asked is gone."""
+        """Remove all requests, because the kernel is gone."""
         self._in_flight.clear()
         self._asking.clear()
 
 
 class CurrentExecution:
-    """From an `execute_input` to the status `idle` of the same request; `since` when, if known."""
+    """The running code, from its `execute_input` to its status `idle`; `since` is its start."""
 
     def __init__(self) -> None:
         self.since: datetime.datetime | None = None
         self._input: Sequence[bytes] | None = None
 
     def begin(self, parts: Sequence[bytes]) -> None:
-        """The kernel told with this execute_input what it begins to run."""
+        """Store the execute_input of the code that starts."""
         self._input, self.since = parts, now()
 
     def end(self, request: str) -> None:
-        """The kernel is done with what the message `request` asked for."""
+        """Forget the code if it belongs to the message id `request`."""
         if self._input is not None and kernel.parse_header(self._input[1]).msg_id == request:
             self.forget()
 
     def forget(self) -> None:
-        """Nothing runs any more: the kernel is another one."""
+        """Forget the code."""
         self._input = self.since = None
 
     def code(self) -> str | None:
-        """The first 200 characters of the code; None where none is known to run."""
+        """Return the first 200 characters of the code; None if no code is known to run."""
         if self._input is None:
             return None
         code = kernel.parse_content(self._input).get("code")

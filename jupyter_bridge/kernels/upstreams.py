@@ -1,4 +1,4 @@
-"""The ways to reach a kernel: its own ZMQ sockets, or one websocket to a gateway."""
+"""The upstreams to a kernel: its ZMQ sockets, or one websocket to a gateway."""
 
 from __future__ import annotations
 
@@ -23,22 +23,22 @@ from jupyter_bridge.problems import Busy, NotFound, Unavailable
 from jupyter_bridge.wire import kernel
 from jupyter_bridge.wire.large_json import LARGE
 
-# Messages, and bytes, read from one socket before the loop gets its turn: 256 small ones take about
-# 5 ms. The host reads the same iopub, one message a turn; were large ones taken faster here, they
-# would pile up there: 300 MB in one burst made the server's memory grow by 200 to 450 MB.
+# Messages, and bytes, read from one socket before the loop gets its turn: 256 small messages take
+# about 5 ms. The host reads the same iopub, one message a turn; reading large messages faster here
+# would let them pile up there: a burst of 300 MB made the server's memory grow by 200 to 450 MB.
 _DRAIN = 256
 _DRAIN_BYTES = 512 << 10
-# How much waits for a kernel that does not read: messages on each channel, and bytes of those that
-# are not small (of small ones, 16 MB at most).
+# The most that waits for a kernel that does not read: messages on each channel, and bytes of those
+# that are not small (small ones: 16 MB at most).
 MAX_WAITING, MAX_WAITING_BYTES = 1000, 64 << 20
 _SMALL = 16 << 10
-# What the kernel has not taken when we close is not worth waiting for, milliseconds.
+# Do not wait for unsent messages when closing; milliseconds.
 _LINGER = 0
 # A gateway may send images and buffers; Tornado's own limit is 10 MiB. Bytes.
 _MAX_GATEWAY_FRAME = 256 << 20
-# Frames that came at once are taken for so long before the loop gets its turn, seconds.
+# The longest time to read ready frames before the loop gets its turn, seconds.
 _BURST_SECONDS = 0.005
-# Linux has it; elsewhere a gateway's answers may come 40 ms later.
+# Linux only; elsewhere a gateway's answers may come 40 ms later.
 _QUICK_ACK: int | None = getattr(system, "TCP_QUICKACK", None)
 
 OnMessages = Callable[[str, list[list[bytes]]], None]
@@ -46,11 +46,11 @@ OnLost = Callable[[str], None]
 
 
 class ZmqUpstream(Upstream):
-    """One set of ZMQ sockets to a kernel on this machine (or wherever its ports can be reached).
+    """One set of ZMQ sockets to a kernel whose ports can be reached.
 
-    `manager` is a jupyter_client KernelManager; it is only asked where the kernel is. The sockets
-    have an identity of their own: `manager.client()` would share the manager's session id, and a
-    kernel answers the newest of two sockets with one identity only.
+    `manager` is a jupyter_client KernelManager, used only for the kernel's address. The sockets
+    have their own identity: `manager.client()` would share the manager's session id, and a kernel
+    answers only the newest of two sockets with one identity.
     """
 
     def __init__(self, manager: Any, log: logging.Logger) -> None:
@@ -61,22 +61,22 @@ class ZmqUpstream(Upstream):
         )
         self._sockets: dict[str, zmq.Socket[bytes]] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
-        # The channels that are read again in the loop's next turn.
+        # The channels to read again in the loop's next turn.
         self._due: set[str] = set()
-        # What was sent and has not left this process: how ZMQ tells when it has, and its bytes.
+        # Large messages that may still be in this process: ZMQ's tracker, and the bytes.
         self._waiting: list[tuple[zmq.MessageTracker, int]] = []
-        # A thread verifies a large message; the kernel is not read meanwhile, to keep the order.
+        # A thread verifies a large message; reading waits for it, to keep the order.
         self._verifying: asyncio.Task[None] | None = None
         self._on_messages: OnMessages = lambda channel, messages: None
 
     async def open(self, on_messages: OnMessages, on_lost: OnLost) -> None:
         self._on_messages = on_messages
         self._loop = asyncio.get_running_loop()
-        # The manager's context may be zmq.asyncio's; plain sockets are what is wanted here.
+        # The manager's context may be zmq.asyncio's; plain sockets are needed here.
         context: zmq.Context[zmq.Socket[bytes]] = zmq.Context.shadow(
             self._manager.context.underlying
         )
-        # input_request comes back on stdin to the identity that sent the request on shell.
+        # An input_request comes on stdin to the identity that sent the request on shell.
         identity = uuid.uuid4().hex.encode()
         for channel, kind in (
             ("iopub", zmq.SUB),
@@ -86,14 +86,14 @@ class ZmqUpstream(Upstream):
         ):
             socket = context.socket(kind)
             socket.linger = _LINGER
-            # No limit in messages: the ring has one in bytes, and loses nothing before that.
+            # No limit in messages: the ring limits the bytes.
             socket.rcvhwm = 0
             socket.sndhwm = MAX_WAITING
             if kind == zmq.SUB:
                 socket.subscribe(b"")
             else:
                 socket.identity = identity
-                # It can be written to once it is connected, and not before: see `is_complete`.
+                # Writable only once connected: see `is_complete`.
                 socket.immediate = channel == STDIN
             if getattr(self._manager, "curve_publickey", None) is not None:
                 socket.curve_secretkey = self._manager.curve_secretkey
@@ -111,7 +111,7 @@ class ZmqUpstream(Upstream):
         size = sum(map(len, parts))
         if size > _SMALL:
             self._make_room(size)
-            # The largest part is not copied, so that ZMQ tells when it is done with it.
+            # The largest part is not copied, so that ZMQ can track it.
             largest = max(range(len(frames)), key=lambda index: len(frames[index]))
             frames[largest] = zmq.Frame(frames[largest], copy=False, track=True, copy_threshold=0)
         try:
@@ -119,26 +119,26 @@ class ZmqUpstream(Upstream):
         except zmq.Again:
             if channel != STDIN:
                 raise busy() from None
-            self._log.warning("A message on %s is lost: the kernel is not connected.", channel)
+            self._log.warning("Lost a message on %s: the kernel is not connected.", channel)
         else:
             if size > _SMALL:
                 self._waiting.append((frames[largest].tracker, size))
-        # ZMQ tells of new messages on the edge, and sending may have swallowed one.
+        # ZMQ signals new messages edge-triggered, and sending may have consumed the signal.
         self._drain_soon(channel)
 
     def _make_room(self, size: int) -> None:
-        """Busy if so many bytes more may not wait for the kernel."""
+        """Raise Busy if `size` more bytes may not wait for the kernel."""
         self._waiting = [one for one in self._waiting if not one[0].done]
         waiting = sum(size for _, size in self._waiting)
         if waiting and waiting + size > MAX_WAITING_BYTES:
             raise busy()
 
     def is_complete(self) -> bool:
-        """Whether the kernel would find us on stdin: all else is asked until it is answered."""
+        """Tell whether stdin is connected; the handshake checks the other channels."""
         socket = self._sockets.get(STDIN)
         if socket is None:
             return False
-        self._drain_soon(STDIN)  # asking may have swallowed the edge, too
+        self._drain_soon(STDIN)  # reading EVENTS may have consumed the signal, too
         return bool(int(socket.get(zmq.EVENTS)) & zmq.POLLOUT)
 
     def _drain_soon(self, channel: str) -> None:
@@ -151,12 +151,12 @@ class ZmqUpstream(Upstream):
         self._drain(channel)
 
     def _drain_once(self, channel: str) -> None:
-        if channel not in self._due:  # else it has its turn already
+        if channel not in self._due:  # else it is scheduled already
             self._drain(channel)
 
     def _drain(self, channel: str) -> None:
         if channel == "shell":
-            # What was printed before the reply was sent is there by now: let it go first.
+            # Output printed before the reply was sent goes first.
             self._drain("iopub")
         socket = self._sockets.get(channel)
         if socket is None or self._verifying is not None:
@@ -211,15 +211,15 @@ class ZmqUpstream(Upstream):
 
 
 def busy() -> Busy:
-    """What a client is told when a kernel does not take what was sent to it before."""
-    return Busy("The kernel does not read what it is sent. Interrupt or restart it, or try later.")
+    """Return the Problem of a kernel that does not read its messages."""
+    return Busy("The kernel does not read its messages. Interrupt or restart it, or try later.")
 
 
 def _receive(socket: zmq.Socket[bytes]) -> list[bytes]:
-    """The frames of the next message, large ones as views; raises zmq.Again if there is none.
+    """Return the frames of the next message, large ones as views; zmq.Again if there is none.
 
-    What `recv_multipart` does, but a Frame knows whether more follow: asking the socket after each
-    one takes longer than receiving it.
+    Like `recv_multipart`, but `frame.more` tells whether more follow: asking the socket takes
+    longer than receiving a frame.
     """
     receive = socket.recv
     frame = receive(zmq.NOBLOCK, copy=False)
@@ -241,9 +241,9 @@ def _fd(socket: zmq.Socket[bytes]) -> int:
 class GatewayUpstream(Upstream):
     """One websocket to a kernel behind a Kernel Gateway or Enterprise Gateway.
 
-    Speaks `v1.kernel.websocket.jupyter.org`, so that binary buffers pass through as they are, and
-    the default protocol with gateways that know no other. The session id stays the same when the
-    line is mended: the gateway keeps for it what the kernel said meanwhile.
+    Uses `v1.kernel.websocket.jupyter.org`, which passes binary buffers unchanged, or the default
+    protocol with gateways that lack it. The session id stays the same after a reconnection: the
+    gateway buffers the kernel's messages for it.
     """
 
     def __init__(self, kernel_id: str, client: Any, log: logging.Logger) -> None:
@@ -260,7 +260,7 @@ class GatewayUpstream(Upstream):
             await self._connect()
         except Exception as error:
             if getattr(error, "code", None) == 404:
-                raise NotFound(f"The gateway knows no kernel {self._kernel_id}.") from error
+                raise NotFound(f"The gateway has no kernel {self._kernel_id}.") from error
             raise Unavailable(
                 f"The gateway at {self._client.url} cannot be reached: {error}"
             ) from error
@@ -290,13 +290,13 @@ class GatewayUpstream(Upstream):
             assert self._socket is not None
             frame = await self._socket.read_message()
             _acknowledge(self._socket)
-            if loop.time() > until:  # reading does not wait while more has come
+            if loop.time() > until:  # reading ready frames never yields to the loop
                 await asyncio.sleep(0)
                 until = loop.time() + _BURST_SECONDS
             if frame is None:
                 self._socket.close()
                 if not await self._mend():
-                    on_lost("the gateway closed the connection and does not take a new one")
+                    on_lost("the gateway closed the connection and refuses a new one")
                     return
                 continue
             try:
@@ -309,13 +309,13 @@ class GatewayUpstream(Upstream):
                     named, parts = kernel.parse_default(frame)
                     channel = named or "iopub"
             except kernel.FrameError as error:
-                unread.warning("The gateway sent no message: %s", error)
+                unread.warning("The gateway sent a malformed message: %s", error)
                 metrics.REFUSED.labels("malformed").inc()
                 continue
             on_messages(channel, [parts])
 
     async def _mend(self) -> bool:
-        """Connect again, with the pauses that the gateway client is configured to make."""
+        """Reconnect, with the retries and pauses of the gateway client; tell whether it worked."""
         told = Changes(self._log)
         for attempt in range(self._client.gateway_retry_max):
             pause = self._client.gateway_retry_interval * 2**attempt
@@ -323,7 +323,7 @@ class GatewayUpstream(Upstream):
             try:
                 await self._connect()
             except Exception as error:
-                told.info("The gateway does not take a connection: %s", error)
+                told.info("The gateway refuses a connection: %s", error)
                 if getattr(error, "code", None) == 404:
                     return False
             else:
@@ -341,7 +341,7 @@ class GatewayUpstream(Upstream):
         except StreamBufferFullError:
             raise busy() from None
         except WebSocketClosedError:
-            self._log.warning("A message to kernel %s is lost: no gateway.", self._kernel_id)
+            self._log.warning("Lost a message to kernel %s: no gateway.", self._kernel_id)
 
     async def close(self) -> None:
         reading, self._reading = self._reading, None
@@ -354,14 +354,14 @@ class GatewayUpstream(Upstream):
 
 
 def _acknowledge(connection: WebSocketClientConnection) -> None:
-    """Acknowledge at once what was received.
+    """Acknowledge received data at once.
 
-    Gateways leave Nagle's algorithm on: the second of two small messages waits there until the
-    first is acknowledged, which the system would put off by 40 ms. It forgets this option soon, so
-    it is set after every message.
+    Gateways leave Nagle's algorithm on: the second of two small messages waits until the first is
+    acknowledged, which the system delays by 40 ms. The system resets this option soon, so it is set
+    after every message.
     """
     stream = getattr(connection.protocol, "stream", None)
     line = getattr(stream, "socket", None)
     if line is not None and _QUICK_ACK is not None:
-        with contextlib.suppress(OSError):  # closed meanwhile
+        with contextlib.suppress(OSError):  # closed
             line.setsockopt(system.IPPROTO_TCP, _QUICK_ACK, 1)

@@ -1,1 +1,1 @@
-"""Code that runs on kernels, with its outputs, kept until it expires."""
+"""Executions: runs of code on kernels, kept with their outputs until they expire."""

@@ -1,4 +1,4 @@
-"""EventLog: what happened, one after the other, for whoever follows it or takes it up again."""
+"""EventLog: the numbered events of one execution, for streams and for their resumption."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import msgspec
 
 from jupyter_bridge.aio.news import News
 
-# What a stream can be resumed from, bytes. What is older is told as a gap.
+# The most bytes of events held; a stream that resumes before them gets a gap.
 LIMIT = 16 << 20
 
 
@@ -24,7 +24,7 @@ class LoggedEvent(msgspec.Struct):
 
 
 class EventLog:
-    """The events of one execution, the newest of them held, up to `done`."""
+    """The newest events of one execution, up to `done`."""
 
     def __init__(self) -> None:
         self.size = 0
@@ -34,7 +34,7 @@ class EventLog:
         self._news = News()
 
     def tell(self, event: str, data: Any, size: int) -> None:
-        """One more, of about `size` bytes."""
+        """Add an event of about `size` bytes."""
         self._last_id += 1
         step = LoggedEvent(self._last_id, event, data, size + 200)
         self._steps.append(step)
@@ -44,14 +44,14 @@ class EventLog:
         self._news.tell()
 
     def end(self, data: Any) -> None:
-        """The last one, `done`."""
+        """Add the last event, `done`."""
         self._is_over = True
         self.tell("done", data, 0)
 
     async def after(self, position: int = 0) -> AsyncGenerator[tuple[int, str, Any], None]:
-        """What happens behind the event `position`, as (id, name, data), up to `done`.
+        """Yield the events after `position` as (id, name, data), up to `done`.
 
-        Events that are no longer held are told as one event `gap` `{lost}`.
+        One event `gap` `{lost}` replaces the discarded events.
         """
         while True:
             more = self._news.next
@@ -59,7 +59,7 @@ class EventLog:
             if first > position + 1:
                 yield first - 1, "gap", {"lost": first - 1 - position}
                 position = first - 1
-            # A copy: while a reader is being written to, steps come and go.
+            # A copy, because the events change while a reader is written to.
             for step in [s for s in self._steps if s.id > position]:
                 yield step.id, step.event, step.data
                 position = step.id

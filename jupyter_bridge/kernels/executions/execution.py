@@ -1,8 +1,8 @@
 """Execution: one run of code on a kernel, with its outputs, kept until it expires.
 
 An Execution is a requester on the kernel's Relay (it gets the reply and the input requests) and a
-watcher (it sees the iopub messages that follow from it). It is over when both the reply and the
-status `idle` have come, in whichever order, or when the kernel died. Reading it never consumes it.
+watcher (it gets the iopub messages of its request). It ends when both the reply and the status
+`idle` have come, in any order, or when the kernel died. It can be read any number of times.
 """
 
 from __future__ import annotations
@@ -28,17 +28,17 @@ from jupyter_bridge.wire.large_json import LARGE, LargeJson
 from jupyter_bridge.wire.outputs import MESSAGES, Outputs
 from jupyter_bridge.wire.times import now
 
-# After an interrupt a kernel gets this long to come to an end before the answer is given, seconds.
+# The longest wait for the end of the code after an interrupt, seconds.
 INTERRUPT_GRACE = 5.0
-# Of the reply and `idle`, the second is waited for this long since the last message: `idle` is
-# lost if the kernel's own queue overflowed, the reply if an interrupt hit the kernel outside of
-# the code. An aborted request has no `idle` with some kernels. Seconds.
+# The longest wait for the second of the reply and `idle` since the last message: `idle` is lost if
+# the kernel's own queue overflows, the reply if an interrupt hits the kernel outside of the code.
+# With some kernels an aborted request has no `idle`. Seconds.
 SECOND_GRACE = 10.0
 ABORTED_GRACE = 1.0
-# A kernel says `busy` before it is ready for an interrupt: one that comes at once is lost on it.
-# It is ready when it echoes the code, but for what it does between that and the code (IPython's
-# hooks swallow an interrupt), so this long is waited then. Without an echo (silent code has none)
-# it is as long from `busy` on, and interrupted again, after this pause, so many times. Seconds.
+# A kernel sends `busy` before it can be interrupted: an earlier interrupt is lost. It is ready
+# BEGIN_GRACE after it echoes the code, because IPython's hooks between the echo and the code
+# swallow an interrupt. Without an echo (silent code has none) BEGIN_GRACE counts from `busy`, and
+# up to INTERRUPTS interrupts are sent, INTERRUPT_PAUSE apart. Seconds.
 BEGIN_GRACE = 0.2
 INTERRUPT_PAUSE = 1.0
 INTERRUPTS = 5
@@ -47,9 +47,9 @@ INTERRUPTS = 5
 class Execution:
     """One run of code. `start` it once; then read `model`, iterate `events`, wait for `answered`.
 
-    `interrupt` interrupts the kernel; `on_end` is awaited when the code has ended, before anybody
-    is told (an ephemeral kernel is shut down there); `on_update` hears of displays that were
-    updated, which may stand in the outputs of earlier executions.
+    `interrupt` interrupts the kernel; `on_end` is awaited after the code's end, before the end is
+    visible (it shuts down an ephemeral kernel); `on_update` gets the updates of displays, which may
+    belong to earlier executions.
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class Execution:
         self.kernel_id = relay.kernel_id
         self.body = body
         self.outputs = Outputs()
-        # Set when there is an answer to give: at the end, or at a timeout that leaves it running.
+        # Set at the end, or at a timeout that leaves the code running.
         self.answered = asyncio.Event()
         self.finished = asyncio.Event()
         self._relay = relay
@@ -94,14 +94,14 @@ class Execution:
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._beside = TaskSet()
         self._steps = EventLog()
-        # A large message that is looked through in a thread, and those behind it.
+        # A large message that a thread decodes, and the messages after it.
         self._unread: list[tuple[str, kernel.Header, list[bytes]]] = []
         self._reading: asyncio.Task[None] | None = None
 
-    # -- asking --------------------------------------------------------------------------------
+    # -- to the kernel -------------------------------------------------------------------------
 
     def start(self) -> None:
-        """Send the request; Denied where the host does not allow it."""
+        """Send the request; Denied if the host does not allow it."""
         body = self.body
         if not self._relay.policy.allows("execute_request"):
             raise Denied("This server does not allow execute_request.")
@@ -126,7 +126,7 @@ class Execution:
             self._set_timer("timeout", body.timeout, self._on_timeout)
 
     def send_input(self, value: str) -> None:
-        """Answer the input request that waits; Conflict if none does."""
+        """Answer the waiting input request; Conflict if there is none."""
         if self._asked is None:
             raise Conflict("This execution is not waiting for input.", status=self.status)
         if not self._relay.policy.allows("input_reply"):
@@ -138,10 +138,9 @@ class Execution:
         self._relay.send(self, STDIN, parts)
 
     def cancel(self) -> None:
-        """Interrupt the code; if the kernel has not come to it yet, as soon as it does.
+        """Interrupt the code, or as soon as it runs.
 
-        A kernel works on one request after the other, and an interrupt hits whichever is running:
-        that must not be somebody else's.
+        An interrupt hits the request that the kernel is running, which must not be another one.
         """
         if self._status is not None or self._interrupt_wanted:
             return
@@ -153,7 +152,7 @@ class Execution:
         await asyncio.sleep(begun_at + BEGIN_GRACE - time.monotonic())
         if self._is_over():
             self._interrupt_wanted = False
-            return  # what runs now is somebody else's
+            return  # another request may run now
         self._interrupted = True
         try:
             for _ in range(INTERRUPTS):
@@ -165,7 +164,7 @@ class Execution:
                 if self._is_over():
                     return
         except Problem:
-            # A kernel that cannot be interrupted is gone or going; its death ends the execution.
+            # A kernel that cannot be interrupted is ending; its death ends the execution.
             return
         finally:
             self._interrupt_wanted = False
@@ -173,7 +172,7 @@ class Execution:
     def _is_over(self) -> bool:
         return bool(self._idle or self._reply or self._ending)
 
-    # -- what the kernel says ------------------------------------------------------------------
+    # -- from the kernel -----------------------------------------------------------------------
 
     def on_iopub(self, header: kernel.Header, parts: list[bytes]) -> None:
         self._read(IOPUB, header, parts)
@@ -182,7 +181,7 @@ class Execution:
         self._read(channel, header, parts)
 
     def _read(self, channel: str, header: kernel.Header, parts: list[bytes]) -> None:
-        """Take in a message, or, if it is large or behind one, in its turn."""
+        """Handle a message now, or in its turn if it or an earlier one is large."""
         if self._unread or len(parts[3]) > LARGE:
             self._unread.append((channel, header, parts))
             if len(self._unread) == 1:
@@ -202,14 +201,14 @@ class Execution:
             del self._unread[0]
 
     async def _write_large(self, kind: str, content: dict[str, Any]) -> None:
-        """A large text of a stream in pieces, told as one event."""
+        """Add a large stream text in pieces, as one event."""
         text: LargeJson = content["text"]
         change = None
         for piece in text.texts():
             if self._ending:
                 return
             change = self.outputs.apply(kind, {**content, "text": piece})
-            await asyncio.sleep(0)  # others have their turn
+            await asyncio.sleep(0)
         if change is not None:
             self._steps.tell(change.event, {**change.data, "text": text}, len(text))
 
@@ -258,7 +257,7 @@ class Execution:
             self._idle = True
 
     def _begin(self) -> None:
-        """The code runs, and can be interrupted."""
+        """Note that the code runs and can be interrupted."""
         if self._begun_at is None:
             self._begun_at = time.monotonic()
             if self._interrupt_wanted:
@@ -284,10 +283,10 @@ class Execution:
         elif self.body.allow_stdin:
             self._steps.tell("input_request", msgspec.to_builtins(asked), 0)
         else:
-            self.cancel()  # nobody is going to answer
+            self.cancel()  # there will be no answer
 
     def _end_if_complete(self) -> None:
-        """End when both the reply and `idle` are there, or a while after the first of them."""
+        """End if both the reply and `idle` have come; else set a timer for the second."""
         if self._idle and self._reply:
             self._end(self._outcome())
         else:
@@ -352,7 +351,7 @@ class Execution:
             self.answered.set()
 
     async def close(self) -> None:
-        """Forget the execution; code that still runs is left to the kernel."""
+        """Discard the execution; its code continues on the kernel."""
         self._relay.unwatch(self._msg_id)
         for timer in self._timers.values():
             timer.cancel()
@@ -377,7 +376,7 @@ class Execution:
         return self.outputs.size + self._steps.size + self._reply_size
 
     def model(self) -> ExecutionModel:
-        """The execution as it stands now."""
+        """Return the current state."""
         timed_out = self._timed_out and self.body.on_timeout == "leave" and not self._ending
         seconds = self._seconds if self._seconds is not None else self._loop.time() - self._start
         reply = self._reply
@@ -404,7 +403,7 @@ class Execution:
         )
 
     def events(self, after: int = 0) -> AsyncGenerator[tuple[int, str, Any], None]:
-        """What happens, from the event behind `after` on, as (id, name, data), up to `done`."""
+        """Return the events after `after` as (id, name, data), up to `done`."""
         return self._steps.after(after)
 
 

@@ -1,4 +1,4 @@
-"""ExecutionStore: the runs of code that are under way or can still be read."""
+"""ExecutionStore: the executions that run or can still be read."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from jupyter_bridge.kernels.registry import KernelRegistry
 from jupyter_bridge.models.executions import ExecuteBody
 from jupyter_bridge.problems import Problem
 
-# All results together, bytes. A client may have as many of them made as it likes: the server may
-# grow by half of what docs/performance.md allows a hostile one. And how many are kept.
+# The most bytes of all results, and their largest number. A client may make any number of results:
+# the server may grow by half of what docs/performance.md allows a hostile client.
 TOTAL_BYTES = 32 << 20
 TOTAL_EXECUTIONS = 10_000
-# How many may be under way or wait for their kernel, and what they were sent together, bytes.
+# The most executions that run or wait for their kernel, and the most bytes of their bodies.
 MAX_RUNNING = 1_000
 MAX_RUNNING_BYTES = 64 << 20
 
@@ -61,7 +61,7 @@ class ExecutionStore(ResultStore[Execution]):
                 on_end=end,
                 on_update=self._update_others,
             )
-            # Others came while the kernel got ready.
+            # Others may have started while the kernel got ready.
             self.check_room(body.size)
             execution.start()
         except BaseException:
@@ -81,10 +81,10 @@ class ExecutionStore(ResultStore[Execution]):
         try:
             await self.relays.shutdown(kernel_id)
         except Problem:
-            return  # it died by itself
+            return  # already dead
 
     async def close(self) -> None:
-        """Forget everything; code that still runs is left to its kernel."""
+        """Discard all executions; their code continues on the kernels."""
         await super().close()
         for execution in self:
             await execution.close()

@@ -25,7 +25,7 @@ from jupyter_bridge.web import Route
 
 
 def routes(relays: KernelRegistry, executions: ExecutionStore, events: Events) -> list[Route]:
-    """Every kernel route, for app.py."""
+    """Return the kernel routes."""
     kernels = {"relays": relays, "events": events}
     runs = {"executions": executions}
     return [

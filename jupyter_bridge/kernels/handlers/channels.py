@@ -1,4 +1,4 @@
-"""Websockets as seats on a kernel's Relay."""
+"""Websockets to the channels of a kernel."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ from jupyter_bridge.wire.large_json import LARGE
 
 
 class ChannelsQuery(msgspec.Struct):
-    """`session_id` names the client over all its seats; `after`, the last iopub message it has;
-    `conn` is the connection whose kernel is meant."""
+    """`session_id` names the client of several websockets; `after` is the last iopub message that
+    it has; `conn` is the kernel's connection."""
 
     session_id: Annotated[str, msgspec.Meta(max_length=256)] = ""
     after: str | None = None
@@ -42,7 +42,7 @@ class ChannelsQuery(msgspec.Struct):
 
 _SAID = "A Jupyter message, binary buffers included"
 FRAMES = (
-    Frame("message", "both", f"{_SAID}, framed as {kernel.V1} says.", subprotocol=kernel.V1),
+    Frame("message", "both", f"{_SAID}, framed as in {kernel.V1}.", subprotocol=kernel.V1),
     Frame("json", "both", "A Jupyter message without buffers, with its `channel`.", JSON),
     Frame("buffers", "both", f"{_SAID}, in Jupyter's default framing."),
     PROBLEM_FRAME,
@@ -50,7 +50,7 @@ FRAMES = (
 
 
 class ChannelsSocket(BridgeSocket):
-    """A websocket as a seat on a kernel's Relay."""
+    """One channel of a kernel, or all channels."""
 
     frames = FRAMES
 
@@ -67,8 +67,8 @@ class ChannelsSocket(BridgeSocket):
         self._lagging = False
 
     async def on_handshake(self, kernel_id: str) -> None:  # type: ignore[override]
-        # Watching needs `read`; a seat that can send needs `execute`, as on /api/kernels. Whoever
-        # may only read can still take the seats that have iopub.
+        # Watching needs `read`, sending needs `execute`, as on /api/kernels. A user who may only
+        # read can still open the routes with iopub.
         self._query = self.read_query(ChannelsQuery)
         kernel_id = qualified(kernel_id, self._query.conn)
         self.resources = resources_of(kernel_id)
@@ -97,16 +97,16 @@ class ChannelsSocket(BridgeSocket):
     def on_frame(self, frame: str | bytes) -> Awaitable[None] | None:
         if self._seat is None:
             return None
-        self._seat.check_may_send()  # told before it is told what is wrong with the frame
+        self._seat.check_may_send()  # before any error in the frame
         if self._v1 and isinstance(frame, str):
-            raise BadRequest(f"{kernel.V1} has binary frames only.")
+            raise BadRequest(f"{kernel.V1} has only binary frames.")
         if len(frame) > LARGE and not self._v1:
             return self._send_large(frame)
         self._seat.send(*self._parse(frame))
         return None
 
     async def _send_large(self, frame: str | bytes) -> None:
-        # The next frame is read when this one is sent.
+        # The next frame is read after this one is sent.
         parsed = await asyncio.to_thread(self._parse, frame)
         if self._seat is not None:
             self._seat.send(*parsed)
@@ -115,10 +115,10 @@ class ChannelsSocket(BridgeSocket):
         try:
             return kernel.parse_v1(frame) if self._v1 else kernel.parse_default(frame)
         except kernel.FrameError as error:
-            raise BadRequest(f"This frame is no Jupyter message: {error}.") from error
+            raise BadRequest(f"This frame is not a Jupyter message: {error}.") from error
 
     def _pump(self) -> None:
-        """Write what is ready, one batch at a time, as fast as this client's socket takes it."""
+        """Write the waiting messages, one batch at a time, as fast as the socket accepts them."""
         seat = self._seat
         if seat is None:
             return

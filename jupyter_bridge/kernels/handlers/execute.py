@@ -1,4 +1,4 @@
-"""Run code: wait for it, stream it, read it again, answer it, interrupt it."""
+"""The routes of executions: run, wait, stream, read again, answer input, interrupt."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from jupyter_bridge.web import JobHandler, WaitQuery, verb
 
 
 class ExecutionHandler(JobHandler):
-    """What the execute routes share."""
+    """The base of the execute routes."""
 
     resources: tuple[str, ...] = RESOURCES
 
@@ -60,7 +60,7 @@ class ExecuteHandler(ExecutionHandler):
 
 
 class EphemeralQuery(msgspec.Struct):
-    """`kernel` is the kernelspec to spawn for this run, `conn` the connection that has it."""
+    """`kernel` is the kernelspec to spawn for this run, `conn` its connection."""
 
     kernel: str
     conn: str | None = None
@@ -68,11 +68,11 @@ class EphemeralQuery(msgspec.Struct):
 
 class EphemeralHandler(ExecutionHandler):
     async def judge(self, **arguments: Any) -> None:
-        await self.authorize("write")  # it spawns, too
+        await self.authorize("write")  # for the spawn
 
     @verb(
         "execute",
-        "Run code on a kernel of its own",
+        "Run code on a new kernel",
         body=ExecuteBody,
         query=EphemeralQuery,
         reply=ExecutionModel,

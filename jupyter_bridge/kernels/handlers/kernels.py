@@ -1,4 +1,4 @@
-"""Spawn, shut down, interrupt, restart, list."""
+"""The routes of kernels: spawn, shut down, interrupt, restart, list."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from jupyter_bridge.wire.names import KernelName
 
 
 class KernelHandler(BridgeHandler):
-    """What the kernel routes share."""
+    """The base of the kernel routes."""
 
     resources: tuple[str, ...] = RESOURCES
 
@@ -36,7 +36,7 @@ class KernelHandler(BridgeHandler):
 
     @property
     def kernel(self) -> str:
-        """The kernel or kernelspec that is meant, with its connection in front."""
+        """The kernel or kernelspec of the path, with its connection as prefix."""
         name = self.path_kwargs.get("kernel_id") or self.path_kwargs.get("kernelspec") or ""
         return qualified(name, self.get_query_argument("conn", ""))
 
@@ -57,10 +57,10 @@ class SpawnHandler(KernelHandler):
     async def judge(self, **arguments: Any) -> None:
         body = arguments.get("body")
         if body is not None and (body.env or body.cwd is not None or await self.leaves(body.path)):
-            await self.authorize("execute")  # each of them can make the process run code
+            await self.authorize("execute")  # each can make the process run code
 
     async def leaves(self, path: str | None) -> bool:
-        """Whether a path below the root leads out of it, where only `cwd` may."""
+        """Tell whether a path below the root leads out of it, which only `cwd` may."""
         if path is None or "\0" in path or KernelName.parse(self.kernel).connection:
             return False
         return await asyncio.to_thread(self.relays.host.kernels.is_outside, path)
@@ -78,7 +78,7 @@ class SpawnHandler(KernelHandler):
 
     @verb(
         "write",
-        "Spawn a kernel, as kernel-relay's clients ask",
+        "Spawn a kernel, for kernel-relay's clients",
         query=ConnectionQuery,
         reply=KernelModel,
         proof=True,
@@ -107,7 +107,7 @@ class ShutdownHandler(KernelHandler):
 
     @verb(
         "write",
-        "Shut down, as kernel-relay's clients ask",
+        "Shut a kernel down, for kernel-relay's clients",
         query=ConnectionQuery,
         reply=StoppedKernel,
         proof=True,
@@ -122,7 +122,7 @@ class ShutdownHandler(KernelHandler):
 
 
 class InterruptHandler(KernelHandler):
-    @verb("write", "Interrupt what a kernel is doing", query=ConnectionQuery, reply=KernelId)
+    @verb("write", "Interrupt a kernel", query=ConnectionQuery, reply=KernelId)
     async def post(self, kernel_id: str, query: ConnectionQuery) -> KernelId:
         kernel_id = qualified(kernel_id, query.conn)
         await self.relays.interrupt(kernel_id)
@@ -132,7 +132,7 @@ class InterruptHandler(KernelHandler):
 class RestartHandler(KernelHandler):
     @verb(
         "write",
-        "Restart a kernel; answers when it is ready again",
+        "Restart a kernel; answers when it is ready",
         query=ConnectionQuery,
         reply=KernelId,
     )

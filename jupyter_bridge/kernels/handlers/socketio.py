@@ -21,12 +21,12 @@ if TYPE_CHECKING:
     from jupyter_bridge.kernels.socketio.server import SocketIOServer
 
 _PATTERNS = (r"/bridge/socket\.io/?", r"/socket\.io/?")
-# Frames of a websocket that wait for the engine; the socket is not read on meanwhile.
+# Frames of a websocket that wait for the engine; reading stops at this number.
 MAX_WAITING = 2
 
 
 class SocketIO:
-    """The socket.io server, imported and made for the first request; `close` it at the end."""
+    """The socket.io server, imported and created at the first request; `close` it at the end."""
 
     def __init__(self, relays: KernelRegistry, *, max_frame: int) -> None:
         self._relays = relays
@@ -42,7 +42,7 @@ class SocketIO:
         return self._server
 
     def rules(self) -> list[tuple[str, type[JupyterHandler], dict[str, Any]]]:
-        """What Tornado serves; they are no routes of the bridge's own making."""
+        """Return Tornado's rules; these routes are not built from a Route."""
         return [(pattern, SocketIOHandler, {"part": self}) for pattern in _PATTERNS]
 
     async def close(self) -> None:
@@ -52,7 +52,7 @@ class SocketIO:
 
 @stream_request_body
 class SocketIOHandler(RequestBase, WebSocketMixin, WebSocketHandler, JupyterHandler):
-    """One request of the protocol below, engine.io."""
+    """One request of engine.io, the protocol below socket.io."""
 
     resources = RESOURCES
 
@@ -77,7 +77,7 @@ class SocketIOHandler(RequestBase, WebSocketMixin, WebSocketHandler, JupyterHand
         return self.body_limit
 
     def allow(self, size: int) -> None:
-        """Take frames of so many bytes from now on."""
+        """Accept frames of up to `size` bytes from now on."""
         connection: Any = self.ws_connection
         if connection is not None:
             connection.params.max_message_size = size
@@ -98,21 +98,21 @@ class SocketIOHandler(RequestBase, WebSocketMixin, WebSocketHandler, JupyterHand
             raise Denied(f"Requests from {self.get_origin()} are not allowed.")
         shown = "Authorization" in self.request.headers or self.get_query_argument("token", "")
         if self.current_user is None and shown:
-            raise Denied("The token is not known here.")
+            raise Denied("The token is not valid.")
         identity = "" if self.current_user is None else self.identity
         self._server.visitors.check_owner(self._sid, self.current_user, identity)
         if self.request.method in ("GET", "POST"):
             self._server.check(self.request, self.current_user, upgrades=self._upgrades)
 
     def check_xsrf_cookie(self) -> None:
-        # Without a user there is no cookie that could be abused: what the request may do hangs
-        # on its engine id and the token shown to a namespace.
-        # A JupyterHub asks before it takes a cookie, so when nobody knows yet.
+        # Without a user there is no cookie to abuse: the permission depends on the engine id and
+        # the token sent to a namespace. A JupyterHub calls this before it reads the cookie, when
+        # the user is not known yet.
         if not hasattr(self, "_jupyter_current_user") or self.current_user is not None:
             super().check_xsrf_cookie()
 
     def get_compression_options(self) -> None:
-        """None: deflating a large message would hold up everybody else."""
+        """Return None: compressing a large message would delay all others."""
 
     @allow_unauthenticated
     async def get(self) -> None:
@@ -124,7 +124,7 @@ class SocketIOHandler(RequestBase, WebSocketMixin, WebSocketHandler, JupyterHand
 
     @allow_unauthenticated
     async def post(self) -> None:
-        # Not the engine's: it drops a payload of many packets, and says "ok" to any other.
+        # Not the engine's: it drops a payload of many packets, and answers "ok" to any other.
         try:
             self.take_body()
         except TooLarge:
@@ -139,7 +139,7 @@ class SocketIOHandler(RequestBase, WebSocketMixin, WebSocketHandler, JupyterHand
         await self._server.handle(self)
 
     async def open(self) -> None:
-        # Not WebSocketMixin's, as the engine has pings of its own.
+        # Not WebSocketMixin's, because the engine has its own pings.
         self.set_nodelay(True)
         self._server.serve(self)
 
@@ -147,7 +147,7 @@ class SocketIOHandler(RequestBase, WebSocketMixin, WebSocketHandler, JupyterHand
         await self.receive_queue.put(message)
 
     async def get_next_message(self) -> Any:
-        """The next frame, for the engine; None at the end."""
+        """Return the next frame, for the engine; None at the end."""
         return await self.receive_queue.get()
 
     def on_close(self) -> None:
@@ -155,9 +155,9 @@ class SocketIOHandler(RequestBase, WebSocketMixin, WebSocketHandler, JupyterHand
 
 
 class Inbox:
-    """A websocket's frames that wait for the engine, MAX_WAITING at most.
+    """A websocket's frames that wait for the engine, at most MAX_WAITING.
 
-    `put` waits for room, which keeps Tornado from reading on.
+    `put` waits for room, so that Tornado stops reading.
     """
 
     def __init__(self) -> None:
@@ -172,7 +172,7 @@ class Inbox:
             await self._room.wait()
 
     def put_nowait(self, frame: None) -> None:
-        """The end: there will be no more."""
+        """Add the end of the frames."""
         self._ended = True
         self._frames.put_nowait(frame)
         self._room.set()

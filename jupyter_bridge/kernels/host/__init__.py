@@ -1,1 +1,1 @@
-"""The host's own kernels: its manager, its events, what a failed kernel wrote."""
+"""The host's own kernels: their manager, their events, a failed kernel's stderr."""

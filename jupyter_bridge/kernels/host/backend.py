@@ -1,4 +1,4 @@
-"""HostBackend: the host's kernels, with their relays, whoever starts, restarts or ends them."""
+"""HostBackend: the host's kernels and their relays, also of kernels that others start or end."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from jupyter_bridge.kernels.upstreams import GatewayUpstream, ZmqUpstream
 from jupyter_bridge.models.kernels import ExecutingModel, KernelModel
 from jupyter_bridge.problems import Timeout
 
-# How often a kernel is started whose port somebody else has taken meanwhile.
+# The most starts of a kernel whose port was taken by another process.
 MAX_STARTS = 3
-# How often kernels are looked after that vanish or move without a word, seconds.
+# The period of the check for kernels that vanish or move without an event, seconds.
 WATCH_PERIOD = 1.0
 
 
 @dataclass
 class _Hold:
-    """What a relay holds of the host: where its kernel listens, and what is undone at its end."""
+    """A relay's data of the host: the kernel's ports, and the calls to undo at its end."""
 
     ports: object
     unwatch: Callable[[], None]
@@ -41,9 +41,9 @@ class _Hold:
 class HostBackend(KernelBackend):
     """The relays of the host's kernels.
 
-    `gateway` is the host's GatewayClient if its kernels are behind one. `tell_activity` says that
-    the relays, and not the host by itself, keep account of what kernels do. `on_state` hears what
-    StateEvents tells.
+    `gateway` is the host's GatewayClient if its kernels are behind a gateway. With `tell_activity`,
+    the relays, not the host itself, track the kernels' activity. `on_state` gets the events of
+    StateEvents.
     """
 
     def __init__(
@@ -70,19 +70,19 @@ class HostBackend(KernelBackend):
         self._tells_activity = tell_activity and gateway is None and can_be_told(kernels.manager)
         self._actions = HostEvents(event_logger, self._on_action)
         self._holds: dict[str, _Hold] = {}
-        # Kernels whose restart was asked for here; the host's event tells nothing new of them.
+        # Kernels that are restarted through the bridge; the host's event is no news for them.
         self._restarting: set[str] = set()
         self._watching: asyncio.Task[None] | None = None
 
     # -- one relay -----------------------------------------------------------------------------
 
     async def _ask(self, kernel_id: str) -> None:
-        # Behind a gateway the host asks the gateway, and a relay has asked already.
+        # Behind a gateway the host asks the gateway, which an open relay makes unnecessary.
         if self._gateway is None and kernel_id not in self._relays:
             await self.kernels.ask(kernel_id)
 
     async def _open(self, kernel_id: str) -> Relay:
-        # The host forgets a dead kernel before it tells us: keep hold of its manager.
+        # The host drops a dead kernel before it reports the death: keep its manager.
         process = self.kernels.get(kernel_id)
         activity = Activity(self.kernels.manager, kernel_id) if self._tells_activity else None
         relay = self._new_relay(
@@ -129,7 +129,7 @@ class HostBackend(KernelBackend):
         return self._with_relay(await self.kernels.model(name))
 
     async def list(self) -> list[KernelModel]:
-        """The host's kernels."""
+        """Return the host's kernels."""
         return [self._with_relay(model) for model in await self.kernels.list()]
 
     def _with_relay(self, model: KernelModel) -> KernelModel:
@@ -140,18 +140,18 @@ class HostBackend(KernelBackend):
         model.relay = relay_model(relay)
         return model
 
-    # -- what is done to kernels ---------------------------------------------------------------
+    # -- actions on kernels --------------------------------------------------------------------
 
     async def spawn(self, kernelspec: str, **options: Any) -> str:
         """Start a kernel and wait until it answers; StartFailed if it ends instead.
 
-        A kernel that is alive but not ready when the deadline has passed is returned as it is.
+        A kernel that is alive but not ready at the deadline is also returned.
         """
         for _ in range(MAX_STARTS - 1):
             try:
                 return await self._spawn(kernelspec, **options)
             except PortTaken as problem:  # noqa: PERF203 - twice at most
-                self._log.warning("%s It is started once more.", problem)
+                self._log.warning("%s Starting it again.", problem)
         return await self._spawn(kernelspec, **options)
 
     async def _spawn(self, kernelspec: str, **options: Any) -> str:
@@ -160,7 +160,7 @@ class HostBackend(KernelBackend):
         try:
             while not opening.done():
                 await asyncio.wait({opening}, timeout=ALIVE_PERIOD)
-                if kernel_id not in self.kernels:  # somebody has shut it down
+                if kernel_id not in self.kernels:  # shut down meanwhile
                     raise dead(kernel_id)
                 await self.kernels.fail_if_dead(kernel_id, kernelspec)
             opening.result()
@@ -182,7 +182,7 @@ class HostBackend(KernelBackend):
 
     async def shutdown(self, name: str) -> None:
         if (relay := self._relays.get(name)) is not None:
-            # What the host restarts while it shuts it down would stay behind.
+            # A kernel that the host restarts during the shutdown would keep running.
             await relay.settled(SETTLE_TIME)
         await self.kernels.stop(name)
         await self._drop(name)
@@ -218,7 +218,7 @@ class HostBackend(KernelBackend):
         await relay.on_restarted(moved=moved)
 
     async def _drop(self, kernel_id: str) -> None:
-        """The kernel is gone: end its relay and let go of everything kept for it."""
+        """End the relay of a kernel that is gone, and release its resources."""
         await self._openings.stop(dead(kernel_id), lambda name: name == kernel_id)
         relay = self._relays.get(kernel_id)
         if relay is not None:
@@ -226,10 +226,10 @@ class HostBackend(KernelBackend):
         await self._close_relay(kernel_id)
         self.kernels.forget(kernel_id)
 
-    # -- what others do to kernels -------------------------------------------------------------
+    # -- actions by others ---------------------------------------------------------------------
 
     async def _on_action(self, logger: Any, schema_id: str, data: dict[str, Any]) -> None:
-        """Somebody (JupyterLab, another extension, the host itself) did something to a kernel."""
+        """Handle an action on a kernel by JupyterLab, another extension or the host itself."""
         kernel_id = data.get("kernel_id", "")
         if data.get("status") != "success" or kernel_id not in self._relays:
             return
@@ -243,7 +243,7 @@ class HostBackend(KernelBackend):
             await self._drop(kernel_id)
 
     async def _watch(self) -> None:
-        """Notice what no event tells: kernels that were culled or moved, lines that ended."""
+        """Handle what has no event: kernels that were culled or moved, relays that ended."""
         while True:
             await asyncio.sleep(WATCH_PERIOD)
             for kernel_id, relay in list(self._relays.items()):
@@ -261,11 +261,11 @@ class HostBackend(KernelBackend):
                 await self._restarted(kernel_id)
             elif (activity := self._holds[kernel_id].activity) is not None:
                 activity.take()
-        except Exception:  # the other kernels must still be looked after
-            self._log.exception("Looking after kernel %s failed", kernel_id)
+        except Exception:  # the other kernels must still be checked
+            self._log.exception("Checking kernel %s failed", kernel_id)
 
     async def close(self) -> None:
-        """Close every relay; the kernels themselves are the host's to stop."""
+        """Close every relay; the host stops the kernels."""
         await self.states.close()
         if self._watching is not None:
             self._watching.cancel()

@@ -1,4 +1,4 @@
-"""HostEvents: the host's event that tells of what anybody does to a kernel."""
+"""HostEvents: the host's event for every action on a kernel."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Listener = Callable[[Any, str, dict[str, Any]], Awaitable[None]]
 class HostEvents:
     """Calls `listener` with each action, between `start` and `stop`.
 
-    `event_logger` is the host's; nothing is told where it has none, or not this event.
+    `event_logger` is the host's; without it, or without this event, there are no calls.
     """
 
     def __init__(self, event_logger: Any, listener: Listener) -> None:

@@ -1,7 +1,7 @@
 """HostKernels: the host's own kernel manager, with Problems for its errors.
 
-Nothing is started here that the host does not manage: a kernel spawned through the bridge is one
-of JupyterLab's kernels, and the other way round.
+The host manages every kernel that is started here: JupyterLab shows the bridge's kernels, and the
+bridge shows JupyterLab's.
 """
 
 from __future__ import annotations
@@ -27,41 +27,41 @@ from jupyter_bridge.models.kernels import NO_RELAY, KernelModel
 from jupyter_bridge.problems import BadRequest, Busy, NotFound, Problem, StartFailed, Timeout
 from jupyter_bridge.wire.times import read_iso
 
-# How often a starting kernel's process is looked at, seconds.
+# The period of the check whether a starting kernel's process is alive, seconds.
 ALIVE_PERIOD = 0.1
-# How long a kernel that is asked for the host's sake may take to answer, seconds.
+# The longest wait for a kernel's answer in `ask`, seconds.
 ASK_TIME = 60.0
-# What the host raises when it is asked for the model of a kernel whose process is just being
-# started, and what is known of such a kernel.
+# The host's errors for the model of a kernel whose process is just starting, and the model of such
+# a kernel.
 UNKNOWN_YET = (AttributeError, TraitError)
 STARTING = {"execution_state": "starting", "last_activity": None, "connections": 0}
-# How many of its stderr lines a kernel that failed is quoted with.
+# The number of stderr lines in the Problem of a failed kernel.
 QUOTE = 20
-# The operating system's words, which kernels of every make repeat.
+# The operating system's message, which kernels of all kinds repeat.
 PORT_TAKEN = os.strerror(errno.EADDRINUSE)
 
 
 class PortTaken(StartFailed):
-    """The host chose a port for a kernel, and somebody took it before the kernel did.
+    """Another process took the port that the host chose for a kernel.
 
-    That happens when many kernels start at the same time, and starting it again mends it. The host
-    itself tries again, too, but on the same ports.
+    This happens when many kernels start at the same time; another start helps. The host itself
+    retries only on the same ports.
     """
 
 
 class NoKernelspec(NotFound):
-    """There is no kernelspec of this name; `kernelspecs` are those there are."""
+    """There is no kernelspec of this name; `kernelspecs` are the available ones."""
 
     def without_names(self, kernelspec: str) -> NotFound:
-        """The same for somebody who may not read the list."""
-        return NotFound(f"There is no kernelspec {kernelspec!r}.")
+        """Return the same Problem for a user who may not read the list."""
+        return NotFound(f"No kernelspec named {kernelspec!r}.")
 
 
 class HostKernels:
     """The host's kernels: start, stop, look up.
 
-    `manager` and `specs` are the host's MultiKernelManager and KernelSpecManager. `remote` says
-    that the kernels run elsewhere (behind a gateway), where local paths mean nothing.
+    `manager` and `specs` are the host's MultiKernelManager and KernelSpecManager. `remote` tells
+    that the kernels run behind a gateway, where local paths have no meaning.
     """
 
     def __init__(
@@ -78,13 +78,13 @@ class HostKernels:
         return kernel_id in self.manager
 
     def get(self, kernel_id: str) -> Any:
-        """The host's KernelManager of one kernel."""
+        """Return the host's KernelManager of one kernel."""
         if kernel_id not in self.manager:
             raise NotFound(f"There is no kernel {kernel_id}.", kernel_id=kernel_id)
         return self.manager.get_kernel(kernel_id)
 
     def policy(self) -> KernelPolicy:
-        """The host's present settings for what clients may send and see."""
+        """Return the host's current rules for what clients may send and see."""
         manager = self.manager
         return KernelPolicy(
             frozenset(manager.allowed_message_types),
@@ -134,10 +134,10 @@ class HostKernels:
         env: dict[str, str] | None = None,
         name: str | None = None,
     ) -> str:
-        """Start a kernel and return its id; it may not answer yet.
+        """Start a kernel and return its id; the kernel may not answer yet.
 
-        `cwd` is a folder of the operating system, `path` one below the server's root as the
-        contents API names it; `env` is added to the server's own environment.
+        `cwd` is a folder of the operating system, `path` a contents path; `env` is added to the
+        server's own environment.
         """
         spec = await self.spec(kernelspec)
         options: dict[str, Any] = {}
@@ -167,10 +167,10 @@ class HostKernels:
         return kernel_id
 
     async def spec(self, kernelspec: str) -> Any:
-        """The host's KernelSpec of this name; NotFound names those there are."""
+        """Return the host's KernelSpec of this name; NotFound names the available ones."""
         if self.remote:
-            # Asked for one by name where KERNEL_USERNAME is set, the host asks the gateway for all
-            # and takes what comes for the one.
+            # With KERNEL_USERNAME set, the host's `get_kernel_spec` requests all kernelspecs from
+            # the gateway and returns the whole answer.
             known = await ensure_async(self._specs.get_all_specs())
             if kernelspec in known:
                 return self._specs.kernel_spec_class(**known[kernelspec]["spec"])
@@ -181,31 +181,31 @@ class HostKernels:
                 known = await ensure_async(self._specs.get_all_specs())
         names = sorted(known)
         raise NoKernelspec(
-            f"There is no kernelspec {kernelspec!r}; there are {', '.join(names) or 'none'}.",
+            f"No kernelspec named {kernelspec!r}. Available: {', '.join(names) or 'none'}.",
             kernelspecs=names,
         )
 
     def _checked_cwd(self, cwd: str) -> str:
         if not self.remote and not os.path.isdir(cwd):
-            raise BadRequest(f"cwd: there is no folder {cwd}.", field="cwd")
+            raise BadRequest(f"cwd: No folder {cwd} on this server.", field="cwd")
         return cwd
 
     def _checked_path(self, path: str) -> str:
         if ".." in path.split("/"):
-            raise BadRequest("path: may not leave the server's root.", field="path")
+            raise BadRequest("path: Must stay below the server's root.", field="path")
         root = getattr(self.manager, "root_dir", None)
         if not self.remote and root and not os.path.exists(os.path.join(root, path.strip("/"))):
-            raise BadRequest(f"path: there is no {path} on this server.", field="path")
+            raise BadRequest(f"path: No file or folder {path} on this server.", field="path")
         return path
 
     def _is_local(self, spec: Any) -> bool:
-        """Whether jupyter_client itself starts the process, and so takes a stderr for it."""
+        """Tell whether jupyter_client itself starts the process, and so accepts a stderr."""
         metadata = getattr(spec, "metadata", None) or {}
         name = metadata.get("kernel_provisioner", {}).get("provisioner_name", "local-provisioner")
         return not self.remote and name == "local-provisioner"
 
     def is_outside(self, path: str) -> bool:
-        """Whether `path`, below the server's root by its name, is a link out of it; blocks."""
+        """Tell whether links in `path`, below the server's root, lead out of it; blocks."""
         root = getattr(self.manager, "root_dir", None)
         if self.remote or not root:
             return False
@@ -214,13 +214,13 @@ class HostKernels:
         return bool(os.path.commonpath((top, target)) != top)
 
     async def fail_if_dead(self, kernel_id: str, kernelspec: str) -> None:
-        """Raise StartFailed, and clean up, if a kernel that was just started is dead already."""
+        """Raise StartFailed, and clean up, if a new kernel is already dead."""
         manager = self.get(kernel_id)
         if await ensure_async(manager.is_alive()):
             return
         code = exit_code(manager)
         words = self._words[kernel_id].lines()[-QUOTE:] if kernel_id in self._words else []
-        with contextlib.suppress(NotFound):  # somebody else has been faster
+        with contextlib.suppress(NotFound):  # already removed
             await self.stop(kernel_id, now=True)
         last = next((line for line in reversed(words) if line.strip()), "")
         lost = any(PORT_TAKEN in line for line in words)
@@ -236,7 +236,7 @@ class HostKernels:
 
     async def stop(self, kernel_id: str, *, now: bool = False) -> None:
         manager = self.get(kernel_id)
-        if not self.remote:  # the host's gateway kernels never say that they are ready
+        if not self.remote:  # the host's gateway kernels never become ready
             await _settled(manager)
         if kernel_id in self.manager:
             await _translated(self.manager.shutdown_kernel(kernel_id, now=now), "shut down")
@@ -247,33 +247,33 @@ class HostKernels:
         await _translated(self.manager.interrupt_kernel(kernel_id), "interrupt")
 
     async def restart(self, kernel_id: str) -> None:
-        """Restart, and return when the kernel has answered the host."""
+        """Restart, and wait until the kernel has answered the host."""
         await self._wait_until_settled(kernel_id)
         answered = await _translated(self.manager.restart_kernel(kernel_id), "restart")
-        if asyncio.isfuture(answered):  # the host hands the waiting back to its caller
+        if asyncio.isfuture(answered):  # the host leaves the wait to its caller
             await _translated(answered, "restart")
 
     async def _wait_until_settled(self, kernel_id: str) -> None:
-        """Return once the kernel neither starts nor restarts; Busy if that takes too long.
+        """Wait until the kernel neither starts nor restarts; Busy if that takes too long.
 
-        The host fails with an internal error if it is asked for two such things at once.
+        The host fails with an internal error on two such actions at once.
         """
         manager = self.get(kernel_id)
         if self.remote:
             return
         if not await _settled(manager):
-            raise Busy("The kernel is still starting or restarting; try again later.")
-        self.get(kernel_id)  # it may have been shut down meanwhile
+            raise Busy("The kernel is still starting or restarting. Try again later.")
+        self.get(kernel_id)  # NotFound if shut down meanwhile
 
     def forget(self, kernel_id: str) -> None:
-        """Let go of what is kept about a kernel that is gone; twice is fine."""
+        """Release the resources of a kernel that is gone; twice is fine."""
         self._names.pop(kernel_id, None)
         words = self._words.pop(kernel_id, None)
         if words is not None:
             words.close()
 
     def forget_gone(self) -> None:
-        """Forget the kernels that the host no longer has."""
+        """Forget the kernels that the host has removed."""
         for kernel_id in {*self._names, *self._words}:
             if kernel_id not in self.manager:
                 self.forget(kernel_id)
@@ -283,7 +283,7 @@ class HostKernels:
             self.forget(kernel_id)
 
     async def ask(self, kernel_id: str) -> None:
-        """Ask the kernel who it is, for the sake of what the host hears of it meanwhile."""
+        """Request kernel_info, so that the host gets messages from the kernel."""
         manager = self.get(kernel_id)
         answered = asyncio.Event()
         line = manager.connect_shell()
@@ -302,18 +302,18 @@ class HostKernels:
         return getattr(self.manager.get_kernel(kernel_id), "execution_state", None) == "busy"
 
     def ports(self, kernel_id: str) -> object:
-        """Where the kernel listens; changes when it has moved."""
+        """Return the kernel's ports; they change when it has moved."""
         return getattr(self.manager.get_kernel(kernel_id), "ports", None)
 
     def count_clients(self, kernel_id: str, change: int) -> None:
-        """Tell the host (and its culler) of one client more or less."""
+        """Add `change` to the host's number of clients, which its culler uses."""
         notify = self.manager.notify_connect if change > 0 else self.manager.notify_disconnect
         notify(kernel_id)
 
     def watch(
         self, kernel_id: str, on_restart: Callable[[], None], on_dead: Callable[[], None]
     ) -> Callable[[], None]:
-        """Call back when the host restarts the kernel because it died, or gives it up."""
+        """Call back when the host restarts a kernel that died, or gives it up."""
         manager = self.get(kernel_id)
         manager.add_restart_callback(on_restart, "restart")
         manager.add_restart_callback(on_dead, "dead")
@@ -333,17 +333,17 @@ def _checked_env(env: dict[str, str]) -> dict[str, str]:
 
 
 def exit_code(manager: Any) -> int | None:
-    """The exit code of a kernel's process that has ended (negative: the signal), if known."""
+    """Return the exit code of a kernel's ended process (negative: the signal), if known."""
     process = getattr(getattr(manager, "provisioner", None), "process", None)
     code = process.poll() if process is not None else None
     return code if isinstance(code, int) else None
 
 
 async def _settled(manager: Any) -> bool:
-    """Wait until a start or restart that is under way is over; the host stumbles over it.
+    """Wait until no start or restart is under way; False after SETTLE_TIME.
 
-    False if one still is after SETTLE_TIME. A restart is a shutdown and a start, each with a future
-    of its own, and whoever waited as well may have begun another one.
+    The loop is needed because a restart is a shutdown and a start, each with its own future, and
+    because another waiter may begin the next restart.
     """
     loop = asyncio.get_running_loop()
     deadline = loop.time() + SETTLE_TIME
@@ -361,13 +361,13 @@ def _start_failed(kernelspec: str, error: Exception) -> Problem:
 
 
 def _said(error: HTTPError) -> str:
-    """The sentence of an HTTPError, with what belongs into it."""
+    """Return the formatted message of an HTTPError."""
     message = error.log_message or error.reason or "no reason given"
     return str(message % error.args) if error.args else str(message)
 
 
 async def _translated(outcome: Any, what: str) -> Any:
-    """Await what the host does, and turn what it raises into a Problem."""
+    """Await an action of the host, and raise its errors as Problems."""
     try:
         return await ensure_async(outcome)
     except (TimeoutError, asyncio.TimeoutError) as error:

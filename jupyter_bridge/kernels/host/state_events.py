@@ -1,11 +1,11 @@
-"""StateEvents: what every kernel of the host is doing, told whenever that changes.
+"""StateEvents: an event for every change of a host kernel's execution state.
 
-The host has it in a trait of each kernel's manager, which its own reading or a relay's Activity
-sets; that trait is observed here, whoever started the kernel. Kernels that came and went are known
-by the host's event, and by a look at its list once a second, for what no event tells.
+The state is a trait of each kernel's manager, set by the host's own reading or by a relay's
+Activity, and observed here. New and gone kernels are found by the host's event, and by a check of
+its list once a second, because some changes have no event.
 
-To the host a kernel starts until something is heard of it. Some say nothing until they are asked,
-and of others the first word is lost before the host listens: they are asked after.
+At the host a kernel is "starting" until its first message. Some kernels send nothing until asked,
+and the first message of others is lost before the host listens: after SILENCE they are asked.
 """
 
 from __future__ import annotations
@@ -24,22 +24,22 @@ from jupyter_bridge.kernels.host.manager import HostKernels
 from jupyter_bridge.problems import NotFound
 from jupyter_bridge.wire.times import now
 
-# At most so many events a second and kernel: as often as a person sees a list change.
+# The most events per second and kernel: a person sees no faster change of a list.
 TELL_HZ = 4.0
-# How often it is looked which kernels there are, seconds.
+# The period of the check of the host's list of kernels, seconds.
 LOOK_PERIOD = 1.0
-# How long a kernel may seem to start before it is asked, seconds.
+# The longest time that a kernel may be "starting" before it is asked, seconds.
 SILENCE = 5.0
-# The host tells of a started kernel before it has it in its list; when to look then, seconds.
+# The host reports a new kernel before it is in the list; the pauses before each check, seconds.
 SOON = (0.0, 0.05, 0.2)
 
 
 @dataclass(eq=False)
 class _Watched:
-    """A kernel that is observed; `since` is when it became busy, None while it is not.
+    """An observed kernel; `since` is when it became busy, None while it is not.
 
-    `restarts` until it is known to be back: the host's trait may be the same before and after.
-    `silent` is since when it starts, in the loop's time; None where it does not, or was asked.
+    `restarts` is true until the restart is over: the host's trait may be the same before and after.
+    `silent` is the begin of its start in the loop's time; None if it does not start, or was asked.
     """
 
     manager: Any
@@ -51,10 +51,10 @@ class _Watched:
 
 
 class StateEvents:
-    """Tells `tell(kernel_id, state)`: an execution state, `clients` or `gone`.
+    """Calls `tell(kernel_id, state)` with an execution state, `clients` or `gone`.
 
-    `is_settled(kernel_id)` says whether a restart is over, as far as anybody knows; `ask` makes a
-    kernel say something.
+    `is_settled(kernel_id)` tells whether a restart is over, as far as known; `ask` makes a kernel
+    send a message.
     """
 
     def __init__(
@@ -78,13 +78,13 @@ class StateEvents:
         self._asking = TaskSet()
 
     def start(self) -> None:
-        """Begin to observe; on the event loop. Starting twice is fine."""
+        """Start observing, on the event loop; twice is fine."""
         if self._looking is None:
             self._looking = asyncio.ensure_future(self._look_again())
             self._actions.start()
 
     async def close(self) -> None:
-        """Observe nothing more; twice is fine."""
+        """Stop observing; twice is fine."""
         looking, self._looking = self._looking, None
         if looking is not None:
             self._actions.stop()
@@ -96,17 +96,17 @@ class StateEvents:
         self._paced.close()
 
     def busy_since(self, kernel_id: str) -> datetime.datetime | None:
-        """When the kernel began what it is doing; None when it is not busy, or nobody knows."""
+        """Return when the kernel became busy; None if it is not busy, or unknown."""
         watched = self._watched.get(kernel_id)
         return watched.since if watched is not None else None
 
     def on_clients(self, kernel_id: str) -> None:
-        """The kernel has one client of the bridge more or less."""
+        """Report that the number of the kernel's clients has changed."""
         if kernel_id in self._watched:
             self._paced.note(kernel_id, "clients", "clients")
 
     def on_restarting(self, kernel_id: str) -> None:
-        """Somebody restarts the kernel; the host's trait does not say so."""
+        """Report a restart, which the host's trait does not show."""
         watched = self._watched.get(kernel_id)
         if watched is not None:
             watched.since = None
@@ -114,7 +114,7 @@ class StateEvents:
             self._paced.note(kernel_id, "restarting", "state")
 
     def look(self) -> None:
-        """Observe the kernels that are new; tell of those that are gone, or back."""
+        """Observe new kernels; report kernels that are gone, or back after a restart."""
         present = self._kernels.manager.list_kernel_ids()
         for kernel_id in [*self._watched]:
             if kernel_id not in present:
@@ -125,7 +125,7 @@ class StateEvents:
             if watched is None:
                 self._observe(kernel_id)
             elif self._kernels.manager.get_kernel(kernel_id) is not watched.manager:
-                self._leave(kernel_id)  # another one of its name
+                self._leave(kernel_id)  # another kernel with the same id
                 self._observe(kernel_id)
             elif watched.restarts and self._is_settled(kernel_id):
                 self._on_state(kernel_id, _state_of(watched.manager))
@@ -138,8 +138,8 @@ class StateEvents:
             return
         try:
             await self._ask(kernel_id)
-        except Exception as error:  # a site's own manager; it is asked once
-            self._log.debug("A kernel that says nothing could not be asked: %s", error)
+        except Exception as error:  # from a site's own manager; there is no second try
+            self._log.debug("A silent kernel could not be asked: %s", error)
 
     def _observe(self, kernel_id: str) -> None:
         try:
@@ -178,12 +178,12 @@ class StateEvents:
         while True:
             try:
                 self.look()
-            except Exception:  # a site's own manager; the next look may go better
-                self._log.exception("Looking at the kernels failed")
+            except Exception:  # from a site's own manager; the next check may succeed
+                self._log.exception("Checking the kernels failed")
             await asyncio.sleep(LOOK_PERIOD)
 
     async def _on_action(self, logger: Any, schema_id: str, data: dict[str, Any]) -> None:
-        """Somebody (JupyterLab, another extension, the culler) did something to a kernel."""
+        """Handle an action on a kernel by JupyterLab, another extension or the culler."""
         is_start = data.get("action") == "start"
         for pause in SOON if is_start else SOON[:1]:
             await asyncio.sleep(pause)
@@ -199,5 +199,5 @@ def _clock() -> float:
 
 
 def _state_of(manager: Any) -> str:
-    # A kernel whose process is just being started has none yet.
+    # A kernel whose process is just starting has no state yet.
     return getattr(manager, "execution_state", None) or "starting"

@@ -1,4 +1,4 @@
-"""StderrTail: what a kernel wrote to stderr lately, so that one that fails can be quoted."""
+"""StderrTail: the last lines of a kernel's stderr, for the Problem of a failed kernel."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ import select
 import sys
 from collections import deque
 
-# Enough for a Python traceback; a line is cut where a terminal would have scrolled away.
+# Enough for a Python traceback; longer lines are cut.
 _LINES = 40
 _LINE = 2000
 _CHUNK = 65536
 
 
 class StderrTail:
-    """A pipe to give a kernel as stderr: passed on to the server's own, its end remembered.
+    """A pipe as a kernel's stderr: copies to the server's stderr, and keeps the last lines.
 
-    The write end stays open here, too: the host keeps its number and hands it to the kernel again
-    when it restarts it. `close` it when the kernel is gone.
+    The write end also stays open here: the host stores its number and passes it to the kernel again
+    at a restart. `close` it when the kernel is gone.
     """
 
     def __init__(self) -> None:
@@ -41,7 +41,7 @@ class StderrTail:
         self._lines.extend(line.decode("utf-8", "replace")[:_LINE] for line in lines)
 
     def lines(self) -> list[str]:
-        """The last lines, an unfinished one included."""
+        """Return the last lines, including an unfinished line."""
         while not self._closed and select.select([self._read_end], [], [], 0)[0]:
             self._read()
         last = [self._partial.decode("utf-8", "replace")] if self._partial else []
@@ -57,7 +57,7 @@ class StderrTail:
 
 
 def _pass_on(data: bytes) -> None:
-    """Copy to the server's stderr, but never wait for it."""
+    """Copy to the server's stderr, without waiting for it."""
     try:
         fd = sys.__stderr__.fileno() if sys.__stderr__ is not None else -1
         for start in range(0, len(data), select.PIPE_BUF):

@@ -1,1 +1,1 @@
-"""socket.io's door to the kernels."""
+"""socket.io access to the kernels."""

@@ -1,9 +1,9 @@
-"""The engine below socket.io, python-engineio's, and its packets, with what they leave open closed.
+"""python-engineio, the engine below socket.io, with limits and checks that it lacks.
 
-No more is put into a client's queue than the client takes, and no more is taken from its websocket
-than the engine works on. What is no packet of the protocol ends the connection that sent it, and
-nothing else. A websocket that was tried and given up leaves the polling that went before it as it
-was. JSON is decoded only where its size is small, and never into objects where a client made it.
+A client's queue gets no more than the client reads, and its websocket is read no faster than the
+engine handles the frames. A malformed packet ends only the connection that sent it. After a failed
+upgrade to a websocket, polling continues. Only small JSON is decoded, and a client's JSON never
+into objects.
 
 Protocols: engine.io 4 (https://github.com/socketio/engine.io-protocol) and, in its messages,
 socket.io 5 (https://github.com/socketio/socket.io-protocol).
@@ -29,28 +29,28 @@ from jupyter_bridge.wire import kernel, socketio_event, websocket
 from jupyter_bridge.wire.json_errors import JSON_ERRORS
 from jupyter_bridge.wire.large_json import as_utf8
 
-# What socket.io's own servers wait, seconds: between pings, and for each pong.
+# The same times as in socket.io's own servers, seconds: between pings, and for each pong.
 PING_INTERVAL = 25.0
 PING_TIMEOUT = 20.0
 
-# Packets of one POST, and attachments of one packet: far more than a message of widgets has.
+# The most packets of one POST, and attachments of one packet: far more than widgets send.
 MAX_PACKETS = 1_000
 MAX_ATTACHMENTS = 1_000
-# What a CONNECT, a DISCONNECT or an acknowledgement may have, bytes: a token, and little else.
+# The most bytes of a CONNECT, a DISCONNECT or an acknowledgement: room for a token.
 MAX_SMALL = 4 << 10
 
-# What a client may send as text beside messages: close, ping (a websocket's probe), pong, upgrade.
+# The text packets of a client besides messages: close, ping (a websocket's probe), pong, upgrade.
 CONTROLS = frozenset({"1", "2", "2probe", "3", "3probe", "5"})
-# Those that have no place in a POST: the server pings, and a probe is a websocket's.
+# Those not allowed in a POST: only the server pings, and only a websocket is probed.
 _OF_WEBSOCKETS = frozenset({"2", "2probe", "3probe"})
 # A message: its socket.io type must follow.
 _MESSAGE = re.compile("4[0-6]")
 # A socket.io packet before its JSON: type, number of attachments, namespace, id.
 _HEAD = re.compile(r"([0-6])(?:([0-9]{1,6})-)?(?:(/[^,]{0,1000})(?:,|$))?([0-9]{1,15})?")
 _NOOP = "6"
-# A payload's packets are parted by this.
+# Between the packets of a payload.
 _SEPARATOR = b"\x1e"
-# Names of events that the protocol keeps for itself.
+# Event names that the protocol reserves.
 _RESERVED = {
     *("connect", "connect_error", "disconnect", "disconnecting"),
     *("newListener", "removeListener", "__disconnect_final"),
@@ -58,11 +58,11 @@ _RESERVED = {
 
 
 class Unreadable(ValueError):
-    """What a client sent is no packet of the protocol."""
+    """A client sent a packet that is malformed or not allowed."""
 
 
 class Queue(asyncio.Queue[Any]):
-    """The engine's queue of packets for one client, which tells when it is empty."""
+    """The engine's queue of packets for one client; `drained` is set while it is empty."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -80,7 +80,7 @@ class Queue(asyncio.Queue[Any]):
 
 
 class LargePacket(EnginePacket):  # type: ignore[misc]
-    """A message to a client that is sent piece by piece: text, or an attachment."""
+    """A message to a client, text or attachment, that is sent in pieces."""
 
     def __init__(self, pieces: list[bytes], *, text: bool) -> None:
         super().__init__(MESSAGE)
@@ -88,7 +88,7 @@ class LargePacket(EnginePacket):  # type: ignore[misc]
         self._pieces = pieces
 
     def encode(self, b64: bool = False) -> Any:
-        """The packet itself for a websocket; text where the client polls, which takes it whole."""
+        """Return the packet itself for a websocket, or the whole text for a polling client."""
         if not b64:
             return self
         self.data = b"".join(self._pieces)
@@ -97,12 +97,12 @@ class LargePacket(EnginePacket):  # type: ignore[misc]
         return super().encode(b64=True)
 
     def frame(self) -> list[bytes]:
-        """The websocket's frame, in pieces."""
+        """Return the websocket frame, in pieces."""
         return websocket.frame_pieces(self._pieces, text=not self.binary)
 
 
 def large_packets(namespace: str, parts: Sequence[bytes], channel: str | None) -> list[LargePacket]:
-    """The packets of an event `msg` with this large message; looks it through: call in a thread."""
+    """Return the packets of an event `msg` with a large message; slow: call it in a thread."""
     buffers = parts[kernel.JSON_PARTS :]
     kind = f"{packet.BINARY_EVENT}{len(buffers)}-" if buffers else f"{packet.EVENT}"
     text = [f"4{kind}{namespace},".encode(), *socketio_event.build_pieces(parts, channel)]
@@ -113,10 +113,10 @@ def large_packets(namespace: str, parts: Sequence[bytes], channel: str | None) -
 
 
 class PacedWebSocket(driver.WebSocket):  # type: ignore[misc]
-    """The engine's websocket, but sending waits until the operating system has taken it.
+    """The engine's websocket, but sending waits until the operating system has accepted the data.
 
-    `opened(sid, websocket's handler)` is called first; `admit(sid, packet)` raises Unreadable for
-    what the client may not send (yet).
+    `opened(sid, websocket's handler)` is called first; `admit(sid, packet)` raises Unreadable for a
+    packet that the client may not send (yet).
     """
 
     def __init__(
@@ -135,12 +135,12 @@ class PacedWebSocket(driver.WebSocket):  # type: ignore[misc]
         try:
             await super().__call__(environ)
         finally:
-            # The engine holds back a client's polls while a websocket is tried, and forgets them
-            # when that one is given up.
+            # The engine holds back a client's polls during an upgrade, and does not resume them if
+            # the upgrade fails.
             self.handler.__self__.upgrading = False
 
     async def send(self, message: str | bytes | LargePacket) -> None:
-        if message == _NOOP:  # ends a poll, and is not for a websocket
+        if message == _NOOP:  # only for a poll
             return
         try:
             if isinstance(message, LargePacket):
@@ -162,20 +162,20 @@ class PacedWebSocket(driver.WebSocket):  # type: ignore[misc]
         message: str | bytes = await super().wait()
         try:
             if isinstance(message, str) and not (message in CONTROLS or _MESSAGE.match(message)):
-                raise Unreadable("this is no packet")
+                raise Unreadable("malformed packet")
             self._admit(self.handler.__self__.sid, message)
         except Unreadable:
-            raise OSError("this is no packet") from None  # as if the client had gone
+            raise OSError("malformed packet") from None  # as if the client had left
         return message
 
 
 def read_payload(body: bytes, admit: Callable[[str | bytes], None]) -> Iterator[EnginePacket]:
-    """The packets of what a client posts; Unreadable in place of the first that is none.
+    """Iterate the packets of a POST; raise Unreadable at the first that is malformed.
 
-    `admit` is shown each of them before it is decoded, and raises Unreadable for what may not be.
+    `admit` gets each packet before it is decoded, and raises Unreadable if it is not allowed.
     """
     if body.count(_SEPARATOR) >= MAX_PACKETS:
-        raise Unreadable(f"a payload has {MAX_PACKETS} packets at most")
+        raise Unreadable(f"a payload may have {MAX_PACKETS} packets at most")
     for part in body.split(_SEPARATOR):
         yield _read_packet(part, admit)
 
@@ -192,39 +192,39 @@ def _read_packet(part: bytes, admit: Callable[[str | bytes], None]) -> EnginePac
         raise Unreadable(str(error)) from error
     admit(text)
     if text in _OF_WEBSOCKETS or not (text in CONTROLS or _MESSAGE.match(text)):
-        raise Unreadable("this is no packet")
-    # Not the engine's own decoding, which also looks for JSON behind a type that has none.
+        raise Unreadable("malformed packet")
+    # Not the engine's own decoder, which also parses JSON after a type that has none.
     return EnginePacket(int(text[0]), text[1:])
 
 
 class Packet(packet.Packet):  # type: ignore[misc]
-    """A packet of socket.io as the protocol has it; Unreadable if it is none.
+    """A socket.io packet, strictly checked; Unreadable if it is malformed.
 
-    The data of an event `msg` is `["msg", event.Received]`, of any other its name alone.
+    The data of an event `msg` is `["msg", event.Received]`, of any other event only its name.
     """
 
-    # What all attachments of one packet may have together, bytes.
+    # The most bytes of all attachments of one packet.
     max_bytes = 10 << 20
 
     def __init__(self, *arguments: Any, encoded_packet: Any = None, **options: Any) -> None:
-        # The library takes an empty message for none, and makes an event without data of it.
+        # The library handles an empty message like None, as an event without data.
         if encoded_packet is not None and len(encoded_packet) == 0:
-            raise Unreadable("this is no packet of socket.io")
+            raise Unreadable("malformed packet")
         super().__init__(*arguments, encoded_packet=encoded_packet, **options)
 
     def decode(self, encoded_packet: Any) -> int:
         if not isinstance(encoded_packet, str):
-            raise Unreadable("nothing has told of this attachment")
+            raise Unreadable("no packet announced this attachment")
         head = _HEAD.match(encoded_packet)
         if head is None:
-            raise Unreadable("this is no packet of socket.io")
+            raise Unreadable("malformed packet")
         self.packet_type = int(head[1])
         attachments = int(head[2] or 0)
         self.namespace = head[3].partition("?")[0] if head[3] else None
         self.id = int(head[4]) if head[4] else None
         binary = self.packet_type == packet.BINARY_EVENT
         if binary != (attachments > 0) or attachments > MAX_ATTACHMENTS:
-            raise Unreadable("this packet has not the attachments that its type says")
+            raise Unreadable("the attachments do not match the type of the packet")
         self.data = self._read_data(encoded_packet[head.end() :])
         self._size = 0
         return attachments
@@ -236,16 +236,16 @@ class Packet(packet.Packet):  # type: ignore[misc]
             except kernel.FrameError as error:
                 raise Unreadable(str(error)) from error
             if name in _RESERVED:
-                raise Unreadable(f"the protocol keeps {name} for itself")
+                raise Unreadable(f"the protocol reserves the event {name}")
             return [name, message] if name == "msg" else [name]
         if len(text) > MAX_SMALL:
-            raise Unreadable(f"a packet of this type has {MAX_SMALL} bytes at most")
+            raise Unreadable(f"a packet of this type may have {MAX_SMALL} bytes at most")
         try:
             data = msgspec.json.decode(text) if text else None
         except JSON_ERRORS as error:
             raise Unreadable(str(error)) from error
         if not self._may_be(data):
-            raise Unreadable("this packet has not what its type says")
+            raise Unreadable("the data do not match the type of the packet")
         return data
 
     def _may_be(self, data: Any) -> bool:
@@ -253,15 +253,15 @@ class Packet(packet.Packet):  # type: ignore[misc]
             return data is None or isinstance(data, dict)
         if self.packet_type == packet.DISCONNECT:
             return data is None
-        # A refusal is the server's to send, and no attachments were ever asked for.
+        # Only the server sends a refusal, and it never requests attachments.
         return self.packet_type == packet.ACK and isinstance(data, list) and self.id is not None
 
     def add_attachment(self, attachment: Any) -> bool:
         if not isinstance(attachment, bytes):
-            raise Unreadable("this is no attachment")
+            raise Unreadable("not an attachment")
         self._size += len(attachment)
         if self._size > self.max_bytes:
-            raise Unreadable(f"attachments have {self.max_bytes} bytes at most")
+            raise Unreadable(f"attachments may have {self.max_bytes} bytes at most")
         self.attachments.append(attachment)
         if len(self.attachments) < self.attachment_count:
             return False

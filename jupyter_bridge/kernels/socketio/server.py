@@ -1,13 +1,13 @@
-"""SocketIOServer: the same seats behind python-socketio namespaces `/{channel}/{kernel id}`.
+"""SocketIOServer: client channels as python-socketio namespaces `/{channel}/{kernel id}`.
 
-An event `msg` is one Jupyter message, both ways, as an object with `header, parent_header,
+An event `msg` is one Jupyter message, in both directions, as an object with `header, parent_header,
 metadata, content, buffers` (and `channel` in the namespace `/channels/…`). A connection's kernel is
-`{connection}:{kernel id}`. An event `problem` comes
-before the bridge ends a namespace. One connection is one client, over all its namespaces.
+`{connection}:{kernel id}`. The bridge sends an event `problem` before it ends a namespace. One
+connection is one client in all its namespaces.
 
-The engine below (`engine.py`) serves polling and websockets. The order of events is kept, a
-request of a foreign origin is refused also when it polls, nobody is sent to a login page, and a
-request that is none of the protocol is a Problem, before a websocket opens.
+The engine below (`engine.py`) serves polling and websockets. Events keep their order, requests of
+foreign origins are refused, polls included, without a redirect to the login page, and a malformed
+request gets a Problem before a websocket opens.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ from jupyter_bridge.problems import BadRequest, Busy, Denied, NotFound, Problem
 from jupyter_bridge.web import is_allowed, user_of_token
 from jupyter_bridge.wire import kernel, socketio_event
 
-# A connection with credentials may take this long to ask for its first namespace, as socket.io's
-# own servers have it, seconds.
+# The longest time until a connection with credentials opens its first namespace, as in socket.io's
+# own servers, seconds.
 CONNECT_TIME = 45.0
 _TRANSPORTS = ("polling", "websocket")
 # kernel-relay's clients use their server's whole path as the namespace.
@@ -45,7 +45,7 @@ _NAMESPACE = re.compile(rf"^(?:/.*)?/({'|'.join(CHANNELS_BY_ROUTE)})/([^/]+)$")
 
 
 class SocketIOServer:
-    """The socket.io server, behind handlers/socketio.py; `close` it at the end."""
+    """The socket.io server of handlers/socketio.py; `close` it at the end."""
 
     def __init__(self, relays: KernelRegistry, *, max_frame: int) -> None:
         self._relays = relays
@@ -54,14 +54,14 @@ class SocketIOServer:
         self._server = socketio.AsyncServer(
             async_mode="tornado",
             namespaces="*",
-            cors_allowed_origins=[],  # the host's own rule is applied instead, in prepare
-            async_handlers=False,  # one event after the other, or messages overtake each other
+            cors_allowed_origins=[],  # prepare() applies the host's rule
+            async_handlers=False,  # keep the order of messages
             max_http_buffer_size=max_frame,
             ping_interval=engine.PING_INTERVAL,
             ping_timeout=engine.PING_TIMEOUT,
         )
         self._server.packet_class = type("Packet", (engine.Packet,), {"max_bytes": max_frame})
-        self._polled: set[str] = set()  # whose poll waits
+        self._polled: set[str] = set()  # connections with a waiting poll
         eio = self._server.eio
         eio.create_queue = engine.Queue
         eio.start_background_task = self._background
@@ -95,16 +95,16 @@ class SocketIOServer:
 
     async def _on_engine_message(self, eio_sid: str, data: Any) -> None:
         if eio_sid not in self.visitors:
-            return  # what was under way when it was hung up
+            return  # received before the connection was closed
         try:
             await self._server._handle_eio_message(eio_sid, data)
-        except ValueError:  # Unreadable, or attachments for a namespace that the client is not in
+        except ValueError:  # Unreadable, or attachments for a namespace that is not open
             await self._hang_up(eio_sid)
 
     def check(self, request: HTTPServerRequest, user: Any, *, upgrades: bool) -> None:
-        """Pass if `request` is one that the protocol has now; else BadRequest, or Busy.
+        """Raise BadRequest or Busy unless the protocol allows `request` now.
 
-        `upgrades` tells that it is a websocket's handshake.
+        `upgrades` tells that the request is a websocket's handshake.
         """
         query = {
             name: values[-1].decode("utf-8", "replace")
@@ -114,30 +114,30 @@ class SocketIOServer:
         if transport not in _TRANSPORTS:
             raise BadRequest("transport must be polling or websocket.", field="transport")
         if not sid and query.get("EIO") != "4":
-            raise BadRequest("EIO must be 4, as socket.io's clients 3 and 4 say.", field="EIO")
+            raise BadRequest("EIO must be 4, as in socket.io's clients 3 and 4.", field="EIO")
         if "j" in query:
-            raise BadRequest("JSONP is not spoken here.", field="j")
+            raise BadRequest("JSONP is not supported.", field="j")
         if not sid:
             self.visitors.check_room(user)
         if upgrades != (transport == "websocket"):
-            raise BadRequest(f"This is no {transport} request.", field="transport")
+            raise BadRequest(f"This is not a {transport} request.", field="transport")
         if sid or request.method == "POST":
             socket = self._socket(sid)
             if socket.upgraded or (socket.upgrading and upgrades):
-                raise BadRequest("This connection has a websocket.", field="sid")
+                raise BadRequest("This connection already has a websocket.", field="sid")
 
     def _socket(self, eio_sid: str) -> Any:
         socket = self._server.eio.sockets.get(eio_sid)
         if socket is None or socket.closed or not socket.connected:
-            raise BadRequest("There is no such connection (any more).", field="sid")
+            raise BadRequest("This connection does not exist or has ended.", field="sid")
         return socket
 
     @asynccontextmanager
     async def polling(self, eio_sid: str) -> AsyncIterator[None]:
-        """For as long as a poll waits. A second one would take what the first is to get."""
+        """A context for a waiting poll; a second poll would take the packets of the first."""
         if eio_sid in self._polled:
             await self._hang_up(eio_sid)
-            raise BadRequest("Another request of this connection waits already.")
+            raise BadRequest("Another poll of this connection is already waiting.")
         if eio_sid:
             self._polled.add(eio_sid)
         try:
@@ -146,13 +146,13 @@ class SocketIOServer:
             self._polled.discard(eio_sid)
 
     async def handle(self, handler: Any) -> None:
-        """Have the engine answer a poll, or an OPTIONS."""
+        """Let the engine answer a poll, or an OPTIONS."""
         await self._server.eio.handle_request(handler)
 
     async def post(self, eio_sid: str, body: bytes) -> None:
-        """Take what a client posts; what is no packet ends its connection.
+        """Handle a client's POST; a malformed packet ends the connection.
 
-        Between packets the event loop is given back, as others wait for it.
+        Yields to the event loop between packets.
         """
         socket = self._socket(eio_sid)
         try:
@@ -163,18 +163,18 @@ class SocketIOServer:
                     break
         except engine.Unreadable as error:
             await self._hang_up(eio_sid)
-            raise BadRequest(f"This is no packet of socket.io's: {error}.") from error
+            raise BadRequest(f"This is not a socket.io packet: {error}.") from error
         except EngineIOError as error:
             await self._hang_up(eio_sid)
             raise BadRequest("This connection is closed.") from error
 
     async def refuse(self, eio_sid: str) -> None:
-        """End a connection that sent more than it may."""
+        """End a connection that sent too much."""
         if eio_sid in self.visitors:
             await self._hang_up(eio_sid)
 
     def serve(self, websocket: Any) -> None:
-        """Serve an opened websocket, in a task of its own, and close it at the end."""
+        """Serve an open websocket in a new task, and close it at the end."""
         self._background(self._serve, websocket)
 
     async def _serve(self, websocket: Any) -> None:
@@ -184,22 +184,22 @@ class SocketIOServer:
             websocket.close()
 
     async def _hang_up(self, eio_sid: str) -> None:
-        # Not the engine's disconnect, which waits until the client has fetched everything.
+        # Not the engine's disconnect, which waits until the client has read everything.
         socket = self._server.eio.sockets.get(eio_sid)
         if socket is not None:
             await socket.close(wait=False)
             self._server.eio.sockets.pop(eio_sid, None)
 
     def _background(self, work: Any, *arguments: Any, **options: Any) -> asyncio.Task[Any]:
-        """The engine's way to start a task; here they are kept, and ended with the rest."""
+        """Start a task for the engine; `close` ends it."""
         return self._beside.start(work(*arguments, **options))
 
     async def _on_engine_disconnect(self, eio_sid: str, reason: str) -> None:
         socket = self._server.eio.sockets.get(eio_sid)
         if socket is not None:
             if reason == self._server.eio.reason.CLIENT_DISCONNECT:
-                socket.queue.put_nowait(EnginePacket(NOOP))  # what a poll that waits is to get
-            # Behind the engine's last packet: ends its writer, or the poll that still waits.
+                socket.queue.put_nowait(EnginePacket(NOOP))  # for a waiting poll
+            # After the engine's last packet: ends its writer, or a waiting poll.
             asyncio.get_running_loop().call_soon(socket.queue.put_nowait, None)
         await self._server._handle_eio_disconnect(eio_sid, reason)
         connection = self.visitors.leave(eio_sid)
@@ -224,7 +224,7 @@ class SocketIOServer:
             user = await self._user(handler, connection, auth)
             found = _NAMESPACE.match(namespace)
             if found is None:
-                raise NotFound(f"There is no namespace {namespace}; use /channel/kernel-id.")
+                raise NotFound(f"No namespace {namespace}. Use /channel/kernel-id.")
             names = CHANNELS_BY_ROUTE[found[1]]
             asked = resources_of(found[2])
             may_send = await is_allowed(handler, user, "execute", asked)
@@ -243,7 +243,7 @@ class SocketIOServer:
             )
         except Problem as problem:
             raise Refused(problem.message, problem.to_json()) from problem
-        if eio_sid not in self.visitors:  # gone while the kernel got ready
+        if eio_sid not in self.visitors:  # closed while the kernel got ready
             seat.close()
             raise Refused("The connection was closed.")
         connection.seats[namespace] = seat
@@ -280,7 +280,7 @@ class SocketIOServer:
                 raise BadRequest("The event msg takes a Jupyter message.")
             seat.send(*message.parse())
         except kernel.FrameError as error:
-            problem = BadRequest(f"This is no Jupyter message: {error}.")
+            problem = BadRequest(f"This is not a Jupyter message: {error}.")
             await self._fail(sid, namespace, problem)
         except Problem as problem:
             await self._fail(sid, namespace, problem)
@@ -302,9 +302,9 @@ class SocketIOServer:
     async def _pump(
         self, seat: ClientChannel, eio_sid: str, sid: str, namespace: str, named: bool
     ) -> None:
-        """Emit what the kernel says, and wait whenever the client has not taken it yet."""
+        """Emit the kernel's messages, and wait until the client has read them."""
         queue = cast(engine.Queue, self._server.eio._get_socket(eio_sid).queue)
-        for _ in range(100):  # the connect packet goes first; it takes a turn of the loop or two
+        for _ in range(100):  # the connect packet goes first; it takes a few turns of the loop
             if self._server.manager.is_connected(sid, namespace):
                 break
             await asyncio.sleep(0)
@@ -324,7 +324,7 @@ class SocketIOServer:
             await self._fail(sid, namespace, problem)
 
     async def _fail(self, sid: str, namespace: str, problem: Problem) -> None:
-        """Tell the Problem and end the namespace."""
+        """Send the Problem and end the namespace."""
         await self._server.emit("problem", problem.to_json(), to=sid, namespace=namespace)
         await self._server.disconnect(sid, namespace=namespace)
 

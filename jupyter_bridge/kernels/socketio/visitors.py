@@ -1,7 +1,7 @@
-"""Visitors: the engine's connections, whose they are, and what they may send before that is known.
+"""Visitors: the engine's connections, their users, and the limits before the user is known.
 
-That is one message, a namespace's CONNECT with `auth: {token}`, and the engine's own small packets
-around it. Anything else ends the connection, and is not decoded.
+Before that, a connection may send one message, a namespace's CONNECT with `auth: {token}`, and the
+engine's own small packets. Anything else ends the connection, and is not decoded.
 """
 
 from __future__ import annotations
@@ -14,27 +14,27 @@ from jupyter_bridge.kernels.client_channel import ClientChannel
 from jupyter_bridge.kernels.socketio.engine import CONTROLS, MAX_SMALL, Unreadable
 from jupyter_bridge.problems import Busy, Denied
 
-# How many connections there may be at once of which nobody knows whose they are.
+# The most connections at once without a known user.
 MAX_STRANGERS = 64
-# Such a connection is given this long to show a token to a namespace, seconds.
+# The longest time until such a connection sends a token to a namespace, seconds.
 LOGIN_TIME = 5.0
-# The engine's packets that it may send: a probe, an upgrade, a close, and a few to spare.
+# The most engine packets of such a connection: a probe, an upgrade, a close, and a few to spare.
 MAX_CONTROLS = 8
-# What one POST or one frame of it may have, bytes.
+# The most bytes of one POST or frame of such a connection.
 MAX_BYTES = MAX_SMALL + 1
-# The same of a user who may only watch kernels: as many CONNECTs as there are namespaces.
+# The same for a user who may only watch kernels: a CONNECT for each namespace.
 WATCHERS_BYTES = 64 << 10
 
 
 class Stranger:
-    """Counts what a connection without a user sends; `check` every packet before decoding it."""
+    """The limits of a connection without a user; `check` every packet before decoding it."""
 
     def __init__(self) -> None:
         self._controls = 0
         self._has_asked = False
 
     def check(self, packet: str | bytes) -> None:
-        """Pass if this may be sent; else Unreadable."""
+        """Raise Unreadable unless the connection may send `packet`."""
         if isinstance(packet, str) and packet in CONTROLS:
             self._controls += 1
             if self._controls > MAX_CONTROLS:
@@ -42,24 +42,24 @@ class Stranger:
             return
         is_connect = isinstance(packet, str) and packet.startswith("40")
         if not is_connect or self._has_asked or len(packet) > MAX_BYTES:
-            raise Unreadable("log in first: only one CONNECT with a token is read before that")
+            raise Unreadable("log in first: only one CONNECT with a token is allowed before that")
         self._has_asked = True
 
 
 class Visitor:
-    """One engine connection: whose it is, and its seats by namespace."""
+    """One engine connection: its user, and its client channels by namespace."""
 
     def __init__(self) -> None:
-        # Known from the handshake, or from a token that is shown later to a namespace.
+        # From the handshake, or from a token sent later to a namespace.
         self.user: Any = None
         self.identity: str | None = None
-        # Whether the handshake told: then every request of the connection has to show it, too.
+        # Whether the handshake had credentials: then every request of the connection needs them.
         self.logged_in = False
-        # What it may send until it is known whose it is; None from then on.
+        # The limits until the user is known; then None.
         self.stranger: Stranger | None = Stranger()
-        # What one POST or one frame of it may have, bytes.
+        # The most bytes of one POST or frame.
         self.limit = MAX_BYTES
-        # Its websocket's handler, if it has one.
+        # The handler of its websocket, if any.
         self.websocket: Any = None
         self.seats: dict[str, ClientChannel] = {}
         self.pumps: dict[str, asyncio.Task[None]] = {}
@@ -67,7 +67,7 @@ class Visitor:
 
 
 class Visitors:
-    """The engine's connections by id; `max_frame` is what a known one may send at once, bytes."""
+    """The engine's connections by id; a known user's frames have up to `max_frame` bytes."""
 
     def __init__(self, max_frame: int) -> None:
         self.max_frame = max_frame
@@ -80,31 +80,31 @@ class Visitors:
         return iter(list(self._visitors))
 
     def get(self, eio_sid: str) -> Visitor | None:
-        """The connection of this id, while it is there."""
+        """Return the connection of this id, if it is open."""
         return self._visitors.get(eio_sid)
 
     def enter(self, eio_sid: str, user: Any) -> Visitor:
-        """A connection begins; `user` is None without credentials. Busy if there are too many."""
+        """Add a connection; `user` is None without credentials. Busy if there are too many."""
         self.check_room(user)
         visitor = self._visitors[eio_sid] = Visitor()
         visitor.logged_in = user is not None
         return visitor
 
     def leave(self, eio_sid: str) -> Visitor | None:
-        """A connection ends; the one of this id, if it was there."""
+        """Remove and return the connection of this id, if any."""
         return self._visitors.pop(eio_sid, None)
 
     def check_room(self, user: Any) -> None:
-        """Busy if one more connection may not begin without credentials."""
+        """Raise Busy if `user` is None and too many connections have no user."""
         strangers = sum(known.stranger is not None for known in self._visitors.values())
         if user is None and strangers >= MAX_STRANGERS:
-            raise Busy("Too many connections wait for a login. Send the token with the handshake.")
+            raise Busy("Too many connections wait for a login. Send the token in the handshake.")
 
     def check_owner(self, eio_sid: str, user: Any, identity: str) -> None:
-        """Denied if this connection is somebody else's; `user` is None without a login.
+        """Raise Denied if this is another user's connection; `user` is None without a login.
 
-        Of a connection that began without credentials its id alone has to be shown: the protocol
-        has the token only in the CONNECT, and clients that poll have nothing else.
+        A connection that began without credentials needs only its id: the protocol has the token
+        only in the CONNECT, and the other requests of a polling client lack it.
         """
         visitor = self._visitors.get(eio_sid)
         if visitor is None:
@@ -112,29 +112,29 @@ class Visitors:
         if user is None and visitor.logged_in:
             raise Denied("Log in: this connection belongs to a user.")
         if user is not None and visitor.identity not in (None, identity):
-            raise Denied("This connection is somebody else's.")
+            raise Denied("This connection belongs to another user.")
 
     def limit(self, eio_sid: str) -> int:
-        """Bytes that one POST or frame may have."""
+        """Return the most bytes of one POST or frame."""
         visitor = self._visitors.get(eio_sid)
         return MAX_BYTES if visitor is None else visitor.limit
 
     def welcome(self, visitor: Visitor, user: Any, identity: str, *, may_send: bool) -> None:
-        """It is known whose connection this is, and whether that user may send to kernels."""
+        """Set the user of a connection, and whether that user may send to kernels."""
         visitor.user, visitor.identity, visitor.stranger = user, identity, None
         visitor.limit = self.max_frame if may_send else WATCHERS_BYTES
         if visitor.websocket is not None:
             visitor.websocket.allow(visitor.limit)
 
     def open(self, eio_sid: str, websocket: Any) -> None:
-        """The connection has a websocket now, which this handler serves."""
+        """Store the handler of a connection's new websocket."""
         visitor = self._visitors.get(eio_sid)
         if visitor is not None:
             visitor.websocket = websocket
             websocket.allow(visitor.limit)
 
     def admit(self, eio_sid: str, packet: str | bytes) -> None:
-        """Pass if the client may send this now; else Unreadable."""
+        """Raise Unreadable unless the client may send `packet` now."""
         visitor = self._visitors.get(eio_sid)
         if visitor is None:
             raise Unreadable("this connection is closed")
