@@ -1,1 +1,1 @@
-"""Connections: named remote systems, logged in once, browsed, moved, mounted."""
+"""Connections: named remote systems with a shared login, whose data can be moved and mounted."""

@@ -1,15 +1,15 @@
-"""Audit: who did what to which connection, one line each, in a file that only grows.
+"""Audit: a log of who did what to which connection, one line each.
 
-Every line is a JSON object and names the SHA-256 of the line before it (`before`), so that a line
-that was changed, removed or inserted is found (`verify`). A removed end is not found: send the
-events elsewhere where that matters. No line holds a secret, a URL or a file's name.
+Every line is a JSON object with the SHA-256 of the line before it (`before`), so that `verify`
+finds a line that was changed, removed or inserted. It does not find a removed end: if that matters,
+send the events elsewhere. No line has a secret, a URL or a file's name.
 
-    python -m jupyter_bridge.connections.audit FILE      verifies FILE, and FILE.1 before it
+    python -m jupyter_bridge.connections.audit FILE      verifies FILE.1 and FILE
 
 Several servers of one user may share the file. Each line is written under a lock beside the file,
-after reading the last line from the disk. When the file is full it becomes `….1`, under the same
-lock. The half line that a crash leaves is replaced by a line `{"torn": <its text>}`. Lines that
-could not be written are counted, and the next line that can be says how many: `{"missed": "3"}`.
+after reading the last line from the disk. A full file is renamed to `….1`, under the same lock. A
+partial line that a crash left is replaced by a line `{"torn": <its text>}`. Lines that could not be
+written are counted in the next line that is: `{"missed": "3"}`.
 """
 
 from __future__ import annotations
@@ -31,30 +31,30 @@ from jupyter_bridge.aio.loop_thread import in_daemon_thread
 from jupyter_bridge.aio.task_set import ended
 from jupyter_bridge.private_files import alone, open_private, private_folder
 
-# Then the file is put aside as `….1`, in place of an older one: some 50,000 lines each.
+# At this size the file is renamed to `….1`, replacing an older one: some 50,000 lines each.
 MAX_BYTES = 16 << 20
-# How long the server that holds the lock is waited for. It writes a few lines in that time.
+# How long to wait for the lock. Another server writes a few lines meanwhile.
 LOCK_SECONDS = 5.0
-# How long a request waits for its line. A disk that hangs holds up nobody for longer.
+# How long a request waits for its line, should the disk hang.
 WAIT_SECONDS = 5.0
-# Lines that wait for a disk that hangs, some 300 bytes each; more are counted as missed.
+# Lines that may wait for the disk, some 300 bytes each; more are counted as missed.
 MAX_WAITING = 1000
-# What is kept of a half line that a crash left, in bytes; a whole one has some 300.
+# Bytes kept of a partial line that a crash left; a whole line has some 300.
 TORN_BYTES = 4096
 _BLOCK = 4096
 
 
 class ChainBroken(ValueError):
-    """A line does not follow from the one before it; `line` is its number in `path`, from 1."""
+    """A line does not match the line before it; `line` is its number in `path`, from 1."""
 
     def __init__(self, path: Path, line: int) -> None:
-        super().__init__(f"{path}: line {line} does not follow from the line before it")
+        super().__init__(f"{path}: line {line} does not match the line before it")
         self.path = path
         self.line = line
 
 
 class Audit:
-    """The file at `path` (0600). A disk that fails or hangs stops nobody; the log tells of it."""
+    """The file at `path` (0600). If the disk fails or hangs, the log says so, and work goes on."""
 
     def __init__(
         self,
@@ -71,9 +71,9 @@ class Audit:
         self._missed = 0
 
     async def write(self, **record: str) -> None:
-        """Append a record, with the time; returns when the file has it, or after WAIT_SECONDS."""
+        """Append a record with the time; return when it is written, or after WAIT_SECONDS."""
         if len(self._waiting) >= MAX_WAITING:
-            self._miss("the disk does not answer")
+            self._miss("the disk does not respond")
             return
         now = datetime.now(timezone.utc).isoformat(timespec="milliseconds")
         self._waiting.append({"time": now.replace("+00:00", "Z"), **record})
@@ -111,7 +111,7 @@ class Audit:
         private_folder(self._path.parent)
         with alone(self._path, LOCK_SECONDS):
             last, whole, torn = _tail(self._path)
-            if not whole:  # new, or a server ended just after it put the full file aside
+            if not whole:  # a new file, or a server ended just after it renamed the full one
                 last = _tail(_older(self._path))[0]
             data = b""
             if torn:
@@ -127,7 +127,7 @@ class Audit:
             self._write_at(whole, data)
 
     def _write_at(self, end: int, data: bytes) -> None:
-        """Put `data` behind the first `end` bytes, whole or not at all."""
+        """Write `data` after the first `end` bytes, as a whole or not at all."""
         file = open_private(self._path, os.O_WRONLY)
         try:
             os.ftruncate(file, end)
@@ -142,10 +142,10 @@ class Audit:
 
 
 def verify(path: Path) -> int:
-    """How many lines `….1` and the file have; raises Broken where one is not what was written.
+    """Return how many lines `….1` and the file have; raise Broken if one was changed.
 
-    The first line has to follow from nothing, or from the last one of `….1`. A full file is put
-    aside in place of an older one: what stood before `….1` nobody can check any more.
+    The first line must match the last one of `….1`, if there is one. Lines older than `….1` cannot
+    be checked, as they are deleted.
     """
     older = _older(path)
     with alone(path, LOCK_SECONDS):
@@ -154,7 +154,7 @@ def verify(path: Path) -> int:
 
 
 def _follow(path: Path, before: str | None) -> tuple[str, int]:
-    """The digest of the last line and the number of lines; None follows from anything."""
+    """Return the digest of the last line and the number of lines; None skips the first check."""
     count = 0
     with path.open("rb") as file:
         for count, line in enumerate(file, 1):
@@ -169,7 +169,7 @@ def _follow(path: Path, before: str | None) -> tuple[str, int]:
 
 
 def _tail(path: Path) -> tuple[bytes, int, bytes]:
-    """The last whole line, how many bytes end with it, and the half line behind it."""
+    """Return the last whole line, the offset of its end, and a partial line after it."""
     try:
         file = path.open("rb", buffering=0)
     except FileNotFoundError:
@@ -185,7 +185,7 @@ def _tail(path: Path) -> tuple[bytes, int, bytes]:
 
 
 def _line(record: dict[str, str], last: bytes) -> bytes:
-    """The record as the line that follows `last`; an empty `last` means that there is none."""
+    """Return the record as the line after `last`, which is empty for the first line."""
     return msgspec.json.encode({**record, "before": _digest(last) if last else ""})
 
 
@@ -198,10 +198,10 @@ def _digest(line: bytes) -> str:
 
 
 def main() -> None:
-    """Verify the file that the command line names; exits 1 where it is broken."""
+    """Verify the file that the command line names; exit with 1 if it is broken."""
     path = Path(sys.argv[1])
     try:
-        sys.stdout.write(f"{verify(path)} lines, each as it was written\n")
+        sys.stdout.write(f"{verify(path)} lines, none was changed\n")
     except ChainBroken as broken:
         sys.exit(str(broken))
 

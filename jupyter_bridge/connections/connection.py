@@ -1,8 +1,8 @@
-"""Connection: one named remote system as its user sees it, with one login for all who wait.
+"""Connection: one named remote system, with one login for all callers.
 
-How it stands (state.py) is only what is known without asking; `probe` and every call keep it up
-to date. While it is forbidden nobody tries again with the same password (remotes lock accounts),
-and after a logout nothing logs in by itself.
+Its state (state.py) is the last known one; `probe` and every call update it. In the state
+`forbidden` the same password is not tried again, because remotes lock accounts. After a logout
+there is no automatic login.
 """
 
 from __future__ import annotations
@@ -46,13 +46,13 @@ from jupyter_bridge.problems import (
     Unsupported,
 )
 
-# A remote that needs longer to say goodbye is left alone.
+# How long a logout or a close may take.
 LOGOUT_SECONDS = 5.0
-# A probe only has to learn whether anybody is there.
+# A probe only checks whether the remote answers.
 PROBE_SECONDS = 5.0
-# A refresh that failed while the session still holds is tried again after this.
+# A refresh that failed while the session is still valid is tried again after this.
 RETRY_SECONDS = 30.0
-# What a request may give to be held of one connection, bytes of JSON.
+# The largest fields of one connection that a request may set, bytes of JSON.
 MAX_FIELDS = 64 << 10
 
 R = TypeVar("R", bound=Role)
@@ -60,10 +60,10 @@ T = TypeVar("T")
 
 
 class Connection:
-    """One connection; made by Connections. `on_change(connection, before)` tells of new states.
+    """One connection of a ConnectionRegistry. `on_change(connection, before)` reports a new state.
 
-    `source` is where it was configured; `on_keep(connection, names)` is called when fields changed
-    that a remembered connection has to hold on to.
+    `source` is where it was configured. `on_keep(connection)` is called when a login of a saved
+    connection may have changed its fields.
     """
 
     def __init__(
@@ -86,8 +86,8 @@ class Connection:
         self._on_keep = on_keep
         self._session = Session()
         self._refusals = LoginBackoff() if refusals is None else refusals
-        self._refused: tuple[str | None, str] | None = None  # the last one: user, secret
-        self._blocked: Problem | None = None  # what only a person can change
+        self._refused: tuple[str | None, str] | None = None  # the last refused user and secret
+        self._blocked: Problem | None = None  # why a user has to log in
         self._logged_out = False
         self._closed = False
 
@@ -108,7 +108,7 @@ class Connection:
 
     @property
     def can(self) -> list[str]:
-        """What it can do, in words; see roles.py."""
+        """The roles that it can play; see roles.py."""
         words = words_of(type(self.connector))
         return [word for word in words if word not in self.connector.cannot]
 
@@ -117,7 +117,7 @@ class Connection:
         return any(getattr(self.fields, name) for name in secrets_of(type(self.fields)))
 
     def model(self, mountpoint: str | None = None) -> ConnectionModel:
-        """The connection as the routes show it, and where it is mounted (None: nowhere)."""
+        """Return the connection as the routes show it; `mountpoint` None: not mounted."""
         connector, standing = self.connector, self.standing
         return ConnectionModel(
             name=self.name,
@@ -141,27 +141,27 @@ class Connection:
 
     @property
     def is_wanted(self) -> bool:
-        """Whether it may log in by itself: everything is there, and nobody has said otherwise."""
+        """Whether it may log in automatically: nothing is missing, refused or logged out."""
         return not (self._logged_out or self._blocked or self.connector.needs)
 
     @property
     def session(self) -> Session:
-        """The session on the remote: whether there is one, and which."""
+        """The session on the remote."""
         return self._session
 
     # -- logging in and out --------------------------------------------------------------------
 
     async def login(self, given: Mapping[str, Any] | None = None) -> None:
-        """Log in, with the fields `given` in place of what is held; raises the Problem if it fails.
+        """Log in, with the fields `given` replacing the present ones; raise the Problem on failure.
 
-        Whoever else waits for a login of this connection gets the outcome of the same one. Wrong
-        credentials are not held on to, and not sent again unless they are given anew; after some
-        in a row there is a pause (Busy).
+        All callers that wait for a login of this connection share one login. Wrong credentials are
+        discarded, and not sent again unless they are given again; after several in a row, logins
+        must wait (Busy).
         """
         try:
             await self._login(given or {})
         finally:
-            if not self._closed:  # what is held outlives what was tried in vain
+            if not self._closed:  # a failed login does not change the fields
                 hide_secrets(self.fields, self.connector.context)
 
     async def _login(self, given: Mapping[str, Any]) -> None:
@@ -169,7 +169,7 @@ class Connection:
         if given:
             check_size(given)
             fields = self.changed(given)
-            await self._session.logins.settle()  # what is under way has what was held before
+            await self._session.logins.settle()  # the login under way has the old fields
             self.connector.fields = fields
         if not self._session.is_opening:
             try:
@@ -185,7 +185,7 @@ class Connection:
             raise
 
     def _check_refusals(self, *, anew: Collection[str] = ()) -> None:
-        """Pass if a login may be tried now. `anew` are the secrets that somebody has just given."""
+        """Raise if a login may not be tried now. `anew` are the secrets that were just given."""
         secret = secret_in(self.fields)
         if secret and not anew and self._refused == (self.fields.username, secret):
             raise WrongCredentials(self.name)
@@ -197,7 +197,7 @@ class Connection:
             raise
 
     def changed(self, given: Mapping[str, Any]) -> Fields:
-        """The fields with `given` in them, checked as if they came from a form."""
+        """Return the fields updated with `given`, checked as if they came from a form."""
         form = form_of(type(self.fields))["properties"]
         for name in given:
             if name not in form:
@@ -208,24 +208,24 @@ class Connection:
         return to_fields(type(self.connector), merged)
 
     async def logout(self) -> None:
-        """End the session; the connection stays, and does not log in by itself any more."""
+        """End the session; the connection stays, without automatic logins."""
         self._logged_out = True
         await self._session.logins.stop(Conflict(f"The login to {self.name} was stopped."))
         try:
             if self._session.alive:
                 await within(LOGOUT_SECONDS, self.connector.logout())
         except (Problem, asyncio.TimeoutError, OSError) as error:
-            # Forgotten here all the same: that is what was asked.
+            # Forgotten here all the same, as requested.
             self.log.info("%s did not confirm the logout: %s", self.name, type(error).__name__)
         finally:
             self._lose("disconnected", None)
 
     def release(self) -> None:
-        """Nobody is told of its states any more: it is being removed."""
+        """Stop calling `on_change`: the connection is being removed."""
         self._on_change = self._on_keep = None
 
     async def close(self) -> None:
-        """Let go of everything; the session on the remote is left to its own end."""
+        """Release all resources; the session on the remote stays until it expires."""
         self._closed = True
         await self._session.logins.stop(Conflict(f"The login to {self.name} was stopped."))
         try:
@@ -241,10 +241,10 @@ class Connection:
     # -- being used ----------------------------------------------------------------------------
 
     async def ready(self, role: type[R]) -> R:
-        """The connector in the role it shall play, logged in.
+        """Return the connector in the given role, logged in.
 
-        Raises Unsupported if it cannot play it, NeedsLogin if nobody can log in without a person,
-        else what the login raised.
+        Raises Unsupported if it does not have the role, NeedsLogin if a user has to log in, or
+        the exception of the login.
         """
         connector: Any = self.connector
         if not isinstance(connector, role) or set(role.words) & self.connector.cannot:
@@ -256,9 +256,9 @@ class Connection:
         return connector
 
     async def use(self, role: type[R], do: Callable[[R], Awaitable[T]]) -> T:
-        """What `do(connector)` returns; where the session proves expired, after a new login.
+        """Return the result of `do(connector)`; if the session has expired, after a new login.
 
-        64 that find the same session expired share one login.
+        All callers that find the same session expired share one login.
         """
         connector = await self.ready(role)
         count = self._session.count
@@ -273,7 +273,7 @@ class Connection:
             raise
 
     async def renew(self, count: int) -> None:
-        """The session `count` proved expired: log in anew, unless somebody has done so already."""
+        """The session `count` has expired: log in again, unless another caller did so already."""
         if count == self._session.count:
             if self._session.alive:
                 self._lose("expired", Expired(f"The session of {self.name} has ended."))
@@ -282,9 +282,9 @@ class Connection:
             await self._renew()
 
     async def probe(self) -> None:
-        """Ask the remote how it is, within seconds; the state is the answer. Never raises.
+        """Check within seconds whether the remote answers, and update the state. Never raises.
 
-        Where there is no session but may be one, a login is the question.
+        Without a session, log in if that is possible automatically.
         """
         self.standing.ask()
         count = self._session.count
@@ -320,7 +320,7 @@ class Connection:
             self.log.debug("%s was not renewed: %s", self.name, problem.code)
 
     async def _renew(self) -> None:
-        """A login if there is no session, a refresh if it ends soon; raises if there is none."""
+        """Log in if there is no session, refresh it if it ends soon; raise if neither helps."""
         if self._session.is_over:
             self._check_wanted()
             if not self._session.is_opening:
@@ -354,7 +354,7 @@ class Connection:
         await self._session.logins.join(self.name, lambda: self._run(how))
 
     async def _run(self, how: Callable[[], Awaitable[Login]]) -> None:
-        """One login, from the state `connecting` to what becomes of it."""
+        """Log in once, from the state `connecting` to the outcome's state."""
         if self._session.is_over:
             self.standing.enter("connecting")
         self.standing.ask()
@@ -373,7 +373,7 @@ class Connection:
                 self._blocked = problem
             if self._session.is_over or not (outcome == "unreachable" or isinstance(problem, Busy)):
                 self._lose(outcome, problem)
-            else:  # a refresh came to nothing, and the session still holds
+            else:  # the refresh failed, but the session is still valid
                 self._session.put_off(RETRY_SECONDS)
                 if outcome == "unreachable":
                     self.standing.enter(outcome, problem)
@@ -387,10 +387,10 @@ class Connection:
         self.standing.enter("connected")
 
     async def _tried(self, how: Callable[[], Awaitable[Login]]) -> Login:
-        """What `how()` gives, within its deadline; refusals are counted."""
+        """Return the login of `how()`, within its deadline; count a refusal."""
         account, user = self.connector.account, self.fields.username
         secret = secret_in(self.fields)
-        self._refusals.check(account, secret)  # others may have begun a moment ago
+        self._refusals.check(account, secret)  # another login may have begun meanwhile
         with self._refusals.trying(account, secret):
             try:
                 login = await within(self.connector.login_seconds, how())
@@ -410,13 +410,13 @@ class Connection:
         if isinstance(error, asyncio.TimeoutError):
             seconds = self.connector.login_seconds
             return Timeout(f"{self.name} did not complete the login within {seconds:g} s.")
-        # A connector's own fault: told as one, with the traceback in the log.
+        # A fault of the connector: its traceback goes to the log.
         self.log.error("The connector %s failed to log in", self.kind, exc_info=error)
         name = type(error).__name__
         return RemoteFailed(f"The connector {self.kind} failed ({name}); the log tells more.")
 
     async def _keep(self, login: Login) -> None:
-        """Hold on to what a login brought, and write it down where that was asked for."""
+        """Set the fields that a login returned, and save them if the connection is saved."""
         given = {**login.keep}
         if login.username and not self.fields.username:
             given["username"] = login.username
@@ -426,10 +426,10 @@ class Connection:
             try:
                 await self._on_keep(self)
             except (Problem, OSError) as error:
-                self.log.warning("%s could not be remembered: %s", self.name, error)
+                self.log.warning("%s could not be saved: %s", self.name, error)
 
     async def _watch(self, call: Awaitable[T]) -> T:
-        """What the call gives; what it tells about the remote becomes the state."""
+        """Return the result of the call; update the state from its outcome."""
         try:
             result = await call
         except (Unavailable, Timeout) as problem:
@@ -457,6 +457,6 @@ def hide_secrets(fields: Fields, owner: object) -> None:
 
 
 def check_size(given: Mapping[str, Any]) -> None:
-    """Pass if a request's fields are small enough to be held; else BadRequest."""
+    """Raise BadRequest if a request's fields are too large."""
     if len(msgspec.json.encode(given)) > MAX_FIELDS:
         raise BadRequest(f"The fields of a connection have {MAX_FIELDS} bytes at most.")

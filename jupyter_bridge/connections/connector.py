@@ -1,23 +1,23 @@
 """The contract of a connector: the plugin that knows one kind of remote system.
 
-A connector is a subclass of `Connector` with a `fields_type` (what a form asks for), `login` and
-`probe`; what else it can do it says by the roles it takes beside (roles.py): CanBrowse, CanRead,
-CanWrite, HasObjects, CanMount, HasConsoles, HasKernels. It is found by an entry point of the group
-`jupyter_bridge.connectors`, whose name is the kind and whose extra is what has to be installed:
+A connector is a subclass of `Connector` with a `fields_type` (the fields of its form), `login` and
+`probe`. Its other base classes are its roles (roles.py): CanBrowse, CanRead, CanWrite, HasObjects,
+CanMount, HasConsoles, HasKernels. It is found by an entry point of the group
+`jupyter_bridge.connectors`; the name is the kind, and the extra is the one to install:
 
     [project.entry-points."jupyter_bridge.connectors"]
     folder = "jupyter_bridge.connections.connectors.folder:Folder"
     sftp = "jupyter_bridge.connections.connectors.ssh.sftp:Sftp [sftp]"
 
-The Connection around it logs in once for all who wait, keeps the state, and calls again after a
-new login where a method raised `Expired`. A connector therefore has no states, no locks and no
-retries; it runs on the event loop and never blocks it (files and libraries that block go to
-`asyncio.to_thread`). It talks to the network through `self.context.outbound` alone.
+Its Connection logs in once for all callers, keeps the state, and repeats a call after a new login
+if it raised `Expired`. A connector therefore needs no states, locks or retries. It runs on the
+event loop and must not block it: use `asyncio.to_thread` for files and blocking libraries. It uses
+the network only through `self.context.outbound`.
 
-What a connector raises decides the state of its connection:
+The exceptions of a connector decide the state of its connection:
 
     WrongCredentials (401)       forbidden: the name or the password is wrong
-    Expired (409)                expired: one new login, then the call is made again
+    Expired (409)                expired: one new login, then the call is repeated
     Denied (403)                 on login: forbidden; elsewhere only that one call failed
     Unavailable, Timeout         unreachable
     RemoteFailed, anything else  on login and probe: failed; elsewhere only that one call failed
@@ -46,17 +46,17 @@ from jupyter_bridge.problems import BadRequest, Denied, NeedsLogin
 if TYPE_CHECKING:
     from jupyter_bridge.connections.net.outbound import Outbound
 
-# Where an address names no port.
+# The ports of addresses without one.
 _PORTS = {"https": 443, "http": 80, "sftp": 22, "ssh": 22}
 
-# A field that names a file of the Jupyter host: a request that sets it needs `read` on `contents`.
+# A field for a file of the Jupyter host: a request that sets it needs `read` on `contents`.
 HostPath = Annotated[str, msgspec.Meta(extra_json_schema={"format": "host-path"})]
-# A field that is written and never read again: the form hides it, replies and logs leave it out.
+# A write-only field: forms hide it, replies and logs leave it out.
 Secret = Annotated[str, msgspec.Meta(extra_json_schema={"writeOnly": True, "format": "password"})]
 
 
 class WrongCredentials(Denied):
-    """The remote does not take this name and password (or token)."""
+    """The remote refuses this name and password (or token)."""
 
     status = 401
 
@@ -65,15 +65,15 @@ class WrongCredentials(Denied):
 
 
 class Expired(NeedsLogin):
-    """The session is no longer valid; a new login may be all that it needs."""
+    """The session is no longer valid; a new login may help."""
 
 
 class Fields(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, repr_omit_defaults=True):
-    """What a form asks for, and a configuration file holds, of one kind; subclass it.
+    """The fields of one kind, in forms and configuration files; subclass it.
 
-    `url` and `username` are known to every kind (give them a default where they are not needed).
-    Secrets are annotated `Secret | None` and default to None: a connection may be without them
-    until somebody logs in. Describe each field as WebFields does.
+    Every kind has `url` and `username` (with a default if it does not need them). Secrets are
+    annotated `Secret | None` and default to None: a connection may have none before the first
+    login. Describe each field as WebFields does.
     """
 
     url: str
@@ -86,19 +86,19 @@ class Fields(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, repr_omit
             yield name, "******" if name in hidden and value else value
 
     def __repr__(self) -> str:
-        # Tracebacks, logs and debuggers call repr: no secret may be in it.
+        # No secrets: tracebacks, logs and debuggers call repr.
         shown = ", ".join(f"{name}={value!r}" for name, value in self.__rich_repr__())
         return f"{type(self).__name__}({shown})"
 
 
 class WebFields(Fields, kw_only=True):
-    """What is asked of every kind that speaks HTTPS; the Connection hands them to `outbound`."""
+    """The fields of every kind that uses HTTPS; the registry passes them to `outbound`."""
 
     ca_file: Annotated[
         HostPath | None,
         msgspec.Meta(
             title="CA file",
-            description="A PEM file on the Jupyter host, trusted for this connection alone.",
+            description="A PEM file on the Jupyter host, trusted for this connection only.",
         ),
     ] = None
     pin: Annotated[
@@ -115,12 +115,12 @@ F = TypeVar("F", bound=Fields)
 
 @dataclass(frozen=True)
 class Login:
-    """What a login or a refresh achieved.
+    """The result of a login or a refresh.
 
-    `expires` is when the session ends (seconds since the epoch; None: nobody knows). The
-    connection refreshes shortly before. `username` is the name as the remote knows it. `keep` are
-    fields to hold from now on (a minted token, an accepted host key): they are set on `fields`,
-    and written to the vault or the settings where the connection is remembered.
+    `expires` is when the session ends (seconds since the epoch; None: unknown). The connection
+    refreshes it shortly before. `username` is the name that the remote uses. `keep` are new fields
+    (a minted token, an accepted host key): they are set on `fields`, and saved if the connection
+    is saved.
     """
 
     expires: float | None = None
@@ -130,13 +130,13 @@ class Login:
 
 @dataclass
 class Context:
-    """What the bridge lends to one connector.
+    """The bridge's services for one connector.
 
     `name` is the connection's. `outbound` is the network under this connection's trust and
-    deadlines. `folder` (0700, made on first use by `state_folder`) holds what must outlive the
-    server, such as known hosts. `root_dir` is what the Jupyter server shows as its root.
-    `on_progress` is called when a login has come further. `places` judges paths of this host; a
-    connection that was `requested`, and not configured, may use no others.
+    deadlines. `folder` (0700, made on first use by `state_folder`) is for data that must outlive
+    the server, such as known hosts. `root_dir` is the root folder of the Jupyter server. Call
+    `on_progress` when a login advances. `places` checks paths of this host: a `requested`
+    connection (one that is not configured) may use no others.
     """
 
     name: str
@@ -149,38 +149,38 @@ class Context:
     requested: bool = False
 
     def state_folder(self) -> Path:
-        """`folder`, made if it is not there."""
+        """Return `folder`, created if it is missing."""
         return private_folder(self.folder)
 
 
 class Connector(ABC, Generic[F]):
-    """One remote system, as one user of it. One instance lives as long as its connection."""
+    """One remote system under one account. An instance lives as long as its connection."""
 
     kind: ClassVar[str]  # the entry point's name
-    title: ClassVar[str]  # what a person calls it: "openBIS"
-    fields_type: ClassVar[type[Fields]] = Fields  # what its form asks for
-    # What of the host it shows and writes; the authorizer is asked for these, too. "contents" for
-    # one whose data are files of the Jupyter host.
+    title: ClassVar[str]  # the name for users: "openBIS"
+    fields_type: ClassVar[type[Fields]] = Fields  # the fields of its form
+    # Resources of the host that it shows and writes; a request needs permission for them, too.
+    # "contents" if its data are files of the Jupyter host.
     host_resources: ClassVar[tuple[str, ...]] = ()
 
-    # How long a login may take; a hub that starts a server first needs minutes.
+    # How long a login may take; a hub that has to start a server needs minutes.
     login_seconds: ClassVar[float] = 60.0
-    # Fields, besides the user name and the secrets, that a person may give anew when logging in.
+    # Fields, besides the user name and the secrets, that a login may change.
     login_fields: ClassVar[tuple[str, ...]] = ()
 
-    # What a person should know of a connection that works, but not as well as it could.
+    # What limits a connection that works, as a sentence for the user.
     notice: str | None = None
-    # Words of `can` (roles.py) that this very remote does not allow, known after a login.
+    # Words of `can` (roles.py) that this remote does not allow, known after a login.
     cannot: frozenset[str] = frozenset()
 
     def __init__(self, fields: F, context: Context) -> None:
-        """Remember; touch neither disk nor network. `fields` changes when somebody logs in."""
+        """Use neither disk nor network here. `fields` may change with each login."""
         self.fields = fields
         self.context = context
 
     @property
     def progress(self) -> Progress | None:
-        """How far a login that takes long has come; set it, and at the end None: it is shown."""
+        """The progress of a long login, shown to the user; set it, and None at the end."""
         return self._progress
 
     @progress.setter
@@ -192,20 +192,20 @@ class Connector(ABC, Generic[F]):
 
     @classmethod
     def check(cls, fields: F) -> None:
-        """Raise BadRequest if the fields do not fit together; called before there is a connection.
+        """Raise BadRequest if the fields contradict each other, before the connection is made.
 
-        The address policy has been asked about `url` already, where it is an http(s) one.
+        An http(s) `url` was checked by the address policy before.
         """
 
     async def admit(self) -> None:
-        """Raise Denied if a request may not make this connection; called before it exists."""
+        """Raise Denied if a request may not make this connection."""
 
     @property
     def needs(self) -> tuple[str, ...]:
-        """The fields without which a login cannot succeed, and that nobody has given yet.
+        """The missing fields without which a login cannot succeed.
 
-        Here: one of the secrets, if the kind has any. While something is needed, nothing logs in
-        by itself.
+        Here: one of the secrets, if the kind has any. While a field is missing, there is no
+        automatic login.
         """
         secrets = secrets_of(type(self.fields))
         if not secrets or any(getattr(self.fields, name) for name in secrets):
@@ -214,7 +214,7 @@ class Connector(ABC, Generic[F]):
 
     @property
     def account(self) -> Account:
-        """Where it logs in, and as whom: what refused logins are counted by."""
+        """Where it logs in, and as whom, to count refused logins."""
         try:
             parts = urlsplit(self.fields.url)
             port = parts.port or _PORTS.get(parts.scheme, 0)
@@ -225,39 +225,38 @@ class Connector(ABC, Generic[F]):
 
     @abstractmethod
     async def login(self) -> Login:
-        """Open a session with what `self.fields` holds, and keep it in this object.
+        """Open a session with `self.fields`, and keep it in this object, replacing an older one.
 
-        Raises WrongCredentials, Denied, Unavailable, Timeout or RemoteFailed. Called once at a
-        time; a session that is still there may simply be replaced.
+        Raises WrongCredentials, Denied, Unavailable, Timeout or RemoteFailed. Calls never overlap.
         """
 
     @abstractmethod
     async def probe(self) -> None:
-        """Ask the remote, cheaply, whether the session still holds; raise Expired if not."""
+        """Check, with a cheap request, that the session is still valid; raise Expired if not."""
 
     async def refresh(self) -> Login:
-        """Make the session last longer; a new login unless the remote knows a better way."""
+        """Extend the session; a new login unless the remote has a better way."""
         return await self.login()
 
     async def logout(self) -> None:
         """End the session on the remote and forget it here. Called with a deadline."""
 
     async def close(self) -> None:
-        """Let go of sockets and tasks, leave the session alone; closing twice is fine.
+        """Close sockets and tasks, but not the session; closing twice is fine.
 
         `context.outbound` is closed by the connection.
         """
 
 
 def secret_in(fields: Fields) -> str:
-    """All secrets of the fields in one text; "" where there is none."""
+    """Return all secrets of the fields in one text; "" if there are none."""
     values = [getattr(fields, name) or "" for name in sorted(secrets_of(type(fields)))]
     return "\0".join(values) if any(values) else ""
 
 
 @functools.cache
 def secrets_of(kind: type[Fields]) -> frozenset[str]:
-    """The names of the fields of `kind` that are secret."""
+    """Return the names of the secret fields of `kind`."""
     return frozenset(
         name for name, schema in form_of(kind)["properties"].items() if _is_secret(schema)
     )
@@ -265,7 +264,7 @@ def secrets_of(kind: type[Fields]) -> frozenset[str]:
 
 @functools.cache
 def host_paths_of(kind: type[Fields]) -> frozenset[str]:
-    """The names of the fields of `kind` that name files of the Jupyter host."""
+    """Return the names of the fields of `kind` that are paths on the Jupyter host."""
     return frozenset(
         name
         for name, schema in form_of(kind)["properties"].items()
@@ -275,7 +274,7 @@ def host_paths_of(kind: type[Fields]) -> frozenset[str]:
 
 @functools.cache
 def form_of(kind: type[Fields]) -> dict[str, Any]:
-    """The JSON Schema of what a form asks for, in one piece."""
+    """Return the JSON Schema of the fields of `kind`, in one piece."""
     definitions = msgspec.json.schema(kind)["$defs"]
     form: dict[str, Any] = definitions.pop(kind.__name__)
     return {**form, "$defs": definitions} if definitions else form
@@ -286,7 +285,7 @@ def _is_secret(schema: dict[str, Any]) -> bool:
 
 
 def to_fields(connector: type[Connector[Any]], given: Mapping[str, Any]) -> Fields:
-    """`given` as the connector's fields, checked; BadRequest names the field, never its value."""
+    """Return `given` as checked fields; BadRequest names the wrong field, never its value."""
     try:
         fields = msgspec.convert(dict(given), connector.fields_type, strict=False)
     except msgspec.ValidationError as error:

@@ -16,7 +16,7 @@ GROUP = "jupyter_bridge.connectors"
 
 
 class ConnectorRegistry:
-    """The kinds by name. Broken ones are listed with the reason, and hinder nothing else."""
+    """The kinds by name. A broken one is listed with the reason; the others still work."""
 
     def __init__(self, found: Iterable[EntryPoint] | None = None) -> None:
         self._found = {entry.name: entry for entry in found or entry_points(group=GROUP)}
@@ -26,18 +26,18 @@ class ConnectorRegistry:
         return sorted(self._found)
 
     async def get(self, kind: str) -> type[Connector[Any]]:
-        """The connector of `kind`; Unsupported says what to install."""
+        """Return the connector of `kind`; Unsupported says what to install."""
         if kind not in self._loaded:
-            # An import may take long (asyncssh: 0.3 s) and must not hold the event loop.
+            # In a thread: an import may take long (asyncssh: 0.3 s).
             self._loaded[kind] = await asyncio.to_thread(self.load, kind)
         return self._loaded[kind]
 
     def load(self, kind: str) -> type[Connector[Any]]:
-        """As `get`, where there is no event loop."""
+        """As `get`, without an event loop."""
         entry = self._found.get(kind)
         if entry is None:
             raise BadRequest(
-                f"There is no kind {kind!r}, only {', '.join(self.names())}.", field="kind"
+                f"No kind named {kind!r}. Available: {', '.join(self.names())}.", field="kind"
             )
         try:
             connector = entry.load()
@@ -46,13 +46,13 @@ class ConnectorRegistry:
         except Exception as error:
             raise Unsupported(f"The connector {kind} is broken: {error!r}", kind=kind) from error
         if not (isinstance(connector, type) and issubclass(connector, Connector)):
-            raise Unsupported(f"{entry.value} is no Connector.", kind=kind)
+            raise Unsupported(f"{entry.value} is not a Connector.", kind=kind)
         return connector
 
     def guess(self, url: str) -> str:
-        """The kind of a URL: its scheme where that names a kind, folder for a path, else openbis.
+        """Return the kind of a URL: its scheme if that is a kind, folder for a path, else openbis.
 
-        openbis, because jupyter-openbis-server's files and clients do not name their only kind.
+        The files and clients of jupyter-openbis-server name no kind: openbis is their only one.
         """
         scheme, colon, _ = url.partition(":")
         if not colon or scheme == "file":

@@ -1,10 +1,9 @@
-"""A kernel's environment as two texts: what is installed, and which version runs it.
+"""A kernel's environment as two texts: the installed packages, and the language's version.
 
-The kernel itself is asked (the server's own Python is another one): Python through
-`importlib.metadata`, R through `installed.packages()`. The texts are those that Binder's
+They come from the kernel itself, as the server has another Python: in Python through
+`importlib.metadata`, in R through `installed.packages()`. They are the files that Binder's
 repo2docker reads: `requirements.txt` and `runtime.txt` for Python, `install.R` and `runtime.txt`
-for R. They are saved through the host's contents manager, beside the notebook: whatever backend it
-has, and only under the names below.
+for R. The host's contents manager saves them beside the notebook, under no other names.
 """
 
 from __future__ import annotations
@@ -34,18 +33,18 @@ from jupyter_bridge.problems import (
     Unsupported,
 )
 
-# The files that may be written; all of them only describe, none is ever run by the host.
+# The files that may be written; the host runs none of them.
 ALLOWED_NAMES = frozenset({REQUIREMENTS, RUNTIME, "environment.yml", "install.R"})
-# A Python with 3,000 packages answers in 2 s; a kernel that is busy is not waited for longer. Sec.
+# A Python with 3,000 packages answers in 2 s. Seconds.
 ASK_TIMEOUT = 60.0
 
 RunCode = Callable[[str], Awaitable[str]]
-"""Runs code on one kernel and returns what it wrote to stdout; raises a Problem.
+"""Runs code on one kernel and returns its stdout; raises a Problem.
 
-With `store_history` false, but not `silent`: R's kernel shows nothing of what runs silently.
+With `store_history` false, but not `silent`: R's kernel hides the output of silent code.
 """
 
-# Runs in a namespace of its own, so that the notebook's names stay as they are.
+# Runs in a namespace of its own, so that the notebook's variables do not change.
 _PYTHON = """exec('''
 import importlib.metadata as metadata, json, re, sys
 from urllib.parse import urlsplit, urlunsplit
@@ -105,17 +104,17 @@ _PROBES = {"python": (_PYTHON, REQUIREMENTS), "r": (_R, "install.R")}
 
 
 async def ask(run: RunCode, language: str, *, timeout: float = ASK_TIMEOUT) -> EnvironmentModel:
-    """The environment of the kernel that `run` runs code on, as that kernel itself sees it.
+    """Return the environment of the kernel that `run` uses.
 
-    `language` is its kernelspec's. The kernel's names, history and execution count are not touched
-    as long as `run` stores no history. Raises Unsupported for a language nobody has a probe for,
-    Timeout when the kernel does not come to it.
+    `language` is its kernelspec's. The kernel's variables, history and execution count do not
+    change if `run` stores no history. Raises Unsupported for other languages than Python and R,
+    Timeout if the kernel does not answer in time.
     """
     try:
         probe, filename = _PROBES[language.lower()]
     except KeyError:
         raise Unsupported(
-            f"A {language} kernel cannot be asked for its environment; Python and R can.",
+            f"The environment of a {language} kernel cannot be read, only of Python and R.",
             language=language,
         ) from None
     mark = f"bridge-environment-{secrets.token_hex(8)}"
@@ -126,7 +125,7 @@ async def ask(run: RunCode, language: str, *, timeout: float = ASK_TIMEOUT) -> E
             f"The kernel did not answer within {timeout:g} s; it may be busy. Try again later.",
             timeout=timeout,
         ) from error
-    # What other threads of the kernel print meanwhile stands outside the marks, or is lost with it.
+    # Output of the kernel's other threads is outside the marks, or discarded with the answer.
     pieces = text.replace("\r\n", "\n").split(f"{mark}\n")
     if len(pieces) != 3:
         raise RemoteFailed("The kernel's answer is not complete.", language=language)
@@ -137,7 +136,7 @@ async def ask(run: RunCode, language: str, *, timeout: float = ASK_TIMEOUT) -> E
 
 
 def files_of(texts: EnvironmentModel | RequirementsBody) -> dict[str, str]:
-    """The two texts by the names that they are saved under."""
+    """Return the two texts by the names of their files."""
     return {
         texts.requirements_filename: texts.requirements_list,
         texts.runtime_filename: texts.runtime,
@@ -145,10 +144,10 @@ def files_of(texts: EnvironmentModel | RequirementsBody) -> dict[str, str]:
 
 
 async def save(contents: Any, notebook_path: str, files: Mapping[str, str]) -> list[str]:
-    """Save `files` (name to text) beside the notebook; returns their contents paths.
+    """Save `files` (name to text) beside the notebook; return their contents paths.
 
-    `contents` is the host's contents manager. What is there under these names is replaced. Raises
-    BadRequest before anything is written when a name is not allowed or the path leaves the root.
+    `contents` is the host's contents manager. Existing files are replaced. Raises BadRequest,
+    before anything is written, if a name is not allowed or the path leaves the root.
     """
     for name in files:
         if name not in ALLOWED_NAMES:
@@ -156,7 +155,7 @@ async def save(contents: Any, notebook_path: str, files: Mapping[str, str]) -> l
             raise BadRequest(f"{name!r} may not be written; only {allowed} may.", name=name)
     folder = _folder(notebook_path)
     if not await _await(contents.dir_exists(folder)):
-        raise NotFound(f"There is no folder {folder!r} on this server.", path=folder)
+        raise NotFound(f"No folder named {folder!r} on this server.", path=folder)
     saved = []
     for name, text in files.items():
         path = f"{folder}/{name}" if folder else name
@@ -180,7 +179,7 @@ def _folder(notebook_path: str) -> str:
 
 
 def _problem(error: Exception, path: str) -> Problem:
-    """Contents managers raise tornado's HTTPError: a status and a sentence."""
+    """Translate a contents manager's HTTPError (a status and a sentence) to a Problem."""
     if isinstance(error, Problem):
         return error
     status = getattr(error, "status_code", 500)

@@ -1,4 +1,4 @@
-"""KernelsOfConnection: the kernels of one connection, each question behind a login that holds."""
+"""KernelsOfConnection: the kernels of one connection, with a login before each call."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from jupyter_bridge.problems import NotFound
 
 
 class KernelsOfConnection:
-    """Where kernels of `connection` run; all of it raises what the connection raises."""
+    """The kernels of `connection`; every method raises what the connection raises."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
     async def kernels(self) -> list[dict[str, Any]]:
-        """The kernels that run there, as Jupyter's kernel models."""
+        """Return the running kernels, as Jupyter's kernel models."""
         return await self._connection.use(HasKernels, lambda there: there.kernels())
 
     async def kernel(self, kernel_id: str) -> dict[str, Any]:
-        """The model of one of them; NotFound if it does not run."""
+        """Return the model of one kernel; NotFound if it does not run."""
         for model in await self.kernels():
             if model["id"] == kernel_id:
                 return model
@@ -30,7 +30,7 @@ class KernelsOfConnection:
         raise NotFound(f"{name} has no kernel {kernel_id}.", kernel_id=f"{name}:{kernel_id}")
 
     async def language(self, kernelspec: str) -> str:
-        """The language of a kernelspec there, in lower case; empty if nobody says."""
+        """Return the language of a kernelspec, in lower case; empty if unknown."""
         found = await self._connection.use(HasKernels, lambda there: there.kernelspecs())
         spec = found.get("kernelspecs", {}).get(kernelspec, {}).get("spec", {})
         return str(spec.get("language", "")).lower()
@@ -41,7 +41,7 @@ class KernelsOfConnection:
         on_messages: Callable[[str, list[list[bytes]]], None],
         on_lost: Callable[[str], None],
     ) -> Upstream:
-        """The line to one kernel, open."""
+        """Return the open line to one kernel."""
 
         async def open_line(there: HasKernels) -> Upstream:
             line = await there.kernel(kernel_id)
@@ -51,9 +51,9 @@ class KernelsOfConnection:
         return await self._connection.use(HasKernels, open_line)
 
     async def spawn(self, kernelspec: str, **how: Any) -> dict[str, Any]:
-        """Start one and return its model."""
+        """Start a kernel and return its model."""
         return await self._connection.use(HasKernels, lambda there: there.spawn(kernelspec, **how))
 
     async def control(self, kernel_id: str, action: str) -> None:
-        """`interrupt`, `restart` or `shutdown` it."""
+        """`interrupt`, `restart` or `shutdown` a kernel."""
         await self._connection.use(HasKernels, lambda there: there.control(kernel_id, action))

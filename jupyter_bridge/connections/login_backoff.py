@@ -1,7 +1,7 @@
-"""LoginBackoff: how often remotes have refused a login in a row, and how long the next try waits.
+"""LoginBackoff: how often remotes refused a login in a row, and how long the next try must wait.
 
-Counted by account (kind, host, port, user), for all connections together: a connection that is made
-anew for each guess gains nothing. Kept in memory, a bounded number, for a bounded time.
+Counted by account (kind, host, port, user) over all connections: a new connection for each guess
+gains nothing. Kept in memory, for a bounded number of accounts and a bounded time.
 """
 
 from __future__ import annotations
@@ -19,24 +19,24 @@ from typing import NamedTuple
 
 from jupyter_bridge.problems import Busy
 
-# Somebody who mistypes is not kept waiting; remotes lock accounts after 5 to 10 tries.
+# Typing errors cause no wait; remotes lock accounts after 5 to 10 tries.
 FREE = 3
-# Seconds after the first refusal beyond those, doubled by each further one up to the longest.
+# The wait after the next refusal, doubled by each further one, and the longest. Seconds.
 FIRST, LONGEST = 5.0, 300.0
-# An account that was not tried for so long begins anew, seconds: twelve guesses an hour are few.
+# The count is dropped after so long without a try, seconds: that allows 12 guesses an hour.
 FORGET = 3600.0
-# Accounts that are counted. Beyond it the one that was refused longest ago goes.
+# Accounts that are counted; beyond, the one with the oldest refusal is dropped.
 MOST = 10_000
-# Characters of a host or a user that are told apart: no real one has more.
+# Characters of a host or a user that are compared; real ones have fewer.
 MOST_TEXT = 256
-# Another secret is being tried at this moment: its answer is waited for, seconds.
+# How long to wait while another secret is being tried, seconds.
 BESIDE = 1.0
 
 _SALT = os.urandom(16)
 
 
 class Account(NamedTuple):
-    """Who logs in where. `host` and `user` are spelled in one way; see `of`."""
+    """Who logs in where. `host` and `user` are normalized; see `of`."""
 
     kind: str
     host: str
@@ -45,7 +45,7 @@ class Account(NamedTuple):
 
     @classmethod
     def of(cls, kind: str, host: str, port: int, user: str) -> Account:
-        """The account, however its host is spelled; case counts in neither host nor user."""
+        """Return the account, with a normalized host and the user in lower case."""
         return cls(kind, _canonical(host)[:MOST_TEXT], port, user.casefold()[:MOST_TEXT])
 
 
@@ -58,7 +58,7 @@ class _Count:
 
 
 class LoginBackoff:
-    """Of all connections of a server; what was accepted ends an account's count."""
+    """The refused logins of a server's connections; a success resets an account's count."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -68,9 +68,9 @@ class LoginBackoff:
         return len(self._counts)
 
     def check(self, account: Account, secret: str = "") -> None:
-        """Pass if a login with this secret may be tried now; else Busy, with the seconds to wait.
+        """Raise Busy, with the seconds to wait, if a login with this secret may not be tried now.
 
-        A login under way counts as refused until its answer is there, unless it tries the same.
+        A login under way with another secret counts as refused until its answer arrives.
         """
         count = self._counts.get(account)
         if count is None:
@@ -92,7 +92,7 @@ class LoginBackoff:
 
     @contextmanager
     def trying(self, account: Account, secret: str = "") -> Iterator[None]:
-        """Around one login; `check` comes before, `add` or `clear` within."""
+        """Context of one login; call `check` before, and `add` or `clear` within."""
         count = self._count(account)
         tried = _digest(secret)
         count.trying.append(tried)
@@ -104,7 +104,7 @@ class LoginBackoff:
                 self._counts.pop(account, None)
 
     def add(self, account: Account) -> None:
-        """A login was refused."""
+        """Count a refused login."""
         count = self._count(account)
         self._counts.move_to_end(account)
         now = self._clock()
@@ -132,7 +132,7 @@ class LoginBackoff:
         return count
 
     def _make_room(self) -> None:
-        """Drop the accounts that were not tried for long, then the oldest."""
+        """Drop the accounts without a recent try, then the oldest ones."""
         old = self._clock() - FORGET
         while self._counts:
             account, count = next(iter(self._counts.items()))
@@ -149,7 +149,7 @@ class LoginBackoff:
 
 
 def _canonical(host: str) -> str:
-    """One spelling for all of a host's: without a dot at the end, addresses in full."""
+    """Return the normalized host: without a final dot, addresses in full."""
     name = host.strip("[]").rstrip(".").lower()
     address: ipaddress.IPv4Address | ipaddress.IPv6Address | None = None
     with suppress(ValueError):
@@ -165,5 +165,5 @@ def _canonical(host: str) -> str:
 
 
 def _digest(secret: str) -> bytes:
-    """What tells one secret from another as long as this process lives, and does not tell it."""
+    """Return a digest to compare secrets within this process, from which none can be guessed."""
     return hashlib.blake2b(secret.encode("utf-8", "replace"), key=_SALT, digest_size=16).digest()

@@ -1,9 +1,9 @@
-"""Places: the folders of this host that requests may name, and what in them stays out of sight.
+"""Places: the folders of this host that requests may name, and the files in them that are hidden.
 
-Requests name folders of connections, mountpoints, and the local side of transfers. Each must lie
+Requests name folders of connections, mountpoints, and the local side of transfers. Each must be
 below the server's root or one of `transfer_roots`. Links are resolved first, so that none leads
-out. Hidden files follow the contents manager's `allow_hidden`. The folders that hold the server's
-own secrets and records are never shown, wherever they lie.
+out. Hidden files need the contents manager's `allow_hidden`. The folders of the server's own
+secrets and records are never shown.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from jupyter_bridge.problems import BadRequest, Denied
 
 
 class Places:
-    """What requests may name on this host. All methods but `hides` block: they ask the disk.
+    """The paths that requests may name on this host. All methods but `hides` block for the disk.
 
     `root` is the server's root; `roots` are more folders, where `~` is the server's user. `private`
-    are folders that are never shown.
+    folders are never shown.
     """
 
     def __init__(
@@ -38,19 +38,19 @@ class Places:
         self._private = [Path(folder) for folder in private]
 
     def find(self, path: str, *, field: str = "path") -> Path:
-        """`path` with its links resolved; a relative one is below the server's root.
+        """Return `path` with its links resolved; a relative path is below the server's root.
 
-        Raises BadRequest for no path, Denied for one that a request may not name.
+        Raises BadRequest for an invalid path, Denied for one that a request may not name.
         """
         if not path or "\0" in path:
             raise BadRequest(f"{field}: must be a path on the Jupyter host.", field=field)
         spelled = self.root / path
         try:
             target = spelled.resolve()
-        except (OSError, RuntimeError, ValueError) as error:  # links in a circle, no text
+        except (OSError, RuntimeError, ValueError) as error:  # a cycle of links, or not a string
             raise BadRequest(f"{field}: {path!r} cannot be used.", field=field) from error
         self.judge(target, shown=path)
-        # A link may lead from a hidden folder to one that is not.
+        # A link may lead from a hidden folder to a visible one.
         lexical = Path(os.path.normpath(spelled))
         top = _top_of(lexical, self._tops)
         if top is not None and self._is_hidden(lexical, top):
@@ -58,7 +58,7 @@ class Places:
         return target
 
     def judge(self, target: Path, *, shown: str | None = None) -> None:
-        """Pass if a request may name `target`, an absolute path without links; else Denied."""
+        """Raise Denied if a request may not name `target`, an absolute path without links."""
         path = str(target) if shown is None else shown
         top = _top_of(target, [top.resolve() for top in self._tops])
         if top is None:
@@ -73,16 +73,16 @@ class Places:
             raise Denied(f"{path} belongs to the Jupyter server itself.", path=path)
 
     def hides(self, path: PurePath | str) -> bool:
-        """Whether one of the names in a relative `path` is hidden, by its spelling alone."""
+        """Tell whether a part of a relative `path` is hidden, by its name alone."""
         if self.allow_hidden:
             return False
         parts = PurePath(path).parts
         return any(part.startswith(".") and part != ".." for part in parts)
 
     def is_private(self, target: Path) -> bool:
-        """Whether `target` is, or is in, one of the server's own folders.
+        """Tell whether `target` is, or is in, one of the server's own folders.
 
-        Compared as the file system does, so that no other spelling leads there.
+        Folders are compared as the file system does, whatever their spelling.
         """
         private = set(_identities(self._private))
         return bool(private) and any(
@@ -94,12 +94,12 @@ class Places:
             return False
         try:
             return bool(is_hidden(str(target), str(top)))
-        except OSError:  # it may not even be looked at
+        except OSError:  # stat is not permitted
             return self.hides(target.relative_to(top))
 
 
 def _top_of(target: Path, tops: Iterable[Path]) -> Path | None:
-    """The innermost of `tops` that `target` is, or is in."""
+    """Return the innermost of `tops` that is `target` or contains it."""
     found = [top for top in tops if target == top or top in target.parents]
     return max(found, key=lambda top: len(top.parts), default=None)
 

@@ -1,4 +1,4 @@
-"""ConnectionRegistry: all of them by name; made from what is configured, remembered or added."""
+"""ConnectionRegistry: all connections by name, whether configured, saved or added."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ from jupyter_bridge.observe import metrics
 from jupyter_bridge.observe.events import Events
 from jupyter_bridge.problems import BadRequest, Conflict, NotFound, Problem, Timeout
 
-# In routes, console names (`<connection>:<node>`), file names and metrics.
+# Names stand in routes, console names (`<connection>:<node>`), file names and metrics.
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_. -]{0,62}[A-Za-z0-9_]|[A-Za-z0-9_]")
 _RESERVED = frozenset({"kernel", "file"})
-# How often it is told that a connection is not as it was, though in the same state; per second.
+# How often changes of a connection within the same state are reported, per second.
 TELL_HZ = 4.0
-# One user's server; more are a mistake in a program that adds them.
+# More on one user's server are a mistake of the program that adds them.
 MAX_CONNECTIONS = 1_000
-# A folder that a request names may lie on a mount that does not answer; seconds.
+# A folder that a request names may be on a mount that does not answer; seconds.
 ADMIT_SECONDS = 10.0
 
 
@@ -73,7 +73,7 @@ class ConnectionRegistry:
         self._events = events or Events()
         self._log = log
         self._connections: dict[str, Connection] = {}
-        self._configured: dict[str, ConfigEntry] = {}  # as last read, also those that were removed
+        self._configured: dict[str, ConfigEntry] = {}  # as last read, removed ones included
         self._making: set[str] = set()
         self._refusals = LoginBackoff()
         self._loaded = asyncio.Event()
@@ -83,16 +83,16 @@ class ConnectionRegistry:
         self._news: Throttle[None] = Throttle(lambda name, _: self._tell_again(name), 1 / TELL_HZ)
 
     def on_news(self, name: str) -> None:
-        """A connection shows something new in the same state: a mount, how far a login has come."""
+        """Report a change within the same state: a mount, the progress of a login."""
         if name in self._connections:
             self._news.note(name, None)
 
     def watch(self, watcher: Callable[[Connection, bool], None]) -> None:
-        """Call `watcher(connection, gone)` after each change of a state, and when one is gone."""
+        """Call `watcher(connection, gone)` after each change of a state, and when it is removed."""
         self._watchers.append(watcher)
 
     async def vault(self) -> str:
-        """Where remembered secrets are: keyring, file or memory."""
+        """Return where saved secrets are: keyring, file or memory."""
         await self._remembered.vault.open()
         return self._remembered.vault.place
 
@@ -104,12 +104,12 @@ class ConnectionRegistry:
             self._starting = asyncio.ensure_future(self._start())
 
     async def loaded(self) -> None:
-        """Wait until the configuration has been read (no remote is asked for that)."""
+        """Wait until the configuration has been read, which needs no remote."""
         self.start()
         await self._loaded.wait()
 
     async def close(self) -> None:
-        """Let go of everything. Sessions and secrets stay where they are."""
+        """Release all resources. Sessions and secrets stay."""
         if self._starting is not None:
             self._starting.cancel()
             await asyncio.wait({self._starting})
@@ -121,7 +121,7 @@ class ConnectionRegistry:
             metrics.CONNECTIONS.labels(connection.kind, connection.state).dec()
         self._connections.clear()
 
-    # -- what there is -------------------------------------------------------------------------
+    # -- the connections -----------------------------------------------------------------------
 
     def list(self) -> list[Connection]:
         return sorted(self._connections.values(), key=lambda connection: connection.name)
@@ -135,7 +135,7 @@ class ConnectionRegistry:
     async def add(
         self, name: str, kind: str | None, given: Mapping[str, Any], *, remember: bool = False
     ) -> Connection:
-        """A new connection, not yet logged in. Raises Conflict where the name is taken."""
+        """Return a new connection, not yet logged in. Raises Conflict if the name is taken."""
         await self.loaded()
         if len(self._connections) >= MAX_CONNECTIONS:
             raise Conflict(f"There are {MAX_CONNECTIONS} connections; remove some first.")
@@ -149,12 +149,12 @@ class ConnectionRegistry:
         return connection
 
     async def kind_of(self, kind: str | None, given: Mapping[str, Any]) -> type[Connector[Any]]:
-        """The connector of a kind, or of the kind that `given`'s url tells."""
+        """Return the connector of a kind, guessed from `given`'s url if it is None."""
         url = given.get("url")
         return await self.kinds.get(kind or self.kinds.guess(url if isinstance(url, str) else ""))
 
     async def remember(self, connection: Connection, remember: bool = True) -> None:
-        """Hold on to a connection's settings and secrets beyond this server, or no longer."""
+        """Save a connection's settings and secrets beyond this server, or delete them."""
         connection.remembered = remember
         if remember:
             await self._keep(connection)
@@ -162,7 +162,7 @@ class ConnectionRegistry:
             await self._remembered.forget(connection.name)
 
     async def remove(self, name: str) -> None:
-        """Log out and forget, also the secret; what a file configures is back after its change."""
+        """Log out, delete it and its secret; a configured one returns when its file changes."""
         await self._release(name)
         await self._remembered.forget(name)
 
@@ -183,14 +183,14 @@ class ConnectionRegistry:
                     )
             self._tell()
         except Exception:
-            # Whatever it is: the server and the connections that can be added go on.
-            self._log.exception("The configured connections could not all be read")
+            # Any error: the server works on, and connections can be added.
+            self._log.exception("Not all configured connections could be read")
         finally:
             self._loaded.set()
         self._tending.start()
 
     async def _reload(self) -> None:
-        """Follow the files: add what is new, replace what changed, remove what is gone."""
+        """Read changed files: add new connections, replace changed ones, remove the others."""
         if not await asyncio.to_thread(self._sources.changed):
             return
         found = await asyncio.to_thread(self._sources.read)
@@ -203,11 +203,11 @@ class ConnectionRegistry:
             if not _same(before.get(name), entry):
                 await self._configure(entry)
             elif name in self._connections:
-                self._connections[name].source = entry.source  # its line may have moved
+                self._connections[name].source = entry.source  # its line number may differ
         self._tell()
 
     async def _release(self, name: str) -> None:
-        """Take a connection away without forgetting its secret."""
+        """Remove a connection, but not its saved secret."""
         connection = self.get(name)
         del self._connections[name]
         metrics.CONNECTIONS.labels(connection.kind, connection.state).dec()
@@ -219,7 +219,7 @@ class ConnectionRegistry:
 
     async def _configure(self, entry: ConfigEntry, *, kept: bool = False) -> None:
         if entry.name in self._connections:
-            self.reports.append(Report(entry.source, f"{entry.name} is there already."))
+            self.reports.append(Report(entry.source, f"{entry.name} exists already."))
             return
         try:
             kind = entry.kind or self.kinds.guess(entry.given["url"])
@@ -231,7 +231,7 @@ class ConnectionRegistry:
         except Problem as problem:
             self.reports.append(Report(entry.source, problem.message))
         except Exception as error:
-            self._log.exception("The connection of %s could not be made", entry.source)
+            self._log.exception("The connection in %s could not be made", entry.source)
             self.reports.append(Report(entry.source, f"It failed with a {type(error).__name__}."))
 
     def _tell(self) -> None:
@@ -276,7 +276,7 @@ class ConnectionRegistry:
             )
             hide_secrets(fields, context)
             connector = connector_type(fields, context)
-            if entry.source == RUN_TIME:  # all others are judged when they are used
+            if entry.source == RUN_TIME:  # all others are checked when they are used
                 await _admit(connector)
             connection = Connection(
                 name,
@@ -334,7 +334,7 @@ class ConnectionRegistry:
 
 
 def _same(one: ConfigEntry | None, other: ConfigEntry) -> bool:
-    """Whether two readings configure the same; the line it stands on does not count."""
+    """Tell whether two readings configure the same, apart from the line."""
     return one is not None and replace(one, source="") == replace(other, source="")
 
 
@@ -347,12 +347,12 @@ async def _admit(connector: Connector[Any]) -> None:
 
 
 def _check_url(url: str) -> None:
-    """URLs are shown, so no secret may be in them."""
+    """Raise BadRequest if a URL, which is shown, has a secret in it."""
     try:
         parts = urlsplit(url)
         secret = parts.password is not None
     except ValueError as error:
-        raise BadRequest(f"url: is no URL: {error}", field="url") from None
+        raise BadRequest(f"url: is not a URL: {error}", field="url") from None
     named = {name for name, _ in parse_qsl(parts.query)}
     if secret or named & {"token", "password", "sessionID"}:
         raise BadRequest("url: a password or token has its own field.", field="url")

@@ -1,9 +1,8 @@
-"""What a connector can do besides logging in, role by role; `can` in the API is their words.
+"""The roles of connectors besides logging in; `can` in the API is a list of their words.
 
 Paths are POSIX, relative, without a leading slash; "" is the top. Sizes and offsets are bytes.
 Every method may raise `Expired` (it is then called again after a new login), NotFound, Denied,
-Unavailable, Timeout, RemoteFailed. What one remote does not allow the connector names in
-`cannot`.
+Unavailable, Timeout, RemoteFailed. A connector lists in `cannot` what its remote does not allow.
 """
 
 from __future__ import annotations
@@ -24,9 +23,9 @@ from jupyter_bridge.problems import NotFound, Unsupported
 
 
 class NewDataset(msgspec.Struct):
-    """What is to become a data set: its files (path within the data set, size), and of what.
+    """A data set to create: its files (path within the data set, size) and its owner.
 
-    `entity` is the object, or for a data store without objects the folder, that it belongs to.
+    `entity` is the object that it belongs to; for a data store without objects, the folder.
     """
 
     entity: str
@@ -38,7 +37,7 @@ class NewDataset(msgspec.Struct):
 
 @dataclass(frozen=True)
 class Span:
-    """Bytes `start` to `stop` (exclusive) of one file: what a download still lacks."""
+    """Bytes `start` to `stop` (exclusive) of one file that a transfer still lacks."""
 
     path: str
     start: int
@@ -46,42 +45,41 @@ class Span:
 
 
 class Sink(Protocol):
-    """Where a download's bytes go; the transfer's end of `fetch`."""
+    """The destination of a download's bytes: the transfer's end of `fetch`."""
 
     async def write(self, path: str, offset: int, data: bytes | bytearray | memoryview) -> None:
-        """Take `data` for `path` at `offset`; waits where the disk is behind. In any order."""
+        """Write `data` to `path` at `offset`, in any order; waits if the disk is slower."""
 
     async def write_checked(
         self, path: str, offset: int, parts: Sequence[memoryview | bytearray], crc32: int
     ) -> bool:
-        """Take `parts`, one after the other, if all of them together have this CRC32.
+        """Write `parts`, one after the other, if together they have this CRC32.
 
-        False where they have not: nothing of them is kept then. Where the remote checks what it
-        sends piece by piece, this reads each byte once; nothing smaller than a file's rest or some
-        100 KiB should come this way.
+        Otherwise nothing is kept, and the result is False. For remotes that send a checksum with
+        each piece: every byte is read only once. Pieces should have 100 KiB, or end the file.
         """
 
     def inline(self) -> AbstractContextManager[Sink]:
-        """The same for a thread of its own (Outbound.apart), which it blocks while it writes.
+        """The same for a thread of its own (Outbound.apart), which blocks while it writes.
 
-        What arrives at hundreds of MiB a second is best received and written by one thread.
+        Data that arrives at hundreds of MiB/s is best received and written by one thread.
         """
 
 
 class Supply(Protocol):
-    """Where an upload's bytes come from; the transfer's end of `send`."""
+    """The source of an upload's bytes: the transfer's end of `send`."""
 
     def file(self, path: str) -> File:
-        """The file (its path and whole size) that a span names."""
+        """Return the file (its path and whole size) of a span."""
 
     async def take(self, span: Span) -> bytes:
-        """The bytes of a span; Conflict if the file was changed since the upload was begun."""
+        """Return the bytes of a span; Conflict if the file has changed since the upload began."""
 
     def sent(self, span: Span) -> None:
-        """The remote surely has the span that was taken: it need not be sent again."""
+        """The remote has acknowledged the span: it is never sent again."""
 
     def inline(self) -> AbstractContextManager[SyncSupply]:
-        """The same for a thread of its own (Outbound.apart), which it blocks while it reads."""
+        """The same for a thread of its own (Outbound.apart), which blocks while it reads."""
 
 
 class SyncSupply(Protocol):
@@ -90,18 +88,18 @@ class SyncSupply(Protocol):
     def file(self, path: str) -> File: ...
 
     def pieces(self, span: Span) -> Iterator[bytes]:
-        """The bytes of a span, some at a time; they may be asked for again."""
+        """Yield the bytes of a span in pieces; it may be called again."""
 
     def sent(self, span: Span) -> None:
-        """The remote surely has the span whose pieces were all taken."""
+        """The remote has acknowledged the whole span."""
 
 
 @dataclass(frozen=True)
 class Sshfs:
-    """Where and how sshfs mounts a remote. The password goes in by stdin, never as an argument.
+    """Where and how sshfs mounts a remote. The password is passed by stdin, never as an argument.
 
-    `known_hosts` are lines of a known_hosts file: nothing else is trusted. Without `password` and
-    `key_file` the user's agent and keys are asked.
+    `known_hosts` are lines of a known_hosts file; no other host key is trusted. Without `password`
+    and `key_file`, the user's agent and keys are used.
     """
 
     host: str
@@ -114,7 +112,7 @@ class Sshfs:
 
 
 class Node(msgspec.Struct, omit_defaults=True):
-    """One console that a remote offers; `name` is what `console` takes."""
+    """One console of a remote; `name` is the argument of `console`."""
 
     name: str
     title: str = ""
@@ -122,7 +120,7 @@ class Node(msgspec.Struct, omit_defaults=True):
 
 
 class Role(ABC):  # noqa: B024
-    """What all roles share: the words that `can` shows for them."""
+    """Base of all roles: the words that `can` shows for them."""
 
     words: ClassVar[tuple[str, ...]] = ()
 
@@ -132,20 +130,20 @@ class CanBrowse(Role):
 
     @abstractmethod
     async def browse(self, path: str) -> list[Item]:
-        """What is at `path`, folders first, then by name."""
+        """Return the items at `path`, folders first, then by name."""
 
 
 class CanRead(Role):
-    """Data sets out of the remote."""
+    """Downloads of data sets."""
 
     words = ("download",)
 
     @abstractmethod
     async def dataset(self, perm_id: str) -> Dataset:
-        """The data set and all its files, with checksums where they cost nothing to know."""
+        """Return the data set and all its files, with checksums if they cost nothing."""
 
     async def file(self, perm_id: str, path: str) -> File:
-        """One file of a data set; NotFound if there is none. Override it where it is cheaper."""
+        """Return one file of a data set, or raise NotFound. Override it if that is cheaper."""
         for file in (await self.dataset(perm_id)).files:
             if file.path == path and not file.directory:
                 return file
@@ -155,47 +153,47 @@ class CanRead(Role):
     def read(
         self, perm_id: str, path: str, start: int = 0, stop: int | None = None
     ) -> AsyncIterator[bytes]:
-        """The bytes `start` to `stop` (exclusive; None: the end) of one file, as they come.
+        """Yield the bytes `start` to `stop` (exclusive; None: the end) of one file, as they arrive.
 
-        An async generator: whoever stops early closes it. Its pieces are at most 1 MiB.
+        An async generator: a caller that stops early closes it. Its pieces are at most 1 MiB.
         """
 
     async def fetch(self, perm_id: str, spans: Sequence[Span], sink: Sink) -> None:
-        """Bring all `spans` into `sink`; returns when every byte was taken.
+        """Write all `spans` to `sink`; return when all bytes are written.
 
-        Override it where the remote has a faster way than one file after the other. It may be
-        cancelled, or raise, at any point; the transfer then asks for what is still missing.
+        Override it if the remote has a faster way than one file after the other. It may be
+        cancelled, or raise, at any point; the transfer then requests what is still missing.
         """
         for span in spans:
             await pour(self.read(perm_id, span.path, span.start, span.stop), span, sink)
 
 
 class CanWrite(Role):
-    """Data sets into the remote: begin, append chunk by chunk, commit."""
+    """Uploads of data sets: begin, append chunk by chunk, commit."""
 
     words = ("upload",)
 
-    # No chunk is longer; those of a file that is sent for the first time begin at multiples of it.
+    # The longest chunk; in the first pass over a file, chunks begin at multiples of it.
     chunk_bytes: ClassVar[int] = 8 << 20
-    # As many chunks may be on their way at the same time.
+    # Chunks sent at the same time.
     streams: ClassVar[int] = 4
 
     @abstractmethod
     async def begin(self, new: NewDataset) -> str:
-        """Make room for an upload; its id is good after a restart of this server, too."""
+        """Begin an upload; return its id, which outlives this server."""
 
     async def append(self, upload: str, file: File, offset: int, data: bytes) -> None:
-        """Send one chunk of `file` (its path and whole size); any order, and again if repeated.
+        """Send one chunk of `file` (its path and whole size), in any order, repeated if need be.
 
-        Nobody but `send` asks for it: one of the two has to be there.
+        Only `send` calls it: a connector overrides one of the two.
         """
         raise NotImplementedError
 
     async def send(self, upload: str, spans: Sequence[Span], supply: Supply) -> None:
-        """Bring all `spans` to the remote; an empty one is an empty file, or a directory.
+        """Send all `spans` to the remote; an empty span is an empty file, or a directory.
 
-        Override it where the remote has a faster way than chunks of one size. It may be cancelled,
-        or raise, at any point; the transfer then sends what was not acknowledged.
+        Override it if the remote has a faster way than chunks of one size. It may be cancelled, or
+        raise, at any point; the transfer then sends what was not acknowledged.
         """
 
         async def bring(span: Span) -> None:
@@ -206,16 +204,16 @@ class CanWrite(Role):
         await each(bring, chunks_of(spans, self.chunk_bytes), self.streams)
 
     async def held(self, upload: str, file: File) -> int | None:
-        """How many bytes of `file` from its start are surely there; None: nobody knows."""
+        """Return how many bytes from the start of `file` the remote has; None: unknown."""
         return None
 
     @abstractmethod
     async def commit(self, upload: str, new: NewDataset) -> str:
-        """Make it a data set and return its permId; nothing is visible before this."""
+        """Create the data set and return its permId; nothing is visible before."""
 
     @abstractmethod
     async def abort(self, upload: str) -> None:
-        """Throw away what was sent; aborting twice is fine."""
+        """Delete what was sent; aborting twice is fine."""
 
 
 class HasObjects(Role):
@@ -225,15 +223,15 @@ class HasObjects(Role):
 
     @abstractmethod
     async def dataset_types(self) -> list[DatasetType]:
-        """As `dataSetTypes` in jupyter-openbis-server's answer."""
+        """Return the types, as `dataSetTypes` in jupyter-openbis-server's answer."""
 
     @abstractmethod
     async def check_object(self, identifier: str) -> None:
-        """Pass if there is such an object, to which a data set may belong; else NotFound."""
+        """Raise NotFound unless the object exists and a data set may belong to it."""
 
     @abstractmethod
     async def datasets_of(self, identifier: str, start: int, count: int) -> dict[str, Any]:
-        """As jupyter-openbis-server's answer for a sample or experiment: dataSets, totalCount…"""
+        """Return jupyter-openbis-server's answer for an object: dataSets, totalCount…"""
 
 
 class CanMount(Role):
@@ -241,26 +239,26 @@ class CanMount(Role):
 
     @abstractmethod
     async def sshfs(self) -> Sshfs:
-        """What to mount; called when somebody mounts, after a login."""
+        """Return what to mount; called after a login."""
 
 
 class Command(ABC):
-    """One shell command that the remote runs itself; nothing happens before `events` is read."""
+    """One shell command that the remote runs; it starts when `events` is read."""
 
     @abstractmethod
     def events(self) -> AsyncIterator[tuple[str, dict[str, Any]]]:
-        """What happens: `begun`, `output` as in the stream of `POST B/run`, and `done`, the answer.
+        """Yield `begun`, `output` as in the stream of `POST B/run`, and `done`, the answer.
 
-        Raises the Problem where it does not begin, or is lost.
+        Raises the Problem if the command does not begin, or is lost.
         """
 
     @abstractmethod
     async def stop(self) -> None:
-        """End it, gently first; `done` follows."""
+        """End the command, gently first; `done` follows."""
 
     @abstractmethod
     async def send_input(self, data: bytes) -> None:
-        """Type `data` into it."""
+        """Type `data` into the command."""
 
 
 class HasConsoles(Role):
@@ -268,22 +266,22 @@ class HasConsoles(Role):
 
     @abstractmethod
     async def consoles(self) -> list[Node]:
-        """The consoles that the remote offers now."""
+        """Return the present consoles of the remote."""
 
     @abstractmethod
     async def console(self, name: str) -> Source:
-        """The line to one of them, not yet opened; NotFound if there is none."""
+        """Return the line to one console, not yet opened, or raise NotFound."""
 
     async def create_console(self, **how: Any) -> str:
-        """Start a new one (cwd, env, rows, cols) and return its name."""
+        """Start a new console (cwd, env, rows, cols) and return its name."""
         raise Unsupported("New consoles cannot be started there.")
 
     async def command(self, name: str, ask: dict[str, Any]) -> Command:
-        """A command for the shell in the console `name`; `ask` as the body of `POST B/run`."""
+        """Return a command for the shell of a console; `ask` as the body of `POST B/run`."""
         raise Unsupported(
-            "A command cannot be run there: nobody knows whether a shell reads this console's "
-            "lines, nor when one has ended. Type it with send or interact, and wait for what it "
-            "says with tail and until=<regular expression>."
+            "This console cannot run a command: it may have no shell, and does not report when a "
+            "command has ended. Type it with send or interact, and wait for its output with tail "
+            "and until=<regular expression>."
         )
 
 
@@ -292,27 +290,27 @@ class HasKernels(Role):
 
     @abstractmethod
     async def kernels(self) -> list[dict[str, Any]]:
-        """The kernels that run there, as Jupyter's kernel models."""
+        """Return the running kernels, as Jupyter's kernel models."""
 
     @abstractmethod
     async def kernelspecs(self) -> dict[str, Any]:
-        """The kernelspecs there, as Jupyter's `/api/kernelspecs` answers."""
+        """Return the kernelspecs, as Jupyter's `/api/kernelspecs` answers."""
 
     @abstractmethod
     async def kernel(self, kernel_id: str) -> Upstream:
-        """The line to one kernel, not yet opened; NotFound if there is none."""
+        """Return the line to one kernel, not yet opened, or raise NotFound."""
 
     @abstractmethod
     async def spawn(self, kernelspec: str, **how: Any) -> dict[str, Any]:
-        """Start one (path, env, name) and return its model."""
+        """Start a kernel (path, env, name) and return its model."""
 
     @abstractmethod
     async def control(self, kernel_id: str, action: str) -> None:
-        """`interrupt`, `restart` or `shutdown` it."""
+        """`interrupt`, `restart` or `shutdown` a kernel."""
 
 
 async def pour(pieces: AsyncIterator[bytes], span: Span, sink: Sink) -> None:
-    """Bring the pieces of a span into `sink`; closes their generator."""
+    """Write the pieces of a span to `sink`, and close their generator."""
     at = span.start
     try:
         async for piece in pieces:
@@ -323,15 +321,15 @@ async def pour(pieces: AsyncIterator[bytes], span: Span, sink: Sink) -> None:
 
 
 def chunks_of(spans: Sequence[Span], size: int) -> Iterator[Span]:
-    """The spans again, none longer than `size`."""
+    """Yield the spans, split into parts of at most `size` bytes."""
     for span in spans:
         for start in range(span.start, max(span.stop, span.start + 1), size):
             yield Span(span.path, start, min(start + size, span.stop))
 
 
-@functools.cache  # asked for each connection of each list
+@functools.cache  # called for each connection of each list
 def words_of(connector: type) -> tuple[str, ...]:
-    """What `can` says of a connector: the words of its roles, in the order of its bases."""
+    """Return a connector's `can`: the words of its roles, in the order of its bases."""
     return tuple(
         word
         for base in connector.__mro__

@@ -1,4 +1,4 @@
-"""Session: one connection's login on its remote, shared by all who need it."""
+"""Session: one connection's login on its remote, shared by all callers."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ REFRESH_SECONDS = 300.0
 
 
 class Session:
-    """Whether there is a session, which one, until when; and the one login that is under way."""
+    """The present session, if any: its number and end; and the login under way."""
 
     def __init__(self) -> None:
         self.alive = False
-        self.count = 0  # rises with each login: tells whether somebody else has renewed already
+        self.count = 0  # rises with each login: shows whether another caller renewed it
         self.expires: float | None = None
         self._refresh_at: float | None = None
         self.logins: SingleFlight[None] = SingleFlight()
@@ -27,16 +27,16 @@ class Session:
 
     @property
     def is_due(self) -> bool:
-        """Whether it should be refreshed now, before it ends."""
+        """Whether the session should be refreshed now, before it ends."""
         return self.alive and self._refresh_at is not None and time.time() >= self._refresh_at
 
     @property
     def is_over(self) -> bool:
-        """Whether it has surely ended."""
+        """Whether the session has certainly ended."""
         return not self.alive or (self.expires is not None and time.time() >= self.expires)
 
     def begin(self, login: Login) -> None:
-        """A login succeeded."""
+        """Begin a session after a login."""
         self.alive = True
         self.count += 1
         self.expires = login.expires
@@ -46,7 +46,7 @@ class Session:
             self._refresh_at = login.expires - min(REFRESH_SECONDS, left / 5)
 
     def put_off(self, seconds: float) -> None:
-        """The refresh failed while the session still holds: try again in `seconds`."""
+        """Refresh again in `seconds`, after a refresh failed while the session is valid."""
         self._refresh_at = time.time() + seconds
 
     def end(self) -> None:

@@ -1,4 +1,4 @@
-"""ConnectionState: what is known of a remote without asking it.
+"""ConnectionState: the last known state of a remote.
 
 disconnected ──login──▶ connecting ──▶ connected ◀──┐
      ▲                      │   ▲          │        │ a new login, before or after expiry
@@ -18,20 +18,20 @@ from jupyter_bridge.wire.times import now
 
 
 class ConnectionState:
-    """A connection's state, why, and since when; `on_change(before)` tells of another state."""
+    """A connection's state, its reason and start; `on_change(before)` reports another state."""
 
     def __init__(self, on_change: Callable[[str], None]) -> None:
         self.state = "disconnected"
         self.reason: str | None = None
         self.since = now()
-        self.checked = 0.0  # time.monotonic() of the last word of the remote, or try to get one
-        self.misses = 0  # how often in a row the remote was not to be had
+        self.checked = 0.0  # time.monotonic() of the last answer or attempt
+        self.misses = 0  # how often in a row the remote was unreachable
         self._on_change = on_change
 
     def enter(self, state: str, problem: Problem | None = None) -> None:
-        """It stands so from now on, because of the problem."""
+        """Set the state; the problem is its reason."""
         before = self.state
-        # It goes to lists and events: a remote's words are cut.
+        # Cut, as a remote's text goes to lists and events.
         self.reason = sentence(problem.message) if problem is not None else None
         if state == "connected":
             self.misses = 0
@@ -41,23 +41,23 @@ class ConnectionState:
             self._on_change(before)
 
     def ask(self) -> None:
-        """The remote is asked now."""
+        """Note a request to the remote."""
         self.checked = time.monotonic()
 
     def hear(self) -> None:
-        """The remote has answered, whatever it said."""
+        """Note an answer of the remote, whatever it says."""
         self.checked = time.monotonic()
         self.misses = 0
 
 
 def state_of(problem: Problem) -> str:
-    """The state that a failed login or probe leads to."""
+    """Return the state after a failed login or probe."""
     if isinstance(problem, Denied):
         return "forbidden"
     if isinstance(problem, (Unavailable, Timeout)):
         return "unreachable"
     if isinstance(problem, Expired):
         return "expired"
-    if isinstance(problem, Conflict):  # a person has to say something: an unknown host key, a code
+    if isinstance(problem, Conflict):  # the user has to decide: an unknown host key, a code
         return "disconnected"
     return "failed"

@@ -223,4 +223,4 @@ def test_the_command_verifies(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes().replace(b"jane", b"joan", 1))
     broken = subprocess.run(command, capture_output=True)
     assert broken.returncode == 1
-    assert b"line 2 does not follow" in broken.stderr
+    assert b"line 2 does not match" in broken.stderr
