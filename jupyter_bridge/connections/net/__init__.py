@@ -1,1 +1,1 @@
-"""The way out to remotes: addresses, names, TLS, HTTP."""
+"""The network to remotes: addresses, names, TLS, HTTP."""

@@ -1,7 +1,7 @@
-"""AddressPolicy: which addresses the bridge may connect to, decided on the address itself.
+"""AddressPolicy: which addresses the bridge may connect to.
 
-Names prove nothing (they can be made to resolve to anything, differently each time), so every
-address is judged when it is connected to, after the name was resolved, in whatever spelling.
+Names prove nothing: they can resolve to any address, and to another one each time. So every
+address is checked after its name was resolved, in all its spellings.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 IPAddress: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
 
-# Where clouds answer with credentials, besides the link-local addresses, which are never allowed.
+# Cloud metadata services, which serve credentials; link-local ones are never allowed anyway.
 _METADATA = frozenset(
     ipaddress.ip_address(address)
     for address in (
@@ -38,9 +38,9 @@ _LOOPBACK_NAMES = ("localhost", "ip6-localhost")
 
 @dataclass(frozen=True)
 class AddressPolicy:
-    """The operator's choice; the defaults suit a server that many can reach.
+    """The operator's choice; the defaults suit a server with many users.
 
-    `insecure_http_hosts` are names or addresses, in lower case, that may be spoken to without TLS.
+    `insecure_http_hosts` are names or addresses, in lower case, that need no TLS.
     """
 
     allow_private_networks: bool = True
@@ -48,9 +48,9 @@ class AddressPolicy:
     insecure_http_hosts: frozenset[str] = field(default_factory=frozenset)
 
     def check_url(self, url: str) -> URL:
-        """The URL if it may be asked at all; BadRequest or Denied says why not.
+        """Return the parsed URL; raise BadRequest or Denied if it may not be used.
 
-        A name is not resolved here: its addresses are judged when it is connected to.
+        A name is not resolved here: its addresses are checked by each connect.
         """
         from yarl import URL
 
@@ -58,7 +58,7 @@ class AddressPolicy:
             parsed = URL(url)
             host, port = parsed.host, parsed.port
         except ValueError as error:
-            raise BadRequest(f"This is no URL: {error}", field="url") from None
+            raise BadRequest(f"This is not a URL: {error}", field="url") from None
         if parsed.scheme not in ("http", "https", "ws", "wss") or not host or not port:
             raise BadRequest("A URL begins with https:// and names a host.", field="url")
         if parsed.user is not None or parsed.password is not None:
@@ -70,20 +70,20 @@ class AddressPolicy:
         if literal is not None:
             self.check_address(literal, host)
         elif _is_odd(host):
-            raise BadRequest(f"{host} is no name, and no address in full.", field="url")
+            raise BadRequest(f"{host} is neither a name nor a complete address.", field="url")
         if parsed.scheme in ("http", "ws"):
             self._check_plain(host, literal)
         return parsed
 
     def check_address(self, address: IPAddress, host: str) -> None:
-        """Pass if `address` (of `host`) may be connected to, else Denied."""
+        """Raise Denied if `address` (of `host`) may not be connected to."""
         for form in forms_of(address):
             if _never(form):
-                raise Denied(f"{host} has an address that is never connected to.")
+                raise Denied(f"{host} has an address that is never allowed.")
             if form.is_loopback or is_own(form):
                 if not self.allow_loopback:
                     raise Denied(
-                        f"{host} is this very machine: c.BridgeApp.allow_loopback = True allows it."
+                        f"{host} is this machine: c.BridgeApp.allow_loopback = True allows it."
                     )
             elif _is_local_name(host):
                 raise Denied(f"{host} does not resolve to this machine.")
@@ -105,13 +105,13 @@ class AddressPolicy:
         ):
             return
         raise Denied(
-            f"{host} would be spoken to without encryption; use https://, or name it in "
+            f"{host} would be used without encryption; use https://, or name it in "
             "c.BridgeApp.insecure_http_hosts."
         )
 
 
 def to_address(text: str) -> IPAddress | None:
-    """The address that `text` spells, None if it is a name."""
+    """Return the address in `text`; None if it is a name."""
     try:
         return ipaddress.ip_address(text.strip("[]"))
     except ValueError:
@@ -119,12 +119,12 @@ def to_address(text: str) -> IPAddress | None:
 
 
 def forms_of(address: IPAddress) -> list[IPAddress]:
-    """The address, and the IPv4 addresses hidden in it: mapped, compatible, 6to4, Teredo, NAT64."""
+    """Return the address and the IPv4 ones within: mapped, compatible, 6to4, Teredo, NAT64."""
     if isinstance(address, ipaddress.IPv4Address):
         return [address]
     forms: list[IPAddress] = [address]
     if address.ipv4_mapped is not None:
-        # Not the IPv6 form: where it leads is decided by the IPv4 address alone.
+        # Without the IPv6 form: only the IPv4 address decides where it leads.
         return [address.ipv4_mapped]
     if address.sixtofour is not None:
         forms.append(address.sixtofour)
@@ -149,7 +149,7 @@ def _never(address: IPAddress) -> bool:
 
 
 def _is_odd(host: str) -> bool:
-    """Whether it is an address in one of the old spellings: 2130706433, 0x7f.1, 127.1."""
+    """Tell whether it is an address in an old spelling: 2130706433, 0x7f.1, 127.1."""
     try:
         socket.inet_aton(host)
     except OSError:

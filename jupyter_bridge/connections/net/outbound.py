@@ -1,8 +1,8 @@
-"""Outbound: the only door to the network, one per connection.
+"""Outbound: the only access to the network, one per connection.
 
-Every name is resolved, every address judged (resolver.py), and then that same one used. No cookies
-are kept, no proxy or netrc of the host is read, redirects lead nowhere but to the same origin,
-everything has a deadline. Messages name a URL without its query, where remotes take tokens.
+Every name is resolved, and the address is checked (resolver.py) and then used. Cookies are not
+kept, the host's proxies and netrc are not read, redirects must stay on the same origin, and every
+request has a deadline. Messages show URLs without their query, which may hold a token.
 """
 
 from __future__ import annotations
@@ -35,27 +35,27 @@ from jupyter_bridge.transport.answers import NAMES, RemoteAnswer
 from jupyter_bridge.transport.http import never_redirected, read_whole, shown
 from jupyter_bridge.version import __version__
 
-# The longest that one question and its whole answer may take, unless the caller says otherwise.
+# The default deadline of a request and its whole answer.
 ANSWER_SECONDS = 30.0
 # The longest silence within a stream.
 SILENCE_SECONDS = 60.0
-# The longest wait for the head of an open answer: a far bridge answers once its shell has started.
+# The longest wait for the head of an open answer: another bridge first has to start its shell.
 HEAD_SECONDS = 180.0
-# A longer text is sent in pieces of this size: aiohttp would copy it several times.
+# A longer body is sent in pieces of this size: aiohttp would copy it several times.
 IN_ONE_GO = 256 << 10
-# What may be received of one answer and wait to be taken, in bytes. More is out of the processor's
-# cache when its turn comes, and is lost when the process is killed.
+# Bytes of one answer that may be received ahead. More would leave the processor's cache before it
+# is used, and is lost if the process is killed.
 READ_AHEAD = 1 << 20
-# Same-origin redirects (a missing slash, a login page's way back) come one or two at a time.
+# Same-origin redirects (a missing slash, the return from a login page) are one or two.
 MAX_REDIRECTS = 5
-# The largest message of a remote's kernel, image and buffers included. Bytes.
+# The largest message of a remote kernel, with its images and buffers. Bytes.
 MAX_FRAME = 64 << 20
-# What is received of a websocket at once, bytes.
+# Bytes received of a websocket at once.
 RECEIVE_AT_ONCE = 32 << 10
-# One transfer uses up to 8 streams; several run beside each other and beside the calls.
+# One transfer uses up to 8 streams; several may run, besides other calls.
 MAX_SOCKETS = 64
 
-# How a websocket is refused, by the status of the answer.
+# The Problem of a refused websocket, by the status of the answer.
 _REFUSALS: dict[int, type[Problem]] = {401: Denied, 403: Denied, 404: NotFound, 410: NotFound}
 
 T = TypeVar("T")
@@ -63,9 +63,9 @@ Buffer = bytes | memoryview
 
 
 class RequestBody:
-    """A request's body of `size` bytes, whose pieces are asked for when the line takes them.
+    """A request's body of `size` bytes, whose pieces are made as they are sent.
 
-    What making them raises is what the request raises.
+    The request re-raises an exception of their iterator.
     """
 
     def __init__(self, size: int, pieces: Iterator[Buffer]) -> None:
@@ -89,7 +89,7 @@ class RequestBody:
         try:
             piece = next(self._pieces, None)
         except Exception as error:
-            # aiohttp says no more than that the request could not be written.
+            # aiohttp only says that the request could not be written.
             self.failed = error
             raise
         if piece is None:
@@ -98,7 +98,7 @@ class RequestBody:
 
 
 class Outbound:
-    """The network as one connection may use it."""
+    """The network for one connection."""
 
     def __init__(self, policy: AddressPolicy, trust: TLSSettings | None = None) -> None:
         self.policy = policy
@@ -117,10 +117,10 @@ class Outbound:
         timeout: float = ANSWER_SECONDS,
         limit: int = NAMES,
     ) -> RemoteAnswer:
-        """One request and its whole answer within `timeout` seconds.
+        """Send a request; return its whole answer within `timeout` seconds.
 
-        RemoteFailed if the answer has more than `limit` bytes after unpacking, as soon as they are
-        there, or is packed too well.
+        Raises RemoteFailed as soon as the answer exceeds `limit` bytes after decompression, or
+        its compression ratio is too high.
         """
         clock = aiohttp.ClientTimeout(total=timeout, sock_connect=CONNECT_SECONDS)
         async with self._request(method, url, headers, body, clock) as response:
@@ -137,7 +137,7 @@ class Outbound:
         body: bytes | RequestBody | None = None,
         silence: float = SILENCE_SECONDS,
     ) -> AsyncIterator[aiohttp.ClientResponse]:
-        """An open answer, to be read as it comes; `silence` is how long it may say nothing.
+        """Yield an open answer, to be read as it arrives; `silence` is its longest pause, seconds.
 
         Errors while reading inside the block become Problems, too.
         """
@@ -156,9 +156,9 @@ class Outbound:
         timeout: float = CONNECT_SECONDS,
         decode_text: bool = True,
     ) -> aiohttp.ClientWebSocketResponse[Any]:
-        """An open websocket; the caller closes it. NotFound where there is none.
+        """Return an open websocket, which the caller closes; raise NotFound if there is none.
 
-        Without `decode_text` text frames come as the bytes that were sent.
+        Without `decode_text`, text frames are received as bytes.
         """
         where = shown(self.policy.check_url(url))
         session = await self._open()
@@ -186,9 +186,9 @@ class Outbound:
         raise kind(f"{where} refused the websocket with {status}.", remote_status=status)
 
     async def apart(self, work: Callable[[Outbound], Coroutine[Any, Any, T]]) -> T:
-        """Do `work` in a thread and an event loop of its own, given a door like this one there.
+        """Run `work` in a thread and an event loop of its own, with an Outbound like this one.
 
-        What receives much does not hold up the server, and may itself be held up by a disk.
+        So a fast download does not slow down the server, and may itself wait for a disk.
         """
 
         async def whole() -> T:
@@ -201,18 +201,18 @@ class Outbound:
         return await run_in_loop_thread(whole)
 
     async def addresses(self, host: str, port: int) -> list[str]:
-        """The addresses of `host` that may be connected to, for what is not HTTP (ssh, sshfs)."""
+        """Return the allowed addresses of `host`, for other protocols than HTTP (ssh, sshfs)."""
         return await self.lookup.addresses(host, port)
 
     async def dial(self, host: str, port: int) -> socket.socket:
-        """A connected, non-blocking TCP socket, for libraries that bring their own protocol."""
+        """Return a connected, non-blocking TCP socket, for libraries with their own protocol."""
         return await self.lookup.dial(host, port)
 
     async def close(self) -> None:
-        """Close every connection; closing twice is fine, and another request opens anew."""
+        """Close all sockets; closing twice is fine, and another request opens new ones."""
         session, self._session = self._session, None
         if session is not None:
-            # aiohttp waits for what is unsent; a remote that does not take it is not waited for.
+            # Otherwise aiohttp would wait for a remote that does not take the unsent bytes.
             await self.lookup.shut()
             await session.close()
 
@@ -237,7 +237,7 @@ class Outbound:
             headers = {**(headers or {}), "Content-Length": str(body.size)}
         for _ in range(MAX_REDIRECTS):
             try:
-                # A head may come without end, line by line: no silence ends that.
+                # A head may be endless, line by line, without a pause.
                 with anyio.fail_after(HEAD_SECONDS if clock.total is None else None):
                     response = await session.request(
                         method,
@@ -263,7 +263,7 @@ class Outbound:
                     raise
                 raise _translate(error, shown(target)) from None
             finally:
-                # What was not read must neither keep the line nor be waited for.
+                # Unread bytes must not keep the socket open, nor be waited for.
                 if response.content.at_eof():
                     response.release()
                 else:
@@ -290,7 +290,7 @@ class Outbound:
                         "Accept-Encoding": "gzip, deflate",
                     },
                     trust_env=False,
-                    # Unpacked by `arriving`, where it can be stopped.
+                    # Decompressed by `arriving`, where it can be stopped.
                     auto_decompress=False,
                     read_bufsize=READ_AHEAD // 2,
                     trace_configs=[never_redirected(_led_away)],
@@ -299,7 +299,7 @@ class Outbound:
 
 
 class _SessionResolver(AbstractResolver):
-    """Resolves through a Resolver, so that only judged addresses are connected to."""
+    """Resolves through a Resolver, so that only allowed addresses are used."""
 
     def __init__(self, lookup: Resolver) -> None:
         self._lookup = lookup
@@ -324,9 +324,9 @@ class _SessionResolver(AbstractResolver):
 
 
 def _receive_little(socket: aiohttp.ClientWebSocketResponse[bool]) -> None:
-    """Have asyncio receive less at once: all frames in it are taken apart in one turn of the loop.
+    """Make asyncio receive less at once, as aiohttp parses all of it in one turn of the loop.
 
-    256 KiB, asyncio's own size, can be 87,000 frames, which take half a second.
+    asyncio's default of 256 KiB can be 87,000 frames, which take half a second.
     """
     transport = getattr(getattr(socket, "_conn", None), "transport", None)
     if transport is not None and hasattr(transport, "max_size"):
@@ -338,7 +338,7 @@ def _led_away(response: aiohttp.ClientResponse) -> Exception:
 
 
 def _redirect(response: aiohttp.ClientResponse, target: URL) -> URL | None:
-    """Where a redirect leads, None if it is none; RemoteFailed if it leaves the origin."""
+    """Return the target of a redirect, None without one; RemoteFailed if it leaves the origin."""
     if response.status not in (301, 302, 303, 307, 308):
         return None
     location = response.headers.get("Location")
@@ -355,10 +355,10 @@ def _redirect(response: aiohttp.ClientResponse, target: URL) -> URL | None:
 
 
 def _translate(error: Exception, where: str) -> Problem:
-    """A foreign error as a Problem; its own text may hold a URL with a token, so little is kept."""
+    """Return an error as a Problem, without its text, which may hold a URL with a token."""
     if isinstance(error, Problem):
         return error
-    # aiohttp's own are asyncio's; before Python 3.11 that of anyio is another one.
+    # aiohttp's is asyncio's; before Python 3.11 anyio has another one.
     if isinstance(error, (asyncio.TimeoutError, TimeoutError)):
         return Timeout(f"{where} did not answer in time.")
     if isinstance(error, aiohttp.ClientConnectorCertificateError):
@@ -367,11 +367,11 @@ def _translate(error: Exception, where: str) -> Problem:
             "authority with ca_file, or the certificate itself with pin."
         )
     if isinstance(error, aiohttp.ServerFingerprintMismatch):
-        return RemoteFailed(f"{where} shows another certificate than the pinned one.")
+        return RemoteFailed(f"{where} has another certificate than the pinned one.")
     if isinstance(error, aiohttp.ClientSSLError):
         return RemoteFailed(f"{where} does not speak TLS as expected: {error.os_error}")
     if isinstance(error, aiohttp.ClientConnectorError):
-        return Unavailable(f"{where} cannot be reached: {error.os_error.strerror or 'no line'}.")
+        return Unavailable(f"{where} cannot be reached: {error.os_error.strerror or 'no answer'}.")
     if isinstance(error, (aiohttp.ClientPayloadError, aiohttp.ServerDisconnectedError, OSError)):
         return Unavailable(f"{where} broke off.")
     return RemoteFailed(f"{where} does not speak HTTP as expected ({type(error).__name__}).")

@@ -1,4 +1,4 @@
-"""Resolver: from a name to an address that was judged, and to a socket that leads there."""
+"""Resolver: resolves names to allowed addresses, and opens sockets to them."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from jupyter_bridge.aio.deadline import within
 from jupyter_bridge.connections.net.address_policy import AddressPolicy, to_address
 from jupyter_bridge.problems import Timeout, Unavailable
 
-# A remote that does not take a connection within this time is taken as away.
+# A remote that does not accept a connection within this time is unreachable.
 CONNECT_SECONDS = 10.0
-# A line that was shut is let go of by the loop within so many turns.
+# The event loop releases a shut socket within so many turns.
 _TURNS = 10
 
 
 class Resolver:
-    """Resolves as one policy allows."""
+    """Resolves names under one policy."""
 
     def __init__(self, policy: AddressPolicy) -> None:
         self.policy = policy
         self._opened: WeakSet[socket.socket] = WeakSet()
 
     async def addresses(self, host: str, port: int) -> list[str]:
-        """The addresses of `host` that may be connected to, for what is not HTTP (ssh, sshfs)."""
+        """Return the allowed addresses of `host`, for other protocols than HTTP (ssh, sshfs)."""
         literal = to_address(host)
         if literal is not None:
             self.policy.check_address(literal, host)
@@ -44,7 +44,7 @@ class Resolver:
         return [info[4][0] for info in self._judged(host, found)]
 
     async def dial(self, host: str, port: int) -> socket.socket:
-        """A connected, non-blocking TCP socket, for libraries that bring their own protocol."""
+        """Return a connected, non-blocking TCP socket, for libraries with their own protocol."""
         loop = asyncio.get_running_loop()
         failed: Exception | None = None
         for address in await self.addresses(host, port):
@@ -63,11 +63,11 @@ class Resolver:
                 line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 return line
         if isinstance(failed, asyncio.TimeoutError):
-            raise Timeout(f"{host}:{port} did not take the connection in {CONNECT_SECONDS:g} s.")
+            raise Timeout(f"{host}:{port} did not accept a connection in {CONNECT_SECONDS:g} s.")
         raise Unavailable(f"{host}:{port} cannot be reached: {failed}")
 
     def _judged(self, host: str, found: list[Any]) -> list[Any]:
-        """Those of the resolved that are allowed; Denied if there is none."""
+        """Return the allowed ones of the resolved addresses; Denied if there are none."""
         allowed = [
             info for info in found if self.policy.allows(ipaddress.ip_address(info[4][0]), host)
         ]
@@ -76,10 +76,10 @@ class Resolver:
         return allowed
 
     def open_socket(self, info: Any) -> socket.socket:
-        """The last guard: a socket is made for an allowed address, or not at all."""
+        """Create the socket for an allowed address; the last check."""
         family, kind, proto, _, (address, *_rest) = info
         judged = ipaddress.ip_address(address)
-        # The name was judged with the address by the resolver; a literal is its own name.
+        # The resolver checked the name with the address; a literal is its own name.
         if not self.policy.allows(judged, str(judged)):
             raise OSError(f"{address} is not allowed")
         line = socket.socket(family, kind, proto)
@@ -87,12 +87,12 @@ class Resolver:
         return line
 
     async def shut(self) -> None:
-        """End the lines of `open_socket`, whatever they hold that the remote has not taken."""
+        """End the sockets of `open_socket`, and discard their unsent bytes."""
         for _ in range(_TURNS):
             left = [line for line in self._opened if line.fileno() != -1]
             if not left:
                 return
             for line in left:
-                with suppress(OSError):  # it has broken meanwhile
+                with suppress(OSError):  # it is disconnected already
                     line.shutdown(socket.SHUT_RDWR)
             await asyncio.sleep(0)

@@ -1,4 +1,4 @@
-"""TLSSettings: whom TLS believes."""
+"""TLSSettings: which certificates TLS trusts."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class TLSSettings:
-    """Whom TLS trusts: the system's authorities, or a CA file, or one certificate (SHA-256).
+    """Trust in the system's authorities, a CA file, or one certificate (SHA-256).
 
-    `verify=False` trusts anybody; only configuration may say so, never a request.
+    `verify=False` trusts every certificate; only configuration may set it, never a request.
     """
 
     ca_file: str | None = None
@@ -25,7 +25,7 @@ class TLSSettings:
     verify: bool = True
 
     def tls(self) -> ssl.SSLContext | aiohttp.Fingerprint | bool:
-        """As aiohttp takes it; blocks while authorities are read."""
+        """Return the `ssl` argument for aiohttp; blocks while authorities are read."""
         if not self.verify:
             return False
         if self.pin:
@@ -37,8 +37,8 @@ class TLSSettings:
 
 @functools.lru_cache(maxsize=64)
 def _context(ca_file: str | None) -> ssl.SSLContext:
-    # Reading the system's authorities takes 20 ms; connections that trust alike share them.
+    # Reading the system's authorities takes 20 ms; connections with the same settings share them.
     try:
         return ssl.create_default_context(cafile=ca_file)
     except (OSError, ssl.SSLError) as error:
-        raise BadRequest(f"ca_file: {ca_file} is no PEM file: {error}", field="ca_file") from error
+        raise BadRequest(f"ca_file: {ca_file} is not PEM: {error}", field="ca_file") from error
