@@ -41,7 +41,7 @@ class KernelsOfConnection:
         on_messages: Callable[[str, list[list[bytes]]], None],
         on_lost: Callable[[str], None],
     ) -> Upstream:
-        """Return the open line to one kernel."""
+        """Return the open upstream of one kernel."""
 
         async def open_line(there: HasKernels) -> Upstream:
             line = await there.kernel(kernel_id)

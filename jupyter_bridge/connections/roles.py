@@ -270,7 +270,7 @@ class HasConsoles(Role):
 
     @abstractmethod
     async def console(self, name: str) -> Source:
-        """Return the line to one console, not yet opened, or raise NotFound."""
+        """Return the source of one console, not yet opened, or raise NotFound."""
 
     async def create_console(self, **how: Any) -> str:
         """Start a new console (cwd, env, rows, cols) and return its name."""
@@ -298,7 +298,7 @@ class HasKernels(Role):
 
     @abstractmethod
     async def kernel(self, kernel_id: str) -> Upstream:
-        """Return the line to one kernel, not yet opened, or raise NotFound."""
+        """Return the upstream of one kernel, not yet opened, or raise NotFound."""
 
     @abstractmethod
     async def spawn(self, kernelspec: str, **how: Any) -> dict[str, Any]:

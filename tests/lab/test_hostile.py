@@ -172,7 +172,7 @@ def test_a_field_that_is_refused(panel: Page) -> None:
     fields = {"Address": "http://127.0.0.1:9/x", "Nodes": IMAGE}
     add_connection(panel, "nodes", "Console service", fields)
     alert = panel.get_by_role("dialog").get_by_role("alert")
-    expect(alert).to_have_text(f"nodes: {IMAGE!r} is no node's name.")
+    expect(alert).to_have_text(f"nodes: {IMAGE!r} is not a valid name.")
 
 
 def test_a_kernel(page: Page, lab: Server) -> None:

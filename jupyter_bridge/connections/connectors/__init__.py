@@ -1,1 +1,1 @@
-"""The connectors that come with the bridge; each is found by its entry point, as a stranger's."""
+"""The built-in connectors, found by their entry points like all others."""

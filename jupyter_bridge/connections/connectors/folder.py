@@ -1,9 +1,9 @@
-"""folder: a directory as a data store; the embedded default, and the pattern for other connectors.
+"""folder: a directory as a data store; the default, and the example for other connectors.
 
-A `permId` is a path below the connection's root, of a file or a folder. Nothing outside the root is
-read or written, whatever links lie in it: the path is resolved first, then compared. Hidden files
-are shown and written only where the contents manager allows them, and the server's own folders
-never. A root that a request named must lie where requests may reach (places.py), at each use.
+A `permId` is a path below the connection's root, of a file or a folder. Links never lead outside of
+the root: a path is resolved first, then compared. Hidden files are shown and written only if the
+contents manager allows them; the server's own folders never are. A root that a request named is
+checked at each use (places.py).
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ from jupyter_bridge.connections.roles import CanBrowse, CanRead, CanWrite, NewDa
 from jupyter_bridge.models.datasets import Dataset, File, Item
 from jupyter_bridge.problems import BadRequest, Conflict, Denied, NotFound, Problem, Unavailable
 
-# One read from disk; large enough that the thread's hop does not count.
+# Bytes of one read; large enough that the switch to a thread costs little.
 _PIECE = 1 << 20
-# A folder may lie on a mount that does not answer: it then holds up these, and not the threads that
-# all share. As many as a transfer has streams.
+# A folder may be on a mount that does not answer: it then blocks these threads, not the shared
+# ones. As many as a transfer has streams.
 _THREADS = 4
-# Uploads grow here, on the same file system as their target; it is never listed.
+# The folder of unfinished uploads, on the same file system as their target; never listed.
 _INCOMING = ".jupyter-bridge-incoming"
 
 
@@ -64,14 +64,14 @@ class Folder(Connector[FolderFields], CanBrowse, CanRead, CanWrite):
 
     @property
     def root(self) -> Path:
-        """The folder as the fields name it; nobody has looked whether it may be used."""
+        """The folder that the fields name, not yet checked."""
         parts = urlsplit(self.fields.url)
         path = unquote(parts.path) if parts.scheme else self.fields.url
         return self.context.root_dir / os.path.expanduser(path)
 
     @property
     def places(self) -> Places:
-        """What of this host may be shown."""
+        """The paths of this host that may be shown."""
         return self.context.places or Places(self.context.root_dir)
 
     async def admit(self) -> None:
@@ -110,7 +110,7 @@ class Folder(Connector[FolderFields], CanBrowse, CanRead, CanWrite):
                 left -= len(piece)
                 yield piece
             await self._disk(file.close)
-        except BaseException:  # nobody reads on, and the folder may be closed already
+        except BaseException:  # the reader stopped; the threads may be closed already
             _close_apart(file)
             raise
 
@@ -136,9 +136,9 @@ class Folder(Connector[FolderFields], CanBrowse, CanRead, CanWrite):
         *arguments: Any,
         undo: Callable[[Any], None] | None = None,
     ) -> Any:
-        """A blocking call in a thread of this folder's; its OSError as a Problem.
+        """Run a blocking call in a thread of this folder; raise its OSError as a Problem.
 
-        What comes of a call whose caller was cancelled is given to `undo`.
+        If the caller is cancelled, `undo` gets the later result.
         """
         threads = self._threads
         if threads is None:
@@ -167,14 +167,14 @@ class Folder(Connector[FolderFields], CanBrowse, CanRead, CanWrite):
             raise Denied(f"{self.root} belongs to the Jupyter server itself.")
 
     def _top(self) -> Path:
-        """The root, its links resolved; Denied where a request named it and it is elsewhere."""
+        """Return the root with its links resolved; Denied if a request may not name it."""
         self._judge_root()
         return self.root.resolve(strict=True)
 
     def _within(self, path: str) -> Path:
-        """`path` below the root, all links resolved; Denied if that leads outside.
+        """Return `path` below the root with all links resolved; Denied if it leads outside.
 
-        NotFound also for what is not shown: hidden files, and the server's own folders.
+        NotFound also for hidden files and the server's own folders.
         """
         root = self._top()
         target = _below(root, path).resolve(strict=True)
@@ -187,7 +187,7 @@ class Folder(Connector[FolderFields], CanBrowse, CanRead, CanWrite):
         return target
 
     def _shows(self, folder: str | Path, name: str) -> bool:
-        """Whether lists have the entry `name` of a folder that is shown itself."""
+        """Tell whether to list the entry `name` of a visible folder."""
         if name == _INCOMING or self.places.hides(name):
             return False
         path = Path(folder, name)
@@ -246,13 +246,13 @@ class Folder(Connector[FolderFields], CanBrowse, CanRead, CanWrite):
         _write(_below(self._upload(upload), file.path), offset, data, file.directory)
 
     def _commit(self, upload: str, new: NewDataset) -> str:
-        """Rename what came into place; one entry of the entity's folder for each top-level name."""
+        """Rename each top-level name of the upload to an entry of the entity's folder."""
         folder = self._within(new.entity)
         incoming = self._upload(upload)
         base = _clean(new.entity)
         names = sorted({PurePosixPath(file.path).parts[0] for file in new.files})
         perm_id = f"{base}/{names[0]}".lstrip("/") if len(names) == 1 else base
-        if not incoming.exists():  # committed before, and the answer was lost
+        if not incoming.exists():  # committed before, but the answer was lost
             if names and all((folder / name).exists() for name in names):
                 return perm_id
             raise NotFound("There is no such upload.")
@@ -262,7 +262,7 @@ class Folder(Connector[FolderFields], CanBrowse, CanRead, CanWrite):
         arrived = sorted(os.listdir(incoming))
         taken = [name for name in arrived if os.path.lexists(folder / name)]
         if taken:
-            raise Conflict(f"{taken[0]} is there already.", taken=taken)
+            raise Conflict(f"{taken[0]} exists already.", taken=taken)
         for name in arrived:
             os.rename(incoming / name, folder / name)
         _drop(incoming)
@@ -282,7 +282,7 @@ def _clean(path: str) -> str:
 
 
 def _below(root: Path, path: str) -> Path:
-    """`root / path`; refused before the disk is asked if it climbs or is absolute."""
+    """Return `root / path`; Denied, without using the disk, if it is absolute or has `..`."""
     if "\0" in path or path.startswith("/") or ".." in PurePosixPath(path).parts:
         raise Denied(f"{path!r} leads outside.")
     if _INCOMING in PurePosixPath(path).parts:
@@ -294,7 +294,7 @@ def _item(entry: os.DirEntry[str], folder: str) -> Item:
     path = f"{_clean(folder)}/{entry.name}".lstrip("/")
     try:
         known = entry.stat()
-    except OSError:  # a link to nowhere is shown as what it is
+    except OSError:  # a dangling link
         return Item(entry.name, path, "link")
     kind = "folder" if stat.S_ISDIR(known.st_mode) else "file"
     when = datetime.fromtimestamp(known.st_mtime, timezone.utc).isoformat(timespec="seconds")
@@ -309,7 +309,7 @@ def _item(entry: os.DirEntry[str], folder: str) -> Item:
 
 
 def _walk(whole: Path, shows: Callable[[str, str], bool]) -> Iterator[File]:
-    """Every regular file below, in order; links are not followed, devices and pipes left out."""
+    """Yield every regular file below, in order; skips links, devices and pipes."""
     for folder, names, files in os.walk(whole):
         names[:] = sorted(name for name in names if shows(folder, name))
         files = [name for name in files if shows(folder, name)]
@@ -324,12 +324,12 @@ def _walk(whole: Path, shows: Callable[[str, str], bool]) -> Iterator[File]:
 
 
 def _open(target: Path) -> BinaryIO:
-    # The path has no links in it any more; one that was put there meanwhile is not followed.
+    # The path has no links in it; one that was created meanwhile is not followed.
     return open(os.open(target, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC), "rb")
 
 
 def _close_apart(file: BinaryIO) -> None:
-    """In a thread of its own: another may be in the midst of a read that does not come back."""
+    """Close in a thread of its own, as another thread may hang in a read."""
     threading.Thread(target=file.close, name="bridge-folder-close", daemon=True).start()
 
 
@@ -343,7 +343,7 @@ def _write(target: Path, offset: int, data: bytes, directory: bool) -> None:
         target.mkdir(parents=True, exist_ok=True)
         return
     target.parent.mkdir(parents=True, exist_ok=True)
-    # Not O_TRUNC: chunks come in any order, and may come again.
+    # Not O_TRUNC: chunks arrive in any order, and may be repeated.
     with open(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW, 0o666), "wb") as file:
         file.seek(offset)
         file.write(data)
@@ -356,7 +356,7 @@ def _translate(error: OSError) -> Problem:
     if isinstance(error, PermissionError):
         return Denied(f"{where} may not be read or written by the Jupyter server.")
     if isinstance(error, FileExistsError):
-        return Conflict(f"{where} is there already.")
+        return Conflict(f"{where} exists already.")
     if error.errno in (errno.ELOOP, errno.EINVAL, errno.ENAMETOOLONG, errno.EISDIR):
         return BadRequest(f"{where} cannot be used: {error.strerror}.")
     return Unavailable(f"{where} cannot be used: {error.strerror}.")

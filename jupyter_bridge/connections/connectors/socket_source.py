@@ -1,4 +1,4 @@
-"""SocketSource: a console whose bytes come over one websocket that is opened again."""
+"""SocketSource: a console whose bytes come over one websocket that reconnects."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from jupyter_bridge.transport.reconnect import ReconnectingSocket, Socket
 
 
 class SocketSource(Source):
-    """Says how its websocket is opened (`_dial`), and how a size is told (`_size_frame`)."""
+    """Base class: `_dial` opens the websocket, `_size_frame` encodes a screen size."""
 
     def __init__(self, log: logging.Logger | logging.LoggerAdapter[Any]) -> None:
         self._line = ReconnectingSocket(self._dial, log)
@@ -22,7 +22,7 @@ class SocketSource(Source):
         """Open the websocket, the first time or again."""
 
     def _size_frame(self, rows: int, cols: int) -> str | bytes | None:
-        """What tells the other side the size of the screen; None if it is not to be told."""
+        """Return the frame with the size of the screen; None if the remote takes none."""
         return None
 
     def resize(self, rows: int | None, cols: int | None) -> None:

@@ -358,7 +358,7 @@ def test_a_chunk_of_another_name_is_refused(simulator: Simulator, tmp_path: Path
     """The server does not choose where its bytes go."""
     simulator.knobs.hostile_chunks = {"original/a.txt": "../../etc/passwd"}
     made = simulator.store.add(CONTENT)
-    with pytest.raises(RemoteFailed, match="not asked for"):
+    with pytest.raises(RemoteFailed, match="not requested"):
         run(simulator, tmp_path, lambda one: fetch(one, made.perm_id))
 
 

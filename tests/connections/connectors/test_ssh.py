@@ -485,7 +485,7 @@ def test_an_upload_replaces_nothing_and_hides_nothing(sshd: Sshd, tmp_path: Path
         with pytest.raises(RemoteFailed, match="2 bytes, not 4"):
             await remote.commit(upload, new)
         await remote.append(upload, new.files[0], 2, b"34")
-        with pytest.raises(Conflict, match="a is there already"):
+        with pytest.raises(Conflict, match="a exists already"):
             await remote.commit(upload, new)
         await remote.abort(upload)
         await remote.abort(upload)

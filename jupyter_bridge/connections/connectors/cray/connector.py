@@ -1,13 +1,13 @@
-"""console: a Cray-style console service, whose nodes become consoles that are journaled here.
+"""console: a Cray-style console service, whose nodes are consoles with a journal here.
 
-The service has two websockets, `/tail/{node}` (the node's log, followed) and `/interact/{node}` (a
+The service has two websockets, `/tail/{node}` (follows the node's log) and `/interact/{node}` (a
 seat at the node's console manager), a bearer token, and a header for the tenant. Its frames are
-text, cut anywhere, also inside a character; it has no offsets and adds a newline to each message.
+text, cut anywhere, even within a character; it has no offsets and adds a newline to each message.
 
-So output comes from `tail` alone: it is all that the console manager wrote down, whoever typed.
-After a break the known part of what is told again is cut, and where the log was rotated meanwhile a
-gap says so. A seat is only taken when somebody types, line by line: a control character goes at
-once, with the newline that the service adds.
+So output comes from `tail` only: the log has all output, whoever typed. After a reconnect the known
+part of the repeated output is cut; if the log was rotated meanwhile, there is a gap. A seat is only
+taken for input, which is sent by lines. A control character is sent at once, with the newline that
+the service adds.
 """
 
 from __future__ import annotations
@@ -48,27 +48,27 @@ from jupyter_bridge.transport.reconnect import Replay, Socket
 from jupyter_bridge.wire import bounded
 from jupyter_bridge.wire.json_errors import JSON_ERRORS
 
-# How much of a node's past is asked for, lines: the service's logs are rotated at 5 MB.
+# Lines of a node's log to request: the service rotates logs at 5 MB.
 _HISTORY = 10_000
-# What is told again after a break comes in pieces; it is over when nothing came for so long, or
-# after so long, or so much. Seconds, bytes.
+# Output repeated after a reconnect comes in pieces; it ends with a pause of _QUIET, or after
+# _LONGEST, or _MOST. Seconds, bytes.
 _QUIET = 0.5
 _LONGEST = 5.0
 _MOST = 16 << 20
-# A service sends what its log has, cut anywhere; 4 MiB are 50,000 lines. Bytes.
+# A frame is any part of a log; 4 MiB are 50,000 lines. Bytes.
 MAX_FRAME = 4 << 20
-# A line typed into a console is short; what never ends in a newline is passed on in such pieces.
+# Input without a newline is sent in pieces of this size; typed lines are shorter.
 _LINE = 4096
 _NODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}")
 _ENDS_LINE = re.compile(r"[\r\n]|[\x00-\x08\x0b\x0c\x0e-\x1a\x1c-\x1f\x7f]")
 
 
 class ConsoleFields(WebFields, kw_only=True):
-    """The service's address (what stands before /tail), a token, the tenant, and its nodes."""
+    """The service's address (the part before /tail), a token, the tenant, and its nodes."""
 
     url: Annotated[
         str,
-        msgspec.Meta(title="Address", description="What stands before /tail and /interact."),
+        msgspec.Meta(title="Address", description="The part before /tail and /interact."),
     ]
     token: Annotated[Secret | None, msgspec.Meta(title="Token")] = None
     tenant: Annotated[
@@ -77,7 +77,7 @@ class ConsoleFields(WebFields, kw_only=True):
     ] = None
     nodes: Annotated[
         list[str],
-        msgspec.Meta(title="Nodes", description="Their names: the service has no list of them."),
+        msgspec.Meta(title="Nodes", description="The names of the service's nodes."),
     ] = []
 
 
@@ -91,9 +91,9 @@ class ConsoleService(Connector[ConsoleFields], HasConsoles):
     def check(cls, fields: ConsoleFields) -> None:
         for node in fields.nodes:
             if not _NODE.fullmatch(node):
-                raise BadRequest(f"nodes: {node!r} is no node's name.", field="nodes")
+                raise BadRequest(f"nodes: {node!r} is not a valid name.", field="nodes")
         if fields.tenant is not None and not _NODE.fullmatch(fields.tenant):
-            raise BadRequest(f"tenant: {fields.tenant!r} is no tenant's name.", field="tenant")
+            raise BadRequest(f"tenant: {fields.tenant!r} is not a valid name.", field="tenant")
         if URL(fields.url).query_string or URL(fields.url).fragment:
             raise BadRequest("url: must not have a query.", field="url")
 
@@ -112,20 +112,20 @@ class ConsoleService(Connector[ConsoleFields], HasConsoles):
             "GET", f"{self._address}/health", headers=self.headers()
         )
         if answer.status in (401, 403):
-            raise Expired(f"{self.context.name} does not take the token.")
+            raise Expired(f"{self.context.name} refuses the token.")
         if answer.status >= 500:
-            raise Unavailable(f"{self.context.name} is not well: it answers {answer.status}.")
+            raise Unavailable(f"{self.context.name} does not work: it answers {answer.status}.")
 
     async def consoles(self) -> list[Node]:
         return [Node(node, f"Node {node}") for node in self.fields.nodes]
 
     async def console(self, name: str) -> Source:
         if not _NODE.fullmatch(name):
-            raise NotFound(f"There is no node {name!r}.")
+            raise NotFound(f"No node named {name!r}.")
         return NodeSource(self, name)
 
     def headers(self, **more: str) -> dict[str, str]:
-        """Who asks, for which tenant."""
+        """The headers with the token and the tenant."""
         known = dict(more)
         if self.fields.token:
             known["Authorization"] = f"Bearer {self.fields.token}"
@@ -134,7 +134,7 @@ class ConsoleService(Connector[ConsoleFields], HasConsoles):
         return known
 
     async def dial(self, verb: str, node: str, **more: str) -> Socket:
-        """`tail` or `interact` of one node; its text frames come as bytes, as they may be cut."""
+        """Open `tail` or `interact` of one node; text frames as bytes, as they may be cut."""
         return await self.context.outbound.websocket(
             f"{self._address}/{verb}/{quote(node, safe='')}",
             headers=self.headers(**more),
@@ -148,13 +148,13 @@ class ConsoleService(Connector[ConsoleFields], HasConsoles):
 
 
 class _Claims(msgspec.Struct):
-    """What of a JWT's claims is looked at: when it ends, seconds since the epoch."""
+    """The used claim of a JWT: its expiry, seconds since the epoch."""
 
     exp: float
 
 
 def _end_of(token: str | None) -> float | None:
-    """When a JWT says that it ends; None for any other token."""
+    """Return the expiry of a JWT; None for any other token."""
     try:
         payload = (token or "").split(".")[1]
         claims = base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4))
@@ -217,7 +217,7 @@ class NodeSource(SocketSource):
 
         def on_up() -> None:
             if self._again is not None:
-                self._again.finish()  # it broke again: what came of it counts
+                self._again.finish()  # disconnected again: use what arrived
             self._again = _Again(told_again)
 
         if self._recalled:
@@ -233,7 +233,7 @@ class NodeSource(SocketSource):
                 await self._say(line)
 
     def _lines(self, text: str) -> list[str]:
-        """What can be sent now, without the newlines that the service adds itself."""
+        """Return the lines that can be sent, without the newlines that the service adds."""
         lines, self._started = _ended_lines(self._started + text)
         return lines
 
@@ -245,7 +245,7 @@ class NodeSource(SocketSource):
         try:
             await self._seat.send_str(line)
         except (aiohttp.ClientError, OSError) as error:
-            raise Unavailable(f"The line to {self._node} broke off.") from error
+            raise Unavailable(f"The connection to {self._node} was lost.") from error
 
     async def _leave(self) -> None:
         hearing, self._hearing = self._hearing, None
@@ -264,13 +264,13 @@ class NodeSource(SocketSource):
 
 
 async def _hear(seat: Socket) -> None:
-    """Read the seat's output away: `tail` tells it, too."""
+    """Discard the seat's output, which `tail` has, too."""
     async for _ in seat:
-        await asyncio.sleep(0)  # a burst of frames does not wait by itself
+        await asyncio.sleep(0)  # a burst of frames would not yield to the loop
 
 
 class _Again:
-    """Gathers what is told again after a break, and hands it over when it is over."""
+    """Gathers output repeated after a reconnect, and passes it on when it is complete."""
 
     def __init__(self, told: Callable[[bytes], None]) -> None:
         self._told = told
@@ -286,7 +286,7 @@ class _Again:
         return self._over.done()
 
     async def over(self) -> None:
-        """Wait until it is over."""
+        """Wait until it is complete."""
         await asyncio.wait({self._over})
 
     def feed(self, data: bytes) -> None:
@@ -309,7 +309,7 @@ class _Again:
 
 
 def _ended_lines(text: str) -> tuple[list[str], str]:
-    """The lines that are ended, by a newline, a control character or their length; and the rest."""
+    """Return lines that end by a newline, a control character or their length; and the rest."""
     text, start, lines = text.replace("\r\n", "\n"), 0, []
     for found in _ENDS_LINE.finditer(text):
         before, mark = text[start : found.start()], found[0]

@@ -1,4 +1,4 @@
-"""Questions to Jupyter's REST APIs (a server's, a hub's), and their refusals as Problems."""
+"""Calls of Jupyter's REST APIs (of a server or a hub), with errors as Problems."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from jupyter_bridge.transport.answers import NAMES, RemoteAnswer, sentence
 from jupyter_bridge.transport.reconnect import Socket
 from jupyter_bridge.wire.json_errors import JSON_ERRORS
 
-# A kernel that starts slowly (Spark, a cold container) may take minutes. Seconds.
+# A slow kernel (Spark, a cold container) may take minutes to start. Seconds.
 _POST_SECONDS = 180.0
 _SECONDS = 30.0
-# What a proxy or a hub says where no server runs.
+# The statuses of a proxy or a hub without a running server.
 NOT_RUNNING = (424, 502, 503, 504)
 _NO_SUBPROTOCOLS = (
-    "A proxy on the way drops the subprotocols of websockets (the configurable-http-proxy of PyPI "
-    "does, that of npm does not): consoles there cannot be read, kernels need more bytes."
+    "A proxy in between drops the subprotocols of websockets (the configurable-http-proxy of PyPI "
+    "does, that of npm does not): its consoles cannot be read, and kernels need more bytes."
 )
 T = TypeVar("T")
 
@@ -42,7 +42,7 @@ _KINDS: dict[int, type[Problem]] = {
 }
 
 
-# -- what the APIs answer, as far as it is used -----------------------------------------------
+# -- the fields of the answers that are used ---------------------------------------------------
 
 
 class Identity(msgspec.Struct):
@@ -54,7 +54,7 @@ class Me(msgspec.Struct):
 
 
 class HubVersion(msgspec.Struct):
-    """What tells a hub from a server."""
+    """The answer that tells a hub from a server."""
 
     version: str
 
@@ -64,7 +64,7 @@ class HubUser(msgspec.Struct):
 
 
 class HubServer(msgspec.Struct):
-    """A user's server on a hub. `pending` is what the hub is doing to it: spawn, stop."""
+    """A user's server on a hub. `pending` is the hub's current action on it: spawn, stop."""
 
     ready: bool = False
     pending: str | None = None
@@ -76,7 +76,7 @@ class HubServers(msgspec.Struct):
 
 
 class HubProgress(msgspec.Struct):
-    """One event of a server that starts."""
+    """One progress event of a starting server."""
 
     progress: float = 0.0
     message: str = ""
@@ -116,28 +116,28 @@ class _Refusal(msgspec.Struct):
     message: str = ""
 
 
-# -- questions ---------------------------------------------------------------------------------
+# -- calls -------------------------------------------------------------------------------------
 
 
 class JupyterApi:
-    """A server, or a hub, as one connector asks it: with the token and at the address of now."""
+    """The API of a server or a hub, with the connector's present token and address."""
 
     def __init__(self, connector: Connector[Any]) -> None:
         self._connector = connector
         self.name = connector.context.name
         self.log = connector.context.log
         self.outbound = connector.context.outbound
-        self.base = ""  # ends with a slash; "" while nobody is logged in
-        self.bridge: frozenset[str] = frozenset()  # the parts of the bridge over there
+        self.base = ""  # ends with a slash; "" without a login
+        self.bridge: frozenset[str] = frozenset()  # the parts of the remote bridge
 
     @property
     def headers(self) -> dict[str, str]:
-        """The token as Jupyter Server and JupyterHub both take it."""
+        """The token in the form that both Jupyter Server and JupyterHub take."""
         token = self._connector.fields.token
         return {"Authorization": f"token {token}"} if token else {}
 
     def url_of(self, path: str) -> str:
-        """The address of a path below the server's."""
+        """Return the address of a path below the server's."""
         if not self.base:
             raise Expired(f"{self.name} is not logged in.")
         return self.base + path
@@ -145,10 +145,10 @@ class JupyterApi:
     async def ask(
         self, method: str, url: str, into: type[T], *, body: Any = None, limit: int = NAMES
     ) -> T:
-        """The answer's JSON as `into`; where that is NoneType, what is answered is not looked at.
+        """Return the answer's JSON as `into`; NoneType ignores the body.
 
-        Raises Expired for 401 and 403 (Jupyter says 403 for a wrong token, too), and, with
-        `remote_status` in its details, where a proxy says that nothing runs there.
+        Raises Expired for 401 and 403 (Jupyter answers 403 to a wrong token, too), and, with
+        `remote_status` in its details, if a proxy answers that no server runs.
         """
         with_body = {} if body is None else {"Content-Type": "application/json"}
         answer = await self.outbound.ask(
@@ -171,7 +171,7 @@ class JupyterApi:
     async def call(
         self, method: str, path: str, into: type[T], *, body: Any = None, limit: int = NAMES
     ) -> T:
-        """As `ask`, below the server's address; Denied where only this is not allowed."""
+        """As `ask`, below the server's address; Denied if only this call is not allowed."""
         url, me = self.url_of(path), self.url_of("api/me")
         try:
             return await self.ask(method, url, into, body=body, limit=limit)
@@ -187,22 +187,22 @@ class JupyterApi:
     async def dial(
         self, path: str, protocol: str | None = None, *, max_frame: int = MAX_FRAME
     ) -> Socket:
-        """A websocket below the server's address; `max_frame` is in bytes."""
+        """Open a websocket below the server's address; `max_frame` is in bytes."""
         socket = await self.outbound.websocket(
             self.url_of(path),
             headers=self.headers,
             protocols=(protocol,) if protocol else (),
             max_frame=max_frame,
         )
-        if protocol is not None and self.bridge:  # a bridge speaks every protocol it is asked for
+        if protocol is not None and self.bridge:  # a bridge offers every requested protocol
             self._connector.notice = None if socket.protocol == protocol else _NO_SUBPROTOCOLS
         return socket
 
 
 async def problem_of(answer: RemoteAnswer, name: str) -> Problem:
-    """The refusal in its own words, which Jupyter and the bridge put into `message`."""
+    """Return the Problem of a refusal, with the `message` of Jupyter or the bridge."""
     if answer.status in (401, 403):
-        return Expired(f"{name} does not take the token, or does not allow this with it.")
+        return Expired(f"{name} refuses the token, or does not allow this with it.")
     if answer.status in NOT_RUNNING:
         return Expired(f"{name} is not running.", remote_status=answer.status)
     try:

@@ -1,8 +1,8 @@
 """jupyter: a Jupyter server, or a user's server on a JupyterHub (started if need be).
 
-Its terminals are consoles here, its kernels can be spawned and relayed. Where the other side has
-the bridge, too, that is spoken to, so that nothing is lost over a broken line; else the plain
-Jupyter API. The token is all that it takes; cookies and passwords are not used.
+Its terminals are consoles here, and its kernels can be spawned and relayed. If the remote has the
+bridge, too, that is used, so that a reconnect loses nothing; else the plain Jupyter API. It logs in
+by token only; cookies and passwords are not used.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ from jupyter_bridge.wire.json_errors import JSON_ERRORS
 
 
 class JupyterFields(WebFields, kw_only=True):
-    """Where it is, and a token: the server's own, or one of the hub's with access to the server."""
+    """The address, and a token: the server's own, or the hub's with access to the server."""
 
     url: Annotated[
         str,
@@ -68,7 +68,7 @@ class JupyterFields(WebFields, kw_only=True):
         dict[str, Any],
         msgspec.Meta(
             title="Options",
-            description="What the hub's form asks when it starts a server: profile, image, cpus…",
+            description="The fields of the hub's form to start a server: profile, image, cpus…",
         ),
     ] = {}
 
@@ -111,7 +111,7 @@ class JupyterServer(Connector[JupyterFields], HasConsoles, HasKernels):
         return Login(username=user)
 
     async def _find_hub(self, address: str) -> tuple[Hub | None, str | None]:
-        """The hub that this address is of, and the user it names; None for a mere server."""
+        """Return the hub of this address, and the user in it; None if it is only a server."""
         before, found, after = address.partition("/user/")
         user = unquote(after.partition("/")[0]) if found else None
         root = f"{before}/" if found else address.removesuffix("hub/")
@@ -149,7 +149,7 @@ class JupyterServer(Connector[JupyterFields], HasConsoles, HasKernels):
             ) from error
         finally:
             self.progress = None
-        # The path only: the host and its policy are the connection's, not the hub's to change.
+        # The path only: a hub must not change the connection's host.
         path = _path_of(server.url)
         return str(URL(self.fields.url).origin()) + path.rstrip("/") + "/", user
 
@@ -165,7 +165,7 @@ class JupyterServer(Connector[JupyterFields], HasConsoles, HasKernels):
             await self.server.call("GET", "api/status", NoneType)
         except Expired as expired:
             if expired.details.get("remote_status") in api.NOT_RUNNING:
-                # A hub has stopped it, for being idle: only who uses it starts it again.
+                # A hub has stopped it, being idle: a probe must not start it again.
                 raise Unavailable("The server is not running; using it starts it.") from expired
             raise
 
@@ -196,16 +196,16 @@ class JupyterServer(Connector[JupyterFields], HasConsoles, HasKernels):
         unknown = set(wanted) - {"cwd", "name"}
         if unknown:
             raise Unsupported(
-                f"A terminal there takes no {' or '.join(sorted(unknown))}: it has no bridge."
+                f"Without a bridge, a terminal takes no {' or '.join(sorted(unknown))}."
             )
         made = api.ListedTerminal
         return (await self.server.call("POST", "api/terminals", made, body=wanted)).name
 
     async def command(self, name: str, ask: dict[str, Any]) -> Command:
         if "consoles" not in self.server.bridge:
-            raise Unsupported(  # elsewhere its line is a plain terminal's, and the run is typed
+            raise Unsupported(  # a plain terminal's run is typed
                 f"{self.context.name} has lost its bridge since this console was opened. Log in "
-                "to it anew, and open the console again."
+                "again, and open the console again."
             )
         return BridgeRun(self.server, {**ask, "console": name})
 
@@ -233,10 +233,10 @@ class JupyterServer(Connector[JupyterFields], HasConsoles, HasKernels):
         unknown = set(wanted) - {"path"}
         if unknown:
             raise Unsupported(
-                f"A kernel there takes no {' or '.join(sorted(unknown))}: it has no bridge."
+                f"Without a bridge, a kernel takes no {' or '.join(sorted(unknown))}."
             )
         known = (await self._specs()).kernelspecs
-        if kernelspec not in known:  # the server itself would only fail
+        if kernelspec not in known:  # the server would only answer with an error
             raise NotFound(
                 f"{self.context.name} has no kernelspec {kernelspec!r}.", kernelspecs=sorted(known)
             )
@@ -253,12 +253,12 @@ class JupyterServer(Connector[JupyterFields], HasConsoles, HasKernels):
         elif action in ("interrupt", "restart"):
             await self.server.call("POST", f"{path}/{action}", NoneType)
         else:
-            raise BadRequest(f"A kernel cannot be told to {action}.", field="action")
+            raise BadRequest(f"A kernel has no action named {action}.", field="action")
 
 
 def _path_of(url: str) -> str:
-    """The path of a server's address on its hub."""
+    """Return the path of a server's address on its hub."""
     try:
         return URL(url).path
     except ValueError:
-        raise RemoteFailed("The hub does not say where the server is.") from None
+        raise RemoteFailed("The hub does not report the server's address.") from None

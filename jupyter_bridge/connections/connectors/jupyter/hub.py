@@ -1,4 +1,4 @@
-"""A JupyterHub: whose token it is, and that user's server, started if need be."""
+"""A JupyterHub: the user of a token, and the user's server, started if need be."""
 
 from __future__ import annotations
 
@@ -22,23 +22,23 @@ from jupyter_bridge.transport.http import Lines
 from jupyter_bridge.wire import bounded
 from jupyter_bridge.wire.json_errors import JSON_ERRORS
 
-# How often the hub is asked when its progress stream ends before the server is ready, seconds.
+# How often to poll after the progress stream ends before the server is ready, seconds.
 _POLL = 1.0
 
 
 class Hub:
-    """The hub at `base` (ends with hub/), asked as `api` asks."""
+    """The hub at `base` (ends with hub/), called through `api`."""
 
     def __init__(self, base: str, api: JupyterApi) -> None:
         self._base = base
         self._api = api
 
     async def user(self) -> str:
-        """Whose token this is."""
+        """Return the name of the token's user."""
         return (await self._api.ask("GET", f"{self._base}api/user", HubUser)).name
 
     async def server(self, user: str, name: str) -> HubServer | None:
-        """The user's server of this name ("" is the default one), None if none runs."""
+        """Return the user's server of this name ("" for the default one), None if it is not up."""
         url = f"{self._base}api/users/{quote(user, safe='')}"
         found = await self._api.ask("GET", url, HubServers, limit=LISTS)
         if found.servers is None:
@@ -55,17 +55,17 @@ class Hub:
         options: dict[str, Any],
         on_progress: Callable[[int, str], None],
     ) -> HubServer:
-        """The user's server, running; started if it does not. The caller has the deadline.
+        """Return the user's running server, started if need be. The caller sets a deadline.
 
-        `options` are what the hub's own form would ask when it starts one.
-        `on_progress(percent, message)` tells what the hub tells.
+        `options` are the fields of the hub's own form to start a server.
+        `on_progress(percent, message)` gets the hub's progress.
         """
         path = f"{self._base}api/users/{quote(user, safe='')}/"
         path += f"servers/{quote(name, safe='')}" if name else "server"
         server = await self.server(user, name)
         while server is None or not server.ready:
             if server is None or server.pending not in ("spawn", "stop"):
-                # 400 is "running or pending already": somebody else was faster.
+                # 400 is "running or pending already": another client was faster.
                 with suppress(BadRequest):
                     await self._api.ask("POST", path, NoneType, body=options)
             await self._follow(f"{path}/progress", on_progress)
@@ -75,7 +75,7 @@ class Hub:
         return server
 
     async def _follow(self, url: str, on_progress: Callable[[int, str], None]) -> None:
-        """Read the progress until it says ready; Unavailable if it says failed."""
+        """Read the progress until the server is ready; Unavailable if it failed."""
         headers = {**self._api.headers, "Accept": "text/event-stream"}
         async with self._api.outbound.stream("GET", url, headers=headers) as response:
             if response.status != 200:

@@ -1,4 +1,4 @@
-"""A shell command that the bridge of another server runs, followed over breaks of the line."""
+"""A shell command that the bridge of another server runs, followed over reconnects."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from jupyter_bridge.transport.retry import RetryPeriod
 from jupyter_bridge.wire import bounded
 from jupyter_bridge.wire.json_errors import JSON_ERRORS
 
-# How long a broken line is mended before the run counts as lost, seconds.
-# The other side keeps what a run wrote for an hour.
+# How long to try to reconnect before the run counts as lost, seconds.
+# The remote keeps the output of a run for an hour.
 _GIVE_UP = 3600.0
-# How often a queued command is looked at, at last; seconds.
+# The longest pause between two polls of a queued command, seconds.
 _LOOK_EVERY = 0.5
-# An event of a run: the last one holds up to 8 MiB of output and of errors each, as JSON. Bytes.
+# The largest event of a run: the last one has up to 8 MiB each of output and errors. Bytes.
 _MAX_EVENT = 64 << 20
-_UNREADABLE = "The other bridge does not tell of its run as expected."
+_UNREADABLE = "The remote bridge does not report its run as expected."
 
 
 class _Event(msgspec.Struct):
@@ -35,13 +35,13 @@ class _Event(msgspec.Struct):
 
 
 class _Run(msgspec.Struct):
-    """How a run stands; what it wrote is not read from here."""
+    """The status of a run, without its output."""
 
     status: str | None = None
 
 
 class BridgeRun(Command):
-    """One run there; `ask` is the body of its POST."""
+    """One run of the remote bridge; `ask` is the body of its POST."""
 
     def __init__(self, server: api.JupyterApi, ask: dict[str, Any]) -> None:
         self._server = server
@@ -61,7 +61,7 @@ class BridgeRun(Command):
                         return
             except (Unavailable, Timeout) as problem:
                 why = problem
-            # It may have been taken before the line broke: typed twice it must not be.
+            # The remote may have begun it before the connection was lost: never run it twice.
             if not self._run:
                 raise why
             await patience.wait(why)
@@ -82,7 +82,7 @@ class BridgeRun(Command):
                 raise await self._refused(RemoteAnswer(response.status, response.headers, said))
             self._run = response.headers.get("Location", "").rpartition("/")[2] or self._run
             if method == "POST":
-                # Asked to queue, the other side answers before the command runs.
+                # With `queue`, the remote answers before the command runs.
                 if self._ask.get("queue"):
                     await self._begun()
                 yield "begun", {}
@@ -95,7 +95,7 @@ class BridgeRun(Command):
                 yield event.event, data
 
     async def _begun(self) -> None:
-        """Wait until it is queued no longer."""
+        """Wait until it is no longer queued."""
         pause = 0.02
         while (await self._tell("GET", f"bridge/runs/{self._run}")).status == "queued":
             await asyncio.sleep(pause)
@@ -104,12 +104,12 @@ class BridgeRun(Command):
     async def _refused(self, answer: RemoteAnswer) -> Problem:
         problem = await api.problem_of(answer, self._server.name)
         if self._run and isinstance(problem, NotFound):
-            return Gone(f"The run is no longer known there: {problem.message}")
+            return Gone(f"The remote no longer knows the run: {problem.message}")
         return problem
 
     async def stop(self) -> None:
         if not self._run:
-            raise Unavailable("The command is just being asked for.")
+            raise Unavailable("The command is just being sent.")
         await self._tell("DELETE", f"bridge/runs/{self._run}")
 
     async def send_input(self, data: bytes) -> None:

@@ -1,4 +1,4 @@
-"""The line to one terminal of a plain Jupyter server."""
+"""The source of one terminal of a plain Jupyter server."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ from jupyter_bridge.problems import Problem, RemoteFailed
 from jupyter_bridge.transport.reconnect import Replay, Socket
 from jupyter_bridge.wire.json_errors import JSON_ERRORS
 
-# A terminal tells what was said before right behind its greeting, if there is anything; seconds.
+# Old output, if there is any, follows the greeting within this time. Seconds.
 _NOTHING_SECONDS = 0.3
-# After a break the host may go on writing to the old websocket: until it reads the close, or until
-# its ping (every 30 s) is not answered. So long after the mend it is looked at again, seconds.
+# After a reconnect the host may go on writing to the old websocket, until it reads the close or its
+# ping (every 30 s) is not answered. So the output is checked so long after it, seconds.
 _CHECKS = (2.0, 90.0)
 _LOOK_SECONDS = 10.0
 
 
 class _Frame(msgspec.Struct, array_like=True):
-    """A frame of terminado: a word, and what belongs to it."""
+    """A frame of terminado: a word and its data."""
 
     word: str
     said: msgspec.Raw = msgspec.Raw(b"null")
@@ -44,7 +44,7 @@ _decode_text = msgspec.json.Decoder(str).decode
 
 
 def _told(frame: str | bytes) -> tuple[str, bytes]:
-    """The word of a frame, and the output that a `stdout` tells; RemoteFailed for anything else."""
+    """Return the word of a frame, and the output of `stdout`; RemoteFailed if it is malformed."""
     try:
         told = _decode(frame)
         if told.word != "stdout":
@@ -55,11 +55,10 @@ def _told(frame: str | bytes) -> tuple[str, bytes]:
 
 
 class PlainTerminalSource(SocketSource):
-    """A terminal of a plain Jupyter server, as JupyterLab speaks to it (terminado's protocol).
+    """A terminal of a plain Jupyter server, over terminado's protocol, as JupyterLab uses it.
 
-    That protocol has no offsets and no exit status. Whoever comes is told the last of what the
-    terminal said: after a break the known part of it is cut; where it does not go on from there, or
-    may not, a gap says so.
+    That protocol has no offsets and no exit status. A new client gets the last output. After a
+    reconnect the known part of it is cut; if the rest may not follow on, there is a gap.
     """
 
     has_shell = True
@@ -86,7 +85,7 @@ class PlainTerminalSource(SocketSource):
 
     async def _dial_terminal(self) -> Socket:
         name = quote(self._name, safe="")
-        # The websocket may open for a name that is not there: terminado would make it.
+        # Check first: for an unknown name terminado would make a terminal.
         await self._server.call("GET", f"api/terminals/{name}", NoneType)
         return await self._server.dial(f"terminals/websocket/{name}", max_frame=MAX_CONSOLE_FRAME)
 
@@ -99,7 +98,7 @@ class PlainTerminalSource(SocketSource):
         def on_frame(frame: str | bytes) -> None:
             word, said = _told(frame)
             if word == "setup" and not self._told.done():
-                # What was said before comes with it, if there is anything.
+                # Old output, if there is any, follows.
                 loop = asyncio.get_running_loop()
                 loop.call_later(_NOTHING_SECONDS, self._on_told)
             if word == "stdout":
@@ -124,7 +123,7 @@ class PlainTerminalSource(SocketSource):
                 on_end(Exit())
 
         def on_up() -> None:
-            self.breaks += 1  # the host may have written to the old websocket meanwhile
+            self.breaks += 1  # output to the old websocket may be lost
             self._send_size()
             self._stop_checking()
             self._checking = asyncio.create_task(self._check())
@@ -138,28 +137,28 @@ class PlainTerminalSource(SocketSource):
             self._told.set_result(None)
 
     async def _check(self) -> None:
-        """After a break, look whether the host has left something out; mend again if it has.
+        """After a reconnect, check whether output is missing; if so, reconnect again.
 
-        As long as the host has not noticed that the old websocket is gone, it fails on writing to
-        it, and whoever came after it does not get that piece. A second look shows it.
+        Until the host notices that the old websocket is gone, a write to it fails, and later
+        clients miss that piece of output. A second websocket shows it.
         """
         for pause in _CHECKS:
             await asyncio.sleep(pause)
             try:
                 replay = await self._look()
             except Problem as problem:
-                self._server.log.debug("%s was not looked at again: %s", self.title, problem.code)
+                self._server.log.debug("%s could not be checked: %s", self.title, problem.code)
                 continue
             if not self._replay.agrees(replay):
-                self._server.log.info("%s has left something out; mending.", self.title)
+                self._server.log.info("%s has missing output; reconnecting.", self.title)
                 await self._line.renew()
-                return  # a new check begins with the mended line
+                return  # a new check begins with the reconnect
 
     async def _look(self) -> bytes:
-        """What a newcomer is told of the terminal now."""
+        """Return the output that a new client of the terminal gets."""
         socket = await self._dial_terminal()
         try:
-            # One deadline for all: a remote that says other things for ever is not listened to.
+            # One deadline for all, should a remote send other frames for ever.
             with anyio.fail_after(_LOOK_SECONDS):
                 while True:
                     word, said = _told(await socket.receive_str())
@@ -167,7 +166,7 @@ class PlainTerminalSource(SocketSource):
                         return said
                     await asyncio.sleep(0)
         except (RemoteFailed, TypeError, TimeoutError, aiohttp.ClientError) as error:
-            raise RemoteFailed("The terminal did not tell what it had said.") from error
+            raise RemoteFailed("The terminal did not send its output.") from error
         finally:
             await socket.close()
 

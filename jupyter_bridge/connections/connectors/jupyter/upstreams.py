@@ -1,4 +1,4 @@
-"""The lines to one Jupyter server: a console of its bridge, a kernel; a terminal is beside this."""
+"""The source of a remote bridge's console, and the upstream of a remote kernel."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ from jupyter_bridge.transport.answers import sentence
 from jupyter_bridge.transport.reconnect import ReconnectingSocket, Replay, Socket
 from jupyter_bridge.wire import console, kernel
 
-# How much of a remote console's past is brought here when it is first looked at, lines.
+# Lines of a remote console's journal to copy at first.
 _HISTORY = 10_000
-# A line is open when what was said before has come, or does not come; seconds.
+# How long `open` waits for the old output, seconds.
 PAST_SECONDS = 10.0
-# The largest message of a console; what is told again after a break comes in one. Bytes.
+# The largest message of a console, with all output repeated after a reconnect. Bytes.
 MAX_CONSOLE_FRAME = 16 << 20
-# What is told again and held until all of it is there; history has no more than _HISTORY lines.
+# Bytes of repeated output that are held until it is complete: _HISTORY lines at most.
 _MAX_PAST = 32 << 20
 
 
 class BridgeConsoleSource(SocketSource):
-    """A console of a server that has the bridge, too: its journal is used, nothing gets lost.
+    """A console of a server with the bridge: its journal is used, so that nothing is lost.
 
-    After a break it goes on at its offset; if the other journal has begun anew, a gap says so.
-    Who may only read there watches, and is told so when somebody types.
+    After a reconnect it resumes at its offset; if the remote journal is a new one, there is a gap.
+    A token that may only read can watch the console; typing then raises Denied.
     """
 
     def __init__(self, server: JupyterApi, name: str) -> None:
@@ -44,7 +44,7 @@ class BridgeConsoleSource(SocketSource):
         self._anew = False
         self._ended = False
         self._may_type = True
-        # What an earlier line gave, and what is told again of it up to the offset `_past_end`.
+        # The end of the recalled output, and the remote's repeated output up to `_past_end`.
         self._replay: Replay | None = None
         self._past = bytearray()
         self._past_end = 0
@@ -86,11 +86,9 @@ class BridgeConsoleSource(SocketSource):
 
     async def _dial_frames(self, path: str) -> Socket:
         socket = await self._server.dial(path, console.SUBPROTOCOL, max_frame=MAX_CONSOLE_FRAME)
-        if socket.protocol != console.SUBPROTOCOL:  # then it sends text, without offsets
+        if socket.protocol != console.SUBPROTOCOL:  # it would send text, without offsets
             await socket.close()
-            raise RemoteFailed(
-                f"A proxy on the way to {self._name} drops the subprotocols of websockets."
-            )
+            raise RemoteFailed(f"A proxy before {self._name} drops the subprotocols of websockets.")
         return socket
 
     async def open(
@@ -120,14 +118,14 @@ class BridgeConsoleSource(SocketSource):
                     on_output(frame.data)
                 elif len(self._past) + len(frame.data) <= _MAX_PAST:
                     self._past += frame.data
-                else:  # what is told before a gap cannot go on to the present
+                else:  # output before a gap does not connect to the present
                     self._past = bytearray(frame.data)
             elif isinstance(frame, console.Gap):
                 self._offset = frame.to
                 if self._replay is None:
                     on_gap(max(1, frame.to - frame.offset))
                 else:
-                    self._past.clear()  # what is told before a gap cannot go on to the present
+                    self._past.clear()  # output before a gap does not connect to the present
             if self._replay is not None and (self._offset or 0) >= self._past_end:
                 data, sure = self._replay.rest(bytes(self._past))
                 self._replay, self._past = None, bytearray()
@@ -145,7 +143,7 @@ class BridgeConsoleSource(SocketSource):
 
     async def write(self, data: bytes) -> None:
         if not self._may_type:
-            raise Denied(f"With this token {self._name} can be watched only.")
+            raise Denied(f"This token may only watch {self._name}.")
         await self._line.say(console.to_client_frame(console.Input(data)))
 
     def _size_frame(self, rows: int, cols: int) -> bytes | None:
@@ -158,8 +156,8 @@ class BridgeConsoleSource(SocketSource):
 class KernelUpstream(Upstream):
     """One websocket to a kernel, `v1.kernel.websocket.jupyter.org` or the default protocol.
 
-    The session id stays the same when the line is mended: the server keeps for it what the kernel
-    said meanwhile. A bridge is asked to go on after the last message, and so loses nothing.
+    A reconnect uses the same session id: the server buffers the kernel's messages for it. A bridge
+    resumes after the last message, and so loses nothing.
     """
 
     def __init__(self, server: JupyterApi, kernel_id: str, *, bridge: bool) -> None:
@@ -199,7 +197,7 @@ class KernelUpstream(Upstream):
                 if channel == "iopub" and self._bridge:
                     self._last = kernel.parse_header(parts[0]).msg_id or self._last
             except kernel.FrameError as error:
-                unread.warning("The remote sent no message: %s", sentence(error))
+                unread.warning("The remote sent a malformed message: %s", sentence(error))
                 return
             on_messages(channel, [parts])
 
@@ -210,7 +208,7 @@ class KernelUpstream(Upstream):
             kernel.build_v1 if self._v1 else kernel.build_default
         )
         if not self._line.post(build(channel, parts)):
-            self._server.log.warning("A message to kernel %s is lost: too many wait.", self._id)
+            self._server.log.warning("A message to kernel %s is lost: the queue is full.", self._id)
 
     async def close(self) -> None:
         await self._line.close()

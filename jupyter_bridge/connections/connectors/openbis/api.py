@@ -1,4 +1,4 @@
-"""The openBIS connector's line: calls under one token, with openBIS's errors as Problems."""
+"""The calls of the openBIS connector under one token, with openBIS's errors as Problems."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from jupyter_bridge.transport.answers import NAMES, RemoteAnswer, off_loop, sent
 from jupyter_bridge.wire.openbis import rpc
 from jupyter_bridge.wire.openbis.rpc import FormError, RpcError
 
-# Registering a data set moves its files into the store; large ones have needed minutes.
+# Registering a data set moves its files into the store, which can take minutes.
 REGISTER_SECONDS = 600.0
 _VERSION = re.compile(r"([0-9]{1,6})\.([0-9]{1,6})")
 
@@ -35,7 +35,7 @@ T = TypeVar("T")
 
 
 class Api:
-    """openBIS under one token; `server` tells what it is, after a login."""
+    """openBIS under one token; `server` is its description, after a login."""
 
     def __init__(self, outbound: Outbound, url: str) -> None:
         self.outbound = outbound
@@ -48,7 +48,7 @@ class Api:
         self._twin_of: tuple[Api, asyncio.AbstractEventLoop] | None = None
 
     async def apart(self, work: Callable[[Api], Coroutine[Any, Any, None]]) -> None:
-        """As Outbound.apart; `work` is given the same under the token of now."""
+        """As Outbound.apart; `work` gets an Api with the present token."""
         loop = asyncio.get_running_loop()
 
         async def under(outbound: Outbound) -> None:
@@ -60,7 +60,7 @@ class Api:
         await self.outbound.apart(under)
 
     def later(self, call: Callable[[Outbound], Coroutine[Any, Any, Any]]) -> None:
-        """Make this call beside; what comes of it interests nobody."""
+        """Make this call in the background, and ignore its outcome."""
         if self._twin_of is not None:
             first, loop = self._twin_of
             loop.call_soon_threadsafe(first.later, call)
@@ -73,17 +73,17 @@ class Api:
         self._later.start(quietly())
 
     async def close(self) -> None:
-        """End what is still under way; the session stays."""
+        """Cancel the calls in the background; the session stays."""
         await self._later.stop()
 
     async def login(self, user: str, password: str) -> str | None:
-        """A session token; None if openBIS does not take the name and the password."""
+        """Return a session token; None if openBIS refuses the name and the password."""
         url = self.url + rpc.AS_V3
         token: str | None = await self._post(url, str | None, "login", user, password)
         return token
 
     async def enter(self, token: str) -> None:
-        """Use this token from now on, and learn what the server is."""
+        """Use this token from now on, and read the server's description."""
         self.token = token
         told = await self.ask(dict[str, str | None], "getServerInformation")
         self.server = {name: value for name, value in told.items() if value is not None}
@@ -99,14 +99,14 @@ class Api:
         return await self._post(url, bool | None, "isSessionActive", token) is True
 
     async def ask(self, into: type[T], method: str, *params: Any, limit: int = NAMES) -> T:
-        """The application server's answer to one call under the token, as `into`."""
+        """Return the application server's answer to one call under the token, as `into`."""
         url = self.url + rpc.AS_V3
         return cast(T, await self._post(url, into, method, self.held, *params, limit=limit))
 
     async def ask_maybe(
         self, into: type[T], method: str, *params: Any, limit: int = NAMES
     ) -> T | None:
-        """As `ask`, of what may have no answer: null is None."""
+        """As `ask`, but the answer may be null: None."""
         kind: Any = into | None
         return cast("T | None", await self.ask(kind, method, *params, limit=limit))
 
@@ -125,13 +125,13 @@ class Api:
         limit: int = NAMES,
         plain: bool = False,
     ) -> T:
-        """The same of a data store server: the one at `store`, else the first."""
+        """As `ask`, of a data store server: the one at `store`, else the first."""
         url = (store or await self.store()) + rpc.DSS_V3
         how: dict[str, Any] = {"timeout": timeout, "limit": limit, "plain": plain}
         return cast(T, await self._post(url, into, method, self.held, *params, **how))
 
     async def store(self) -> str:
-        """The URL of the data store that takes uploads."""
+        """Return the URL of the data store for uploads."""
         if self._store is None:
             criteria = rpc.search("datastore.DataStore")
             options = rpc.fetch("datastore.DataStore")
@@ -148,13 +148,13 @@ class Api:
         return self.token
 
     def mark(self, salt: str) -> str:
-        """What tells this token from another and does not tell the token."""
+        """Return a digest that tells this token from others without revealing it."""
         return hashlib.sha256(f"{salt} {self.held}".encode()).hexdigest()[:12]
 
     async def judge(self, answer: RemoteAnswer, what: str) -> Problem:
-        """The Problem that an answer which is not 200 means; asks whether the session is over."""
+        """Return the Problem of an answer other than 200; checks whether the session is over."""
         if answer.status == 413:
-            return TooLarge(f"The way to {self.url} does not let through so large a request.")
+            return TooLarge(f"A proxy before {self.url} refuses a request of this size.")
         if answer.status == 404:
             return NotFound(f"{self.url} has no {what}.")
         if answer.status in (502, 503, 504):
@@ -162,7 +162,7 @@ class Api:
         if not await self.is_active(self.token):
             return Expired("The openBIS session has ended.")
         if answer.status in (401, 403):
-            return Denied(f"openBIS does not give {what} to this user.")
+            return Denied(f"openBIS refuses this user the {what}.")
         return RemoteFailed(
             f"{self.url} answers {answer.status} for {what}.", remote_status=answer.status
         )
@@ -183,7 +183,7 @@ class Api:
             raise Unavailable(f"{self.url} answers {answer.status}.", remote_status=answer.status)
         if answer.status != 200:
             raise RemoteFailed(
-                f"{self.url} answers {answer.status} to {method}: is it an openBIS?",
+                f"{self.url} answers {answer.status} to {method}: is it an openBIS server?",
                 remote_status=answer.status,
             )
         try:
@@ -193,11 +193,11 @@ class Api:
             secret = {value for value in (*params, self.token) if isinstance(value, str)}
             raise _problem(error, method, secret) from None
         except FormError as error:
-            raise RemoteFailed(f"{self.url} does not speak openBIS: {sentence(error)}") from None
+            raise RemoteFailed(f"{self.url} does not act as openBIS: {sentence(error)}") from None
 
 
 def store_url(store: DataStore) -> str:
-    """Where clients reach a data store: without the path that some servers name, some do not."""
+    """Return the address of a data store, without the path that only some servers include."""
     url = store.downloadUrl or store.remoteUrl or ""
     return url.rstrip("/").removesuffix("/datastore_server")
 
@@ -205,7 +205,7 @@ def store_url(store: DataStore) -> str:
 def _problem(error: RpcError, method: str, secret: set[str]) -> Problem:
     said = error.message
     for value in secret:
-        # Servers repeat the token, and could repeat a password: also where the sentence is cut.
+        # Servers repeat the token, and may repeat a password: remove them even from cut sentences.
         if value:
             said = said.replace(value, "…")
     said = sentence(said)

@@ -1,8 +1,8 @@
-"""openbis: an openBIS server, spoken to in its own protocol (wire/openbis/rpc.py), from API 3.5 on.
+"""openbis: an openBIS server, from API 3.5 on, in its own protocol (wire/openbis/rpc.py).
 
-A `permId` is a data set's. `browse` goes through spaces, projects, collections and objects. With
-`mint`, a login is used once to make a personal access token, which is kept in place of the
-session: it outlives this server, and is replaced by a new one before openBIS begins to warn.
+A `permId` is a data set's. `browse` lists spaces, projects, collections and objects. With `mint`,
+the first login makes a personal access token, which replaces the session: it outlives this server,
+and is renewed before openBIS begins to warn.
 """
 
 from __future__ import annotations
@@ -53,14 +53,14 @@ from jupyter_bridge.problems import BadRequest, NotFound, RemoteFailed, Unsuppor
 from jupyter_bridge.transport.answers import FILE_LISTS, LISTS
 from jupyter_bridge.wire.openbis import rpc
 
-# One page of a listing of files; 100,000 files are ten answers of some MiB.
+# Files in one page of a listing: some MiB.
 FILES_A_PAGE = 10_000
-# A data set with more is not listed; a server could go on with pages for ever.
+# A data set with more is not listed: a server could send pages for ever.
 MAX_FILES = 1_000_000
-# The personal access tokens of these bridges, as openBIS lists them.
+# The name of a bridge's personal access tokens in openBIS.
 TOKEN_NAME = "jupyter-bridge"
 DAY = 24 * 3600.0
-# No token is good for longer, seconds.
+# The longest validity of a token that is believed, seconds.
 LONGEST = 100 * 366 * DAY
 
 
@@ -101,7 +101,7 @@ class OpenBis(Connector[OpenBisFields], CanBrowse, CanRead, CanWrite, HasObjects
         super().__init__(fields, context)
         self._api = Api(context.outbound, fields.url)
         self._uploads = WorkspaceUploads(self._api)
-        # Where the data set asked for last lies, and its files' sizes: `fetch` follows `dataset`.
+        # The last data set, its store and its files' sizes: `fetch` follows `dataset`.
         self._last: tuple[str, str, dict[str, int]] = ("", "", {})
 
     @classmethod
@@ -134,13 +134,13 @@ class OpenBis(Connector[OpenBisFields], CanBrowse, CanRead, CanWrite, HasObjects
 
     async def logout(self) -> None:
         token, self._api.token = self._api.token, None
-        # A personal access token is the user's, not this session's: it stays.
+        # A personal access token belongs to the user, not to this session: it stays.
         if token is not None and not token.startswith("$pat-"):
             self._api.token = token
             try:
                 await self._api.ask(object, "logout")
             except Expired:
-                pass  # that is what was wanted
+                pass  # the session is over anyway
             finally:
                 self._api.token = None
 
@@ -161,7 +161,7 @@ class OpenBis(Connector[OpenBisFields], CanBrowse, CanRead, CanWrite, HasObjects
         return Login(expires=ends, username=username, keep={"token": minted})
 
     async def _keep_token(self, token: str, username: str | None) -> Login:
-        """Use a personal access token until its end, or until it is time for a new one."""
+        """Use a personal access token until its end, or renew it if that is due."""
         ids = [{"@type": "as.dto.pat.id.PersonalAccessTokenPermId", "permId": token}]
         options = rpc.fetch("pat.PersonalAccessToken")
         kind = dict[str, Token | None]
@@ -177,7 +177,7 @@ class OpenBis(Connector[OpenBisFields], CanBrowse, CanRead, CanWrite, HasObjects
             return Login(expires=ends - self._warning(), username=username)
         session = await self._api.login(fields.username or "", fields.password or "")
         if session is None:
-            return Login(expires=ends, username=username)  # the old one is good for some days
+            return Login(expires=ends, username=username)  # the old one is valid for some days
         self._api.token = session
         minted, ends = await self._mint()
         options = {"@type": "as.dto.pat.delete.PersonalAccessTokenDeletionOptions"}
@@ -192,29 +192,29 @@ class OpenBis(Connector[OpenBisFields], CanBrowse, CanRead, CanWrite, HasObjects
         return Login(expires=ends, username=username, keep={"token": minted})
 
     async def _mint(self) -> tuple[str, float]:
-        """A new personal access token, and when to replace it."""
+        """Make a personal access token; return it, and when to replace it."""
         now = time.time()
         longest = self._seconds("personal-access-tokens-max-validity-period", 30 * DAY)
         name = f"{TOKEN_NAME} {self.context.name}"
-        # A minute early: the clocks of two machines differ.
+        # Valid from a minute ago, as the clocks of two machines differ.
         creation = rpc.personal_access_token(name, now - 60, now - 60 + longest)
         made = await self._api.ask(list[PermId], "createPersonalAccessTokens", [creation])
         if not made:
-            raise RemoteFailed("openBIS does not say which token it made.")
+            raise RemoteFailed("openBIS does not report the token that it made.")
         return made[0].permId, now + longest - self._warning()
 
     def _warning(self) -> float:
         return self._seconds("personal-access-tokens-validity-warning-period", 5 * DAY)
 
     def _seconds(self, name: str, default: float) -> float:
-        """What the server says of itself, in seconds."""
+        """Return a setting in the server's description, in seconds."""
         try:
             told = float(self._api.server.get(name) or default)
         except ValueError:
             return default
         return told if 0 <= told <= LONGEST else default
 
-    # -- looking -------------------------------------------------------------------------------
+    # -- browsing ------------------------------------------------------------------------------
 
     async def browse(self, path: str) -> list[Item]:
         return await lists.browse(self._api, path)
@@ -266,7 +266,7 @@ class OpenBis(Connector[OpenBisFields], CanBrowse, CanRead, CanWrite, HasObjects
             listed += page.found
             if len(listed) > MAX_FILES:
                 raise RemoteFailed(f"{perm_id} has more than {MAX_FILES} files.", permId=perm_id)
-            # A server that knows no pages has sent all of it at once.
+            # A server without paging has sent all at once.
             if not page.objects or len(listed) >= (page.totalCount or 0):
                 return lists.files(listed)
 
@@ -296,7 +296,7 @@ class OpenBis(Connector[OpenBisFields], CanBrowse, CanRead, CanWrite, HasObjects
         await self._api.apart(receive)
 
     async def _where(self, perm_id: str) -> tuple[str, dict[str, int]]:
-        """The store of a data set and its files' sizes."""
+        """Return the store of a data set and its files' sizes."""
         if self._last[0] != perm_id:
             await self.dataset(perm_id)
         return self._last[1:]
@@ -313,7 +313,7 @@ class OpenBis(Connector[OpenBisFields], CanBrowse, CanRead, CanWrite, HasObjects
         return await self._uploads.commit(upload, new)
 
     async def abort(self, upload: str) -> None:
-        """Nothing to say: openBIS empties a session's workspace when the session ends."""
+        """Do nothing: openBIS empties a session's workspace when the session ends."""
 
     # -- mounting ------------------------------------------------------------------------------
 
@@ -326,7 +326,7 @@ class OpenBis(Connector[OpenBisFields], CanBrowse, CanRead, CanWrite, HasObjects
             ) from error
         fields, token = self.fields, self._api.held
         host = urlsplit(fields.url).hostname or ""
-        # As openBIS's SFTP server has it: any name goes with a token as password.
+        # With a token as password, openBIS's SFTP server takes any name.
         user, password = "?", token
         if fields.username and fields.password:
             user, password = fields.username, fields.password
@@ -336,7 +336,7 @@ class OpenBis(Connector[OpenBisFields], CanBrowse, CanRead, CanWrite, HasObjects
         try:
             key = line.get_server_host_key()
             if key is None:
-                raise RemoteFailed(f"{where} shows no host key.")
+                raise RemoteFailed(f"{where} has no host key.")
             known = login.line_of(where, key)
         finally:
             line.close()

@@ -1,4 +1,4 @@
-"""Files out of openBIS: the fast download in parallel streams, and file by file where it is old."""
+"""Downloads from openBIS: the fast download in parallel streams, or file by file."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from jupyter_bridge.transport.http import arriving
 from jupyter_bridge.wire.openbis import fast_download, rpc
 from jupyter_bridge.wire.openbis.fast_download import CameChunk, ChunkError, ServerError
 
-# As openBIS's own clients ask for; a server gives 5 to 10 to all downloads of a user.
+# As in openBIS's own clients; a server gives 5 to 10 to all downloads of a user.
 STREAMS = 4
-# Chunks asked for at a time: each request costs a round trip.
+# Chunks in one request: each request costs a round trip.
 CHUNKS_A_REQUEST = 16
-# The size of openBIS's chunks; where a file has another number of them, all are asked for.
+# The size of openBIS's chunks; if a file has another number of them, request them all.
 CHUNK = 1 << 20
-# Files in one download session: its list is one request.
+# Files in one download session, which one request lists.
 FILES_A_SESSION = 2000
-# Rounds that bring nothing new before the download is given up; each waits twice as long.
+# Rounds without new bytes before the download fails; each waits twice as long.
 IDLE_ROUNDS = 5
 FIRST_PAUSE = 0.05
 
@@ -35,7 +35,7 @@ FIRST_PAUSE = 0.05
 async def read_file(
     api: Api, store: str, perm_id: str, path: str, start: int, stop: int | None
 ) -> AsyncIterator[bytes]:
-    """The bytes of one file, by the way that every openBIS has."""
+    """Yield the bytes of one file, as every version of openBIS can send them."""
     if stop is not None and start >= stop:
         return
     url = f"{store}{rpc.FILES}/{quote(perm_id)}/{quote(path)}?sessionID={quote(api.held)}"
@@ -47,9 +47,9 @@ async def read_file(
             raise await api.judge(
                 RemoteAnswer(response.status, response.headers, b""), f"file {path}"
             )
-        at = start if response.status == 206 else 0  # an old server sends all of it
+        at = start if response.status == 206 else 0  # an old server sends the whole file
         async for data in arriving(response):
-            # Within one piece: what stands before `start` and after `stop` is left out.
+            # Skip the bytes before `start` and after `stop`.
             piece = data[max(0, start - at) :]
             at += len(data)
             if stop is not None and at > stop:
@@ -63,7 +63,7 @@ async def read_file(
 
 
 async def fetch_each(api: Api, store: str, perm_id: str, spans: Sequence[Span], sink: Sink) -> None:
-    """File by file, some at the same time."""
+    """Fetch file by file, some at the same time."""
 
     async def bring(span: Span) -> None:
         pieces = read_file(api, store, perm_id, span.path, span.start, span.stop)
@@ -80,12 +80,12 @@ async def fetch_fast(
     sizes: Mapping[str, int],
     sink: Sink,
 ) -> None:
-    """By the fast download, some thousand files at a time; `sizes` are those of the files."""
+    """Fetch by the fast download, some thousand files at a time; `sizes` are the files'."""
     by_path: dict[str, list[Span]] = {}
     for span in spans:
         by_path.setdefault(span.path, []).append(span)
     if api.version <= (3, 6):
-        # Their list of files is separated by commas, so a comma in a name cannot be said.
+        # Their list of files is separated by commas, so a name cannot have a comma.
         plain = [span for path, some in by_path.items() if "," in path for span in some]
         by_path = {path: some for path, some in by_path.items() if "," not in path}
         await fetch_each(api, store, perm_id, plain, sink)
@@ -97,14 +97,14 @@ async def fetch_fast(
 
 @dataclass
 class _File:
-    """One file of a session: its size, its chunks, what is wanted of it, what has come."""
+    """One file of a session: its size, its chunks, the wanted spans, the bytes that came."""
 
     path: str
     size: int
     chunks: range
     spans: list[Span]
     came: ByteRanges = field(default_factory=ByteRanges)
-    # Whether all its chunks are asked for, as nobody knows which bytes are in which.
+    # Whether to request all chunks, as it is unknown which bytes are in which chunk.
     whole: bool = False
 
     def __post_init__(self) -> None:
@@ -114,7 +114,7 @@ class _File:
         return [gap for span in self.spans for gap in self.came.missing(span.start, span.stop)]
 
     def wanted(self) -> set[int]:
-        """The numbers of the chunks that should hold what is missing."""
+        """Return the numbers of the chunks that should have the missing bytes."""
         missing = self.missing()
         if self.whole and missing:
             return set(self.chunks)
@@ -126,7 +126,7 @@ class _File:
 
 
 class FastDownload:
-    """One download session: a queue on the server, several streams that empty it."""
+    """One download session: a queue on the server, emptied by several streams."""
 
     def __init__(
         self,
@@ -150,13 +150,13 @@ class FastDownload:
         self._unsound = 0
 
     async def run(self) -> None:
-        """Bring all of it to the sink; raises what stopped it."""
+        """Fetch all spans into the sink; re-raises an error that stopped it."""
         streams = await self._start()
         try:
             await self._rounds(streams)
         finally:
-            # Not waited for: who cancels is answered at once, and a server that does not hear it
-            # forgets the session by itself.
+            # In the background, so that a cancel returns at once. Without it, the server ends the
+            # session after some time.
             body = self._body("finishDownloadSession", downloadSessionId=self._session)
             self._api.later(lambda outbound: outbound.ask("POST", self._url, body=body))
 
@@ -172,7 +172,7 @@ class FastDownload:
             ids,
             options,
             store=self._store,
-            limit=LISTS,  # it repeats the files
+            limit=LISTS,  # the answer repeats the files
         )
         self._url = made.downloadUrl
         items = [f"{self._perm_id}/{path}" for path in self._spans]
@@ -195,11 +195,11 @@ class FastDownload:
                 raise RemoteFailed(f"openBIS offers no chunks of {path}.", path=path)
             self._files[item] = _File(path, self._sizes.get(path, -1), ranges[item], spans)
         if not session.stream_ids:
-            raise Unavailable("openBIS has no stream free for a download just now.")
+            raise Unavailable("openBIS has no free stream for a download now.")
         return session.stream_ids[:STREAMS]
 
     async def _rounds(self, streams: list[str]) -> None:
-        """Queue what is missing, empty the queue; again, as long as something is missing."""
+        """Queue the missing chunks and empty the queue, until none is missing."""
         idle = 0
         while pending := self._wanted():
             self._pending = pending
@@ -227,7 +227,7 @@ class FastDownload:
         return sum(file.came.total for file in self._files.values())
 
     async def _drain(self, stream: str) -> None:
-        """Take chunks off the queue until it gives none, or none is needed."""
+        """Take chunks off the queue until it is empty, or none is needed."""
         body = self._body(
             "download",
             downloadSessionId=self._session,
@@ -254,16 +254,16 @@ class FastDownload:
     async def _take(self, chunk: CameChunk) -> None:
         file = self._files.get(chunk.item)
         if file is None or chunk.number not in file.chunks or chunk.path != file.path:
-            # Never to a place of the server's choice.
+            # Never write to a path of the server's choice.
             raise RemoteFailed(
-                f"openBIS sends {chunk.path[:200]!r}, which was not asked for.",
+                f"openBIS sends {chunk.path[:200]!r}, which was not requested.",
                 path=chunk.path[:200],
             )
         if chunk.directory:
             raise RemoteFailed(f"openBIS sends {file.path!r} as a folder.", path=file.path)
         if not await self._sink.write_checked(file.path, chunk.offset, chunk.parts, chunk.check):
             self._unsound += 1
-            return  # it stays pending, and is queued again
+            return  # still pending: it will be queued again
         file.came.add(chunk.offset, chunk.offset + chunk.size)
         self._pending.discard(chunk.number)
 
@@ -283,7 +283,7 @@ class FastDownload:
         return fast_download.build_request(method, self._api.version, **values)
 
     async def _failed(self, error: ValueError) -> Exception:
-        """What an error within the session means."""
+        """Return the Problem of an error within the session."""
         problem = await self._api.judge(RemoteAnswer(200, {}, b""), f"download of {self._perm_id}")
         if not isinstance(problem, RemoteFailed):
             return problem

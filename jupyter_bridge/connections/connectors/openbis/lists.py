@@ -1,4 +1,4 @@
-"""What openBIS lists, in the words of this bridge and of jupyter-openbis-server."""
+"""The lists of openBIS, in the formats of this bridge and of jupyter-openbis-server."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from jupyter_bridge.problems import NotFound
 from jupyter_bridge.transport.answers import LISTS
 from jupyter_bridge.wire.openbis import rpc
 
-# A collection with more is looked at with a search, not by browsing.
+# The longest list; a larger collection needs a search.
 MAX_ITEMS = 1000
 
 
@@ -30,7 +30,7 @@ MAX_ITEMS = 1000
 
 
 def files(listed: list[DataSetFile]) -> list[File]:
-    """The files of a data set, and those of its folders that are empty."""
+    """Return the files of a data set, and its empty folders."""
     found, parents = [], set[str]()
     for one in listed:
         path = one.path or ""
@@ -49,7 +49,7 @@ def files(listed: list[DataSetFile]) -> list[File]:
 
 def _file(path: str, one: DataSetFile) -> File:
     size, crc32 = one.fileLength or 0, one.checksumCRC32
-    # Java's int is signed, and 0 is also said where nobody knows.
+    # Java's int is signed, and 0 may mean unknown.
     known = crc32 & 0xFFFFFFFF if crc32 is not None and (crc32 or not size) else None
     kind = (one.checksumType or "").upper().replace("-", "")
     digest = (one.checksum or "").rpartition(":")[2].lower()
@@ -61,7 +61,7 @@ def _file(path: str, one: DataSetFile) -> File:
 
 
 async def datasets_of(api: Api, identifier: str, start: int, count: int) -> dict[str, Any]:
-    """The data sets of a sample, or else of an experiment, one page."""
+    """Return a page of the data sets of a sample, or else of an experiment."""
     page: Page[DataSet] = Page()
     options = rpc.data_set_options(**{"from": start, "count": count})
     field = "identifier" if "/" in identifier else "permId"
@@ -81,7 +81,7 @@ async def datasets_of(api: Api, identifier: str, start: int, count: int) -> dict
 
 
 def about(one: DataSet) -> dict[str, Any]:
-    """One data set, with the keys of jupyter-openbis-server."""
+    """Return one data set, with the keys of jupyter-openbis-server."""
     physical = one.physicalData or PhysicalData()
     return {
         "permId": one.code,
@@ -99,14 +99,14 @@ def about(one: DataSet) -> dict[str, Any]:
 
 
 def _date(milliseconds: int | None) -> str:
-    """In the server's own time, to the second, as the older clients show it."""
+    """Return a time in the server's time zone, to the second, as older clients show it."""
     if milliseconds is None:
         return ""
     return datetime.fromtimestamp(round(milliseconds / 1000)).strftime("%Y-%m-%d %H:%M:%S")  # noqa: DTZ006
 
 
 async def dataset_types(api: Api) -> list[DatasetType]:
-    """All types of data sets with their properties, asked for at once."""
+    """Return all types of data sets with their properties, in one call."""
     criteria = rpc.search("dataset.DataSetType")
     options = rpc.data_set_type_options()
     page = await api.ask(Page[DataSetType], "searchDataSetTypes", criteria, options, limit=LISTS)
@@ -145,7 +145,7 @@ def _property(one: AssignedProperty) -> PropertyAssignment:
 
 
 async def browse(api: Api, path: str) -> list[Item]:
-    """Spaces; projects of a space; collections and objects of a project; data sets of either."""
+    """List spaces; projects of a space; collections and objects of a project; their data sets."""
     parts = [part for part in path.split("/") if part]
     if not parts:
         return _items(await _search(api, "space.Space"), "space")

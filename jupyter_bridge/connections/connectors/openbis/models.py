@@ -1,7 +1,7 @@
-"""What openBIS answers, as far as it is used: the V3 API's objects by their own names.
+"""The objects of openBIS's V3 API by their own names, with the fields that are used.
 
-A field that the server leaves out, or says is null, is None. What is no field here is not looked
-at. Where a reference is told in place of an object (wire/openbis/rpc.py), it was resolved before.
+A missing or null field is None. Other fields are ignored. References in place of objects were
+resolved before (wire/openbis/rpc.py).
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ import msgspec
 from jupyter_bridge.models.datasets import Term
 
 T = TypeVar("T")
-# A time in milliseconds since the epoch, which datetime can hold: the years 1 to 9999.
+# A time in milliseconds since the epoch, in the range of datetime: the years 1 to 9999.
 Milliseconds = Annotated[int, msgspec.Meta(ge=-62_000_000_000_000, le=253_000_000_000_000)]
 Size = Annotated[int, msgspec.Meta(ge=0, le=(1 << 63) - 1)]
 
 
 class Page(msgspec.Struct, Generic[T]):
-    """One page of what a search found; `totalCount` is of all pages."""
+    """One page of a search's results; `totalCount` is of all pages."""
 
     objects: list[T] | None = None
     totalCount: int | None = None  # noqa: N815
@@ -62,7 +62,7 @@ class Entity(msgspec.Struct):
 
     @property
     def name(self) -> str:
-        """The identifier, "" where there is none."""
+        """The identifier, "" if there is none."""
         return (self.identifier and self.identifier.identifier) or ""
 
 
@@ -135,7 +135,7 @@ class DataSetType(msgspec.Struct):
 
 
 class FastSession(msgspec.Struct):
-    """Where a fast download is asked for, and as whom."""
+    """The address and the user session of a fast download."""
 
     downloadUrl: str  # noqa: N815
     fileTransferUserSessionId: str  # noqa: N815
@@ -146,11 +146,11 @@ class Cell(msgspec.Struct):
 
 
 class Report(msgspec.Struct):
-    """The table that an aggregation service of old servers answers."""
+    """The table in the answer of an old server's aggregation service."""
 
     rows: list[list[Cell]]
 
 
 def perm_id_of(told: PermId | str | None) -> str | None:
-    """The permId in what openBIS gives for one: the object, or the text itself."""
+    """Return the permId that openBIS sent as an object or as a string."""
     return told.permId if isinstance(told, PermId) else told

@@ -1,8 +1,8 @@
-"""Files into openBIS: chunks into the session's workspace, then one call that registers them.
+"""Uploads to openBIS: chunks into the session's workspace, then one call that registers them.
 
-A workspace belongs to one token and is gone with it, so an upload's id holds a mark of the token it
-was begun under; under another one the upload is Gone, and has to be begun anew. Personal access
-tokens outlive this server and its connections, session tokens usually do not.
+A workspace belongs to one token and ends with it, so an upload's id has a mark of its token; under
+another token the upload is Gone, and must begin again. Personal access tokens outlive this server
+and its connections, session tokens usually do not.
 """
 
 from __future__ import annotations
@@ -38,18 +38,18 @@ from jupyter_bridge.transport.answers import LISTS, sentence
 from jupyter_bridge.wire.openbis import rpc
 from jupyter_bridge.wire.openbis.rpc import FormError
 
-# Each stream sends one at a time, and one a stream is sent again where a process was killed.
+# Each stream sends one chunk at a time, and repeats it after the process was killed.
 CHUNK = 4 << 20
 STREAMS = 4
-# A chunk on a slow line (1 MiB/s) and its answer.
+# A chunk over a slow network (1 MiB/s) and its answer.
 CHUNK_SECONDS = 120.0
-# A proxy that refuses even this is not one to upload through.
+# With a proxy that refuses even this, uploads fail.
 SMALLEST_POST = 64 << 10
-# The service of old openBIS servers that makes files of the workspace a data set.
+# The service of old openBIS servers that registers files of the workspace as a data set.
 _SERVICE = "dataset-uploader-api"
 
 
-# What openBIS gives for the data set that it made.
+# The answer for a new data set.
 _MADE: Any = PermId | str | None
 
 
@@ -62,7 +62,7 @@ class Owner(NamedTuple):
 
 @dataclass(frozen=True)
 class WorkspaceUpload:
-    """What an upload's id says: the folder in the workspace, whether below `default/`, the mark."""
+    """An upload's id: the folder in the workspace, whether below `default/`, the mark."""
 
     folder: str
     many: bool
@@ -76,7 +76,7 @@ class WorkspaceUpload:
 
     @classmethod
     def parse(cls, api: Api, text: str) -> WorkspaceUpload:
-        """The upload; Gone if its workspace went with the token that it was begun under."""
+        """Return the upload of an id; Gone if its workspace ended with its token."""
         folder, _, rest = text.partition(":")
         many, _, mark = rest.partition(":")
         try:
@@ -85,25 +85,25 @@ class WorkspaceUpload:
             raise BadRequest("There is no such upload.") from None
         upload = cls(folder, many == "many", mark)
         if api.mark(folder) != mark:
-            raise Gone("openBIS threw away what was uploaded when the session ended.")
+            raise Gone("openBIS deleted the uploaded files when the session ended.")
         return upload
 
     def __str__(self) -> str:
         return f"{self.folder}:{'many' if self.many else 'one'}:{self.mark}"
 
     def place(self, path: str, *, flat: bool) -> str:
-        """Where a file of it goes. Old servers register single files, out of a flat folder."""
+        """Return the place of a file. Old servers register single files of a flat folder."""
         if flat:
             return f"{self.folder}-{path}"
         return f"{self.folder}/default/{path}" if self.many else f"{self.folder}/{path}"
 
 
 class WorkspaceUploads:
-    """Sends and registers uploads through one line."""
+    """Sends and registers uploads through one Api."""
 
     def __init__(self, api: Api) -> None:
         self._api = api
-        # What a proxy on the way lets through; learned when it refuses more.
+        # The largest request that a proxy accepts; lowered when it refuses one.
         self._largest = CHUNK
 
     @property
@@ -111,7 +111,7 @@ class WorkspaceUploads:
         return self._api.version <= (3, 5)
 
     async def begin(self, new: NewDataset) -> str:
-        """An upload's id; what could not be registered is refused before a byte of it is sent."""
+        """Return an upload's id; refuse a data set that could not be registered."""
         if not new.files:
             raise BadRequest("files: a data set needs at least one file.", field="files")
         if self._is_old and any(file.directory or "/" in file.path for file in new.files):
@@ -122,7 +122,7 @@ class WorkspaceUploads:
         return str(WorkspaceUpload.begin(self._api, new))
 
     async def send(self, text: str, spans: Sequence[Span], supply: Supply) -> None:
-        """As CanWrite.send, by a thread of its own that reads what it sends."""
+        """As CanWrite.send, in a thread of its own that reads and sends."""
         upload = WorkspaceUpload.parse(self._api, text)
         await self._api.store()  # asked once, for all streams
         left = deque(spans)
@@ -137,7 +137,7 @@ class WorkspaceUploads:
                     size = span.stop - span.start
                     if size <= SMALLEST_POST:
                         raise
-                    # A proxy's limit: the workspace takes pieces of any size, so send smaller ones.
+                    # A proxy's limit: send smaller pieces, as the workspace takes any size.
                     self._largest = min(self._largest, max(SMALLEST_POST, size // 4))
                     left.appendleft(span)
                 else:
@@ -206,10 +206,10 @@ class WorkspaceUploads:
                 raise RemoteFailed(f"openBIS did not register the data set: {sentence(row[1])}")
             return str(row[2])
         except IndexError:
-            raise RemoteFailed("openBIS does not say what it registered.") from None
+            raise RemoteFailed("openBIS does not report the data set that it registered.") from None
 
     async def entity(self, name: str) -> tuple[Owner | None, Owner | None]:
-        """The sample or the experiment of this name, as permId and identifier."""
+        """Return the sample or the experiment of this name, as permId and identifier."""
         for kind, method in (("sample", "getSamples"), ("experiment", "getExperiments")):
             options = rpc.fetch(f"{kind}.{kind.capitalize()}")
             ids = [rpc.object_id(kind, name)]
@@ -235,7 +235,7 @@ class WorkspaceUploads:
         try:
             taken = rpc.parse_uploaded(answer.body)
         except FormError as error:
-            raise RemoteFailed(f"openBIS did not take a chunk: {error}") from None
+            raise RemoteFailed(f"openBIS refused a chunk: {error}") from None
         if taken != size:
             raise RemoteFailed(f"openBIS took {taken} of {size} bytes.")
 
@@ -243,5 +243,5 @@ class WorkspaceUploads:
 def _perm_id(told: PermId | str | None) -> str:
     found = perm_id_of(told)
     if not found:
-        raise RemoteFailed("openBIS does not say which data set it made.")
+        raise RemoteFailed("openBIS does not report the data set that it made.")
     return found

@@ -1,8 +1,8 @@
-"""An ssh line with the host's key checked: accepted once by a person, and the same ever after.
+"""An ssh login with a check of the host's key, which the user accepts once.
 
-ssh's own files are left alone: neither ~/.ssh/config nor ~/.ssh/known_hosts is read or written. The
-accepted key of a connection is a line in a known_hosts file in the connection's own folder, in
-OpenSSH's format, so that sshfs can be told to trust the same one.
+ssh's own files are not used: neither ~/.ssh/config nor ~/.ssh/known_hosts is read or written. The
+accepted key is in a known_hosts file in the connection's own folder, in OpenSSH's format, so that
+sshfs can trust the same key.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ from jupyter_bridge.problems import (
 )
 from jupyter_bridge.transport.answers import sentence
 
-# From the first byte to being let in; PAM with a directory behind it may take 10 s.
+# From the first byte to the end of the login; PAM with a directory service may take 10 s.
 LOGIN_SECONDS = 30.0
-# A line on which nobody answers is given up after three of these, seconds.
+# The connection is lost after three of these without an answer, seconds.
 KEEPALIVE_SECONDS = 10.0
 
 _ALGORITHMS = (
@@ -46,20 +46,20 @@ _ALGORITHMS = (
 
 
 class UnknownHostKey(Conflict):
-    """Nobody has accepted this host's key yet; `host_key` in the details is what to accept."""
+    """The host's key is not accepted yet; it is `host_key` in the details."""
 
     code = "unknown-host-key"
 
 
 class HostKeyChanged(Conflict):
-    """The host shows another key than the accepted one: reinstalled, or somebody in between."""
+    """The host has another key than the accepted one: it was reinstalled, or is an impostor."""
 
     code = "host-key-changed"
 
 
 @dataclass(frozen=True)
 class SshAddress:
-    """What an sftp:// URL names. `path` is absolute, or relative to the home ("" is the home)."""
+    """The parts of an sftp:// URL. `path` is absolute, or relative to the home ("" is the home)."""
 
     host: str
     port: int
@@ -81,7 +81,7 @@ class SshAddress:
             raise BadRequest("url: must not hold the password; it has its own field.", field="url")
         path = unquote(parts.path)
         if "\0" in path or ".." in PurePosixPath(path).parts:
-            raise BadRequest("url: the path must not climb with ..", field="url")
+            raise BadRequest("url: the path must not contain ..", field="url")
         if path == "/~" or path.startswith("/~/"):
             path = path[3:]
         user = username or unquote(parts.username or "") or getpass.getuser()
@@ -89,7 +89,7 @@ class SshAddress:
 
     @property
     def alias(self) -> str:
-        """The host as a known_hosts file names it."""
+        """The host in the form of a known_hosts file."""
         return self.host if self.port == 22 else f"[{self.host}]:{self.port}"
 
     def __str__(self) -> str:
@@ -97,7 +97,7 @@ class SshAddress:
 
 
 class KnownHosts:
-    """The accepted key of each host that one connection ever had. Its methods block briefly."""
+    """The accepted key of each host of one connection. Its methods block briefly."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -113,7 +113,7 @@ class KnownHosts:
         return None
 
     def accept(self, where: SshAddress, key: asyncssh.SSHKey) -> None:
-        """From now on this key, and no other, is the host's."""
+        """Accept this key, and no other, for the host."""
         lines = [line for line in self._lines() if line.partition(" ")[0] != where.alias]
         beside = self._path.with_suffix(".new")
         beside.unlink(missing_ok=True)
@@ -129,21 +129,21 @@ class KnownHosts:
 
 
 def line_of(where: SshAddress, key: asyncssh.SSHKey) -> str:
-    """The key as a line of a known_hosts file."""
+    """Return the key as a line of a known_hosts file."""
     algorithm, data = key.export_public_key().decode().split()[:2]
     return f"{where.alias} {algorithm} {data}"
 
 
 @dataclass(frozen=True)
 class Credentials:
-    """What to log in with: the password, or else the key, or else the agent and the own keys."""
+    """The credentials: the password, else the key, else the agent and the user's own keys."""
 
     password: str | None = field(repr=False)
     key_file: str | None
     passphrase: str | None = field(repr=False)
 
     async def options(self) -> dict[str, Any]:
-        """The arguments of asyncssh.connect. Denied when the key cannot be read."""
+        """Return the arguments of asyncssh.connect. Denied if the key cannot be read."""
         if self.password is not None:
             return {"password": self.password, "client_keys": None, "agent_path": None}
         if self.key_file is None:
@@ -164,7 +164,7 @@ def _read_key(path: str, passphrase: str | None) -> asyncssh.SSHKey:
 
 
 class _Judge(asyncssh.SSHClient):
-    """Compares the host's key with the accepted one, and remembers what it saw."""
+    """Compares the host's key with the accepted one, and keeps it."""
 
     def __init__(self, accepted: str | None) -> None:
         self._accepted = accepted
@@ -180,7 +180,7 @@ class _Judge(asyncssh.SSHClient):
 async def connect(
     where: SshAddress, credentials: Credentials, accepted: str | None, context: Context
 ) -> asyncssh.SSHClientConnection:
-    """A line on which this user is logged in; `accepted` is the fingerprint a person agreed to.
+    """Log in to the host; `accepted` is the fingerprint that the user accepted.
 
     Raises UnknownHostKey or HostKeyChanged before anything secret has been sent.
     """
@@ -216,7 +216,7 @@ async def connect(
 
 
 def _preferred(known: asyncssh.SSHKey | None) -> list[str]:
-    """The algorithms, that of the known key first: a host has several keys, and may get more."""
+    """Return the algorithms, that of the known key first: a host may have several keys."""
     if known is None:
         return list(_ALGORITHMS)
     name = known.get_algorithm()
@@ -234,14 +234,14 @@ def _translate(
         shown = seen.get_fingerprint()
         if accepted is None:
             return UnknownHostKey(
-                f"{where} is not known yet. Its key is {shown}: compare it with what its "
-                "administrator says, then accept it.",
+                f"{where} is not known yet. Its key is {shown}: compare it with the one that its "
+                "administrator publishes, then accept it.",
                 host_key=shown,
                 host=str(where),
             )
         return HostKeyChanged(
-            f"{where} shows the key {shown}, but {accepted} was accepted. It may have been "
-            "reinstalled, or somebody listens in: ask its administrator before accepting.",
+            f"{where} has the key {shown}, but {accepted} was accepted. It may have been "
+            "reinstalled, or an attacker listens in: ask its administrator before accepting.",
             host_key=shown,
             accepted=accepted,
             host=str(where),
@@ -249,7 +249,7 @@ def _translate(
     if isinstance(error, asyncssh.PermissionDenied):
         return WrongCredentials(name)
     if isinstance(error, asyncio.TimeoutError):
-        return Timeout(f"{where} did not let in within {LOGIN_SECONDS:g} s.")
+        return Timeout(f"{where} did not complete the login within {LOGIN_SECONDS:g} s.")
     if isinstance(error, (asyncssh.ConnectionLost, OSError)):
         return Unavailable(f"{where} broke off.")
     reason = getattr(error, "reason", None) or type(error).__name__

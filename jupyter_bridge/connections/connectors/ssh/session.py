@@ -1,4 +1,4 @@
-"""One logged-in SFTP session: questions with deadlines, files in pieces, errors as Problems."""
+"""One logged-in SFTP session: requests with deadlines, files in pieces, errors as Problems."""
 
 from __future__ import annotations
 
@@ -30,19 +30,19 @@ from jupyter_bridge.problems import (
 )
 from jupyter_bridge.transport.answers import sentence
 
-# One piece of a file; asyncssh asks for its blocks all at once.
+# One piece of a file; asyncssh requests all its blocks at once.
 PIECE = 1 << 20
-# Pieces asked for ahead of the reader, so that the line is never idle.
+# Pieces requested ahead of the reader, so that the network is never idle.
 _AHEAD = 3
-# Files on their way beside each other: opening and closing small ones costs round trips.
+# Files transferred at the same time: opening and closing small ones costs round trips.
 FILES = 8
-# A question that takes longer is not answered any more; a folder of 100,000 takes 5 s. Seconds.
+# The deadline of a request; a folder of 100,000 entries takes 5 s. Seconds.
 _ANSWER = 60.0
 # A folder with more entries, or longer names in all, is not listed. Characters.
 MAX_ENTRIES, MAX_NAMES = 250_000, 32 << 20
-# A tree with more files is not moved in one piece; Linux takes no longer path.
+# A tree with more files is not transferred; Linux allows no longer path.
 MAX_FILES, MAX_PATH = 1_000_000, 4096
-# Uploads grow here, on the same file system as their target; it is never listed.
+# The folder of unfinished uploads, on the same file system as their target; never listed.
 INCOMING = ".jupyter-bridge-incoming"
 
 T = TypeVar("T")
@@ -50,7 +50,7 @@ R = TypeVar("R")
 
 
 def clean(path: str) -> str:
-    """The path in its plain form; Denied if it climbs, NotFound if it is not to be seen."""
+    """Return the normalized path; Denied if it has `..`, NotFound if it is hidden."""
     parts = [part for part in path.split("/") if part not in ("", ".")]
     if ".." in parts or "\0" in path:
         raise Denied(f"{path!r} leads outside.")
@@ -67,13 +67,13 @@ class SftpSession:
     ) -> None:
         self.line = line
         self.root = root
-        self.made: set[str] = set()  # folders of uploads that are there already
+        self.made: set[str] = set()  # folders of uploads that exist already
         self._client = client
-        self._late = TaskSet()  # files that are open when nobody wants them
+        self._late = TaskSet()  # files opened after their caller was cancelled
 
     @classmethod
     async def start(cls, line: asyncssh.SSHClientConnection, path: str) -> SftpSession:
-        """The session whose root is `path`; NotFound if that is no folder."""
+        """Start a session with the root `path`; NotFound if that is not a folder."""
         try:
             client = await within(_ANSWER, line.start_sftp_client())
         except (asyncssh.Error, asyncio.TimeoutError) as error:
@@ -81,30 +81,30 @@ class SftpSession:
         session = cls(line, client, "/")
         root = str(await session.ask(path, lambda sftp: sftp.realpath(path or ".")))
         if not await session.is_folder(root):
-            raise NotFound(f"There is no folder {root} there.")
+            raise NotFound(f"No folder named {root} on the remote.")
         if len(root) > MAX_PATH:
-            raise RemoteFailed("The SFTP server names a home that is no path.")
+            raise RemoteFailed("The SFTP server's home is not a valid path.")
         session.root = root
         return session
 
     def path(self, path: str) -> str:
-        """The absolute path of one below the root."""
+        """Return the absolute path of a path below the root."""
         return posixpath.join(self.root, clean(path)).rstrip("/") or "/"
 
     async def ask(self, what: str, do: Callable[[asyncssh.SFTPClient], Awaitable[T]]) -> T:
-        """What `do` returns, within the deadline; its errors speak of `what`."""
+        """Return the result of `do` within the deadline; errors name `what`."""
         try:
             return await within(_ANSWER, do(self._client))
         except (asyncssh.Error, asyncio.TimeoutError, OSError) as error:
             raise translate(error, what) from error
 
     async def is_folder(self, target: str) -> bool:
-        """Whether the absolute path `target` is a folder; NotFound if there is nothing."""
+        """Tell whether the absolute path `target` is a folder; NotFound if it does not exist."""
         attributes = await self.ask(target, lambda sftp: sftp.stat(target))
         return attributes.type == asyncssh.FILEXFER_TYPE_DIRECTORY
 
     async def items(self, path: str) -> list[Item]:
-        """What is in a folder; links are shown as what they lead to."""
+        """Return the items of a folder; links are followed."""
         folder = self.path(path)
         names = await self._names(path, folder)
         known = [name for name in names if name.filename not in (".", "..", INCOMING)]
@@ -115,14 +115,14 @@ class SftpSession:
             if attributes.type == asyncssh.FILEXFER_TYPE_SYMLINK:
                 try:
                     attributes = await self.ask(own, lambda sftp: sftp.stat(self.path(own)))
-                except Problem:  # a link to nowhere is shown as what it is
+                except Problem:  # a dangling link
                     return Item(str(name.filename), own, "link")
             return _item(str(name.filename), own, attributes)
 
         return await each(item, known, FILES)
 
     async def walk(self, folder: str) -> list[File]:
-        """Every regular file below, in order; links, devices and pipes are left out."""
+        """Return every regular file below, in order; skips links, devices and pipes."""
         found: list[File] = []
         waiting = [""]
         while waiting:
@@ -147,7 +147,7 @@ class SftpSession:
         return await self._names(where[1], target)
 
     async def _names(self, what: str, folder: str) -> list[asyncssh.SFTPName]:
-        """What is in the folder `folder`; RemoteFailed where that is more than can be listed."""
+        """Return the entries of `folder`; RemoteFailed if there are too many."""
 
         async def read(sftp: asyncssh.SFTPClient) -> list[asyncssh.SFTPName]:
             names: list[asyncssh.SFTPName] = []
@@ -164,7 +164,7 @@ class SftpSession:
         return await self.ask(what, read)
 
     async def pieces(self, target: str, start: int, stop: int) -> AsyncIterator[bytes]:
-        """The bytes of one file, in order, with the next ones on their way already."""
+        """Yield the bytes of one file, in order; requests the next ones ahead."""
         file = await self._open(target, "rb")
         ahead: deque[asyncio.Task[bytes]] = deque()
         at = start
@@ -187,11 +187,11 @@ class SftpSession:
     async def _read(self, file: asyncssh.SFTPClientFile, target: str, at: int, size: int) -> bytes:
         data = cast(bytes, await self.ask(target, lambda sftp: file.read(size, at)))
         if len(data) != size:
-            raise RemoteFailed(f"{target} ended at {at + len(data)}: it became shorter meanwhile.")
+            raise RemoteFailed(f"{target} ended at {at + len(data)}: it was shortened meanwhile.")
         return data
 
     async def write(self, target: str, offset: int, data: bytes) -> None:
-        """Write into a file, made if need be, never cut: its chunks come in any order."""
+        """Write to a file, created if need be, never truncated: chunks come in any order."""
         flags = asyncssh.FXF_WRITE | asyncssh.FXF_CREAT
 
         file = await self._open(target, flags)
@@ -211,7 +211,7 @@ class SftpSession:
             raise
 
     async def close(self) -> None:
-        """Close the line; closing twice is fine."""
+        """Disconnect; closing twice is fine."""
         self.line.close()
         try:
             await within(2.0, self.line.wait_closed())
@@ -229,7 +229,7 @@ def _item(name: str, path: str, attributes: asyncssh.SFTPAttrs) -> Item:
     folder = attributes.type == asyncssh.FILEXFER_TYPE_DIRECTORY
     modified = None
     if attributes.mtime is not None:
-        with suppress(ValueError, OverflowError, OSError):  # a year that there is not
+        with suppress(ValueError, OverflowError, OSError):  # a year out of range
             when = datetime.fromtimestamp(attributes.mtime, timezone.utc)
             modified = when.isoformat(timespec="seconds").replace("+00:00", "Z")
     return Item(
@@ -243,15 +243,15 @@ def _item(name: str, path: str, attributes: asyncssh.SFTPAttrs) -> Item:
 
 
 def translate(error: Exception, what: str) -> Problem:
-    """An error of asyncssh as a Problem; a lost line is an expired session."""
+    """Return an error of asyncssh as a Problem; Expired if the connection was lost."""
     if isinstance(error, (asyncssh.SFTPNoSuchFile, asyncssh.SFTPNoSuchPath)):
         return NotFound(f"There is no {what}.")
     if isinstance(error, (asyncssh.SFTPNotADirectory, asyncssh.SFTPFileIsADirectory)):
-        return BadRequest(f"{what} is not of that kind: {sentence(error.reason)}")
+        return BadRequest(f"{what} is of another kind: {sentence(error.reason)}")
     if isinstance(error, (asyncssh.SFTPPermissionDenied, asyncssh.SFTPWriteProtect)):
         return Denied(f"{what} may not be read or written with this login.")
     if isinstance(error, asyncssh.SFTPFileAlreadyExists):
-        return Conflict(f"{what} is there already.")
+        return Conflict(f"{what} exists already.")
     if isinstance(error, (asyncssh.SFTPConnectionLost, asyncssh.SFTPNoConnection)):
         return Expired("The ssh line broke off.")
     if isinstance(error, asyncssh.SFTPOpUnsupported):

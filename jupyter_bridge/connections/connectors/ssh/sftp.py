@@ -1,7 +1,7 @@
 """sftp: the files of any ssh server, browsed, read, written, and mounted by sshfs.
 
-A `permId` is a path below the URL's, of a file or a folder. Links are the remote's to follow, as
-they would be in a mount; a folder taken as a data set leaves them out.
+A `permId` is a path below the URL's, of a file or a folder. The remote follows links, as in a
+mount; a data set does not include the links in its folder.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ from jupyter_bridge.problems import BadRequest, Conflict, NotFound, RemoteFailed
 
 
 class SftpFields(Fields, kw_only=True):
-    """Who to be, and how to prove it: a password, a key file, or the agent and ~/.ssh's keys."""
+    """The account, and a password, a key file, or the agent and ~/.ssh's keys."""
 
     url: Annotated[str, msgspec.Meta(title="Address", description="sftp://host/path")]
     password: Annotated[Secret | None, msgspec.Meta(title="Password")] = None
@@ -56,7 +56,7 @@ class SftpFields(Fields, kw_only=True):
         str | None,
         msgspec.Meta(
             title="Host key",
-            description="The accepted fingerprint, SHA256:…; a first login tells it.",
+            description="The accepted fingerprint, SHA256:…; the first login shows it.",
         ),
     ] = None
 
@@ -77,7 +77,7 @@ class Sftp(Connector[SftpFields], CanBrowse, CanRead, CanWrite, CanMount):
 
     @property
     def needs(self) -> tuple[str, ...]:
-        return ()  # the agent, or the keys in ~/.ssh, may be all that it takes
+        return ()  # the agent or the keys in ~/.ssh may be enough
 
     @property
     def where(self) -> login.SshAddress:
@@ -161,7 +161,7 @@ class Sftp(Connector[SftpFields], CanBrowse, CanRead, CanWrite, CanMount):
             await pieces.aclose()  # type: ignore[attr-defined]
 
     async def _member(self, perm_id: str, path: str) -> str:
-        """The absolute path of one file of a data set."""
+        """Return the absolute path of one file of a data set."""
         session = self.session
         whole = session.path(perm_id)
         if await session.is_folder(whole):
@@ -185,7 +185,7 @@ class Sftp(Connector[SftpFields], CanBrowse, CanRead, CanWrite, CanMount):
     async def begin(self, new: NewDataset) -> str:
         session = self.session
         if not await session.is_folder(session.path(new.entity)):
-            raise NotFound(f"There is no folder {new.entity!r} on {self.where}.")
+            raise NotFound(f"No folder named {new.entity!r} on {self.where}.")
         upload = uuid.uuid4().hex
         target = self._upload(upload)
         await session.ask(upload, lambda sftp: sftp.makedirs(target, exist_ok=True))
@@ -215,10 +215,10 @@ class Sftp(Connector[SftpFields], CanBrowse, CanRead, CanWrite, CanMount):
         places = {name: session.path(f"{new.entity}/{name}") for name in names}
         for name, place in places.items():
             if await session.ask(name, lambda sftp, place=place: sftp.lexists(place)):  # type: ignore[misc]
-                raise Conflict(f"{name} is there already.", taken=[name])
+                raise Conflict(f"{name} exists already.", taken=[name])
         for name, place in places.items():
             came = f"{incoming}/{name}"
-            # A plain rename: unlike posix_rename it never replaces what came there meanwhile.
+            # A plain rename: unlike posix_rename it never replaces a new file at that path.
             await session.ask(name, lambda sftp, came=came, place=place: sftp.rename(came, place))  # type: ignore[misc]
         await session.ask(upload, lambda sftp: sftp.rmdir(incoming))
         base = clean(new.entity)
@@ -234,7 +234,7 @@ class Sftp(Connector[SftpFields], CanBrowse, CanRead, CanWrite, CanMount):
         return posixpath.join(self.session.root, INCOMING, upload)
 
     async def _make_folders(self, upload: str, file: File) -> str:
-        """The path that `file` grows at, its folders made; NotFound if the upload is gone."""
+        """Return the path of the unfinished `file`, with its folders; NotFound if it is gone."""
         session = self.session
         parts = clean(file.path).split("/")
         target = self._upload(upload)
@@ -244,7 +244,7 @@ class Sftp(Connector[SftpFields], CanBrowse, CanRead, CanWrite, CanMount):
                 continue
             try:
                 await session.ask(upload, lambda sftp, target=target: sftp.mkdir(target))  # type: ignore[misc]
-            except (RemoteFailed, Conflict):  # OpenSSH says no more than that it failed
+            except (RemoteFailed, Conflict):  # OpenSSH only says that it failed
                 if not await session.is_folder(target):
                     raise
             session.made.add(target)
@@ -256,8 +256,8 @@ class Sftp(Connector[SftpFields], CanBrowse, CanRead, CanWrite, CanMount):
         fields, where = self.fields, self.where
         if fields.passphrase and not fields.password:
             raise Unsupported(
-                "sshfs cannot be given a key's passphrase: add the key to the ssh agent, and "
-                "leave the key file out."
+                "sshfs cannot use a key with a passphrase: add the key to the ssh agent, and "
+                "remove the key file from the connection."
             )
         key = self.session.line.get_server_host_key()
         assert key is not None
