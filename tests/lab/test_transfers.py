@@ -150,5 +150,5 @@ def test_a_file_is_dragged_into_a_folder(panel: Page, lab: Server) -> None:
     until(panel, lambda: (lab.root / "store/inner/note.txt").exists())
     expect(line(panel, "note.txt")).to_contain_text("Done")
     drag(panel, file, row(panel, "inner"))
-    expect(line(panel, "note.txt").first).to_contain_text("note.txt is there already.")
+    expect(line(panel, "note.txt").first).to_contain_text("note.txt exists already.")
     assert (lab.root / "note.txt").read_text() == "note"

@@ -1,1 +1,1 @@
-"""Data sets on their way, checked and resumable."""
+"""Transfers of data sets, checked and resumable."""

@@ -1,4 +1,4 @@
-"""The bytes of one remote file, from an offset on, whatever happens to the session meanwhile."""
+"""The bytes of one remote file from an offset on, even if the session expires meanwhile."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from jupyter_bridge.connections.roles import CanRead
 async def read(
     connection: Connection, perm_id: str, path: str, start: int = 0, stop: int | None = None
 ) -> AsyncIterator[bytes]:
-    """As CanRead.read; where the session expires between two pieces, it goes on after a login."""
+    """As CanRead.read; if the session expires between two pieces, resume after a login."""
     at, renewed_at = start, -1
     while True:
         connector = await connection.ready(CanRead)
@@ -35,13 +35,13 @@ async def read(
 
 
 def parse_range(header: str, size: int) -> tuple[int, int] | None:
-    """Start and stop (exclusive) of a Range header; None if all is asked for (or several ranges).
+    """Return start and stop (exclusive) of a Range header; None for the whole or several ranges.
 
-    Raises ValueError where nothing of it exists.
+    Raises ValueError if the file has none of these bytes.
     """
     unit, _, ends = header.partition("=")
     first, dash, last = (part.strip() for part in ends.partition("-"))
-    # An offset has at most 19 digits; none with more can be a file's.
+    # An offset has at most 19 digits.
     if unit.strip() != "bytes" or not dash or not re.fullmatch("[0-9]{0,19}", first):
         return None
     if not re.fullmatch("[0-9]{0,19}", last) or first == last == "":

@@ -1,4 +1,4 @@
-"""What the disk says no with, as a Problem."""
+"""Errors of the disk as Problems."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from jupyter_bridge.problems import BadRequest, Conflict, Denied, Problem
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """Raise the Problem that an OSError within means."""
+    """Translate an OSError within to a Problem."""
     try:
         yield
     except OSError as error:
@@ -22,6 +22,6 @@ def translate(error: OSError) -> Problem:
     if isinstance(error, PermissionError):
         return Denied(f"{where} may not be read or written by the Jupyter server.")
     if isinstance(error, (FileNotFoundError, NotADirectoryError)):
-        return BadRequest(f"{where} is not there.")
-    # Not Unavailable: that would be said of the remote.
+        return BadRequest(f"{where} does not exist.")
+    # Not Unavailable, which would mean the remote.
     return Conflict(f"{where} cannot be used: {error.strerror}.")

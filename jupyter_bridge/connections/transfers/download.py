@@ -1,4 +1,4 @@
-"""Download: a data set into a folder of this host."""
+"""Download: a transfer of a data set to a folder of this host."""
 
 from __future__ import annotations
 
@@ -13,27 +13,27 @@ from jupyter_bridge.connections.transfers.transfer import Transfer
 from jupyter_bridge.models.datasets import Dataset
 from jupyter_bridge.problems import BadRequest, Conflict, NotFound, RemoteFailed
 
-# A file that arrives damaged is brought once more.
+# How often files may arrive damaged.
 MAX_DAMAGED = 2
-# Checking holds up nobody; as many at the same time as a disk and two cores are good for.
+# Checks at the same time, which a disk and two cores can do.
 CHECKS = 2
 
 
 class Download(Transfer):
-    """Brings what is missing, checks each file as it is whole, and puts all in its place."""
+    """Fetches the missing bytes, checks each complete file, and moves all to their place."""
 
     _target: Staging | None = None
     _damaged = 0
 
     @property
     def place(self) -> Path:
-        """Where the data set will be; `job.path` is the folder that was asked for, and its name."""
+        """The final path of the data set, below the folder `job.path`."""
         return place_of(Path(self.job.path), self.job.permId or "", self.job.files or [])
 
     @property
     def staging(self) -> Path:
         place = self.place
-        if place == Path(self.job.path):  # one file; beside that folder may be out of bounds
+        if place == Path(self.job.path):  # one file; the folder's own parent may be off limits
             return place / f".{self.id}.part"
         return place.parent / f".{place.name}.{self.id}.part"
 
@@ -57,7 +57,7 @@ class Download(Transfer):
                 await self.connection.use(CanRead, lambda c: self._fetch(c, target))
                 before, spans = spans, self._missing()
                 if spans == before:
-                    # What a check found damaged is missing again; then that is the news.
+                    # A damaged file is missing again: report that, if so.
                     await checks.finish()
                     raise RemoteFailed(f"The remote does not send all of {spans[0].path}.")
             for index in range(len(files)):
@@ -68,7 +68,7 @@ class Download(Transfer):
             self._recount()
             self._damaged += 1
             if self._damaged >= MAX_DAMAGED:
-                problem = RemoteFailed("Files arrive damaged: their checksums deny their bytes.")
+                problem = RemoteFailed("Files arrive damaged: their checksums do not match.")
                 raise problem from None
             raise
         finally:
@@ -79,11 +79,11 @@ class Download(Transfer):
         try:
             await connector.fetch(self.job.permId or "", self._missing(), target)
         finally:
-            # What came whole is kept, also where the line broke.
+            # Keep the received bytes, even after a lost connection.
             await target.flush()
 
     async def _ask(self) -> None:
-        """Learn what the data set is; the same as before, where this is not the first time."""
+        """Read the list of files; begin again if it has changed."""
         perm_id = self.job.permId or ""
         found: Dataset = await self.connection.use(CanRead, lambda c: c.dataset(perm_id))
         files = found.files
@@ -121,7 +121,7 @@ class Download(Transfer):
 
 
 class _Checks:
-    """Checks each file, beside, as soon as it is whole."""
+    """Checks each file in the background, as soon as it is complete."""
 
     def __init__(self, target: Staging) -> None:
         self._target = target
@@ -130,7 +130,7 @@ class _Checks:
         self._places = asyncio.Semaphore(CHECKS)
 
     def add(self, index: int) -> None:
-        # Twice at the same time, the second would find no pieces any more, and read the file.
+        # Once only: a second check would find no pieces, and read the file.
         if self._target.files[index].directory or index in self._under_way:
             return
         self._under_way.add(index)
@@ -139,7 +139,7 @@ class _Checks:
         task.add_done_callback(self._on_done)
 
     async def finish(self) -> None:
-        """Wait for all of them; raises the first that failed."""
+        """Wait for all checks; re-raise the first failure."""
         while self._tasks:
             await asyncio.wait(self._tasks)
         if self._target.failed is not None:
@@ -171,10 +171,10 @@ def judge_place(places: Places | None, place: Path) -> None:
 
 
 def check_folder(path: str) -> Path:
-    """The folder of a download; BadRequest if it cannot be one."""
+    """Return the folder of a download; BadRequest or Conflict if it cannot be one."""
     folder = Path(path)
     if not folder.is_absolute() or "\0" in path:
         raise BadRequest("path: must be an absolute path on the Jupyter host.", field="path")
     if folder.exists() and not folder.is_dir():
-        raise Conflict(f"{folder} is there already and is no folder.", path=path)
+        raise Conflict(f"{folder} exists already and is not a folder.", path=path)
     return folder

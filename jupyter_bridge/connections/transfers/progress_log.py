@@ -1,8 +1,8 @@
-"""ProgressLog: what of a transfer is surely done, in a file that only grows.
+"""ProgressLog: the finished parts of a transfer, in an append-only file.
 
-A record is appended after its bytes are where they belong (written to disk, or acknowledged by the
-remote), so whatever ends this process, what the file says is true; a record cut short by the end is
-left out. Little-endian: kind u8, file u32, start u64, stop u64, CRC32 u32.
+A record is appended after its bytes are written to disk, or acknowledged by the remote, so the file
+is correct even after a crash; an incomplete last record is removed. Little-endian: kind u8, file
+u32, start u64, stop u64, CRC32 u32.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _PIECE, _CHECKED, _FORGET = 1, 2, 3
 
 @dataclass
 class FileProgress:
-    """The pieces of one file: where they are, and the CRC32 of each."""
+    """The finished pieces of one file, and the CRC32 of each."""
 
     extents: ByteRanges = field(default_factory=ByteRanges)
     sums: dict[int, tuple[int, int]] = field(default_factory=dict)  # start: (stop, CRC32)
@@ -37,7 +37,7 @@ class FileProgress:
         return new
 
     def crc32(self, size: int) -> int | None:
-        """That of the whole file; None where its pieces overlap or leave something out."""
+        """Return that of the whole file; None if its pieces overlap or are incomplete."""
         if self.overlap or self.extents.total != size:
             return None
         parts = [(check, stop - start) for start, (stop, check) in sorted(self.sums.items())]
@@ -45,17 +45,17 @@ class FileProgress:
 
 
 class ProgressLog:
-    """Those of all files, by their number; for any thread, each call blocks for a small write."""
+    """The pieces of all files, by number. Thread-safe; each call blocks for a small write."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._files: dict[int, FileProgress] = {}
-        self._checked: dict[int, int] = {}  # file: its size; the pieces are of no more interest
+        self._checked: dict[int, int] = {}  # size by file; their pieces are not needed
         self._line: int | None = None
         self._lock = threading.Lock()
 
     def load(self) -> None:
-        """Read what an earlier process has written."""
+        """Read the file of an earlier process."""
         self._files.clear()
         self._checked.clear()
         try:
@@ -69,32 +69,32 @@ class ProgressLog:
             os.truncate(self._path, whole)
 
     def of(self, index: int) -> FileProgress:
-        """What is there of a file that is not checked yet."""
+        """Return the pieces of a file that is not checked yet."""
         return self._files.get(index) or FileProgress()
 
     def is_checked(self, index: int) -> bool:
         return index in self._checked
 
     def add(self, index: int, start: int, stop: int, check: int) -> int:
-        """These bytes are done; returns how many of them were not before."""
+        """Add finished bytes; return how many of them are new."""
         with self._lock:
             self._write(_PIECE, index, start, stop, check)
             return self._apply(_PIECE, index, start, stop, check)
 
     def set_checked(self, index: int, size: int) -> None:
-        """The whole file, of this size, is what its checksums say."""
+        """Note that a file of this size is complete and checked."""
         with self._lock:
             self._write(_CHECKED, index, 0, size, 0)
             self._apply(_CHECKED, index, 0, size, 0)
 
     def forget(self, index: int) -> None:
-        """Nothing of this file is done."""
+        """Remove all pieces of a file."""
         with self._lock:
             self._write(_FORGET, index, 0, 0, 0)
             self._apply(_FORGET, index, 0, 0, 0)
 
     def clear(self) -> None:
-        """Nothing of any file is done."""
+        """Remove all pieces of all files."""
         with self._lock:
             self._close()
             self._path.unlink(missing_ok=True)
@@ -103,7 +103,7 @@ class ProgressLog:
 
     @property
     def done(self) -> int:
-        """How many bytes are."""
+        """The number of finished bytes."""
         open_files = sum(file.extents.total for file in list(self._files.values()))
         return open_files + sum(self._checked.values())
 

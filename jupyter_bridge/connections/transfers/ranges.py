@@ -1,4 +1,4 @@
-"""ByteRanges: which bytes of a file are there, as few pairs of numbers as it takes."""
+"""ByteRanges: a set of a file's bytes, as the fewest pairs of numbers."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ class ByteRanges:
     def __init__(self, spans: Iterable[tuple[int, int]] = ()) -> None:
         self._starts: list[int] = []
         self._stops: list[int] = []
-        self.total = 0  # how many bytes are in it
+        self.total = 0  # number of bytes
         for start, stop in spans:
             self.add(start, stop)
 
     def add(self, start: int, stop: int) -> int:
-        """Put these bytes in; returns how many of them were not in it before."""
+        """Add these bytes; return how many of them are new."""
         if start >= stop:
             return 0
         # Every span that touches the new one becomes part of it.
@@ -34,7 +34,7 @@ class ByteRanges:
         return new
 
     def missing(self, start: int, stop: int) -> list[tuple[int, int]]:
-        """What of `start` to `stop` is not in it."""
+        """Return the parts of `start` to `stop` that are not in the set."""
         gaps = []
         for index in range(bisect_right(self._stops, start), len(self._starts)):
             if self._starts[index] >= stop:

@@ -1,4 +1,4 @@
-"""TransferStore: all of them, under way, waiting and ended, also those of an earlier process."""
+"""TransferStore: all transfers, whether active or ended, also of an earlier process."""
 
 from __future__ import annotations
 
@@ -27,22 +27,22 @@ from jupyter_bridge.models.transfers import TransferModel
 from jupyter_bridge.private_files import private_folder
 from jupyter_bridge.problems import Busy, Conflict, Problem
 
-# Under way at the same time; each has several streams of its own.
+# Transfers that run at the same time; each has several streams.
 MAX_RUNNING = 4
-# An ended transfer stays listed this long, in seconds, and at most so many of them.
+# How long an ended transfer stays listed, in seconds, and how many at most.
 KEEP_SECONDS = 7 * 24 * 3600.0
 KEEP_ENDED = 200
-# How many may be under way, wait, or be there to be resumed: those are never dropped unasked.
+# How many may run, wait, or be resumable: those are never dropped automatically.
 MAX_OPEN = 1_000
-# One that has failed stays: it can be resumed.
+# A failed transfer is not ended: it can be resumed.
 ENDED = ("done", "cancelled")
 _KINDS: dict[str, type[Transfer]] = {"download": Download, "upload": Upload}
 
 
 class TransferStore(ResultStore[Transfer]):
-    """All transfers; `connection(name)` finds one, and raises NotFound.
+    """All transfers; `connection(name)` returns a connection, or raises NotFound.
 
-    `places` judges what is read and written on this host, again whenever a transfer goes on.
+    `places` checks the paths on this host, again whenever a transfer resumes.
     """
 
     def __init__(
@@ -67,16 +67,16 @@ class TransferStore(ResultStore[Transfer]):
         self._closed = False
         self._news = News()
 
-    # -- what there is -------------------------------------------------------------------------
+    # -- lists ---------------------------------------------------------------------------------
 
     def all(self) -> list[Transfer]:
-        """The newest first."""
+        """Return all transfers, the newest first."""
         return sorted(self, key=lambda one: one.job.created, reverse=True)
 
     async def watch(self) -> AsyncGenerator[list[TransferModel] | TransferModel, None]:
-        """All of them, then each that is new or has changed, at most 4 times a second each.
+        """Yield all transfers, then each new or changed one, at most 4 times a second each.
 
-        A change of state is told at once. Ends when this server does.
+        A change of state is yielded at once. Ends with this server.
         """
         told = {one.id: one.model() for one in self.all()}
         yield list(told.values())
@@ -104,7 +104,7 @@ class TransferStore(ResultStore[Transfer]):
             self._on_change(transfer, before)
 
     async def start(self) -> None:
-        """Know the transfers of an earlier process again, and go on with what was under way."""
+        """Load the transfers of an earlier process, and resume those that were running."""
         for path in await asyncio.to_thread(self._find):
             try:
                 data = await asyncio.to_thread(path.read_bytes)
@@ -123,18 +123,18 @@ class TransferStore(ResultStore[Transfer]):
         self._news.tell()
 
     async def close(self) -> None:
-        """Stop all; they go on when they are started again."""
+        """Pause all; the next server resumes them."""
         self._closed = True
         self._news.tell()
         await super().close()
         await asyncio.gather(*(one.pause() for one in self))
 
-    # -- what can be done ----------------------------------------------------------------------
+    # -- actions -------------------------------------------------------------------------------
 
     async def download(
         self, connection: str, perm_id: str, path: str, only: Sequence[str] | None = None
     ) -> Transfer:
-        """Bring the data set to `path`/`perm_id`; `only` names files of it."""
+        """Download the data set to `path`/`perm_id`, or `only` some of its files."""
         self._connection(connection)
         folder = await asyncio.to_thread(check_folder, path)
         place = place_of(folder, perm_id, [])
@@ -159,7 +159,7 @@ class TransferStore(ResultStore[Transfer]):
         parents: Sequence[str] = (),
         props: Mapping[str, Any] | None = None,
     ) -> Transfer:
-        """Make what is at `paths` a data set of `entity`; they are absolute, and judged before."""
+        """Upload `paths` (absolute and checked before) as a data set of `entity`."""
         self._connection(connection)
         gathered = await asyncio.to_thread(gather, list(paths), self._places)
         job = Job(
@@ -178,19 +178,19 @@ class TransferStore(ResultStore[Transfer]):
         return await self._add(job, CanWrite)
 
     async def cancel(self, name: str) -> Transfer:
-        """End it; it stays listed as cancelled."""
+        """Cancel a transfer; it stays listed."""
         transfer = self.get(name)
         await transfer.cancel()
         return transfer
 
     async def pause(self, name: str) -> Transfer:
-        """Stop it until it is resumed; Conflict where it is not under way."""
+        """Pause a transfer until it is resumed; Conflict if it is not active."""
         transfer = self.get(name)
         await transfer.hold()
         return transfer
 
     async def resume(self, name: str) -> Transfer:
-        """Go on with one that has failed or was paused."""
+        """Resume a failed or paused transfer."""
         transfer = self.get(name)
         if transfer.state not in ("failed", "paused"):
             raise Conflict(f"The transfer {name} is {transfer.state}.", state=transfer.state)
@@ -204,7 +204,7 @@ class TransferStore(ResultStore[Transfer]):
             raise Conflict("This server is stopping.")
         if sum(one.state not in ENDED for one in self.all()) >= MAX_OPEN:
             raise Busy(f"{MAX_OPEN} transfers wait, or can be resumed. Cancel some first.")
-        # Before there is a job: what cannot be done at all is told at once.
+        # Before the job exists, so that an impossible one fails at once.
         await self._connection(job.connection).ready(role)
         transfer = self._make(job)
         await asyncio.to_thread(private_folder, transfer.folder)
@@ -242,7 +242,7 @@ class TransferStore(ResultStore[Transfer]):
 
 
 def _is_settled(transfer: Transfer, told: TransferModel) -> bool:
-    """Whether it is as it was told; seen without adding up the sizes of a million files."""
+    """Tell whether the model is up to date, without adding up the sizes of a million files."""
     job = transfer.job
     return (
         job.state == told.state

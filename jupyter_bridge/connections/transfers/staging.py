@@ -1,9 +1,9 @@
-"""Staging: where a download grows, beside the place where it will be, and how it gets there.
+"""Staging: the folder of an unfinished download, and the move to its final place.
 
-Everything is written below a hidden folder next to the target and put in place at the end: by one
-rename where nothing was there, else file by file, each by one rename. So no half of a file ever has
-its final name, and a longer older file leaves nothing behind. Names that the remote chose are
-judged before anything is written: none leads outside, none is a link.
+Everything is written below a hidden folder next to the target and moved at the end: by one rename
+if the target does not exist, else by one rename for each file. So an incomplete file never has its
+final name, and replaces an older one as a whole. The remote's file names are checked before
+anything is written: none leads outside, none is a link.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ from jupyter_bridge.connections.transfers.writer import ReceivedPiece, Writer, k
 from jupyter_bridge.models.datasets import File
 from jupyter_bridge.problems import BadRequest, Denied, RemoteFailed
 
-# Network pieces are gathered to this size: a hop to a thread costs as much as 100 KiB of disk.
+# Received pieces are joined to this size: a switch to a thread costs like 100 KiB of disk.
 FLUSH_BYTES = 1 << 20
-# What a file system takes as one name, in bytes.
+# The longest name in a file system, bytes.
 MAX_NAME = 255
 
 T = TypeVar("T")
 
 
 def judge_names(files: Sequence[File]) -> None:
-    """Refuse a data set one of whose members would not stay inside, or stand in another's way."""
+    """Raise if files of a data set would lead outside, or conflict with each other."""
     kinds: dict[str, bool] = {}
     for file in files:
         path = PurePosixPath(file.path)
@@ -48,14 +48,14 @@ def judge_names(files: Sequence[File]) -> None:
             or any(len(part.encode("utf-8", "surrogateescape")) > MAX_NAME for part in parts)
         ):
             shown = file.path[:200]
-            raise Denied(f"The remote names a file {shown!r}: nothing was written.", path=shown)
+            raise Denied(f"The remote has a file named {shown!r}: nothing was written.", path=shown)
         if file.size < 0:
-            raise RemoteFailed(f"The remote says that {file.path} has {file.size} bytes.")
+            raise RemoteFailed(f"The remote reports {file.size} bytes for {file.path}.")
         if kinds.setdefault(file.path, file.directory) is not file.directory:
             raise Denied(f"{file.path!r} is a file and a folder.", path=file.path)
     files_only = {path for path, directory in kinds.items() if not directory}
     if len(kinds) != len(files):
-        raise Denied("The remote names a file twice: nothing was written.")
+        raise Denied("The remote lists a file twice: nothing was written.")
     for name in kinds:
         for parent in PurePosixPath(name).parents:
             if str(parent) in files_only:
@@ -63,7 +63,7 @@ def judge_names(files: Sequence[File]) -> None:
 
 
 class Staging:
-    """The disk's side of one download; a Sink. `on_bytes(new, path)` tells of what was written."""
+    """The disk's side of one download; a Sink. `on_bytes(new, path)` reports written bytes."""
 
     def __init__(
         self,
@@ -78,21 +78,21 @@ class Staging:
         self.files = files
         self.pieces = pieces
         self.on_bytes = on_bytes
-        self.on_whole: Callable[[int], None] = lambda index: None  # all bytes of a file are there
-        self.failed: BaseException | None = None  # what a check found: nothing more is taken
+        self.on_whole: Callable[[int], None] = lambda index: None  # a file is complete
+        self.failed: BaseException | None = None  # the failure of a check, which ends the download
         self._index = {file.path: number for number, file in enumerate(files)}
         self._buffers: dict[str, _Buffer] = {}
-        self._flying: dict[str, asyncio.Future[bool]] = {}  # at most one of each file
+        self._flying: dict[str, asyncio.Future[bool]] = {}  # at most one per file
         self.writer = Writer(staging, pieces)
         self._busy: set[asyncio.Future[Any]] = set()
 
     async def prepare(self) -> None:
-        """Make the staging folder and what holds no bytes."""
+        """Create the staging folder, the folders and the empty files."""
         keep_freed()
         await self._off(self._prepare)
 
     async def write(self, path: str, offset: int, data: bytes | bytearray | memoryview) -> None:
-        """Take a piece of a file; it is on its way to the disk when this returns."""
+        """Write a piece of a file, later: it may still be in memory when this returns."""
         index = self.judge(path, offset, len(data))
         if not data or self.pieces.is_checked(index):
             return
@@ -112,7 +112,7 @@ class Staging:
     async def write_checked(
         self, path: str, offset: int, parts: Sequence[memoryview | bytearray], crc32: int
     ) -> bool:
-        """Take these parts if they have this CRC32; they are written when this returns."""
+        """Write these parts if they have this CRC32; return when they are written."""
         size = sum(map(len, parts))
         index = self.judge(path, offset, size)
         if not size or self.pieces.is_checked(index):
@@ -124,52 +124,52 @@ class Staging:
         return closing(SyncSink(self))
 
     async def flush(self) -> None:
-        """Write what is still gathered."""
+        """Write all buffers."""
         for path in {**self._buffers, **self._flying}:
             await self._flush(path)
 
     def drop(self) -> None:
-        """Forget what is gathered and not written."""
+        """Discard all buffers."""
         self._buffers.clear()
         self._flying.clear()
         self.writer.drop()
 
     async def settle(self) -> None:
-        """Wait for the disk work under way, whatever comes of it."""
+        """Wait for the disk operations under way; ignore their errors."""
         await self.writer.settle()
         if self._busy:
             await asyncio.wait(self._busy)
 
     async def check(self, index: int) -> None:
-        """Say that a file is whole; RemoteFailed where a checksum says it is not."""
+        """Check a complete file; raise Damaged if a checksum does not match."""
         if not self.pieces.is_checked(index):
             await self._off(self._check, index)
 
     def check_by_pieces(self, index: int) -> None:
-        """The same where the sums of its pieces tell; leaves what has to be read. Blocks."""
+        """As `check`, if the checksums of the pieces suffice, without reading the file. Blocks."""
         pieces = self.pieces.of(index)
         whole = pieces.extents.total == self.files[index].size and not pieces.overlap
         if whole and self.files[index].sha256 is None:
             self._check(index)
 
     async def place(self) -> None:
-        """Put everything in its place."""
+        """Move everything to its final place."""
         await self._off(self._put)
 
     async def remove(self) -> None:
-        """Throw away what was written beside."""
+        """Delete the staging folder."""
         await self.settle()
         await self._off(shutil.rmtree, self._staging, True)
 
     # -- in threads ----------------------------------------------------------------------------
 
     async def _off(self, call: Callable[..., T], *arguments: Any) -> T:
-        """A blocking call in a thread, its OSError as a Problem; `settle` waits for it."""
+        """Run a blocking call in a thread; its OSError becomes a Problem; `settle` waits for it."""
         future = asyncio.ensure_future(asyncio.to_thread(call, *arguments))
         self._busy.add(future)
         future.add_done_callback(self._on_idle)
         with translated():
-            # A thread cannot be stopped: who is cancelled does not wait for it, `settle` does.
+            # A thread cannot be stopped: a cancelled caller leaves it to `settle`.
             return await asyncio.shield(future)
 
     def _on_idle(self, future: asyncio.Future[Any]) -> None:
@@ -178,14 +178,14 @@ class Staging:
             future.exception()
 
     def _send_off(self, path: str, buffer: _Buffer) -> None:
-        """Have a buffer written while the next one fills: the disk and the line work together."""
+        """Write a buffer while the next one fills: disk and network work at the same time."""
         piece = ReceivedPiece(self._index[path], path, buffer.start, buffer.parts)
         flying = self._flying[path] = asyncio.ensure_future(self._write(piece))
         self._busy.add(flying)
         flying.add_done_callback(self._on_idle)
 
     async def _land(self, path: str) -> None:
-        """Wait until what was sent off is written; raises what became of it."""
+        """Wait until the file's last buffer is written; re-raise its error."""
         flying = self._flying.pop(path, None)
         if flying is not None:
             await flying
@@ -207,15 +207,15 @@ class Staging:
         return True
 
     def judge(self, path: str, offset: int, size: int) -> int:
-        """The number of a file that may have these bytes; RemoteFailed if none may.
+        """Return the number of the file of these bytes; RemoteFailed if they are outside of it.
 
-        Raises what a check has found meanwhile.
+        Re-raises the failure of a check.
         """
         if self.failed is not None:
             raise self.failed
         index = self._index.get(path)
         if index is None or offset < 0 or offset + size > self.files[index].size:
-            raise RemoteFailed(f"The remote sends more than it said of {path[:200]}.", path=path)
+            raise RemoteFailed(f"The remote sends more than the size of {path[:200]}.", path=path)
         return index
 
     def _prepare(self) -> None:
@@ -223,7 +223,7 @@ class Staging:
         self._staging.mkdir(mode=0o700, exist_ok=True)
         for index, file in enumerate(self.files):
             if self.pieces.of(index).extents.total or self.pieces.is_checked(index):
-                # From before this process: unless somebody has cleaned up meanwhile.
+                # Written by an earlier process, unless it was deleted meanwhile.
                 there = (self._staging / file.path, self._place / file.path)
                 if not any(os.path.lexists(path) for path in there):
                     self.pieces.forget(index)
@@ -247,7 +247,7 @@ class Staging:
         ):
             self.pieces.forget(index)
             path.unlink(missing_ok=True)
-            raise Damaged(f"The bytes of {file.path} are not what its checksum says.", file.path)
+            raise Damaged(f"The bytes of {file.path} do not match its checksum.", file.path)
         self.pieces.set_checked(index, file.size)
 
     def _put(self) -> None:
@@ -257,7 +257,7 @@ class Staging:
             os.rename(self._staging, place)
             return
         if place.is_symlink() or not place.is_dir():
-            raise Denied(f"{place} is there already and is no folder.")
+            raise Denied(f"{place} exists already and is not a folder.")
         root = place.resolve(strict=True)
         for file in self.files:
             target = place / file.path
@@ -265,7 +265,7 @@ class Staging:
             folder.mkdir(parents=True, exist_ok=True)
             inside = folder.resolve(strict=True)
             if inside != root and root not in inside.parents:
-                # A link that lies there from before.
+                # An older link in the target.
                 raise Denied(f"{target} leads outside of {place}.", path=file.path)
             if not file.directory and os.path.lexists(self._staging / file.path):
                 os.replace(self._staging / file.path, target)
@@ -273,14 +273,14 @@ class Staging:
 
 
 class Damaged(RemoteFailed):
-    """A file's checksum denies its bytes; what was there of it is forgotten."""
+    """A file does not match its checksum; its bytes were discarded."""
 
     def __init__(self, message: str, path: str) -> None:
         super().__init__(message, path=path)
 
 
 class _Buffer:
-    """Pieces of a file that follow each other."""
+    """Consecutive pieces of a file."""
 
     def __init__(self, start: int) -> None:
         self.start = self.stop = start
@@ -296,9 +296,9 @@ class _Buffer:
 
 
 def place_of(folder: Path, perm_id: str, files: Sequence[File]) -> Path:
-    """Where a data set goes: below `folder`, under its permId; BadRequest if that leads elsewhere.
+    """Return the place of a data set, `folder/permId`; BadRequest if that leads outside.
 
-    A permId that is the path of one file names the file itself: its folder is the place.
+    If the permId is the path of its only file, the place is that file's folder.
     """
     path = PurePosixPath(perm_id)
     if path.is_absolute() or not path.parts or ".." in path.parts or "\0" in perm_id:
@@ -308,7 +308,7 @@ def place_of(folder: Path, perm_id: str, files: Sequence[File]) -> Path:
 
 
 def _umask() -> int:
-    """The process's; asking by os.umask would change it for other threads."""
+    """Return the process's umask; os.umask would change it for other threads."""
     try:
         status = Path("/proc/self/status").read_text()
         return int(status.partition("\nUmask:")[2].split()[0], 8)

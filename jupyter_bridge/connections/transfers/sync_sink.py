@@ -1,9 +1,8 @@
-"""SyncSink: a download's bytes written where they are received.
+"""SyncSink: writes a download's bytes in the thread that receives them.
 
-A piece that goes to another thread has left the processor's cache when it is written, and takes
-other memory than the one before it: with the hop, that costs as much again as to receive and to
-write it. So a connector that receives fast does so in a thread of its own (Outbound.apart), which
-may wait for the disk, and what comes there is written at once.
+A piece that moves to another thread has left the processor's cache when it is written, and needs
+new memory: that costs as much again as to receive and to write it. So a fast connector receives in
+a thread of its own (Outbound.apart), which may wait for the disk, and writes each piece at once.
 """
 
 from __future__ import annotations
@@ -19,12 +18,12 @@ from jupyter_bridge.connections.transfers.progress_log import ProgressLog
 from jupyter_bridge.connections.transfers.writer import Writer, write_at
 from jupyter_bridge.models.datasets import File
 
-# What a killed process asks for again, a stream: bytes written between two notes of them.
+# Bytes of a stream between two log records: a killed process downloads these again.
 NOTE_BYTES = 1 << 20
 
 
 class StagedFiles(Protocol):
-    """What is written to: `staging.Staging`."""
+    """The target of a SyncSink: `staging.Staging`."""
 
     @property
     def files(self) -> Sequence[File]:
@@ -32,28 +31,28 @@ class StagedFiles(Protocol):
 
     @property
     def pieces(self) -> ProgressLog:
-        """What is there already."""
+        """The log of the pieces that are written."""
 
     @property
     def writer(self) -> Writer:
-        """What writes below the staging folder."""
+        """The writer below the staging folder."""
 
     def judge(self, path: str, offset: int, size: int) -> int:
-        """The index of the file at `path`; raises if these bytes do not belong to it."""
+        """Return the index of the file at `path`; raise if these bytes are outside of it."""
 
     def on_bytes(self, count: int, path: str) -> None:
-        """So many new bytes of the file are there."""
+        """Report new bytes of a file."""
 
     def check_by_pieces(self, index: int) -> None:
-        """Check a file that is whole, by the checksums of its pieces."""
+        """Check a complete file by the checksums of its pieces."""
 
 
 class SyncSink:
-    """A Sink that blocks its thread while it writes; `close` notes what was written last."""
+    """A Sink that blocks its thread while it writes; `close` logs the last bytes."""
 
     def __init__(self, target: StagedFiles) -> None:
         self._target = target
-        self._runs: dict[tuple[str, int], _Run] = {}  # by where their next bytes belong
+        self._runs: dict[tuple[str, int], _Run] = {}  # by path and next offset
 
     async def write(self, path: str, offset: int, data: bytes | bytearray | memoryview) -> None:
         index = self._target.judge(path, offset, len(data))
@@ -89,7 +88,7 @@ class SyncSink:
         return True
 
     def inline(self) -> AbstractContextManager[SyncSink]:
-        return nullcontext(self)  # it is one
+        return nullcontext(self)  # itself
 
     def close(self) -> None:
         with translated(), ExitStack() as stack:
@@ -97,7 +96,7 @@ class SyncSink:
                 stack.callback(self._end, run)
 
     def _keep(self, run: _Run) -> None:
-        # Where spans overlap, two runs may have come to the same place.
+        # Two runs of overlapping spans may reach the same offset.
         other = self._runs.get(run.key)
         if other is not None:
             self._end(other)
@@ -117,13 +116,13 @@ class SyncSink:
             self._target.on_bytes(new, run.path)
 
     def _check(self, index: int) -> None:
-        # A file that is found damaged is thrown away: nobody may be writing to it.
+        # A damaged file is deleted: no run may be writing to it.
         if not any(run.index == index for run in self._runs.values()):
             self._target.check_by_pieces(index)
 
 
 class _Run:
-    """Bytes of a file that follow each other, `start` to `stop` of them written and not noted."""
+    """Consecutive bytes of a file; `start` to `stop` are written and not logged yet."""
 
     def __init__(self, index: int, path: str, start: int, line: int) -> None:
         self.index = index

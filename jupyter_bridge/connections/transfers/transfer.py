@@ -1,16 +1,16 @@
-"""Transfer: one data set on its way, in either direction.
+"""Transfer: an upload or a download of one data set.
 
     queued ──▶ running ──▶ done
                  │  ▲  └──▶ failed ──resume──▶ queued
                  ▼  │
-               paused (by somebody, or a person has to log in, or this server ended)
+               paused (by a user, or until a login, or by the end of this server)
 
-From everywhere but `done` it can be cancelled.
+From every state but `done` it can be cancelled.
 
-What it is about is in `transfer.json`, what of it is done in `pieces` (pieces.py), both in a folder
-of its own, so that it goes on after this server was killed and asks again for no more than what was
-under way. Whatever a line or a server does for a while is waited out; what will not get better ends
-the transfer with its Problem, and `resume` tries again from there.
+Its folder has the job in `transfer.json` and its progress in `pieces` (progress_log.py), so that it
+resumes after this server was killed, and repeats only the chunks that were under way. Temporary
+failures of a network or a server are retried; others end the transfer with their Problem, and
+`resume` tries again from there.
 """
 
 from __future__ import annotations
@@ -46,18 +46,18 @@ from jupyter_bridge.problems import (
     Unavailable,
 )
 
-# How often a reader is told of progress, per second.
+# How often progress is reported, per second.
 TELL_HZ = 4.0
-# The time over which the rate is taken: shorter jumps about, longer is of yesterday.
+# The time over which the rate is averaged: shorter varies too much, longer is out of date.
 RATE_SECONDS = 5.0
-# Seconds between tries while nothing new arrives; after the last one it has failed.
+# Seconds between tries without new bytes; after the last one the transfer fails.
 PAUSES = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
 
 FINAL = frozenset({"done", "failed", "cancelled"})
 
 
 class Job(msgspec.Struct, kw_only=True):
-    """What a transfer is about; all that has to be known to go on with it."""
+    """The description of a transfer, sufficient to resume it."""
 
     transfer: str
     connection: str
@@ -66,11 +66,11 @@ class Job(msgspec.Struct, kw_only=True):
     path: str
     state: str = "queued"
     created: float = msgspec.field(default_factory=time.time)
-    # Of a data set: what it consists of. None: not asked for yet.
+    # The files of the data set; None: not known yet.
     files: list[File] | None = None
-    # Only these of a download's files; None: all.
+    # The requested files of a download; None: all.
     only: list[str] | None = None
-    # Of an upload: where the bytes of each file are (with their time of change), what it becomes.
+    # Of an upload: the path and mtime (ns) of each file, and the data set to create.
     sources: list[tuple[str, int]] = []
     entity: str = ""
     type: str | None = None
@@ -78,13 +78,13 @@ class Job(msgspec.Struct, kw_only=True):
     props: dict[str, Any] = {}
     skipped: list[str] = []
     upload: str | None = None
-    # Somebody paused it: it does not go on by itself, also not in another process.
+    # Paused by a user: not resumed automatically, not even by the next server.
     held: bool = False
     problem: dict[str, Any] | None = None
 
 
 class Transfer(ABC):
-    """One download or upload. Made by Transfers; `on_change(transfer, before)` tells of states."""
+    """One download or upload of a TransferStore; `on_change(transfer, before)` reports states."""
 
     def __init__(
         self,
@@ -108,12 +108,12 @@ class Transfer(ABC):
         self._samples: deque[tuple[float, int]] = deque()
         self._task: asyncio.Task[None] | None = None
         self._news = News()
-        # Set while nothing is under way: it has ended, or was paused.
+        # Set while the transfer is ended or paused.
         self.answered = asyncio.Event()
         if not self._is_under_way:
             self.answered.set()
         self._saving = asyncio.Lock()
-        # The remote is told that all is there; nobody knows what it makes of a half-told one.
+        # The commit is under way: the outcome of an interrupted one would be unknown.
         self._completing = False
 
     @property
@@ -122,7 +122,7 @@ class Transfer(ABC):
 
     @property
     def size(self) -> int:
-        """Bytes held in memory: next to none, its data are on the disk."""
+        """Bytes held in memory: almost none, as its data are on the disk."""
         return 0
 
     @property
@@ -142,7 +142,7 @@ class Transfer(ABC):
         return sum(file.size for file in self.job.files or ())
 
     def model(self) -> TransferModel:
-        """How it stands now."""
+        """Return the present state."""
         rate = self._rate() if self.state == "running" else 0.0
         total = self.total
         return TransferModel(
@@ -164,9 +164,9 @@ class Transfer(ABC):
         )
 
     async def events(self, after: int = 0) -> AsyncGenerator[tuple[int, str, TransferModel], None]:
-        """How it stands, now and whenever that changes, at most 4 times a second, to its end.
+        """Yield the state, now and after changes, at most 4 times a second, to the end.
 
-        As (number, `progress` or `done`, model): what is past is not told again, whatever `after`.
+        As (number, `progress` or `done`, model). Past events are not repeated, whatever `after`.
         """
         told: TransferModel | None = None
         count = 0
@@ -183,20 +183,20 @@ class Transfer(ABC):
                 await changed.wait()
 
     async def wait(self) -> TransferModel:
-        """How it ended (done, failed, cancelled, or paused)."""
+        """Wait for the end (done, failed, cancelled, or paused); return the state."""
         while self._is_under_way:
             await self.answered.wait()
         return self.model()
 
-    # -- what Transfers calls ------------------------------------------------------------------
+    # -- for TransferStore ---------------------------------------------------------------------
 
     async def load(self) -> None:
-        """Know again what an earlier process has done."""
+        """Load the progress of an earlier process."""
         await asyncio.to_thread(self.pieces.load)
         self._done = self.pieces.done
 
     def start(self, place: asyncio.Semaphore) -> None:
-        """Go on as soon as there is a `place`."""
+        """Start or resume as soon as there is a `place`."""
         if self._task is not None:
             raise Conflict(f"The transfer {self.id} is under way.", state=self.state)
         self.job.problem, self.job.held = None, False
@@ -204,22 +204,22 @@ class Transfer(ABC):
         self._task = asyncio.ensure_future(self._run(place))
 
     async def cancel(self) -> None:
-        """End it now; what was brought so far is thrown away beside."""
+        """Cancel now; unfinished data is deleted in the background."""
         if self.state in ("done", "cancelled"):
             return
         await self._halt("cancelled")
         await self.discard()
 
     async def pause(self) -> None:
-        """Stop, to go on another time (as when this server ends)."""
+        """Stop because this server ends; the next one resumes it."""
         if self.state not in FINAL:
             await self._halt("paused")
         await asyncio.to_thread(self.pieces.close)
 
     async def hold(self) -> None:
-        """Stop until somebody resumes it; what came is kept. Conflict where that is not possible.
+        """Stop until a user resumes it; its progress is kept.
 
-        Only what is queued or running can be held, and no upload that is just being completed.
+        Raises Conflict unless it is queued or running, or if an upload is just being completed.
         """
         if self.state not in ("queued", "running"):
             raise Conflict(f"The transfer {self.id} is {self.state}.", state=self.state)
@@ -229,32 +229,32 @@ class Transfer(ABC):
         if task is not None:
             task.cancel()
             await asyncio.wait({task})
-        # Until all of it has stopped it is under way, so that nobody resumes it before.
+        # It stays active until all has stopped, so that it is not resumed before.
         await self._stopped()
         await asyncio.to_thread(self.pieces.close)
         if self.state in FINAL:
             raise Conflict(f"The transfer {self.id} is {self.state}.", state=self.state)
-        self._task = None  # one that was stopped before its first step could not say so
+        self._task = None  # a task cancelled before its first step keeps it
         self.job.held = True
         self._enter("paused")
         await self.save()
 
     @abstractmethod
     async def discard(self) -> None:
-        """Throw away what is not in its place."""
+        """Delete unfinished data."""
 
-    # -- what the directions do ----------------------------------------------------------------
+    # -- for Download and Upload ---------------------------------------------------------------
 
     @abstractmethod
     async def _work(self) -> None:
-        """Go on from what is done until nothing is missing."""
+        """Transfer the missing bytes, and complete the data set."""
 
     @abstractmethod
     async def _stopped(self) -> None:
-        """The work was stopped; wait until nothing of it is under way."""
+        """After `_work` was stopped, wait until all its threads have ended."""
 
     def _on_bytes(self, count: int, path: str) -> None:
-        """As many bytes more are done; called by whichever thread brought them."""
+        """Count finished bytes; called by any thread."""
         self._done += count
         self.file = path
         now = time.monotonic()
@@ -264,16 +264,16 @@ class Transfer(ABC):
                 self._samples.popleft()
 
     def _recount(self) -> None:
-        """Something that was done is not."""
+        """Count the finished bytes again, after some were discarded."""
         self._done = self.pieces.done
 
     async def save(self) -> None:
-        """Write down what it is about, for another process."""
+        """Write the job to disk, for the next process."""
         async with self._saving:
             data = msgspec.json.encode(self.job)
             path = self.folder / "transfer.json"
             with translated():
-                # Whoever saves next must not meet this one at the same file.
+                # The next save must not write the same file meanwhile.
                 await to_its_end(lambda: _write(path, data))
 
     # -- below ---------------------------------------------------------------------------------
@@ -296,7 +296,7 @@ class Transfer(ABC):
             self.connection.connector.context.log.exception("The transfer %s failed", self.id)
             told = RemoteFailed(f"The transfer failed ({type(error).__name__}).")
             state, problem = "failed", told.to_json()
-        # Before anybody hears of the end, who may begin it anew at once.
+        # Before the end is reported, as it may be resumed at once.
         await asyncio.to_thread(self.pieces.close)
         self._task = None
         self.job.problem = problem
@@ -304,7 +304,7 @@ class Transfer(ABC):
         await self.save()
 
     async def _tries(self) -> None:
-        """Work, and again after a while, as long as something new comes of it."""
+        """Work, and retry after a pause, as long as new bytes arrive."""
         idle = 0
         while True:
             before = self._done
@@ -350,7 +350,7 @@ class Transfer(ABC):
 
 
 def _may_pass(problem: Problem) -> bool:
-    """Whether another try may go better."""
+    """Tell whether a retry may succeed."""
     if isinstance(problem, (Unavailable, Timeout, Damaged)):
         return True
     return int(problem.details.get("remote_status") or 0) >= 500

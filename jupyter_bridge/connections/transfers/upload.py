@@ -1,4 +1,4 @@
-"""Upload: files of this host as a new data set of a remote."""
+"""Upload: a transfer of files of this host to a new data set of a remote."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from jupyter_bridge.connections.transfers.upload_source import SyncUploadSource,
 from jupyter_bridge.models.datasets import File
 from jupyter_bridge.problems import BadRequest, Denied, Gone, Problem, RemoteFailed
 
-# A remote that forgets an upload this often has no use for another.
+# How often a remote may lose an upload.
 MAX_BEGUN = 3
-# A remote that is told to throw an upload away has this long to answer, in seconds.
+# How long an abort may take, seconds.
 ABORT_SECONDS = 10.0
 
 
 class Upload(Transfer):
-    """Sends what the remote has not acknowledged, some chunks at a time, then registers it."""
+    """Sends the chunks that the remote has not acknowledged, then registers the data set."""
 
     _begun = 0
     _abort: asyncio.Task[None] | None = None
@@ -42,14 +42,14 @@ class Upload(Transfer):
             try:
                 await within(ABORT_SECONDS, self.connection.use(CanWrite, abort))
             except (Problem, asyncio.TimeoutError):
-                pass  # the remote clears up by itself, sooner or later
+                pass  # the remote deletes it some time later
 
-        # Not waited for: a remote may be slow, and who cancels is answered at once.
+        # In the background: a remote may be slow, and a cancel returns at once.
         self._abort = asyncio.ensure_future(tell())
 
     async def _work(self) -> None:
         if self.job.permId is not None:
-            return  # it was stopped just when the remote had made it
+            return  # stopped just after the remote had registered it
         await asyncio.to_thread(_check_sources, self.job.sources)
         try:
             if self.job.upload is None:
@@ -58,7 +58,7 @@ class Upload(Transfer):
             await self._send()
             await self._commit()
         except Gone:
-            # What was sent is no longer there: from the beginning, without telling anybody.
+            # The remote has lost the upload: begin again.
             self._begun += 1
             self.job.upload = None
             await asyncio.to_thread(self.pieces.clear)
@@ -81,7 +81,7 @@ class Upload(Transfer):
         await self.save()
 
     async def _held(self) -> None:
-        """Believe the remote more than the own notes, where it says what it has."""
+        """Trust the remote's state over the local log, if the remote reports it."""
         upload = self.job.upload or ""
         for index, file in enumerate(self.job.files or []):
             known = self.pieces.of(index)
@@ -107,13 +107,13 @@ class Upload(Transfer):
             try:
                 await connector.send(upload, self._missing(), supply)
             finally:
-                # Also where it was stopped: what the remote has need not be sent again.
+                # Even if stopped: acknowledged chunks are not sent again.
                 await supply.flush()
 
         while spans := self._missing():
             await self.connection.use(CanWrite, send)
             if self._missing() == spans:
-                raise RemoteFailed(f"The remote does not take all of {spans[0].path}.")
+                raise RemoteFailed(f"The remote does not accept all of {spans[0].path}.")
 
     def _missing(self) -> list[Span]:
         spans = []
@@ -142,14 +142,14 @@ class Upload(Transfer):
             self._completing = False
 
     async def _compare(self, perm_id: str) -> None:
-        """Compare checksums with those that the remote has taken, where it offers any."""
+        """Compare sizes and checksums with those of the remote, if it has any."""
         connector = self.connection.connector
         if not isinstance(connector, CanRead) or set(CanRead.words) & connector.cannot:
             return
         try:
             found = await self.connection.use(CanRead, lambda c: c.dataset(perm_id))
         except Problem:
-            return  # it is registered: that it cannot be looked at now does not undo it
+            return  # it is registered, even if it cannot be read now
         for index, file in enumerate(self.job.files or []):
             check = self.pieces.of(index).crc32(file.size)
             told = _find(found.files, file)
@@ -159,24 +159,24 @@ class Upload(Transfer):
                 raise RemoteFailed(f"The remote has other bytes of {file.path} than were sent.")
 
     async def _stopped(self) -> None:
-        """Reading ends with its chunk; nothing is left over."""
+        """Do nothing: a thread that reads ends with its chunk."""
 
 
 def _find(files: Sequence[File], file: File) -> File | None:
-    """The file as the remote calls it, which may put folders of its own around."""
+    """Return the remote's file for `file`; the remote may add folders around it."""
     found = [one for one in files if f"/{one.path}".endswith(f"/{file.path}")]
     return found[0] if len(found) == 1 else None
 
 
 def _check_sources(sources: Sequence[tuple[str, int]]) -> None:
-    """Raise Denied if a link has come into the way since the paths were judged; blocks."""
+    """Raise Denied if a link was put into a path since it was checked; blocks."""
     for folder in {os.path.dirname(path) for path, _ in sources}:
         if os.path.realpath(folder) != folder:
             raise Denied(f"{folder} leads elsewhere now; start another upload.", path=folder)
 
 
 class Gathered(NamedTuple):
-    """Files to upload; where each is, with its time of change; names that are left out."""
+    """Files to upload; the path and mtime (ns) of each; names that are skipped."""
 
     files: list[File]
     sources: list[tuple[str, int]]
@@ -184,10 +184,10 @@ class Gathered(NamedTuple):
 
 
 def gather(paths: Sequence[Path], places: Places | None = None) -> Gathered:
-    """The files at `paths`, folders with all in them; blocks.
+    """Return the files at `paths`, folders with their contents; blocks.
 
-    Links are not followed: what they show may be anywhere. What `places` does not show is left
-    out and told.
+    Links are not followed, as they may lead anywhere. Files that `places` hides are reported as
+    skipped.
     """
     files: list[File] = []
     sources: list[tuple[str, int]] = []

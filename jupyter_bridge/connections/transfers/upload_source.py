@@ -1,4 +1,4 @@
-"""UploadSource: the bytes of an upload, read as the remote takes them, and noted as it has them."""
+"""UploadSource: reads the bytes of an upload as they are sent, and logs acknowledged ones."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from jupyter_bridge.connections.transfers.progress_log import ProgressLog
 from jupyter_bridge.models.datasets import File
 from jupyter_bridge.problems import Conflict
 
-# What is read and sent at a time: it is in the processor's cache still when it is sent.
+# Bytes read and sent at a time, small enough to stay in the processor's cache.
 PIECE = 256 << 10
 
 
@@ -29,7 +29,7 @@ class UploadSource:
         return self._inline.file(path)
 
     async def take(self, span: Span) -> bytes:
-        """Read, and write down before what was sent meanwhile: one hop to a thread for both."""
+        """Log the acknowledged spans, then read: one switch to a thread for both."""
         sent, self._sent = self._sent, []
 
         def note_and_read() -> bytes:
@@ -42,7 +42,7 @@ class UploadSource:
         self._sent.append(span)
 
     async def flush(self) -> None:
-        """Write down what was sent."""
+        """Log the acknowledged spans."""
         sent, self._sent = self._sent, []
         if sent:
             await to_its_end(lambda: self._note(sent))
@@ -56,10 +56,10 @@ class UploadSource:
 
 
 class SyncUploadSource:
-    """Blocks its thread while it reads and writes down.
+    """Blocks its thread while it reads and logs.
 
-    `sources` say where each file is and when it was changed last (in ns since the epoch);
-    `on_bytes(new, path)` is told of what the remote has.
+    `sources` are the path and mtime (ns since the epoch) of each file; `on_bytes(new, path)`
+    reports acknowledged bytes.
     """
 
     def __init__(
@@ -80,7 +80,7 @@ class SyncUploadSource:
         return self._files[self._index[path]]
 
     def pieces(self, span: Span) -> Iterator[bytes]:
-        """The span's bytes; Conflict if the file is not the one of the beginning any more."""
+        """Yield the span's bytes; Conflict if the file has changed since the upload began."""
         check = 0
         if span.start < span.stop:
             path, changed = self._sources[self._index[span.path]]
@@ -95,7 +95,7 @@ class SyncUploadSource:
         self._checks[span] = check
 
     def sent(self, span: Span) -> None:
-        """The remote has them: write that down."""
+        """Log an acknowledged span."""
         index = self._index[span.path]
         with translated():
             check = self._checks.pop(span)

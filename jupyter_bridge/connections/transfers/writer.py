@@ -1,7 +1,7 @@
-"""Writer: the pieces of a download on their way to the disk.
+"""Writer: writes the pieces of a download to the disk.
 
-One thread at a time writes, and takes all that waits: several would only wait for each other, in
-the file system's lock of the one large file, and a hop to a thread costs like 100 KiB written.
+One thread at a time writes all waiting pieces: several threads would only wait for the file
+system's lock of one large file, and a switch to a thread costs like 100 KiB written.
 """
 
 from __future__ import annotations
@@ -15,20 +15,20 @@ from pathlib import Path
 from jupyter_bridge.connections.transfers import checksums
 from jupyter_bridge.connections.transfers.progress_log import ProgressLog
 
-# Bytes written by one call. More at once takes the largest pages of memory, which a virtual machine
-# may have given back to its host: then it is four times as slow.
+# Bytes written by one call. More at once uses the largest pages of memory, which a virtual machine
+# may have returned to its host: then it is four times as slow.
 STEP = 256 << 10
-# Freed memory that may stay with the process, in bytes: above all pieces of one download that wait
-# at a time.
+# Freed memory that may stay with the process, in bytes: above all for the waiting pieces of a
+# download.
 KEPT = 16 << 20
 
 
 @dataclass(eq=False)
 class ReceivedPiece:
-    """Bytes that follow each other, of the file `index` at `path` below the writer's folder.
+    """Consecutive bytes of the file `index` at `path` below the writer's folder.
 
-    `crc32` is what the remote says of them, if it does. `done` becomes how many of them are new,
-    or None where they are not what `crc32` says; then nothing of them is kept.
+    `crc32` is the remote's checksum, if there is one. `done` becomes the number of new bytes, or
+    None if the checksum does not match: then nothing is kept.
     """
 
     index: int
@@ -42,7 +42,7 @@ class ReceivedPiece:
 
 
 class Writer:
-    """Writes below `folder`, and tells `pieces` what is there, in this order."""
+    """Writes below `folder`, and then logs the bytes in `pieces`."""
 
     def __init__(self, folder: Path, pieces: ProgressLog) -> None:
         self._folder = folder
@@ -52,31 +52,31 @@ class Writer:
         self._task: asyncio.Task[None] | None = None
 
     async def write(self, piece: ReceivedPiece) -> int | None:
-        """What becomes of the piece (its `done`), once it is on the disk; may raise OSError."""
+        """Write the piece; return its `done`. May raise OSError."""
         self._waiting.append(piece)
         if self._task is None:
             self._task = asyncio.ensure_future(self._work())
         return await piece.done
 
     def drop(self) -> None:
-        """Forget what waits."""
+        """Discard the waiting pieces."""
         waiting, self._waiting = self._waiting, []
         for piece in waiting:
             piece.done.cancel()
 
     async def settle(self) -> None:
-        """Wait until nothing is being written."""
+        """Wait until no thread writes."""
         while self._task is not None:
             await asyncio.wait({self._task})
 
     def make(self, folder: Path) -> None:
-        """Make a folder, once; blocks."""
+        """Create a folder, once; blocks."""
         if folder not in self._made:
             folder.mkdir(parents=True, exist_ok=True)
             self._made.add(folder)
 
     def open(self, path: str) -> int:
-        """A descriptor of the file at `path`, for writing; blocks."""
+        """Return a descriptor of the file at `path`, for writing; blocks."""
         target = self._folder / path
         self.make(target.parent)
         return open_new(target)
@@ -89,7 +89,7 @@ class Writer:
         parts: Sequence[bytes | bytearray | memoryview],
         crc32: int | None,
     ) -> int | None:
-        """As `write` of such a piece; blocks."""
+        """As `write`, but blocks."""
         check = checksums.of_parts(parts)
         if crc32 is not None and check != crc32:
             return None
@@ -107,7 +107,7 @@ class Writer:
                 # A thread cannot be stopped, so neither is this task: `settle` waits for both.
                 for piece, end in await asyncio.to_thread(self._write_all, pieces):
                     if piece.done.done():
-                        continue  # nobody waits any more
+                        continue  # the caller was cancelled
                     if isinstance(end, OSError):
                         piece.done.set_exception(end)
                     else:
@@ -128,23 +128,23 @@ class Writer:
 
 
 def keep_freed() -> None:
-    """Have the C library keep up to KEPT bytes that are freed, for what is received next.
+    """Make the C library keep up to KEPT bytes of freed memory for the next pieces.
 
-    glibc gives back what exceeds twice the largest block it ever mapped for itself and freed, at
-    first 256 KiB. Pieces of that size come and go all the time: each would be given back, and
-    brought again page by page. So a block of half of KEPT is mapped, untouched, and freed. Other
-    libraries, and a glibc that was told by MALLOC_TRIM_THRESHOLD_ what to keep, do as they did.
+    glibc returns free memory to the system beyond twice the largest block that it ever mapped and
+    freed, at first 256 KiB: each piece's memory would be returned, and fetched again page by page.
+    So this maps and frees an untouched block of KEPT / 2. It has no effect on other libraries, or
+    if MALLOC_TRIM_THRESHOLD_ is set.
     """
     bytes(KEPT // 2)
 
 
 def open_new(path: Path) -> int:
-    """A descriptor for writing; what is there stays, a link is not followed."""
+    """Return a descriptor for writing; keeps the contents, does not follow a link."""
     return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
 
 
 def write_at(line: int, at: int, parts: Sequence[bytes | bytearray | memoryview]) -> int:
-    """Write all parts from `at` on; returns where they end."""
+    """Write all parts from `at` on; return the offset of their end."""
     for part in parts:
         left = memoryview(part)
         while left:

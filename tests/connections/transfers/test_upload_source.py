@@ -97,7 +97,7 @@ def test_a_changed_file_is_a_conflict(disk: Disk, late: bool, shorter: bool) -> 
 def test_a_missing_file_is_told(disk: Disk) -> None:
     """By its name, and not as the remote's fault."""
     disk.path.unlink()
-    with pytest.raises(BadRequest, match="source is not there"):
+    with pytest.raises(BadRequest, match="source does not exist"):
         next(disk.inline.pieces(WHOLE))
 
 
