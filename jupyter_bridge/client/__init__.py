@@ -1,4 +1,4 @@
-"""The bridge from the other side: `BridgeClient` (async) and `connect()` (plain calls).
+"""The Python client of the bridge: `BridgeClient` (async) and `connect()` (plain calls).
 
     from jupyter_bridge.client import connect
 
@@ -7,7 +7,7 @@
         print(bridge.execute(kernel, "6 * 7").value)
         bridge.shutdown(kernel)
 
-Nothing of Jupyter's server, Tornado or ZMQ is imported here.
+It imports neither jupyter_server, Tornado nor ZMQ.
 """
 
 from __future__ import annotations

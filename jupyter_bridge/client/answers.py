@@ -1,4 +1,4 @@
-"""Result: an execution, and what it says to a person."""
+"""Result: one execution, its outputs as text, and a sentence about its end."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ FINISHED = frozenset({"ok", "error", "aborted", "timeout", "died"})
 
 
 class ExecutionFailed(Exception):
-    """The code did not end well; `result` tells everything."""
+    """The code failed; `result` has its outputs and its error."""
 
     def __init__(self, message: str, result: Result) -> None:
         super().__init__(message)
@@ -19,7 +19,7 @@ class ExecutionFailed(Exception):
 
 
 class Result(ExecutionModel):
-    """One run of code: how it stands, and its outputs."""
+    """One execution: its status and its outputs."""
 
     @property
     def ok(self) -> bool:
@@ -28,41 +28,41 @@ class Result(ExecutionModel):
 
     @property
     def finished(self) -> bool:
-        """Whether nothing more will come."""
+        """Whether the execution has ended."""
         return self.status in FINISHED
 
     @property
     def stdout(self) -> str:
-        """What the code printed."""
+        """The text that the code wrote to stdout."""
         return self._stream("stdout")
 
     @property
     def stderr(self) -> str:
-        """What the code wrote to its error stream."""
+        """The text that the code wrote to stderr."""
         return self._stream("stderr")
 
     @property
     def text(self) -> str:
-        """What a terminal would show of it: printed text and values, without errors."""
+        """The outputs as a terminal shows them: printed text and values, without errors."""
         return "".join(text_of(output) for output in self.outputs)
 
     @property
     def value(self) -> str | None:
-        """The value of the last expression as text; None where it had none."""
+        """The value of the last expression as text; None if there is none."""
         for output in reversed(self.outputs):
             if output.get("output_type") == "execute_result":
                 return _joined(output.get("data", {}).get("text/plain", ""))
         return None
 
     def raise_for_status(self) -> Result:
-        """This very result where it is good; ExecutionFailed with a sentence where it is not."""
+        """Return this result if it is ok; raise ExecutionFailed otherwise."""
         if self.ok:
             return self
         raise ExecutionFailed(self.sentence, self)
 
     @property
     def sentence(self) -> str:
-        """How it ended, for a person."""
+        """A readable sentence about how the execution ended."""
         if self.status == "error" and self.error is not None:
             return f"{self.error.ename}: {self.error.evalue}"
         if self.status == "died" and self.exit_code is not None:
@@ -71,10 +71,10 @@ class Result(ExecutionModel):
         return {
             "ok": "the code ran",
             "error": "the code raised an error",
-            "aborted": "the kernel did not run the code: something before it failed",
+            "aborted": "the kernel did not run the code because earlier code failed",
             "timeout": "the code did not end within the time allowed",
             "died": "the kernel died",
-        }.get(self.status, f"the code has not ended: it is {self.status}")
+        }.get(self.status, f"the code has not ended; its status is {self.status}")
 
     def _stream(self, name: str) -> str:
         parts = (out for out in self.outputs if out.get("output_type") == "stream")
@@ -82,7 +82,7 @@ class Result(ExecutionModel):
 
 
 def text_of(output: dict[str, Any]) -> str:
-    """What a terminal would show of one nbformat output: a value is a line; an error is nothing."""
+    """Return one nbformat output as a terminal shows it: a value is a line, an error is empty."""
     kind = output.get("output_type")
     if kind == "stream":
         return _joined(output.get("text", ""))

@@ -1,4 +1,4 @@
-"""`BridgeClient`: the verbs of `/bridge/`, for async programs."""
+"""BridgeClient: the routes of `/bridge/`, for async programs."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ from jupyter_bridge.transport.server import Server
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-# A kernel may take this long to start or to shut down.
+# A kernel may take this long to start or to shut down, seconds.
 START_SECONDS = 180.0
-# One question "is it over?" waits this long on the server: proxies cut silent answers at 30 s.
+# How long one request waits for the end of an execution. Proxies cut silent answers at 30 s.
 _WAIT_SECONDS = 20
-# When several servers run here each is asked whether it has the bridge, all at once.
+# The timeout of the request that asks a local server whether it has the bridge.
 _PROBE_SECONDS = 5.0
 
 
 class Options(TypedDict, total=False):
-    """How code is run; what is left out is as the server has it.
+    """Options of an execution; omitted ones take the server's defaults.
 
-    `kernelspec` runs it in a kernel of its own instead, shut down afterwards. `inputs` answer
-    `input()` in turn. `timeout` is in seconds, and `on_timeout` says what then becomes of the code.
-    `key` makes a repeated request the same one (an Idempotency-Key; a new one unless given).
+    `kernelspec` runs the code in a new kernel, shut down afterwards. `inputs` answer `input()` in
+    turn. `timeout` is in seconds; `on_timeout` then interrupts or leaves the code. `key` is the
+    Idempotency-Key (default: a new one): requests with the same key run the code once.
     """
 
     kernelspec: str | None
@@ -56,12 +56,12 @@ class Options(TypedDict, total=False):
 class BridgeClient:
     """A Jupyter server's bridge: `async with BridgeClient() as bridge: …`.
 
-    Without arguments it finds the server as `jupyter_bridge.client.discovery` tells. `ca_file` is
-    trusted beside the system's authorities; `verify=False` trusts anybody. `timeout` is how many
-    seconds an answer may be silent, except where waiting is the point.
+    Without arguments it finds the server as `jupyter_bridge.client.discovery` describes. `ca_file`
+    is trusted beside the system's authorities; `verify=False` disables the certificate check.
+    `timeout` is the longest silence of an answer in seconds; calls that wait allow more.
 
-    Every verb raises the Problem that the server answers; `Unavailable` where nothing is there, and
-    `RemoteFailed` where something else than a bridge is.
+    Every method raises the Problem that the server answers, Unavailable if there is no server, and
+    RemoteFailed if the server is not a bridge.
     """
 
     def __init__(
@@ -84,11 +84,11 @@ class BridgeClient:
 
     @property
     def url(self) -> str:
-        """The base url of the server; of the newest, before `open` has chosen among several."""
+        """The server's base url; before `open` has chosen among several, the newest server's."""
         return self._found[0].url
 
     async def open(self) -> BridgeClient:
-        """Make ready; where several servers run here, ask which of them has the bridge."""
+        """Open the session; if several servers run here, choose the one that has the bridge."""
         if self._door is None:
             if len(self._found) > 1:
                 self._found = [await self._choose(self._found)]
@@ -98,7 +98,7 @@ class BridgeClient:
         return self
 
     async def close(self) -> None:
-        """Let go of every connection; closing twice is fine."""
+        """Close every connection; closing twice is fine."""
         door, self._door = self._door, None
         if door is not None:
             await door.close()
@@ -117,11 +117,11 @@ class BridgeClient:
     # -- the server ----------------------------------------------------------------------------
 
     async def info(self) -> dict[str, Any]:
-        """What the bridge says of itself: version, parts, links."""
+        """Return the bridge's version, parts and links."""
         return (await self._ask("GET", "")).read(dict[str, Any])
 
     async def kernelspecs(self) -> dict[str, str]:
-        """The kernels that the server can start, name to display name, the default one first."""
+        """Map the server's kernelspecs, name to display name, the default first."""
         answer = await self._ask("GET", "api/kernelspecs", beside=True)
         said = answer.read(dict[str, Any])
         specs = said.get("kernelspecs", {})
@@ -145,16 +145,16 @@ class BridgeClient:
     # -- kernels -------------------------------------------------------------------------------
 
     async def kernels(self, conn: str | None = None) -> list[KernelModel]:
-        """Every kernel that runs on the server, or on the one that it knows as connection `conn`.
+        """List the running kernels of the server, or of its connection `conn`.
 
-        The ids of the latter begin with `<conn>:`, and do wherever a kernel's id is wanted; so does
-        `<conn>:<kernelspec>` where a kernelspec is.
+        Ids of a connection's kernels begin with `<conn>:`. Every method takes such an id as a
+        kernel, and `<conn>:<kernelspec>` as a kernelspec.
         """
         query = {} if conn is None else {"conn": conn}
         return (await self._ask("GET", "kernels", query=query)).read(list[KernelModel])
 
     async def kernel(self, kernel: str | KernelModel) -> KernelModel:
-        """One kernel as it is now."""
+        """Return the kernel's current state."""
         return (await self._ask("GET", f"kernels/{_name(kernel)}")).read(KernelModel)
 
     async def spawn(
@@ -166,21 +166,21 @@ class BridgeClient:
         env: Mapping[str, str] | None = None,
         name: str | None = None,
     ) -> KernelModel:
-        """A new kernel. It runs in `cwd`, or in the folder of `path` (as Jupyter shows paths)."""
+        """Start a kernel in `cwd`, or in the folder of `path` (a contents path)."""
         body = _given(cwd=cwd, path=path, env=env, name=name)
         route = f"spawn/{segment(kernelspec)}"
         return (await self._ask("POST", route, body=body, timeout=START_SECONDS)).read(KernelModel)
 
     async def shutdown(self, kernel: str | KernelModel) -> None:
-        """End a kernel."""
+        """Shut down a kernel."""
         await self._ask("POST", f"shutdown/{_name(kernel)}", timeout=START_SECONDS)
 
     async def interrupt(self, kernel: str | KernelModel) -> None:
-        """Interrupt whatever a kernel is running."""
+        """Interrupt the code that a kernel is running."""
         await self._ask("POST", f"interrupt/{_name(kernel)}")
 
     async def restart(self, kernel: str | KernelModel) -> None:
-        """Restart a kernel; back when it is ready again."""
+        """Restart a kernel and wait until it is ready."""
         await self._ask("POST", f"restart/{_name(kernel)}", timeout=START_SECONDS)
 
     def channels(
@@ -191,9 +191,9 @@ class BridgeClient:
         after: str | None = None,
         session_id: str | None = None,
     ) -> Channels:
-        """A seat on the kernel, to be opened with `async with`: all channels, or `channel` alone.
+        """Return the kernel's channels, or `channel` alone, to be opened with `async with`.
 
-        `after` is the id of the last iopub message already received: what came since comes first.
+        `after` is the id of the last iopub message already received; later messages come first.
         """
         kernel_id = kernel.id if isinstance(kernel, KernelModel) else kernel
         return Channels(self._open_door(), kernel_id, channel, after=after, session_id=session_id)
@@ -205,7 +205,7 @@ class BridgeClient:
     ) -> Result:
         """Run code and wait for its end; `raise_for_status()` on the result raises its error.
 
-        The code cannot ask for input unless `inputs` (or `allow_stdin`) are given.
+        The code cannot request input unless `inputs` or `allow_stdin` is given.
         """
         options.setdefault("allow_stdin", options.get("inputs") is not None)
         result = await self._post(kernel, code, options, {"Prefer": f"wait={_WAIT_SECONDS}"})
@@ -216,25 +216,25 @@ class BridgeClient:
     def stream(
         self, kernel: str | KernelModel | None = None, code: str = "", **options: Unpack[Options]
     ) -> Stream:
-        """Run code and iterate what happens; it begins with the first event that is asked for."""
+        """Return a stream of the code's events. The code starts when it is first iterated."""
         options.setdefault("allow_stdin", True)
         return Stream(self._open_door(), post=_request(kernel, code, options))
 
     async def run_async(
         self, kernel: str | KernelModel | None = None, code: str = "", **options: Unpack[Options]
     ) -> str:
-        """Start code and return the execution's name, for `execution`, `follow` and `cancel`."""
+        """Start code; returns the execution's name, for `execution`, `follow` and `cancel`."""
         return (await self._post(kernel, code, options, {"Prefer": "respond-async"})).execution
 
     async def execution(self, execution: str, *, wait: bool = False) -> Result:
-        """An execution as it stands; with `wait`, as it ends. It can be read again and again."""
+        """Return an execution's current state; with `wait`, wait for its end."""
         result = (await self._ask("GET", f"executions/{segment(execution)}")).read(Result)
         while wait and not result.finished:
             result = await self._wait(execution)
         return result
 
     def follow(self, execution: str, *, after: str | None = None) -> Stream:
-        """The events of an execution that was started before, from the first or `after` an id."""
+        """Return a stream of a running execution's events, from the first or `after` an id."""
         return Stream(self._open_door(), name=execution, after=after)
 
     async def send_input(self, execution: str, value: str) -> None:
@@ -278,7 +278,7 @@ class BridgeClient:
 
     def _open_door(self) -> BridgeSession:
         if self._door is None:
-            raise Conflict("This client is not open: use `async with`, or `await client.open()`.")
+            raise Conflict("This client is not open. Use `async with` or `await client.open()`.")
         return self._door
 
     def _door_of(self, server: Server, timeout: float | None = None) -> BridgeSession:
@@ -297,12 +297,12 @@ class BridgeClient:
         urls = [server.url for server in able or servers]
         if not able:
             raise NotFound(
-                f"{len(urls)} Jupyter servers run here, and none of them answers as a bridge: "
+                f"None of the {len(urls)} Jupyter servers on this machine answers as a bridge: "
                 f"{', '.join(urls)}.",
                 servers=urls,
             )
         raise Conflict(
-            f"{len(urls)} Jupyter servers with a bridge run here; name one by its url: "
+            f"{len(urls)} Jupyter servers on this machine have the bridge. Give the url of one: "
             f"{', '.join(urls)}.",
             servers=urls,
         )
@@ -332,7 +332,7 @@ def _request(kernel: str | KernelModel | None, code: str, options: Options) -> P
     kernelspec = fields.pop("kernelspec", None)
     key = fields.pop("key", None) or uuid.uuid4().hex
     if (kernel is None) == (kernelspec is None):
-        raise BadRequest("Code runs either in a kernel or in a new one of a kernelspec: name one.")
+        raise BadRequest("Give either a kernel or a kernelspec.")
     body = _given(code=code, **fields)
     if kernel is None:
         return Post("execute", {"kernel": kernelspec}, body, key)

@@ -1,9 +1,8 @@
-"""One client's seat on a kernel: Jupyter messages both ways over one websocket.
+"""Channels: Jupyter messages to and from a kernel over one websocket.
 
-It speaks `v1.kernel.websocket.jupyter.org` (`jupyter_bridge.wire.kernel` is its document). When the
-line breaks it is opened again under the same session, after the last iopub message that arrived:
-nothing that the server still holds is missed, and what it no longer holds is told by a message
-`bridge_gap` on iopub.
+The subprotocol is `v1.kernel.websocket.jupyter.org` (see `jupyter_bridge.wire.kernel`). A dropped
+connection is opened again under the same session, after the last iopub message received. A message
+`bridge_gap` on iopub counts the messages that the server no longer held.
 """
 
 from __future__ import annotations
@@ -23,12 +22,12 @@ from jupyter_bridge.transport.bridge_socket import ResumingSocket
 from jupyter_bridge.transport.problem_decoder import problem_of
 from jupyter_bridge.wire.kernel import V1, FrameError, build_message, build_v1, parse_v1
 
-# One message is one frame; a kernel's ring holds 64 MiB, a single larger message still arrives.
+# One message is one frame. A kernel's ring holds 64 MiB, but one larger message still arrives.
 MAX_FRAME_BYTES = 512 << 20
 
 
 class Message(msgspec.Struct, frozen=True):
-    """One Jupyter message and the channel it came on."""
+    """One Jupyter message and its channel."""
 
     channel: str
     header: dict[str, Any]
@@ -39,37 +38,37 @@ class Message(msgspec.Struct, frozen=True):
 
     @property
     def msg_type(self) -> str:
-        """What kind of message it is."""
+        """The message type."""
         return str(self.header.get("msg_type", ""))
 
     @property
     def msg_id(self) -> str:
-        """Its own id."""
+        """The message id."""
         return str(self.header.get("msg_id", ""))
 
     @property
     def parent_id(self) -> str:
-        """The id of the request that it belongs to; empty where there is none."""
+        """The id of the request that caused this message; empty if there is none."""
         return str(self.parent_header.get("msg_id", ""))
 
     @classmethod
     def from_frame(cls, frame: bytes) -> Message:
-        """The message in one v1 frame; RemoteFailed where it holds none."""
+        """Decode one v1 frame; raises RemoteFailed if it is malformed."""
         try:
             channel, parts = parse_v1(frame)
             header, parent, metadata, content = (_decode(part) for part in parts[:4])
             return cls(channel, header, parent, metadata, content, parts[4:])
         except (FrameError, ValueError) as error:
             raise RemoteFailed(
-                f"The websocket sent what is no Jupyter message: {error}."
+                f"The websocket sent a malformed Jupyter message: {error}."
             ) from error
 
 
 class Channels(ResumingSocket[Message]):
     """A kernel's channels. Open with `async with`, `send`, iterate, close.
 
-    `session_id` names this client to the kernel; `after` is the id of the last iopub message that
-    was received, here or by an earlier client, and may be handed to the next one.
+    `session_id` names this client to the kernel. `after` is the id of the last iopub message
+    received; a later client can resume from it.
     """
 
     _protocol = V1
@@ -90,7 +89,7 @@ class Channels(ResumingSocket[Message]):
         self._channel = channel
 
     async def receive(self, timeout: float | None = None) -> Message | None:
-        """The next message; None if the line is closed or nothing came within `timeout` seconds."""
+        """Return the next message; None if closed, or if none came within `timeout` seconds."""
         try:
             return await within(timeout, self.__anext__())
         except (StopAsyncIteration, asyncio.TimeoutError):
@@ -106,9 +105,9 @@ class Channels(ResumingSocket[Message]):
         metadata: Mapping[str, Any] | None = None,
         buffers: Sequence[bytes] = (),
     ) -> str:
-        """Send one message (on `shell` unless told); returns its id, the parent_id of its replies.
+        """Send one message (default: on `shell`); returns its id, the parent_id of its replies.
 
-        Raises Unavailable where the line breaks meanwhile: whether it arrived is then not known.
+        Raises Unavailable if the connection drops; the message may or may not have arrived.
         """
         default = "shell" if self._channel == "channels" else self._channel
         head = msgspec.json.encode(dict(parent or {}))
@@ -119,7 +118,7 @@ class Channels(ResumingSocket[Message]):
         await self._send(build_v1(channel or default, [*parts, *buffers]))
         return msg_id
 
-    # -- the seat ------------------------------------------------------------------------------
+    # -- for ResumingSocket --------------------------------------------------------------------
 
     def _query(self) -> dict[str, Any]:
         return {"session_id": self.session_id, "after": self.after}
@@ -138,15 +137,15 @@ class Channels(ResumingSocket[Message]):
             body = json.loads(text)
         except ValueError:
             body = None
-        return problem_of(body, status, where) or RemoteFailed(f"{where} sent unknown text.")
+        return problem_of(body, status, where) or RemoteFailed(f"{where} sent unexpected text.")
 
 
 def _decode(part: bytes) -> dict[str, Any]:
     try:
         return msgspec.json.decode(part, type=dict[str, Any])
     except msgspec.MsgspecError:
-        # Some kernels write NaN, which is no JSON; Python's own reader takes it.
+        # Some kernels write NaN, which is not JSON; Python's own decoder accepts it.
         value = json.loads(part)
         if not isinstance(value, dict):
-            raise ValueError("a part is no JSON object") from None
+            raise ValueError("a part is not a JSON object") from None
         return value

@@ -1,6 +1,6 @@
-"""Connections from the client's side: what `BridgeClient.connections` is.
+"""Connections: a server's connections, data sets and transfers, for `BridgeClient.connections`.
 
-Passwords go in and never come out: a Connection only says that it `has_secret`.
+Passwords are sent and never returned; a connection only has `has_secret`.
 """
 
 from __future__ import annotations
@@ -23,27 +23,27 @@ from jupyter_bridge.transport.bridge_session import BridgeSession, segment
 from jupyter_bridge.transport.line_follower import SILENCE_SECONDS, read_line
 from jupyter_bridge.transport.response import Response
 
-# A login may take a minute (a hub starts a server first), a mount half of one.
+# A login may take a minute (a hub starts a server first), a mount half a minute.
 LOGIN_SECONDS = 180.0
 
 
 class Connections:
-    """The verbs of `/bridge/conns` and what belongs to it. Each raises the server's Problem."""
+    """The routes of connections and transfers. Every method raises the server's Problem."""
 
     def __init__(self, door: Callable[[], BridgeSession]) -> None:
         self._door = door
 
     async def list(self) -> ConnectionListModel:
-        """All connections, from the server's memory."""
+        """List all connections, as the server last knew them."""
         return (await self._ask("GET", "conns")).read(ConnectionListModel)
 
     async def kinds(self) -> dict[str, KindModel]:
-        """What kinds there are, by name."""
+        """Return the kinds of connections, by name."""
         kinds: Any = (await self._ask("GET", "kinds")).read(tuple[KindModel, ...])
         return {kind.kind: kind for kind in kinds}
 
     async def get(self, name: str) -> ConnectionModel:
-        """One connection."""
+        """Return one connection."""
         return (await self._ask("GET", f"conn/{segment(name)}")).read(OneConnectionModel).connection
 
     async def add(
@@ -56,35 +56,35 @@ class Connections:
         remember: bool = False,
         **fields: Any,
     ) -> ConnectionModel:
-        """A new connection, logged in if nothing is missing; `remember` keeps it for good."""
+        """Add a connection and log in if no field is missing; `remember` saves it."""
         body = {"name": name, "url": url, "kind": kind, "remember": remember, **fields}
         given = {key: value for key, value in body.items() if value is not None}
         answer = await self._ask("POST", "conns", body=given, timeout=LOGIN_SECONDS)
         return next(one for one in answer.read(ConnectionListModel).connections if one.name == name)
 
     async def login(self, /, name: str, **fields: Any) -> ConnectionModel:
-        """Log in, with new credentials if there are any (username, password, token, host_key)."""
+        """Log in, with new credentials if given (username, password, token, host_key)."""
         return await self._put(name, "login", fields)
 
     async def logout(self, name: str) -> ConnectionModel:
-        """End the session; nothing logs in by itself until `login`."""
+        """Log out; the connection stays logged out until `login`."""
         return await self._put(name, "logout", {})
 
     async def mount(
         self, name: str, mountpoint: str | None = None, *, host_key: str | None = None
     ) -> ConnectionModel:
-        """Mount it on the server's host, at ~/<hostname> unless told; `host_key` accepts one."""
+        """Mount on the server's host (default: ~/<hostname>); `host_key` accepts that host key."""
         return await self._put(name, "mount", {"mountpoint": mountpoint, "host_key": host_key})
 
     async def unmount(self, name: str) -> ConnectionModel:
         return await self._put(name, "unmount", {})
 
     async def remove(self, name: str) -> None:
-        """Log out, unmount and forget, also the remembered secret."""
+        """Log out, unmount, and delete the connection and its saved secret."""
         await self._ask("DELETE", f"conn/{segment(name)}", timeout=LOGIN_SECONDS)
 
     async def browse(self, name: str, path: str = "") -> tuple[Item, ...]:
-        """What is at `path`."""
+        """List the contents of `path`."""
         route = f"conn/{segment(name)}/browse/{segment(path)}"
         found: Any = (await self._ask("GET", route, timeout=LOGIN_SECONDS)).read(tuple[Item, ...])
         return tuple(found)
@@ -92,14 +92,14 @@ class Connections:
     # -- data sets -----------------------------------------------------------------------------
 
     async def dataset(self, name: str, perm_id: str) -> Dataset:
-        """A data set and its files."""
+        """Return a data set with its files."""
         route = f"dataset/{segment(name)}/{segment(perm_id)}"
         return (await self._ask("GET", route, timeout=LOGIN_SECONDS)).read(Dataset)
 
     async def download(
         self, name: str, perm_id: str, path: str = ".", *, files: Sequence[str] | None = None
     ) -> TransferModel:
-        """Start to bring a data set to `path`/`perm_id` on the server's host."""
+        """Start the download of a data set to `path`/`perm_id` on the server's host."""
         return await self._start(name, "download", permId=perm_id, path=path, files=files)
 
     async def upload(
@@ -112,7 +112,7 @@ class Connections:
         parents: Sequence[str] = (),
         props: dict[str, Any] | None = None,
     ) -> TransferModel:
-        """Start to make files of the server's host a data set of `entity`."""
+        """Start the upload of files of the server's host as a data set of `entity`."""
         return await self._start(
             name,
             "upload",
@@ -124,7 +124,7 @@ class Connections:
         )
 
     async def transfers(self) -> tuple[TransferModel, ...]:
-        """All transfers, the newest first."""
+        """List all transfers, the newest first."""
         found: Any = (await self._ask("GET", "transfers")).read(tuple[TransferModel, ...])
         return tuple(found)
 
@@ -132,17 +132,17 @@ class Connections:
         return (await self._ask("DELETE", f"transfers/{segment(transfer)}")).read(TransferModel)
 
     async def pause(self, transfer: str) -> TransferModel:
-        """Stop a transfer until it is resumed; what came is kept."""
+        """Pause a transfer; the bytes transferred so far are kept."""
         return (await self._ask("POST", f"transfers/{segment(transfer)}/pause")).read(TransferModel)
 
     async def resume(self, transfer: str) -> TransferModel:
-        """Go on with a transfer that failed or was paused."""
+        """Resume a transfer that failed or was paused."""
         return (await self._ask("POST", f"transfers/{segment(transfer)}/resume")).read(
             TransferModel
         )
 
     async def watch(self, transfer: str) -> AsyncGenerator[TransferModel, None]:
-        """How a transfer goes, up to 4 times a second, to its end."""
+        """Iterate a transfer's progress, up to 4 times a second, until it ends."""
         path = f"transfers/{segment(transfer)}"
         response = await self._door().stream("GET", path, silence=SILENCE_SECONDS)
         try:
@@ -155,7 +155,7 @@ class Connections:
     async def follow(
         self, transfer: str, on_progress: Callable[[TransferModel], None]
     ) -> TransferModel:
-        """Wait for a transfer to end; `on_progress` is told how it goes, on the client's thread."""
+        """Wait for a transfer to end; calls `on_progress` on the client's thread."""
         last: TransferModel | None = None
         async for last in self.watch(transfer):
             on_progress(last)
@@ -165,7 +165,7 @@ class Connections:
     # -- environments --------------------------------------------------------------------------
 
     async def environment(self, kernel: str, *, beside: str | None = None) -> EnvironmentModel:
-        """What the kernel of this id runs on; saved `beside` a notebook (its contents path)."""
+        """Return a kernel's environment; saves it `beside` a notebook (a contents path)."""
         body = {"path": beside, "save": beside is not None}
         route = f"environment/{segment(kernel)}"
         answer = await self._ask("POST", route, body=body, timeout=LOGIN_SECONDS)

@@ -1,4 +1,4 @@
-"""ConsoleStream: a console's frames over a websocket that is opened again where it broke."""
+"""ConsoleStream: a console's frames over a websocket that reconnects."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ MAX_FRAME_BYTES = 16 << 20
 
 
 class ConsoleStream(ResumingSocket[wire.ServerFrame]):
-    """Console frames as they come: Start, Output, Gap, Viewers, Matched, Ended.
+    """Iterate console frames: Start, Output, Gap, Viewers, Matched, Ended.
 
-    Trouble that does not end the line (a watcher typed) comes as a frame, the other is raised.
-    When the connection breaks it is opened again where the last output ended, so nothing comes
-    twice and nothing that is still held is missed. `offset` and `epoch` say where that is.
+    A Problem that leaves the websocket open (a watcher typed) is a Trouble frame; others are
+    raised. A dropped connection resumes where the last output ended, at `offset` of `epoch`, so
+    no output comes twice, and only output that the server discarded is missed.
     """
 
     _protocol = wire.SUBPROTOCOL
@@ -40,16 +40,16 @@ class ConsoleStream(ResumingSocket[wire.ServerFrame]):
         self._over = False
 
     async def write(self, data: bytes) -> None:
-        """Type `data`, once there is a line; Unavailable where that breaks meanwhile: whether the
-        data came is not known then."""
+        """Type `data`, once connected. Raises Unavailable if the connection drops; the data may or
+        may not have arrived."""
         await self._send(wire.to_client_frame(wire.Input(data)))
 
     async def resize(self, rows: int, cols: int) -> None:
-        """The screen has this size now; told again after the line was broken."""
+        """Set the screen's size; it is sent again after a reconnect."""
         self._size = (rows, cols)
         await self._send(wire.to_client_frame(wire.Resize(rows, cols)))
 
-    # -- the seat ------------------------------------------------------------------------------
+    # -- for ResumingSocket --------------------------------------------------------------------
 
     def _query(self) -> dict[str, Any]:
         query = dict(self._asked)
@@ -59,7 +59,7 @@ class ConsoleStream(ResumingSocket[wire.ServerFrame]):
 
     async def _on_connected(self, socket: aiohttp.ClientWebSocketResponse[bool]) -> None:
         if self._size is not None:
-            with suppress(aiohttp.ClientError, ConnectionError):  # the reader finds out
+            with suppress(aiohttp.ClientError, ConnectionError):  # the reader sees the drop
                 await socket.send_bytes(wire.to_client_frame(wire.Resize(*self._size)))
 
     def _is_over(self) -> bool:
@@ -69,12 +69,12 @@ class ConsoleStream(ResumingSocket[wire.ServerFrame]):
         try:
             frame = wire.from_server_frame(data)
         except wire.ConsoleFrameError as error:
-            raise RemoteFailed(f"the websocket sent what is no console frame: {error}") from error
+            raise RemoteFailed(f"The websocket sent a malformed frame: {error}.") from error
         if isinstance(frame, wire.Start):
             self.about = frame.about
             self.epoch = str(frame.about.get("epoch"))
             if self.offset is None and self._asked.get("lines") == 0:
-                self.offset = frame.offset  # it begins at the present, also if that breaks off
+                self.offset = frame.offset  # it begins at the present, also after a reconnect
         elif isinstance(frame, wire.Output):
             self.offset = frame.offset + len(frame.data)
         elif isinstance(frame, (wire.Gap, wire.Matched)):
@@ -82,7 +82,7 @@ class ConsoleStream(ResumingSocket[wire.ServerFrame]):
         elif isinstance(frame, wire.Trouble):
             self._trouble = frame.problem
         elif isinstance(frame, wire.Viewers) and "mode" in self._asked:
-            # Whose seat was taken over comes back to it as a watcher.
+            # A client that was taken over reconnects as a watcher.
             mine = [viewer.get("mode") for viewer in frame.viewers if viewer.get("you")]
             self._asked["mode"] = "watch" if mine == ["watch"] else self._asked["mode"]
         if isinstance(frame, (wire.Ended, wire.Matched)):
@@ -92,6 +92,6 @@ class ConsoleStream(ResumingSocket[wire.ServerFrame]):
     def _farewell(self, text: str | None, status: int | None) -> Problem | None:
         if status is None:
             return None
-        where = f"the websocket {self._path}"
+        where = f"The websocket {self._path}"
         known = problem_of(self._trouble, status, where)
-        return known or RemoteFailed(f"{where} closed with {4000 + status}")
+        return known or RemoteFailed(f"{where} closed with code {4000 + status}.")

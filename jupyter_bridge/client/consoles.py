@@ -1,4 +1,4 @@
-"""The consoles of a server: list, open, end, and a Line to each that survives broken lines."""
+"""Consoles: list, open, end, tail and interact with a server's consoles."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from jupyter_bridge.transport.bridge_session import BridgeSession, segment
 
 
 class Consoles:
-    """What `BridgeClient.consoles` is."""
+    """The consoles of a server, as `BridgeClient.consoles`."""
 
     def __init__(self, door: Callable[[], BridgeSession]) -> None:
         self._door = door
 
     async def list(self, conn: str | None = None) -> list[ConsoleModel]:
-        """Every console, ended ones included whose record is still kept.
+        """List all consoles, including ended ones whose output is kept.
 
-        Those of connections are as was last known; with `conn` that one is asked, and alone listed.
+        Consoles of connections are listed as last known; `conn` asks and lists that one alone.
         """
         query = {} if conn is None else {"conn": conn}
         return (await self._door().ask("GET", "consoles", query=query)).read(list[ConsoleModel])
 
     async def get(self, name: str | ConsoleModel) -> ConsoleModel:
-        """One console as it is now."""
+        """Return the console's current state."""
         return (await self._door().ask("GET", _path("consoles", name))).read(ConsoleModel)
 
     async def open(
@@ -38,7 +38,7 @@ class Consoles:
         rows: int | None = None,
         cols: int | None = None,
     ) -> ConsoleModel:
-        """A new terminal; Conflict where a live console has that name."""
+        """Open a terminal; raises Conflict if a live console has that name."""
         given: dict[str, Any] = {
             "name": name,
             "cwd": cwd,
@@ -51,14 +51,14 @@ class Consoles:
         return (await self._door().ask("POST", "consoles", body=body)).read(ConsoleModel)
 
     async def end(self, name: str | ConsoleModel, *, purge: bool = False) -> None:
-        """End a terminal; `purge` also forgets what it said."""
+        """End a terminal; `purge` also deletes its output."""
         query = {"purge": 1} if purge else None
         await self._door().ask("DELETE", _path("consoles", name), query=query)
 
     async def send(
         self, name: str | ConsoleModel, data: bytes | str, *, newline: bool = False
     ) -> None:
-        """Type into a console, as it is."""
+        """Type `data` unchanged into a console."""
         raw = data.encode() if isinstance(data, str) else data
         query = {"newline": 1} if newline else None
         await self._door().ask("POST", _path("send", name), query=query, body=raw)
@@ -66,7 +66,7 @@ class Consoles:
     def recording(
         self, name: str | ConsoleModel, *, start: int | None = None, end: int | None = None
     ) -> AsyncGenerator[bytes, None]:
-        """The console played back as asciicast v2, piece by piece."""
+        """Iterate the console's recording (asciicast v2) in pieces of bytes."""
         return self._door().download(_path("recording", name), query={"from": start, "to": end})
 
     def tail(
@@ -83,10 +83,10 @@ class Consoles:
         until: str | None = None,
         timeout: float | None = None,
     ) -> ConsoleStream:
-        """What a console said, from there on: iterate it. It begins with the first frame asked for.
+        """Return a stream of the console's output. Connects when first iterated.
 
-        `since` is in seconds ago, or a time in ISO 8601; `to` an offset to stop before; `until` a
-        pattern in RE2's syntax to stop behind; the server matches it.
+        `since` is in seconds ago, or a time in ISO 8601; `to` is an offset to stop before; `until`
+        is a pattern in RE2's syntax to stop after, matched by the server.
         """
         query = {
             "lines": lines,
@@ -110,7 +110,7 @@ class Consoles:
         offset: int | None = None,
         epoch: str | None = None,
     ) -> ConsoleStream:
-        """A console to take part in: iterate what it says, `write`, `resize`."""
+        """Return a stream to take part in a console: iterate its frames, `write`, `resize`."""
         query = {"mode": mode, "lines": lines, "offset": offset, "epoch": epoch}
         return ConsoleStream(self._door(), _path("interact", name), query)
 

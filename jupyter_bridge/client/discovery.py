@@ -1,19 +1,19 @@
-"""Where the server is and how to be let in, from what the caller and the surroundings say.
+"""Find the server's url and token, from the arguments or the process's environment.
 
-In this order, and the first that says something decides:
+The first of these sources that names a server decides:
 
 1. the arguments: a base url (`http://h:8888/user/x/`), one ending in `/bridge`, or the address a
    browser shows (`http://h:8888/lab?token=…`);
 2. `JUPYTER_BRIDGE_URL` and `JUPYTER_BRIDGE_TOKEN`;
 3. in a JupyterHub user server: `JUPYTERHUB_SERVICE_URL`, `JUPYTERHUB_SERVICE_PREFIX` and
    `JUPYTERHUB_API_TOKEN`;
-4. in a Jupyter terminal: `JUPYTER_SERVER_URL`. Jupyter puts no token beside it; it is taken from
-   `JUPYTER_TOKEN` or from the server's own file in the runtime directory;
+4. in a Jupyter terminal: `JUPYTER_SERVER_URL`. Its token is `JUPYTER_TOKEN`, or that of the
+   server's own file in the runtime directory;
 5. the servers of this user that run on this machine (`jpserver-*.json` in the runtime directory).
-   Inside a kernel, the server that started it; else the newest first.
+   Inside a kernel, the server that started it; otherwise the newest first.
 
-A token from the surroundings is only ever sent to the server it belongs to: `JUPYTER_BRIDGE_TOKEN`
-goes with `JUPYTER_BRIDGE_URL` where that is set, and the token in a server's file to that server.
+A token that the caller did not give is only sent to the server it belongs to:
+`JUPYTER_BRIDGE_TOKEN` to `JUPYTER_BRIDGE_URL` if that is set, a file's token to that file's server.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ from jupyter_bridge.problems import BadRequest, NotFound
 from jupyter_bridge.transport.server import PORTS, Server, port_of
 
 _SCHEMES = ("http", "https", "http+unix")
-# What people copy along from a browser or from our own documentation.
+# Path ends that users copy along from a browser or from the documentation.
 _TAILS = ("bridge", "lab", "tree")
-# A server that listens on every address is reached on this one; "" is how the hub spells them all.
+# Replacements for a server that listens on every address, which the hub spells "".
 _WILDCARDS = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}
 
 
@@ -44,9 +44,9 @@ def find(
     environ: Mapping[str, str] | None = None,
     runtime_dir: str | Path | None = None,
 ) -> list[Server]:
-    """The servers that may be meant, best first; more than one only where several run here.
+    """Return the candidate servers, best first; several only if several run on this machine.
 
-    Raises BadRequest for an address that is none, NotFound where nothing names a server.
+    Raises BadRequest if an address is malformed, NotFound if no source names a server.
     """
     env = os.environ if environ is None else environ
     here = list(running(runtime_dir))
@@ -59,21 +59,19 @@ def find(
     )
     if not found:
         raise NotFound(
-            "No Jupyter server was named and none runs here: give its url, set JUPYTER_BRIDGE_URL "
-            "(and JUPYTER_BRIDGE_TOKEN), or start one with `jupyter lab`."
+            "No Jupyter server given, and none runs on this machine. Give its url, set "
+            "JUPYTER_BRIDGE_URL and JUPYTER_BRIDGE_TOKEN, or start a server with `jupyter lab`."
         )
     return [replace(server, token=token) for server in found] if token else found
 
 
 def parse_url(url: str, source: str = "the arguments") -> Server:
-    """The server that a person's address means; its `?token=` becomes the token."""
+    """Parse a url as users write or copy it; its `?token=` becomes the token."""
     try:
         parts = urlsplit(url.strip())
         host, port = parts.hostname, parts.port
     except ValueError:
-        raise BadRequest(
-            f"The url from {source} is not one: its host or port is malformed."
-        ) from None
+        raise BadRequest(f"The url from {source} has a malformed host or port.") from None
     if parts.scheme not in _SCHEMES or not parts.netloc:
         raise BadRequest(
             f"The url from {source} must be like http://127.0.0.1:8888/ (http, https, http+unix)."
@@ -82,7 +80,7 @@ def parse_url(url: str, source: str = "the arguments") -> Server:
         netloc = parts.netloc
     elif parts.username or parts.password:
         raise BadRequest(
-            f"The url from {source} holds a user name or password; give a token instead."
+            f"The url from {source} contains a user name or password. Give a token instead."
         )
     else:
         host = _WILDCARDS.get(host or "", host or "")
@@ -93,20 +91,20 @@ def parse_url(url: str, source: str = "the arguments") -> Server:
 
 
 def running(runtime_dir: str | Path | None = None) -> Iterator[Server]:
-    """This user's servers on this machine whose process is alive, the newest first."""
+    """Iterate this user's running servers on this machine, the newest first."""
     folder = Path(runtime_dir or jupyter_runtime_dir())
     for file in sorted(folder.glob("jpserver-*.json"), key=_written, reverse=True):
         try:
             info = msgspec.json.decode(file.read_bytes(), type=_Info)
             server = parse_url(info.url, str(file))
         except (OSError, msgspec.MsgspecError, BadRequest):
-            continue  # being written, removed meanwhile, or not ours
+            continue  # incomplete, removed meanwhile, or another program's
         if _is_alive(info.pid):
             yield replace(server, token=info.token, pid=info.pid)
 
 
 class _Info(msgspec.Struct):
-    """What is read of a `jpserver-*.json`."""
+    """The fields read from a `jpserver-*.json`."""
 
     url: str
     pid: int
@@ -136,7 +134,7 @@ def _from_variables(env: Mapping[str, str], here: list[Server]) -> list[Server]:
 
 
 def _from_hub(env: Mapping[str, str], here: list[Server]) -> list[Server]:
-    """The user server around us. A hub's own services have a prefix too, but no `/user/` in it."""
+    """Return the user server of this process. The prefix of a hub's services lacks `/user/`."""
     prefix, token = env.get("JUPYTERHUB_SERVICE_PREFIX", ""), env.get("JUPYTERHUB_API_TOKEN", "")
     if "/user/" not in prefix or not token:
         return []
@@ -145,7 +143,7 @@ def _from_hub(env: Mapping[str, str], here: list[Server]) -> list[Server]:
     if parts.scheme in PORTS and port_of(parts):
         server = parse_url(parts._replace(path=prefix, query="", fragment="").geturl(), source)
         return [replace(server, token=token)]
-    # The spawner left the port to the server: its own file knows.
+    # The spawner let the server choose its port; the server's own file has it.
     path = _base_path(prefix)
     return [replace(server, token=token) for server in here if urlsplit(server.url).path == path][
         :1
@@ -197,12 +195,12 @@ def _is_alive(pid: int) -> bool:
     except ProcessLookupError:
         return False
     except OSError:
-        return True  # it is there, and another user's
+        return True  # it runs as another user
     return True
 
 
 def _is_alive_on_windows(pid: int) -> bool:
-    # os.kill(pid, 0) is Ctrl-C there.
+    # On Windows os.kill(pid, 0) sends Ctrl-C.
     import ctypes
 
     kernel32 = ctypes.windll.kernel32  # type: ignore[attr-defined,unused-ignore]

@@ -1,8 +1,8 @@
-"""What happens during an execution, one typed event at a time, and the NDJSON lines they come as.
+"""The typed events of an execution, read from NDJSON lines.
 
-A line is `{"event": …, "id": …, "data": {…}}`; a blank one only keeps the line awake. Every event
-has its `id` (the stream goes on after it) and its `data` as the server sent it. The server's event
-`problem` ends a stream that cannot go on; it is raised.
+A line is `{"event": …, "id": …, "data": {…}}`; a blank line is a keepalive. Every event has its
+`id`, after which a stream can be resumed, and its `data` as the server sent it. The server's event
+`problem` ends a stream; the client raises it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from jupyter_bridge.transport.line_follower import Line
 
 
 class Event(msgspec.Struct, frozen=True):
-    """Something happened."""
+    """One event of an execution."""
 
     id: str
     data: dict[str, Any]
@@ -29,23 +29,23 @@ class Event(msgspec.Struct, frozen=True):
 
 
 class InputRequest(Event, frozen=True):
-    """The code waits for a line of input: answer with `send_input`."""
+    """The code waits for a line of input; answer with `send_input`."""
 
     event: ClassVar[str] = "input_request"
 
     @property
     def prompt(self) -> str:
-        """What to show before the answer."""
+        """The text to show before the input."""
         return str(self.data.get("prompt", ""))
 
     @property
     def password(self) -> bool:
-        """Whether the answer must not be seen."""
+        """Whether the input must not be echoed."""
         return bool(self.data.get("password", False))
 
 
 class Output(Event, frozen=True):
-    """One more output; `data` is it, as nbformat holds outputs."""
+    """A new output; `data` is an nbformat output."""
 
     event: ClassVar[str] = "output"
 
@@ -56,23 +56,23 @@ class Output(Event, frozen=True):
 
     @property
     def text(self) -> str:
-        """What a terminal would show of it."""
+        """The output as a terminal shows it."""
         return text_of(self.data)
 
 
 class ClearOutput(Event, frozen=True):
-    """What was shown so far is to go: at once, or (`wait`) when the next output comes."""
+    """Clear the outputs: at once, or with `wait` when the next output comes."""
 
     event: ClassVar[str] = "clear_output"
 
     @property
     def wait(self) -> bool:
-        """Whether to clear only when something new comes."""
+        """Whether to clear only when the next output comes."""
         return bool(self.data.get("wait", False))
 
 
 class UpdateDisplay(Event, frozen=True):
-    """An earlier display shows something else now; `data` has `display_id`, `data`, `metadata`."""
+    """Replace an earlier display; `data` has `display_id`, `data` and `metadata`."""
 
     event: ClassVar[str] = "update_display"
 
@@ -84,29 +84,29 @@ class Status(Event, frozen=True):
 
     @property
     def execution_state(self) -> str:
-        """What the kernel is now."""
+        """The new state of the kernel."""
         return str(self.data.get("execution_state", ""))
 
 
 class Gap(Event, frozen=True):
-    """Events that the server no longer held when the stream was resumed; `Done` has all outputs."""
+    """Events that the server had discarded when the stream resumed; `Done` has all outputs."""
 
     event: ClassVar[str] = "gap"
 
     @property
     def lost(self) -> int:
-        """How many."""
+        """The number of lost events."""
         return int(self.data.get("lost", 0))
 
 
 class Done(Event, frozen=True):
-    """It is over; `result` is the whole answer."""
+    """The execution has ended; `result` has all its outputs."""
 
     event: ClassVar[str] = "done"
 
     @property
     def result(self) -> Result:
-        """The whole answer, as `execute` would have given it."""
+        """The same Result that `execute` returns."""
         return msgspec.convert(self.data, Result)
 
 
@@ -117,6 +117,6 @@ KINDS: dict[str, type[Event]] = {
 
 
 def event_of(line: Line) -> Event | None:
-    """The event that a line tells; None for one that is not known here."""
+    """Return the event of a line; None if this client does not know its kind."""
     kind = KINDS.get(line.event)
     return kind("" if line.id is None else str(line.id), line.data) if kind else None

@@ -1,4 +1,4 @@
-"""Shell commands on the server: run one, follow it, read it again, type into it, stop it."""
+"""Runs: run, follow, read, type into and stop shell commands on the server."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from jupyter_bridge.transport.line_follower import Line, LineFollower, Post
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-# A login shell may load modules and conda before its first prompt.
+# A login shell may load modules and conda before its first prompt, seconds.
 START_SECONDS = 60.0
-# One question "is it over?" waits this long on the server: proxies cut silent answers at 30 s.
+# How long one request waits for the end of a run. Proxies cut silent answers at 30 s.
 WAIT_SECONDS = 20
 FINISHED = frozenset({"done", "timeout", "cancelled", "session-closed"})
 
 
 class RunOptions(TypedDict, total=False):
-    """How a command is run; what is left out is as the server has it.
+    """Options of a run; omitted ones take the server's defaults.
 
-    `console` is a terminal's name, `"new"` for one that stays, or nothing for a login shell of its
-    own. `key` makes a repeated request the same one (an Idempotency-Key; a new one unless given).
+    `console` is a terminal's name, or `"new"` for a new terminal that stays; without it the command
+    gets its own login shell. `key` is the Idempotency-Key (default: a new one).
     """
 
     console: str | None
@@ -44,26 +44,26 @@ class RunOptions(TypedDict, total=False):
 
 
 class RunResult(RunModel):
-    """A run as it stands."""
+    """The current state of a run."""
 
     @property
     def ok(self) -> bool:
-        """Whether it ended well."""
+        """Whether the command ended with exit code 0."""
         return self.status in ("done", "session-closed") and self.exit_code == 0
 
     @property
     def finished(self) -> bool:
-        """Whether there is an answer; after a timeout the command may still run."""
+        """Whether the run has ended; after a timeout the command may still run."""
         return self.status in FINISHED
 
     def bytes_of(self, stream: Literal["output", "stdout", "stderr"] = "output") -> bytes:
-        """Exactly what was written, also where it is no text."""
+        """Return the exact bytes written to `stream`."""
         exact = getattr(self, f"{stream}_base64")
         return base64.b64decode(exact) if exact else (getattr(self, stream) or "").encode()
 
 
 class RunOutput(msgspec.Struct, frozen=True):
-    """More output: `stream` is `output`, `stdout` or `stderr`, `data` its exact bytes."""
+    """A piece of output: `stream` is `output`, `stdout` or `stderr`, `data` the exact bytes."""
 
     stream: str
     text: str
@@ -71,32 +71,32 @@ class RunOutput(msgspec.Struct, frozen=True):
 
 
 class Runs:
-    """What `BridgeClient.runs` is."""
+    """The runs of a server, as `BridgeClient.runs`."""
 
     def __init__(self, door: Callable[[], BridgeSession]) -> None:
         self._door = door
 
     async def run(self, command: str, **options: Unpack[RunOptions]) -> RunResult:
-        """Run a command and wait for its answer."""
+        """Run a command and wait for its result."""
         result = await self._begin(command, options, f"wait={WAIT_SECONDS}")
         while not result.finished:
             result = await self.get(result.run, wait=WAIT_SECONDS)
         return result
 
     async def start(self, command: str, **options: Unpack[RunOptions]) -> str:
-        """Start a command and return the run's name, for `get`, `follow` and `cancel`."""
+        """Start a command; returns the run's name, for `get`, `follow` and `cancel`."""
         return (await self._begin(command, options, "respond-async")).run
 
     def stream(self, command: str, **options: Unpack[RunOptions]) -> RunStream:
-        """Run a command and iterate its output; it begins with the first piece asked for."""
+        """Return a stream of the command's output. The command starts when it is first iterated."""
         return RunStream(self._door(), post=_post(command, options))
 
     def follow(self, run: str, *, after: int = 0) -> RunStream:
-        """The output of a run that was started before, behind its first `after` bytes."""
+        """Return a stream of a running command's output, after its first `after` bytes."""
         return RunStream(self._door(), name=run, after=str(after))
 
     async def get(self, run: str, *, wait: float = 0) -> RunResult:
-        """A run as it stands, or as it ends within `wait` seconds. It can be read again."""
+        """Return a run's state; waits up to `wait` seconds for its end."""
         clock = wait + START_SECONDS
         query = {"wait": wait}
         door = self._door()
@@ -108,7 +108,7 @@ class Runs:
         await self._door().ask("DELETE", _path(run))
 
     async def send_input(self, run: str, data: bytes | str) -> None:
-        """Type into a run, as it is: a line needs its newline."""
+        """Type `data` unchanged into a run; a line must include its newline."""
         raw = data.encode() if isinstance(data, str) else data
         await self._door().ask("POST", f"{_path(run)}/input", body=raw)
 
@@ -127,17 +127,17 @@ class Runs:
 
 
 class RunStream(LineFollower[RunOutput, RunResult]):
-    """One run as it happens; `result` comes without output."""
+    """The output of one run as it comes; `result` has none."""
 
     _route = "runs"
 
     @property
     def run(self) -> str | None:
-        """The run's name on the server; None until the server has answered."""
+        """The run's name on the server; None until the server answers."""
         return self._name
 
     async def send_input(self, data: bytes | str) -> None:
-        """Type into it, as it is."""
+        """Type `data` unchanged into the run."""
         raw = data.encode() if isinstance(data, str) else data
         await self._door.ask("POST", f"{self._path()}/input", body=raw)
 

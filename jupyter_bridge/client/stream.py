@@ -1,4 +1,4 @@
-"""The events of one execution, over as many connections as it takes."""
+"""Stream: the events of one execution, across reconnects."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from jupyter_bridge.transport.line_follower import Line, LineFollower
 
 
 class Stream(LineFollower[Event, Result]):
-    """One execution as it happens; `cancel()` interrupts it, and `Done` still follows."""
+    """The events of one execution; `cancel()` interrupts it, and `Done` still follows."""
 
     _route = "executions"
 
     @property
     def execution(self) -> str | None:
-        """The execution's name on the server; None until the server has answered."""
+        """The execution's name on the server; None until the server answers."""
         return self._name
 
     async def send_input(self, value: str) -> None:
-        """Answer the InputRequest that came last."""
+        """Answer the last InputRequest."""
         await self._door.ask("POST", f"{self._path()}/input", body={"value": value})
 
     def _read(self, line: Line) -> Event | None:

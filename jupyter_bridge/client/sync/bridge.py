@@ -1,8 +1,8 @@
-"""`connect()`: the verbs of `BridgeClient` as plain calls, for programs without an event loop.
+"""`connect()`: the methods of `BridgeClient` as plain calls, for programs without an event loop.
 
-The calls run on an event loop in a thread of the client's own, so they also work where another loop
-runs already (a notebook cell). Closing the client ends that thread. Each class has the verbs of the
-one that it is `Plain` of.
+The calls run on an event loop in the client's own thread, so they also work inside a running loop
+(a notebook cell). Closing the client ends that thread. Each class has the methods of the class in
+its `Plain[…]`.
 """
 
 from __future__ import annotations
@@ -37,49 +37,46 @@ def connect(
     verify: bool = True,
     timeout: float = 30.0,
 ) -> Bridge:
-    """An open client of a server's bridge; close it, or use it in `with`.
-
-    The arguments are those of `BridgeClient`.
-    """
+    """Open a client with the arguments of `BridgeClient`; close it, or use it in `with`."""
     return Bridge(BridgeClient(url, token, ca_file=ca_file, verify=verify, timeout=timeout))
 
 
 class SyncStream(SyncIterator[Stream, Event]):
-    """One execution as it happens."""
+    """The events of one execution."""
 
     send_input = call(Stream.send_input)
     cancel = call(Stream.cancel)
 
     @property
     def execution(self) -> str | None:
-        """The execution's name on the server; None until the server has answered."""
+        """The execution's name on the server; None until the server answers."""
         return self._async.execution
 
     @property
     def result(self) -> Result | None:
-        """The whole answer, once `Done` has come."""
+        """The Result, after `Done`."""
         return self._async.result
 
 
 class SyncRunStream(SyncIterator[RunStream, RunOutput]):
-    """One run as it happens."""
+    """The output of one run."""
 
     send_input = call(RunStream.send_input)
     cancel = call(RunStream.cancel)
 
     @property
     def run(self) -> str | None:
-        """The run's name on the server; None until the server has answered."""
+        """The run's name on the server; None until the server answers."""
         return self._async.run
 
     @property
     def result(self) -> RunResult | None:
-        """The answer, without output, once the loop has ended."""
+        """The RunResult, without output, after the last piece."""
         return self._async.result
 
 
 class SyncSocket(SyncIterator[W, F]):
-    """What has to be opened before it is iterated; `with` opens it."""
+    """A websocket to be opened before it is iterated; `with` opens it."""
 
     def open(self: X) -> X:
         """Open the websocket; raises the Problem of a refused handshake."""
@@ -91,18 +88,18 @@ class SyncSocket(SyncIterator[W, F]):
 
 
 class SyncChannels(SyncSocket[Channels, Message]):
-    """A seat on a kernel."""
+    """A kernel's channels."""
 
     send = call(Channels.send)
 
     @property
     def session_id(self) -> str:
-        """The name of this client to the kernel."""
+        """The Jupyter session id of this client."""
         return self._async.session_id
 
     @property
     def after(self) -> str | None:
-        """The id of the last iopub message that came."""
+        """The id of the last iopub message received."""
         return self._async.after
 
 
@@ -114,17 +111,17 @@ class SyncConsoleStream(SyncSocket[ConsoleStream, ServerFrame]):
 
     @property
     def offset(self) -> int | None:
-        """Where to go on: one past the last output that came."""
+        """Where to resume: the end of the last output received, bytes."""
         return self._async.offset
 
     @property
     def epoch(self) -> str | None:
-        """What `offset` belongs to."""
+        """The epoch of `offset`."""
         return self._async.epoch
 
     @property
     def about(self) -> dict[str, Any]:
-        """The console as it was when the websocket was opened."""
+        """The console's state when the websocket was opened."""
         return self._async.about
 
 
@@ -154,7 +151,7 @@ class SyncRuns(Plain[Runs]):
 
 
 class SyncConnections(Plain[Connections]):
-    """Named remote systems, and data on its way."""
+    """The server's connections and transfers."""
 
     list = call(Connections.list)
     kinds = call(Connections.kinds)
@@ -179,7 +176,7 @@ class SyncConnections(Plain[Connections]):
 
 
 class Bridge(Plain[BridgeClient]):
-    """A server's bridge as plain calls, open; made by `connect()`."""
+    """An open client with plain calls, made by `connect()`."""
 
     def __init__(self, client: BridgeClient) -> None:
         super().__init__(LoopThread(), client)
@@ -199,7 +196,7 @@ class Bridge(Plain[BridgeClient]):
         self.close()
 
     def close(self) -> None:
-        """Let go of every connection and end the thread; closing twice is fine."""
+        """Close every connection and end the thread; closing twice is fine."""
         if self._loop.is_open:
             try:
                 self._loop.run(self._async.close())

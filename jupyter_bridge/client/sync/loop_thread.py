@@ -1,4 +1,4 @@
-"""An event loop in a thread, and what comes from it one by one: the ground of the plain client."""
+"""LoopThread and SyncIterator: an event loop in a thread, and async iterators as plain ones."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ class LoopThread:
         self.is_open = True
 
     def start(self, coroutine: Coroutine[Any, Any, T]) -> Future[T]:
-        """Begin something on the loop."""
+        """Start a coroutine on the loop."""
         if not self.is_open:
             coroutine.close()
             raise Conflict("This client is closed.")
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop)
 
     def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
-        """What the coroutine returns; Ctrl-C meanwhile gives it up."""
+        """Run the coroutine and return its result; Ctrl-C cancels it."""
         future = self.start(coroutine)
         try:
             return future.result()
@@ -51,7 +51,7 @@ class LoopThread:
             raise
 
     def make(self, make: Callable[[], T]) -> T:
-        """What `make` returns; it is called on the loop."""
+        """Call `make` on the loop and return its result."""
 
         async def made() -> T:
             return make()
@@ -59,7 +59,7 @@ class LoopThread:
         return self.run(made())
 
     def close(self) -> None:
-        """End everything on the loop, the loop, and the thread."""
+        """Cancel all tasks and end the loop and the thread."""
         if not self.is_open:
             return
         self.is_open = False
@@ -79,7 +79,7 @@ async def _cancel_all() -> None:
 
 
 class Plain(Generic[A_co]):
-    """An async object for programs without an event loop; `call` and `opened` make its verbs."""
+    """An async object for programs without an event loop; `call` and `opened` make its methods."""
 
     def __init__(self, loop: LoopThread, behind: A_co) -> None:
         self._loop = loop
@@ -90,9 +90,9 @@ def call(
     method: Callable[Concatenate[A, P], Coroutine[Any, Any, T]],
     undo: Callable[[A, T], Coroutine[Any, Any, None]] | None = None,
 ) -> Callable[Concatenate[Plain[A], P], T]:
-    """`method` as a plain call. Ctrl-C stops the waiting.
+    """Make `method` a plain call. Ctrl-C cancels it.
 
-    With `undo` it does not stop `method`, whose result nobody would know of: that is undone.
+    With `undo`, Ctrl-C waits for `method` and undoes its result, which would be lost otherwise.
     """
 
     @wraps(method)
@@ -112,7 +112,7 @@ def call(
 def opened(
     method: Callable[Concatenate[A, P], S], kind: Callable[[LoopThread, Callable[[], S]], I]
 ) -> Callable[Concatenate[Plain[A], P], I]:
-    """`method`, which returns an async iterator at once, as one that returns it as `kind`."""
+    """Make `method`, which returns an async iterator, a plain one that returns a `kind`."""
 
     @wraps(method)
     def plain(self: Plain[A], /, *args: P.args, **kwargs: P.kwargs) -> I:
@@ -122,7 +122,7 @@ def opened(
 
 
 class Source(Protocol[T_co]):
-    """What a SyncIterator iterates."""
+    """An async iterator that a SyncIterator wraps."""
 
     async def __anext__(self) -> T_co: ...
 
@@ -130,11 +130,11 @@ class Source(Protocol[T_co]):
 
 
 class SyncIterator(Plain[G], Generic[G, T]):
-    """An async iterator as a plain one, for `with` and `for`; `close` lets go of it.
+    """An async iterator as a plain one, for `with` and `for`.
 
-    Ctrl-C while waiting leaves the waiting as it is: the next `next()` goes on with it. It may even
-    strike between a step's start and our noting it; so what a step brings goes into `_ready`, and a
-    second step beside it finds it there.
+    Ctrl-C does not cancel a waiting step; the next `next()` continues to wait for it. Ctrl-C may
+    even come before the step is stored in `_coming`, so a step puts its item into `_ready`, where a
+    second step finds it.
     """
 
     def __init__(self, loop: LoopThread, make: Callable[[], G]) -> None:
@@ -154,7 +154,7 @@ class SyncIterator(Plain[G], Generic[G, T]):
             raise StopIteration from None
 
     def receive(self, timeout: float | None = None) -> T | None:
-        """The next one; None if there are no more or none came within `timeout` seconds."""
+        """Return the next item; None at the end, or if none came within `timeout` seconds."""
         try:
             return self._take(timeout)
         except (StopAsyncIteration, FutureTimeout):
@@ -168,7 +168,7 @@ class SyncIterator(Plain[G], Generic[G, T]):
             try:
                 coming.result(timeout)
             except CancelledError:
-                if self._closed or not self._loop.is_open:  # by another thread
+                if self._closed or not self._loop.is_open:  # closed by another thread
                     raise StopAsyncIteration from None
                 raise
         return self._ready.popleft()()
@@ -185,7 +185,7 @@ class SyncIterator(Plain[G], Generic[G, T]):
                 self._ready.append(lambda: item)
 
     def close(self) -> None:
-        """Let go; what is at the other end goes on. Closing twice is fine."""
+        """Stop iterating; the remote side continues. Closing twice is fine."""
         self._closed = True
         coming, self._coming = self._coming, None
         if coming is not None:
