@@ -1,1 +1,1 @@
-"""Ways to another server: HTTP, websockets that reconnect, streams of lines."""
+"""Connections to other servers: HTTP, websockets that reconnect, streams of lines."""

@@ -1,7 +1,4 @@
-"""Answers: what a remote may answer to one question, in bytes, and how the answer is decoded.
-
-Each question names its own limit. A large answer is decoded in a thread.
-"""
+"""RemoteAnswer: a remote's whole answer, its size limits, and decoding, in a thread if large."""
 
 from __future__ import annotations
 
@@ -12,15 +9,15 @@ from typing import Any, TypeVar
 
 from jupyter_bridge.wire import bounded
 
-# A name, a token, the state of one thing, a refusal.
+# Answers with a name, a token, one state or a refusal.
 NAMES = 64 << 10
-# A list of consoles, kernels, kernelspecs, data sets: some ten thousand entries.
+# Lists of consoles, kernels, kernelspecs or data sets: some ten thousand entries.
 LISTS = 8 << 20
-# The files of one data set: openBIS without pages tells 100,000 in about 30 MiB.
+# The files of one data set: openBIS without pages lists 100,000 in about 30 MiB.
 FILE_LISTS = 32 << 20
-# What is larger is decoded in a thread: 256 KiB take up to 3 ms.
+# A larger body is decoded in a thread: 256 KiB take up to 3 ms.
 OFF_LOOP = 256 << 10
-# A remote's own sentence is shown up to here, characters: Java adds its stack.
+# A remote's own message is cut to this many characters: Java adds its stack.
 MAX_SENTENCE = 300
 
 T = TypeVar("T")
@@ -28,7 +25,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class RemoteAnswer:
-    """One whole answer, whatever its status; `limit` is how many bytes it might have had."""
+    """A whole answer of any status; `limit` is the size limit it was read with, bytes."""
 
     status: int
     headers: Mapping[str, str]
@@ -36,18 +33,18 @@ class RemoteAnswer:
     limit: int = NAMES
 
     async def json(self, kind: type[T]) -> T:
-        """The body as `kind`, decoded within bounds; raises what stands in UNREADABLE."""
+        """Decode the body as `kind`, within bounds; raises the errors in UNREADABLE."""
         return await off_loop(bounded.decode, self.body, kind, self.limit)
 
 
 async def off_loop(decode: Callable[..., T], body: bytes, *more: Any) -> T:
-    """`decode(body, *more)`, in a thread if the body is large."""
+    """Call `decode(body, *more)`, in a thread if the body is large."""
     if len(body) > OFF_LOOP:
         return await asyncio.to_thread(decode, body, *more)
     return decode(body, *more)
 
 
 def sentence(told: object) -> str:
-    """What a remote said, cut to a length that can be shown in a list and in the log."""
+    """Return a remote's message, cut for lists and the log."""
     text = told if isinstance(told, str) else str(told)
     return text if len(text) <= MAX_SENTENCE else f"{text[: MAX_SENTENCE - 1]}…"

@@ -1,7 +1,7 @@
-"""The way to one server's `/bridge/`: requests in, answers or Problems out.
+"""BridgeSession: requests to one server's `/bridge/`, and their answers or Problems.
 
-The token travels in the `Authorization` header and nowhere else. No cookie is kept and no redirect
-followed, so it never reaches a host that was not named.
+The token is sent only in the `Authorization` header. No cookie is kept and no redirect followed, so
+the token never reaches another host.
 """
 
 from __future__ import annotations
@@ -41,17 +41,17 @@ from jupyter_bridge.transport.tls_proxy import (
     unreachable,
 )
 
-# A server that does not take the connection within this time is taken as away.
+# A server that does not accept a connection within this time is unreachable.
 CONNECT_SECONDS = 10.0
-# An answer that is read whole: outputs with many images fit, an endless body does not.
+# The limit of an answer: outputs with many images fit, an endless body does not.
 MAX_ANSWER_BYTES = 512 << 20
-# What is read of a page that is no answer, to say what it is.
+# The part read of an error answer or a stranger's page, to describe it.
 _PEEK_BYTES = 64 << 10
 _PEEK_CLOCK = aiohttp.ClientTimeout(total=10)
 
 
 class BridgeSession:
-    """One server's bridge. `open()` first, `close()` in the end; closing twice is fine."""
+    """A session with one server's bridge. Call `open()` first; closing twice is fine."""
 
     def __init__(
         self,
@@ -66,7 +66,7 @@ class BridgeSession:
         self._ca_file = ca_file
         self._verify = verify
         self._session: aiohttp.ClientSession | None = None
-        # Answers and websockets that are still coming, for `close`.
+        # Open answers and websockets, for `close`.
         self._coming: WeakSet[aiohttp.ClientResponse] = WeakSet()
         self._sockets: WeakSet[aiohttp.ClientWebSocketResponse[bool]] = WeakSet()
 
@@ -74,11 +74,11 @@ class BridgeSession:
         return f"<BridgeSession {self.server.url}bridge/>"
 
     async def open(self) -> None:
-        """Make ready; nothing is sent yet."""
+        """Create the HTTP session; sends nothing."""
         self._session = make_session(self.server, self._ca_file, self._verify)
 
     async def close(self) -> None:
-        """Let go of every connection, also of those that somebody still reads from."""
+        """Close every connection, including answers and websockets in use."""
         session, self._session = self._session, None
         for response in list(self._coming):
             response.close()
@@ -99,11 +99,11 @@ class BridgeSession:
         beside: bool = False,
         persist: bool = False,
     ) -> Response:
-        """The whole answer to one request; raises its Problem where it is one.
+        """Send a request and return the whole answer; raises its Problem.
 
-        `path` is below `/bridge/`, or below the server's base url where `beside` says so.
-        `timeout` is the longest silence in seconds. What is safe to repeat may `persist`: it is
-        asked again until an answer comes through.
+        `path` is below `/bridge/`, or with `beside` below the server's base url. `timeout` is the
+        longest silence in seconds. `persist` repeats the request after a dropped connection; use it
+        only where repeating is safe.
         """
         wait = self._timeout if timeout is None else timeout
         patience = RetryPeriod()
@@ -132,7 +132,7 @@ class BridgeSession:
         except asyncio.TimeoutError:
             raise ConnectionSilent(f"{where} sent nothing more for {wait:g} s") from None
         except (aiohttp.ClientError, OSError) as error:
-            raise ConnectionDropped(f"{where} broke off: {error}") from error
+            raise ConnectionDropped(f"{where} dropped the connection: {error}") from error
         finally:
             response.release()
         if not 200 <= response.status < 300:
@@ -151,9 +151,9 @@ class BridgeSession:
         headers: Mapping[str, str] | None = None,
         silence: float,
     ) -> aiohttp.ClientResponse:
-        """An answer that is still coming, as NDJSON; the caller closes it.
+        """Send a request and return its open NDJSON answer; the caller closes it.
 
-        `silence` is how many seconds without a byte mean that the line is dead.
+        After `silence` seconds without a byte the connection is dead.
         """
         head = {"Accept": "application/x-ndjson", **(headers or {})}
         response = await self._send(method, path, query, body, head, silence, False)
@@ -171,7 +171,7 @@ class BridgeSession:
     async def download(
         self, path: str, *, query: Mapping[str, Any] | None = None
     ) -> AsyncGenerator[bytes, None]:
-        """The body of a GET as it comes, whatever it is; raises its Problem where it is one."""
+        """Iterate the body of a GET as it comes, of any type; raises its Problem."""
         response = await self._send("GET", path, query, None, {}, self._timeout, False)
         where = shown(response.url)
         try:
@@ -180,16 +180,16 @@ class BridgeSession:
             async for chunk in response.content.iter_any():
                 yield chunk
         except asyncio.TimeoutError:
-            raise problems.Timeout(f"{where} sent nothing more") from None
+            raise problems.Timeout(f"{where} sent nothing more.") from None
         except (aiohttp.ClientError, OSError) as error:
-            raise Unavailable(f"{where} broke off: {error}") from error
+            raise Unavailable(f"{where} dropped the connection: {error}.") from error
         finally:
             response.close()
 
     async def websocket(
         self, path: str, *, query: Mapping[str, Any], protocol: str, heartbeat: float, limit: int
     ) -> aiohttp.ClientWebSocketResponse[bool]:
-        """An open websocket that speaks `protocol`; a refused handshake raises its Problem."""
+        """Open a websocket with the subprotocol `protocol`; raises a refusal's Problem."""
         url = self._url(path, query, False)
         refused: int | None = None
         try:
@@ -213,8 +213,8 @@ class BridgeSession:
         except (aiohttp.ClientError, OSError) as error:
             raise unreachable(self.server, error) from error
         if refused is not None:
-            # Said here, not in the except: aiohttp's error holds the request's headers, and so the
-            # token; and it has thrown the answer's body away.
+            # Raised outside the except: aiohttp's error has the request's headers, with the token,
+            # and lacks the answer's body.
             raise await self._refusal(url, refused, protocol)
         if socket.protocol != protocol:
             await socket.close()
@@ -260,7 +260,7 @@ class BridgeSession:
             raise ConnectionSilent(f"{shown(url)} did not answer within {silence:g} s") from error
         except (aiohttp.ClientError, OSError) as error:
             raise ConnectionDropped(
-                f"{shown(url)} broke off without an answer: {reason(error)}"
+                f"{shown(url)} dropped the connection without an answer: {reason(error)}"
             ) from error
 
     def _open_session(self) -> aiohttp.ClientSession:
@@ -274,7 +274,7 @@ class BridgeSession:
         return URL(f"{root}{path}?{urlencode(given)}" if given else f"{root}{path}", encoded=True)
 
     async def _refusal(self, url: URL, status: int, protocol: str) -> Problem:
-        """Shake hands once more, as a plain request: the same refusal, and this time its body."""
+        """Repeat the handshake as a plain request, to read the body of the refusal."""
         shake = {
             "Upgrade": "websocket",
             "Connection": "Upgrade",
@@ -295,7 +295,7 @@ class BridgeSession:
             if response.status == status:
                 content = await _read(response, _PEEK_BYTES)
         except (aiohttp.ClientError, OSError, asyncio.TimeoutError, RemoteFailed):
-            pass  # then the status alone has to say it
+            pass  # the Problem is made from the status alone
         finally:
             if response is not None:
                 response.close()
@@ -305,12 +305,12 @@ class BridgeSession:
 
 
 async def _read(response: aiohttp.ClientResponse, limit: int) -> bytes:
-    # A server of one's own may pack as well as it can.
+    # The user's own server is trusted: aiohttp unpacks, and only the result is bounded.
     return await read_whole(response, limit, response.content.iter_any())
 
 
 def segment(text: str) -> str:
-    """`text` as one piece of a path; BadRequest for what a proxy would take for a step up."""
+    """Quote `text` as one path segment; raises BadRequest for `.` and `..`, which lead up."""
     if text in (".", ".."):
-        raise BadRequest(f"What is called {text!r} cannot be asked for.")
+        raise BadRequest(f"A name may not be {text!r}.")
     return quote(text, safe="")

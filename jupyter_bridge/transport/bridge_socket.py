@@ -1,4 +1,4 @@
-"""ResumingSocket: one client's websocket to the bridge, opened again when it breaks."""
+"""ResumingSocket: a client's websocket to the bridge that reconnects."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from jupyter_bridge.problems import Conflict, Problem, RemoteFailed, Unavailable
 from jupyter_bridge.transport.bridge_session import BridgeSession
 from jupyter_bridge.transport.retry import RetryPeriod
 
-# A ping goes out this often; without its pong the line is dead.
+# A ping is sent this often; without its pong the connection is dead.
 HEARTBEAT_SECONDS = 30.0
 _OK = 1000
 # A close code of the bridge: 4000 plus the Problem's HTTP status.
@@ -25,13 +25,13 @@ S = TypeVar("S", bound="ResumingSocket[Any]")
 
 
 class ResumingSocket(ABC, Generic[F]):
-    """Open with `async with`, iterate what comes, close.
+    """Open with `async with`, iterate frames, close.
 
-    Subclasses say where to go on (`_query`), what a frame means (`_heard`), and what the server's
-    last words were (`_farewell`). A server that stops may come back; other Problems are raised.
+    Subclasses define where to resume (`_query`), and decode frames (`_heard`) and the reason of a
+    close (`_farewell`). It reconnects after Unavailable; other Problems are raised.
     """
 
-    # The subprotocol, and how large one frame may be, bytes.
+    # The subprotocol, and the largest frame, bytes.
     _protocol: str
     _limit: int
 
@@ -44,18 +44,18 @@ class ResumingSocket(ABC, Generic[F]):
         self._closing = asyncio.Event()
 
     async def open(self: S) -> S:
-        """Open the line; raises the Problem of a refused handshake. Opening twice is fine."""
+        """Connect; raises the Problem of a refused handshake. Opening twice is fine."""
         await self._connected()
         return self
 
     async def close(self) -> None:
-        """Leave, at once; what is at the other end goes on. Closing twice is fine."""
+        """Disconnect at once; the console or kernel continues. Closing twice is fine."""
         self._closing.set()
         socket, self._socket = self._socket, None
         if socket is not None:
             await socket.close()
 
-    aclose = close  # as every async iterator has it
+    aclose = close  # the name that async iterators use
 
     async def __aenter__(self: S) -> S:
         return await self.open()
@@ -80,27 +80,27 @@ class ResumingSocket(ABC, Generic[F]):
 
     @abstractmethod
     def _query(self) -> Mapping[str, Any]:
-        """The query of the handshake, the first time or again."""
+        """Return the query of the next handshake."""
 
     @abstractmethod
     def _heard(self, data: bytes) -> F | None:
-        """What a binary frame says; None for one that says nothing to whoever iterates."""
+        """Decode a binary frame; None for a frame to skip."""
 
     @abstractmethod
     def _farewell(self, text: str | None, status: int | None) -> Problem | None:
-        """Why the server closed: `text` is its last text frame, `status` an HTTP status in the
-        close code. None where it gave no reason."""
+        """Return why the server closed, None if unknown. `text` is its last text frame, `status`
+        the HTTP status in the close code."""
 
     def _is_over(self) -> bool:
-        """Whether all has been told that the line was opened for."""
+        """Whether the last expected frame has come."""
         return False
 
     async def _on_connected(self, socket: aiohttp.ClientWebSocketResponse[bool]) -> None:
-        """The line stands, the first time or again."""
+        """React to a connect or reconnect."""
 
     async def _send(self, frame: bytes) -> None:
-        """Send, once there is a line; Unavailable where that breaks meanwhile: whether the frame
-        arrived is not known then."""
+        """Send, once connected. Raises Unavailable if the connection drops; the frame may or may
+        not have arrived."""
         patience = RetryPeriod()
         while True:
             try:
@@ -111,7 +111,7 @@ class ResumingSocket(ABC, Generic[F]):
         try:
             await socket.send_bytes(frame)
         except (aiohttp.ClientError, ConnectionError) as error:
-            raise Unavailable(f"The line broke while sending: {error}.") from error
+            raise Unavailable(f"The connection dropped while sending: {error}.") from error
 
     # -- below ---------------------------------------------------------------------------------
 
@@ -135,7 +135,7 @@ class ResumingSocket(ABC, Generic[F]):
             return self._socket
 
     async def _unless_closed(self, waiting: Coroutine[Any, Any, T]) -> T:
-        """What is waited for; raises _Left as soon as the line is closed."""
+        """Wait for a coroutine; raises _Left as soon as this socket is closed."""
         task = asyncio.ensure_future(waiting)
         closed = asyncio.ensure_future(self._closing.wait())
         try:
@@ -149,7 +149,7 @@ class ResumingSocket(ABC, Generic[F]):
             await asyncio.gather(task, closed, return_exceptions=True)
 
     async def _next(self) -> F | None:
-        """One frame's meaning; None when there is none (yet), or the line was opened again."""
+        """Decode the next frame; None for a skipped frame or a dropped connection."""
         try:
             socket = await self._connected()
         except (Unavailable, RemoteFailed) as problem:
@@ -179,7 +179,7 @@ class ResumingSocket(ABC, Generic[F]):
 
 
 class _Left(Conflict):
-    """The line was closed by its own client while something waited for it."""
+    """The client closed the websocket while a call waited for it."""
 
     def __init__(self) -> None:
-        super().__init__("This line is closed.")
+        super().__init__("This websocket is closed.")

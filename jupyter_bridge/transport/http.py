@@ -1,7 +1,4 @@
-"""What all outgoing HTTP has in common: an address as it is shown, and an answer's bytes.
-
-The bytes are unpacked, and taken apart into lines, within bounds.
-"""
+"""Outgoing HTTP: urls as shown to users, and an answer's bytes and lines, within bounds."""
 
 from __future__ import annotations
 
@@ -17,14 +14,14 @@ from jupyter_bridge.wire.bounded import PackedError, Unpacker
 
 
 def shown(url: URL) -> str:
-    """An address as it may be read by anybody: without login and query, where tokens are."""
+    """Return the url without login and query, which may contain tokens."""
     return str(url.with_query(None).with_fragment(None).with_user(None))
 
 
 def never_redirected(
     refuse: Callable[[aiohttp.ClientResponse], Exception],
 ) -> aiohttp.TraceConfig:
-    """Has `ws_connect`, which follows redirects and cannot be told not to, raise that instead."""
+    """Make `ws_connect` raise `refuse(…)` on a redirect; it has no option not to follow one."""
 
     async def stop(session: Any, context: Any, told: aiohttp.TraceRequestRedirectParams) -> None:
         told.response.close()
@@ -36,11 +33,11 @@ def never_redirected(
 
 
 def arriving(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
-    """The bytes of an open answer, unpacked, each piece as the network made it.
+    """Iterate the unpacked bytes of an open answer in pieces.
 
-    That is where their number was said: then what waits is not joined, which copies it once more.
-    An answer without a length comes in the pieces that its server wrote, perhaps of a few KiB,
-    which are worth joining. Raises RemoteFailed where unpacking comes to far too much.
+    If the answer has a length, pieces are not joined, which saves a copy. Otherwise they are as
+    its server wrote them, perhaps of a few KiB, and the waiting ones are joined. Raises
+    RemoteFailed if unpacking yields far too many bytes.
     """
     return _Arriving(response)
 
@@ -48,11 +45,11 @@ def arriving(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
 async def read_whole(
     response: aiohttp.ClientResponse, limit: int, pieces: AsyncIterator[bytes] | None = None
 ) -> bytes:
-    """The body, of at most `limit` bytes after unpacking; RemoteFailed as soon as it has more.
+    """Return the body; raises RemoteFailed if it exceeds `limit` bytes after unpacking.
 
-    `pieces` are those of a session that unpacks by itself, else `arriving(response)`.
+    `pieces` are unpacked bytes, of a session that unpacks; the default is `arriving(response)`.
     """
-    # Not a list of pieces: of a body that comes byte by byte each would cost 60.
+    # Not a list of pieces: for a body that comes byte by byte each would take 60 bytes.
     body = bytearray()
     async for piece in pieces or arriving(response):
         if len(body) + len(piece) > limit:
@@ -64,10 +61,10 @@ async def read_whole(
 
 
 class Lines:
-    """The lines of an open answer that are not blank; a last one that is cut off is none.
+    """Iterate the lines of an open answer, except blank ones and an incomplete last one.
 
-    RemoteFailed where one has more than `limit` bytes. `pieces` as for `read_whole`. Nobody has to
-    close it who stops reading before the end.
+    Raises RemoteFailed if a line exceeds `limit` bytes. `pieces` as for `read_whole`. It needs no
+    close.
     """
 
     def __init__(
@@ -86,7 +83,7 @@ class Lines:
         return self
 
     async def __anext__(self) -> bytes:
-        # Many may have come at once. Before one is taken: who is cancelled here loses none.
+        # Yield to the loop, as many lines may wait; here, where a cancel loses none of them.
         await asyncio.sleep(0)
         while True:
             for line in self._lines:
@@ -108,7 +105,7 @@ class Lines:
 
 
 class _Arriving:
-    """Not a generator: nobody has to close it who stops reading before the end."""
+    """The iterator of `arriving`. Not a generator, so it needs no close."""
 
     def __init__(self, response: aiohttp.ClientResponse) -> None:
         content = response.content
@@ -137,7 +134,7 @@ class _Arriving:
                 raise
             except PackedError as error:
                 raise self._refusal(error) from None
-            if not self._unpacker.is_plain:  # unpacking takes its time
+            if not self._unpacker.is_plain:  # unpacking takes time: yield to the loop
                 await asyncio.sleep(0)
             return piece
 
@@ -158,4 +155,4 @@ class _Arriving:
             raise self._refusal(error) from None
 
     def _refusal(self, error: PackedError) -> RemoteFailed:
-        return RemoteFailed(f"What {self._where} answers {error}.")
+        return RemoteFailed(f"The answer of {self._where} {error}.")

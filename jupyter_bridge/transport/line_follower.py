@@ -1,4 +1,4 @@
-"""LineFollower: what runs on the server, told in lines over as many connections as it takes."""
+"""LineFollower: the NDJSON events of an execution or run, across reconnects."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from jupyter_bridge.transport.response import ConnectionDropped
 from jupyter_bridge.transport.retry import RetryPeriod
 from jupyter_bridge.wire.json_errors import JSON_ERRORS
 
-# The server says something every 15 s; three times that without a byte is a dead line.
+# The server sends at least a keepalive every 15 s; after three times that the connection is dead.
 SILENCE_SECONDS = 45.0
-# One event is one output; a larger one than this is no output but a mistake.
+# One event is one output; a larger one than this is a mistake.
 MAX_EVENT_BYTES = 512 << 20
-# How long `cancel` waits to learn what is to be cancelled: a kernel may be starting just now.
+# How long `cancel` waits for the name to cancel: a kernel may still be starting.
 _CANCEL_SECONDS = 30.0
 
 E = TypeVar("E")
@@ -32,7 +32,7 @@ L = TypeVar("L", bound="LineFollower[Any, Any]")
 
 
 class Post(NamedTuple):
-    """What begins something: a POST that may be repeated, under its idempotency key."""
+    """The POST that starts an execution or run; its idempotency key allows repeating it."""
 
     path: str
     query: Mapping[str, Any]
@@ -52,35 +52,35 @@ _decode = msgspec.json.Decoder(Line).decode
 
 
 def read_line(line: bytes) -> Line:
-    """The event in one NDJSON line; raises the Problem that it tells, or RemoteFailed."""
+    """Decode the event in one NDJSON line; raises its Problem, or RemoteFailed if malformed."""
     try:
         said = _decode(line)
     except JSON_ERRORS as error:
-        raise RemoteFailed(f"The event stream holds what is no event: {error}.") from error
+        raise RemoteFailed(f"The event stream has a malformed event: {error}.") from error
     if said.event == "problem":
         raise problem_of(said.data, None, "The event stream") or RemoteFailed(
-            "The event stream ended with a problem that it does not name."
+            "The event stream ended with a malformed problem."
         )
     return said
 
 
 def name_in(headers: Mapping[str, str]) -> str:
-    """The name of what was begun, which an answer's `Location` ends with."""
+    """Return the name of the started execution or run, the end of `Location`."""
     name = headers.get("Location", "").split("?")[0].rstrip("/").rpartition("/")[2]
     if not name:
-        raise RemoteFailed("The server did not say in Location what has begun.")
+        raise RemoteFailed("The server's answer has no name in its Location header.")
     return name
 
 
 class LineFollower(ABC, Generic[E, R]):
-    """Iterate it, answer it, stop it; leaving the loop early leaves it running.
+    """The events of an execution or run; leaving the loop early leaves that running.
 
-    It is begun with a POST, or was begun before under a name. Once that is known it is asked for
-    with GET and `Last-Event-ID`: a broken connection loses nothing and runs nothing twice, and the
-    events that came are never repeated. `result` is the answer, once the last event has come.
+    A POST starts it, or a name refers to one started before. Once the name is known, it is followed
+    with GET and `Last-Event-ID`, so a dropped connection loses no event, repeats none and runs
+    nothing twice. `result` is set after the last event.
     """
 
-    # Where it is below `/bridge/`, by its name.
+    # The route of the names, below `/bridge/`.
     _route: str
 
     def __init__(
@@ -91,8 +91,8 @@ class LineFollower(ABC, Generic[E, R]):
         name: str | None = None,
         after: str | None = None,
     ) -> None:
-        """`post` begins a new one; else `name` is one that there is, and `after` the last event
-        already seen."""
+        """`post` starts a new one; otherwise `name` is an existing one, and `after` the id of the
+        last event already seen."""
         self.result: R | None = None
         self._door = door
         self._post = post
@@ -129,26 +129,25 @@ class LineFollower(ABC, Generic[E, R]):
         raise StopAsyncIteration
 
     async def aclose(self) -> None:
-        """Stop listening; what is listened to goes on. Closing twice is fine."""
+        """Stop iterating; the execution or run continues. Closing twice is fine."""
         self._closed = True
         self._hang_up()
 
     async def cancel(self) -> None:
-        """Stop what runs there; the stream still ends by itself.
+        """Stop the execution or run; its last events still follow.
 
-        While the server has not yet answered, this waits (30 s at most) until it can be said what
-        to stop, so iterate meanwhile.
+        Until the server has answered, this waits (30 s at most) for the name, so keep iterating.
         """
         if self._name is None and self._posted:
             try:
                 await within(_CANCEL_SECONDS, self._named.wait())
             except asyncio.TimeoutError:
-                raise Timeout("The server has not yet begun what is to be cancelled.") from None
+                raise Timeout("The server has not started it yet. Cancel again later.") from None
         await self._door.ask("DELETE", self._path())
 
     @abstractmethod
     def _read(self, line: Line) -> E | None:
-        """What a line says; None for one that says nothing to whoever iterates."""
+        """Decode a line; None for a line to skip."""
 
     # -- below ---------------------------------------------------------------------------------
 
@@ -157,11 +156,11 @@ class LineFollower(ABC, Generic[E, R]):
 
     def _path(self) -> str:
         if self._name is None:
-            raise Conflict("Nothing runs yet: iterate the stream first.")
+            raise Conflict("Nothing runs yet. Iterate the stream first.")
         return f"{self._route}/{segment(self._name)}"
 
     async def _next(self) -> E | None:
-        """One more; None when there is nothing to tell (yet)."""
+        """Return the next event; None after a skipped line or a reconnect."""
         try:
             if self._response is None:
                 self._response = await self._open()
@@ -170,7 +169,7 @@ class LineFollower(ABC, Generic[E, R]):
                 self._lines = Lines(self._response, MAX_EVENT_BYTES, pieces)
             return self._read(read_line(await self._lines.__anext__()))
         except StopAsyncIteration:
-            await self._resume("the answer ended before what it tells of did")
+            await self._resume("the answer ended too early")
         except (ConnectionDropped, aiohttp.ClientError, OSError, asyncio.TimeoutError) as error:
             await self._resume(error)
         return None
@@ -180,11 +179,11 @@ class LineFollower(ABC, Generic[E, R]):
         try:
             response = await self._ask()
         except Problem as problem:
-            # The first refusal is told. Later the server, or a proxy before it, may be restarting.
+            # The first refusal is raised. Later the server or its proxy may be restarting.
             begun = again or self._name is not None
             if begun and isinstance(problem, (Unavailable, RemoteFailed)):
                 raise ConnectionDropped(problem.message) from problem
-            if self._name is None:  # nothing was begun: nobody has to wait for its name
+            if self._name is None:  # nothing was started: `cancel` need not wait for a name
                 self._posted = False
                 self._named.set()
             raise

@@ -1,4 +1,4 @@
-"""Refusals: the Problem in an answer, or in a page that stands where an answer should be."""
+"""Decode a Problem from an error answer, or from a page of another program."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from jupyter_bridge.wire.json_errors import JSON_ERRORS
 
 
 def problem_of(body: Any, status: int | None, where: str) -> Problem | None:
-    """The Problem that a JSON body tells, in its own class; None where the body tells none.
+    """Return the Problem in a JSON body, in its own class; None if there is none.
 
-    `status` is the HTTP status that it came with; None where it came without, and its class knows.
+    `status` is the HTTP status of the answer; None takes the status of the Problem's class.
     """
     if not isinstance(body, dict) or not isinstance(body.get("message") or body.get("reason"), str):
         return None
@@ -28,7 +28,7 @@ def problem_of(body: Any, status: int | None, where: str) -> Problem | None:
     if isinstance(code, str):
         problem = _classes().get(code, by_status(status))(message)
         problem.code = code
-    else:  # the host's own words, said before the bridge was reached
+    else:  # the host's own error, from before the request reached the bridge
         hint = ": is the token right?" if status in (401, 403) else ""
         end = hint or "."
         problem = by_status(status)(f"{where} answered {status or ''} {message}{end}")
@@ -42,14 +42,14 @@ def _classes() -> dict[str, type[Problem]]:
     waiting: list[type[Problem]] = [Problem]
     while waiting:
         kind = waiting.pop()
-        # An application's own subclass does not take the place of the one it specializes.
+        # An application's own subclass does not replace its base class.
         found.setdefault(kind.code, kind)
         waiting.extend(kind.__subclasses__())
     return found
 
 
 def by_status(status: int | None) -> type[Problem]:
-    """The class of Problem that an HTTP status stands for."""
+    """Return the class of Problem for an HTTP status."""
     return {
         400: problems.BadRequest,
         401: Denied,
@@ -66,12 +66,12 @@ def by_status(status: int | None) -> type[Problem]:
 
 
 def problem_in(response: aiohttp.ClientResponse, content: bytes) -> Problem:
-    """What an answer that is not good tells."""
+    """Return the Problem of an answer that is not a success."""
     where = shown(response.url)
     if 300 <= response.status < 400:
         target = urljoin(str(response.url), response.headers.get("Location", ""))
         if "login" in urlsplit(target).path:
-            return Denied(f"{where} asks for a login: the token is missing or wrong.")
+            return Denied(f"{where} requires a login. The token is missing or wrong.")
         return RemoteFailed(
             f"{where} answered {response.status} and points to {shown(URL(target))}: "
             "is that the right url?"
@@ -84,7 +84,7 @@ def problem_in(response: aiohttp.ClientResponse, content: bytes) -> Problem:
     return problem or RemoteFailed(what_answered(response, content))
 
 
-# A page's title stands so near its beginning.
+# A page's title is searched in this many first bytes.
 _LOOK_BYTES = 64 * 1024
 
 
@@ -96,7 +96,7 @@ def _title(page: bytes) -> str:
 
 
 def what_answered(response: aiohttp.ClientResponse, content: bytes) -> str:
-    """What answered in the bridge's place, in one sentence."""
+    """Describe in a sentence an answer that is not the bridge's."""
     words = html.unescape(_title(content[:_LOOK_BYTES]))
     named = f" titled {' '.join(words.split())[:80]!r}" if words.strip() else ""
     server = response.headers.get("Server", "")

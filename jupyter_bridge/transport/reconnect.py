@@ -1,7 +1,7 @@
-"""ReconnectingSocket: a websocket to a remote, opened again when it breaks; and Replay.
+"""ReconnectingSocket: a websocket to a remote that reconnects; and Replay.
 
-A remote that was away comes back with the same node, terminal or kernel, so whoever holds a socket
-is told that it broke and that it is there again, and only at the very end that it is lost.
+A remote that was away comes back with the same node, terminal or kernel. The owner of the socket
+learns of every reconnect, and of the loss only after the last try.
 """
 
 from __future__ import annotations
@@ -22,23 +22,23 @@ from jupyter_bridge.transport.retry import RetryPeriod
 
 Socket = aiohttp.ClientWebSocketResponse[Any]
 
-# The first attempt comes at once (a break of the network: remotes hold little for who is away), the
-# next ones quickly (a server that was restarted), later ones spare the remote. Seconds.
+# The first attempt comes at once (a network drop: remotes hold little output for absent clients),
+# the next ones soon (a server restart), later ones rarely, to spare the remote. Seconds.
 _LONGEST_PAUSE = 30.0
-# A line that lasted no longer than this was hardly one, seconds.
+# After a connection shorter than this the first attempt waits, too. Seconds.
 _SHORT = 1.0
-# A remote that was away for a night's maintenance is found again; one that is gone is let go. Sec.
+# The time without a remote before giving up: a night's maintenance is shorter. Seconds.
 GIVE_UP = 12 * 3600.0
-# What a kernel was asked while its line is broken is sent later; more than this is not. Bytes.
+# Frames posted while disconnected are kept up to this size and sent after a reconnect, bytes.
 _HELD = 16 << 20
-# Frames that came at once are taken for so long before the loop gets its turn, seconds.
+# Waiting frames are read for this long before other tasks get a turn, seconds.
 BURST_SECONDS = 0.005
-# Linux has it; elsewhere a remote's answers may come 40 ms later.
+# Only on Linux; elsewhere a remote's answers may come 40 ms later.
 _QUICK_ACK: int | None = getattr(system, "TCP_QUICKACK", None)
 
 
 class ReconnectingSocket:
-    """`dial` opens the websocket, anew each time: it knows where to go on."""
+    """A websocket that `dial` opens; `dial` is called again after each drop and resumes."""
 
     def __init__(
         self,
@@ -69,10 +69,10 @@ class ReconnectingSocket:
         on_lost: Callable[[str], None],
         on_up: Callable[[], None] = lambda: None,
     ) -> None:
-        """Open it, and from then on call back on the event loop; raises what `dial` raises.
+        """Connect; raises what `dial` raises. The callbacks run on the event loop.
 
-        `on_up` is called whenever it has been opened again. `on_lost(reason)` is called at most
-        once: the thing on the other side is there no longer, or nobody answered for too long.
+        `on_up` is called after each reconnect. `on_lost(reason)` is called at most once: if the
+        node, terminal or kernel is gone, or the remote was unreachable for too long.
         """
         self._socket = await self._dial()
         self._running = asyncio.create_task(self._run(on_frame, on_lost, on_up))
@@ -92,7 +92,7 @@ class ReconnectingSocket:
             await socket.close()
             if self._is_over():
                 return
-            # A remote that takes the line and drops it at once is not asked without a pause.
+            # A remote that accepts a connection and drops it at once gets a pause.
             reason = await self._mend(at_once=loop.time() - since > _SHORT)
             if self._is_over():
                 return
@@ -109,7 +109,7 @@ class ReconnectingSocket:
             await self._reading.wait()
             message = await socket.receive()
             _acknowledge(socket)
-            if loop.time() > until:  # `receive` does not wait while more has come
+            if loop.time() > until:  # `receive` does not yield while frames wait
                 await asyncio.sleep(0)
                 until = loop.time() + BURST_SECONDS
             if message.type not in (aiohttp.WSMsgType.TEXT, aiohttp.WSMsgType.BINARY):
@@ -117,17 +117,17 @@ class ReconnectingSocket:
             try:
                 on_frame(message.data)
             except (Problem, ValueError) as error:
-                self._told.warning("A frame of the remote cannot be read: %s", sentence(error))
+                self._told.warning("Cannot read a frame of the remote: %s", sentence(error))
                 return
             except Exception:
-                self._log.exception("A frame of the remote could not be used")
+                self._log.exception("Cannot handle a frame of the remote")
                 return
 
     async def _mend(self, *, at_once: bool) -> str | None:
-        """None when the line is up again, else why there will be none."""
+        """Reconnect; returns None when connected, otherwise the reason for giving up."""
         patience = RetryPeriod(self._give_up, _LONGEST_PAUSE)
         if not at_once:
-            await patience.wait("")  # which makes the first pause one
+            await patience.wait("")  # the first wait has no pause: use it up
         why: Problem | str = ""
         while not self._is_over():
             try:
@@ -139,8 +139,8 @@ class ReconnectingSocket:
             except (NotFound, Gone) as problem:
                 return problem.message
             except Problem as problem:
-                # A refusal, too, may pass: the connection logs in again beside this.
-                self._told.info("A dropped connection is opened again: %s", problem.message)
+                # A refusal may pass, too: the Connection logs in again meanwhile.
+                self._told.info("Reconnecting after: %s", problem.message)
                 why = problem
             else:
                 return None
@@ -150,26 +150,26 @@ class ReconnectingSocket:
         return self._over
 
     def finish(self) -> None:
-        """The thing on the other side has ended: when this line breaks, it is not mended."""
+        """Do not reconnect after the next drop: the node, terminal or kernel has ended."""
         self._over = True
 
     async def say(self, frame: str | bytes) -> None:
-        """Send now, behind what was posted, and wait until it is on its way.
+        """Send after the frames posted before, and wait until it is written.
 
-        Raises Unavailable while the line is broken.
+        Raises Unavailable while disconnected.
         """
         if self._writing is not None:
             await asyncio.wait({self._writing})
         socket = self._socket
         if socket is None or socket.closed:
-            raise Unavailable("The line to the remote is broken; it is being mended.")
+            raise Unavailable("Disconnected from the remote. Reconnecting.")
         try:
             await _send(socket, frame)
         except (aiohttp.ClientError, OSError) as error:
-            raise Unavailable("The line to the remote broke off.") from error
+            raise Unavailable("The connection to the remote dropped.") from error
 
     def post(self, frame: str | bytes) -> bool:
-        """Send soon and in order, after mending if need be; False if too much is waiting."""
+        """Send soon and in order, after a reconnect if needed; False if too much is waiting."""
         if self._held + len(frame) > _HELD:
             return False
         self._waiting.append(frame)
@@ -190,7 +190,7 @@ class ReconnectingSocket:
             self._held -= len(self._waiting.pop(0))
 
     async def renew(self) -> None:
-        """Break the line and mend it: what was passed on turned out to be wrong."""
+        """Drop the connection and reconnect, because passed data turned out to be wrong."""
         if self._socket is not None:
             await self._socket.close()
 
@@ -201,8 +201,8 @@ class ReconnectingSocket:
         self._reading.set()
 
     async def close(self) -> None:
-        """Close it; closing twice is fine. No call back follows."""
-        self._over = True  # before Python 3.12 `wait_for` may swallow the cancelling below
+        """Close the socket; no callback follows. Closing twice is fine."""
+        self._over = True  # before Python 3.12 `wait_for` may swallow the cancel below
         tasks = {task for task in (self._running, self._writing) if task is not None}
         tasks.discard(asyncio.current_task())
         self._running = self._writing = None
@@ -223,67 +223,64 @@ async def _send(socket: Socket, frame: str | bytes) -> None:
 
 
 class Remainder(NamedTuple):
-    """What of a replay is new, and whether it surely goes on where the known part ended."""
+    """The new part of a replay, and whether it surely follows the known part."""
 
     data: bytes
     sure: bool
 
 
 class Replay:
-    """Cuts from what a remote tells again, after a break, the part that is known already.
+    """Cuts the known part from the output that a remote repeats after a reconnect.
 
-    Remotes without offsets tell the last of what was said to whoever comes. What was passed on is
-    remembered as far back as `KEEP`; the longest end of it that the replay goes on from is cut.
+    Remotes without offsets repeat their last output to each new client. The last `KEEP` bytes
+    passed on, the tail, are kept; their longest end that the replay continues from is cut.
     """
 
     KEEP = 256 << 10
-    # A shorter agreement may be chance: a prompt looks like any other prompt.
+    # A shorter match may be chance: all prompts look alike. Bytes.
     SURE = 16
-    # A replay that agrees in more bytes than `NEAR` is looked for in so many places only: there are
-    # more where text repeats itself, and then it is not sure anyway.
+    # Matches longer than `NEAR` bytes are searched in only `STARTS` places: repetitive text has
+    # more, and then the match is not sure anyway.
     NEAR = 1024
     STARTS = 64
 
     def __init__(self) -> None:
         self._tail = b""
-        self._whole = True  # nothing was forgotten: the replay cannot begin before the tail
+        self._whole = True  # the tail has all output: the replay cannot begin before it
 
     def recall(self, tail: bytes) -> None:
-        """This is the end of what was passed on an earlier line."""
+        """Set the tail, of an earlier connection."""
         self._tail = tail[-self.KEEP :]
         self._whole = False
 
     def passed(self, data: bytes) -> None:
-        """This has been passed on."""
+        """Note data that was passed on."""
         tail = self._tail + data
         self._whole = self._whole and len(tail) <= self.KEEP
         self._tail = tail[-self.KEEP :]
 
     def agrees(self, replay: bytes) -> bool:
-        """Whether everything in `replay` that had to be passed was passed."""
+        """Whether the replay's known part was passed on without a hole."""
         return not self._tail or self._goes_on(replay) is not None
 
     def rest(self, replay: bytes) -> Remainder:
-        """What of `replay` is new. Where it is not sure, something may be missing before it."""
+        """Return the new part of `replay`. If not `sure`, output may be missing before it."""
         if not self._tail:
             return Remainder(replay, True)
         return self._goes_on(replay) or Remainder(replay[self._agreement(replay) :], False)
 
     def _goes_on(self, replay: bytes) -> Remainder | None:
-        """The rest of a replay that goes on from the tail; None if it leaves it before its end."""
+        """Return the part after the tail; None if the replay differs before the tail's end."""
         overlaps = self._overlaps(replay)
         known, agreement = next(overlaps, (0, -1))
         if agreement < self._agreement(replay):
-            return None  # what agrees longer, but not to the end, has a hole
-        # Text that repeats itself (`yes`) goes on from more than one place: nobody knows which.
+            return None  # a longer match that stops before the tail's end has a hole
+        # Repetitive text (`yes`) may continue from more than one place: it is not sure.
         _, other = next(overlaps, (0, 0))
         return Remainder(replay[known:], other < max(self.SURE, agreement / 2))
 
     def _overlaps(self, replay: bytes) -> Iterator[tuple[int, int]]:
-        """How much of `replay` is known if it goes on from the tail, and in how much they agree.
-
-        The best come first.
-        """
+        """Iterate (length of the known part, length of the match), in bytes, the best first."""
         tail = self._tail
         if self._whole and len(tail) < self.SURE:
             if replay.startswith(tail):
@@ -304,7 +301,7 @@ class Replay:
             yield len(replay), len(replay)
 
     def _starts(self, replay: bytes) -> Iterator[int]:
-        """Where in the tail the replay may begin, so few that looking blocks nobody."""
+        """Iterate the offsets in the tail where the replay may begin, few enough to be fast."""
         near = max(0, len(self._tail) - self.NEAR)
         head = replay[: self.NEAR]
         at = self._tail.find(head, 0, near + len(head) - 1)
@@ -320,12 +317,12 @@ class Replay:
             at = self._tail.find(head, at + 1)
 
     def _agreement(self, replay: bytes) -> int:
-        """How far the replay runs along with the tail at best, whether it goes on or not."""
+        """Return the longest match of the replay with the tail, to its end or not, bytes."""
         return max((_common(replay, self._tail[at:]) for at in self._starts(replay)), default=0)
 
 
 def _common(one: bytes, other: bytes) -> int:
-    """The length of what both begin with."""
+    """Return the length of the common prefix."""
     size = min(len(one), len(other))
     low, high = 0, size
     while low < high:
@@ -338,11 +335,11 @@ def _common(one: bytes, other: bytes) -> int:
 
 
 def _acknowledge(socket: Socket) -> None:
-    """Acknowledge at once what was received.
+    """Acknowledge received bytes at once.
 
-    Jupyter servers leave Nagle's algorithm on: the second of two small messages waits there until
-    the first is acknowledged, which the system would put off by 40 ms. It forgets this option
-    soon, so it is set after every message.
+    Jupyter servers use Nagle's algorithm: the second of two small messages waits until the first
+    is acknowledged, which the system delays by 40 ms. The option is not permanent, so it is set
+    after every message.
     """
     line = socket.get_extra_info("socket")
     if line is not None and _QUICK_ACK is not None:

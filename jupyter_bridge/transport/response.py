@@ -1,4 +1,4 @@
-"""What becomes of a request: an answer, or a line that broke."""
+"""The outcome of a request: a Response, or a dropped connection."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ T = TypeVar("T")
 
 
 class ConnectionDropped(Exception):
-    """The line broke after it was open: nobody knows what the server made of the request."""
+    """The connection dropped after it was open; the request may or may not have taken effect."""
 
     def to_problem(self) -> Problem:
-        """What it is to somebody who does not try again."""
-        return Unavailable(f"{self}; whether the server did it is not known.")
+        """Return the Problem for a caller that does not retry."""
+        return Unavailable(f"{self}. The request may or may not have taken effect.")
 
 
 class ConnectionSilent(ConnectionDropped):
-    """Nothing came for too long."""
+    """The server was silent for too long."""
 
     def to_problem(self) -> Problem:
         return problems.Timeout(f"{self}.")
@@ -32,7 +32,7 @@ class ConnectionSilent(ConnectionDropped):
 
 @dataclass(frozen=True)
 class Response:
-    """A good answer: its status, headers and JSON body."""
+    """A successful answer: its status, headers and JSON body."""
 
     status: int
     headers: Mapping[str, str]
@@ -40,10 +40,10 @@ class Response:
     where: str
 
     def read(self, kind: type[T]) -> T:
-        """The body as `kind`; RemoteFailed where it is something else."""
+        """Decode the body as `kind`; raises RemoteFailed if it does not fit."""
         try:
             return msgspec.json.decode(self.body, type=kind)
         except JSON_ERRORS as error:
             raise RemoteFailed(
-                f"{self.where} answered what this client cannot read: {error}."
+                f"This client cannot read the answer of {self.where}: {error}."
             ) from error

@@ -1,4 +1,4 @@
-"""Server: where a Jupyter server is, and the token that opens it."""
+"""Server: the address and token of a Jupyter server."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 @dataclass(frozen=True)
 class Server:
-    """A Jupyter server's base url (it ends in `/`), the token that opens it, and who said so."""
+    """A Jupyter server's base url (it ends in `/`), its token, and the source of both."""
 
     url: str
     token: str = field(default="", repr=False)
@@ -20,17 +20,17 @@ class Server:
 
     @property
     def socket(self) -> str | None:
-        """The path of the Unix socket that the server listens on, where it does."""
+        """The path of the server's Unix socket; None if it listens on TCP."""
         parts = urlsplit(self.url)
         return unquote(parts.netloc) if parts.scheme == "http+unix" else None
 
     @property
     def root(self) -> str:
-        """The base url as HTTP wants it: a Unix socket's name is no host."""
+        """The base url for HTTP requests; for a Unix socket the host is localhost."""
         return f"http://localhost{urlsplit(self.url).path}" if self.socket else self.url
 
     def is_at(self, other: Server) -> bool:
-        """Whether both are the same place; every loopback name is one name."""
+        """Whether both have the same address; all loopback names are equal."""
         return _place(self.url) == _place(other.url)
 
 

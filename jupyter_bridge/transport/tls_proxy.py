@@ -1,4 +1,4 @@
-"""The way to a server: whom TLS trusts, through which proxy, and that it is not led elsewhere."""
+"""Sessions to a server: TLS trust, the proxy, and refused redirects."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
 class Redirected(Exception):
-    """The answer to a websocket's handshake points elsewhere."""
+    """The answer to a websocket's handshake is a redirect."""
 
     def __init__(self, status: int) -> None:
         super().__init__(status)
@@ -26,7 +26,7 @@ class Redirected(Exception):
 
 
 def make_session(server: Server, ca_file: str | Path | None, verify: bool) -> aiohttp.ClientSession:
-    """A session that shows the server its token, keeps no cookie and follows no redirect."""
+    """Make a session that sends the server's token and keeps no cookies."""
     connector: aiohttp.BaseConnector
     if server.socket:
         connector = aiohttp.UnixConnector(server.socket)
@@ -46,7 +46,7 @@ def make_session(server: Server, ca_file: str | Path | None, verify: bool) -> ai
 
 
 def proxy_to(server: Server) -> str | None:
-    """The proxy that the surroundings name. aiohttp itself would also read ~/.netrc."""
+    """Return the proxy of the environment. aiohttp's own `trust_env` would also read ~/.netrc."""
     parts = urlsplit(server.root)
     host = parts.hostname or ""
     if host in _LOOPBACK or proxy_bypass(host):
@@ -55,24 +55,24 @@ def proxy_to(server: Server) -> str | None:
 
 
 def unreachable(server: Server, error: BaseException) -> Problem:
-    """What it means that no connection came about."""
+    """Return the Problem of a failed connect."""
     at = f"{server.url} (from {server.source})"
     if isinstance(error, aiohttp.ClientConnectorCertificateError):
         return RemoteFailed(
-            f"The certificate of {at} is not trusted: {error.certificate_error}; "
-            "name its authority with ca_file (--ca-file)."
+            f"The certificate of {at} is not trusted: {error.certificate_error}. "
+            "Give its authority as ca_file (--ca-file)."
         )
-    return Unavailable(f"Nothing can be reached at {at}: {reason(error)}. Is the server running?")
+    return Unavailable(f"Cannot connect to {at}: {reason(error)}. Is the server running?")
 
 
 def reason(error: BaseException) -> str:
-    """An error of the network in a few words."""
+    """Describe a network error in a few words."""
     inner = getattr(error, "os_error", None)
     return getattr(inner, "strerror", None) or str(error) or type(error).__name__
 
 
 def _trust(ca_file: str | Path | None, verify: bool) -> ssl.SSLContext:
-    """The system's trust, and `ca_file` beside it; nothing is checked where `verify` is false."""
+    """Trust the system's authorities and `ca_file`; check nothing if `verify` is false."""
     context = ssl.create_default_context()
     if ca_file is not None:
         try:

@@ -119,7 +119,7 @@ def test_restarting_proxy() -> None:
 
 def test_patience() -> None:
     """A line that stays broken is given up, with a sentence."""
-    with pytest.raises(Unavailable, match="stayed broken"):
+    with pytest.raises(Unavailable, match="No connection for"):
         run(collect(streams(out(1), breaks=True), hangs_up))
 
 
