@@ -175,16 +175,16 @@ def test_request() -> None:
     """A request has the token in its header only, returns no cookie, and quotes what it names."""
 
     async def ask() -> list[web.Request]:
-        answer = says({"id": "a/../b"}, Set_Cookie="session=1; Path=/")
+        answer = says({}, Set_Cookie="session=1; Path=/")
         async with serving(answer) as faulty, BridgeClient(faulty.url, TOKEN) as bridge:
-            await bridge.kernel("a/../b?")
-            await bridge.spawn("p y", env={"A": "1"}, cwd="/tmp")
+            await bridge.interrupt("a/../b?")
+            await bridge.shutdown("p y")
             return faulty.requests
 
     first, second = run(ask())
-    assert first.raw_path == "/x/bridge/kernels/a%2F..%2Fb%3F"
+    assert first.raw_path == "/x/bridge/interrupt/a%2F..%2Fb%3F"
     assert first.headers["Authorization"] == f"token {TOKEN}"
-    assert second.raw_path == "/x/bridge/spawn/p%20y"
+    assert second.raw_path == "/x/bridge/shutdown/p%20y"
     assert "Cookie" not in second.headers
 
 
