@@ -1,4 +1,4 @@
-"""The command line as a whole: the groups of commands, and the options before them."""
+"""The whole command line: the groups of commands, and the options before them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ GROUPS = (kernels, execute, repl, run, consoles, conn, dataset, env)
 
 
 class Group(TyperGroup):
-    """All commands. A wrong use is told with the words that were used, which may be file names."""
+    """All commands. Escapes usage errors, which quote the arguments, perhaps file names."""
 
     def make_context(self, *args: Any, **options: Any) -> Any:
         with _shown():
@@ -36,7 +36,7 @@ def _shown() -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        if hasattr(error, "format_message"):  # whichever click it is that typer uses
+        if hasattr(error, "format_message"):  # typer may vendor click, so its class is unknown
             said = visible_lines(error.format_message())
             error.format_message = lambda: said
         raise
@@ -69,19 +69,18 @@ def bridge(
     version: Annotated[
         bool,
         typer.Option(
-            "--version", is_eager=True, callback=_print_version, help="Print the version and leave."
+            "--version", is_eager=True, callback=_print_version, help="Print the version and exit."
         ),
     ] = False,
 ) -> None:
     """Drive the kernels of a Jupyter server from the command line.
 
-    The server needs the extension jupyter_bridge. It is found by itself where it runs on this
-    machine, or where this command runs inside it (a Jupyter terminal, a kernel, JupyterHub);
-    elsewhere name it by --url and a token. Every command takes these options, before or after its
-    name.
+    The server needs the extension jupyter_bridge. The command finds a server that runs on this
+    machine, or the one it runs inside (in a Jupyter terminal, a kernel, JupyterHub). For another
+    server, give --url and --token. Every command takes these options, before or after its name.
 
-    Exit codes: 0 it worked, 1 the code failed, 2 something else went wrong (told on stderr), 124
-    the code took longer than its --timeout, 130 Ctrl-C. `run` exits with its command's own code.
+    Exit codes: 0 success, 1 the code failed, 2 any other error (see stderr), 124 --timeout expired,
+    130 Ctrl-C. `run` exits with the exit code of its command.
     """
     ctx.obj = Call(url, token, ca_file, json)
 

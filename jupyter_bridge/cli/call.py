@@ -1,4 +1,4 @@
-"""What every command shares: the options that name a server, `--json`, and how it ends.
+"""The base of every command: the options that name a server, `--json`, and the exit code.
 
 A command is written as
 
@@ -6,8 +6,8 @@ A command is written as
     def kernels(call: Call) -> int | None:
         …
 
-and gets `--url`, `--token`, `--ca-file` and `--json` without saying so; what it returns is the exit
-code (None is 0). The same options may also stand before the command's name.
+`command` adds the options `--url`, `--token`, `--ca-file` and `--json`, which may also come before
+the command's name. The function returns the exit code (None is 0).
 """
 
 from __future__ import annotations
@@ -42,8 +42,8 @@ Url = Annotated[
         metavar="URL",
         show_default=False,
         rich_help_panel=_SERVER,
-        help="The server's address, as a browser or `jupyter server list` shows it. "
-        "Else $JUPYTER_BRIDGE_URL, else the server that this runs in or that runs here.",
+        help="The server's address, as a browser or `jupyter server list` shows it. Default: "
+        "$JUPYTER_BRIDGE_URL, else the server around this command or on this machine.",
     ),
 ]
 Token = Annotated[
@@ -54,7 +54,7 @@ Token = Annotated[
         show_default=False,
         rich_help_panel=_SERVER,
         help="The server's token. $JUPYTER_BRIDGE_TOKEN is safer: "
-        "others on this machine can read a command line.",
+        "other users of this machine can read a command line.",
     ),
 ]
 CaFile = Annotated[
@@ -64,21 +64,21 @@ CaFile = Annotated[
         metavar="FILE",
         show_default=False,
         rich_help_panel=_SERVER,
-        help="Certificates to trust beside the system's (PEM). Else $JUPYTER_BRIDGE_CA_FILE.",
+        help="Certificates to trust beside the system's (PEM). Default: $JUPYTER_BRIDGE_CA_FILE.",
     ),
 ]
 Json = Annotated[
     bool,
     typer.Option(
         "--json",
-        help="Print JSON for programs, one object a line for what streams, and nothing else.",
+        help="Print only JSON, for programs; streams print one object per line.",
     ),
 ]
 
 
 @dataclass(frozen=True)
 class Call:
-    """One call of one command: the server it goes to, and how it speaks."""
+    """One call of a command: its server, and its form of output."""
 
     url: str | None = None
     token: str | None = None
@@ -89,39 +89,39 @@ class Call:
         return f"<Call url={self.url!r} json={self.json}>"
 
     def over(self, before: Call) -> Call:
-        """These options, and those before the command's name where these say nothing."""
+        """Return these options, completed by those `before` the command's name."""
         return Call(
             **{f.name: getattr(self, f.name) or getattr(before, f.name) for f in fields(self)}
         )
 
     def connect(self) -> Bridge:
-        """The client, for `with`."""
+        """Open the client, for `with`."""
         named = os.environ.get("JUPYTER_BRIDGE_CA_FILE")
         ca_file = self.ca_file or (Path(named) if named else None)
         return connect(self.url, self.token, ca_file=ca_file)
 
     def print_json(self, value: Any) -> None:
-        """One JSON value on a line of its own."""
+        """Print a JSON value on one line."""
         output.json_line(value)
 
     def tell(self, value: Any, *lines: str) -> None:
-        """`value` with `--json`, else the lines for a person."""
+        """Print `value` with `--json`, otherwise the lines of text."""
         if self.json:
             self.print_json(value)
         for line in lines:
             self.print(line)
 
     def print(self, text: str) -> None:
-        """One line for a person; nothing with `--json`."""
+        """Print a line of text; nothing with `--json`."""
         if not self.json:
             output.line(text)
 
     def note(self, text: str) -> None:
-        """One line beside the output."""
+        """Print a line on stderr."""
         output.note(text)
 
     def complain(self, problem: Problem) -> None:
-        """The Problem on stderr: its sentence, or its JSON."""
+        """Print the Problem on stderr: its sentence, or its JSON."""
         if self.json:
             output.json_line(problem.to_json(), err=True)
         else:
@@ -129,7 +129,7 @@ class Call:
 
 
 def pairs_of(words: Iterable[str], option: str) -> dict[str, str]:
-    """What a repeatable option `K=V` was given."""
+    """Parse the values of a repeatable option `K=V`."""
     pairs = [(word, *word.partition("=")) for word in words]
     for word, key, equals, _ in pairs:
         if not key or not equals:
@@ -138,7 +138,7 @@ def pairs_of(words: Iterable[str], option: str) -> dict[str, str]:
 
 
 class Stopped(KeyboardInterrupt):
-    """A signal other than Ctrl-C asked this process to stop: the terminal closed, or `kill`."""
+    """A signal other than SIGINT stops this process: the terminal closed, or `kill`."""
 
     def __init__(self, signum: int) -> None:
         super().__init__(signum)
@@ -146,7 +146,7 @@ class Stopped(KeyboardInterrupt):
 
 
 def code_of(stop: KeyboardInterrupt) -> int:
-    """The exit code of a process that a signal stopped."""
+    """Return the exit code of a process that a signal stopped."""
     return 128 + (stop.signum if isinstance(stop, Stopped) else signal.SIGINT)
 
 
@@ -178,13 +178,13 @@ def command(
 
 
 def prose(function: Callable[..., Any]) -> str:
-    """A docstring with each paragraph on one line, for a terminal of any width to break."""
+    """Return a docstring with each paragraph on one line, to be wrapped at any width."""
     paragraphs = inspect.cleandoc(function.__doc__ or "").split("\n\n")
     return "\n\n".join(text if text[0] == " " else " ".join(text.split()) for text in paragraphs)
 
 
 def _sign(run: Any, own: list[inspect.Parameter]) -> None:
-    """Give the command the options of all commands after its own."""
+    """Add the shared options after the command's own."""
     named: dict[str, tuple[Any, Any]] = {
         "url": (Url, None),
         "token": (Token, None),
@@ -203,10 +203,10 @@ def _sign(run: Any, own: list[inspect.Parameter]) -> None:
 
 
 def _end(call: Call, work: Callable[[], int | None]) -> int:
-    """Do the work; every way it can end as an exit code."""
+    """Do the work and return its exit code, however it ends."""
     for file in (sys.stdout, sys.stderr):
         if isinstance(file, io.TextIOWrapper):
-            file.reconfigure(errors="replace")  # the terminal may know fewer characters
+            file.reconfigure(errors="replace")  # the terminal may lack some characters
     _listen_to_signals()
     try:
         return work() or 0
@@ -217,7 +217,7 @@ def _end(call: Call, work: Callable[[], int | None]) -> int:
     except KeyboardInterrupt as stop:
         return code_of(stop)
     except BrokenPipeError:
-        # Nothing can be written any more, at the interpreter's end neither.
+        # The interpreter flushes stdout at its end, which must not fail again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return BROKEN_PIPE
 
@@ -228,6 +228,6 @@ def _listen_to_signals() -> None:
 
     for name in ("SIGTERM", "SIGHUP"):
         number = getattr(signal, name, None)
-        # nohup ignores SIGHUP, and so it stays.
+        # Under nohup SIGHUP stays ignored.
         if number is not None and signal.getsignal(number) is signal.SIG_DFL:
             signal.signal(number, stop)

@@ -1,4 +1,4 @@
-"""What `make run` starts: JupyterLab with the bridge on a free loopback port, lines to paste."""
+"""The demo of `make run`: JupyterLab with the bridge on a free loopback port, lines to paste."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from jupyter_core.paths import jupyter_runtime_dir
 
 from jupyter_bridge.cli import output
 
-# A first start compiles and looks for extensions; on a slow disk that takes its time, seconds.
+# A first start compiles and searches extensions, which is slow on a slow disk. Seconds.
 _START = 120.0
 
 _LINES = """
@@ -55,30 +55,30 @@ _PICK = "python3 -c 'import json, sys; print(json.load(sys.stdin)[\"id\"])'"
 
 
 def main(options: Sequence[str] = ()) -> int:
-    """Run, with more of JupyterLab's options, until Ctrl-C (0) or its end (its exit code)."""
+    """Run JupyterLab with more `options`; returns 0 after Ctrl-C, otherwise its exit code."""
     token = os.environ.get("JUPYTER_TOKEN") or secrets.token_hex(16)
     command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--ServerApp.ip=127.0.0.1"]
     command += ["--port=0", "--log-level=WARN", *options]
     if hasattr(os, "geteuid") and os.geteuid() == 0:
         command.append("--allow-root")
-    # The token goes by the environment: a command line can be read by everybody on the machine.
+    # The token is in the environment, because all users of the machine can read a command line.
     lab = subprocess.Popen(command, env={**os.environ, "JUPYTER_TOKEN": token})
     try:
         output.lines(_LINES.format(url=_url(lab), token=token, pick=_PICK))
         return lab.wait()
     except KeyboardInterrupt:
-        lab.send_signal(signal.SIGTERM)  # it asks whether it may stop, where Ctrl-C came to it
+        lab.send_signal(signal.SIGTERM)  # after Ctrl-C alone it would ask for confirmation
         lab.wait()
         return 0
 
 
 def _url(lab: subprocess.Popen[bytes]) -> str:
-    """The address of the server, once it has written down where it listens."""
+    """Return the server's url, once its file in the runtime directory has it."""
     info = Path(jupyter_runtime_dir()) / f"jpserver-{lab.pid}.json"
     deadline = time.monotonic() + _START
     while time.monotonic() < deadline:
         if lab.poll() is not None:
-            sys.exit(f"JupyterLab ended as it started, with exit code {lab.returncode}.")
+            sys.exit(f"JupyterLab failed to start, with exit code {lab.returncode}.")
         try:
             return str(json.loads(info.read_text())["url"])
         except (OSError, ValueError):

@@ -1,4 +1,4 @@
-"""One run of code in front of a person: shown, answered, and stopped by Ctrl-C."""
+"""ExecuteView: show an execution, answer its input requests, interrupt it by Ctrl-C."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from jupyter_bridge.problems import Conflict, Problem
 
 CODE_FAILED = 1
 TIMED_OUT = 124
-# How long interrupted code may take to come to its end, seconds. After that it is left alone.
+# How long interrupted code may take to end before it is left running, seconds.
 _LAST_WORDS = 5.0
 
 
 class ExecuteView:
-    """A stream, shown as it comes. `stopped` is 128 + the signal that stopped it, else 0."""
+    """The view of one stream. `stopped` is 128 + the signal that stopped it, otherwise 0."""
 
     def __init__(self, call: Call, stream: SyncStream, screen: Renderer, asker: Prompter) -> None:
         self.stopped = 0
@@ -27,19 +27,19 @@ class ExecuteView:
 
     @property
     def left_running(self) -> bool:
-        """Whether the code was interrupted, and went on all the same."""
+        """Whether the code was interrupted and still runs."""
         return bool(self.stopped) and self._stream.result is None
 
     def follow(self) -> int:
-        """Show everything up to the end; returns the exit code.
+        """Show all events; returns the exit code.
 
-        Ctrl-C interrupts the code and shows what it still says; the second one leaves it.
+        Ctrl-C interrupts the code and shows its last output; a second Ctrl-C leaves it running.
         """
         try:
             self._show_all()
         except KeyboardInterrupt as stop:
             self._stop(stop)
-        except BaseException:  # a broken pipe above all: nobody reads, so nothing need run
+        except BaseException:  # mostly a broken pipe: nothing reads the output
             self._cancel_quietly()
             raise
         return self.stopped or self._code(self._stream.result)
@@ -55,7 +55,7 @@ class ExecuteView:
             try:
                 self._stream.send_input(self._asker.answer(event))
             except Conflict:
-                pass  # somebody else interrupted the code meanwhile
+                pass  # another client interrupted the code meanwhile
 
     def _stop(self, stop: KeyboardInterrupt) -> None:
         self.stopped = code_of(stop)
@@ -70,19 +70,19 @@ class ExecuteView:
         except KeyboardInterrupt:
             pass
         if self.left_running:
-            self._call.note("The code was interrupted, and has not ended.")
+            self._call.note("The code was interrupted but has not ended.")
 
     def _cancel_quietly(self) -> None:
         try:
             if self._stream.result is None:
                 self._stream.cancel()
         except (Problem, KeyboardInterrupt):
-            pass  # the first trouble is the one to tell
+            pass  # the first error is the one to report
 
     def _code(self, result: Result | None) -> int:
         if result is None or result.ok:
             return 0
-        if result.status != "error":  # an error has shown itself
+        if result.status != "error":  # the traceback of an error is shown already
             sentence = result.sentence
             self._call.note(f"{sentence[0].upper()}{sentence[1:]}.")
         return TIMED_OUT if result.status == "timeout" else CODE_FAILED

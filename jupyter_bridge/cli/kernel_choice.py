@@ -1,4 +1,4 @@
-"""Which kernel a person means: an id, the beginning of one, a name, or a kernelspec."""
+"""Find a kernel by its id, the beginning of the id, its name, or a kernelspec."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from jupyter_bridge.wire.names import KernelName
 
 
 def find_kernels(bridge: Bridge, words: list[str]) -> list[KernelModel]:
-    """The running kernel that each word means; NotFound or Conflict before anything is done."""
+    """Return the running kernel for each word; raises NotFound, or Conflict if ambiguous."""
     running = {
         conn: bridge.kernels(conn) for conn in {KernelName.parse(word).connection for word in words}
     }
@@ -16,15 +16,15 @@ def find_kernels(bridge: Bridge, words: list[str]) -> list[KernelModel]:
 
 
 def find_kernel(bridge: Bridge, word: str) -> KernelModel:
-    """The running kernel that one word means."""
+    """Return the running kernel for one word."""
     return find_kernels(bridge, [word])[0]
 
 
 def find_place(bridge: Bridge, word: str | None) -> KernelModel | str:
-    """Where code is to run: a kernel that runs, or the name of a kernelspec.
+    """Return where to run code: a running kernel, or the name of a kernelspec.
 
-    The name of a kernelspec wins over the beginning of an id. Without a word it is the server's
-    default kernelspec. What a connection has for kernelspecs, only that server knows.
+    The name of a kernelspec wins over the beginning of an id. The default is the server's default
+    kernelspec. The kernelspecs of a connection are not checked; only its server knows them.
     """
     if word is not None and (connection := KernelName.parse(word).connection) is not None:
         running = bridge.kernels(connection)
@@ -38,8 +38,8 @@ def find_place(bridge: Bridge, word: str | None) -> KernelModel | str:
     if _meant(word, running):
         return _one(word, running)
     raise NotFound(
-        f"{word} is neither a running kernel ({_listed(running)}) nor a kernelspec "
-        f"(there are {', '.join(specs)}).",
+        f"No kernel or kernelspec named {word!r}. Running kernels: {_listed(running)}. "
+        f"Kernelspecs: {', '.join(specs)}.",
         kernels=[kernel.id for kernel in running],
         kernelspecs=list(specs),
     )
@@ -51,17 +51,17 @@ def _one(word: str, running: list[KernelModel]) -> KernelModel:
         return meant[0]
     ids = [kernel.id for kernel in meant or running]
     if meant:
-        raise Conflict(f"{word} may mean {len(ids)} kernels: {', '.join(ids)}.", kernels=ids)
-    raise NotFound(f"There is no kernel {word}; {_listed(running)}.", kernels=ids)
+        raise Conflict(f"{word!r} matches {len(ids)} kernels: {', '.join(ids)}.", kernels=ids)
+    raise NotFound(f"No kernel {word!r}. Running kernels: {_listed(running)}.", kernels=ids)
 
 
 def _listed(running: list[KernelModel]) -> str:
     ids = ", ".join(kernel.id for kernel in running)
-    return f"there are {ids}" if ids else "none is running"
+    return ids or "none"
 
 
 def _meant(word: str, running: list[KernelModel]) -> list[KernelModel]:
-    """Every kernel that may be meant: by its id, by a name given to it, by the id's beginning."""
+    """Return the kernels with this id, otherwise with this name, otherwise with this prefix."""
     by_id = [kernel for kernel in running if kernel.id == word]
     rest = KernelName.parse(word).rest
     by_name = [kernel for kernel in running if kernel.name == rest != kernel.kernelspec]

@@ -1,16 +1,16 @@
-"""All that the command writes: the one module that touches stdout, stderr and the terminal.
+"""The output of all commands: the only module that uses stdout, stderr and the terminal.
 
-Names, titles and sentences come from strangers: remote servers, files, kernels. Here they are made
-visible (wire/visible.py), so a command is safe unless it asks for `raw`:
+Names, titles and sentences come from untrusted remote servers, files and kernels. This module
+escapes their control characters (wire/visible.py), except in `raw`:
 
-    line, note, lines     text for a person: no unseen character stays
-    table, progress       the same, for each cell and each name beside the bar
+    line, note, lines     text, escaped
+    table, progress       escaped in each cell and each name beside the bar
     json_line             JSON, with the same characters as JSON's escapes
-    ask, ask_secret       a question; one that a program asks keeps its colours
-    ago                   a time as a person says it
-    raw, raw_to           what a console or a kernel says, as it is: it is a terminal's own output
+    ask, ask_secret       a prompt, escaped; the prompt of a program keeps its colours
+    ago                   a relative time
+    raw, raw_to           the output of a console or kernel, unchanged, as a terminal shows it
 
-`tests/cli/test_output.py` holds that no other module of the command writes.
+`tests/cli/test_output.py` checks that no other module of the command writes.
 """
 
 from __future__ import annotations
@@ -30,32 +30,32 @@ from jupyter_bridge.wire.visible import visible, visible_json, visible_lines, vi
 if TYPE_CHECKING:
     from rich.progress import Progress
 
-# A pipe has no width; nothing is cut there.
+# A pipe has no width; a table there is not cut.
 _PIPE_WIDTH = 500
 
 
 def line(text: str) -> None:
-    """One line on stdout."""
+    """Print a line on stdout."""
     raw(f"{visible(text)}\n")
 
 
 def note(text: str) -> None:
-    """One line on stderr, beside the output."""
+    """Print a line on stderr."""
     raw(f"{visible(text)}\n", err=True)
 
 
 def lines(text: str, *, err: bool = False) -> None:
-    """A text of our own with several lines."""
+    """Print a text of several lines."""
     raw(f"{visible_lines(text)}\n", err=err)
 
 
 def json_line(value: Any, *, err: bool = False) -> None:
-    """One JSON value on a line of its own."""
+    """Print a JSON value on one line."""
     raw(f"{visible_json(_encoded(value))}\n", err=err)
 
 
 def raw(data: str | bytes, *, err: bool = False) -> None:
-    """What a console or a kernel says, as it is and at once."""
+    """Print the output of a console or kernel, unchanged and at once."""
     file = sys.stderr if err else sys.stdout
     buffer = getattr(file, "buffer", None)
     if isinstance(data, bytes) and buffer is not None:
@@ -68,18 +68,18 @@ def raw(data: str | bytes, *, err: bool = False) -> None:
 
 
 def raw_to(number: int, data: bytes) -> None:
-    """What a console says, to this file descriptor, whole."""
+    """Write all of `data` to a file descriptor, unchanged."""
     while data:
         data = data[os.write(number, data) :]
 
 
 def is_terminal(*, err: bool = False) -> bool:
-    """Whether a person may be looking at stdout (or stderr)."""
+    """Tell whether stdout (or stderr) is a terminal."""
     return (sys.stderr if err else sys.stdout).isatty()
 
 
 def label(name: str, colour: int) -> str:
-    """What stands before each line of a console among several; coloured (SGR) on a terminal."""
+    """Return the prefix of each line of a console among several, coloured on a terminal."""
     return f"\x1b[{colour}m{visible(name)}\x1b[0m " if is_terminal() else f"{visible(name)}: "
 
 
@@ -90,7 +90,7 @@ def table(
     right: Collection[str] = (),
     whole: Collection[str] = (),
 ) -> None:
-    """A table on stdout; columns in `right` are aligned there, those in `whole` are not broken."""
+    """Print a table; columns in `right` are right-aligned, those in `whole` are not wrapped."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
@@ -100,13 +100,13 @@ def table(
         side: Any = "right" if title in right else "left"
         shown.add_column(title, justify=side, no_wrap=title in whole)
     for row in rows:
-        # A Text is neither markup nor emoji code.
+        # rich interprets neither markup nor emoji codes in a Text.
         shown.add_row(*(Text(visible(cell)) for cell in row))
     Console(width=None if is_terminal() else _PIPE_WIDTH).print(shown)
 
 
 def progress(*, quiet: bool) -> Progress:
-    """A bar on stderr, for `with`; none where nobody looks, or if `quiet`."""
+    """A progress bar on stderr, for `with`; hidden if stderr is no terminal, or if `quiet`."""
     from rich.console import Console
     from rich.progress import (
         BarColumn,
@@ -138,10 +138,10 @@ def progress(*, quiet: bool) -> Progress:
 
 
 def ask(prompt: str, *, quiet: bool = False, program: bool = False) -> str:
-    """One line of stdin; EOFError at its end. `program` says that a kernel's code asks.
+    """Read a line of stdin; raises EOFError at its end. `program`: a kernel's code asks.
 
-    With a terminal on both sides it can be edited. Otherwise the prompt goes where it does not
-    disturb: to stderr if a person types and stdout is a pipe or (`quiet`) holds JSON.
+    With stdin and stdout on a terminal the line can be edited. If only stdin is one, or stdout
+    has JSON (`quiet`), the prompt goes to stderr.
     """
     shown = _prompt(prompt, program)
     typed = sys.stdin.isatty()
@@ -153,14 +153,14 @@ def ask(prompt: str, *, quiet: bool = False, program: bool = False) -> str:
 
 
 def ask_secret(prompt: str, *, program: bool = False) -> str:
-    """One line that is typed without being shown."""
+    """Read a line without echo."""
     return getpass.getpass(_prompt(prompt, program))
 
 
 def ask_terminal(prompt: str, *, secret: bool) -> str:
-    """One line, asked by a program of whoever started this, while stdin is something else.
+    """Read a line from the controlling terminal for a program, while stdin is a file or pipe.
 
-    Raises EOFError at the end of input, OSError where there is no terminal.
+    Raises EOFError at the end of input, OSError if there is no terminal.
     """
     with open("/dev/tty", "r+b", buffering=0) as terminal:
         if secret:
@@ -186,12 +186,12 @@ def _line_of(text: str) -> str:
 def _encoded(value: Any) -> str:
     try:
         return msgspec.json.encode(value).decode()
-    except UnicodeEncodeError:  # a word of the command line that is not UTF-8
+    except UnicodeEncodeError:  # an argument of the command line that is not UTF-8
         return json.dumps(msgspec.to_builtins(value))
 
 
 def ago(moment: datetime | None) -> str:
-    """How long ago, in the largest unit that fits."""
+    """Format the time since `moment` in the largest unit that fits."""
     if moment is None:
         return ""
     if moment.tzinfo is None:

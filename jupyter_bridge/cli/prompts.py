@@ -1,4 +1,4 @@
-"""What the code asks for, asked of whoever sits at the terminal, or read from a pipe."""
+"""Prompter: answers to the code's input requests, from the terminal or a pipe."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ import sys
 from jupyter_bridge.cli import output
 from jupyter_bridge.client import InputRequest
 
-# What Python's kernel takes for the end of input: input() raises EOFError.
+# The end of input for Python's kernel: input() raises EOFError.
 END_OF_INPUT = "\x04"
 
 
 class Prompter:
     """Answers input requests.
 
-    `json` keeps prompts off stdout. `stdin_taken` says that stdin held the code itself: then
-    whoever started this is asked on the terminal, if there is one.
+    `json` keeps prompts off stdout. `stdin_taken` reads from the controlling terminal, because
+    stdin had the code itself.
     """
 
     def __init__(self, *, json: bool = False, stdin_taken: bool = False) -> None:
@@ -23,7 +23,7 @@ class Prompter:
         self._stdin_taken = stdin_taken
 
     def answer(self, request: InputRequest) -> str:
-        """The line that was typed, without its newline; the end of input as kernels spell it."""
+        """Return the typed line without its newline, or END_OF_INPUT."""
         try:
             if self._stdin_taken:
                 return self._from_terminal(request)
@@ -37,4 +37,4 @@ class Prompter:
         try:
             return output.ask_terminal(request.prompt, secret=request.password)
         except OSError:
-            return END_OF_INPUT  # nobody is there
+            return END_OF_INPUT  # there is no terminal

@@ -1,8 +1,8 @@
-r"""What happens in a kernel, on a terminal or in a pipe.
+r"""Renderer: show the events of an execution on a terminal or in a pipe.
 
-stdout goes to stdout and stderr to stderr as they come, `\r` and all. A value is a line. An image
-is written to a file, whose path is a line. What is HTML, Markdown or LaTeX is shown as the plain
-text beside it. A traceback goes to stderr, in colour only where that is a terminal.
+stdout goes to stdout and stderr to stderr unchanged, `\r` included. A value is a line. An image is
+written to a file, whose path is a line. Of HTML, Markdown or LaTeX the plain text is shown. A
+traceback goes to stderr, in colour only if stderr is a terminal.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from jupyter_bridge.cli.call import Call
 from jupyter_bridge.client import ClearOutput, Event, Gap, Output, UpdateDisplay
 from jupyter_bridge.wire.visible import visible
 
-# The best of an image's forms first.
+# The preferred image format first.
 _IMAGES = {
     "image/png": "png",
     "image/jpeg": "jpg",
@@ -33,18 +33,18 @@ _IMAGES = {
     "image/bmp": "bmp",
     "application/pdf": "pdf",
 }
-# What to show where there is no plain text: its own source is readable.
+# Types whose source is readable, shown if there is no plain text.
 _READABLE = ("text/markdown", "text/latex", "application/json")
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
-# As IPython clears a terminal's line.
+# The sequence with which IPython clears a terminal's line.
 _CLEAR_LINE = "\x1b[2K\r"
 
 
 class Renderer:
-    """Shows events; with `--json` it prints them as NDJSON instead.
+    """Shows events; with `--json` prints them as NDJSON.
 
-    `images` is the folder for images, made when the first one comes; a temporary one unless given.
-    `label` is what stands before a value, given the execution's number.
+    `images` is the folder for images (default: a temporary one), created for the first image.
+    `label` returns the text before a value, given the execution count.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class Renderer:
         self._images = images
         self._label = label
         self._written = 0
-        # What each display_id shows: the text, or the image's file.
+        # By display_id, the text shown or the image's file.
         self._displays: dict[str, str | Path] = {}
         self._line_open = False
 
@@ -72,10 +72,10 @@ class Renderer:
         elif isinstance(event, ClearOutput):
             self._clear()
         elif isinstance(event, Gap):
-            self._call.note(f"[{event.lost} events were lost while the line was broken]")
+            self._call.note(f"[{event.lost} events were lost while disconnected]")
 
     def finish(self) -> None:
-        """End the line that the output left open; what follows begins a new one."""
+        """End an unfinished line of output, on a terminal."""
         if self._line_open and out.is_terminal():
             out.raw("\n")
         self._line_open = False
@@ -94,7 +94,7 @@ class Renderer:
                 self._displays[display_id] = shown
 
     def _show_update(self, update: dict[str, Any]) -> None:
-        """A terminal cannot go back: the new text comes below, an image goes into the same file."""
+        """Show new text below, as a terminal cannot go back; write an image to the same file."""
         display_id = str(update.get("display_id"))
         before = self._displays.get(display_id)
         data = update.get("data") or {}
@@ -112,7 +112,7 @@ class Renderer:
             return file
         text = self._plain(data)
         if text:
-            # A value of several lines begins on a line of its own, so that its columns align.
+            # A value of several lines starts on a new line, so that its columns align.
             self._write_line(f"{label}\n{text}" if label and "\n" in text else f"{label}{text}")
         return text
 
@@ -146,7 +146,7 @@ class Renderer:
             self._line_open = not text.endswith("\n")
 
     def _save(self, ending: str, content: bytes) -> Path:
-        """A new file with this image; one that is there already is never touched."""
+        """Write the image to a new file; never overwrites one."""
         if self._images is None:
             self._images = Path(tempfile.mkdtemp(prefix="jupyter-bridge-"))
         self._images.mkdir(parents=True, exist_ok=True)
@@ -161,7 +161,7 @@ class Renderer:
 
 
 def _image(data: dict[str, Any]) -> tuple[str, bytes] | None:
-    """The file name's ending and the content of the image in a bundle, if there is one."""
+    """Return the file extension and the content of the image in a bundle, None if none."""
     for mime, ending in _IMAGES.items():
         if mime in data:
             text = _text(data[mime])

@@ -54,7 +54,7 @@ def test_a_kernel_of_a_connection() -> None:
         assert find_kernels(server, [word, "ab1"]) == [far, AB1]
         assert find_place(server, word) == far
     assert find_place(server, "lab:python3") == "lab:python3"
-    with pytest.raises(NotFound, match="there are lab:ab9"):
+    with pytest.raises(NotFound, match="Running kernels: lab:ab9"):
         find_kernel(server, "lab:")
 
 
@@ -69,9 +69,9 @@ def test_several(word: str) -> None:
 @pytest.mark.parametrize("word", ["zz", "", "python3", "ab11"])
 def test_none(word: str) -> None:
     """A word that means nothing is told with what there is; a kernelspec is no kernel."""
-    with pytest.raises(NotFound, match="there are ab1"):
+    with pytest.raises(NotFound, match="Running kernels: ab1"):
         find_kernel(known(AB1), word)
-    with pytest.raises(NotFound, match="none is running"):
+    with pytest.raises(NotFound, match="Running kernels: none"):
         find_kernel(known(), word)
 
 
@@ -100,5 +100,5 @@ def test_place(word: str | None, place: Any) -> None:
 
 def test_no_place() -> None:
     """A word that is neither is told with both."""
-    with pytest.raises(NotFound, match=r"neither a running kernel \(there are ab1\).*python3, ada"):
+    with pytest.raises(NotFound, match=r"Running kernels: ab1\. Kernelspecs: python3, ada"):
         find_place(known(AB1), "zz")

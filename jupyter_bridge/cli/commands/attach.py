@@ -1,4 +1,4 @@
-"""attach: this terminal on a console of the server, raw, with its size, until Ctrl-]."""
+"""Attachment: this terminal attached to a console of the server, in raw mode, until Ctrl-]."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ from jupyter_bridge.wire.names import ConsoleName
 from jupyter_bridge.wire.visible import visible
 
 DETACH = b"\x1d"  # Ctrl-], as telnet has it
-# The window's size is looked at this often.
+# The window's size is checked this often.
 _LOOK_SECONDS = 0.25
-# What was typed before Ctrl-] gets so long to be told where the line is broken.
+# While disconnected, keys typed before Ctrl-] are retried this long before detaching.
 _FAREWELL_SECONDS = 2.0
-# What a full-screen program that is left alone may have switched on here.
+# Resets the terminal modes that a full-screen program may have set.
 _RESTORE = b"\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1004l\x1b[?1006l\x1b[?2004l\x1b[?25h\x1b[0m"
 _LEAVE_SCREEN = b"\x1b[?1049l"
 
 
 class Attachment:
-    """One seat at a console, from this terminal."""
+    """This terminal, attached to one console."""
 
     def __init__(self, bridge: Bridge, name: str, mode: Literal["watch", "join", "steal"]) -> None:
         self._bridge = bridge
@@ -47,7 +47,7 @@ class Attachment:
         self._modes: list[str] = []
 
     def hold(self) -> int:
-        """Sit there until Ctrl-], or until the console ends; returns the exit code."""
+        """Stay attached until Ctrl-] or the end of the console; returns the exit code."""
         rows = os.get_terminal_size(self._out).lines
         kept = termios.tcgetattr(self._in)
         line = self._bridge.consoles.interact(self._name, mode=self._mode, lines=rows)
@@ -72,7 +72,7 @@ class Attachment:
             self._left.set()
             self._outbox.put(lambda line: None)
             if typist is not None:
-                typist.join()  # so that it takes no key that is typed from now on
+                typist.join()  # so that it reads no later key
             if self._raw:
                 output.raw_to(self._out, _RESTORE)
                 output.raw_to(self._out, _LEAVE_SCREEN if self._other_screen else b"")
@@ -81,18 +81,18 @@ class Attachment:
         return 0
 
     def _sit_down(self) -> None:
-        # A kernel takes whole lines, and they are edited here.
+        # A kernel takes whole lines, which this terminal edits.
         self._raw = ConsoleName.parse(self._name).kind != "kernel"
         if self._raw:
             tty.setraw(self._in)
         if self._mode != "watch":
-            # A full-screen program draws everything anew when its size changes.
+            # A new size makes a full-screen program redraw.
             cols, rows = os.get_terminal_size(self._out)
             self._outbox.put(lambda line: line.resize(max(1, rows - 1), cols))
 
     def _type(self, line: SyncConsoleStream) -> None:
-        """Read the keyboard and look at the window; never waits for the line, so that one that is
-        broken can be left."""
+        """Read the keyboard and check the window's size; never waits for the connection, so Ctrl-]
+        always works."""
         size: os.terminal_size | None = None
         with suppress(Problem, OSError):
             while not self._left.is_set():
@@ -122,14 +122,14 @@ class Attachment:
         line.close()
 
     def _send(self, line: SyncConsoleStream) -> None:
-        """Tell the console what was typed, in order; while the line is broken it waits here."""
-        with suppress(Problem):  # the line is closed, or whoever reads it hears the same
+        """Send the typed keys in order; waits while disconnected."""
+        with suppress(Problem):  # closed, or the reader of the frames gets the same Problem
             while not self._left.is_set():
                 told = self._outbox.get()
                 try:
                     told(line)
                 except Unavailable:
-                    # It broke under these keys; nobody knows whether they came, so once only.
+                    # The keys may or may not have arrived: do not send them twice.
                     output.raw_to(self._out, b"\a")
 
     def _show(self, frame: ServerFrame) -> None:
@@ -140,7 +140,7 @@ class Attachment:
                 self._other_screen = entered > left
             output.raw_to(self._out, data)
         elif isinstance(frame, Gap):
-            self._note(f"{frame.to - frame.offset} bytes are not held any more")
+            self._note(f"{frame.to - frame.offset} older bytes were discarded")
         elif isinstance(frame, Trouble):
             self._note(str(frame.problem.get("message")))
         elif isinstance(frame, Viewers):
@@ -154,5 +154,5 @@ class Attachment:
         self._say(f"[{text}]")
 
     def _say(self, text: str) -> None:
-        """A line of our own, which the console shall not be able to write."""
+        """Print a line of this command, escaped."""
         output.raw_to(self._out, f"\r\n{visible(text)}\r\n".encode())

@@ -1,4 +1,4 @@
-"""conn: connections to remote systems; add asks for what the kind needs."""
+"""conn: connections to remote systems."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def list_(call: Call) -> None:
     for problem in listing.problems:
         call.note(f"{problem.source}: {problem.message}")
     if not listing.connections:
-        call.note("There is no connection: `jupyter bridge conn add` makes one.")
+        call.note("No connections. Add one with `jupyter bridge conn add`.")
         return
     rows = [
         (one.name, one.kind, one.state, one.url, one.mountpoint, one.reason or "")
@@ -163,7 +163,7 @@ def browse(
     output.table([key.upper() for key in keys], rows, right={"SIZE"})
 
 
-# The names that Unix fingers type.
+# The Unix names of the same commands.
 for _short, _function in (("ls", list_), ("umount", unmount), ("rm", remove)):
     command(conn, _short)(_function)
 
@@ -172,7 +172,7 @@ for _short, _function in (("ls", list_), ("umount", unmount), ("rm", remove)):
 
 
 def _with_host_key(call: Call, do: Callable[..., ConnectionModel]) -> ConnectionModel:
-    """Do it, and again with the host's key where nobody has accepted that yet and somebody does."""
+    """Call `do`; if the host's key is unknown and the user accepts it, call `do` again with it."""
     try:
         return do()
     except Problem as problem:
@@ -187,7 +187,7 @@ def _with_host_key(call: Call, do: Callable[..., ConnectionModel]) -> Connection
 
 def _ask(prompt: str, typed: bool) -> str:
     if not typed:
-        raise BadRequest(f"{prompt}: must be given where nobody can be asked.")
+        raise BadRequest(f"{prompt} is required, because stdin is no terminal to ask for it.")
     answer = ""
     while not answer:
         answer = output.ask(f"{prompt}: ").strip()
@@ -203,10 +203,10 @@ def _ask_kind(kinds: dict[str, KindModel], typed: bool) -> str:
 
 
 def _missing(kind: KindModel, given: dict[str, Any]) -> dict[str, Any]:
-    """What the kind's form asks for, besides what is given; an empty answer leaves it out."""
+    """Ask for the kind's fields that are not given; an empty answer omits a field."""
     answers = {}
     for name, field in kind.fields.get("properties", {}).items():
-        if field.get("type") == "object":  # nobody types one
+        if field.get("type") == "object":  # too long to type
             continue
         if given.get(name) is not None or name in ("ca_file", "pin", "host_key"):
             continue
@@ -216,12 +216,12 @@ def _missing(kind: KindModel, given: dict[str, Any]) -> dict[str, Any]:
         if answer:
             answers[name] = answer
             if secret:
-                break  # one way to prove who it is
+                break  # one secret is enough
     return answers
 
 
 def _credentials(kind: KindModel | None, held: ConnectionModel) -> dict[str, str]:
-    """One secret, asked without echo, or a line of a pipe; the first that is not left empty."""
+    """Ask for secrets without echo until one is not empty; from a pipe, read one line."""
     secrets = kind.secret if kind else ["password"]
     order = sorted(secrets, key=lambda name: (name != "password", name))
     if not sys.stdin.isatty():

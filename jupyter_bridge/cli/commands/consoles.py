@@ -1,4 +1,4 @@
-"""consoles, tail, attach, send, record: everything that talks, from the command line."""
+"""consoles, tail, attach, send, record."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ group = typer.Typer()
 _TITLES = ("NAME", "KIND", "STATE", "TITLE", "ACTIVE", "BYTES", "VIEWERS")
 _TIMED_OUT = 124
 _COLOURS = (36, 33, 32, 35, 34, 31)
-# Read and sent at once from stdin.
+# The size of one read from stdin, bytes.
 _CHUNK = 64 * 1024
 
 Name = Annotated[
@@ -41,7 +41,7 @@ Name = Annotated[
 
 @command(group)
 def consoles(call: Call, conn: ConnOption = None) -> None:
-    """List the consoles: terminals and others that were opened, also ended ones that are kept."""
+    """List the consoles: open ones, and ended ones whose output is kept."""
     with call.connect() as bridge:
         found = bridge.consoles.list(conn)
     if call.json:
@@ -95,10 +95,10 @@ def tail(
 ) -> int:
     """Show the output of consoles; -f follows it.
 
-    Several at once are told apart by a prefix. A line that breaks is taken up where it was.
+    Lines of several consoles have a prefix. A dropped connection resumes where it stopped.
     """
     if until is not None and len(names) > 1:
-        raise BadRequest("--until waits for one console; name one.")
+        raise BadRequest("--until needs exactly one console.")
     how = {
         "lines": lines,
         "since": since,
@@ -112,7 +112,7 @@ def tail(
 
 
 class Tails:
-    """One or several consoles, shown as they come."""
+    """The output of one or several consoles, shown as it comes."""
 
     def __init__(self, call: Call, bridge: Bridge, names: list[str], how: dict[str, Any]) -> None:
         self._call = call
@@ -122,7 +122,7 @@ class Tails:
         self._frames: queue.Queue[tuple[str, ServerFrame | Problem | None]] = queue.Queue(64)
 
     def show(self) -> int:
-        """Show everything up to the end; returns the exit code."""
+        """Show all output; returns the exit code."""
         code = 0
         shows = {name: Prefixed(name, i) for i, name in enumerate(self._names)}
         for name in self._names:
@@ -153,13 +153,13 @@ class Tails:
 
 
 def _show_alone(call: Call, name: str, frame: ServerFrame) -> None:
-    """A frame of the one console that is shown: its bytes as they are, or JSON."""
+    """Show a frame of a single console: its bytes unchanged, or JSON."""
     if call.json:
         _print_json(call, name, frame)
     elif isinstance(frame, Output):
         output.raw(frame.data)
     elif isinstance(frame, Gap):
-        call.note(f"[{frame.to - frame.offset} bytes are not held any more]")
+        call.note(f"[{frame.to - frame.offset} older bytes were discarded]")
 
 
 def _print_json(call: Call, name: str, frame: ServerFrame) -> None:
@@ -175,7 +175,7 @@ def _print_json(call: Call, name: str, frame: ServerFrame) -> None:
 
 
 class Prefixed:
-    """One console among several: whole lines, each behind the console's name."""
+    """One console among several: whole lines, each after the console's name."""
 
     def __init__(self, name: str, index: int) -> None:
         colour = _COLOURS[index % len(_COLOURS)]
@@ -184,13 +184,13 @@ class Prefixed:
         self._rest = ""
 
     def show(self, frame: ServerFrame) -> None:
-        """Show the lines that are complete; at the end also the last one."""
+        """Show the complete lines; at the end also the last one."""
         if isinstance(frame, Output):
             *lines, self._rest = (self._rest + self._decoder.decode(frame.data)).split("\n")
             for line in lines:
                 output.raw(f"{self._prefix}{line.rstrip(chr(13))}\n")
         elif isinstance(frame, Gap):
-            output.raw(f"{self._prefix}[{frame.to - frame.offset} bytes are not held]\n")
+            output.raw(f"{self._prefix}[{frame.to - frame.offset} older bytes were discarded]\n")
         elif isinstance(frame, Ended):
             if self._rest:
                 output.raw(f"{self._prefix}{self._rest}\n")
@@ -209,7 +209,7 @@ def attach(
 ) -> int:
     """Attach this terminal to a console. Detach with Ctrl-].
 
-    The terminal takes this window's size. A line that breaks is taken up where it was.
+    The console takes this window's size. A dropped connection resumes where it stopped.
     """
     if watch and steal:
         raise BadRequest("--watch and --steal exclude each other.")
@@ -241,10 +241,10 @@ def send(
 ) -> int:
     """Type into a console: TEXT and Enter, or the bytes of stdin unchanged.
 
-    With --until it listens before it types, so that no answer comes too early to be seen.
+    With --until the output is read from before typing, so no answer is missed.
     """
     if timeout is not None and until is None:
-        raise BadRequest("--timeout is how long --until waits; say for what.")
+        raise BadRequest("--timeout needs --until.")
     with call.connect() as bridge:
         if until is None:
             _type(bridge, name, words, newline=not no_newline)
@@ -280,7 +280,7 @@ def record(
 ) -> None:
     """Write a console's recording to stdout as an asciicast, for `asciinema play`."""
     if output.is_terminal():
-        raise BadRequest("A recording is for a file: add `> x.cast`.")
+        raise BadRequest("Redirect the recording to a file: add `> x.cast`.")
     with call.connect() as bridge:
         for part in bridge.consoles.recording(name, start=start, end=end):
             output.raw(part)

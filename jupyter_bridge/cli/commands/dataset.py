@@ -1,4 +1,4 @@
-"""dataset: what is in a data set, and data sets brought here or there, with a progress bar."""
+"""dataset: list, download and upload data sets, with a progress bar."""
 
 from __future__ import annotations
 
@@ -143,7 +143,7 @@ def _follow(call: Call, bridge: Bridge, transfer: TransferModel, detach: bool) -
 
 
 def _short(path: str) -> str:
-    """Its last name, so that there is room for the bar."""
+    """Return the path's last name, to leave room for the bar."""
     return path.rstrip("/").rpartition("/")[2][:40]
 
 

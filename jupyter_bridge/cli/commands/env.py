@@ -1,4 +1,4 @@
-"""env: what a kernel runs on, shown or saved beside a notebook."""
+"""env: a kernel's packages and versions, shown or saved beside a notebook."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ group.add_typer(env, name="env")
 
 KernelArgument = Annotated[
     str,
-    typer.Argument(metavar="KERNEL", help="Its id, the beginning of it, or the kernel's name."),
+    typer.Argument(metavar="KERNEL", help="The kernel's id, the beginning of it, or its name."),
 ]
 
 
@@ -33,7 +33,10 @@ def save(
     kernel: KernelArgument,
     notebook: Annotated[
         str,
-        typer.Argument(metavar="NOTEBOOK", help="As Jupyter shows its path; they stand beside it."),
+        typer.Argument(
+            metavar="NOTEBOOK",
+            help="The notebook's path in Jupyter; the files are saved beside it.",
+        ),
     ],
 ) -> None:
     """Save a kernel's packages and version beside a notebook, and print the files' names."""

@@ -26,7 +26,7 @@ KernelOption = Annotated[
         metavar="KERNEL",
         show_default=False,
         help="A running kernel (its id, the beginning of it, or its name), or a kernelspec such as "
-        "python3 for a new one. Else a new one of the server's default kernelspec.",
+        "python3 for a new kernel. Default: the server's default kernelspec.",
     ),
 ]
 ImagesOption = Annotated[
@@ -36,7 +36,7 @@ ImagesOption = Annotated[
         metavar="DIR",
         file_okay=False,
         show_default=False,
-        help="Write images into this folder. Else into a new temporary one.",
+        help="Write images into this folder. Default: a new temporary folder.",
     ),
 ]
 
@@ -62,21 +62,21 @@ def execute(
             metavar="SECONDS",
             min=0.001,
             show_default=False,
-            help="Interrupt the code after this long, and exit 124.",
+            help="Interrupt the code after this time, and exit 124.",
         ),
     ] = None,
 ) -> int:
     """Run code and show its output as it comes.
 
-    In a new kernel of a kernelspec, which is shut down afterwards, or in one that runs and keeps
-    its variables:
+    The code runs in a new kernel, which is shut down afterwards, or in a running kernel, which
+    keeps its variables:
 
       jupyter bridge execute -k python3 script.py
 
       jupyter bridge execute -k 3f2a -c 'df.describe()'
 
-    What the code asks by input() is asked here. Images are files, whose paths are shown. Ctrl-C
-    interrupts the code first. Exit code 1 says that the code raised an error.
+    Prompts of input() appear here. Images are written to files, and their paths are shown. Ctrl-C
+    interrupts the code. Exit code 1 means that the code raised an error.
     """
     text, stdin_taken = _read(file, code)
     with call.connect() as bridge:
@@ -88,23 +88,23 @@ def execute(
             run = ExecuteView(call, stream, Renderer(call, images), asker)
             exit_code = run.follow()
             if run.left_running and kernelspec and stream.execution:
-                # Its kernel was made for this code alone, and goes with it.
+                # This kernel was started for this code alone.
                 bridge.shutdown(bridge.execution(stream.execution).kernel)
             return exit_code
 
 
 def _read(file: str | None, code: str | None) -> tuple[str, bool]:
-    """The code, and whether it came from stdin."""
+    """Return the code, and whether it came from stdin."""
     if code is not None:
         if file is not None:
             raise BadRequest("Give a file or -c, not both.")
         return code, False
     if file is None and sys.stdin.isatty():
-        raise BadRequest("Name a file with the code, or - for stdin, or give it by -c.")
+        raise BadRequest("Give a file with the code, - for stdin, or -c CODE.")
     if file is None or file == "-":
         return sys.stdin.read(), True
     try:
         return Path(file).read_text("utf-8-sig"), False
     except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "it is no text in UTF-8"
-        raise BadRequest(f"{file} cannot be read: {reason}.") from error
+        reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
+        raise BadRequest(f"Cannot read {file}: {reason}.") from error

@@ -19,13 +19,15 @@ _TITLES = ("ID", "KERNEL", "NAME", "STATE", "ACTIVE", "CLIENTS", "HELD")
 
 ConnOption = Annotated[
     str | None,
-    typer.Option(metavar="CONNECTION", help="List those of this connection.", show_default=False),
+    typer.Option(
+        metavar="CONNECTION", help="List those of this connection only.", show_default=False
+    ),
 ]
 KernelArgument = Annotated[
     str,
     typer.Argument(
         metavar="KERNEL",
-        help="The kernel's id, the beginning of it, or its name; CONNECTION:KERNEL for one there.",
+        help="Its id, the beginning of it, or its name; on a connection CONNECTION:KERNEL.",
         show_default=False,
     ),
 ]
@@ -33,7 +35,7 @@ KernelArgument = Annotated[
 
 @command(group)
 def kernels(call: Call, conn: ConnOption = None) -> None:
-    """List the kernels that run on the server."""
+    """List the running kernels."""
     with call.connect() as bridge:
         running = bridge.kernels(conn)
     if call.json:
@@ -70,7 +72,7 @@ def spawn(
         str,
         typer.Argument(
             metavar="KERNELSPEC",
-            help="What to start, such as python3; on a connection NAME:python3.",
+            help="The kernelspec, such as python3; on a connection CONNECTION:python3.",
         ),
     ],
     cwd: Annotated[
@@ -82,7 +84,7 @@ def spawn(
     path: Annotated[
         str | None,
         typer.Option(
-            metavar="PATH", help="Start it where this notebook is, as Jupyter shows paths."
+            metavar="PATH", help="Start it in the folder of this notebook, a path in Jupyter."
         ),
     ] = None,
     env: Annotated[
@@ -90,19 +92,21 @@ def spawn(
         typer.Option(
             metavar="K=V",
             show_default=False,
-            help="Set a variable; K alone takes its value from here. Repeatable.",
+            help="Set a variable; K alone copies this shell's value. Repeatable.",
         ),
     ] = None,
     name: Annotated[
         str | None,
         typer.Option(
-            metavar="NAME", show_default=False, help="A name, by which other commands find it."
+            metavar="NAME",
+            show_default=False,
+            help="A name for the kernel, for use in other commands.",
         ),
     ] = None,
 ) -> None:
     """Start a kernel and print its id.
 
-    It runs until it is shut down, and JupyterLab shows it too.
+    The kernel runs until it is shut down. JupyterLab shows it, too.
     """
     variables = _variables(env or [])
     with call.connect() as bridge:
@@ -115,7 +119,9 @@ def _variables(words: list[str]) -> dict[str, str]:
     for word in words:
         key, given, value = word.partition("=")
         if not key or not (given or key in os.environ):
-            raise BadRequest(f"--env {word}: write K=V, or the K of a variable that is set here.")
+            raise BadRequest(
+                f"--env {word}: write K=V, or the name of a variable set in this shell."
+            )
         variables[key] = value if given else os.environ[key]
     return variables
 
@@ -127,14 +133,14 @@ def shutdown(
         list[str],
         typer.Argument(
             metavar="KERNEL...",
-            help="Ids, beginnings of ids, or names, of the kernels.",
+            help="Ids, beginnings of ids, or names of kernels.",
             show_default=False,
         ),
     ],
 ) -> int:
     """Shut kernels down.
 
-    When one of the words is no kernel, none is shut down.
+    If any of them is not found, none is shut down.
     """
     code = 0
     with call.connect() as bridge:
@@ -142,7 +148,7 @@ def shutdown(
         for kernel in {kernel.id: kernel for kernel in find_kernels(bridge, kernels)}.values():
             try:
                 bridge.shutdown(kernel)
-            except Problem as problem:  # noqa: PERF203 - the others are to go all the same
+            except Problem as problem:  # noqa: PERF203 - shut down the others anyway
                 call.complain(problem)
                 code = PROBLEM
             else:
@@ -155,7 +161,7 @@ def shutdown(
 
 @command(group)
 def interrupt(call: Call, kernel: KernelArgument) -> None:
-    """Interrupt what a kernel is running, as Ctrl-C would."""
+    """Interrupt the code that a kernel is running, as Ctrl-C would."""
     with call.connect() as bridge:
         found = find_kernel(bridge, kernel)
         bridge.interrupt(found)

@@ -1,4 +1,4 @@
-"""console: a conversation with a kernel."""
+"""console: an interactive prompt on a kernel."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from jupyter_bridge.problems import Problem
 
 try:
     import readline
-except ImportError:  # Windows: lines are read plainly there
+except ImportError:  # Windows has no readline
     readline = None  # type: ignore[assignment]
 
 group = typer.Typer()
 
-# A kernel that is busy, or does not know the question, does not answer it in time, seconds.
+# A kernel that is busy or lacks is_complete_request does not answer within this time, seconds.
 _ANSWER_SECONDS = 1.0
-# What a person types to leave, in most languages.
+# Words that leave the prompt, in most languages.
 _FAREWELLS = frozenset({"exit", "quit", "exit()", "quit()"})
 _OPEN_ENDS = (":", "\\", "{", "(", "[", ",")
 
@@ -39,15 +39,15 @@ def console(
     call: Call,
     kernel: KernelOption = None,
     keep: Annotated[
-        bool, typer.Option("--keep", help="Keep a kernel that was started for this.")
+        bool, typer.Option("--keep", help="Do not shut down the new kernel at the end.")
     ] = False,
     images: ImagesOption = None,
 ) -> int:
     """Open a prompt on a kernel: type code, see its output.
 
-    A kernel that runs is left running; one that is started for this is shut down in the end, unless
-    --keep. Lines are gathered until the code is complete; an empty line ends a block. Ctrl-C
-    interrupts the code (twice: stops waiting for it), or drops what was typed. Ctrl-D leaves.
+    A running kernel is left running; a new one is shut down at the end, except with --keep. Lines
+    are collected until the code is complete; an empty line ends a block. Ctrl-C interrupts the code
+    (twice: stops waiting for it), or discards the typed lines. Ctrl-D leaves.
     """
     with call.connect() as bridge:
         place = find_place(bridge, kernel)
@@ -59,16 +59,16 @@ def console(
         finally:
             if own and keep:
                 call.note(
-                    f"The kernel goes on; come back with: "
+                    f"The kernel keeps running. Return with: "
                     f"jupyter bridge console -k {shlex.quote(with_kernel.id)}"
                 )
             elif own:
-                with suppress(Problem):  # it may have gone by itself
+                with suppress(Problem):  # it may have ended already
                     bridge.shutdown(with_kernel)
 
 
 class Repl:
-    """Cell after cell on one kernel, until the end of input."""
+    """Reads cells and runs them on one kernel, until the end of input."""
 
     def __init__(
         self, call: Call, bridge: Bridge, kernel: KernelModel, line: SyncChannels, screen: Renderer
@@ -84,7 +84,7 @@ class Repl:
         self._count: int | None = None
 
     def hold(self) -> int:
-        """Talk until the end; returns the exit code, which is that of the last cell in a pipe."""
+        """Run all cells; returns the exit code, in a pipe that of the last cell."""
         code = 0
         self._count = self._ask_count() if self._typed else None
         while True:
@@ -105,7 +105,7 @@ class Repl:
         return code
 
     def _ask_count(self) -> int | None:
-        """How many cells the kernel has run; None where it is too busy to say."""
+        """Return the kernel's execution count; None if it is busy."""
         result = self._bridge.execute(
             self._kernel, "", silent=True, timeout=_ANSWER_SECONDS, on_timeout="leave"
         )
@@ -114,7 +114,7 @@ class Repl:
     # -- reading -------------------------------------------------------------------------------
 
     def _read_cell(self) -> str | None:
-        """One complete cell; None at the end of input."""
+        """Read a complete cell; None at the end of input."""
         number = " " if self._count is None else str(self._count + 1)
         first = f"In [{number}]: "
         lines: list[str] = []
@@ -151,8 +151,8 @@ class Repl:
             readline.set_startup_hook()
 
     def _is_complete(self, cell: str) -> tuple[str, str]:
-        """What the kernel says of the cell (`complete`, `incomplete`, `invalid`), and the indent of
-        the next line; where it says nothing, what the cell looks like."""
+        """Return the kernel's verdict (`complete`, `incomplete`, `invalid`), guessed if it gives
+        none, and the indent of the next line."""
         if not cell.strip():
             return "complete", ""
         asked = self._line.send("is_complete_request", {"code": cell})
@@ -165,7 +165,7 @@ class Repl:
                 if status == "unknown":
                     break
                 indent = str(message.content.get("indent", ""))
-                # It stands on the line as if a person had typed it.
+                # The indent is inserted as typed text, so it may only be white space.
                 return status, indent if indent.strip(" \t") == "" else ""
         last = cell.rpartition("\n")[2]
         open_ended = last.rstrip().endswith(_OPEN_ENDS) or ("\n" in cell and last[:1] in " \t")
@@ -173,9 +173,9 @@ class Repl:
 
 
 def _take_pastes_whole() -> bool:
-    """Have a pasted text arrive as one line, as it is; whether that can be had.
+    """Make readline read pasted text as one line; returns whether it can.
 
-    Where it cannot, no line may begin with an indent: a pasted one would have its own too.
+    If not, lines get no indent: pasted ones have their own.
     """
     if readline is None or "libedit" in (readline.__doc__ or ""):
         return False

@@ -1,4 +1,4 @@
-"""run: one shell command on the server, as if it ran here."""
+"""run: one shell command on the server, with its output and exit code here."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from jupyter_bridge.problems import BadRequest, Problem
 group = typer.Typer()
 
 TIMED_OUT = 124
-# The command's end is not known: its shell was replaced, or the server stopped.
+# The exit code is unknown: the shell was replaced, or the server stopped.
 NOBODY_KNOWS = 1
 
 
@@ -31,8 +31,8 @@ def run(
         typer.Argument(
             metavar="COMMAND",
             show_default=False,
-            help="One word is a command line, for the shell to read; several are a command and its "
-            "arguments, as they are.",
+            help="One word is a command line for the shell; several are a command and its "
+            "arguments, passed unchanged.",
         ),
     ],
     console: Annotated[
@@ -42,21 +42,23 @@ def run(
             "-c",
             metavar="NAME",
             show_default=False,
-            help="The terminal whose shell runs it and keeps its state; new is a new one that "
-            "stays. Else a login shell of its own.",
+            help="The terminal whose shell runs it and keeps its state; `new` opens a terminal "
+            "that stays. Default: a new login shell.",
         ),
     ] = None,
     split: Annotated[
         bool,
         typer.Option(
             "--split",
-            help="Keep stdout and stderr apart, byte by byte, without a terminal between.",
+            help="Run without a terminal; keeps stdout and stderr separate and exact.",
         ),
     ] = False,
     stdin: Annotated[
         str | None,
         typer.Option(
-            metavar="FILE", show_default=False, help="The command's input, a text; - is stdin."
+            metavar="FILE",
+            show_default=False,
+            help="A text file for the command's input; - is stdin.",
         ),
     ] = None,
     cwd: Annotated[
@@ -72,19 +74,19 @@ def run(
     timeout: Annotated[
         float | None,
         typer.Option(
-            metavar="SECONDS", min=0.001, help="Stop the command after this long, and exit 124."
+            metavar="SECONDS", min=0.001, help="Stop the command after this time, and exit 124."
         ),
     ] = None,
     queue: Annotated[bool, typer.Option("--queue", help="Wait for a shell that is busy.")] = False,
 ) -> int:
-    """Run a shell command on the server; its output and its exit code are this command's own.
+    """Run a shell command on the server, with its output and exit code.
 
       jupyter bridge run -- df -h .
 
       jupyter bridge run -c work -- 'ml fsl && bet T1.nii brain.nii'
 
-    In a named terminal the shell keeps what the command changes: folder, variables, modules. Ctrl-C
-    stops the command first.
+    In a named terminal the shell keeps changes of folder, variables and modules. Ctrl-C stops the
+    command.
     """
     text = words[0] if len(words) == 1 else shlex.join(words)
     given = pairs_of(env or [], "--env")
@@ -103,7 +105,7 @@ def run(
     ):
         code = _follow(call, stream)
         if console == "new" and stream.result is not None:
-            call.note(f"Its shell goes on as console {stream.result.console}.")
+            call.note(f"The shell keeps running as console {stream.result.console}.")
         return code
 
 
@@ -113,7 +115,7 @@ def _follow(call: Call, stream: SyncRunStream) -> int:
             _show(call, output)
     except KeyboardInterrupt as stop:
         return _stop(call, stream, stop)
-    except BaseException:  # a broken pipe above all: nobody reads, so nothing need run
+    except BaseException:  # mostly a broken pipe: nothing reads the output
         with suppress(Problem):
             stream.cancel()
         raise
@@ -124,14 +126,14 @@ def _follow(call: Call, stream: SyncRunStream) -> int:
 
 
 def _stop(call: Call, stream: SyncRunStream, stop: KeyboardInterrupt) -> int:
-    """Stop the command and show what it still says; the second Ctrl-C leaves it."""
+    """Stop the command and show its last output; a second Ctrl-C leaves it running."""
     try:
         with suppress(Problem):
             stream.cancel()
         for output in stream:
             _show(call, output)
     except KeyboardInterrupt:
-        call.note("The command was told to stop, and has not ended.")
+        call.note("The command was told to stop but has not ended.")
     return code_of(stop)
 
 
@@ -139,12 +141,12 @@ def _show(call: Call, output: RunOutput) -> None:
     if call.json:
         call.print_json({"stream": output.stream, "text": output.text})
         return
-    out.raw(output.data, err=output.stream == "stderr")  # exactly, also where it is no text
+    out.raw(output.data, err=output.stream == "stderr")  # bytes, also if not text
 
 
 def _code(call: Call, result: RunResult) -> int:
     if result.truncated:
-        call.note("There was more output than the server keeps.")
+        call.note("Output beyond the server's limit was discarded.")
     if result.status == "timeout":
         call.note("The command did not end within the time allowed.")
         return TIMED_OUT
@@ -157,5 +159,5 @@ def _input(file: str | None) -> str | None:
     try:
         return sys.stdin.read() if file == "-" else Path(file).read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "it is no text in UTF-8"
-        raise BadRequest(f"{file} cannot be read: {reason}.") from error
+        reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
+        raise BadRequest(f"Cannot read {file}: {reason}.") from error

@@ -98,7 +98,10 @@ def test_the_wizard_shows_no_password(bridge_server: Server, store: Path, bridge
 def test_nobody_to_ask(bridge_server: Server) -> None:
     """In a pipe `conn add` without a name says what is missing instead of waiting."""
     done = call(bridge_server, "conn", "add")
-    assert (done.returncode, done.stderr) == (2, "Name: must be given where nobody can be asked.\n")
+    assert (done.returncode, done.stderr) == (
+        2,
+        "Name is required, because stdin is no terminal to ask for it.\n",
+    )
 
 
 def test_every_command_speaks_json(bridge_server: Server, store: Path) -> None:

@@ -114,10 +114,10 @@ def test_images(bridge_server: Server, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["-k", "no-such", "-c", "1"], "neither a running kernel"),
+        (["-k", "no-such", "-c", "1"], "No kernel or kernelspec named"),
         (["-c", "1", "file.py"], "not both"),
-        (["/no/such/file.py"], "/no/such/file.py cannot be read: No such file"),
-        (["/"], "cannot be read"),
+        (["/no/such/file.py"], "Cannot read /no/such/file.py: No such file"),
+        (["/"], "Cannot read"),
     ],
 )
 def test_problems(bridge_server: Server, words: list[str], said: str) -> None:
@@ -131,7 +131,7 @@ def test_not_text(bridge_server: Server, tmp_path: Path) -> None:
     """A file that is no text is told."""
     file = tmp_path / "binary"
     file.write_bytes(b"\xff\xfe\x00")
-    assert "no text" in call(bridge_server, "execute", str(file)).stderr
+    assert "not UTF-8 text" in call(bridge_server, "execute", str(file)).stderr
 
 
 def test_as_it_comes(bridge_server: Server) -> None:
@@ -297,7 +297,7 @@ def test_code_from_a_pipe_asks_the_terminal(
 def test_code_is_asked_for(bridge_server: Server) -> None:
     """At a terminal, execute without code says how to give it, and does not wait for it."""
     with Terminal(bridge_server, "execute") as terminal:
-        terminal.expect("Name a file")
+        terminal.expect("Give a file with")
         assert terminal.wait() == 2
 
 
