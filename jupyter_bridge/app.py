@@ -1,4 +1,4 @@
-"""BridgeApp: the traits, the parts, the routes; built at the start and stopped in reverse."""
+"""BridgeApp: builds the parts and the routes at the start, and closes them at the end."""
 
 from __future__ import annotations
 
@@ -50,8 +50,8 @@ from jupyter_bridge.observe.events import Events
 from jupyter_bridge.private_files import folders_open, tighten
 from jupyter_bridge.web import Answer, NoSuchRoute, Route, index
 
-# The parts of BridgeApp that are closed, in this order. A start that breaks off, because of another
-# extension's or the host's settings, has not made all of them, and the host stops it all the same.
+# The parts to close, in this order. A failed start, due to another extension or the host's
+# settings, has made only some of them, and the host stops the extension all the same.
 _CLOSED = (
     *("repeats", "runs", "remote_consoles", "consoles", "transfers", "mounts", "remotes"),
     *("socketio", "executions", "relays", "audit"),
@@ -69,76 +69,76 @@ class BridgeApp(ExtensionApp):
     ring_bytes = Int(
         64 << 20,
         min=1 << 16,
-        help="Bytes kept, for each kernel, of what it said lately; clients can resume from there.",
+        help="Bytes kept of each kernel's latest messages, from which clients can resume.",
     ).tag(config=True)
 
     execution_keep = Float(
         3600.0,
         min=0,
-        help="Seconds that the result of an execution can be read after its end.",
+        help="Seconds for which the result of an execution can be read after its end.",
     ).tag(config=True)
 
     tell_activity = Bool(
         True,
-        help="Tell the host what relayed kernels do, instead of its reading all they say again.",
+        help="Report the activity of relayed kernels to the host, so it need not read it itself.",
     ).tag(config=True)
 
     record_terminals = Bool(
         True,
-        help="Keep what consoles say on the disk; otherwise the newest part, in memory only.",
+        help="Save the output of consoles to disk; otherwise keep only the newest part, in memory.",
     ).tag(config=True)
 
     console_dir = Unicode(
         "",
-        help="The folder for what consoles said; by default one below the Jupyter data dir.",
+        help="The folder for the output of consoles; by default below the Jupyter data directory.",
     ).tag(config=True)
 
     console_bytes = Int(
-        64 << 20, min=1 << 16, help="Bytes kept on the disk of what one console said."
+        64 << 20, min=1 << 16, help="Bytes of output saved to disk per console."
     ).tag(config=True)
 
     console_total_bytes = Int(
-        1 << 30, min=1 << 16, help="Bytes kept on the disk of what all consoles said, together."
+        1 << 30, min=1 << 16, help="Bytes of output saved to disk for all consoles together."
     ).tag(config=True)
 
     console_keep = Float(
-        7 * 24 * 3600.0, min=0, help="Seconds for which is kept what a console said."
+        7 * 24 * 3600.0, min=0, help="Seconds for which the output of a console is kept."
     ).tag(config=True)
 
     run_keep = Float(
-        3600.0, min=0, help="Seconds that the result of a run can be read after its end."
+        3600.0, min=0, help="Seconds for which the result of a run can be read after its end."
     ).tag(config=True)
 
     connections = List(
         Dict(),
-        help="Connections, each a dict of name, url, kind and its fields, as in the YAML file.",
+        help="Connections, each a dict of name, url, kind and the kind's fields, as in YAML files.",
     ).tag(config=True)
 
     connections_dir = Unicode(
-        help="Folder for what connections hold: settings, known hosts, the vault's file (0700)."
+        help="The folder of connections: settings, known hosts, the vault's file (0700)."
     ).tag(config=True)
 
     vault = Enum(
         ["auto", "keyring", "file", "memory"],
         "auto",
-        help="Where secrets of remembered connections are kept; auto takes the first that works.",
+        help="Where secrets of saved connections are kept; auto takes the first that works.",
     ).tag(config=True)
 
     allow_private_networks = Bool(
-        True, help="Whether connections may lead to private networks (10.x, 192.168.x, fc00::…)."
+        True, help="Allow connections to private networks (10.x, 192.168.x, fc00::…)."
     ).tag(config=True)
 
     allow_loopback = Bool(
-        False, help="Whether connections may lead to this very machine, also by plain http."
+        False, help="Allow connections to this machine itself, also by plain http."
     ).tag(config=True)
 
     insecure_http_hosts = List(
-        Unicode(), help="Hosts that connections may speak to by plain http, without encryption."
+        Unicode(), help="Hosts that connections may reach by plain http, without encryption."
     ).tag(config=True)
 
     transfer_roots = List(
         Unicode(),
-        help="Folders besides the server's root that data sets may be brought to and taken from.",
+        help="Folders besides the server's root for downloads and uploads of data sets.",
     ).tag(config=True)
 
     openbis_compat = Bool(
@@ -150,9 +150,9 @@ class BridgeApp(ExtensionApp):
         return str(Path(jupyter_data_dir(), "jupyter_bridge", "connections"))
 
     def _link_jupyter_server_extension(self, serverapp: Any) -> None:
-        """Also have the host make its terminals with a record; it makes its manager after this."""
+        """Also make the host use a terminal manager that records; it creates that after this."""
         super()._link_jupyter_server_extension(serverapp)
-        # There are no consoles yet; terminals come after them.
+        # `self.consoles` is made later, but before the first terminal.
         manager.adopt(serverapp, lambda name, source: self.consoles.record(name, source))
 
     def initialize_settings(self) -> None:
@@ -160,9 +160,9 @@ class BridgeApp(ExtensionApp):
         self.settings["bridge_repeats"] = self.repeats
 
     def initialize_handlers(self) -> None:
-        """Build the parts and list every route; called once, when the server has its managers."""
+        """Build the parts and the routes; called once, when the server has its managers."""
         server: Any = self.serverapp
-        for log in (self.log, server.log):  # handlers speak through the host's
+        for log in (self.log, server.log):  # handlers use the host's log
             redaction.redact(log)
         remote = bool(server.gateway_config.gateway_enabled)
         events = Events(server.event_logger)
@@ -222,7 +222,7 @@ class BridgeApp(ExtensionApp):
         self.handlers.extend(handlers)
 
     async def _home(self, connection: str) -> KernelsOfConnection:
-        """Where a connection's kernels run."""
+        """Return the kernels of a connection."""
         await self.remotes.loaded()
         return KernelsOfConnection(self.remotes.get(connection))
 
@@ -253,7 +253,7 @@ class BridgeApp(ExtensionApp):
         return ConsoleRegistry(
             archive,
             root_dir=Path(server.root_dir),
-            # The host makes its manager after this, and not at all where terminals are off.
+            # The host makes its manager after this, or never if terminals are disabled.
             manager=lambda: server.web_app.settings.get("terminal_manager"),
             kernels=kernel,
             remotes=self.remote_consoles,
@@ -265,7 +265,7 @@ class BridgeApp(ExtensionApp):
         )
 
     def _close_folders(self) -> None:
-        """Keep other users out of folders that an earlier version made; report a configured one."""
+        """Make folders of earlier versions private; warn of configured ones that are not."""
         connections, data = Path(self.connections_dir), Path(jupyter_data_dir())
         ours = [connections / name for name in ("vault", "state", "transfers", "mounts")]
         for usual in (data / "jupyter_bridge" / "connections", data / "bridge" / "consoles"):
@@ -276,20 +276,20 @@ class BridgeApp(ExtensionApp):
 
     def _on_disk_trouble(self, error: OSError) -> None:
         self.log.warning(
-            "What consoles say cannot be kept on the disk, only the newest part in memory: %s",
+            "The output of consoles cannot be saved to disk, only the newest part is kept: %s",
             error,
         )
 
     async def _start_jupyter_server_extension(self, serverapp: Any) -> None:
-        """The server runs: record its terminals, read the connections, go on with transfers."""
-        # Also the terminals of a manager that is not ours; the host has made it now.
+        """Record the server's terminals, read the connections, resume the transfers."""
+        # The host has made its terminal manager now, perhaps another class than ours.
         self.consoles.attach()
         self.relays.host.states.start()
         self.remotes.start()
         self._recovering = asyncio.ensure_future(self._recover())
 
     def current_activity(self) -> dict[str, Any] | None:
-        """Live terminals, so that a server with some is not taken for idle; None without."""
+        """Return the live terminals, so that a server with some is not idle; None without."""
         return {
             console.name: msgspec.to_builtins(console.model())
             for console in self.consoles
@@ -297,11 +297,11 @@ class BridgeApp(ExtensionApp):
         } or None
 
     def make_connections(self, server: Any, events: Events) -> None:
-        """Build the connections; nothing is read and nobody is asked before the server runs."""
+        """Build the connections; reads no file and contacts no remote before the server runs."""
         folder = Path(self.connections_dir)
         if server.disable_check_xsrf:
             self.log.critical(
-                "disable_check_xsrf is on: any web page can use the connections of this server."
+                "disable_check_xsrf is set: any web page can use the connections of this server."
             )
         self.audit = Audit(folder / "audit.jsonl", self.log)
         self.places = Places(
@@ -348,7 +348,7 @@ class BridgeApp(ExtensionApp):
         )
 
     async def ask_environment(self, user: str, kernel_id: str) -> EnvironmentModel:
-        """What a kernel runs on, as it says itself when it is asked silently."""
+        """Ask a kernel for its environment, by a silent execution."""
         kernel = await self.relays.model(kernel_id)
         if kernel.conn:
             language = await (await self._home(kernel.conn)).language(kernel.kernelspec)
@@ -378,15 +378,15 @@ class BridgeApp(ExtensionApp):
             await self.remotes.loaded()
             await self.mounts.keep_only([connection.name for connection in self.remotes.list()])
         except Exception:
-            self.log.exception("The mounts of an earlier server could not be taken up")
+            self.log.exception("Cannot take over the mounts of an earlier server")
         try:
             await self.remotes.loaded()
             await self.transfers.start()
         except Exception:
-            self.log.exception("The transfers of an earlier server could not be taken up")
+            self.log.exception("Cannot resume the transfers of an earlier server")
 
     async def stop_extension(self) -> None:
-        """Close everything this extension opened; kernels are the host's to stop."""
+        """Close all parts; the host stops the kernels."""
         if self._recovering is not None:
             await asyncio.wait({self._recovering})
         for part in _CLOSED:

@@ -11,7 +11,7 @@ import msgspec
 from jupyter_bridge.version import __version__
 from jupyter_bridge.web import BridgeHandler, BridgeSocket, Frame, Route, verb
 
-# As seen by the server.
+# From the server's point of view.
 _ACTIONS = {"send": ("server", "both"), "receive": ("client", "both")}
 
 
@@ -43,7 +43,7 @@ def describe(
         "info": {
             "title": "Jupyter Bridge",
             "version": version,
-            "description": "The websockets; openapi.json beside this describes all else.",
+            "description": "The websockets. See openapi.json for all other routes.",
         },
         "defaultContentType": "application/json",
         "servers": {

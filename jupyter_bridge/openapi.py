@@ -1,4 +1,4 @@
-"""openapi.json, made from the route table and the body types, so that it cannot lag behind them."""
+"""openapi.json, generated from the routes and the types of bodies, queries and answers."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _METHODS = ("get", "post", "put", "delete", "patch")
 
 
 def describe(routes: Sequence[Route], *, base: str, version: str) -> dict[str, Any]:
-    """The OpenAPI 3.1 document of `routes`, served below `base`."""
+    """Return the OpenAPI 3.1 document of `routes`, served below `base`."""
     verbs = [
         (route, method, spec)
         for route in routes
@@ -75,7 +75,7 @@ def _operation(route: Route, method: str, spec: Verb, schemas: dict[str, Any]) -
         operation["responses"][str(status)] = _answer(spec, schemas)
     if spec.streams:
         operation["responses"]["202"] = {
-            "description": "Under way; Location names where to read on.",
+            "description": "Not finished yet; Location is the url to read the result from.",
             "content": {"application/json": {"schema": schemas[_key(spec.reply)]}},
         }
     if spec.body is not None:
@@ -148,7 +148,7 @@ def _handshake(
     plain: dict[str, Any] | None,
     schemas: dict[str, Any],
 ) -> dict[str, Any]:
-    """A websocket's handshake, and what the same address answers to a plain request, if it does."""
+    """Describe a websocket's handshake, and the plain GET of the same path if there is one."""
     spoken = f" Subprotocols: {', '.join(socket.subprotocols)}, or none."
     said = f"A websocket: {(socket.__doc__ or '').strip().splitlines()[0]}"
     parameters = _parameters_of(socket.query_type) if socket.query_type else []
@@ -163,7 +163,7 @@ def _handshake(
 
 
 def routes(every: list[Route]) -> list[Route]:
-    """The description's own route; `every` holds all of them by the time somebody asks."""
+    """Return the route of the document; `every` is complete when it is requested."""
     return [Route("/openapi.json", OpenAPIHandler, {"routes": every})]
 
 
@@ -177,7 +177,7 @@ class OpenAPIHandler(BridgeHandler):
 
     @verb("read", "Describe every route")
     async def get(self) -> dict[str, Any]:
-        # "/?" is the index with and without its slash; readers want to see the slash.
+        # "/?" is the index with and without its slash; the document shows "/".
         routes = [
             Route("/", route.handler) if route.path == "/?" else route
             for route in self.routes

@@ -98,7 +98,7 @@ async def recorded_in_memory(server: Server, size: int) -> None:
             assert status == 204
             await bridge.text(f"tail/{name}?until=on&timeout=60")
     told = [
-        line for line in server.log.read_text().splitlines() if "cannot be kept on the disk" in line
+        line for line in server.log.read_text().splitlines() if "cannot be saved to disk" in line
     ]
     assert len(told) == 1, server.log.read_text()
 
