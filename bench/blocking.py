@@ -11,7 +11,7 @@ from tornado import web
 
 
 class BlockHandler(JupyterHandler):
-    """Does what a careless extension does: something slow on the event loop."""
+    """Blocks the event loop, as a careless extension does."""
 
     @web.authenticated
     def get(self) -> None:

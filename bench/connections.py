@@ -1,4 +1,4 @@
-"""`python -m bench.connections`: how connections live, and what no trouble may do to them.
+"""`python -m bench.connections`: the speed of connections, and their behaviour under faults.
 
 The simulator of openBIS runs in a thread of this process, and beside it where the event loop or the
 disk is measured; remotes are on loopback, sshd is real.
@@ -54,7 +54,7 @@ _AN = {"download": "a download", "upload": "an upload"}
 
 
 def make(folder: Path, policy: AddressPolicy | None = None) -> ConnectionRegistry:
-    """Connections as a server has them, configured by what lies in `folder`."""
+    """Connections as a server has them, configured by the files in `folder`."""
     return ConnectionRegistry(
         ConnectorRegistry(),
         SavedConnections(folder, Vault(folder / "vault", LOG, "memory"), LOG),
@@ -67,7 +67,7 @@ def make(folder: Path, policy: AddressPolicy | None = None) -> ConnectionRegistr
 
 
 class Bench:
-    """The rows; each has a folder of its own."""
+    """The rows; each has its own folder."""
 
     def __init__(self, table: Table, folder: Path, *, quick: bool) -> None:
         self.table = table
@@ -77,7 +77,7 @@ class Bench:
     # -- life ----------------------------------------------------------------------------------
 
     def loop(self) -> None:
-        """The event loop while 100 connections log in to a remote that needs 3 s for an answer."""
+        """Measure the event loop while 100 connections log in to a remote that answers in 3 s."""
         # Beside, not in a thread: what answers 100 logins would hold this loop up by the GIL.
         with openbis_process(self.folder / "openbis", "3.7", latency=3.0) as (url, _):
             late = asyncio.run(self._logins(url, 100))
@@ -152,7 +152,7 @@ class Bench:
         )
 
     def login(self) -> None:
-        """64 calls that all find their session over."""
+        """Count the logins of 64 calls whose session has expired."""
         with Simulator(self.folder / "openbis") as simulator:
 
             async def work() -> int:
@@ -204,7 +204,7 @@ class Bench:
     # -- what is refused -----------------------------------------------------------------------
 
     def addresses(self) -> None:
-        """Every way of test_policy.py to an address that is not to be had."""
+        """Try every way of test_policy.py to a forbidden address."""
 
         async def passes(url: str) -> bool:
             outbound = Outbound(AddressPolicy())

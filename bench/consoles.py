@@ -68,7 +68,7 @@ async def manager_of(record: bool) -> AsyncIterator[Any]:
 
 
 class Page:
-    """A page of the host on a terminal: types through the host's executor, keeps what it sees."""
+    """The host's client of a terminal: types through the host's executor, keeps the output."""
 
     size = (None, None)
 
@@ -119,14 +119,14 @@ async def stalled_paste(record: bool, patience: float) -> None:
 
 
 def apart(call: str) -> float:
-    """What a coroutine of this module prints in a process of its own."""
+    """Run a coroutine of this module in a new process and return its output."""
     script = f"import asyncio; from bench.consoles import *; asyncio.run({call})"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, check=True)
     return float(done.stdout.split()[-1])
 
 
 async def stall_of_exit(record: bool, count: int) -> float:
-    """The longest pause of the event loop while terminals end, the median of `count` ends."""
+    """Measure the event loop's longest pause while terminals end, the median of `count` ends."""
     stalls = []
     async with manager_of(record) as manager:
         for _ in range(count):
@@ -149,7 +149,7 @@ async def stall_of_exit(record: bool, count: int) -> float:
 
 
 async def throughput(record: bool, size: int) -> float:
-    """Bytes a second of a terminal that writes as fast as it can, with one page that looks."""
+    """Measure bytes per second of a terminal at full speed, with one client."""
     async with manager_of(record) as manager:
         page = open_page(manager, f"stty -opost; read x; yes 0123456789abcdef | head -c {size}")
         await asyncio.sleep(0.1)
@@ -200,7 +200,7 @@ async def client_of(server: Server) -> AsyncIterator[Client]:
 
 
 async def first_byte(client: Client, path: str) -> tuple[float, int]:
-    """Seconds until the first byte of an answer, the best of five, and its size."""
+    """Measure the seconds until the first byte of an answer, the best of five, and its size."""
     best, size = 1e9, 0
     for _ in range(5):
         start = time.perf_counter()
@@ -318,7 +318,7 @@ async def flood(
 
 
 async def stalled(client: Client, count: int, path: str, *protocols: str) -> list[Any]:
-    """Sockets that nobody reads: their transport is paused before anything can come."""
+    """Open sockets that read nothing: their transport is paused before any data."""
     sockets = []
     for _ in range(count):
         socket = await client.socket(path, *protocols)
@@ -328,7 +328,7 @@ async def stalled(client: Client, count: int, path: str, *protocols: str) -> lis
 
 
 async def fan_out(client: Client, viewers: int, size: int, bridge: bool) -> float:
-    """Seconds until so many viewers have each seen `size` bytes of one terminal."""
+    """Measure the seconds until all viewers have received `size` bytes of one terminal."""
     name = await client.terminal(
         f"stty -opost -echo; read x; yes 0123456789abcdef | head -c {size}; sleep 1000"
     )

@@ -1,4 +1,4 @@
-"""What a kernel, a console, a viewer and a journaled gigabyte cost: docs/operations.md's figures.
+"""The costs of a kernel, a console, a viewer and a journaled gigabyte, for docs/operations.md.
 
 Memory is resident size, each figure the difference that so many more of the thing make, divided by
 how many. Kernels' and shells' own memory is what they do not share with others (USS).
@@ -41,7 +41,7 @@ def _usage(server: Server) -> tuple[int, int]:
 
 
 def _children(server: Server) -> float:
-    """Bytes that a child of the server has for itself, on average."""
+    """Return the average private bytes of a child of the server."""
     own: list[int] = [
         child.memory_full_info().uss for child in psutil.Process(server.process.pid).children()
     ]
@@ -49,7 +49,7 @@ def _children(server: Server) -> float:
 
 
 def _each(server: Server, count: int, more: Callable[[], Any]) -> tuple[float, float]:
-    """Bytes and descriptors of the server for each of `count` things that `more` makes."""
+    """Return the server's bytes and descriptors for each of `count` things that `more` makes."""
     memory, sockets = _usage(server)
     more()
     after, then = _usage(server)
@@ -57,7 +57,7 @@ def _each(server: Server, count: int, more: Callable[[], Any]) -> tuple[float, f
 
 
 def servers(starts: int) -> list[Cost]:
-    """The server itself, without the bridge and with it: medians of `starts` starts, in turn."""
+    """Measure the server without and with the bridge: medians of `starts` starts, in turn."""
     sides: dict[str, list[str]] = {"the host alone": [PLAIN], "the host with the bridge": []}
     found: dict[str, list[tuple[float, float, float]]] = {side: [] for side in sides}
     for _ in range(starts):
@@ -79,7 +79,7 @@ def servers(starts: int) -> list[Cost]:
 
 
 def kernels(count: int) -> list[Cost]:
-    """A kernel, the relay to it, and what each further viewer takes."""
+    """Measure a kernel, its relay, and each further viewer."""
     with serving() as server:
         crowd = Crowd(server)
         crowd.grow(0, 1)
@@ -114,7 +114,7 @@ def _viewers(server: Server, seats: list[Seat]) -> tuple[float, float]:
 
 
 def consoles(count: int) -> list[Cost]:
-    """A terminal with its shell, and what each viewer takes."""
+    """Measure a terminal with its shell, and each viewer."""
     with serving() as server:
         crowd = Crowd(server)
         crowd.grow(1, 0)
@@ -129,7 +129,7 @@ def consoles(count: int) -> list[Cost]:
 
 
 def journal(megabytes: int) -> list[Cost]:
-    """Output that is kept on the disk; the bound of a console is lifted, so that all of it is."""
+    """Measure output saved to disk, with the limit of a console lifted."""
     bounds = (f"--BridgeApp.console_bytes={4 << 30}", f"--BridgeApp.console_total_bytes={8 << 30}")
     with serving(*bounds) as server:
         pid = server.process.pid

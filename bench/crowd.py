@@ -43,7 +43,7 @@ TRIES = 3
 
 @dataclass(frozen=True)
 class Seat:
-    """Where one client sits: the address, and the subprotocol it asks for."""
+    """The url and the subprotocol of one client."""
 
     url: str
     subprotocol: str = ""
@@ -51,14 +51,14 @@ class Seat:
 
 @dataclass
 class Crowd:
-    """What there is on a server."""
+    """The terminals and kernels of a server."""
 
     server: Server
     terminals: list[str] = field(default_factory=list)
     kernels: list[str] = field(default_factory=list)
 
     def grow(self, terminals: int, kernels: int) -> None:
-        """Start so many more, kernels four at a time."""
+        """Start more terminals and kernels, kernels four at a time."""
 
         def terminal(_: int) -> str:
             return str(request(self.server, "POST", "api/terminals", {})["name"])
@@ -119,7 +119,7 @@ def _talk(server: Server, kernel_id: str) -> None:
 
 
 class Audience:
-    """Clients in a process of their own, that only count the bytes which come."""
+    """Clients in a separate process, which count received bytes."""
 
     def __init__(self, seats: Sequence[Seat], token: str) -> None:
         context = multiprocessing.get_context("spawn")
@@ -132,7 +132,7 @@ class Audience:
         self._pipe.recv()  # all are seated
 
     def heard(self) -> list[int]:
-        """Bytes that each has got so far."""
+        """Return the bytes that each client has received."""
         self._pipe.send(True)
         return list(self._pipe.recv())
 
@@ -151,7 +151,7 @@ def audience(seats: Sequence[Seat], token: str) -> Iterator[Audience]:
 
 
 def status_times(server: Server, seconds: float, pause: float = 0.02) -> list[float]:
-    """How long `/api/status` takes, ms, asked again and again."""
+    """Measure the latencies of repeated requests to `/api/status`, ms."""
     times, end = [], time.monotonic() + seconds
     with Door(server) as door:
         while time.monotonic() < end:

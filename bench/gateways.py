@@ -116,7 +116,7 @@ def bursts(table: Table, found: dict[str, Kernel], count: int, pause: float) -> 
 
 
 def as_they_come(table: Table, count: int) -> None:
-    """What gateways lose that are not configured for bursts."""
+    """Measure the losses of gateways with default queue limits."""
     with kernels(own=False, configured=False) as found:
         lost = {kind: burst(one, count, 0)[0].lost(count) / count for kind, one in found.items()}
     said = " and ".join(f"{lost[kind]:.1%} behind the {NAMES[kind]}" for kind in KINDS)

@@ -1,4 +1,4 @@
-"""What every bench needs: a server's CPU and memory, percentiles, and a table with goals."""
+"""The base of every bench: a server's CPU and memory, percentiles, and a table with goals."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def serving(*options: str) -> Iterator[Server]:
 
 
 def cpu_seconds(pid: int) -> float:
-    """User and system time of a process so far, all its threads."""
+    """Return the user and system time of a process so far, of all its threads, seconds."""
     if platform.system() == "Linux":
         # The kernel's own clock of that process, in nanoseconds; /proc counts in steps of 10 ms.
         return time.clock_gettime((~pid << 3) | 2)
@@ -58,12 +58,12 @@ def cpu_seconds(pid: int) -> float:
 
 
 def rss(pid: int) -> int:
-    """Resident bytes of a process now."""
+    """Return the resident bytes of a process."""
     return int(psutil.Process(pid).memory_info().rss)
 
 
 class PeakMemory:
-    """The most resident bytes that a process reached inside a `with` block, above the start."""
+    """Measure the largest growth of a process's resident bytes inside a `with` block."""
 
     def __init__(self, pid: int, period: float = 0.02) -> None:
         self._pid = pid
@@ -92,7 +92,7 @@ class PeakMemory:
 
 
 def wait_idle(pid: int, *, below: float = 0.05, period: float = 0.25, patience: float = 60) -> None:
-    """Return when the process uses less than that share of a core; it has digested everything."""
+    """Wait until the process uses less than that share of a core."""
     deadline = time.monotonic() + patience
     while time.monotonic() < deadline:
         before = cpu_seconds(pid)
@@ -102,7 +102,7 @@ def wait_idle(pid: int, *, below: float = 0.05, period: float = 0.25, patience: 
 
 
 def percentile(values: Sequence[float], share: float) -> float:
-    """The value that `share` (0 to 1) of the others stay below."""
+    """Return the value below which `share` (0 to 1) of the others are."""
     ranked = sorted(values)
     return ranked[min(len(ranked) - 1, int(share * len(ranked)))]
 
@@ -171,7 +171,7 @@ class Table:
     remarks: list[str] = field(default_factory=list)
 
     def add(self, row: Row) -> None:
-        """Keep a row, and show it at once: a bench takes minutes."""
+        """Add a row and print it at once, because a bench takes minutes."""
         self.rows.append(row)
         what, *cells, met = row.cells()
         print(f"  {met:6}  {what}\n          " + " | ".join(cells), flush=True)
@@ -230,7 +230,7 @@ def machine() -> str:
 
 
 def _commit() -> str:
-    """The commit that was measured, and whether more than the docs differ from it."""
+    """Return the measured commit, and whether files other than docs differ from it."""
 
     def git(*words: str) -> str:
         command = ("git", "-C", str(REPOSITORY), *words)

@@ -1,4 +1,4 @@
-"""What each hostile input costs everybody else: the worst answer meanwhile, the memory it leaves.
+"""The cost of each hostile input: the slowest answer meanwhile, and the memory it leaves.
 
 Each goes to a fresh server, from a process of its own, while a second client asks `/api/status`
 every 50 ms. Beside it stands what the same server does under one client that asks small questions,
@@ -33,7 +33,7 @@ BESIDE = ["what", "beside it", "under the input", "ratio", "goal", ""]
 
 @dataclass
 class Found:
-    """What one attack did to one server."""
+    """The effect of one attack on one server."""
 
     worst: float  # ms
     grown: float  # MB, afterwards

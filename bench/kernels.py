@@ -64,7 +64,7 @@ def bench_ticks(count, pause):
 
 
 class Kernel:
-    """A kernel of the server's, and a line of our own to it that does not touch the server."""
+    """A kernel of the server, and a direct connection to it that bypasses the server."""
 
     def __init__(self, server: Server) -> None:
         self.server = server
@@ -85,7 +85,7 @@ class Kernel:
         self.ask("execute", code)
 
     def start(self, code: str) -> None:
-        """Send code off; its reply is read at the next `ask`."""
+        """Send code; the next `ask` reads its reply."""
         self._client.execute(code)
 
     def url(self, side: str, query: str = "") -> str:
@@ -93,13 +93,13 @@ class Kernel:
         return f"{self.server.url}{path}?session_id={uuid.uuid4().hex}{query}"
 
     def connect(self, side: str, **options: Any) -> Socket:
-        """A client whose kernel has answered it, so that everything is open."""
+        """Connect a client and wait for the kernel's first answer, so that everything is open."""
         client = Socket(self.url(side), self.server.token, **options)
         client.round_trip("1+1")
         return client
 
     def listen(self, side: str, clients: int) -> Listeners:
-        """Clients in another process, all of which hear the kernel."""
+        """Clients in another process, all of which receive the kernel's messages."""
         listeners = Listeners([self.url(side) for _ in range(clients)], self.server.token)
         while not listeners.live:
             self.run(f"bench_send({PROBE}, 100)")
@@ -113,7 +113,7 @@ class Kernel:
 
 @contextmanager
 def kernels(server: Server, count: int = 1, *, lesson: bool = True) -> Iterator[list[Kernel]]:
-    """New kernels, taught, and stopped at the end."""
+    """Start prepared kernels, and stop them at the end."""
     with ExitStack() as stack:
         started = []
         for _ in range(count):
@@ -126,7 +126,7 @@ def kernels(server: Server, count: int = 1, *, lesson: bool = True) -> Iterator[
 
 
 def request(server: Server, method: str, path: str, body: Any = None) -> Any:
-    """One HTTP request on a connection of its own; the answer's JSON."""
+    """Send an HTTP request on a new connection and return the answer's JSON."""
     with Door(server) as door:
         return door.ask(method, path, body)
 
@@ -161,7 +161,7 @@ class Door:
 
 
 class Sizes:
-    """How much of everything."""
+    """The sizes of all measurements."""
 
     def __init__(self, quick: bool) -> None:
         self.quick = quick
@@ -179,7 +179,7 @@ class Sizes:
 
 
 def round_trips(table: Table, server: Server, sizes: Sizes) -> None:
-    """Websocket and HTTP, in turns, and the kernel alone as what neither can beat."""
+    """Measure websocket and HTTP in turn, and the kernel alone as the lower bound."""
     times: dict[str, list[float]] = {HOST: [], BRIDGE: [], "http": [], "kernel": []}
     with kernels(server, 4) as (host, bridge, http_kernel, alone), Door(server) as door:
         clients = {HOST: host.connect(HOST), BRIDGE: bridge.connect(BRIDGE)}
@@ -284,7 +284,7 @@ def _burst_row(
 
 
 def _delivered(found: list[tuple[float, list[Heard], float]], count: int) -> float:
-    """Percent of all messages that arrived, over all clients and runs."""
+    """Return the percentage of messages that arrived, over all clients and runs."""
     ears = [one for _, heard, _ in found for one in heard]
     return 100 * (1 - sum(one.lost(count) for one in ears) / (count * len(ears)))
 
@@ -314,7 +314,7 @@ def blocked_loop(table: Table, server: Server, sizes: Sizes) -> None:
 
 
 def stalled_client(table: Table, sizes: Sizes) -> None:
-    """Memory, each side on a fresh server, and what somebody else on that kernel notices."""
+    """Measure memory, each side on a fresh server, and the delay of another client."""
     growth: dict[tuple[str, float], float] = {}
     for pause in (MEMORY_PAUSE, 0):
         for side in BOTH:
@@ -420,7 +420,7 @@ def _drop(one: Kernel, side: str, ticks: int) -> Heard:
 
 
 def descriptors(table: Table, server: Server, sizes: Sizes) -> None:
-    """What one more client on a kernel opens in the server."""
+    """Measure the descriptors that one more client on a kernel opens in the server."""
     more = 5
     each = {}
     process = psutil.Process(server.process.pid)
@@ -438,7 +438,7 @@ def descriptors(table: Table, server: Server, sizes: Sizes) -> None:
 
 
 def idle(table: Table, sizes: Sizes) -> None:
-    """What the server burns while five kernels with a client each have nothing to say."""
+    """Measure the server's CPU while five kernels with a client each are idle."""
     share: dict[str, float] = {}
     for side in ("nobody", *BOTH):
         with serving(NO_LIMIT) as server, kernels(server, 5) as five:

@@ -32,7 +32,7 @@ CONNECTIONS, CONSOLES = 500, 200
 
 @dataclass(frozen=True)
 class Sizes:
-    """How often everything is done."""
+    """The number of repetitions."""
 
     openings: int = 9
     starts: int = 7

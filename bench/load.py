@@ -41,7 +41,7 @@ class Side:
 
 @dataclass
 class Found:
-    """What one side did."""
+    """The results of one side."""
 
     status: list[float]
     bytes_a_second: float
@@ -63,7 +63,7 @@ def crowded(side: str, terminals: int, kernels: int) -> Iterator[Side]:
 
 
 def watch(sides: dict[str, Side], seconds: float) -> dict[str, Found]:
-    """Ask each in turn for so long how quick it is, while both do their work."""
+    """Measure the latency of each side in turn, while both do their work."""
     before = {name: side.marks() for name, side in sides.items()}
     for _ in range(TURNS):
         for side in sides.values():

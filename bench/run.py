@@ -36,7 +36,7 @@ SCRIPT_SECONDS = 5.0
 
 @dataclass(frozen=True)
 class Sizes:
-    """How much of everything."""
+    """The sizes of all measurements."""
 
     commands: int = 1000
     cases: int = 10_000
@@ -201,7 +201,7 @@ def bulk(table: Table, server: Server, sizes: Sizes) -> None:
 
 
 def measure(only: list[str], *, quick: bool, seed: int) -> Table:
-    """The rows asked for, or all of them."""
+    """Measure the given rows, or all of them."""
     sizes = QUICK if quick else Sizes()
     table = Table("run")
     rows: dict[str, Callable[[Server], None]] = {

@@ -1,4 +1,4 @@
-"""A websocket client that costs next to nothing, and listeners in a process of their own.
+"""A websocket client that uses little CPU, and listeners in a separate process.
 
 Bench clients must not be what is measured: frames go out with an empty mask, listeners only look
 for numbered marks in the bytes as they come, and Nagle's algorithm is off on our side.
@@ -26,7 +26,7 @@ from jupyter_bridge.wire import kernel
 MARK = re.compile(rb"@(\d{7})@")
 PROBE = 9_999_999
 _MARK_SIZE = 9
-# Nothing more is coming when nothing has come for so long, seconds.
+# A listener is done when nothing has come for this long, seconds.
 QUIET = 1.5
 
 
@@ -172,7 +172,7 @@ class Listeners:
 
     @property
     def live(self) -> bool:
-        """Whether every one of them has heard a probe."""
+        """Tell whether every listener has received a probe."""
         return self._pipe.poll(0.3) and bool(self._pipe.recv())
 
     def finish(self, count: int) -> list[Heard]:
