@@ -10,7 +10,7 @@ from tests.conftest import Server
 
 
 def read(server: Server, method: str, path: str, body: Any = None) -> bytes:
-    """The bytes of the server's answer; urllib's HTTPError where it is no success.
+    """Return the bytes of the server's answer; raises urllib's HTTPError if it is no success.
 
     `path` is below the server's address; a body that is not bytes is sent as JSON.
     """

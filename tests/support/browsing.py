@@ -38,7 +38,7 @@ def launch(playwright: Playwright) -> Browser:
 
 
 def open_lab(page: Page, lab: Server, path: str = "lab?reset", *, panel: bool = True) -> None:
-    """Log in and wait until JupyterLab stands, with the panel's tab if there is to be one.
+    """Log in and wait until JupyterLab is ready, with the panel's tab if it is expected.
 
     A layout that is reset opens a launcher, which takes the focus some time after the page shows
     it: from a field or a row, if a test has got there first.

@@ -1,4 +1,4 @@
-"""The command, started hundreds of times: one process that has imported it, and forks for each.
+"""Start the command hundreds of times: a process that has imported it forks for each start.
 
 Run as `python -m tests.support.forking`, it reads jobs as lines of JSON, and answers each:
 `{"arguments": […], "terminal": true, "keys": [[pattern, keys], …], "seconds": 30}` gives

@@ -1,4 +1,4 @@
-"""Real gateways on loopback: a Kernel Gateway, and an Enterprise Gateway in a home of its own.
+"""Real gateways on loopback: a Kernel Gateway, and an Enterprise Gateway with its own home.
 
 Enterprise Gateway pins a jupyter_client and a jupyter_server that are too old for the host, so it
 is installed into an environment beside this one, once, by
@@ -38,7 +38,7 @@ class Gateway:
     process: subprocess.Popen[bytes]
 
     def ask(self, method: str, path: str) -> bytes:
-        """What the gateway itself answers, past the server in front of it."""
+        """Ask the gateway directly, past the server in front of it."""
         request = urllib.request.Request(
             f"{self.url}/{path}", method=method, headers={"Authorization": f"token {TOKEN}"}
         )

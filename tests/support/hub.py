@@ -33,7 +33,7 @@ ACCESS = ["access:servers!user"]
 
 
 def _missing() -> list[str]:
-    """What is not installed; PyPI's proxy is no use, it loses the subprotocols of websockets."""
+    """Name the missing programs. PyPI's proxy is no use: it loses websocket subprotocols."""
     found = {name: shutil.which(name, path=_PATH) for name in _NEEDED}
     proxy = found["configurable-http-proxy"]
     if proxy is not None and b"python" in Path(proxy).read_bytes().splitlines()[0]:
@@ -50,7 +50,7 @@ needs_hub = pytest.mark.skipif(
 
 @dataclass
 class RunningHub:
-    """A hub in a process of its own; `token` may do everything."""
+    """A hub in a separate process; `token` has all permissions."""
 
     url: str
     token: str
@@ -89,7 +89,7 @@ class RunningHub:
 
     @property
     def log(self) -> Path:
-        """What the hub, the proxy and all users' servers say."""
+        """Return the output of the hub, the proxy and all users' servers."""
         return self.folder / "hub.log"
 
 

@@ -1,4 +1,4 @@
-"""Servers joined by connections: one with the bridge, and what is connected to it."""
+"""Servers joined by connections: one with the bridge, and the remotes of its connections."""
 
 from __future__ import annotations
 

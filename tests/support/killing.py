@@ -42,7 +42,7 @@ asyncio.run(main(*sys.argv[1:]))
 
 @dataclass
 class Outcome:
-    """What the last process said, and what all of them cost.
+    """The output of the last process, and the cost of all of them.
 
     `again` is how many bytes were on the line more than the data set has; `early` how often
     something stood under the final name, or was registered, before the end; `same` whether the

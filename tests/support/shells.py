@@ -23,7 +23,7 @@ SHELLS = ("bash", "zsh", "fish", "dash")
 
 
 def needs(shell: str) -> str:
-    """The shell's path; the test is skipped where it is not installed."""
+    """Return the shell's path; skips the test if it is not installed."""
     path = shutil.which(shell)
     if path is None:
         pytest.skip(f"{shell} is not installed (apt-get install {shell})")

@@ -56,7 +56,7 @@ class Sshd:
         return f"sftp://{self.user}@{self.host}:{self.port}{self.data}"
 
     def sessions(self) -> list[int]:
-        """The processes that serve somebody now."""
+        """Return the processes that serve a session."""
         return children(self.process.pid)
 
     def stop(self) -> None:

@@ -54,7 +54,7 @@ def call(
 
 
 class Terminal:
-    """The command in a terminal of 100 columns: `expect` what it shows, `type` to it.
+    """The command in a terminal of 100 columns: `expect` its output, `type` input.
 
     `stdin` and `stdout` may be something else than the terminal.
     """
@@ -108,7 +108,7 @@ class Terminal:
         os.write(self._main, text.replace("\n", "\r").encode())
 
     def interrupt(self) -> None:
-        """Press Ctrl-C as a person would: not in the very moment in which a prompt appears.
+        """Press Ctrl-C as a user would: not at the moment when a prompt appears.
 
         Python's readline shows the prompt a little before it listens, and misses a signal between.
         """
