@@ -1,7 +1,7 @@
-"""ConnectionConsoles: the consoles that connections offer, known from memory and asked for beside.
+"""ConnectionConsoles: the consoles of connections, listed from memory, updated in the background.
 
-Whoever lists consoles never waits for a remote: the list shows what was known a moment ago, and
-sets off the next question. Who names a connection asks that one now.
+A list of all consoles never waits for a remote: it shows the last answer and starts a new request.
+A list of one connection's consoles waits for its answer.
 """
 
 from __future__ import annotations
@@ -27,21 +27,21 @@ from jupyter_bridge.problems import NotFound, Problem, Timeout, Unavailable
 from jupyter_bridge.wire.names import ConsoleName
 from jupyter_bridge.wire.times import now
 
-# What is known of a remote's consoles is asked anew after this, if somebody looks; seconds.
+# A list starts a new request if the last answer is older than this, seconds.
 STALE_SECONDS = 2.0
-# A remote that does not answer within this is not waited for; seconds.
+# How long to wait for a remote's answer, seconds.
 ASK_SECONDS = 15.0
-# Of a remote with thousands of consoles not all are told of in one turn of the event loop.
+# How many changes are reported in one turn of the event loop: a remote may have thousands.
 TELL_AT_ONCE = 10
-# How many consoles one remote can have here, and what a name with its title may have, characters:
-# lists show all of them, in one turn of the event loop.
+# The most consoles of one remote, and the most characters of name, title and state together: a list
+# of all is made in one turn of the event loop.
 MAX_NODES = 10_000
 MAX_NODE_TEXT = 1_000
 
 
 @dataclass
 class _Known:
-    """What one connection offers: when it was asked (monotonic), its nodes, since when known."""
+    """The consoles of one connection: when they were asked for (monotonic), and first seen."""
 
     told: Changes
     asked: float = 0.0
@@ -50,11 +50,11 @@ class _Known:
 
 
 class ConnectionConsoles:
-    """The consoles of `connections`. `on_gone(connection)` hears of each that was left."""
+    """The consoles of `connections`. `on_gone(name)` is called for a disconnected connection."""
 
     def __init__(self, connections: ConnectionRegistry) -> None:
         self.on_gone: Callable[[str], None] = lambda connection: None
-        # Told the name of each console that came, went, ended or began.
+        # Called with the name of each console that appears, disappears, starts or ends.
         self.on_news: Callable[[str], None] = lambda name: None
         self._connections = connections
         self._known: dict[str, _Known] = {}
@@ -62,10 +62,10 @@ class ConnectionConsoles:
         self._beside = TaskSet()
         connections.watch(self._on_state)
 
-    # -- what there is -------------------------------------------------------------------------
+    # -- listing -------------------------------------------------------------------------------
 
     def offers(self, connection: str | None = None) -> dict[str, ConsoleModel]:
-        """What is offered, as far as is known, by the consoles' names; as lists show it."""
+        """Return the known consoles by name, as lists show them."""
         return {
             str(ConsoleName(name, node.name)): _model(name, node, known.since[node.name])
             for name, known in self._known.items()
@@ -74,14 +74,14 @@ class ConnectionConsoles:
         }
 
     def state_of(self, console: str) -> str | None:
-        """The state of a console by its name here, as far as is known."""
+        """Return the known state of the console of this name; None if it is unknown."""
         name = ConsoleName.parse(console)
         known = self._known.get(name.home)
         node = known.nodes.get(name.rest) if known is not None else None
         return None if node is None else node.state
 
     def refresh(self) -> None:
-        """Ask every connected remote whose answer has become old; nobody waits."""
+        """Ask every connected remote whose answer is old, in the background."""
         for connection in self._connections.list():
             known = self._known.get(connection.name)
             old = known is None or time.monotonic() - known.asked > STALE_SECONDS
@@ -89,7 +89,7 @@ class ConnectionConsoles:
                 self._beside.start(self._ask_quietly(connection))
 
     async def ask(self, name: str) -> None:
-        """Ask one connection now; raises why it does not answer."""
+        """Ask one connection and wait for its answer; raises a Problem if it fails."""
         await self._connections.loaded()
         await self._ask(self._connections.get(name))
 
@@ -104,13 +104,13 @@ class ConnectionConsoles:
         try:
             told: list[Node] = await within(ASK_SECONDS, asking)
         except asyncio.TimeoutError:
-            raise Timeout(f"{name} does not tell its consoles in {ASK_SECONDS:g} s.") from None
+            raise Timeout(f"{name} did not list its consoles in {ASK_SECONDS:g} s.") from None
         finally:
             known.asked = time.monotonic()
         fit = (one for one in told if len(one.name + one.title + one.state) <= MAX_NODE_TEXT)
         nodes = {one.name: one for one in itertools.islice(fit, MAX_NODES)}
         if len(nodes) < len(told):
-            form = "%s tells %d consoles; %d of them can be shown"
+            form = "%s lists %d consoles; %d of them can be shown"
             known.told.info(form, name, len(told), len(nodes))
         before = {node: one.state for node, one in known.nodes.items()}
         after = {node: one.state for node, one in nodes.items()}
@@ -122,38 +122,38 @@ class ConnectionConsoles:
             if number % TELL_AT_ONCE == 0:
                 await asyncio.sleep(0)
 
-    # -- one of them ---------------------------------------------------------------------------
+    # -- one console ---------------------------------------------------------------------------
 
     async def check(self, name: ConsoleName) -> None:
-        """Ask whether it lives there now; NotFound if not."""
+        """Raise NotFound unless the console is live on the remote now."""
         await self.ask(name.home)
         if self.state_of(str(name)) != "live":
             raise NotFound(f"{name.home} has no live console {name.rest!r}.")
 
     async def source(self, name: ConsoleName) -> RemoteSource:
-        """The line to one of them, not yet opened; NotFound if there is no such connection."""
+        """Return the source of a console, not yet open; NotFound if the connection is unknown."""
         await self._connections.loaded()
         return RemoteSource(self._connections.get(name.home), name.rest)
 
     async def create(self, connection: str, **how: Any) -> str:
-        """Start a new console there; answers its name here."""
+        """Create a console on the remote; return its name here."""
         await self._connections.loaded()
         node = await self._connections.get(connection).use(
             HasConsoles, lambda connector: connector.create_console(**how)
         )
         return str(ConsoleName(connection, node))
 
-    # -- beside --------------------------------------------------------------------------------
+    # -- in the background ---------------------------------------------------------------------
 
     async def _ask_quietly(self, connection: Connection) -> None:
-        """Ask, and log why there is no answer, once per reason."""
+        """Ask; log a failure once per reason."""
         try:
             await self._ask(connection)
         except Problem as problem:
             if known := self._known.get(connection.name):
-                known.told.info("%s does not tell its consoles: %r", connection.name, problem)
+                known.told.info("%s did not list its consoles: %r", connection.name, problem)
         except Exception:
-            connection.log.exception("The consoles of %s cannot be asked for", connection.name)
+            connection.log.exception("Listing the consoles of %s failed", connection.name)
 
     def _on_state(self, connection: Connection, gone: bool) -> None:
         if gone or connection.state == "disconnected":
@@ -163,7 +163,7 @@ class ConnectionConsoles:
             self._beside.start(self._ask_quietly(connection))
 
     def _forget(self, name: str) -> None:
-        left = Unavailable(f"{name} was left.")
+        left = Unavailable(f"{name} was disconnected.")
         self._asking.give_up(left, lambda asked: asked == name)
         known = self._known.pop(name, None)
         for node in known.nodes if known is not None else ():
@@ -176,7 +176,7 @@ class ConnectionConsoles:
 
 
 def _model(connection: str, node: Node, since: datetime.datetime) -> ConsoleModel:
-    """A console that nobody has looked at yet."""
+    """Return the model of a console that was not opened yet."""
     return ConsoleModel(
         name=f"{connection}:{node.name}",
         kind="remote",

@@ -1,7 +1,7 @@
-"""Console: something that talks, remembered: one Source, one Log, any number of viewers.
+"""Console: a source of output and its log, with any number of viewers.
 
-The producer appends and never waits for a reader; whoever reads keeps an offset of their own and
-asks for what comes after it (`wait`, then `read`). See `view.py` for the cursor most readers use.
+The producer appends and never waits for a reader. Each reader keeps an offset and asks for the
+bytes after it (`wait`, then `read`). Most readers use the cursor in `tail/view.py`.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from jupyter_bridge.wire.times import now
 Mode = Literal["watch", "join", "steal"]
 State = Literal["live", "ended"]
 
-# Nobody can fold everybody's terminal to nothing: a smaller screen than this counts as this one.
+# Rows and columns. A smaller screen counts as this: no viewer can shrink the terminal to nothing.
 SMALLEST_SCREEN = (2, 10)
-# A larger one is a mistake; the kernel's winsize holds 16 bits.
+# A larger screen is a mistake; the kernel's winsize holds 16 bits.
 LARGEST_SCREEN = (1000, 2000)
-# Each viewer is told of the others: so many names are what a person can read.
+# Each viewer is sent the names of the others; nobody reads more than this.
 MOST_SHOWN = 100
 
 
@@ -36,45 +36,45 @@ class Log(Protocol):
 
     @property
     def lane(self) -> SerialWorker | None:
-        """Where its blocking calls run; None for what lies on the server's own disk."""
+        """The worker for its blocking calls; None for a log on the server's own disk."""
 
     @property
     def epoch(self) -> str:
-        """Changes when offsets begin anew, so that an old offset is never mistaken."""
+        """Changes when offsets restart, so that an old offset is never misread."""
 
     @property
     def first_offset(self) -> int:
-        """The oldest byte still held."""
+        """The offset of the oldest byte held."""
 
     @property
     def end_offset(self) -> int:
         """One past the newest byte."""
 
     def held(self, offset: int) -> int:
-        """The first offset at or after this one that is held, or the end."""
+        """Return the first offset held at or after `offset`, or the end."""
 
     def near(self, offset: int) -> bool:
-        """Whether reading here needs no disk."""
+        """Tell whether `offset` can be read without the disk."""
 
     def read(self, offset: int, max_bytes: int) -> bytes:
-        """At most `max_bytes` from `offset` on; fewer at a gap; none at the end or inside a gap."""
+        """Return at most `max_bytes` from `offset`, up to a gap; none at the end or in a gap."""
 
     def recent(self, max_bytes: int) -> bytes:
-        """At most so many of the last bytes, of those in memory; never reads the disk."""
+        """Return at most `max_bytes` of the last bytes, from memory only."""
 
     def tail(self, lines: int) -> int:
-        """Where the last `lines` lines begin."""
+        """Return the offset at which the last `lines` lines begin."""
 
     def since(self, when: float) -> int:
-        """Where what came at or after this Unix time begins, to the index's precision."""
+        """Return the offset of the first byte since this Unix time, to the index's precision."""
 
     def times(self, start: int, end: int) -> list[tuple[int, float]]:
-        """Known (offset, Unix time) pairs in this range, ascending."""
+        """Return the known (offset, Unix time) pairs from `start` to `end`, ascending."""
 
 
 @dataclass(eq=False)
 class Viewer:
-    """Somebody who looks at a console, and in which mode; `on_change` tells of any change."""
+    """A viewer of a console and its mode; `on_change` is called when any viewer changes."""
 
     user: str
     mode: Mode
@@ -83,12 +83,12 @@ class Viewer:
     stolen_by: str | None = None
 
     def model(self) -> ViewerModel:
-        """The viewer as the routes show it."""
+        """Return the viewer as the routes show it."""
         return ViewerModel(self.user, self.mode)
 
 
 class Console:
-    """One thing that talks. `Consoles` makes these; end and forget them there too."""
+    """One console. `ConsoleRegistry` creates, ends and forgets consoles."""
 
     def __init__(
         self,
@@ -115,27 +115,27 @@ class Console:
         self.state: State = "live" if source is not None else "ended"
         self.exit: Exit | None = exit if source is not None else (exit or Exit())
         self.viewers: list[Viewer] = []
-        self._shown: list[Viewer] | None = None  # not known since somebody came or went
-        # How often something was typed from here, by whomever.
+        self._shown: list[Viewer] | None = None  # None after a viewer entered or left
+        # How many times the bridge has typed into the console.
         self.typed = 0
         self._append = on_output
         self._skip = on_gap
         self.on_ended = on_ended
         self.on_seats: Callable[[], None] = lambda: None
-        # Told of all that lists show of it; often, and so may do next to nothing.
+        # Called often, for every change that lists show: must be cheap.
         self.on_news: Callable[[], None] = lambda: None
-        # The last line, and the end of what it was taken from.
+        # The end offset for which the last line was computed, and that line.
         self._last_line = (log.end_offset if last_line else -1, last_line)
         self._news = News()
 
     @property
     def epoch(self) -> str:
-        """Changes when offsets begin anew."""
+        """Changes when offsets restart."""
         return self.log.epoch
 
     @property
     def first_offset(self) -> int:
-        """The oldest byte still held."""
+        """The offset of the oldest byte held."""
         return self.log.first_offset
 
     @property
@@ -145,14 +145,14 @@ class Console:
 
     @property
     def last_line(self) -> str:
-        """The last line it said that is not blank, as far as memory goes; see `lastline.py`."""
+        """The last line in memory that is not blank; see `last_line.py`."""
         end = self.end_offset
         if self._last_line[0] != end:
             self._last_line = end, last_line(self.log.recent(LOOK_BYTES))
         return self._last_line[1]
 
     def model(self) -> ConsoleModel:
-        """The console as the routes show it."""
+        """Return the console as the routes show it."""
         return ConsoleModel(
             name=self.name,
             kind=self.kind,
@@ -168,10 +168,10 @@ class Console:
             exit_code=self.exit.code if self.exit else None,
         )
 
-    # What the source says
+    # -- output --------------------------------------------------------------------------------
 
     async def open(self) -> None:
-        """Open the source; raises its Problem, and the console is ended then."""
+        """Open the source; if that raises a Problem, the console has ended."""
         assert self.source is not None
         try:
             await self.source.open(self.on_output, self.on_gap, self.on_end)
@@ -180,43 +180,43 @@ class Console:
             raise
 
     def on_output(self, data: bytes) -> None:
-        """Keep what the source said and wake whoever waits for it."""
+        """Keep output of the source and wake the readers."""
         if self._append is not None:
             self._append(data)
         self.wake()
 
     def on_gap(self, lost: int) -> None:
-        """So many bytes are missing here."""
+        """Record a gap of `lost` bytes."""
         if self._skip is not None:
             self._skip(max(1, lost))
         self.wake()
 
     def on_end(self, exit: Exit) -> None:  # noqa: A002
-        """The source has said its last; what it said stays readable."""
+        """End the console; its output stays readable."""
         if self.state == "ended":
             return
         self.state = "ended"
         self.exit = exit
-        self.last_line  # noqa: B018 - known from now on: the memory is given back
+        self.last_line  # noqa: B018 - cached now, because the log soon frees its memory
         self.wake()
         if self.on_ended is not None:
             self.on_ended(self)
 
     def wake(self) -> None:
-        """Let everybody in `wait` look again."""
+        """Wake the readers in `wait`."""
         self.last_activity = now()
         self.on_news()
         self._news.tell()
 
-    # What readers and writers do
+    # -- reading and writing -------------------------------------------------------------------
 
     async def wait(self, offset: int) -> None:
-        """Return when there is a byte at or after `offset`, or none will ever come."""
+        """Return when there is a byte at or after `offset`, or the console has ended."""
         while self.end_offset <= offset and self.state == "live":
             await self.change()
 
     async def ended(self) -> None:
-        """Return when the source has said its last."""
+        """Return when the console has ended."""
         while self.state == "live":
             await self.change()
 
@@ -226,7 +226,7 @@ class Console:
             await self._news.next.wait()
 
     def newest(self, max_bytes: int) -> bytes:
-        """The last of what it said, behind its last gap; reads the disk."""
+        """Return the last bytes, from after the last gap. Reads the disk."""
         end = self.end_offset
         at, found = max(self.first_offset, end - max_bytes), b""
         while at < end:
@@ -236,29 +236,26 @@ class Console:
         return found
 
     def read(self, offset: int, max_bytes: int) -> bytes:
-        """At most `max_bytes` from `offset` on, never across a gap (see `Log.read`).
-
-        Bytes long past come from the disk and block for it; `fetch` does that off the loop.
-        """
+        """See `Log.read`. Old bytes are read from the disk, which blocks; see `fetch`."""
         return self.log.read(offset, max_bytes)
 
     async def fetch(self, offset: int, max_bytes: int) -> bytes:
-        """Like `read`, with disk work off the event loop."""
+        """Like `read`, with the disk read off the event loop."""
         if self.log.near(offset):
             return self.log.read(offset, max_bytes)
         return await off_loop(self.log.lane, self.log.read, offset, max_bytes)
 
     async def write(self, data: bytes) -> None:
-        """Type `data` as it is; returns when the source has taken it. Raises Gone after the end."""
+        """Type `data` unchanged; return when the source has accepted it. Gone after the end."""
         if self.source is None or self.state == "ended":
-            raise Gone(f"Console {self.name!r} has ended; nothing reads what is typed there.")
+            raise Gone(f"Console {self.name!r} has ended and takes no input.")
         self.typed += 1
         await self.source.write(data)
 
-    # Who is here
+    # -- viewers -------------------------------------------------------------------------------
 
     def enter(self, viewer: Viewer) -> None:
-        """Take a seat. A stealer makes the other writers watchers; they are told."""
+        """Add a viewer. In mode `steal` the other writers become watchers, and are told."""
         self.viewers.append(viewer)
         if viewer.mode == "steal":
             for other in self.writers():
@@ -268,14 +265,14 @@ class Console:
         self._seats_changed()
 
     def leave(self, viewer: Viewer) -> None:
-        """Give the seat back; leaving twice is fine."""
+        """Remove a viewer; leaving twice is fine."""
         if viewer in self.viewers:
             self.viewers.remove(viewer)
             self._seats_changed()
 
     @property
     def shown_viewers(self) -> list[Viewer]:
-        """Who is named where viewers are listed: all, or of many those first who may type."""
+        """The viewers that lists name: at most MOST_SHOWN, writers first."""
         if self._shown is None:
             self._shown = list(self.viewers)
             if len(self._shown) > MOST_SHOWN:
@@ -283,11 +280,11 @@ class Console:
         return self._shown
 
     def writers(self) -> Iterator[Viewer]:
-        """Those who may type."""
+        """Return the viewers that may type."""
         return (viewer for viewer in list(self.viewers) if viewer.mode != "watch")
 
     async def type(self, viewer: Viewer, data: bytes) -> None:
-        """Type for a viewer; raises Denied for a watcher, Busy for one whose seat was stolen."""
+        """Type for a viewer. Denied for a watcher, Busy after another viewer took over."""
         if viewer.stolen_by is not None:
             raise Busy(f"{viewer.stolen_by} has taken over this console; you are watching.")
         if viewer.mode == "watch":
@@ -295,7 +292,7 @@ class Console:
         await self.write(data)
 
     def resize(self, viewer: Viewer, rows: int, cols: int) -> None:
-        """A writer's screen has this size now; a watcher's never counts."""
+        """Set the screen size of a writer; a watcher's does not count."""
         if viewer.mode == "watch":
             return
         viewer.size = (
@@ -319,5 +316,5 @@ class Console:
         for viewer in list(self.viewers):
             try:
                 viewer.on_change()
-            except Exception:  # noqa: PERF203 - one viewer's trouble is never another's
+            except Exception:  # noqa: PERF203 - the other viewers must still be told
                 logging.getLogger(__name__).exception("A viewer of %r failed", self.name)

@@ -1,4 +1,4 @@
-"""The last line of what a console said, as a list shows it."""
+"""The last line of a console's output, as a list shows it."""
 
 from __future__ import annotations
 
@@ -6,23 +6,23 @@ import re
 
 from jupyter_bridge.wire import ansi
 
-# So much of a console's newest bytes is looked at; a line that begins before is cut. Where all of
-# it is escape sequences, 200 consoles take 20 ms; where it is text, 2 ms.
+# How many of the newest bytes are searched; a longer line is cut. For 200 consoles this takes 2 ms
+# of text, or 20 ms of escape sequences.
 LOOK_BYTES = 1024
-# So many characters of the line are shown.
+# The most characters of the line that are shown.
 SHOWN = 200
 
-# What may begin an escape sequence, or be one.
+# The bytes that can begin an escape sequence, or be one.
 _ESCAPE = re.compile(rb"[\x05\x1b\xc2]")
 _CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f]+")
-# What a cut at any byte may leave of a character at the beginning.
+# The rest of a UTF-8 character that was cut.
 _CONTINUED = bytes(range(0x80, 0xC0))
 
 
 def last_line(newest: bytes) -> str:
-    """The last line of these bytes that is not blank: no escape sequences, no controls; or "".
+    """Return the last line that is not blank, without escape sequences and controls; or "".
 
-    What a carriage return began anew counts as a line of its own, as it stands there on a screen.
+    A carriage return begins a new line, as the later text replaces the earlier on a screen.
     """
     end = len(newest)
     while end > 0:

@@ -1,4 +1,4 @@
-"""ConsoleRegistry: every console by name, live ones and those whose journal is still kept."""
+"""ConsoleRegistry: every console by name, live consoles and ended ones with a journal."""
 
 from __future__ import annotations
 
@@ -30,18 +30,18 @@ from jupyter_bridge.wire.names import ConsoleName
 
 Provider = Callable[[str], Awaitable[Source]]
 
-# A console that was opened by name and that nobody looks at any more is closed after this; seconds.
+# A console opened by name is closed when it had no viewer for this long, seconds.
 LINGER = 60.0
-# A terminal's processes may take so long to end before somebody hears that they do not; seconds.
+# How long a terminal's processes may take to end before the request fails, seconds.
 END_SECONDS = 10.0
-# At most one event in so many seconds tells of a console: what a person can read of a list.
+# At most one event per console in this time, seconds: people do not read lists faster.
 TELL_SECONDS = 1.0
-# A line to a remote goes on from so much of what it gave before, bytes.
+# How much earlier output a remote source is given, to resume from there, bytes.
 RECALL_BYTES = 256 << 10
 
 
 Permit = Callable[[Console], Awaitable[None]]
-"""`permit(console)` raises if what is about to be done may not be done to this console."""
+"""`permit(console)` raises if the user may not do the action to this console."""
 
 
 async def anybody(console: Console) -> None:
@@ -49,15 +49,15 @@ async def anybody(console: Console) -> None:
 
 
 class NoConsole(NotFound):
-    """There is no console of this name."""
+    """No console has this name."""
 
 
 class ConsoleRegistry:
-    """The collection. `get` what exists, `open` what can be opened by name, `create` terminals.
+    """Finds consoles (`get`), opens them by name (`open`) and creates terminals (`create`).
 
-    `kernels(id)` gives Sources, `remotes` those of connections; `manager()` is the host's terminal
-    manager, or None where terminals are switched off. `on_state(name, kind, state)` is told of each
-    console that appears, says something, has other viewers, ends, or is gone; paced.
+    `kernels(id)` returns a kernel's Source, `remotes` has those of connections, and `manager()` is
+    the host's terminal manager, or None if terminals are off. `on_state(name, kind, state)` is
+    called, at a limited rate, when a console appears, has output or new viewers, ends, or is gone.
     """
 
     def __init__(
@@ -90,7 +90,7 @@ class ConsoleRegistry:
         self._openings: SingleFlight[Console] = SingleFlight()
         self._beside = TaskSet()
         self._timers: dict[Console, asyncio.TimerHandle] = {}
-        # Whose line was closed here, while the thing itself goes on.
+        # Consoles whose source was closed here while the remote terminal or kernel runs on.
         self._left: WeakSet[Console] = WeakSet()
         metrics.CONSOLES.set_function(
             lambda: sum(console.state == "live" for console in self._shelf)
@@ -100,7 +100,7 @@ class ConsoleRegistry:
         )
 
     def load(self) -> None:
-        """Take in the journals that earlier servers left; reads the disk, before the loop runs."""
+        """Load the journals of earlier servers; reads the disk, before the loop runs."""
         self._quiet = True
         self._shelf.load()
         self._quiet = False
@@ -110,11 +110,11 @@ class ConsoleRegistry:
             self._news.note(name, kind)
 
     def _tell_state(self, name: str, kind: str) -> None:
-        """Tell how a console stands now, whatever was noted of it."""
+        """Report the present state of a console."""
         console = self._shelf.find(name)
         state: str = console.state if console is not None else "gone"
         if state != "live" and kind == "remote" and self._remotes is not None:
-            # As in `models`: nobody looks now, but anybody can.
+            # As in `models`: it has ended here only, and can be opened again.
             state = self._remotes.state_of(name) or state
         self._tell(name, kind, state)
 
@@ -122,13 +122,13 @@ class ConsoleRegistry:
         return iter(self._shelf)
 
     def attach(self) -> None:
-        """Record also the terminals of a manager that `terminals.adopt` could not make its own."""
+        """Record the terminals of a manager that `terminals.adopt` could not subclass."""
         manager = self._manager()
         if manager is not None:
             attach(manager, self.record)
 
     def models(self, connection: str | None = None) -> list[ConsoleModel]:
-        """Every console as lists show it, also those of connections that nobody has opened yet."""
+        """Return every console as lists show it, unopened ones of connections included."""
         offers = {} if self._remotes is None else self._remotes.offers(connection)
         shown = {
             console.name: console.model()
@@ -139,31 +139,31 @@ class ConsoleRegistry:
             known = shown.setdefault(name, offer)
             if known.kind != offer.kind:
                 continue  # a terminal that took the name
-            if known.state == "ended" != offer.state:  # nobody looks now, but anybody can
+            if known.state == "ended" != offer.state:  # ended here only; it can be opened again
                 known.state, known.exit_code = offer.state, None
         if self._remotes is not None:
             self._remotes.refresh()
         return list(shown.values())
 
     async def ask(self, connection: str) -> list[ConsoleModel]:
-        """The consoles of one connection, which is asked now."""
+        """Ask one connection for its consoles; return them."""
         if self._remotes is None:
             raise NotFound(f"No such connection: {connection}")
         await self._remotes.ask(connection)
         return self.models(connection)
 
     def get(self, name: str) -> Console:
-        """The console of this name, live or ended; raises NotFound."""
+        """Return the console of this name, live or ended; raises NotFound."""
         console = self._shelf.find(name)
         if console is None:
-            raise NoConsole(f"There is no console {name!r}.")
+            raise NoConsole(f"No console named {name!r}.")
         return console
 
     def kinds_of(self, name: str) -> list[str]:
-        """The kinds that the console of this name may have, once it is opened.
+        """Return the kinds that the console of this name may have once it is opened.
 
-        One that is live is what it is, whatever it is called. Otherwise the name tells what would
-        be opened; where that cannot be, the ended one of this name is shown.
+        A live console has its own kind, whatever its name. Otherwise the name tells the kind to
+        open; if opening fails, the ended console of this name is shown.
         """
         console, called = self._shelf.find(name), ConsoleName.parse(name).kind
         if console is None:
@@ -173,9 +173,10 @@ class ConsoleRegistry:
         return list(dict.fromkeys((console.kind, called)))
 
     async def open(self, name: str, *, to_write: bool = False) -> Console:
-        """Like `get`, but also opens `kernel:`, `file:` and `<connection>:<node>` by their name.
+        """Like `get`, but opens `kernel:`, `file:` and `<connection>:<node>` by name.
 
-        What cannot be opened any more, or not now, can still be read, unless it is `to_write`.
+        Returns the ended console of this name if its target is gone or, unless `to_write`, if the
+        connection fails.
         """
         console, called = self._shelf.find(name), ConsoleName.parse(name)
         if called.kind == "terminal" or (console is not None and console.state == "live"):
@@ -206,13 +207,13 @@ class ConsoleRegistry:
         elif called.connection is not None and self._remotes is not None:
             return await self._open_remote(called, self._remotes)
         else:
-            raise NoConsole(f"There is no console {name!r}.")
+            raise NoConsole(f"No console named {name!r}.")
         console.on_seats = lambda: self._seats_changed(console)
         self._seats_changed(console)
         return console
 
     async def _open_or_forget(self, console: Console) -> None:
-        """Open it; one that cannot be opened, and has said nothing, is forgotten."""
+        """Open the console; forget it if that fails and it has no output."""
         try:
             await console.open()
         except BaseException:
@@ -221,21 +222,21 @@ class ConsoleRegistry:
             raise
 
     def _displace(self, name: str, kind: str) -> None:
-        """Keep what another kind of console said under this name apart from what comes now.
+        """Rename an old console of this name if it is of another kind.
 
-        A terminal may be called `kernel:…` or `file:…`: whoever may read the one may not
-        therefore read the other.
+        A terminal may be called `kernel:…` or `file:…`, and a user who may read one kind may not
+        read the other.
         """
         old = self._shelf.find(name)
         if old is not None and old.kind != kind:
             self._shelf.make_room(name)
 
     async def _open_remote(self, called: ConsoleName, remotes: ConnectionConsoles) -> Console:
-        """A console of a connection. It stays open, and its journal goes on where it was left."""
+        """Open a console of a connection. It stays open, and its old journal is continued."""
         name, source = str(called), await remotes.source(called)
         self._displace(name, source.kind)
         old = self._shelf.find(name)
-        # The thing itself has ended: if there is one of its name, it is another one.
+        # The old terminal itself has ended: a live one of this name is a different one.
         is_new = old is not None and self._shelf.has_ended(old)
         if is_new:
             await remotes.check(called)
@@ -253,7 +254,7 @@ class ConsoleRegistry:
         return console
 
     def leave(self, connection: str) -> None:
-        """Close every console of a connection that is left; it can be opened again."""
+        """Close every console of a disconnected connection; each can be opened again."""
         for console in self._shelf:
             source = console.source
             if not isinstance(source, RemoteSource) or console.state == "ended":
@@ -262,7 +263,7 @@ class ConsoleRegistry:
                 self._close(console, source)
 
     def record(self, name: str, source: Source) -> Console:
-        """Keep what a terminal says from now on; a name that was used before begins anew."""
+        """Record a terminal from now on; an old console of this name is renamed."""
         self._shelf.make_room(name)
         console = self._shelf.start(name, source)
         self._beside.start(console.open())
@@ -275,7 +276,7 @@ class ConsoleRegistry:
             self._close_source(console.source)
         self._ended_hook(console)
 
-    # Consoles that are open only while somebody looks
+    # -- consoles that are open only while they have viewers -----------------------------------
 
     def _seats_changed(self, console: Console) -> None:
         timer = self._timers.pop(console, None)
@@ -291,7 +292,7 @@ class ConsoleRegistry:
             self._close(console, console.source)
 
     def _close(self, console: Console, source: Source) -> None:
-        """Let go of the line; the thing itself goes on."""
+        """Close the source here; the terminal or kernel itself runs on."""
         self._close_source(source)
         self._left.add(console)
         console.on_end(Exit())
@@ -299,12 +300,12 @@ class ConsoleRegistry:
     def _close_source(self, source: Source) -> None:
         self._beside.start(source.close())
 
-    # Terminals
+    # -- terminals -----------------------------------------------------------------------------
 
     async def create(self, options: TerminalOptions) -> Console:
-        """A new terminal in the host's terminal manager.
+        """Create a terminal in the host's terminal manager.
 
-        `cwd` may be relative to the server's root. A live console of this name is a Conflict.
+        `cwd` may be relative to the server's root. Conflict if a live console has this name.
         """
         manager = self._manager()
         if manager is None:
@@ -313,7 +314,7 @@ class ConsoleRegistry:
         return await spawn(manager, options, root_dir=self._root_dir, taken=live)
 
     async def end(self, name: str, *, purge: bool = False, permit: Permit = anybody) -> None:
-        """End a terminal and wait for its exit; its journal stays unless `purge`."""
+        """End a terminal and wait for its exit; `purge` deletes its journal."""
         is_remote = ConsoleName.parse(name).connection and self._remotes is not None
         console = await self.open(name) if is_remote else self.get(name)
         await permit(console)
@@ -322,23 +323,23 @@ class ConsoleRegistry:
             try:
                 await within(END_SECONDS, console.ended())
             except asyncio.TimeoutError:
-                raise Timeout(f"Console {name!r} has not ended within {END_SECONDS:g} s.") from None
+                raise Timeout(f"Console {name!r} did not end within {END_SECONDS:g} s.") from None
         if purge:
             self._shelf.forget(console)
 
     async def create_remote(self, connection: str, options: TerminalOptions) -> Console:
-        """A new console of a connection, opened."""
+        """Create and open a console of a connection."""
         if self._remotes is None:
             raise NotFound(f"No such connection: {connection}")
         how = {name: value for name, value in asdict(options).items() if value}
         return await self.open(await self._remotes.create(connection, **how))
 
     async def close(self) -> None:
-        """Close every source and write every journal; the terminals themselves are the host's."""
+        """Close every source and write every journal; the host ends its terminals itself."""
         for timer in self._timers.values():
             timer.cancel()
         self._ended_hook = lambda console: None
-        self._quiet = True  # nobody is told any more
+        self._quiet = True
         await self._openings.stop(Unavailable("The server is stopping."))
         await self._beside.stop()
         self._news.close()

@@ -1,4 +1,4 @@
-"""ConsoleStore: every console by its name, with the record and the journal that are kept of it."""
+"""ConsoleStore: every console by its name, with its record and its journal."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from jupyter_bridge.interfaces import Exit, Source
 from jupyter_bridge.observe import metrics
 from jupyter_bridge.wire.times import now, read_iso, to_iso
 
-# Unwritten bytes are looked at this often while a producer is paused; seconds.
+# How often the backlog is checked while a producer is paused, seconds.
 RELIEF_SECONDS = 0.01
 
 
 class ConsoleStore:
-    """Consoles by name. `load` what earlier servers left, `start` live ones, `forget` them.
+    """Consoles by name: `load` those of earlier servers, `start` live ones, `forget` them.
 
-    A console that was only opened to be read, a file, is `put` here without a journal.
+    A file's console is `put` here without a journal.
     """
 
     def __init__(
@@ -30,7 +30,7 @@ class ConsoleStore:
         on_ended: Callable[[Console], None],
         on_news: Callable[[str, str], None] = lambda name, kind: None,
     ) -> None:
-        """`on_news(name, kind)` hears of everything that lists show, also of what is forgotten."""
+        """`on_news(name, kind)` is called when anything that lists show changes."""
         self._archive = archive
         self._on_ended = on_ended
         self._on_news = on_news
@@ -38,7 +38,7 @@ class ConsoleStore:
         self._kept: dict[Console, tuple[ConsoleRecord, Journal]] = {}
 
     def load(self) -> None:
-        """Take in the journals that earlier servers left; reads the disk, before the loop runs."""
+        """Load the journals of earlier servers; reads the disk, before the loop runs."""
         for record, journal in self._archive.load():
             about = record.about
             if journal.first_offset == journal.end_offset:
@@ -67,40 +67,40 @@ class ConsoleStore:
         return iter(list(self._consoles.values()))
 
     def find(self, name: str) -> Console | None:
-        """The console of this name, live or ended."""
+        """Return the console of this name, live or ended."""
         return self._consoles.get(name)
 
     def put(self, console: Console) -> None:
-        """Let it be found by its name."""
+        """Add a console under its name."""
         self._consoles[console.name] = console
         console.on_news = lambda: self._on_news(console.name, console.kind)
         console.on_news()
 
     def make_room(self, name: str) -> None:
-        """A console whose name is taken over is kept under its name and epoch."""
+        """Rename the console that has this name to `<name>~<epoch>`."""
         old = self._consoles.pop(name, None)
         if old is not None:
             old.name = f"{name}~{old.epoch}"
             self.put(old)
 
     def give_back(self, console: Console, name: str) -> None:
-        """Undo `make_room`: nobody took the name over."""
+        """Undo `make_room`, if no other console took the name."""
         self._consoles.pop(console.name, None)
         console.on_news()
         console.name = name
         self.put(console)
 
     def start(self, name: str, source: Source, *, goes_on: bool = False) -> Console:
-        """A live console with a journal: a new one, or that of a console which goes on.
+        """Return a live console with a new journal, or that of an ended console of this name.
 
-        A source that `goes_on` tells itself what is missing.
+        A source that `goes_on` reports missing bytes itself.
         """
         old = self._consoles.get(name)
         if old is not None and old in self._kept:
             record, journal = self._kept.pop(old)
             record.about.pop("ended", None)
             if not goes_on:
-                journal.skip(1)  # nobody knows what it said meanwhile
+                journal.skip(1)  # a gap: the output of the meantime is unknown
         else:
             about = {
                 "name": name,
@@ -136,16 +136,16 @@ class ConsoleStore:
         return console
 
     def retitle(self, console: Console, title: str) -> None:
-        """What it is has become known."""
+        """Set the title, once the source knows it."""
         console.title = title
         self._kept[console][0].about["title"] = title
 
     def has_ended(self, console: Console) -> bool:
-        """Whether the thing itself has ended, and not only the line to it."""
+        """Tell whether the terminal or kernel has ended, and not only its source."""
         return console in self._kept and "exit" in self._kept[console][0].about
 
     def end(self, console: Console, how: Exit | None) -> None:
-        """Note its end, and `how` it ended; None where only the line to it was closed."""
+        """Record the end and `how` it came; None if only the source was closed."""
         record, journal = self._kept[console]
         record.about["ended"] = to_iso(now())
         record.about["last_line"] = console.last_line
@@ -154,7 +154,7 @@ class ConsoleStore:
         self._archive.end(record, journal)
 
     def forget(self, console: Console) -> None:
-        """Let go of it, and of what is kept of it."""
+        """Remove a console, and delete its journal."""
         if self._consoles.get(console.name) is console:
             del self._consoles[console.name]
             self._on_news(console.name, console.kind)
@@ -163,12 +163,12 @@ class ConsoleStore:
             self._archive.forget(*kept)
 
     def stop(self) -> None:
-        """Write every journal; waits for the disk."""
+        """Write every journal; blocks for the disk."""
         self._archive.stop()
 
 
 def _pause(source: Source, journal: Journal) -> None:
-    """The disk is behind: stop the producer until it has caught up."""
+    """Pause the producer until the disk has caught up."""
 
     def relieve() -> None:
         if journal.congested:

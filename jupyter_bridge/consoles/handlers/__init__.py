@@ -1,4 +1,4 @@
-"""Every console route, for app.py."""
+"""The routes of the consoles part."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from jupyter_bridge.web import Route
 
 
 class ConsoleRoute(Route):
-    """A path that ends with a console's name, which may have slashes in it (`file:logs/a.log`)."""
+    """A path that ends with a console's name, which may contain slashes (`file:logs/a.log`)."""
 
     @property
     def pattern(self) -> str:
@@ -26,7 +26,7 @@ class ConsoleRoute(Route):
 
 
 def routes(consoles: ConsoleRegistry, runs: RunStore, events: Events) -> list[Route]:
-    """Every route of the consoles part."""
+    """Return every route of the consoles part."""
     parts = {"consoles": consoles, "events": events}
     run_parts = {"runs": runs, "events": events}
     return [

@@ -1,4 +1,4 @@
-"""What the authorizer is asked for a console, decided by what the console is."""
+"""Authorization of console requests, by the console's kind."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from jupyter_bridge.wire.names import ConsoleName, KernelName
 T = TypeVar("T", Console, ConsoleModel)
 
 OWN = "bridge:consoles"
-# What a console of each kind shows, and so what is asked beside the bridge's own resource.
+# Further resources that the user needs, as a console of each kind shows them.
 _BESIDE = {
     "terminal": ("terminals",),
     "kernel": ("kernels",),
@@ -26,9 +26,9 @@ _EVERYTHING = ("terminals", "kernels", "contents", "bridge:connections")
 
 
 def resources_of(kind: str, name: str) -> tuple[str, ...]:
-    """The resources of a console of this kind; a name alone tells nothing but a kernel's home.
+    """Return the resources of a console of this kind; the name tells if a kernel is remote.
 
-    A kind that nobody knows, from a journal of another version, needs everything.
+    An unknown kind, from a journal of another version, needs all resources.
     """
     beside = _BESIDE.get(kind, _EVERYTHING)
     if kind == "kernel" and KernelName.parse(ConsoleName.parse(name).rest).connection:
@@ -37,23 +37,23 @@ def resources_of(kind: str, name: str) -> tuple[str, ...]:
 
 
 class ConsoleDoor(RequestBase):
-    """For handlers of consoles: find one, and ask for what it is."""
+    """A handler base that finds consoles and demands their resources."""
 
     consoles: ConsoleRegistry
 
     async def demand_named(self, name: str, *actions: str) -> None:
-        """Ask for `actions` on whatever the name may turn out to mean; nothing is opened yet."""
+        """Demand `actions` on every kind that the name may have; opens nothing."""
         for kind in self.consoles.kinds_of(name):
             for action in actions:
                 await self.demand(action, *resources_of(kind, name))
 
     async def demand_console(self, console: Console, *actions: str) -> None:
-        """Ask for `actions` on this very console."""
+        """Demand `actions` on this console."""
         for action in actions:
             await self.demand(action, *resources_of(console.kind, console.name))
 
     def permit(self, action: str) -> Permit:
-        """Ask for `action` on the console that is found in the end."""
+        """Return a Permit that demands `action` on the console that is found."""
 
         async def ask(console: Console) -> None:
             await self.demand_console(console, action)
@@ -61,16 +61,16 @@ class ConsoleDoor(RequestBase):
         return ask
 
     async def open_console(self, name: str, action: str, *, to_write: bool = False) -> Console:
-        """The console of this name, opened if need be; Denied unless the user may do `action`."""
+        """Return the console of this name, opened; Denied unless the user may do `action`."""
         await self.demand_named(name, action)
         async with self.telling_names():
             console = await self.consoles.open(name, to_write=to_write)
-        # While it was opened the name may have become another's.
+        # The name may have passed to another console meanwhile.
         await self.demand_console(console, action)
         return console
 
     async def readable(self, consoles: Iterable[T]) -> list[T]:
-        """Those of the consoles that the user may read."""
+        """Return the consoles that the user may read."""
         known: dict[tuple[str, ...], bool] = {}
         shown = []
         for console in consoles:
@@ -83,7 +83,7 @@ class ConsoleDoor(RequestBase):
 
     @asynccontextmanager
     async def telling_names(self) -> AsyncIterator[None]:
-        """Where there is no such console, tell the names of those that the user may read."""
+        """Add to a NoConsole problem the names of the consoles that the user may read."""
         try:
             yield
         except NoConsole as problem:

@@ -14,12 +14,12 @@ from jupyter_bridge.models.consoles import ConsoleModel, TerminalOptions
 from jupyter_bridge.observe.events import Events
 from jupyter_bridge.web import BridgeHandler, verb
 
-# What can be typed with one request; a paste that is larger belongs into a file.
+# The most bytes typed with one request; send more as a file.
 MAX_SEND = 16 << 20
 
 
 class ConsoleHandler(ConsoleDoor, BridgeHandler):
-    """What the console routes share."""
+    """The base of the console routes."""
 
     resources: tuple[str, ...] = (OWN,)
 
@@ -34,7 +34,7 @@ class ConsoleHandler(ConsoleDoor, BridgeHandler):
 
 
 class CreateQuery(msgspec.Struct):
-    """`conn` is the connection whose consoles are meant; it is asked now."""
+    """`conn` names a connection, which is asked now."""
 
     conn: str | None = None
 
@@ -42,14 +42,14 @@ class CreateQuery(msgspec.Struct):
 class ConsolesHandler(ConsoleHandler):
     async def judge(self, **arguments: Any) -> None:
         query, body = arguments["query"], arguments.get("body")
-        if body is None:  # a list: it is judged console by console
+        if body is None:  # a list: each console is judged by itself
             if query.conn is not None:
                 await self.demand("read", "bridge:connections")
             return
         beside = ("terminals",) if query.conn is None else ("bridge:connections",)
         await self.demand("write", *beside)
         if body.env or body.cwd is not None or body.shell_command is not None:
-            await self.demand("execute", OWN, *beside)  # each of them can make the shell run code
+            await self.demand("execute", OWN, *beside)  # each can make the shell run code
 
     @verb("read", "List the consoles", query=CreateQuery, reply=list[ConsoleModel])
     async def get(self, query: CreateQuery) -> list[ConsoleModel]:
@@ -75,7 +75,7 @@ class ConsolesHandler(ConsoleHandler):
 
 
 class PurgeQuery(msgspec.Struct):
-    """`purge=1` also forgets what the console said."""
+    """`purge=1` also deletes the console's output."""
 
     purge: bool = False
 
@@ -99,7 +99,7 @@ class OneConsoleHandler(ConsoleHandler):
 
 
 class SendQuery(msgspec.Struct):
-    """`newline=1` presses Enter after it."""
+    """`newline=1` adds a newline."""
 
     newline: bool = False
 
@@ -114,7 +114,7 @@ class SendHandler(ConsoleHandler):
 
 
 class RecordingQuery(msgspec.Struct):
-    """From which offset to which; all that is held unless given."""
+    """The first offset, and the end (exclusive); all that is held if not given."""
 
     from_: Annotated[int, msgspec.Meta(ge=0)] = msgspec.field(default=0, name="from")
     to: Annotated[int, msgspec.Meta(ge=0)] | None = None
@@ -123,7 +123,7 @@ class RecordingQuery(msgspec.Struct):
 class RecordingHandler(ConsoleHandler):
     @verb(
         "read",
-        "Play a console back, as asciicast v2",
+        "Download a console's recording, as asciicast v2",
         query=RecordingQuery,
         kinds=("application/x-asciicast",),
     )

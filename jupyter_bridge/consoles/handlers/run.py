@@ -1,4 +1,4 @@
-"""The run routes: one shell command, waited for, streamed, or read later."""
+"""The run routes: run a shell command, wait for it, stream it, or read it later."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from jupyter_bridge.models.runs import RunBody, RunModel
 from jupyter_bridge.observe.events import Events
 from jupyter_bridge.web import JobHandler, WaitQuery, verb
 
-# What can be typed into a run with one request.
+# The most bytes typed into a run with one request.
 MAX_INPUT = 16 << 20
 
 
 class RunHandler(ConsoleDoor, JobHandler):
-    """What the run routes share."""
+    """The base of the run routes."""
 
     resources: tuple[str, ...] = (OWN,)
 
@@ -39,7 +39,7 @@ class RunsHandler(RunHandler):
             await self.demand_named(str(body.console), "execute")
             return
         beside = "terminals" if body.connection is None else "bridge:connections"
-        for action in ("execute", "write"):  # it opens a terminal, too
+        for action in ("execute", "write"):  # the run also opens a terminal
             await self.demand(action, OWN, beside)
 
     @verb("execute", "Run a shell command", body=RunBody, reply=RunModel, streams=True)
@@ -48,7 +48,7 @@ class RunsHandler(RunHandler):
         key = self.repeat_key
         async with self.telling_names():
             run = await self.runs.start(self.identity, body, key=key, permit=permit)
-        await permit(run.console)  # also where an earlier request began it
+        await permit(run.console)  # an earlier request may have started the run
         self.events.emit("console_run", user=self.username, console=run.console.name, run=run.id)
         await self.answer_begun(run, f"/runs/{run.id}")
 

@@ -1,4 +1,4 @@
-"""A console over a websocket, in frames or as text: to look at (tail), or to take part in."""
+"""A console over a websocket, in frames or as text: read-only (tail), or interactive."""
 
 from __future__ import annotations
 
@@ -23,14 +23,15 @@ from jupyter_bridge.problems import BadRequest, Busy, Denied, Problem
 from jupyter_bridge.web import PROBLEM_FRAME, TEXT, BridgeSocket, Frame
 from jupyter_bridge.wire import console as wire
 
-# To tell one viewer of the others takes a tenth of this; each waits so long for each one, seconds.
+# Sending one viewer the list of viewers takes a tenth of this; each waits a random time up to this
+# for each viewer, seconds.
 TELL_SECONDS = 0.001
-# What the kernel holds for a viewer who does not read; its own limit is megabytes for each.
+# The kernel's buffer for a viewer who does not read, bytes; its default is megabytes.
 SEND_BUFFER = 256 * 1024
 
 
 def _frames(kinds: Any, by: str) -> tuple[Frame, ...]:
-    """The frames of the subprotocol, as wire/console.py names and explains them."""
+    """Return the subprotocol's frames, with their names and docs from `wire/console.py`."""
     return tuple(
         Frame(
             kind.__name__.lower(),
@@ -43,7 +44,7 @@ def _frames(kinds: Any, by: str) -> tuple[Frame, ...]:
 
 
 SAID = (
-    Frame("text", "server", "What the console says, cut at characters.", TEXT),
+    Frame("text", "server", "The console's output; no character is cut.", TEXT),
     *_frames(wire.ServerFrame, "server"),
     PROBLEM_FRAME,
 )
@@ -54,7 +55,7 @@ TYPED = (
 
 
 class ConsoleSocket(ConsoleDoor, BridgeSocket):
-    """What tail and interact share: a viewer's seat, and a task that writes what the View gives."""
+    """The base of tail and interact: a viewer, and a task that sends the steps of a View."""
 
     resources: tuple[str, ...] = (OWN,)
     subprotocols = (wire.SUBPROTOCOL,)
@@ -72,7 +73,7 @@ class ConsoleSocket(ConsoleDoor, BridgeSocket):
 
     @property
     def _v1(self) -> bool:
-        # Tornado knows it only while the connection is there.
+        # Tornado knows the subprotocol only while there is a connection.
         return self.ws_connection is not None and self.selected_subprotocol == wire.SUBPROTOCOL
 
     async def _look_up(self, name: str, action: str, query: TailQuery, follow: bool) -> None:
@@ -130,9 +131,9 @@ class ConsoleSocket(ConsoleDoor, BridgeSocket):
         return reason
 
     def _on_viewers(self) -> None:
-        """Say who is here now: the first time at once, later in a turn of this viewer's own.
+        """Send the viewers: at once the first time, later after a random pause.
 
-        Everybody hears of everybody: told in one turn of the loop, a thousand would hold it up.
+        Each viewer is sent all viewers: for a thousand in one turn, the event loop would stall.
         """
         if self._telling is None:
             self._tell_viewers()
@@ -141,7 +142,7 @@ class ConsoleSocket(ConsoleDoor, BridgeSocket):
             self._soon = asyncio.get_running_loop().call_later(pause, self._tell_viewers)
 
     def _tell_viewers(self) -> None:
-        """Say who is here; while the client does not read, only the latest counts."""
+        """Send the viewers; while the client does not read, only the newest list is kept."""
         self._soon = None
         if not self._v1 or self._viewer is None or not self.open_for_frames:
             return
@@ -170,7 +171,7 @@ class ConsoleSocket(ConsoleDoor, BridgeSocket):
             return None
 
     def fail(self, problem: Problem) -> None:
-        """As everywhere; who speaks console frames gets it as one."""
+        """Send the problem, as a console frame if the client uses these, and close."""
         if not self._ended and self._v1 and self.open_for_frames:
             self._ended = True
             self._send(wire.Trouble(self._console.end_offset, problem.to_json()))
@@ -191,7 +192,7 @@ class ConsoleSocket(ConsoleDoor, BridgeSocket):
 
 
 class TailSocket(ConsoleSocket):
-    """What a console said and says; a plain GET is answered as text, NDJSON or bytes."""
+    """A console's output; a plain GET is answered as text, NDJSON or bytes."""
 
     may_send = False
 
@@ -202,11 +203,11 @@ class TailSocket(ConsoleSocket):
         self._start("watch")
 
     def on_frame(self, frame: str | bytes) -> None:
-        raise Denied("A tail only shows; open /bridge/interact to type.")
+        raise Denied("A tail is read-only; open /bridge/interact to type.")
 
 
 class InteractSocket(ConsoleSocket):
-    """A console to take part in: raw bytes and sizes as frames, or a line per text frame."""
+    """An interactive console: raw bytes and sizes as frames, or a line per text frame."""
 
     query_type = InteractQuery
     frames = (*SAID, *TYPED)
@@ -226,7 +227,7 @@ class InteractSocket(ConsoleSocket):
             return
         if not self._v1:
             data = frame.encode() if isinstance(frame, str) else frame
-            # Who sends lines as they are, as websocat does, has pressed Enter already.
+            # websocat sends a line with its newline.
             await self._console.type(viewer, data if data.endswith(b"\n") else data + b"\n")
             return
         if isinstance(frame, str):
@@ -241,12 +242,12 @@ class InteractSocket(ConsoleSocket):
         try:
             await self._console.type(viewer, asks.data)
         except (Busy, Denied) as problem:
-            # Told, and the watcher watches on.
+            # The viewer keeps watching.
             self._send(wire.Trouble(self._console.end_offset, problem.to_json()))
 
 
 def about(console: Console) -> dict[str, Any]:
-    """What the first frame says."""
+    """Return the content of the first frame."""
     return {
         "name": console.name,
         "kind": console.kind,

@@ -1,4 +1,4 @@
-"""tail over plain HTTP, for curl: what a console said and says, as text, NDJSON or bytes."""
+"""tail over plain HTTP, for curl: a console's output as text, NDJSON or bytes."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ TEXT, RAW = "text/plain; charset=utf-8", "application/octet-stream"
 class TailHandler(ConsoleHandler):
     @verb(
         "read",
-        "Show what a console said and says",
+        "Show a console's output, and follow it",
         query=TailQuery,
         kinds=("text/plain", NDJSON, RAW),
     )
@@ -43,7 +43,7 @@ class TailHandler(ConsoleHandler):
         self.set_header("Bridge-Epoch", console.epoch)
         self.set_header("Cache-Control", "no-cache")
         self.set_header("X-Content-Type-Options", "nosniff")
-        self.set_header("X-Accel-Buffering", "no")  # nginx would hold the output back
+        self.set_header("X-Accel-Buffering", "no")  # nginx would delay the output
         viewer = Viewer(self.username, "watch", lambda: None)
         console.enter(viewer)
         try:
@@ -56,7 +56,7 @@ class TailHandler(ConsoleHandler):
         except Problem as problem:
             if not self._headers_written:
                 raise
-            if kind != NDJSON:  # too late for a status: a cut is what curl takes for a failure
+            if kind != NDJSON:  # too late for a status: curl reports a cut answer as a failure
                 self.cut(problem.message)
                 return
             self.write(json.dumps({"problem": problem.to_json()}).encode() + b"\n")

@@ -5,7 +5,7 @@
                                  *.log *.idx the Journal
 
 Folders are 0700, files 0600. Two servers of one user may share the root: a live console belongs to
-the one that holds its lock, and an ended one to whoever reads it.
+the server that holds its lock; any server may read an ended one.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ from urllib.parse import quote
 from jupyter_bridge.consoles.journal.journal import Journal
 from jupyter_bridge.private_files import open_private, private_folder
 
-# Between an append and its write: a burst becomes one large write, and a crash loses no more.
+# How long an append waits for its write: a burst becomes one write, and a crash loses no more.
 WRITE_SECONDS = 0.05
-# Unwritten bytes that do not wait for that: far from what pauses the producer.
+# From this backlog on, data is written at once, long before the producer is paused.
 HURRY_BYTES = 2 * 1024 * 1024
-# Retention by age and by the total is looked at this often.
+# How often old journals are deleted, by age and by total size.
 SWEEP_SECONDS = 60.0
-_NAME_BYTES = 180  # a file name holds 255, with the epoch and some room
+_NAME_BYTES = 180  # a file name has at most 255 bytes; the epoch needs some
 
 
 class ConsoleRecord:
-    """One console's folder: what is known about it, and the lock while it is live."""
+    """One console's folder: its `meta.json`, and the lock while the console is live."""
 
     def __init__(self, folder: Path, about: dict[str, Any]) -> None:
         self.folder = folder
@@ -44,7 +44,7 @@ class ConsoleRecord:
         self._lock = -1
 
     def prepare(self) -> None:
-        """Make the folder, take the lock, write what is known. Raises OSError."""
+        """Create the folder, take the lock, write `meta.json`. Raises OSError."""
         if self._lock >= 0:
             return
         private_folder(self.folder)
@@ -52,7 +52,7 @@ class ConsoleRecord:
         self.save()
 
     def save(self) -> None:
-        """Write what is known, all or nothing; nothing when there is no folder."""
+        """Write `meta.json` atomically; does nothing if there is no folder."""
         if not self.folder.exists():
             return
         beside = self.folder / "meta.json.new"
@@ -62,20 +62,20 @@ class ConsoleRecord:
         beside.replace(self.folder / "meta.json")
 
     def release(self) -> None:
-        """Let go of the lock; twice is fine."""
+        """Release the lock; twice is fine."""
         number, self._lock = self._lock, -1
         if number >= 0:
             os.close(number)
 
     def delete(self) -> None:
-        """Forget it on the disk, too."""
+        """Delete the folder."""
         self.deleted = True
         self.release()
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
 class Archive:
-    """All records under a root, and the thread that writes; `root=None` keeps memory only."""
+    """All records below a root, and the thread that writes; without a root, memory only."""
 
     def __init__(
         self,
@@ -101,7 +101,7 @@ class Archive:
         self._swept = time.monotonic()
 
     def load(self) -> list[tuple[ConsoleRecord, Journal]]:
-        """Every console that no running server holds, the oldest first. Reads the disk."""
+        """Return every console that no running server holds, oldest first. Reads the disk."""
         if self.root is None or not self.root.is_dir():
             return []
         found = []
@@ -112,14 +112,14 @@ class Archive:
                 record = ConsoleRecord(path, {"started": "", "ended": "", **about})
                 journal = self._journal(record)
             except (OSError, ValueError, TypeError):
-                continue  # half made, held by another server, or not ours
+                continue  # incomplete, held by another server, or another program's
             found.append((record, journal))
         found.sort(key=lambda pair: str(pair[0].about["started"]))
         self._journals |= {journal: record for record, journal in found}
         return found
 
     def create(self, about: dict[str, Any]) -> tuple[ConsoleRecord, Journal]:
-        """A new journal for this `{name, epoch, …}`; its folder comes with its first byte."""
+        """Return a new journal for this `{name, epoch, …}`; the first write makes its folder."""
         folder = (self.root or Path()) / f"{_folder_name(about['name'])}~{about['epoch']}"
         record = ConsoleRecord(folder, about)
         journal = self._journal(record)
@@ -141,7 +141,7 @@ class Archive:
             self._on_trouble(error)
 
     def poke(self, backlog: int = 0) -> None:
-        """Something was appended; it is written soon, at once where there is much. Cheap."""
+        """Have appended bytes written soon, or at once if the backlog is large. Cheap."""
         if backlog > HURRY_BYTES:
             self._hurry.set()
         if self.root is not None and not self._work.is_set():
@@ -153,7 +153,7 @@ class Archive:
             self._work.set()
 
     def end(self, record: ConsoleRecord, journal: Journal) -> None:
-        """The console ended: write all, close, say so in its meta, let go of the lock."""
+        """End a console: write all, close the files, save `meta.json`, release the lock."""
 
         def close() -> None:
             journal.close()
@@ -164,7 +164,7 @@ class Archive:
         self._errand(close)
 
     def forget(self, record: ConsoleRecord, journal: Journal) -> None:
-        """Delete its journal."""
+        """Delete a journal."""
         self._journals.pop(journal, None)
 
         def delete() -> None:
@@ -179,7 +179,7 @@ class Archive:
             self.poke()
 
     def stop(self) -> None:
-        """Write everything and end the thread; blocks for the disk. Twice is fine."""
+        """Write everything and end the thread. Blocks for the disk; twice is fine."""
         self._stopped.set()
         self._work.set()
         self._hurry.set()
@@ -203,7 +203,7 @@ class Archive:
 
     def _write(self) -> None:
         for journal in list(self._journals):
-            if journal.backlog:  # of thousands that ended nothing is to be written
+            if journal.backlog:  # thousands have ended, and have nothing to write
                 journal.write_pending()
         while self._errands:
             try:
@@ -212,7 +212,7 @@ class Archive:
                 self._trouble(error)
 
     def sweep(self) -> None:
-        """Retention: what is too old goes, then the oldest of all until the total fits."""
+        """Delete segments that are too old, then the oldest ones until the total fits."""
         self._swept = time.monotonic()
         limit = time.time_ns() - int(self._max_age * 1e9)
         total = sum(journal.disk_bytes for journal in list(self._journals))
@@ -241,7 +241,7 @@ def _folder_name(name: str) -> str:
 
 
 def _locked(folder: Path) -> int:
-    """An open, locked file in this folder; BlockingIOError when another server holds it."""
+    """Lock this folder; return the open lock file. BlockingIOError if another server has it."""
     number = open_private(folder / "lock", os.O_RDWR)
     try:
         fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -249,5 +249,5 @@ def _locked(folder: Path) -> int:
         os.close(number)
         raise
     except OSError:
-        pass  # a file system without locks: one server a user, then
+        pass  # a file system without locks: only one server of a user may use it
     return number

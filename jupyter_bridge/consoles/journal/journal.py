@@ -1,11 +1,11 @@
 """Journal: a console's bytes by absolute offset. Segments on disk, the newest in memory.
 
-`append` only copies into memory; one `Writer` thread for all journals takes it to the disk, some
-milliseconds later and in large writes. While the disk is far behind, `congested` asks the producer
-to pause. When the disk fails (full, not writable), the journal goes on in memory and says so once.
+`append` only copies into memory; the Archive's thread writes to the disk some milliseconds later,
+in large writes. While the disk is far behind, `congested` asks the producer to pause. If the disk
+fails (full, not writable), the journal continues in memory and reports it once.
 
-Reading is safe from any thread. Bytes that retention took, or that never came (`skip`), are a gap:
-`read` stops before it, `held` says where it ends.
+Reading is safe from any thread. Bytes that retention deleted, or that never came (`skip`), are a
+gap: `read` stops before it, and `held` returns its end.
 """
 
 from __future__ import annotations
@@ -22,21 +22,21 @@ from jupyter_bridge.consoles.journal.memory import MARK_NANOSECONDS, RecentBytes
 from jupyter_bridge.consoles.journal.segment import Mark, Parts, Segment, SegmentWriter, Write
 from jupyter_bridge.consoles.journal.segments import Segments, first_since, lines_back
 
-# Newest bytes held in memory beside the disk: what viewers that keep up read.
+# The newest bytes also held in memory, for viewers that keep up.
 MEMORY_BYTES = 1024 * 1024
-# Held when there is no disk.
+# Bytes held if there is no disk.
 ALONE_BYTES = 8 * 1024 * 1024
-# Unwritten bytes from which on the producer should pause: half a second of a fast terminal.
+# The backlog at which the producer should pause: half a second of a fast terminal.
 CONGESTED_BYTES = 8 * 1024 * 1024
-# A segment of a quiet console is closed after this, so that age can take it.
+# A quiet console's segment is closed after this, so that it can be deleted by age.
 ROLL_NANOSECONDS = 24 * 3600 * 10**9
 
 
 class Journal:
-    """The bytes of one console, in one epoch. `folder=None` keeps memory only.
+    """The bytes of one console in one epoch. Without a folder, memory only.
 
-    `prepare` makes the folder, and `on_trouble` hears of a disk that failed, once; the Writer's
-    thread calls both.
+    The Archive's thread calls `prepare` to create the folder, and `on_trouble` once if the disk
+    fails.
     """
 
     def __init__(
@@ -70,19 +70,19 @@ class Journal:
         self._written = newest.end if newest is not None else 0
         self._memory = RecentBytes(self._written)
         self._active: SegmentWriter | None = None
-        # Newlines before what this object was given, and before what is written of that; known when
-        # it is written first, for the disk may have to be read.
+        # Newlines before the first byte appended here, and before the first unwritten byte; set at
+        # the first write, because this may read the disk.
         self._lines_before: int | None = None
         self._lines = 0
 
     @property
     def lane(self) -> None:
-        """The archive is the server's own disk."""
+        """None: the archive is on the server's own disk."""
         return None
 
     @property
     def first_offset(self) -> int:
-        """The oldest byte still held."""
+        """The offset of the oldest byte held."""
         with self._lock:
             first, oldest = self._memory.first, self._segments.oldest
             return first if oldest is None else min(first, oldest.base)
@@ -94,24 +94,24 @@ class Journal:
 
     @property
     def backlog(self) -> int:
-        """Bytes that are not on the disk yet, where there is one."""
+        """How many bytes are not on the disk yet; 0 without a disk."""
         return self._memory.end - self._written if self.folder is not None else 0
 
     @property
     def congested(self) -> bool:
-        """The disk is far behind; whoever produces should pause."""
+        """Whether the disk is far behind, so that the producer should pause."""
         return self.backlog > CONGESTED_BYTES
 
     @property
     def disk_bytes(self) -> int:
-        """What the segments and their indexes take."""
+        """The size of the segments and their indexes, bytes."""
         with self._lock:
             return self._segments.bytes
 
     # Writing
 
     def append(self, data: bytes) -> None:
-        """Keep these bytes at the end; never touches the disk."""
+        """Add these bytes at the end; never touches the disk."""
         if data:
             with self._lock:
                 self._memory.append(data, self._clock())
@@ -119,12 +119,12 @@ class Journal:
                     self._trim()
 
     def skip(self, lost: int) -> None:
-        """So many bytes never came; the next ones stand behind them."""
+        """Leave a gap of `lost` bytes that never came."""
         with self._lock:
             self._memory.skip(lost)
 
     def write_pending(self) -> bool:
-        """Take what is in memory to the disk; the Writer's thread does. False when that failed."""
+        """Write the backlog to the disk; return False if that failed."""
         with self._writing:
             while True:
                 with self._lock:
@@ -185,12 +185,12 @@ class Journal:
             try:
                 active.close(sync=False)
             except OSError:
-                pass  # the disk's trouble is told below, once
+                pass  # reported below, once
         if self._on_trouble is not None:
             self._on_trouble(error)
 
     def _trim(self) -> None:
-        """Give memory back: only what is on the disk, where there is one."""
+        """Free memory; if there is a disk, only bytes that are written."""
         end = self._memory.end
         if self.folder is None:
             self._memory.trim(end - self._alone_bytes)
@@ -198,9 +198,9 @@ class Journal:
             self._memory.trim(min(end - self._memory_bytes, self._written))
 
     def close(self) -> None:
-        """Write what is left and close the files; reading still works. Closing twice is fine.
+        """Write the backlog and close the files; reading still works. Closing twice is fine.
 
-        What is on the disk is let go from memory: ended consoles are many, and seldom read.
+        Frees the memory of written bytes: ended consoles are many, and seldom read.
         """
         self.write_pending()
         with self._writing:
@@ -214,19 +214,19 @@ class Journal:
     # Retention
 
     def _shrink(self) -> None:
-        """Keep within `max_bytes`, counting the segment that now begins as full."""
+        """Delete segments beyond `max_bytes`; the new segment counts as full."""
         total = self.disk_bytes + self._segment_bytes
         while total > self._max_bytes and len(self._segments) > 1:
             total -= self._drop_oldest()
 
     def oldest(self) -> int | None:
-        """When the oldest segment that may be dropped was last written; None without one."""
+        """Return when the oldest segment that may be deleted was last written, or None."""
         with self._lock:
             oldest = self._droppable()
             return oldest.last if oldest is not None else None
 
     def drop_oldest(self) -> int:
-        """Delete the oldest segment unless it is being written; says how many bytes that freed."""
+        """Delete the oldest segment unless it is being written; return the bytes freed."""
         with self._lock:
             return self._drop_oldest() if self._droppable() is not None else 0
 
@@ -245,30 +245,30 @@ class Journal:
         try:
             segment.delete()
         except OSError:
-            pass  # it is no longer ours to read; the next start finds and ages the file
+            pass  # the next start finds the file and deletes it by age
         return segment.size + segment.index_size
 
     # Reading
 
     def near(self, offset: int) -> bool:
-        """Whether reading here needs no disk."""
+        """Tell whether `offset` can be read without the disk."""
         with self._lock:
             return not self._segments or offset >= self._memory.first
 
     def held(self, offset: int) -> int:
-        """The first offset at or after this one that is held, or the end."""
+        """Return the first offset held at or after `offset`, or the end."""
         with self._lock:
             found = [self._memory.held(offset), self._segments.held(offset)]
             return min((at for at in found if at is not None), default=self._memory.end)
 
     def behind(self, offset: int) -> int:
-        """One past the last byte that is held before this offset; the first one when none is."""
+        """Return one past the last byte held before `offset`; `first_offset` if there is none."""
         with self._lock:
             found = [self._memory.behind(offset), self._segments.behind(offset)]
             return max(self.first_offset, *(at for at in found if at is not None), 0)
 
     def read(self, offset: int, max_bytes: int) -> bytes:
-        """At most `max_bytes` from `offset` on; fewer at a gap; none at the end or inside a gap."""
+        """Return at most `max_bytes` from `offset`, up to a gap; none at the end or in a gap."""
         with self._lock:
             data = self._memory.read(offset, max_bytes)
             if data:
@@ -281,19 +281,19 @@ class Journal:
         except FileNotFoundError:
             data = b""
         if not data:
-            # Retention took it meanwhile, or somebody deleted the file: a gap from now on.
+            # The file was deleted meanwhile, by retention or by the user: a gap from now on.
             with self._lock:
                 if not self._is_active(segment):
                     self._segments.remove(segment)
         return data
 
     def recent(self, max_bytes: int) -> bytes:
-        """At most so many of the last bytes, of those in memory."""
+        """Return at most `max_bytes` of the last bytes, from memory only."""
         with self._lock:
             return self._memory.newest(max_bytes)
 
     def tail(self, lines: int) -> int:
-        """Where the last `lines` lines begin; an unfinished last one counts. See `tail.py`."""
+        """Return the offset of the last `lines` lines, an unfinished one included."""
         floor = max(self.first_offset, furthest(self, lines))
         nearby = max(floor, min(self.behind(self.end_offset) - TAIL_BYTES, self._memory.first))
         start, wanted = search(self, lines, nearby)
@@ -307,8 +307,8 @@ class Journal:
             return self.first_offset
 
     def since(self, when: float) -> int:
-        """Where what came at or after this Unix time begins, at most a tenth of a second early."""
-        # What follows a mark came within MARK_NANOSECONDS of it.
+        """Return the offset of the first byte since this Unix time, or up to 0.1 s before it."""
+        # The bytes after a mark came within MARK_NANOSECONDS of it.
         nanoseconds = int(when * 1e9) - MARK_NANOSECONDS
         with self._lock:
             marks, segments = list(self._memory.marks), list(self._segments)
@@ -320,7 +320,7 @@ class Journal:
         return max(first, min(at for at in found if at is not None))
 
     def times(self, start: int, end: int) -> list[tuple[int, float]]:
-        """Known (offset, Unix time) pairs in this range, ascending."""
+        """Return the known (offset, Unix time) pairs from `start` to `end`, ascending."""
         with self._lock:
             segments = [part for part in self._segments if part.base < end and part.end > start]
             known = {mark.offset: mark.nanoseconds for mark in self._memory.marks}

@@ -1,4 +1,4 @@
-"""Where the last lines of a console begin."""
+"""Search backwards for the start of a console's last lines."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from typing import Protocol
 
 from jupyter_bridge.consoles.journal.segment import BLOCK_BYTES
 
-# A tail sends at most this much where lines are long, so that no newline is no flood.
+# The most bytes of a tail, so that output without newlines is not sent whole.
 TAIL_BYTES = 1024 * 1024
 TAIL_BYTES_PER_LINE = 1024
 
 
 class Readable(Protocol):
-    """What can be searched: a Journal, a followed file."""
+    """A log that can be searched: a Journal, or a followed file."""
 
     @property
     def end_offset(self) -> int: ...
@@ -22,14 +22,14 @@ class Readable(Protocol):
 
 
 def furthest(log: Readable, lines: int) -> int:
-    """A tail of so many lines begins here at the earliest: 1 KiB a line, but at least 1 MiB."""
+    """Return the earliest offset for so many lines: 1 KiB a line, but at least 1 MiB."""
     return max(0, log.behind(log.end_offset) - max(TAIL_BYTES, lines * TAIL_BYTES_PER_LINE))
 
 
 def search(log: Readable, lines: int, floor: int) -> tuple[int, int]:
-    """Look backward from the end, down to `floor`: (where it begins, newlines still to find).
+    """Search from the end back to `floor`; return (offset, newlines still to find).
 
-    An unfinished last line counts as one. Nothing is left to find when that line begins here.
+    An unfinished last line counts. 0 newlines are left if the first line begins at the offset.
     """
     position = log.end_offset
     wanted = lines
@@ -40,7 +40,7 @@ def search(log: Readable, lines: int, floor: int) -> tuple[int, int]:
         if not block:
             break
         if fresh and block.endswith(b"\n"):
-            wanted += 1  # the newline that finishes the last line begins no other
+            wanted += 1  # the newline at the end begins no line
         fresh = False
         count = block.count(b"\n")
         if count >= wanted:
@@ -54,7 +54,7 @@ def search(log: Readable, lines: int, floor: int) -> tuple[int, int]:
 
 
 def _block_before(log: Readable, position: int, start: int) -> tuple[int, bytes]:
-    """The bytes without a gap that end at `position`, from `start` at the earliest."""
+    """Return the bytes from `start`, or from after a gap, to `position`, and their offset."""
     parts: list[bytes] = []
     begin = at = start
     while at < position:

@@ -6,10 +6,10 @@ from bisect import bisect_left, bisect_right
 
 from jupyter_bridge.consoles.journal.segment import BLOCK_BYTES, Mark
 
-# One mark at most this often: playback is this exact, `since` too.
+# The shortest time between two marks: the precision of playback and of `since`.
 MARK_NANOSECONDS = 100_000_000
-# From here on what comes is kept as it is; less is gathered into blocks. A fast terminal's bytes
-# are so copied not once on their way to the disk.
+# Data of at least this size is kept as it is, so that a fast terminal's bytes reach the disk
+# without a copy; smaller data is gathered into blocks.
 WHOLE_BYTES = 16 * 1024
 
 
@@ -19,20 +19,20 @@ class RecentBytes:
     def __init__(self, end: int) -> None:
         self.end = end
         self.marks: list[Mark] = []
-        """Ascending; their lines are counted from where this memory began."""
+        """Ascending; their lines are counted from the start of this memory."""
         self.latest = 0
         self._lines = 0
         self._bases: list[int] = []
-        # Only the last one ever grows, and only when it is a bytearray.
+        # Only the last block grows, and only if it is a bytearray.
         self._blocks: list[bytes | bytearray] = []
 
     @property
     def first(self) -> int:
-        """The oldest byte held, or the end."""
+        """The offset of the oldest byte held, or the end."""
         return self._bases[0] if self._bases else self.end
 
     def append(self, data: bytes, now: int) -> None:
-        """Keep these bytes, which came `now` (nanoseconds), at the end."""
+        """Add these bytes, which arrived `now` (nanoseconds), at the end."""
         self.latest = now = max(now, self.latest)
         last = self._blocks[-1] if self._blocks else None
         follows = last is not None and self._bases[-1] + len(last) == self.end
@@ -43,7 +43,7 @@ class RecentBytes:
             or self.end - self.marks[-1].offset >= BLOCK_BYTES
         ):
             self.marks.append(Mark(self.end, self._lines, now))
-        # Here and not where the index is written: the bytes are still in the processor's cache.
+        # Counted here, not when the index is written: the bytes are still in the processor's cache.
         self._lines += data.count(b"\n")
         if isinstance(data, bytes) and len(data) >= WHOLE_BYTES:
             self._bases.append(self.end)
@@ -56,16 +56,16 @@ class RecentBytes:
         self.end += len(data)
 
     def skip(self, lost: int) -> None:
-        """So many bytes are missing; the next ones stand behind them."""
+        """Leave a gap of `lost` bytes."""
         self.end += lost
 
     def read(self, offset: int, max_bytes: int) -> bytes:
-        """At most `max_bytes` from `offset` on, up to a gap."""
+        """Return at most `max_bytes` from `offset`, up to a gap."""
         parts = self.parts(offset, max_bytes)
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
     def parts(self, offset: int, max_bytes: int) -> list[bytes]:
-        """The same, in pieces, which are not copied where they need not be."""
+        """Like `read`, in pieces, which are copied only if necessary."""
         at = bisect_right(self._bases, offset) - 1
         if at < 0:
             return []
@@ -75,7 +75,7 @@ class RecentBytes:
             block = self._blocks[at]
             if isinstance(block, bytes):
                 part = block[start : start + max_bytes]
-            else:  # through a view, which does not copy what is then copied
+            else:  # through a view, so that it is copied once, not twice
                 with memoryview(block) as view:
                     part = bytes(view[start : start + max_bytes])
             if not part:
@@ -87,7 +87,7 @@ class RecentBytes:
         return parts
 
     def newest(self, max_bytes: int) -> bytes:
-        """At most so many of the last bytes, behind the last gap."""
+        """Return at most `max_bytes` of the last bytes, from after the last gap."""
         parts: list[bytes | bytearray] = []
         at = len(self._blocks) - 1
         while at >= 0 and max_bytes > 0:
@@ -99,7 +99,7 @@ class RecentBytes:
         return b"".join(reversed(parts))
 
     def held(self, offset: int) -> int | None:
-        """The first offset at or after this one that is held."""
+        """Return the first offset held at or after `offset`."""
         at = max(0, bisect_right(self._bases, offset) - 1)
         for base, block in zip(self._bases[at:], self._blocks[at:], strict=True):
             if base + len(block) > offset:
@@ -107,34 +107,34 @@ class RecentBytes:
         return None
 
     def behind(self, offset: int) -> int | None:
-        """One past the last byte that is held before this offset."""
+        """Return one past the last byte held before `offset`."""
         at = bisect_left(self._bases, offset) - 1
         return min(offset, self._bases[at] + len(self._blocks[at])) if at >= 0 else None
 
     def marks_in(self, start: int, end: int) -> list[Mark]:
-        """What is known of bytes in this range."""
+        """Return the marks of bytes from `start` to `end`."""
         return self.marks[self._at(start) : self._at(end)]
 
     def when(self, offset: int) -> int:
-        """When the byte at this offset came, or the latest known time before that."""
+        """Return the time of the mark at or before this offset, else the latest time."""
         at = self._at(offset + 1) - 1
         return self.marks[at].nanoseconds if at >= 0 else self.latest
 
     def drop(self, floor: int) -> None:
-        """Forget everything before this offset."""
+        """Discard everything before this offset."""
         self.trim(floor)
         if self._bases and self._bases[0] < floor:
             self._blocks[0] = self._blocks[0][floor - self._bases[0] :]
             self._bases[0] = floor
 
     def trim(self, floor: int) -> None:
-        """Give back the blocks that lie before this offset."""
+        """Discard the blocks that end at or before this offset."""
         count = 0
         while count < len(self._bases) and self._bases[count] + len(self._blocks[count]) <= floor:
             count += 1
         if count:
             del self._bases[:count], self._blocks[:count]
-            # The mark before the first byte says when that came; it stays.
+            # The mark at or before the first byte remains: it has that byte's time.
             del self.marks[: max(0, self._at(self.first + 1) - 1)]
 
     def _at(self, offset: int) -> int:

@@ -5,10 +5,9 @@
                                before it (since the console began), the Unix time in nanoseconds
                                when the byte there came
 
-A segment is written once, by one writer, and never again after a crash: whoever goes on begins a
-new one. So the .log needs no repair, and of the .idx only whole records that lie within it count.
-Records are written before the bytes they tell of: no byte is without its time, whatever a crash
-leaves.
+A segment is written once, by one writer; after a crash the next writer begins a new one. So the
+.log needs no repair, and of the .idx only whole records within it count. A record is written before
+the bytes it describes, so that after a crash no byte is without its time.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ from jupyter_bridge.private_files import open_private
 RECORD = struct.Struct(">QQQ")
 BLOCK_BYTES = 64 * 1024
 
-# What the kernel takes in one call, everywhere.
+# The most parts of one writev call, on every system.
 _IOV_MAX = 1024
 
 Parts = Sequence[bytes | bytearray]
@@ -35,7 +34,7 @@ Write = Callable[[int, Parts], int]
 
 @dataclass
 class Mark:
-    """What was known about one byte: where it stands, how many newlines before it, when it came."""
+    """One byte's offset, the number of newlines before it, and when it came."""
 
     offset: int
     lines: int
@@ -44,7 +43,7 @@ class Mark:
 
 @dataclass
 class Segment:
-    """One piece of a console, from `base` up to `end`, as far as it is on the disk."""
+    """The bytes of a console from `base` up to `end`, as far as they are on the disk."""
 
     folder: Path
     base: int
@@ -64,17 +63,17 @@ class Segment:
 
     @property
     def log_path(self) -> Path:
-        """Where the bytes are."""
+        """The file of the bytes."""
         return self.folder / f"{self.base:020d}.log"
 
     @property
     def index_path(self) -> Path:
-        """Where its index is."""
+        """The file of the index."""
         return self.folder / f"{self.base:020d}.idx"
 
     @classmethod
     def load(cls, folder: Path, base: int, before: Segment | None) -> Segment:
-        """A segment as a writer left it, however that ended, and the one before it."""
+        """Load a segment that follows `before`, even if its writer crashed."""
         segment = cls(folder, base, 0, 0, 0, 0)
         stat = segment.log_path.stat()
         segment.size, segment.last = stat.st_size, stat.st_mtime_ns
@@ -92,13 +91,13 @@ class Segment:
         return segment
 
     def read(self, offset: int, max_bytes: int) -> bytes:
-        """Bytes from `offset` on; raises FileNotFoundError once retention took the segment."""
+        """Return bytes from `offset`; FileNotFoundError if the segment was deleted."""
         with self.log_path.open("rb", buffering=0) as file:
             file.seek(offset - self.base)
             return file.read(min(max_bytes, self.end - offset))
 
     def marks(self) -> list[Mark]:
-        """The index: whole records within the segment, ascending; stops at the first bad one."""
+        """Return the index's whole records, ascending, up to the first bad one."""
         try:
             data = self.index_path.read_bytes()
         except FileNotFoundError:
@@ -114,7 +113,7 @@ class Segment:
         return marks
 
     def lines_before(self, offset: int) -> int:
-        """Newlines before `offset`, since the console began."""
+        """Return the number of newlines before `offset`, since the console began."""
         marks = self.marks()
         at = bisect_right(marks, offset, key=lambda mark: mark.offset) - 1
         start, lines = (marks[at].offset, marks[at].lines) if at >= 0 else (self.base, self.lines)
@@ -127,9 +126,9 @@ class Segment:
         return lines
 
     def after_line(self, line: int) -> int:
-        """Where the text after the newline number `line` (counted from 1) begins."""
+        """Return the offset after the newline number `line`, counted from 1."""
         marks = self.marks()
-        # The last mark with fewer newlines before it: the one we look for is behind it.
+        # The last mark with fewer newlines before it: the wanted newline comes after.
         at = bisect_right(marks, line - 1, key=lambda mark: mark.lines) - 1
         start, lines = (marks[at].offset, marks[at].lines) if at >= 0 else (self.base, self.lines)
         while start < self.end:
@@ -147,13 +146,13 @@ class Segment:
         return self.end
 
     def delete(self) -> None:
-        """Remove its files; a reader that has them open reads on."""
+        """Delete the files; a reader that has them open is not disturbed."""
         self.log_path.unlink(missing_ok=True)
         self.index_path.unlink(missing_ok=True)
 
 
 class SegmentWriter:
-    """The one who writes a new segment. Raises OSError; what was written stays readable."""
+    """Writes a new segment. Raises OSError; written bytes stay readable."""
 
     def __init__(self, segment: Segment, write: Write = os.writev) -> None:
         self.segment = segment
@@ -172,10 +171,9 @@ class SegmentWriter:
         return self._lines
 
     def append(self, parts: Parts, marks: Sequence[Mark]) -> None:
-        """Write an index record for each of these marks, then the bytes they lie in, one part after
-        the other.
+        """Write an index record for each mark, then the parts, in order.
 
-        Newlines are counted behind the last mark only: who makes a mark knows those before it.
+        Only newlines after the last mark are counted: marks have the number before them.
         """
         if marks:
             self._lines = marks[-1].lines
@@ -195,7 +193,7 @@ class SegmentWriter:
         self.segment.size = position - self.segment.base
 
     def close(self, sync: bool = True) -> None:
-        """Close both files, on the disk for good unless `sync` is false; twice is fine."""
+        """Close both files, after fsync unless `sync` is false; twice is fine."""
         log, index = self._log, self._index
         self._log = self._index = -1
         for number in (log, index):

@@ -1,6 +1,6 @@
-"""Segments: what of a Journal is on the disk, ascending, with gaps between where bytes are missing.
+"""Segments: the part of a Journal that is on the disk, ascending, with gaps for missing bytes.
 
-Not thread-safe. What reads files takes a list of segments, so that no lock need be held meanwhile.
+Not thread-safe. Functions that read files take a list, so that no lock is held meanwhile.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from jupyter_bridge.consoles.journal.segment import Segment
 
 
 class Segments:
-    """The segments in a folder. Files that are none are left alone."""
+    """The segments in a folder; other files are left alone."""
 
     def __init__(self, folder: Path | None) -> None:
         self._segments = _load(folder) if folder is not None and folder.exists() else []
@@ -29,59 +29,59 @@ class Segments:
 
     @property
     def oldest(self) -> Segment | None:
-        """The first one, or None."""
+        """The first segment, or None."""
         return self._segments[0] if self._segments else None
 
     @property
     def newest(self) -> Segment | None:
-        """The last one, or None."""
+        """The last segment, or None."""
         return self._segments[-1] if self._segments else None
 
     @property
     def bytes(self) -> int:
-        """What they and their indexes take."""
+        """The size of all segments and their indexes."""
         return sum(segment.size + segment.index_size for segment in self._segments)
 
     def add(self, segment: Segment) -> None:
-        """Put this one, which begins behind all others, at the end."""
+        """Add a segment, which begins after all others."""
         self._segments.append(segment)
 
     def remove(self, segment: Segment) -> None:
-        """Forget this one; its files are not touched."""
+        """Remove a segment, but not its files."""
         self._segments = [one for one in self._segments if one is not segment]
 
     def reaching(self, offset: int) -> Segment | None:
-        """The first one that ends behind this offset."""
+        """Return the first segment that ends after this offset."""
         at = bisect_right(self._segments, offset, key=lambda segment: segment.end)
         return self._segments[at] if at < len(self._segments) else None
 
     def held(self, offset: int) -> int | None:
-        """The first offset at or after this one that is held."""
+        """Return the first offset held at or after `offset`."""
         segment = self.reaching(offset)
         return max(offset, segment.base) if segment is not None and segment.size else None
 
     def behind(self, offset: int) -> int | None:
-        """One past the last byte that is held before this offset."""
+        """Return one past the last byte held before `offset`."""
         at = bisect_left(self._segments, offset, key=lambda segment: segment.base) - 1
         return min(offset, self._segments[at].end) if at >= 0 else None
 
 
 def lines_back(segments: Sequence[Segment], position: int, newlines: int) -> int | None:
-    """Where the text begins that has so many newlines between it and `position`; the first byte
-    where there are fewer, None where nothing is held before it. Raises FileNotFoundError."""
+    """Return the offset of the text that has so many newlines before `position`; the first byte if
+    there are fewer, None if nothing is held before it. Raises FileNotFoundError."""
     at = bisect_left(segments, position, key=lambda segment: segment.base) - 1
     if at < 0:
         return None
     line = segments[at].lines_before(min(position, segments[at].end)) - newlines + 1
     if line <= segments[0].lines:
         return segments[0].base
-    # The newline of that number is in the last segment that has fewer before it.
+    # That newline is in the last segment with fewer newlines before it.
     at = bisect_left(segments, line, key=lambda segment: segment.lines) - 1
     return segments[at].after_line(line)
 
 
 def first_since(segments: Sequence[Segment], nanoseconds: int) -> int | None:
-    """Where what came at or after this time begins, as far as the indexes know."""
+    """Return the offset of the first byte since this time, to the indexes' precision."""
     later = bisect_left(segments, nanoseconds, key=lambda segment: segment.first)
     if later > 0:
         for mark in segments[later - 1].marks():

@@ -1,4 +1,4 @@
-"""BridgeDriver: a command in a console of another bridge, which types it and tells of it."""
+"""BridgeDriver: a command in a console of another bridge, which types and follows it."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from jupyter_bridge.interfaces import Exit
 from jupyter_bridge.models.runs import RunBody
 from jupyter_bridge.problems import Problem
 
-# Output comes by another line than the console's: so long its end may be waited for, seconds.
+# A command's output and its console's come by separate connections: how long to wait until the
+# console has caught up, seconds.
 CATCH_UP = 5.0
-# A run that was told to stop there, and that the other side cannot be reached about: asked again
-# after this, seconds.
+# How long to wait before the remote is asked again to stop a run, seconds.
 STOP_AGAIN = 0.5
 
 
 class BridgeDriver(CommandDriver):
-    """Follows one command on the other side, where it goes on without us."""
+    """Follows one command on the remote, where it runs on without us."""
 
     def __init__(
         self,
@@ -43,7 +43,7 @@ class BridgeDriver(CommandDriver):
             "command": body.command,
             "output": body.output,
             "max_output": body.max_output,
-            # A shell that was just opened has no prompt yet.
+            # A new shell has no prompt yet.
             "queue": body.queue or fresh,
             **({} if body.cwd is None else {"cwd": body.cwd}),
             **({} if not body.env else {"env": body.env}),
@@ -51,10 +51,10 @@ class BridgeDriver(CommandDriver):
         }
 
     async def wait_for_prompt(self, patience: float | None) -> None:
-        """The other side does that."""
+        """Does nothing: the remote waits for its prompt."""
 
     async def perform(self) -> None:
-        """Have it typed; return when it has ended. Busy where its shell is."""
+        """Have the command typed; return when it has ended. Busy if its shell is."""
         command = self._command = await self._source.command(self._ask)
         began = self._here(0)
         async for event, data in command.events():
@@ -77,7 +77,7 @@ class BridgeDriver(CommandDriver):
             self._run.on_lost()
         start = await self._reached(data.get("start_offset"))
         end = await self._reached(data.get("end_offset"))
-        if began != self._here(0):  # a gap lies between: their offsets are not ours
+        if began != self._here(0):  # after a gap the remote's offsets cannot be converted
             start = end = None
         if start is not None:
             self._run.on_began(start)
@@ -89,12 +89,12 @@ class BridgeDriver(CommandDriver):
             self._run.on_status(code, data.get("cwd"), at)
 
     def _here(self, offset: int) -> int | None:
-        """An offset of the other side's console as one of ours."""
+        """Convert an offset of the remote's console to one of ours."""
         there = self._source.offset_there
         return None if there is None else self._console.end_offset - there + offset
 
     async def _reached(self, offset: Any) -> int | None:
-        """The same, once our console has come so far."""
+        """Like `_here`, once our console has reached the offset."""
         if not isinstance(offset, int):
             return None
 
@@ -107,12 +107,12 @@ class BridgeDriver(CommandDriver):
         return self._here(offset)
 
     async def send_input(self, data: bytes) -> None:
-        """Type into it, where it runs."""
+        """Type into the command on the remote."""
         if self._command is not None:
             await self._command.send_input(data)
 
     async def _stop(self) -> None:
-        # Also before it has begun: it may wait for its turn there.
+        # Also before the command has begun: it may wait for its turn on the remote.
         while True:
             if self._command is not None:
                 with contextlib.suppress(Problem):

@@ -1,8 +1,8 @@
-"""CommandDriver: has one command typed into a console's shell, follows it, and stops it.
+"""CommandDriver: types one command into a console's shell, follows it, and stops it.
 
-`LocalDriver` is for a terminal of this server, `LineDriver` for one that only bytes reach,
-`BridgeDriver` for a console of another bridge. The first two type the command themselves, by the
-protocol of `wire/shell/marks.py`: both are a `ShellDriver`.
+`LocalDriver` is for a terminal of this server, `LineDriver` for a terminal reached only by its
+bytes, `BridgeDriver` for a console of another bridge. The first two type the command themselves, by
+the protocol of `wire/shell/marks.py`: both are a `ShellDriver`.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ from jupyter_bridge.wire.shell.marks import (
     Scanner,
 )
 
-# After the end the prompt is waited for this long, then the next run may look itself, seconds.
+# How long to wait for the prompt after the end; then the next run looks for it itself, seconds.
 SETTLE = 2.0
 READ_BYTES = 256 << 10
-# A shell that gives no mark: how often to look after it, how long it has to answer when it is
-# asked for one (seconds), and how often it is asked.
+# For a shell that prints no mark: how often to check it, how long it may take to answer when it is
+# asked for a mark (seconds), and how many times it is asked.
 LOOK_EVERY = 0.25
 ANSWER_SECONDS = 2.8
 ASKS = 3
@@ -44,29 +44,29 @@ class CommandObserver(Protocol):
     ended: asyncio.Event
 
     def on_began(self, offset: int) -> None:
-        """The command runs; its output begins at this console offset."""
+        """The command has begun; its output begins at this console offset."""
 
     def on_data(self, data: bytes, stream: int) -> None:
-        """It wrote this."""
+        """The command wrote this."""
 
     def on_lost(self) -> None:
-        """Some of what it wrote is lost."""
+        """Some of the output is lost."""
 
     def on_status(self, status: int | None, cwd: str | None, offset: int) -> None:
-        """It has ended so. Comes once, and all data before it."""
+        """The command has ended. Called once, after all data."""
 
     def on_session_end(self, exit: Exit, offset: int) -> None:  # noqa: A002
         """The console has ended, and the command with it."""
 
     def on_unreachable(self) -> None:
-        """It cannot be stopped, nor its end be heard."""
+        """The command can be neither stopped nor followed."""
 
 
 class CommandDriver(ABC):
     """One command: `wait_for_prompt`, `perform`, then `close`; `stop` at any time.
 
-    `interrupted`: the shell may have been interrupted, so that no mark may come. `last_signal` is
-    the newest that was sent to stop the command.
+    `interrupted`: the shell may have been interrupted, and print no mark. `last_signal` is the last
+    signal sent to stop the command.
     """
 
     def __init__(self, console: Console, run: CommandObserver) -> None:
@@ -78,18 +78,18 @@ class CommandDriver(ABC):
 
     @abstractmethod
     async def wait_for_prompt(self, patience: float | None) -> None:
-        """Return when a shell waits for a line; Busy after `patience` seconds (None: never)."""
+        """Return when a shell is at its prompt; Busy after `patience` seconds (None: never)."""
 
     @abstractmethod
     async def perform(self) -> None:
-        """Type the command; return when the shell is ready for another. Busy when it takes none."""
+        """Type the command; return when the shell is ready for another. Busy if no shell reads."""
 
     async def send_input(self, data: bytes) -> None:
         """Type into the command."""
         await self._console.write(data)
 
     def stop(self) -> None:
-        """Begin to stop the command, once; the observer hears of its end."""
+        """Begin to stop the command, once; the observer is told of its end."""
         self._stopping = self._stopping or asyncio.ensure_future(self._stop())
 
     @abstractmethod
@@ -97,27 +97,27 @@ class CommandDriver(ABC):
         """Stop the command, gently first."""
 
     def on_end(self) -> None:
-        """The run is over: send nothing more to stop it."""
+        """The run has ended: send no more signals."""
         if self._stopping is not None and self._stopping is not asyncio.current_task():
             self._stopping.cancel()
 
     def close(self) -> None:  # noqa: B027
-        """Let go of everything that is still held."""
+        """Release everything that is still held."""
 
     async def _over(self, grace: float) -> bool:
-        """Whether the run has ended, or ends within so many seconds."""
+        """Tell whether the run ends within `grace` seconds."""
         with contextlib.suppress(asyncio.TimeoutError):
             await within(grace, self._run.ended.wait())
         return self._run.ended.is_set()
 
 
 class ShellDriver(CommandDriver):
-    """A command that is typed into the console, and followed by the marks around its output.
+    """Types a command into the console, and follows the marks around its output.
 
     `nobody_follows` says that no other command comes after this.
     """
 
-    # Between the typed line and the first mark, seconds.
+    # The longest time between the typed line and the first mark, seconds.
     take_patience: float
 
     def __init__(self, console: Console, run: CommandObserver, *, nobody_follows: bool) -> None:
@@ -128,50 +128,51 @@ class ShellDriver(CommandDriver):
         self._newlines = Newlines()
         self._began = self._is_over = self._ready = self._gap = False
         self._status: CommandEnded | None = None
-        # When the command ended; when its console said something last; where the asking began.
+        # When the command ended, when a mark or output came last, and the offset of the first
+        # question for a mark.
         self._over_at = self._heard_at = 0.0
         self._cut: int | None = None
 
     @abstractmethod
     def _take(self, data: bytes) -> bytes:
-        """What of the console's bytes between the marks is the terminal's text."""
+        """Return the part of these bytes, which are between the marks, that is output."""
 
     def _drain(self) -> None:
-        """The command has ended: pass on what came by another way."""
+        """The command has ended: pass on output that came by pipes."""
 
     def _exit(self) -> Exit:
-        """How the console ended."""
+        """Return how the console ended."""
         return self._console.exit or Exit()
 
     def _sees_prompt(self) -> bool:
-        """Whether the shell is seen to wait for a line; asked after the end alone."""
+        """Tell whether the shell is at its prompt; called only after the command's end."""
         return False
 
-    # -- a shell that may never give the mark --------------------------------------------------
+    # -- a shell that may never print the mark -------------------------------------------------
 
     @abstractmethod
     def _not_taken(self) -> Problem:
-        """Nobody read the line that was typed."""
+        """Return the Problem of a typed line that no shell read."""
 
     def _has_left(self, silent: float) -> bool:
-        """Whether the shell has left the command without its last mark."""
+        """Tell whether the shell was left without the command's last mark."""
         return False
 
     @abstractmethod
     async def _is_at_prompt(self, silent: float) -> bool:
-        """Whether the shell waits for a line although the command gave no mark.
+        """Tell whether the shell is at its prompt although the command printed no mark.
 
-        `silent` is how long nothing was said, seconds.
+        `silent` is the time since the last output, seconds.
         """
 
     @abstractmethod
     async def _ask(self) -> None:
-        """Have the shell tell the status of what it ran."""
+        """Have the shell print the mark of the command that it ran."""
 
     async def _look(self) -> None:
-        """Watch over the shell: it may take no line, be replaced, be left, or be interrupted.
+        """Check the shell: it may not read, or be replaced, left, or interrupted.
 
-        Returns when the command is held to have ended although no mark says so.
+        Returns when the command seems to have ended although there is no mark.
         """
         take_until = self._loop.time() + self.take_patience
         asked = 0
@@ -194,10 +195,10 @@ class ShellDriver(CommandDriver):
                 await self._ask()
         self._end()
 
-    # -- what the console says -----------------------------------------------------------------
+    # -- the console's output ------------------------------------------------------------------
 
     async def _perform(self, typing: Coroutine[Any, Any, None], offset: int) -> None:
-        """Type the command's line, and follow what the console says from `offset` on."""
+        """Type the command's line, and follow the console's output from `offset`."""
         follow = asyncio.ensure_future(self._follow(Scanner(self._nonce, offset), offset))
         look = asyncio.ensure_future(self._look())
         try:
@@ -219,7 +220,7 @@ class ShellDriver(CommandDriver):
                     self._on_event(event)
                 continue
             held = console.log.held(offset)
-            if held > offset:  # retention took it before we came to it
+            if held > offset:  # deleted by retention before it was read
                 self._run.on_lost()
                 self._gap = True
                 for missed in scanner.skip(held - offset):
@@ -235,7 +236,7 @@ class ShellDriver(CommandDriver):
                 await console.wait(offset)
 
     async def _more_before_prompt(self, offset: int) -> bool:
-        """After the end: whether more came before the prompt, or before patience was over."""
+        """After the end, tell whether more output comes before the prompt, within SETTLE."""
         if self._nobody_follows:
             return False
         until = self._over_at + SETTLE

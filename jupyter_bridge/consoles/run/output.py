@@ -1,4 +1,4 @@
-"""CapturedOutput: what a run wrote, in order, at most so many bytes; can be read again."""
+"""CapturedOutput: a run's output, in order, up to a limit; it can be read again."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import tempfile
 from bisect import bisect_right
 from pathlib import Path
 
-# Kept in memory up to here, in a file beyond: most runs say little, and a thousand runs are kept.
+# Larger output is kept in a file: most runs write little, and a thousand runs are kept.
 MEMORY_BYTES = 32 << 10
 
 
 class CapturedOutput:
-    """Bytes of one or two streams by one common offset. Beyond `limit` bytes nothing is kept.
+    """The bytes of one or two streams, by one common offset; at most `limit` bytes are kept.
 
-    `streams` names them; pieces of different streams never share a `read`.
+    `streams` are their names; one `read` returns bytes of one stream.
     """
 
     def __init__(self, streams: tuple[str, ...], limit: int, folder: Path | None = None) -> None:
@@ -25,12 +25,12 @@ class CapturedOutput:
         self._folder = folder
         self._memory = bytearray()
         self._file: int | None = None
-        # Where each run of bytes of one stream ends, ascending, and which stream it is.
+        # The end of each piece of one stream, ascending, and the index of its stream.
         self._ends: list[int] = []
         self._of: list[int] = []
 
     def write(self, data: bytes, stream: int = 0) -> None:
-        """Keep `data`, as much of it as there is room for."""
+        """Add `data`, as far as there is room."""
         room = self.limit - self.size
         if len(data) > room:
             data = data[:room]
@@ -54,10 +54,9 @@ class CapturedOutput:
             self._ends.append(self.size)
 
     def read(self, offset: int, max_bytes: int) -> tuple[str, bytes, bool]:
-        """At most `max_bytes` of one stream: its name, the bytes, and whether more may follow them.
+        """Return a stream's name, at most `max_bytes` of it, and whether more may follow.
 
-        "More may follow" means that the last byte is the last one so far of this piece, and the
-        stream is not known to have been interrupted by another one there.
+        True if no bytes of the other stream follow these so far.
         """
         index = bisect_right(self._ends, offset)
         if index == len(self._ends):
@@ -70,7 +69,7 @@ class CapturedOutput:
         return self.streams[self._of[index]], data, index == len(self._ends) - 1
 
     def of(self, stream: str) -> bytes:
-        """Everything that one stream wrote."""
+        """Return all bytes of one stream."""
         parts = []
         offset = 0
         while offset < self.size:
@@ -81,7 +80,7 @@ class CapturedOutput:
         return b"".join(parts)
 
     def close(self) -> None:
-        """Give the file back; closing twice is fine."""
+        """Delete the output; closing twice is fine."""
         if self._file is not None:
             os.close(self._file)
             self._file = None

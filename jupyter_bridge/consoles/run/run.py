@@ -1,7 +1,7 @@
 """Run: one shell command typed into a terminal, its exact output and its exit status.
 
-A Run takes its turn in the console, and has its CommandDriver type and follow the command. Its
-answer can be read as soon as the command has ended, and until the Run expires.
+A Run waits for its turn in the console, and its CommandDriver types and follows the command. The
+answer can be read from the command's end until the Run expires.
 """
 
 from __future__ import annotations
@@ -22,19 +22,19 @@ from jupyter_bridge.observe import metrics
 from jupyter_bridge.problems import Gone, Problem
 from jupyter_bridge.wire.times import now
 
-# A prompt that is drawn just now, or has its way to come, is not "busy", seconds.
+# How long to wait for a prompt that is being drawn, or is still on its way, before "busy", seconds.
 PROMPT_GRACE = 1.0
-# A login shell may load modules, conda and a prompt framework before its first prompt, seconds.
+# How long a login shell may load modules, conda and a prompt framework, seconds.
 START_PATIENCE = 30.0
-# One event of a stream.
+# The most bytes of one event.
 EVENT_BYTES = 64 << 10
 
 
 class Run:
     """One run. `start` it once; then read `model`, iterate `events`, wait for `answered`.
 
-    `drive(run)` makes its driver; `turn` is held while the command is at work; `fresh` is for a
-    console that was opened for it; `on_end` is called once, at the end.
+    `drive(run)` makes the driver; `turn` is held while the command is driven; `fresh` says that the
+    console was opened for this run; `on_end` is called once, at the end.
     """
 
     def __init__(
@@ -50,9 +50,9 @@ class Run:
         self.id = uuid.uuid4().hex
         self.console = console
         self.body = body
-        # Set when there is an answer to give: at the end, or at a timeout that leaves it running.
+        # Set when there is an answer: at the end, or at a timeout that leaves the command running.
         self.answered = asyncio.Event()
-        # Set when the command runs, or never will.
+        # Set when the command has begun, or never will.
         self.begun = asyncio.Event()
         self.ended = asyncio.Event()
         self.problem: Problem | None = None
@@ -76,14 +76,14 @@ class Run:
         self._task: asyncio.Task[None] | None = None
         self._news = News()
 
-    # -- asking --------------------------------------------------------------------------------
+    # -- requests ------------------------------------------------------------------------------
 
     def start(self) -> None:
-        """Begin; failures are told through `problem` once `begun` is set."""
+        """Begin; a failure is in `problem` once `begun` is set."""
         self._task = self._loop.create_task(self._go())
 
     def cancel(self) -> None:
-        """Stop it: never type it, or SIGINT, then TERM, then KILL to the foreground group."""
+        """Stop the command by SIGINT, TERM, then KILL to the foreground group, or never type it."""
         if self.ended.is_set() or self._cancelled:
             return
         self._cancelled = True
@@ -93,16 +93,16 @@ class Run:
             self._give_up()
 
     async def send_input(self, data: bytes) -> None:
-        """Type `data` as it is while the command runs; raises Gone after its end."""
+        """Type `data` unchanged while the command runs; raises Gone after its end."""
         await self.begun.wait()
         if self.ended.is_set():
-            raise Gone("This run has ended; nothing reads its input.", run=self.id)
+            raise Gone("This run has ended and takes no input.", run=self.id)
         if b"\x03" in data:
             self._driver.interrupted = True
         await self._driver.send_input(data)
 
     async def close(self) -> None:
-        """Let go of everything; a command that still runs is left to its shell."""
+        """Release everything; a command that still runs is left to its shell."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait({self._task})
@@ -128,12 +128,12 @@ class Run:
         finally:
             self._finish("cancelled")
 
-    # -- what is heard of the command ----------------------------------------------------------
+    # -- reports of the driver -----------------------------------------------------------------
 
     def on_began(self, offset: int) -> None:
-        """The command runs; told again where the offset is known only later."""
+        """The command has begun; called again if the exact offset is known only later."""
         self._offsets[0] = offset
-        if self._since is not None:  # told anew, more exactly
+        if self._since is not None:
             return
         self._status = "running"
         self._since = self._loop.time()
@@ -147,7 +147,7 @@ class Run:
         self._news.tell()
 
     def on_lost(self) -> None:
-        """Some of it is lost."""
+        """Some of the output is lost."""
         self.spool.truncated = True
 
     def on_status(self, status: int | None, cwd: str | None, offset: int) -> None:
@@ -161,7 +161,7 @@ class Run:
         self._finish("session-closed")
 
     def on_unreachable(self) -> None:
-        """It cannot be stopped, nor its end be heard: nobody knows more than what came so far."""
+        """The command can be neither stopped nor followed: end the run with its output so far."""
         self._give_up()
 
     def _give_up(self) -> None:
@@ -209,24 +209,24 @@ class Run:
 
     @property
     def size(self) -> int:
-        """Bytes of its output that are held."""
+        """The bytes of output that are held."""
         return self.spool.size
 
     @property
     def seconds(self) -> float:
-        """How long the command ran, or has run so far."""
+        """How long the command has run."""
         if self._since is not None and not self.ended.is_set():
             return self._loop.time() - self._since
         return self._seconds
 
     @property
     def status(self) -> str:
-        """As the answer shows it: a timeout that left the command running shows until its end."""
+        """The status as answers show it: `timeout` while a command runs on after its timeout."""
         left = self._timed_out and self.answered.is_set() and not self.ended.is_set()
         return "timeout" if left else self._status
 
     def model(self, *, outputs: bool = True) -> RunModel:
-        """The run as it stands now; raises its Problem if the command never ran."""
+        """Return the run as it is now; raises its Problem if the command never ran."""
         if self.problem is not None:
             raise self.problem
         model = RunModel(
@@ -247,9 +247,9 @@ class Run:
         return model
 
     async def events(self, after: int = 0) -> AsyncGenerator[tuple[int, str, Any], None]:
-        """What happens, as (id, name, data), up to `done`; an id is how much output came so far.
+        """Yield events as (id, name, data), up to `done`; an id is the output's size so far.
 
-        `done` is the answer without the output, which the events before it were.
+        `done` is the answer without the output, which the earlier events have.
         """
         position = after
         while True:

@@ -1,4 +1,4 @@
-"""RunStore: the shell commands that are under way or can still be read."""
+"""RunStore: the shell commands that are running or can still be read."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ from jupyter_bridge.models.consoles import TerminalOptions
 from jupyter_bridge.models.runs import RunBody
 from jupyter_bridge.problems import BadRequest, Busy, Gone, Problem, Unsupported
 
-# The output of all finished runs, bytes, and how many are kept, each with up to
+# The most output of all ended runs, bytes, and the most ended runs, each with up to
 # `output.MEMORY_BYTES` in memory.
 TOTAL_BYTES = 1 << 30
 TOTAL_RUNS = 1000
-# How many may run or be queued, and what they were sent together, bytes.
+# The most runs that may run or wait, and the most bytes that they were sent together.
 MAX_RUNNING = 1000
 MAX_RUNNING_BYTES = 64 << 20
 
@@ -43,7 +43,7 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 @dataclass
 class _Shell:
-    """A console's shell: who types next, the newest run until it has ended, what is known of it."""
+    """A console's shell: its turn lock, the newest run until it has ended, its LineShell."""
 
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
     newest: Run | None = None
@@ -51,9 +51,9 @@ class _Shell:
 
 
 class RunStore(ResultStore[Run]):
-    """Start and find runs; each is kept `keep` seconds after its end.
+    """Starts and finds runs; each is kept `keep` seconds after its end.
 
-    A relative `cwd` is one below `root_dir`.
+    A relative `cwd` is below `root_dir`.
     """
 
     def __init__(self, consoles: ConsoleRegistry, *, root_dir: Path, keep: float) -> None:
@@ -62,19 +62,19 @@ class RunStore(ResultStore[Run]):
         self.consoles = consoles
         self._root_dir = root_dir
         self._scripts = Scripts()
-        # What knows its console is taken out by hand: no weak key would ever let go of it.
+        # Entries of ended consoles are removed explicitly: a LineShell keeps its console alive.
         self._shells: WeakKeyDictionary[Console, _Shell] = WeakKeyDictionary()
         self._beside = TaskSet()
 
     async def start(
         self, user: str, body: RunBody, *, key: str | None = None, permit: Permit = anybody
     ) -> Run:
-        """Type the command; returns when it runs, or is queued. Busy if the console's shell is.
+        """Type the command; return when it runs, or is queued. Busy if the console's shell is.
 
-        `permit(console)` raises if the command may not run in the console that was found. A second
-        call of the same user with the same `key` gets the first call's run.
+        `permit(console)` raises if the command may not run in that console. A second call of the
+        same user with the same `key` returns the first call's run.
         """
-        body = msgspec.structs.replace(checked(body, self._root_dir))  # the run empties its own
+        body = msgspec.structs.replace(checked(body, self._root_dir))  # the run empties this copy
         if key is None:
             return await self._start(body, permit)
         return await self.once((user, key), body, lambda: self._start(body, permit))
@@ -83,7 +83,7 @@ class RunStore(ResultStore[Run]):
         self.check_room(body.size)
         fresh = body.is_fresh
         if fresh and body.connection is not None:
-            # Not every server takes a folder and an environment; the shell there always does.
+            # Not every server accepts a cwd and an environment; the shell there always does.
             console = await self.consoles.create_remote(body.connection, TerminalOptions())
         elif fresh:
             console = await self.consoles.create(
@@ -93,7 +93,7 @@ class RunStore(ResultStore[Run]):
             console = await self.consoles.open(str(body.console), to_write=True)
         try:
             await permit(console)
-            self.check_room(body.size)  # others came while the console was opened
+            self.check_room(body.size)  # other runs may have begun meanwhile
             run = self._begin(console, body, fresh=fresh)
         except BaseException:
             if not body.stays:
@@ -109,14 +109,14 @@ class RunStore(ResultStore[Run]):
     def _begin(self, console: Console, body: RunBody, *, fresh: bool) -> Run:
         if console.state == "ended":
             name = console.name
-            raise Gone(f"Console {name!r} has ended; there is no shell in it any more.")
+            raise Gone(f"Console {name!r} has ended and has no shell.")
         for other in [one for one in self._shells if one.state == "ended"]:
             del self._shells[other]
         shell = self._shells.setdefault(console, _Shell())
         if shell.newest is not None and not body.queue:
             raise Busy(
-                f"Console {console.name!r} is busy with run {shell.newest.id}. Try later, or ask "
-                "with queue: true.",
+                f"Console {console.name!r} is busy with run {shell.newest.id}. Try later, or send "
+                "queue: true.",
                 run=shell.newest.id,
             )
 
@@ -126,7 +126,7 @@ class RunStore(ResultStore[Run]):
                 return LocalDriver(console, source, self._scripts, body, run, fresh=fresh)
             if not isinstance(source, RemoteSource):
                 raise Unsupported(
-                    f"Console {console.name!r} is of kind {console.kind}; a run needs a terminal "
+                    f"Console {console.name!r} is of kind {console.kind}. A run needs a terminal "
                     "of this server or of a connected Jupyter server."
                 )
             if not source.types_runs:
@@ -155,12 +155,12 @@ class RunStore(ResultStore[Run]):
             try:
                 await self.consoles.end(console.name)
             except Problem:
-                pass  # it ended by itself
+                pass  # the console has ended by itself
 
         self._beside.start(end())
 
     async def close(self) -> None:
-        """Forget everything and end the shells of unnamed runs; others are left to their shells."""
+        """Forget all runs and end the shells opened for a run; other commands run on."""
         await super().close()
         for run in self:
             await run.close()
@@ -169,7 +169,7 @@ class RunStore(ResultStore[Run]):
 
 
 def login_shell() -> str:
-    """The user's shell if it is there, else bash, else sh."""
+    """Return the user's shell if it exists, else bash, else sh."""
     for shell in (os.environ.get("SHELL"), "bash", "sh"):
         if shell and (found := shutil.which(shell)):
             return found
@@ -177,18 +177,18 @@ def login_shell() -> str:
 
 
 def checked(body: RunBody, root_dir: Path) -> RunBody:
-    """The same with an absolute `cwd`; BadRequest where a value is one no shell can be told."""
+    """Return the body with an absolute `cwd`; BadRequest if a shell cannot take a value."""
     for name, text in (("command", body.command), ("cwd", body.cwd), ("stdin", body.stdin)):
         _check_text(name, text, nul=name == "stdin")
     for name, value in body.env.items():
         if not _NAME.fullmatch(name):
-            raise BadRequest(f"env: {name!r} is no name of a variable.", field="env")
+            raise BadRequest(f"env: {name!r} is not the name of a variable.", field="env")
         _check_text("env", value)
     if body.cwd is None or body.connection is not None:
-        return body  # another server's folders are its own to check
+        return body  # the remote checks its own folders
     path = root_dir / os.path.expanduser(body.cwd)
     if not path.is_dir() or not os.access(path, os.X_OK):
-        raise BadRequest(f"cwd: there is no folder {body.cwd!r} to go to.", field="cwd")
+        raise BadRequest(f"cwd: no folder {body.cwd!r}, or no access to it.", field="cwd")
     return msgspec.structs.replace(body, cwd=str(path))
 
 
@@ -196,8 +196,8 @@ def _check_text(field: str, text: str | None, *, nul: bool = False) -> None:
     if text is None:
         return
     if "\0" in text and not nul:
-        raise BadRequest(f"{field}: holds a NUL, which no command can.", field=field)
+        raise BadRequest(f"{field}: must not contain NUL.", field=field)
     try:
         text.encode()
     except UnicodeEncodeError as error:
-        raise BadRequest(f"{field}: is no Unicode text.", field=field) from error
+        raise BadRequest(f"{field}: not valid Unicode.", field=field) from error

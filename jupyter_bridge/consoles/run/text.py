@@ -1,4 +1,4 @@
-"""What a run wrote, as text in answers and events, and in base64 where it is not UTF-8."""
+"""A run's output as text in answers and events, and in base64 if it is not UTF-8."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from jupyter_bridge.wire import ansi
 
 
 def fill(model: RunModel, spool: CapturedOutput, *, strip: bool) -> None:
-    """Put what was written so far into the model, as text, and as it is where it is not UTF-8."""
+    """Set the model's output fields from the output so far."""
     for stream in spool.streams:
         data = spool.of(stream)
         if strip:
@@ -21,21 +21,21 @@ def fill(model: RunModel, spool: CapturedOutput, *, strip: bool) -> None:
 
 
 class OutputText(NamedTuple):
-    """A piece of output for an event, and how many bytes of it that was."""
+    """A piece of output for an event, and its size in bytes."""
 
     used: int
     fields: dict[str, Any]
 
 
 def text_of(data: bytes, *, last: bool, more: bool = False) -> OutputText:
-    """The longest part of `data` that ends with a whole character, unless nothing can follow."""
+    """Return the part of `data` that ends with a whole character, or all if nothing can follow."""
     if not last or more:
         data = data[: len(data) - _unfinished(data)]
     return OutputText(len(data), _fields(data, "text")) if data else OutputText(0, {})
 
 
 def _unfinished(data: bytes) -> int:
-    """How many bytes at the end begin a UTF-8 character that is not complete."""
+    """Return how many bytes at the end belong to an incomplete UTF-8 character."""
     for back in range(1, min(4, len(data)) + 1):
         byte = data[-back]
         if byte >= 0xC0:

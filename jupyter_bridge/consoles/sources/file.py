@@ -1,8 +1,8 @@
-"""A file that something writes to, followed like `tail -F`; and its bytes as a console's Log.
+"""A growing file, followed like `tail -F`, and its bytes as a console's Log.
 
-Nothing is copied: the file itself is the log. A rotated file (renamed, and another put in its
-place) goes on: the new one's first byte stands behind the old one's last. A truncated one is a
-gap. Old pieces stay readable as long as the console is open.
+Nothing is copied: the file itself is the log. After a rotation (the file is renamed and a new one
+created) the new file's bytes follow the old one's. A truncation is a gap. Old files stay readable
+while the console is open.
 """
 
 from __future__ import annotations
@@ -23,21 +23,21 @@ from jupyter_bridge.consoles.last_line import LOOK_BYTES
 from jupyter_bridge.interfaces import Exit, Source
 from jupyter_bridge.problems import BadRequest, NotFound, Unsupported
 
-# Where the system tells of no changes (a network file system), a look this often finds them.
+# How often the file is checked if the system reports no changes (network file systems).
 POLL_SECONDS = 1.0
-# Changes are told within this; milliseconds.
+# How fast changes are reported, milliseconds.
 STEP_MILLISECONDS = 20
-# Closing waits so long for a file system that does not answer.
+# How long closing waits for a file system that does not answer.
 CLOSE_SECONDS = 1.0
-# Pieces that rotation left behind and that are still held open.
+# The most files held open, rotated ones included.
 MAX_PIECES = 8
-# What is read at each look, for those who may not touch the disk.
+# How much is read at each check, for `recent`.
 RECENT_BYTES = LOOK_BYTES
 
 
 @dataclass
 class FilePart:
-    """A file, or what of it there was before it was truncated or replaced."""
+    """A file, or its part before it was truncated or replaced."""
 
     base: int
     number: int
@@ -49,7 +49,7 @@ class FilePart:
 
 
 class FileLog:
-    """The bytes of a followed file. `refresh` looks what became of it; reading is thread-safe."""
+    """The bytes of a followed file. `refresh` checks for changes; reading is thread-safe."""
 
     def __init__(self, path: Path, lane: SerialWorker | None = None) -> None:
         self.path = path
@@ -71,8 +71,8 @@ class FileLog:
         return self._pieces[-1].end
 
     def refresh(self) -> bool:
-        """Look at the file again; whether there is anything new. Touches the disk."""
-        # The disk may not answer: readers on the event loop never wait for this lock.
+        """Check the file; return whether anything is new. Reads the disk."""
+        # The disk may hang: readers on the event loop never wait for this lock.
         with self._looking:
             with self._lock:
                 last = self._pieces[-1]
@@ -82,7 +82,7 @@ class FileLog:
                 number = os.dup(last.number)  # close() may come at any time
             try:
                 here, found = os.fstat(number), self._replacement(number)
-                # What was written up to the change is still the old file's.
+                # Bytes written up to the rotation belong to the old file.
                 size = os.fstat(number).st_size if found is not None else here.st_size
             finally:
                 os.close(number)
@@ -93,7 +93,7 @@ class FileLog:
                         os.close(found[0])
                     return False
                 if here.st_size < last.size:
-                    # What was there is gone, and nobody knows what else: one byte stands for it.
+                    # An unknown number of bytes is lost: the gap is one byte.
                     self._pieces[-1] = FilePart(last.end + 1, last.number, max(size, here.st_size))
                 else:
                     last.size = max(size, last.size)
@@ -112,17 +112,17 @@ class FileLog:
             return changed
 
     def _replacement(self, number: int) -> tuple[int, os.stat_result] | None:
-        """What stands at the path now, open, if that is another file than this one."""
+        """Open the file that is at the path now, if it is another one than this."""
         try:
             here, there = os.stat(self.path), os.fstat(number)
             if (here.st_dev, here.st_ino) == (there.st_dev, there.st_ino):
                 return None
             return _open_regular(self.path)
         except (OSError, NotFound, BadRequest):
-            return None  # away just now, or no file any more: the old one is followed on
+            return None  # missing just now, or not a file: the old one is followed
 
     def recent(self, max_bytes: int) -> bytes:
-        """Of what was read when the file was looked at last; RECENT_BYTES at most."""
+        """Return the end of the file as of the last check, RECENT_BYTES at most."""
         return self._recent[-max_bytes:]
 
     def near(self, offset: int) -> bool:
@@ -162,13 +162,13 @@ class FileLog:
         return search(self, lines, floor)[0] if lines > 0 else self.end_offset
 
     def since(self, when: float) -> int:
-        raise Unsupported("A file does not say when its lines were written; use lines or offset.")
+        raise Unsupported("A file's lines have no times; use lines or offset instead of since.")
 
     def times(self, start: int, end: int) -> list[tuple[int, float]]:
         return []
 
     def close(self) -> None:
-        """Close every piece; reading answers nothing after. Twice is fine."""
+        """Close all files; later reads return nothing. Twice is fine."""
         with self._lock:
             for piece in self._pieces:
                 number, piece.number = piece.number, -1
@@ -177,7 +177,7 @@ class FileLog:
 
 
 class FileSource(Source):
-    """Tells of what is new in a FileLog; typing into a file is not possible."""
+    """Reports changes of a FileLog; it takes no input."""
 
     kind = "file"
 
@@ -190,7 +190,7 @@ class FileSource(Source):
 
     @classmethod
     async def find(cls, root: Path, path: str, *, allow_hidden: bool) -> FileSource:
-        """The source for a path under `root`; raises NotFound or BadRequest."""
+        """Return the source for a path below `root`; raises NotFound or BadRequest."""
         lane = (
             SerialWorker()
         )  # its own from the first look on: nobody knows what file system that is
@@ -222,7 +222,7 @@ class FileSource(Source):
             ):
                 await self._look()
         except (OSError, RuntimeError):
-            pass  # no watches left, or the folder is gone: _poll goes on looking
+            pass  # no watches left, or the folder is gone: _poll continues
 
     async def _poll(self) -> None:
         while not self._stop.is_set():
@@ -231,10 +231,10 @@ class FileSource(Source):
 
     async def _look(self) -> None:
         if await off_loop(self.log.lane, self.log.refresh):
-            self._on_output(b"")  # the log has it already; this wakes the readers
+            self._on_output(b"")  # wakes the readers; the log has the bytes already
 
     async def write(self, data: bytes) -> None:
-        raise Unsupported("Nothing can be typed into a file.")
+        raise Unsupported("A file takes no input.")
 
     async def close(self) -> None:
         self._stop.set()
@@ -242,7 +242,7 @@ class FileSource(Source):
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        # Where the file system does not answer its thread closes the file when it does.
+        # If the file system does not answer now, the thread closes the file later.
         closing = asyncio.ensure_future(off_loop(self.log.lane, self.log.close))
         await asyncio.wait({closing}, timeout=CLOSE_SECONDS)
 
@@ -250,7 +250,7 @@ class FileSource(Source):
 def _resolve(root: Path, path: str, allow_hidden: bool) -> Path:
     parts = [part for part in path.split("/") if part]
     if "\0" in path or ".." in parts or not parts:
-        raise BadRequest(f"{path!r} is no path below the server's root.")
+        raise BadRequest(f"{path!r} is not a path below the server's root.")
     if not allow_hidden and any(part.startswith(".") for part in parts):
         raise NotFound(f"There is no file {path!r}.")
     top = root.resolve()
@@ -264,7 +264,7 @@ def _resolve(root: Path, path: str, allow_hidden: bool) -> Path:
 
 
 def _read_end(number: int, size: int) -> bytes:
-    """The last RECENT_BYTES of an open file; fewer, or none, where it cannot be read."""
+    """Return the last RECENT_BYTES of an open file; empty if it cannot be read."""
     try:
         return os.pread(number, RECENT_BYTES, max(0, size - RECENT_BYTES))
     except OSError:
@@ -272,7 +272,7 @@ def _read_end(number: int, size: int) -> bytes:
 
 
 def _open_regular(path: Path) -> tuple[int, os.stat_result]:
-    """Open for reading without ever waiting; raises NotFound, or BadRequest for what is no file."""
+    """Open a regular file without blocking; NotFound, or BadRequest if it is not regular."""
     flags = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NOCTTY
     try:
         if not stat.S_ISREG(path.lstat().st_mode):

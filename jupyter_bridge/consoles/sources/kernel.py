@@ -1,11 +1,11 @@
-"""A kernel as a Source: what it says on iopub as text, and lines typed into it as code.
+"""A kernel as a Source: its iopub messages as text, and typed lines as code.
 
-    In [3]: the code as somebody ran it
-    what it writes to stdout and stderr
+    In [3]: the code that any client ran
+    the output on stdout and stderr
     Out[3]: the result as text, or the traceback
 
-A line (or several at once) is executed, or answers the input request that came of an earlier one.
-Ctrl-C interrupts the kernel.
+A line (or several at once) is executed, or answers the kernel's input request. Ctrl-C interrupts
+the kernel.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from jupyter_bridge.wire import kernel
 from jupyter_bridge.wire.large_json import LARGE, LargeJson
 
 _SEATS = frozenset({SHELL, IOPUB, STDIN})
-# The messages on iopub that a reader sees something of; others are not decoded.
+# The iopub messages that are shown; others are not decoded.
 _SHOWN = frozenset(
     ["stream", "execute_input", "execute_result", "display_data", "update_display_data", "error"]
 ) | {"status", "bridge_gap"}
@@ -32,7 +32,7 @@ _RUBOUT = (0x08, 0x7F)
 
 
 class KernelSource(Source):
-    """One kernel, over the line that all its clients share."""
+    """One kernel, over the relay that all its clients share."""
 
     kind = "kernel"
 
@@ -85,9 +85,9 @@ class KernelSource(Source):
                         if text:
                             on_output(text.encode("utf-8", "replace"))
                         if is_large:
-                            await asyncio.sleep(0)  # others have their turn
+                            await asyncio.sleep(0)
         except Problem:
-            pass  # the kernel is gone; that is the end, and no trouble
+            pass  # the kernel is gone: a normal end
         on_end(Exit())
 
     async def write(self, data: bytes) -> None:
@@ -120,7 +120,7 @@ class KernelSource(Source):
                 "store_history": True,
                 "user_expressions": {},
                 "allow_stdin": True,
-                "stop_on_error": False,  # a line typed after an error is a line of its own
+                "stop_on_error": False,  # a line typed after an error is independent of it
             }
             self._seat.send(SHELL, kernel.build_message("execute_request", content, self._session))
 
@@ -135,7 +135,7 @@ class KernelSource(Source):
 
 
 def shown(kind: str, content: dict[str, Any]) -> Iterator[str]:
-    """What a reader of the console sees of an iopub message; a large text in pieces."""
+    """Yield an iopub message as the console shows it; a large text in pieces."""
     count = content.get("execution_count")
     if kind == "stream":
         yield from _texts(content.get("text", ""))
@@ -152,7 +152,7 @@ def shown(kind: str, content: dict[str, Any]) -> Iterator[str]:
     elif kind == "error":
         yield from ("\n".join(map(str, content.get("traceback", []))), "\n")
     elif kind == "status" and content.get("execution_state") == "restarting":
-        yield "[the kernel restarts]\n"
+        yield "[the kernel is restarting]\n"
 
 
 def _plain(content: dict[str, Any]) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""A console of a connection as a Source: the connector's own line, opened after a login."""
+"""A console of a connection as a Source: the connector's own source, opened after a login."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from jupyter_bridge.problems import Gone, Problem
 
 
 class RemoteSource(Source):
-    """`node` of `connection`; whatever the line needs of a login is seen to here."""
+    """The console `node` of `connection`, which logs in if necessary."""
 
     kind = "remote"
 
@@ -29,28 +29,28 @@ class RemoteSource(Source):
 
     @property
     def connection(self) -> Connection:
-        """Whose console it is."""
+        """The connection that the console belongs to."""
         return self._connection
 
     @property
     def line(self) -> Source:
-        """The connector's line; Gone before it is open and after it was closed."""
+        """The connector's source; Gone before it is open and after it was closed."""
         if self._line is None:
-            raise Gone(f"The line to {self.title} is closed.")
+            raise Gone(f"The console {self.title} is closed.")
         return self._line
 
     @property
     def types_runs(self) -> bool:
-        """Whether a command is typed through the line, not by the other side."""
+        """Whether this side types a command, rather than the remote."""
         return self._line is not None and self._line.has_shell
 
     @property
     def times_broken(self) -> int:
-        """How often something may have been lost unnoticed, so far."""
+        """How many times output may have been lost unnoticed."""
         return 0 if self._line is None else self._line.breaks
 
     async def beside(self, line: bytes, seconds: float) -> None:
-        """Type a line into a terminal of its own over there and wait for its end."""
+        """Type a line into a new terminal on the remote and wait until that has ended."""
         use, over = self._connection.use, asyncio.Event()
         name = await use(HasConsoles, lambda connector: connector.create_console())
         terminal: Source = await use(HasConsoles, lambda connector: connector.console(name))
@@ -66,11 +66,11 @@ class RemoteSource(Source):
 
     @property
     def offset_there(self) -> int | None:
-        """How far the other side has come by its own count; None where it has none."""
+        """The end offset of the remote's own console; None if it has none."""
         return None if self._line is None else self._line.offset
 
     async def command(self, ask: dict[str, Any]) -> Command:
-        """A command for the shell over there; Unsupported where the remote cannot run one."""
+        """Run a command in the remote's shell; Unsupported if the remote cannot."""
         return await self._connection.use(
             HasConsoles, lambda connector: connector.command(self._node, ask)
         )
@@ -88,7 +88,7 @@ class RemoteSource(Source):
         async def open_line(connector: HasConsoles) -> Source:
             line = await connector.console(self._node)
             if self._tail is not None and not line.recall(self._tail):
-                on_gap(1)  # nobody knows what it said meanwhile
+                on_gap(1)  # the output of the meantime is unknown
             await line.open(on_output, on_gap, on_end)
             return line
 

@@ -1,7 +1,7 @@
 """A host terminal as a Source: one pty of the host's terminal manager.
 
-Output is handed in by `consoles/terminals/manager.py`, which reads the pty for everybody. Input
-goes through the terminal's own worker, in one order with what the host's own clients type.
+`consoles/terminals/manager.py` reads the pty and feeds its output in. Input of the bridge and of
+the host's clients goes through the terminal's own worker, in order.
 """
 
 from __future__ import annotations
@@ -18,22 +18,22 @@ from jupyter_bridge.aio.serial_worker import SerialWorker
 from jupyter_bridge.interfaces import Exit, Source
 from jupyter_bridge.problems import Gone
 
-# When a pty can be written to at all, so much fits: one buffer of the kernel's is more.
+# A pty that is ready for writing accepts this much; one buffer of the kernel is larger.
 FITS = 1024
-# A write that is under way hears at once of a terminal that has ended; a loaded machine is slower.
+# How long to wait for the result of a write after the terminal ended, on a loaded machine.
 LAST_WORD_SECONDS = 1.0
 
 
 class SizeHolder:
-    """The bridge's writers among the terminal's clients: they count for its size, no more."""
+    """A client of the terminal that holds the screen size of the bridge's writers."""
 
     size: tuple[int | None, int | None] = (None, None)
 
     def on_pty_read(self, text: str) -> None:
-        """The bridge reads bytes elsewhere."""
+        """Does nothing: the bridge reads the pty itself."""
 
     def on_pty_died(self) -> None:
-        """The bridge hears of it elsewhere."""
+        """Does nothing: the manager reports the end."""
 
 
 class TerminalSource(Source):
@@ -46,7 +46,7 @@ class TerminalSource(Source):
         self._lane = lane
         self._seat = SizeHolder()
         terminal.clients.append(self._seat)
-        # Its own descriptor, so that a write which is under way never meets a reused number.
+        # A descriptor of its own, so that a write never meets a reused number.
         self._input = os.dup(terminal.ptyproc.fd)
         self._early: list[bytes] = []
         self._missed = 0
@@ -74,7 +74,7 @@ class TerminalSource(Source):
 
     @property
     def foreground(self) -> int | None:
-        """The foreground process group, or None when there is none (any more)."""
+        """The foreground process group, or None."""
         try:
             return os.tcgetpgrp(self.fd)
         except (OSError, ValueError):
@@ -96,7 +96,7 @@ class TerminalSource(Source):
             on_end(self._exit)
 
     def can_pause(self, reading: Callable[[bool], None]) -> None:
-        """`reading(False)` stops whoever reads this pty, `reading(True)` lets it go on."""
+        """`reading(False)` stops the reading of this pty, `reading(True)` continues it."""
         self._reading = reading
 
     def pause(self) -> None:
@@ -108,18 +108,18 @@ class TerminalSource(Source):
             self._reading(True)
 
     def missed(self, count: int) -> None:
-        """So many bytes (an estimate, at least 1) were said before anybody listened."""
+        """Note that `count` bytes (an estimate, at least 1) were lost before the recording."""
         self._missed = count
 
     def feed(self, data: bytes) -> None:
-        """The pty said this."""
+        """Pass on output of the pty."""
         if self._on_output is None:
             self._early.append(data)
         else:
             self._on_output(data)
 
     def ended(self, exit: Exit) -> None:  # noqa: A002 - the contract's word
-        """The terminal is gone."""
+        """Pass on the end of the terminal."""
         if self._exit is None:
             self._exit = exit
             self._gone.set_result(None)
@@ -131,15 +131,15 @@ class TerminalSource(Source):
         written = asyncio.wrap_future(self._lane.submit(lambda: self._write(data)))
         await asyncio.wait({written, self._gone}, return_when=asyncio.FIRST_COMPLETED)
         if not written.done():
-            # It may have been taken, and be what ended the terminal; its thread is about to say so.
+            # The write may have succeeded, and ended the terminal; its thread is about to report.
             await asyncio.wait({written}, timeout=LAST_WORD_SECONDS)
         if not written.done() or (not written.cancelled() and written.exception() is not None):
             written.cancel()
-            raise Gone("The terminal has ended; nothing reads what is typed there.")
+            raise Gone("The terminal has ended and takes no input.")
 
     def _write(self, data: bytes) -> None:
-        """Wait until there is room, then write what surely fits: a writer that sleeps in the kernel
-        is not woken when the other side of its pty is closed."""
+        """Write only when there is room, and what surely fits: a write that blocks in the kernel
+        does not end when the other side of the pty is closed."""
         if self._input < 0:
             raise BrokenPipeError
         poller = select.poll()
@@ -150,15 +150,15 @@ class TerminalSource(Source):
             data = data[os.write(self._input, data[:FITS]) :]
 
     def type_text(self, text: str, flush: bool = True) -> int:
-        """What the host's clients type, in the thread of their lane: `PtyProcessUnicode.write`.
+        """Replaces `PtyProcessUnicode.write` for the host's clients, in the worker's thread.
 
-        That one sleeps in the kernel, holding a lock for which the loop waits when it closes the
-        terminal; then nothing goes on any more.
+        The original blocks in the kernel while holding a lock that the event loop needs to close
+        the terminal, which is a deadlock.
         """
         try:
             self._write(text.encode())
         except OSError:
-            pass  # the terminal has ended; its clients are told so otherwise
+            pass  # the terminal has ended; its clients are told by `on_pty_died`
         return len(text)
 
     def _close_input(self) -> None:
@@ -172,19 +172,19 @@ class TerminalSource(Source):
             self._terminal.resize_to_smallest()
 
     async def end(self) -> None:
-        """End its processes as the host does: politely first, then by force."""
+        """End the processes as the host does: gently first, then by force."""
         if self._exit is None:
             await self._terminal.terminate(force=True)
 
     async def close(self) -> None:
-        """The terminal is the host's; only the seat is given back."""
+        """Leave the terminal, which the host keeps."""
         if self._seat in self._terminal.clients:
             self._terminal.clients.remove(self._seat)
         self._lane.submit(self._close_input)
 
 
 def exit_of(process: Any) -> Exit:
-    """How a ptyprocess ended, as a shell would tell it in `$?`."""
+    """Return how a ptyprocess ended; after a signal the code is 128 + its number, as in `$?`."""
     if process.signalstatus is not None:
         number = int(process.signalstatus)
         try:

@@ -1,1 +1,1 @@
-"""Reading a console: from where, until when, and in which form."""
+"""Reading a console: the start, the end, and the format."""

@@ -1,4 +1,4 @@
-"""A console's journal as an asciicast: what was said when, to be played back."""
+"""A console's journal as an asciicast: its output with times, to be played back."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ _SIZE = (24, 80)
 
 
 async def recording(console: Console, start: int, end: int | None) -> AsyncIterator[str]:
-    """A recording's lines, many at a time; terminal queries are left out, as in all history."""
+    """Yield a recording, many lines at a time; terminal queries are removed, as in all history."""
     end = console.end_offset if end is None else min(end, console.end_offset)
     at = console.log.held(start)
     times = await asyncio.to_thread(console.log.times, 0, end)
-    # The mark at or before the first byte says when that came.
+    # The mark at or before the first byte has its time.
     while len(times) > 1 and times[1][0] <= at:
         del times[0]
     first = times[0][1] if times else console.started.timestamp()

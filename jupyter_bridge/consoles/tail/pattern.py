@@ -1,11 +1,11 @@
-"""Patterns that a request brings, in RE2's syntax, matched in time linear in the text.
+"""Patterns of requests, in RE2's syntax, matched in time linear in the text.
 
     find(text, start, end, least)  the match with the smallest end, or None
 
-Text without metacharacters is found without google-re2. All else needs it: it is imported on first
-use, and where it is not installed a pattern is Unsupported.
+Text without metacharacters needs no google-re2. It is imported for the first other pattern; if it
+is not installed, that is Unsupported.
 
-`^` and `$` match at the ends of lines. `$` stands before LF, and before the CRs in front of it.
+`^` and `$` match at the ends of lines. `$` matches before LF, and before the CRs in front of it.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from typing import Any, Protocol
 from jupyter_bridge.problems import BadRequest, Unsupported
 
 MAX_PATTERN = 1000  # characters
-# Classes of Unicode: each takes RE2 up to 0.2 ms to read, before it sees that they are too many.
+# The most Unicode classes; RE2 needs up to 0.2 ms for each, before it checks their number.
 MAX_UNICODE = 50
-# What RE2 may hold for one pattern, in bytes: two thirds for the program, one for its states.
+# RE2's memory for one pattern, bytes: two thirds for the program, one third for its states.
 MAX_MEMORY = 1024 * 1024
-# Instructions of RE2's program. Where its states outgrow the memory, RE2 takes about 10 ns for an
-# instruction and a byte: 8 KiB of text then take 300 ms, on a thread of their own.
+# Instructions of RE2's program. If its states outgrow the memory, RE2 takes about 10 ns for each
+# instruction and byte: 300 ms for 8 KiB of text, on a thread of its own.
 MAX_PROGRAM = 4000
 
 _METACHARACTERS = frozenset("\\.+*?()|[]{}^$")
@@ -36,34 +36,34 @@ _FAULTS = {
     "missing )": "a ( is not closed",
     "unexpected )": "a ) closes nothing",
     "missing ]": "a [ is not closed",
-    "trailing \\": "a \\ at the end stands for nothing",
-    "no argument for repetition operator": "nothing stands before the repeat",
+    "trailing \\": "a \\ at the end escapes nothing",
+    "no argument for repetition operator": "there is nothing to repeat",
     "bad repetition operator": "a repeat follows a repeat",
-    "invalid repetition size": "at most 1000 repeats are possible, the smaller number first, not",
+    "invalid repetition size": "repeat at most 1000 times, the smaller number first, not",
     "invalid escape sequence": "RE2 does not know",
     "invalid perl operator": "RE2 does not know the group",
     "invalid character class range": "no such characters",
     "invalid named capture group": "not a name for a group",
 }
-# RE2 quotes all the rest of the pattern with these.
+# With these errors RE2 quotes the whole rest of the pattern.
 _WITHOUT_QUOTE = ("missing )", "unexpected )", "missing ]", "trailing \\")
 
 
 class Pattern(Protocol):
-    """What to look for in UTF-8 text.
+    """A pattern to find in UTF-8 text.
 
-    `looks_ahead`: whether a match depends on the byte behind it. `size`: how much work one byte of
-    text may be at most, in RE2's instructions.
+    `looks_ahead`: whether a match depends on the byte after it. `size`: the most work for one byte
+    of text, in RE2's instructions.
     """
 
     looks_ahead: bool
     size: int
 
     def find(self, text: bytes, start: int, end: int, least: int = 0) -> tuple[int, int] | None:
-        """Where the match in `text[start:end]` stands that ends first; of those, the longest.
+        """Return the start and end of the match in `text[start:end]` that ends first, the longest.
 
-        What is around that range is seen by `^`, `$` and `\\b`. No match ends before `least`:
-        the caller has looked there already.
+        `^`, `$` and `\\b` see the bytes around that range. The caller knows that no match ends
+        before `least`.
         """
         ...
 
@@ -94,7 +94,7 @@ class Linear:
         found = self._regexp.search(text, start, end)
         if found is None:
             return None
-        # RE2 prefers the match that begins first; a shorter text may hold one that ends earlier.
+        # RE2 prefers the match that begins first; in a shorter text a match may end earlier.
         low, high = max(start, least), found.end()
         while low < high:
             middle = (low + high) // 2
@@ -107,9 +107,9 @@ class Linear:
 
 
 def compiled(pattern: str, field: str) -> Pattern:
-    """The pattern of a request's `field`.
+    """Return the pattern of a request's `field`.
 
-    Raises BadRequest where it is none or too large, Unsupported without google-re2.
+    Raises BadRequest if it is invalid or too large, Unsupported without google-re2.
     """
     if len(pattern) > MAX_PATTERN:
         raise BadRequest(f"{field}: a pattern has at most {MAX_PATTERN} characters.", field=field)
@@ -124,7 +124,7 @@ def compiled(pattern: str, field: str) -> Pattern:
 
 
 def plain_text(pattern: str) -> str | None:
-    """The text that alone matches, or None for a pattern that needs RE2."""
+    """Return the only text that matches, or None for a pattern that needs RE2."""
     text = ""
     characters = iter(pattern)
     for character in characters:
@@ -149,13 +149,13 @@ def _linear(pattern: str, field: str) -> Linear:
         import re2
     except ImportError as error:
         raise Unsupported(
-            f"{field}: patterns need google-re2, which is not installed beside this server. "
+            f"{field}: patterns need google-re2, which is not installed with this server. "
             "Install it with `python -m pip install google-re2`, or use text without any of "
             "\\.+*?()|[]{}^$.",
             field=field,
         ) from error
     options = re2.Options()
-    options.log_errors = False  # it would write a stranger's pattern to stderr
+    options.log_errors = False  # RE2 would write the pattern to stderr
     options.never_capture = True
     options.max_mem = MAX_MEMORY
     tokens = list(_tokens(pattern))
@@ -165,7 +165,7 @@ def _linear(pattern: str, field: str) -> Linear:
     except re2.error as error:
         raise BadRequest(f"{field}: {_fault(error)}.", field=field) from error
     finally:
-        re2.purge()  # its cache would hold strangers' patterns, with all their memory
+        re2.purge()  # else its cache keeps patterns, with their memory
     if regexp.programsize > MAX_PROGRAM:
         raise BadRequest(f"{field}: {_TOO_LARGE}.", field=field)
     return Linear(regexp, looks_ahead=any(token in _LOOKS_AHEAD for token in tokens))
@@ -175,7 +175,7 @@ _TOO_LARGE = "the pattern is too large; use fewer or smaller repeats"
 
 
 def _tokens(pattern: str) -> Iterator[str]:
-    """The pattern in pieces: a class, an escape, a quotation, or one character."""
+    """Return the parts of the pattern: a class, an escape, a quotation, or one character."""
     return (found[0] for found in _TOKEN.finditer(pattern))
 
 

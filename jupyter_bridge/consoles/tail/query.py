@@ -1,4 +1,4 @@
-"""How a request says where a tail begins and ends: by query, or by the Cray service's headers."""
+"""Where a tail begins and ends, from a request's query or the Cray service's headers."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from jupyter_bridge.wire.times import from_iso
 
 DEFAULT_LINES = 50
 MAX_LINES = 10_000_000
-# What a script may wait for at most; a day.
+# The longest wait of a script, seconds: a day.
 MAX_TIMEOUT = 86400.0
 
 
 class TailQuery(msgspec.Struct):
-    """`lines`, or `offset` (of `epoch`), or `since` (ISO 8601, or seconds ago) say where it begins;
-    `to` (an offset, exclusive), `until` (a pattern in RE2's syntax) and `timeout` (seconds) where
-    it ends, `follow` whether it waits for more. `strip=ansi` leaves escape sequences out;
-    `format=raw`, over HTTP alone, leaves nothing out but gaps."""
+    """The tail begins at `lines`, or `offset` (of `epoch`), or `since` (ISO 8601, or seconds ago).
+    It ends at `to` (an offset, exclusive), `until` (a pattern in RE2's syntax) or `timeout`
+    (seconds); `follow` waits for more output. `strip=ansi` removes escape sequences; `format=raw`
+    (HTTP only) removes only gaps."""
 
     lines: Annotated[int, msgspec.Meta(ge=0, le=MAX_LINES)] | None = None
     offset: Annotated[int, msgspec.Meta(ge=0)] | None = None
@@ -42,14 +42,14 @@ class TailQuery(msgspec.Struct):
 
 
 class InteractQuery(TailQuery):
-    """As for a tail, and how to take part: `watch`, `join` or `steal`."""
+    """As for a tail, and the mode: `watch`, `join` or `steal`."""
 
     mode: Literal["watch", "join", "steal"] = "join"
 
 
 @dataclass(frozen=True)
 class TailRequest:
-    """A tail as it was asked for, checked; `since` is a Unix time."""
+    """A checked request for a tail; `since` is a Unix time."""
 
     query: TailQuery
     follow: bool = False
@@ -58,16 +58,15 @@ class TailRequest:
     until: Pattern | None = None
 
     async def view(self, console: Console) -> View:
-        """Begin it; raises Conflict for an offset that this console never had, or has not yet.
-
-        BadRequest where it would end before it begins.
+        """Begin the tail. Conflict if the console does not have an offset (yet), BadRequest if the
+        tail would end before it begins.
         """
         query = self.query
         start = await self.start(console)
         if query.to is not None and query.to < start:
-            raise BadRequest(f"to: is {query.to}, and the tail begins at {start}.", field="to")
+            raise BadRequest(f"to: {query.to} is before the tail's start, {start}.", field="to")
         if query.to is not None and query.to > console.end_offset and not self.follow:
-            raise _ends(console, query.to, "; follow=true waits for the rest")
+            raise _ends(console, query.to, "; use follow=true to wait for the rest")
         return View(
             console,
             start,
@@ -81,11 +80,11 @@ class TailRequest:
         )
 
     async def start(self, console: Console) -> int:
-        """The offset where it begins; Conflict for one that this console never had."""
+        """Return the offset where the tail begins; Conflict if the console does not have it."""
         query, log = self.query, console.log
         if query.epoch is not None and query.epoch != console.epoch:
             raise Conflict(
-                f"Console {console.name!r} has begun anew since; its epoch is {console.epoch}.",
+                f"Console {console.name!r} was replaced; its epoch is now {console.epoch}.",
                 epoch=console.epoch,
                 end_offset=console.end_offset,
             )
@@ -98,7 +97,7 @@ class TailRequest:
         if self.lines == 0:
             return console.end_offset
         start = await off_loop(log.lane, log.tail, self.lines)
-        # A tail that was cut because its lines are long does not begin inside a character.
+        # A tail that was cut for its long lines must not begin inside a character.
         head = await console.fetch(start, 4)
         return start + len(head) - len(head.lstrip(bytes(range(0x80, 0xC0)))) if start else start
 
@@ -112,23 +111,23 @@ def _ends(console: Console, offset: int, hint: str = "") -> Conflict:
 
 
 def asked(query: TailQuery, headers: Mapping[str, str], *, follow: bool = False) -> TailRequest:
-    """What the query, or where it says nothing the headers, ask for; raises BadRequest.
+    """Return the checked request; headers count where the query is silent. Raises BadRequest.
 
-    `until` means waiting for it, so it follows unless the query says otherwise.
+    `until` implies `follow`, unless the query denies it.
     """
     if sum(value is not None for value in (query.lines, query.offset, query.since)) > 1:
-        raise BadRequest("Give one of lines, offset and since.", field="lines")
+        raise BadRequest("Give only one of lines, offset and since.", field="lines")
     if query.epoch is not None and query.offset is None:
-        raise BadRequest("epoch: belongs to an offset.", field="epoch")
+        raise BadRequest("epoch: needs an offset.", field="epoch")
     until = compiled(query.until, "until") if query.until is not None else None
     if query.format == "raw" and query.strip is not None:
-        raise BadRequest("strip: nothing is left out of format=raw.", field="strip")
+        raise BadRequest("strip: not possible with format=raw.", field="strip")
     lines = query.lines
     if lines is None:
         lines = _lines(headers.get("Cray-Console-Lines"))
     told = headers.get("Cray-Console-Follow", "").strip().lower()
     if told not in ("", "true", "false"):
-        raise BadRequest("Cray-Console-Follow: True or False.", field="Cray-Console-Follow")
+        raise BadRequest("Cray-Console-Follow: must be True or False.", field="Cray-Console-Follow")
     following = query.follow
     if following is None:
         following = follow or query.until is not None or told == "true"
@@ -157,7 +156,7 @@ def _since(text: str) -> float:
             raise BadRequest("since: seconds ago, or a time in ISO 8601.", field="since")
         return time.time() - seconds
     try:
-        # A + in a query is a space to whoever reads it.
+        # A + in a query is decoded as a space.
         return from_iso(text.replace(" ", "+")).timestamp()
     except ValueError:
         try:

@@ -15,13 +15,13 @@ from jupyter_bridge.wire import console as wire
 
 
 class TextStream:
-    """A view's steps as text: UTF-8 cut anywhere is joined, what is none becomes U+FFFD."""
+    """A view's steps as text: cut UTF-8 characters are joined, bad bytes become U+FFFD."""
 
     def __init__(self) -> None:
         self._decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
 
     def of(self, step: Step | None) -> str:
-        """What to show for this step; a gap is a line of its own."""
+        """Return the text of a step; a gap is a line of its own."""
         if isinstance(step, wire.Output):
             return self._decoder.decode(step.data)
         if isinstance(step, wire.Gap):
@@ -30,14 +30,14 @@ class TextStream:
         return ""
 
     def rest(self) -> str:
-        """The beginning of a character whose end never came."""
+        """Return the beginning of a character whose end never came."""
         text = self._decoder.decode(b"", final=True)
         self._decoder.reset()
         return text
 
 
 class RawStream:
-    """A view's output as it is; gaps are left out."""
+    """A view's output unchanged, without gaps."""
 
     def of(self, step: Step | None) -> bytes:
         return step.data if isinstance(step, wire.Output) else b""
@@ -47,7 +47,7 @@ class RawStream:
 
 
 class LineStream:
-    """A view's steps as lines of NDJSON, and an empty one for a silence."""
+    """A view's steps as lines of NDJSON; None is an empty line, sent in a silence."""
 
     def of(self, step: Step | None) -> bytes:
         line: dict[str, Any]
@@ -72,7 +72,7 @@ class LineStream:
 
 
 def attachment(name: str) -> str:
-    """A Content-Disposition by which a browser keeps the answer as a file of this name."""
+    """Return a Content-Disposition with which a browser saves the answer under this name."""
     safe = "".join(letter if letter.isprintable() else "_" for letter in name)
     safe = safe.replace("/", "_").replace("\\", "_").replace('"', "_")
     plain = safe.encode("ascii", "replace").decode().replace("?", "_")
@@ -82,7 +82,7 @@ def attachment(name: str) -> str:
 
 
 async def counted(view: View) -> AsyncGenerator[Step, None]:
-    """The view's steps, counted for the metrics."""
+    """Yield the view's steps, counted for the metrics."""
     console = view.console
     async for step in view.steps():
         if isinstance(step, wire.Output):

@@ -1,6 +1,6 @@
-"""Until: the first match of a pattern in a console's text, whatever way its bytes arrive.
+"""Until: the first match of a pattern in a console's text, wherever its bytes are cut.
 
-The match that ends first counts, so that a tail ends as soon as its text holds one.
+The match that ends first counts, so that a tail ends as soon as its text has a match.
 """
 
 from __future__ import annotations
@@ -18,25 +18,25 @@ from jupyter_bridge.consoles.tail.pattern import Pattern
 from jupyter_bridge.wire import ansi
 from jupyter_bridge.wire.console import Matched
 
-# A match of this many bytes is found wherever it stands; a longer one, up to twice that, if it
-# stands well.
+# A match of this many bytes is always found; a longer one, up to twice that, depending on where it
+# begins.
 BLOCK = 4096
-# A look at two blocks that may take longer than about 2 ms is taken off the event loop.
+# A larger pattern may take more than 2 ms for two blocks, and is matched off the event loop.
 LOOP_SIZE = 24
-# One for all: whatever patterns there are, they take one core. Each waits for its turn by block.
+# One worker for all patterns, so that they take one core; they take turns by block.
 _LANE = SerialWorker()
 
 _NOT_UTF8 = re.compile("[\udc80-\udcff]")
-# ASCII's sign for what cannot be shown. It is one byte long, so that offsets stay as they are.
+# ASCII's substitute character. It is one byte long, so that offsets do not change.
 _SUBSTITUTE = "\x1a"
 
 
 class Until:
-    """Feed it output in order. Escape sequences are left out before the pattern is looked for.
+    """Finds the match in output that is fed in order, without its escape sequences.
 
     Bytes that are not UTF-8 are characters that only `.` and negated classes match. The text is
-    held in blocks that are counted from its beginning. A match stands in the block where it ends
-    and the one before, so how the output was cut makes no difference.
+    held in blocks, counted from its beginning. A match is searched in the block where it ends and
+    the one before, so that it makes no difference how the output was cut.
     """
 
     def __init__(self, pattern: Pattern) -> None:
@@ -44,15 +44,15 @@ class Until:
         self._cutter = ansi.without_escapes()
         self._decoder = codecs.getincrementaldecoder("utf-8")("surrogateescape")
         self._text = b""
-        self._base = 0  # text before it is only there for `^` and `\b` to see
+        self._base = 0  # text before it is only context for `^` and `\b`
         self._least = 0  # no match ends before it
         self._offsets: list[tuple[int, int]] = []  # (index in the text, offset), one per piece
 
     async def feed(self, offset: int, data: bytes) -> Matched | None:
-        """The first match, if these bytes complete it."""
+        """Return the first match, if these bytes complete it."""
         for start in range(0, len(data), BLOCK):
             if start:
-                await asyncio.sleep(0)  # text that is all escape sequences takes 5 ms a block
+                await asyncio.sleep(0)  # a block of escape sequences takes 5 ms
             part = data[start : start + BLOCK]
             found = await self._run(partial(self.take, offset + start, part))
             if found is not None:
@@ -60,17 +60,17 @@ class Until:
         return None
 
     async def pause(self) -> Matched | None:
-        """The first match if nothing follows for now: `$` matches at the present end too."""
+        """Return the first match if no output follows for now: `$` also matches at the end."""
         if not self._pattern.looks_ahead or self._unfinished:
             return None
         return await self._run(self.take_end)
 
     def take(self, offset: int, data: bytes) -> Matched | None:
-        """As `feed`, without leaving this thread."""
+        """Like `feed`, in this thread."""
         return self._add(self._cutter.feed(offset, data))
 
     def take_end(self) -> Matched | None:
-        """As `pause`, without leaving this thread."""
+        """Like `pause`, in this thread."""
         return self._find(self._text, len(self._text))
 
     async def _run(self, call: Callable[[], Matched | None]) -> Matched | None:
@@ -78,11 +78,11 @@ class Until:
 
     @property
     def _unfinished(self) -> int:
-        """How many bytes came of a character that is not whole yet."""
+        """The number of bytes of an incomplete character."""
         return len(self._decoder.getstate()[0])
 
     def _add(self, pieces: list[ansi.Piece]) -> Matched | None:
-        """Look once at all of them: there may be as many as bytes."""
+        """Add the pieces and search once: there may be a piece for each byte."""
         index = len(self._text) + self._unfinished
         for offset, data in pieces:
             self._offsets.append((index, offset))
@@ -104,7 +104,7 @@ class Until:
         text, end = self._text, len(self._text)
         if self._pattern.looks_ahead:
             if self._unfinished:
-                text += _SUBSTITUTE.encode()  # what follows is neither a word's nor a line's end
+                text += _SUBSTITUTE.encode()  # the next character is neither a word's nor a newline
             else:
                 end -= 1
         end = min(end, self._base + 2 * BLOCK)
@@ -125,13 +125,13 @@ class Until:
         return Matched(self._at(first), self._at(behind - 1) + 1)
 
     def _at(self, index: int) -> int:
-        """The offset of the text's byte at `index`."""
+        """Return the offset of the text's byte at `index`."""
         place = bisect_right(self._offsets, index, key=itemgetter(0))
         base, offset = self._offsets[max(0, place - 1)] if self._offsets else (0, 0)
         return offset + index - base
 
     def _forget(self) -> None:
-        """Leave the older block out, but for its last byte."""
+        """Discard the older block, except its last byte."""
         cut = self._base + BLOCK - 1
         first = self._at(cut)
         kept = [(index - cut, offset) for index, offset in self._offsets if index > cut]
@@ -149,7 +149,7 @@ def _utf8(text: str) -> bytes:
 
 
 def _character(text: bytes, index: int) -> int:
-    """Where a character begins, at `index` or behind it."""
+    """Return where a character begins, at or after `index`."""
     while index < len(text) and 0x80 <= text[index] < 0xC0:
         index += 1
     return index

@@ -1,7 +1,7 @@
-"""View: a cursor on a Console. It pulls what it has not seen, at the pace of whoever reads it.
+"""View: a cursor on a Console, which reads at the pace of its own reader.
 
-What was there when it began is history: terminal queries are left out of that (see `wire/ansi`).
-What comes later is live and untouched.
+Output from before the view began is history: terminal queries are removed (see `wire/ansi`).
+Later output is live and unchanged.
 """
 
 from __future__ import annotations
@@ -17,17 +17,16 @@ from jupyter_bridge.problems import Timeout
 from jupyter_bridge.wire import ansi
 from jupyter_bridge.wire.console import Ended, Gap, Matched, Output
 
-# One frame at most: large enough to be cheap, small enough that a hundred stalled viewers hold
-# little.
+# The most bytes of a frame: large enough to be cheap, small enough for a hundred stalled viewers.
 FRAME_BYTES = 32 * 1024
-# A resumed view looks so far back for a sequence that its first byte may stand inside of.
+# How far a resumed view looks back for an escape sequence that its first byte may be part of.
 LOOKBACK_BYTES = 256
 
 Step = Output | Gap | Ended | Matched
 
 
 class View:
-    """Iterate `steps()` once; `offset` is where to go on at any time."""
+    """Iterate `steps()` once; `offset` is always where to resume."""
 
     def __init__(
         self,
@@ -42,7 +41,7 @@ class View:
         to: int | None = None,
         raw: bool = False,
     ) -> None:
-        """`to` is where it ends at the latest, `raw` that also of history nothing is left out."""
+        """The view ends at `to` at the latest; `raw` leaves history unchanged."""
         self.console = console
         self.offset = self._start = start
         self.gaps = 0
@@ -57,14 +56,14 @@ class View:
 
     @property
     def first_held(self) -> int:
-        """Where the first byte stands that it gives, as far as is known now."""
+        """The offset of the first byte of the view, as far as is known now."""
         return min(self._present, self.console.log.held(self.offset))
 
     async def steps(self) -> AsyncIterator[Step]:
-        """Output and gaps in order; Ended or Matched last.
+        """Yield output and gaps in order, then Ended or Matched.
 
-        Raises Timeout when what `until` waits for has not come in time. Without `follow` it ends
-        at what was the present when it began; in any case at `to`.
+        Raises Timeout if `until` did not match in time. Without `follow` the view ends where the
+        console ended when the view began; in any case at `to`.
         """
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self._timeout if self._timeout is not None else None
@@ -91,7 +90,7 @@ class View:
             if not self._follow or self.offset == self._to:
                 return
             try:
-                # Not for a change: one may come before the wait itself has begun.
+                # Not `change()`: it would miss a change before the wait has begun.
                 left = None if deadline is None else max(0.0, deadline - loop.time())
                 await within(left, self.console.wait(self.offset))
             except asyncio.TimeoutError:
@@ -124,7 +123,7 @@ class View:
         return await self._pass([_behind(self._start, piece) for piece in pieces])
 
     async def _jump(self, end: int) -> list[Step]:
-        """Over what is not held here."""
+        """Skip a gap."""
         held = min(end, self.console.log.held(self.offset))
         if held == self.offset:
             await asyncio.sleep(0.01)  # a file that is being replaced just now
@@ -134,11 +133,11 @@ class View:
         self.offset = held
         self.gaps += 1
         if held >= self._present:
-            self._history = None  # retention took all the rest of it
+            self._history = None  # the rest of the history was deleted
         return steps
 
     async def _look_back(self) -> None:
-        """Begin as if what stands just before had been seen, so that the rest of a query is one."""
+        """Feed the bytes before the start, so that the rest of a cut query is removed, too."""
         if self._resumed and self._history is not None and self.offset < self._present:
             start = max(self.console.first_offset, self.offset - LOOKBACK_BYTES)
             before = await self.console.fetch(start, self.offset - start)
@@ -147,11 +146,11 @@ class View:
 
     @property
     def _is_plain(self) -> bool:
-        """Whether what is read is what is given: for most viewers, as soon as they follow."""
+        """Whether bytes are passed on unchanged, as for most viewers once they follow."""
         return self._history is None and self._stripper is None and self._until is None
 
     async def _rest(self) -> list[Step]:
-        """What was held back because it might have been the beginning of a sequence."""
+        """Return the bytes held back as the possible beginning of an escape sequence."""
         if self._is_plain:
             return []
         pieces = self._history.flush() if self._history is not None else []
@@ -179,24 +178,24 @@ class View:
         return steps
 
     async def _pause(self) -> Matched | None:
-        """What matches only if nothing follows; all that came has been given."""
+        """Return a match that needs the present end, once all output was yielded."""
         found = await self._until.pause() if self._until is not None else None
         return _not_before(self.offset, found) if found is not None else None
 
 
 def _not_before(offset: int, found: Matched) -> Matched:
-    """What was given up to `offset` is not given again by who goes on at the match's end."""
+    """Move the match's end to `offset` at least: a reader that resumes there repeats no output."""
     return Matched(found.offset, max(found.to, offset))
 
 
 def _behind(start: int, piece: ansi.Piece) -> ansi.Piece:
-    """What of a piece stands at or after `start`: who resumes in a sequence has its beginning."""
+    """Return the part of a piece from `start`: a resuming reader has the bytes before it."""
     before = max(0, start - piece.offset)
     return ansi.Piece(piece.offset + before, piece.data[before:])
 
 
 def ended(console: Console) -> Ended:
-    """The last frame of a console that has ended."""
+    """Return the last frame of a console that has ended."""
     how = console.exit
     return Ended(
         console.end_offset,

@@ -1,16 +1,16 @@
-"""How every host terminal gets recorded from its first byte, whoever opened it.
+"""Record every terminal of the host from its first byte, whichever client opened it.
 
-`recorded(cls, record)` subclasses the host's terminal manager (or the one the site has chosen), to
-be given to the host's own trait `TerminalsExtensionApp.terminal_manager_class`. Such a manager
+`recorded(cls, record)` subclasses the host's terminal manager, or the site's own, for the host's
+trait `TerminalsExtensionApp.terminal_manager_class`. Such a manager
 
-    reads bytes, not text, so that output which is not UTF-8 is kept exactly;
-    reads as much as is there in one turn of the loop, and gives it to the host's clients as before;
-    keeps one client's failure from costing another its chunk;
-    gives each terminal an input lane of its own, so that a stalled one holds up no other;
+    reads bytes, not text, so that output that is not UTF-8 is kept exactly;
+    reads all that is available in one turn of the loop, and gives it to the host's clients;
+    sends a chunk to every client although one of them fails;
+    gives each terminal an input worker of its own, so that a stalled terminal delays no other;
     waits for a terminal's process without stopping the loop, and knows its exit status.
 
-`attach(manager, record)` is for a manager that is there already: terminals are then recorded from
-where they are, as text. One whose beginning is gone begins with a gap.
+`attach(manager, record)` is for a manager that exists already: its terminals are recorded from
+now on, as text. A recording without its beginning starts with a gap.
 """
 
 from __future__ import annotations
@@ -33,22 +33,22 @@ from jupyter_bridge.aio.task_set import TaskSet
 from jupyter_bridge.consoles.sources.terminal import TerminalSource, exit_of
 from jupyter_bridge.interfaces import Exit
 
-# What hears of each new terminal; returns its Console, which the terminal then has as
-# `bridge_console`.
+# Called with the name and source of each new terminal; returns its Console, which becomes the
+# terminal's `bridge_console`.
 Record = Callable[[str, TerminalSource], Any]
 
-# Read in one turn of the loop at most, so that a fast terminal leaves the others theirs.
+# The most bytes read in one turn of the loop, so that a fast terminal does not delay the others.
 TURN_BYTES = 64 * 1024
-# The host replays its last 1,000 chunks to a new client; they stay as small as they were.
+# The host replays its last 1,000 chunks to a new client; this is the size it expects.
 HOST_CHUNK = 4096
-# A process ends some time after its pty did; as long as the host's own 0.1 s, then it is made to.
+# A process ends some time after its pty. After 0.1 s in all, as in the host, it is killed.
 REAP_PAUSES = (0.0, 0.001, 0.002, 0.004, 0.008, 0.015, 0.03, 0.06)
 
 _log = logging.getLogger(__name__)
 
 
 class RecordedTerminals(TerminalManager):
-    """The host's terminal manager, with a record of everything. Made by `recorded`."""
+    """The host's terminal manager, which also records; see `recorded`."""
 
     bridge_record: Record = staticmethod(lambda name, source: None)
 
@@ -60,7 +60,7 @@ class RecordedTerminals(TerminalManager):
         self._reaping = TaskSet()
 
     def new_terminal(self, **kwargs: Any) -> Any:
-        """As the host's; `bridge_spawned` is a terminal that was spawned off the loop already."""
+        """Like the host's; `bridge_spawned` is a terminal that was spawned already."""
         spawned = kwargs.pop("bridge_spawned", None)
         return spawned if spawned is not None else super().new_terminal(**kwargs)
 
@@ -85,7 +85,7 @@ class RecordedTerminals(TerminalManager):
         super().start_reading(ptywclients)
 
     def pty_read(self, fd: int, events: Any = None) -> None:
-        """What the pty has said, to the record first, then to the host's clients."""
+        """Read the pty; pass its output to the record, then to the host's clients."""
         terminal = self.ptys_by_fd.get(fd)
         if terminal is None:
             return
@@ -108,7 +108,7 @@ class RecordedTerminals(TerminalManager):
             await asyncio.sleep(pause)
         else:
             await terminal.terminate(force=True)
-        process.delayafterclose = 0  # it is dead: there is nothing to wait for
+        process.delayafterclose = 0  # it has ended: no need to wait
         name = terminal.term_name
         namesake = self.terminals.get(name)
         try:
@@ -121,7 +121,7 @@ class RecordedTerminals(TerminalManager):
         for client in list(terminal.clients):
             try:
                 client.on_pty_died()
-            except Exception:  # noqa: PERF203 - one client's failure is its own
+            except Exception:  # noqa: PERF203 - the other clients must still be told
                 _log.exception("A client of terminal %s failed", name)
 
 
@@ -131,12 +131,12 @@ def _tell(terminal: Any, text: str) -> None:
     for client in list(terminal.clients):
         try:
             client.on_pty_read(text)
-        except Exception:  # noqa: PERF203 - one client's failure is its own
+        except Exception:  # noqa: PERF203 - the other clients must still be told
             _log.exception("A client of terminal %s failed", terminal.term_name)
 
 
 def _read_ready(fd: int) -> tuple[bytes, bool]:
-    """What can be read without waiting, at most a turn's worth, and whether that was the last."""
+    """Return what can be read without waiting, about TURN_BYTES at most, and whether it ended."""
     poller = select.poll()
     poller.register(fd, select.POLLIN | select.POLLPRI | select.POLLHUP | select.POLLERR)
     parts: list[bytes] = []
@@ -146,7 +146,7 @@ def _read_ready(fd: int) -> tuple[bytes, bool]:
             part = os.read(fd, TURN_BYTES)
         except BlockingIOError:
             break
-        except OSError:  # Linux says EIO where other systems say end of file
+        except OSError:  # Linux raises EIO at the end of a pty
             part = b""
         if not part:
             return b"".join(parts), True
@@ -158,12 +158,12 @@ def _read_ready(fd: int) -> tuple[bytes, bool]:
 def _is_alive(process: Any) -> bool:
     try:
         return bool(process.isalive())
-    except Exception:  # somebody else has waited for it; then nobody knows its status
+    except Exception:  # other code has waited for it: its status is lost
         return False
 
 
 def recorded(base: type, record: Record) -> type | None:
-    """A subclass of the manager class `base` that records; None when `base` reads its own way."""
+    """Return a subclass of `base` that records; None if `base` has its own `pty_read`."""
     if not issubclass(base, TerminalManager) or base.pty_read is not TermManagerBase.pty_read:
         return None
     bases = (RecordedTerminals,) if base is TerminalManager else (RecordedTerminals, base)
@@ -172,9 +172,9 @@ def recorded(base: type, record: Record) -> type | None:
 
 
 def adopt(server: Any, record: Record) -> bool:
-    """Have the host make its terminals with `recorded`; to be called while extensions are linked.
+    """Give the host a manager class made by `recorded`; call it while extensions are linked.
 
-    False when its manager class cannot be subclassed so; `attach` it when it is there.
+    Returns False if its manager class cannot be subclassed; then `attach` the manager later.
     """
     base: Any = server.config.TerminalsExtensionApp.get("terminal_manager_class", TerminalManager)
     if isinstance(base, str):
@@ -188,7 +188,7 @@ def adopt(server: Any, record: Record) -> bool:
 
 
 class TerminalClient:
-    """A client of a host terminal that passes its text on as bytes; for managers read elsewhere."""
+    """A client of a host terminal that passes its text on as bytes; for `attach`."""
 
     size = (None, None)
 
@@ -197,17 +197,17 @@ class TerminalClient:
         self._source = source
 
     def on_pty_read(self, text: str) -> None:
-        """The terminal said this."""
+        """Pass on output of the terminal."""
         self._source.feed(text.encode())
 
     def on_pty_died(self) -> None:
-        """The terminal is gone."""
+        """Pass on the end of the terminal."""
         process = self._terminal.ptyproc
         self._source.ended(exit_of(process) if not _is_alive(process) else Exit())
 
 
 class _Terminals(dict[str, Any]):
-    """The manager's table of terminals; each that is put in gets a Listener."""
+    """The manager's table of terminals; each new terminal gets a TerminalClient."""
 
     def __init__(self, terminals: dict[str, Any], record: Record) -> None:
         super().__init__()
@@ -220,7 +220,7 @@ class _Terminals(dict[str, Any]):
             source = TerminalSource(terminal, SerialWorker())
             held = terminal.read_buffer
             if len(held) == held.maxlen:
-                source.missed(1)  # the host has let go of the beginning; nobody knows how much
+                source.missed(1)  # the host has discarded an unknown part of the beginning
             for text in held:
                 source.feed(text.encode())
             terminal.clients.insert(0, TerminalClient(terminal, source))
@@ -229,6 +229,6 @@ class _Terminals(dict[str, Any]):
 
 
 def attach(manager: Any, record: Record) -> None:
-    """Record a manager's terminals as one more client of each; what it had before is lost."""
+    """Record a manager's terminals, as one more client of each."""
     if not isinstance(manager, RecordedTerminals) and not isinstance(manager.terminals, _Terminals):
         manager.terminals = _Terminals(manager.terminals, record)

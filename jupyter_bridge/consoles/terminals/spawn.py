@@ -1,4 +1,4 @@
-"""A new terminal in the host's terminal manager, spawned off the event loop."""
+"""Spawn a terminal of the host's terminal manager off the event loop."""
 
 from __future__ import annotations
 
@@ -14,29 +14,30 @@ from jupyter_bridge.consoles.terminals.manager import RecordedTerminals
 from jupyter_bridge.models.consoles import TerminalOptions
 from jupyter_bridge.problems import BadRequest, Conflict, StartFailed
 
-# `run` means these words, so no terminal may have them for its name.
+# `run` gives these words a meaning, so no terminal may have them as its name.
 RESERVED = frozenset({"new"})
 
 
 async def spawn(
     manager: Any, wish: TerminalOptions, *, root_dir: Path, taken: Collection[str]
 ) -> Console:
-    """Start the terminal and hand it to the manager; returns its console.
+    """Start a terminal, add it to the manager, and return its console.
 
-    `cwd` may be relative to `root_dir`. Raises BadRequest, Conflict for a taken name, StartFailed.
+    `cwd` may be relative to `root_dir`. Raises BadRequest, Conflict if the name is taken,
+    StartFailed.
     """
     options = _options(wish, root_dir)
     name = wish.name
     if name is not None and (name in manager.terminals or name in taken):
-        raise Conflict(f"There is a console {name!r} already.")
+        raise Conflict(f"A console named {name!r} already exists.")
     try:
         if isinstance(manager, RecordedTerminals):
-            # Some 10 ms, which the loop does not wait for.
+            # This takes about 10 ms.
             terminal = await asyncio.to_thread(manager.new_terminal, **options)
             if name is not None and name in manager.terminals:
                 await terminal.terminate(force=True)
                 await asyncio.to_thread(terminal.ptyproc.close)
-                raise Conflict(f"There is a console {name!r} already.")
+                raise Conflict(f"A console named {name!r} already exists.")
             options["bridge_spawned"] = terminal
         terminal = manager.terminals[manager.create(**options)["name"]]
     except OSError as error:
@@ -48,25 +49,27 @@ async def spawn(
 
 
 def _options(wish: TerminalOptions, root_dir: Path) -> dict[str, Any]:
-    """What the manager takes. Everything is checked here: in the forked child it is too late."""
+    """Return the manager's options. All is checked here: in the forked child it is too late."""
     options: dict[str, Any] = {"height": wish.rows or 24, "width": wish.cols or 80}
     if wish.name is not None:
         if not re.fullmatch(r"\w{1,100}", wish.name, re.ASCII) or wish.name in RESERVED:
-            raise BadRequest("name: letters, digits and _ only, and not 'new'.", field="name")
+            raise BadRequest("name: use letters, digits and _ only, not 'new'.", field="name")
         options["name"] = wish.name
     if wish.cwd is not None:
         path = root_dir / os.path.expanduser(wish.cwd.replace("\0", "?"))
         if "\0" in wish.cwd or not path.is_dir() or not os.access(path, os.X_OK):
-            raise BadRequest(f"cwd: there is no folder {wish.cwd!r} to go to.", field="cwd")
+            raise BadRequest(f"cwd: no folder {wish.cwd!r}, or no access to it.", field="cwd")
         options["cwd"] = str(path)
     if wish.env:
         for key, value in wish.env.items():
             if not key or "=" in key or "\0" in key or "\0" in (value or ""):
-                raise BadRequest(f"env: {key!r} cannot be a variable.", field="env")
+                raise BadRequest(f"env: {key!r} is not a valid variable.", field="env")
         options["extra_env"] = dict(wish.env)
     if wish.shell_command is not None:
         words = list(wish.shell_command)
         if not words or any("\0" in word for word in words):
-            raise BadRequest("shell_command: at least one word, no NUL.", field="shell_command")
+            raise BadRequest(
+                "shell_command: give at least one word, no NUL.", field="shell_command"
+            )
         options["shell_command"] = words
     return options

@@ -1,1 +1,1 @@
-"""A command in a terminal that only its bytes reach."""
+"""A command in a terminal that is reached only by its bytes."""

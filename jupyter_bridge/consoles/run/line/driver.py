@@ -1,7 +1,7 @@
-"""LineDriver: one command in a shell that only bytes reach.
+"""LineDriver: one command in a shell that is reached only by its terminal's bytes.
 
-Ctrl-C is all that the line itself can do to stop it. What does not mind it gets its signals from a
-second terminal over there, opened for a moment; where none can be had, nobody can stop it.
+The terminal itself can only send Ctrl-C. A command that ignores it gets signals from a second
+terminal, opened for a moment on the remote; without that, the command cannot be stopped.
 """
 
 from __future__ import annotations
@@ -31,25 +31,25 @@ from jupyter_bridge.wire.shell.line_download import StreamFinder
 from jupyter_bridge.wire.shell.line_upload import Reader
 from jupyter_bridge.wire.shell.wrapper import Wrapping
 
-# How long the console must have been silent when a mark may be lost, and when the shell may have
-# been replaced, which only its prompt shows. Seconds.
+# How long the console must be silent if a mark may be lost, and if the shell may have been
+# replaced, which only its prompt shows. Seconds.
 ASK_AFTER = 0.7
 PROMPT_AFTER = 1.5
-# Somebody's key may come between while a prompt is looked at: again after this; seconds.
+# A key may be typed while a prompt is tested: test again after this, seconds.
 LOOK_AGAIN = 1.5
-# A shell that said how it leaves, and is there still, was a nested one; seconds.
+# A shell that announced its exit, and still answers after this, was a nested one; seconds.
 LEAVE_AFTER = 1.5
-# Ctrl-C is typed again once: a shell that is just starting a child does not act on it. Seconds.
+# Ctrl-C is typed twice: a shell that is starting a child ignores it. Seconds.
 INTERRUPTS = (1.0, 1.5)
-# Then these, each with its grace; a text of many commands goes on with the next one. Seconds.
+# Then these signals, each with its grace, seconds; a script continues with its next command.
 SIGNALS = (("TERM", 2.0), ("KILL", 1.0), ("KILL", 1.0), ("KILL", 1.0))
-# A shell that seems to be at its prompt is asked how the command ended: that may take so long,
-# and then only the shell could be hit. Seconds.
+# How long to wait for a shell that seems to be at its prompt: it is asked how the command ended,
+# and a signal could hit only the shell. Seconds.
 ASKING = 10.0
-# Opening a terminal there, typing a line and waiting for its end may take so long, seconds.
+# How long it may take to open a terminal on the remote, type a line and wait for its end, seconds.
 BESIDE_SECONDS = 20.0
 
-# `ps` is not everywhere, /proc neither. No history is to have it.
+# Some systems have no `ps`, some no /proc. The line is kept out of the history.
 _KILL = (
     " unset HISTFILE; exec /bin/sh -c 'g=$(ps -o tpgid= -p {pid}||"
     '{{ set -- $(sed "s/.*) //" /proc/{pid}/stat);'
@@ -60,7 +60,7 @@ _WRAPPER, _TEXT, _STDIN, _ASK = "1", "2", "3", "4"
 
 
 class LineDriver(ShellDriver):
-    """Hands the command over as files, and has the shell run it."""
+    """Sends the command as files, and has the shell run them."""
 
     take_patience = TAKE_PATIENCE
 
@@ -73,10 +73,10 @@ class LineDriver(ShellDriver):
         self._parted = StreamFinder(self._nonce)
         self._wrapping: Wrapping | None = None
         self._asking = b""
-        # The console's end at the last look at its prompt, and how often it was looked at.
+        # The console's end at the last test of its prompt, and the number of tests at that end.
         self._looked_at = self._looks = 0
         self._start = self._breaks = 0
-        # How often had been typed into the console with what this run typed last.
+        # `console.typed` after this run's last line.
         self._typed = 0
 
     async def wait_for_prompt(self, patience: float | None) -> None:
@@ -85,14 +85,14 @@ class LineDriver(ShellDriver):
     async def perform(self) -> None:
         await self._shell.hand_over(self._to_keep, self._to_run)
         assert self._wrapping is not None
-        # Its prompt first: what is typed ahead would be echoed twice.
+        # Wait for the prompt: a line typed ahead would be echoed twice.
         await self._shell.prompt.settle(1.0, DRAWN)
         self._breaks = self._shell.times_broken
         self._start = self._console.end_offset
         await self._perform(self._type(KILL_LINE + self._wrapping.typed()), self._start)
         if self._ready and not self._nobody_follows:
             await self._shell.prompt.settle(1.0, DRAWN)
-            # What somebody typed meanwhile the shell takes at its prompt, and is busy with it.
+            # The prompt is free only if nothing else was typed meanwhile.
             if self._typed == self._console.typed:
                 self._shell.prompt.is_drawn()
 
@@ -125,7 +125,7 @@ class LineDriver(ShellDriver):
             status=reader.status,
             parting=f"{folder}/{line_download.FILE}",
         )
-        # Asked, the shell is at its prompt: its status is its own.
+        # A shell that is asked is at its prompt, so its `$?` is right.
         asked = replace(wrapping, status=None, wrapper=f"{folder}/{_ASK}")
         self._wrapping, self._asking = wrapping, asked.asking()
         order = f"{self._nonce} {body.max_output}\n".encode()
@@ -149,7 +149,7 @@ class LineDriver(ShellDriver):
 
     def _drain(self) -> None:
         if self._body.output == "split":
-            sure = self._parted.streams == {0, 1}  # else it came to its prompt without telling them
+            sure = self._parted.streams == {0, 1}  # else it reached its prompt without sending both
         else:
             sure = self._shell.times_broken == self._breaks
         if not sure:
@@ -161,24 +161,24 @@ class LineDriver(ShellDriver):
             return Exit(self._status.status)
         return exit_
 
-    # -- a shell that may never give the mark --------------------------------------------------
+    # -- a shell that may never print the mark -------------------------------------------------
 
     def _not_taken(self) -> Problem:
         name = self._console.name
         if self._gap or self._shell.times_broken != self._breaks:
             return RemoteFailed(
-                f"The line to console {name!r} broke just when the command was typed: whether it "
-                "runs there is not known. Look with tail."
+                f"The connection to console {name!r} dropped as the command was typed. It may be "
+                "running; look with tail."
             )
-        return Busy(f"The shell in console {name!r} takes no line.")
+        return Busy(f"The shell in console {name!r} does not read its input.")
 
     def _has_left(self, silent: float) -> bool:
-        leaves = self._status is not None  # it said so
+        leaves = self._status is not None  # the shell announced its exit
         return leaves and silent > LEAVE_AFTER and self._console.state == "live"
 
     async def _is_at_prompt(self, silent: float) -> bool:
-        """A mark is lost with a break of the line, and with an interrupt where somebody took the
-        prompt's hook away; a shell that replaced itself is seen by its line editor only."""
+        """A mark can be lost if the connection drops, or at an interrupt if the prompt's hook was
+        removed. A shell that replaced itself is recognized only by its line editor."""
         lost = self._gap or self.interrupted or self._shell.times_broken != self._breaks
         if self._status is not None or self._console.state != "live":
             return False

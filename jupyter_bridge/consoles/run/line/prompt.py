@@ -1,8 +1,8 @@
-"""Prompt: whether the shell at the end of a line waits for one, told by its terminal's words alone.
+"""Prompt: tell whether a remote shell waits for a line, only from its terminal's output.
 
-There is no process table to look into. It shows in what was said last, and in how a key is taken
-that does nothing. A line editor says when it begins and when it leaves (bracketed paste); where
-there is none, the terminal's own line mode shows the key.
+There is no process table. A prompt is recognized by the last output, and by the reaction to a key
+that does nothing. A line editor announces its start and end (bracketed paste); without an editor,
+the terminal's own line mode echoes the key.
 """
 
 from __future__ import annotations
@@ -16,48 +16,48 @@ from jupyter_bridge.consoles.console import Console
 from jupyter_bridge.problems import Busy, Gone
 from jupyter_bridge.wire import ansi
 
-# A prompt is there when nothing more comes for so long; seconds.
+# A possible prompt is complete after a silence of this, seconds.
 QUIET = 0.15
-# A prompt that surely comes is drawn when nothing follows for so long; seconds.
+# A prompt that is sure to come is complete after a silence of this, seconds.
 DRAWN = 0.04
-# A far terminal answers a key within this; seconds.
+# How long a remote terminal may take to answer a key, seconds.
 REACTION = 2.0
-# Something else may be said while a prompt is looked at: it is looked again, so often.
+# How many times a prompt is tested if other output comes during the test.
 LOOKS = 3
-# So much of what the terminal said last is looked at, bytes.
+# How much of the last output is examined, bytes.
 LOOK_BYTES = 16 << 10
 
-# Ctrl-E echoes nothing in a line editor (and `^E` in a terminal's own line mode), a space is seen;
-# Ctrl-U takes both back, and whatever somebody typed and did not send.
+# Ctrl-E echoes nothing in a line editor (`^E` in a terminal's own line mode), a space is echoed.
+# Ctrl-U deletes both, and any other text typed but not sent.
 _KEYS = b"\x05 "
 KILL_LINE = b"\x15"
 
 _EDITOR = re.compile(rb"\x1b\[\?2004([hl])")
 _SCREEN = re.compile(rb"\x1b\[\?(?:1049|1047|47)([hl])")
 _PROMPT = re.compile("[$#%>\u276f\u279c\u00bb\u03bb]\\s*$")
-# Who asks for a line and is no shell, or no POSIX one: Python, IPython, pdb, `sqlite>`, PowerShell;
-# and a shell in the midst of a command.
+# Prompts of programs that are no POSIX shell (Python, IPython, pdb, `sqlite>`, PowerShell), and of
+# a shell in the middle of a command.
 _OTHER = re.compile(
     r"(>>>|^\.\.\.|In \[\d+\]:|\((Pdb|gdb)\)|^\w*>|^irb.*>|^MariaDB.*>|^PS .*>)\s*$"
 )
 
 
 class Prompt:
-    """The prompt of one console; holds whether it is known to be there."""
+    """The prompt of one console, and whether the shell is known to be there."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
         self._loop = asyncio.get_running_loop()
-        # It was there: the console's end then, and how often had been typed.
+        # The console's end and `typed` count when the prompt was last seen.
         self._known: tuple[int, int] | None = None
-        # What was said up to there is taken account of.
+        # The output up to this offset has been examined.
         self._looked = 0
 
     async def wait(self, patience: float | None) -> None:
-        """Return when a shell waits for a line; Busy after `patience` seconds (None: never).
+        """Return when a shell is at its prompt; Busy after `patience` seconds (None: never).
 
-        Raises Gone when the console ends first. What is typed to find out is taken back; as long
-        as nothing new is said, nothing more is typed.
+        Raises Gone if the console ends first. The keys of a test are deleted again, and there is
+        no further test until new output comes.
         """
         console = self._console
         until = None if patience is None else self._loop.time() + patience
@@ -73,25 +73,25 @@ class Prompt:
             if found is None and looks < LOOKS:
                 continue
             left = None if until is None else max(0.0, until - self._loop.time())
-            # Not from its present end: more may have been said while it was looked at.
+            # Not from the present end: output may have come during the test.
             if not await more(console, self._looked, left):
                 raise Busy(
-                    f"Console {console.name!r} shows no shell's prompt: something else is in its "
-                    "foreground. Try later, or ask with queue: true."
+                    f"Console {console.name!r} shows no shell prompt: another program is in the "
+                    "foreground. Try later, or send queue: true."
                 )
             looks = 0
 
     async def settle(self, most: float, quiet: float = QUIET) -> None:
-        """Return when nothing was said for `quiet` seconds, or after `most`."""
+        """Return after a silence of `quiet` seconds, or after `most`."""
         until = self._loop.time() + most
         while self._loop.time() < until:
             if not await more(self._console, self._console.end_offset, quiet):
                 return
 
     async def is_there(self) -> bool | None:
-        """Whether it looks so, and a key is taken as a shell's prompt takes it.
+        """Tell whether the output looks like a prompt, and keys are echoed as at a prompt.
 
-        None: something else was said meanwhile, which may be the end of a program and a prompt.
+        None: other output came meanwhile, which may be a program's end and a prompt.
         """
         start = self._looked = self._console.end_offset
         said = await self._said()
@@ -104,13 +104,13 @@ class Prompt:
         seen = await self._react(start)
         if not seen:
             return False
-        # In a line mode that is the terminal's own, what was typed has been taken back by now.
+        # In the terminal's own line mode the typed keys have been deleted by now.
         in_line_mode = b"^E" in seen or b"\x05" in seen
         if in_line_mode and not edits:
             last = _last_line(await self._said())
         found = edits or not in_line_mode or bool(_PROMPT.search(last))
-        # Whatever was typed just before shows only now. A line editor's own newlines are of a line
-        # that is longer than the screen is wide.
+        # Text typed just before appears only now. A line editor prints newlines of its own in a
+        # line that is longer than the screen.
         if _EDITOR.search(seen) if edits else b"\n" in seen and _last_line(seen).strip():
             return None
         if found:
@@ -121,7 +121,7 @@ class Prompt:
         return await asyncio.to_thread(self._console.newest, LOOK_BYTES)
 
     async def _react(self, start: int) -> bytes:
-        """What is said from `start` on when keys are typed and taken back."""
+        """Type keys and delete them; return the output from `start`."""
         try:
             await self._console.write(_KEYS)
             await more(self._console, start, REACTION)
@@ -136,11 +136,11 @@ class Prompt:
         return b"".join(parts)
 
     def is_drawn(self) -> None:
-        """The shell has shown it, and nobody typed since."""
+        """Note that the shell shows its prompt, and nothing was typed since."""
         self._known = self._now()
 
     def is_left(self) -> None:
-        """Something is typed there."""
+        """Note that a line is typed at the prompt."""
         self._known = None
 
     def _now(self) -> tuple[int, int]:
@@ -148,7 +148,7 @@ class Prompt:
 
 
 def shows_prompt(said: bytes, *, edits: bool) -> bool:
-    """Whether what was said ends with a shell's prompt; `edits`: surely in a line editor."""
+    """Tell whether the output ends with a shell's prompt; `edits` requires a line editor."""
     if _last(_SCREEN, said) == b"h" or (edits and _last(_EDITOR, said) != b"h"):
         return False
     last = _last_line(said)
@@ -156,7 +156,7 @@ def shows_prompt(said: bytes, *, edits: bool) -> bool:
 
 
 async def more(console: Console, offset: int, patience: float | None) -> bool:
-    """Whether something is said after `offset` within so many seconds (None: some time)."""
+    """Tell whether output after `offset`, or the end, comes in `patience` s (None: no limit)."""
     if console.end_offset > offset:
         return True
     with contextlib.suppress(asyncio.TimeoutError):
@@ -165,7 +165,7 @@ async def more(console: Console, offset: int, patience: float | None) -> bool:
 
 
 def _last_line(said: bytes) -> str:
-    """The text of the screen's last line, as far as it can be told without a screen."""
+    """Return the text of the screen's last line, as far as possible without an emulator."""
     text = ansi.strip(said.replace(b"\r\n", b"\n")).decode("utf-8", "replace")
     text = text.rpartition("\n")[2].rpartition("\r")[2].replace("\x07", "")
     shown: list[str] = []
@@ -178,7 +178,7 @@ def _last_line(said: bytes) -> str:
 
 
 def _last(pattern: re.Pattern[bytes], data: bytes) -> bytes | None:
-    """What the last match says."""
+    """Return the group of the last match."""
     found = None
     for match in pattern.finditer(data):
         found = match[1]

@@ -1,7 +1,7 @@
-"""LineShell: the shell at the end of a line, known by what it says alone.
+"""LineShell: a remote shell, known only from its terminal's output.
 
-There is no process table and no file system to look into. Whether it waits for a line is for its
-Prompt to tell (`prompt.py`); which shell it is it says itself, when it is given a run's files
+Neither its processes nor its files are visible. Its Prompt tells whether it waits for a line
+(`prompt.py`); the shell reports its dialect when it receives a run's files
 (`wire/shell/line_upload.py`).
 """
 
@@ -19,9 +19,10 @@ from jupyter_bridge.problems import Busy, Gone, Problem, RemoteFailed, Unavailab
 from jupyter_bridge.wire.shell import line_upload
 from jupyter_bridge.wire.shell.line_upload import Missing, Reader, Received
 
-# Between a line and its mark the shell only starts a small script, or reads one; seconds.
+# The longest time between a line and its mark: the shell only starts or reads a small script.
+# Seconds.
 TAKE_PATIENCE = 15.0
-# A line that breaks while a run is being handed over is waited for so long; seconds.
+# How long to wait for a connection that drops while a run's files are sent, seconds.
 MEND_PATIENCE = 60.0
 ATTEMPTS = 3
 
@@ -29,7 +30,7 @@ _INTERRUPT = b"\x03"
 
 
 class LineShell:
-    """One console's shell; holds what is known of it from one run to the next."""
+    """One console's shell, and what is known about it between runs."""
 
     def __init__(self, console: Console, source: RemoteSource) -> None:
         self.prompt = Prompt(console)
@@ -37,27 +38,27 @@ class LineShell:
         self._console = console
         self._source = source
         self._loop = asyncio.get_running_loop()
-        # The folder over there, and which of the files that stay are in it.
+        # The folder on the remote, and the lasting files in it.
         self._folder: str | None = None
         self._there: set[str] = set()
         self.pid: int | None = None
 
     @property
     def times_broken(self) -> int:
-        """How often the line broke, so that something may have been lost unnoticed."""
+        """How many times output may have been lost unnoticed."""
         return self._source.times_broken
 
-    # -- giving it files -----------------------------------------------------------------------
+    # -- sending files -------------------------------------------------------------------------
 
     async def hand_over(
         self,
         keep: Callable[[Reader], Mapping[str, bytes]],
         files: Callable[[Reader], Mapping[str, bytes]],
     ) -> Reader:
-        """Have the shell receive `files`, and those to `keep` where they are not there yet.
+        """Send the shell `files`, and those to `keep` that it does not have; return its Reader.
 
-        The shell must be at its prompt; answers who it is. Busy where nobody takes the line. A line
-        that breaks meanwhile is waited for: nothing has been run.
+        The shell must be at its prompt. Busy if no shell reads the line. A dropped connection is
+        waited for, and the files are sent again: nothing was run yet.
         """
         for attempt in range(ATTEMPTS):
             start, breaks = self._console.end_offset, self.times_broken
@@ -73,8 +74,8 @@ class LineShell:
                 if self._has_gap(start) or self.times_broken != breaks:
                     await self._mended()
         raise RemoteFailed(
-            f"What was typed into console {self._console.name!r} did not arrive as it was: does "
-            "somebody else type there? Nothing was run."
+            f"Input for console {self._console.name!r} arrived damaged; another user may be typing "
+            "there. The command was not run."
         )
 
     async def _hand_over(
@@ -82,22 +83,22 @@ class LineShell:
         keep: Callable[[Reader], Mapping[str, bytes]],
         files: Callable[[Reader], Mapping[str, bytes]],
     ) -> Reader | None:
-        """None where it failed in a way that may pass."""
+        """Like `hand_over`, once; None after a failure that may pass."""
         nonce, start, breaks = uuid.uuid4().hex, self._console.end_offset, self.times_broken
         self.prompt.is_left()
         await self._console.write(KILL_LINE + line_upload.opening(nonce, self._folder))
         mark = await self._hear(nonce, start, (Reader, Missing))
         if isinstance(mark, Missing):
             if self._folder is None:
-                raise Unavailable(f"There is no room for a run's files over there: {mark.folder}.")
+                raise Unavailable(f"The remote cannot create a run's folder: {mark.folder}.")
             self._folder = None
             return None
         if mark is None:
             if self._has_gap(start) or self.times_broken != breaks:
                 return None
             raise Busy(
-                f"What has the foreground of console {self._console.name!r} takes no line as a "
-                "shell does."
+                f"The program in the foreground of console {self._console.name!r} does not read "
+                "a line as a shell does."
             )
         assert isinstance(mark, Reader)
         if mark.folder != self._folder:
@@ -125,7 +126,7 @@ class LineShell:
     async def _hear(
         self, nonce: str, start: int, kinds: tuple[type, ...], patience: float = TAKE_PATIENCE
     ) -> Reader | Received | Missing | None:
-        """The first mark of these kinds that comes; None when none does."""
+        """Return the first mark of these kinds since `start`; None after `patience` seconds."""
         until = self._loop.time() + patience
         said, at = b"", start
         while True:
@@ -143,14 +144,14 @@ class LineShell:
                 return None
 
     def _has_gap(self, start: int) -> bool:
-        """Whether something is missing since `start`."""
+        """Tell whether bytes are missing since `start`."""
         at = start
         while data := self._console.read(at, LOOK_BYTES):
             at += len(data)
         return at < self._console.end_offset
 
     async def _mended(self) -> None:
-        """Wait until the line is up again, and interrupt whatever received a part."""
+        """Wait for the connection, and interrupt a receiver that has a part of the files."""
         until = self._loop.time() + MEND_PATIENCE
         while True:
             try:

@@ -1,4 +1,4 @@
-"""LocalDriver: one command in a terminal of this server, whose processes can be seen."""
+"""LocalDriver: one command in a terminal of this server, whose processes are visible."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from jupyter_bridge.models.runs import RunBody
 from jupyter_bridge.problems import Busy
 from jupyter_bridge.wire.shell.wrapper import Wrapping
 
-# The console must have been silent for so long before a shell that gave no mark is asked, seconds.
+# How long the console must be silent before a shell that printed no mark is asked for it, seconds.
 ASK_AFTER = 0.5
-# Whatever somebody typed and did not send stands at the prompt: Ctrl-E, Ctrl-U kill it.
+# Ctrl-E and Ctrl-U delete a line that was typed at the prompt but not sent.
 KILL_LINE = {"sh": b"\x15"}
 KILL_EDITED_LINE = b"\x05\x15"
-# What is sent, and how long it may take, seconds. A text of many commands goes on with its next one
-# when one is killed, so the round begins anew, faster; at last the shell itself is killed.
+# The signals, and how long each may take, seconds. A script continues with its next command when
+# one is killed, so there are more and faster rounds, until the shell itself is killed.
 STEPS = ((signal.SIGINT, 2.0), (signal.SIGTERM, 2.0), (signal.SIGKILL, 1.0))
 AGAIN = ((signal.SIGINT, 0.5), (signal.SIGKILL, 0.5))
 ROUNDS = 5
@@ -28,9 +28,9 @@ LOOK_EVERY = 0.05
 
 
 class LocalDriver(ShellDriver):
-    """Types through the pty, and sees by the process table who reads it. Signals stop it."""
+    """Types through the pty, finds its reader in the process table, and stops it by signals."""
 
-    take_patience = 10.0  # the shell only opens two files
+    take_patience = 10.0  # the shell only reads two files before the mark
 
     def __init__(
         self,
@@ -60,7 +60,7 @@ class LocalDriver(ShellDriver):
         self._image = self._shell.image()
         dialect = self._shell.dialect()
         if dialect is None:
-            raise Busy(f"There is no shell in the foreground of console {self._console.name!r}.")
+            raise Busy(f"No shell is in the foreground of console {self._console.name!r}.")
         body, split = self._body, self._body.output == "split"
         stdin = None if body.stdin is None else body.stdin.encode()
         files = self._scripts.new(body.command.encode(), stdin=stdin, split=split)
@@ -86,7 +86,7 @@ class LocalDriver(ShellDriver):
             self._scripts.remove(files, wrapper=self._began)
 
     def close(self) -> None:
-        """Let go of the pipes, which background jobs may still hold."""
+        """Close the pipes, which background jobs may still hold open."""
         if self._pipes is not None:
             self._pipes.close()
 
@@ -103,7 +103,7 @@ class LocalDriver(ShellDriver):
     def _not_taken(self) -> Busy:
         if self._files is not None:
             self._scripts.disarm(self._files)
-        return Busy(f"The shell in console {self._console.name!r} takes no line.")
+        return Busy(f"The shell in console {self._console.name!r} does not read its input.")
 
     async def _is_at_prompt(self, silent: float) -> bool:
         lost = self.interrupted or self._shell.image() != self._image
@@ -132,10 +132,10 @@ class LocalDriver(ShellDriver):
         await self._console.write(b"\x04")
 
     async def _signal(self, number: signal.Signals, grace: float) -> bool:
-        """Send, and wait for the end; a program that comes to the foreground meanwhile gets it too.
+        """Send a signal to the foreground and to its successors, until the run's end or `grace`.
 
-        As at a keyboard, a shell that is just starting a child does not act on its own SIGINT, and
-        the child loses one that comes before its exec.
+        As with a keyboard, a shell that is starting a child ignores its own SIGINT, and the child
+        loses a signal that comes before its exec.
         """
         until = self._loop.time() + grace
         reached: str | None = None
@@ -149,7 +149,7 @@ class LocalDriver(ShellDriver):
                     os.killpg(group, number)
                 except ProcessLookupError:
                     pass
-                except PermissionError:  # another user's (sudo): the terminal's own key reaches it
+                except PermissionError:  # another user's process (sudo): only the key reaches it
                     await self._console.write(b"\x03")
             if await self._over(LOOK_EVERY):
                 return True

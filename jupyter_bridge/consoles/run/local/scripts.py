@@ -1,6 +1,6 @@
-"""Scripts: the files through which a run reaches its shell, in one folder that only we can read.
+"""Scripts: the files that give a run to its shell, in one folder that only the user can read.
 
-Pipes: what a command writes to its stdout and stderr, read as it comes.
+Pipes: readers of a command's stdout and stderr.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import get_args
 from jupyter_bridge.problems import Unavailable
 from jupyter_bridge.wire.shell.integration import Dialect, integration
 
-# Filled while the loop looks elsewhere; the largest that Linux gives without privilege.
+# A pipe fills while the event loop is busy; this is the largest that Linux allows all users.
 PIPE_BYTES = 1 << 20
 _SET_PIPE_SIZE = 1031  # F_SETPIPE_SZ; Linux only
 READ_BYTES = 64 << 10
@@ -38,7 +38,7 @@ class Files:
 
 
 class Scripts:
-    """The folder. Made at first use, 0700; `close` removes it."""
+    """The folder of the files, created at first use with mode 0700; `close` removes it."""
 
     def __init__(self) -> None:
         self._folder: Path | None = None
@@ -46,31 +46,31 @@ class Scripts:
 
     @property
     def folder(self) -> Path:
-        """The folder itself; Unavailable when none can be made."""
+        """The path of the folder; Unavailable if it cannot be created."""
         if self._folder is None:
             try:
-                # Not below the data directory: that may lie on a slow or a full disk.
+                # Not below the data directory, which may be on a slow or a full disk.
                 folder = Path(tempfile.mkdtemp(prefix="jb-"))
                 for dialect in get_args(Dialect):
                     _write(folder / dialect, integration(dialect).encode())
             except OSError as error:
-                raise Unavailable(f"No folder for a run's files can be made: {error}.") from error
+                raise Unavailable(f"The folder for runs cannot be created: {error}.") from error
             self._folder = folder
         return self._folder
 
     def integration(self, dialect: Dialect) -> str:
-        """The path of what a shell sources once."""
+        """Return the path of the script that a shell sources once."""
         return str(self.folder / dialect)
 
     def new(self, text: bytes, *, stdin: bytes | None, split: bool) -> Files:
-        """Files for one run: its text, a place for its wrapper, its input, its pipes."""
+        """Create the files of one run: its text, input and pipes, and a path for its wrapper."""
         folder = self.folder
         self._count += 1
         base = str(folder / f"{self._count}")
         files = Files(text=Path(base + ".t"), wrapper=Path(base))
         try:
             _write(files.text, text)
-            # The shell writes this one, with its own umask.
+            # The shell writes this file, with its own umask.
             _write(Path(f"{files.text}.x"), b"")
             if stdin is not None:
                 files.stdin = Path(base + ".i")
@@ -89,11 +89,11 @@ class Scripts:
         return files
 
     def write(self, files: Files, wrapper: str) -> None:
-        """Put the wrapper in its place."""
+        """Write the wrapper to its path."""
         _write(files.wrapper, wrapper.encode())
 
     def disarm(self, files: Files) -> None:
-        """The line was typed and never read: if a shell reads it one day, it does nothing."""
+        """Make the typed line harmless, in case a shell reads it later."""
         _write(files.wrapper, b":\n")
 
     def remove(self, files: Files, *, wrapper: bool = True) -> None:
@@ -116,8 +116,8 @@ class Scripts:
 class Pipes:
     """Reads the ends of named pipes and calls `on_data(data, index)`; owns the descriptors.
 
-    A background job may hold a pipe open after its command: it is read on and forgotten, so that
-    the job neither blocks nor dies of it.
+    A background job may hold a pipe open after its command: its output is read and discarded, so
+    that the job neither blocks nor dies of SIGPIPE.
     """
 
     def __init__(self, ends: list[int], on_data: Callable[[bytes, int], None]) -> None:
@@ -128,7 +128,7 @@ class Pipes:
             self._loop.add_reader(end, self._read, end)
 
     def drain(self) -> None:
-        """The command has ended: pass on what it wrote, and nothing after it."""
+        """The command has ended: pass on its remaining output, and discard all later bytes."""
         for end in list(self._ends):
             ready = int(struct.unpack("i", fcntl.ioctl(end, termios.FIONREAD, b"\0" * 4))[0])
             while ready > 0 and (got := self._read(end, min(ready, READ_BYTES))):
@@ -136,7 +136,7 @@ class Pipes:
         self._on_data = None
 
     def close(self) -> None:
-        """Close what is open; closing twice is fine."""
+        """Close the pipes; closing twice is fine."""
         for end in list(self._ends):
             self._close(end)
 
@@ -167,4 +167,4 @@ def _widen(end: int) -> None:
     try:
         fcntl.fcntl(end, _SET_PIPE_SIZE, PIPE_BYTES)
     except OSError:
-        pass  # a smaller pipe only is slower
+        pass  # a smaller pipe is only slower

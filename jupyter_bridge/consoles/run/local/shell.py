@@ -1,8 +1,8 @@
-"""Shell: the shell that has a terminal's prompt, as the system shows it from outside.
+"""Shell: the shell in a terminal's foreground, seen through the system.
 
-Whoever types a line must know that a shell will read it. A terminal's foreground process group
-says which program has it, and the terminal's modes say what that program does: bash, zsh and fish
-read a prompt's line with echo and line mode off; sh leaves both on and waits in a read.
+A line may be typed only if a shell will read it. The terminal's foreground process group tells
+which program reads, and the terminal's modes tell how: bash, zsh and fish read a prompt's line with
+echo and line mode off; sh leaves both on and sleeps in a read.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from jupyter_bridge.problems import Busy, Gone
 from jupyter_bridge.wire.shell.integration import Dialect
 from jupyter_bridge.wire.shell.wrapper import dialect_of
 
-# Where a process sleeps that waits for a line of a terminal; "0" when the kernel does not tell.
+# The kernel functions in which a process waits for a terminal's line; "0" if Linux hides them.
 _READS_TERMINAL = ("wait_woken", "n_tty_read", "tty_read")
-# How often a prompt is looked for at last, seconds.
+# The longest pause between two checks for a prompt, seconds.
 LOOK_EVERY = 0.05
 _HAS_PROC = os.path.exists("/proc/self/stat")
 
 
 class Shell:
-    """Looks at the terminal of one console; holds nothing."""
+    """Examines the terminal of one console; holds nothing open."""
 
     def __init__(self, console: Console, terminal: TerminalSource) -> None:
         self._console = console
@@ -34,28 +34,28 @@ class Shell:
 
     @property
     def leader(self) -> int | None:
-        """The process that leads the foreground group, if it lives."""
+        """The leader of the foreground process group, if it is alive."""
         return _alive(self._terminal.foreground)
 
     def program(self) -> str | None:
-        """The name of the program in the foreground, for people."""
+        """Return the name of the program in the foreground."""
         leader = self.leader
         return None if leader is None else _program(leader)
 
     def dialect(self) -> Dialect | None:
-        """Which shell is in the foreground, if one is."""
+        """Return the dialect of the shell in the foreground; None if there is no shell."""
         program = self.program()
         return None if program is None else dialect_of(program)
 
     def image(self) -> str | None:
-        """Which program runs in which process in the foreground: `exec` changes it."""
+        """Identify the foreground process and its program: `exec` changes it."""
         leader = self.leader
         return None if leader is None else image_of(leader)
 
     async def wait_for_prompt(self, patience: float | None) -> None:
-        """Return when a shell waits for a line; Busy after `patience` seconds (None: never).
+        """Return when a shell is at its prompt; Busy after `patience` seconds (None: never).
 
-        Raises Gone when the console ends first.
+        Raises Gone if the console ends first.
         """
         loop = asyncio.get_running_loop()
         until = None if patience is None else loop.time() + patience
@@ -67,15 +67,15 @@ class Shell:
             if until is not None and loop.time() > until:
                 program = self.program()
                 raise Busy(
-                    f"Console {name!r} is busy: {program} is in the foreground. Try later, or ask "
-                    "with queue: true.",
+                    f"Console {name!r} is busy: {program} is in the foreground. Try later, or send "
+                    "queue: true.",
                     foreground=program,
                 )
             await asyncio.sleep(pause)
             pause = min(pause * 1.5, LOOK_EVERY)
 
     def at_prompt(self) -> bool:
-        """Whether a shell is in the foreground and waits for a line."""
+        """Tell whether a shell is in the foreground and waits for a line."""
         leader = self.leader
         dialect = self.dialect()
         if leader is None or dialect is None:
@@ -90,7 +90,7 @@ class Shell:
 
 
 def image_of(pid: int) -> str | None:
-    """Process, start time and where its stack begins; None when it is gone."""
+    """Return a process's id, start time and stack address; None if it has ended."""
     try:
         with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
             fields = file.read().rpartition(")")[2].split()
@@ -115,7 +115,7 @@ def _program(pid: int) -> str | None:
     try:
         return os.path.basename(os.readlink(f"/proc/{pid}/exe"))
     except OSError:
-        pass  # another user's process, or no such system
+        pass  # another user's process, or a system without /proc
     try:
         with open(f"/proc/{pid}/comm", encoding="utf-8", errors="replace") as file:
             return file.read().strip()
