@@ -20,7 +20,7 @@ _COMMAND_BEGINS = re.compile(rb"\x1b\]133;C[^\x07\x1b]*(?:\x07|\x1b\\)")
 
 
 def header(width: int, height: int, timestamp: float, title: str = "") -> str:
-    """The first line, without its newline."""
+    """Return the first line, without its newline."""
     about: dict[str, object] = {
         "version": 2,
         "width": width,

@@ -1,4 +1,4 @@
-"""Decode JSON and compressed bytes of strangers within limits that are checked beforehand.
+"""Decode untrusted JSON and compressed bytes within limits that are checked beforehand.
 
 A few bytes can expand to many objects: 117 KB of gzip can hold 120 MB of `[[],[],…`, and each `[]`
 takes 64 bytes of memory. Three things are limited: the size after decompression, its ratio to the
@@ -38,7 +38,7 @@ class PackedError(ValueError):
 def decode(text: bytes | str, kind: type[T], limit: int) -> T:
     """Decode the JSON `text` of at most `limit` bytes as `kind`.
 
-    Stops at the first element of a wrong type. Raises `wire.json_errors.UNREADABLE`.
+    Stops at the first element of a wrong type. Raises `wire.json_errors.JSON_ERRORS`.
     """
     if len(text) > limit:
         raise msgspec.DecodeError(f"a text of more than {limit} bytes")
@@ -109,7 +109,7 @@ class Unpacker:
     def __init__(self, coding: str | None) -> None:
         self._coding = (coding or "").strip().lower()
         if self._coding not in ("", "identity", "gzip", "x-gzip", "deflate"):
-            raise PackedError("is packed in a way that was not asked for")
+            raise PackedError("has a compression that was not asked for")
         self.is_plain = self._coding in ("", "identity")
         self._unpack: Any = None
         self._members = 0
@@ -134,7 +134,7 @@ class Unpacker:
     def end(self) -> None:
         """End the body; raises PackedError if it is incomplete."""
         if self._unpack is not None and not self._unpack.eof:
-            raise PackedError("broke off within its packed bytes")
+            raise PackedError("ended within its compressed bytes")
 
     def _open(self, data: bytes) -> bytes:
         """Return the decompressor, a new one after the end of a member."""
@@ -142,7 +142,7 @@ class Unpacker:
             return data
         self._members += 1
         if self._members > (MAX_MEMBERS if self._coding != "deflate" else 1):
-            raise PackedError("is packed in too many parts")
+            raise PackedError("is compressed in too many parts")
         bits = 16 + zlib.MAX_WBITS
         if self._coding == "deflate":  # some servers leave the head of zlib's format out
             bits = zlib.MAX_WBITS if data[0] & 0x0F == zlib.DEFLATED else -zlib.MAX_WBITS
@@ -154,7 +154,7 @@ class Unpacker:
         try:
             piece = self._unpack.decompress(data, STEP)
         except zlib.error:
-            raise PackedError("is packed in a way that cannot be read") from None
+            raise PackedError("is compressed in a way that cannot be read") from None
         if self._unpack.eof:
             return piece, self._unpack.unused_data
         return piece, self._unpack.unconsumed_tail

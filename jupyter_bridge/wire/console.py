@@ -37,7 +37,7 @@ _U64 = struct.Struct(">Q")
 _SIZE = struct.Struct(">HH")
 
 
-# What a console is, how it ended, who looks at it, bytes.
+# The most bytes of the JSON in a start, exit, viewers or problem frame.
 MAX_OBJECT = 256 << 10
 
 
@@ -190,7 +190,7 @@ def from_client_frame(data: bytes) -> ClientFrame:
 
 
 def _json(value: Any) -> bytes:
-    # Half a surrogate pair (a file's name may hold one) is no UTF-8; the rest is told all the same.
+    # A lone surrogate (a file's name may have one) is not UTF-8, and is replaced.
     return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode(errors="replace")
 
 

@@ -1,6 +1,6 @@
-"""The errors of decoding JSON of strangers: `except UNREADABLE`.
+"""The errors of decoding untrusted JSON: `except JSON_ERRORS`.
 
-Besides its own errors msgspec raises Python's, for text that is not UTF-8 and for endless nesting.
+Besides its own errors msgspec raises Python's, for text that is not UTF-8 and for deep nesting.
 """
 
 from __future__ import annotations

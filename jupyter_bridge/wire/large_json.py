@@ -1,8 +1,8 @@
-"""JSON of many bytes, passed on as it came and written piece by piece.
+"""Large JSON values, passed on as bytes and written in pieces.
 
-Copying or decoding 50 MB holds up the event loop for up to half a second, from a thread too (Python
+Copying or decoding 50 MB blocks the event loop for up to half a second, even in a thread (Python
 runs one thread at a time). So a value of more than LARGE bytes is not decoded: it is a `LargeJson`
-that refers to the bytes of its message, and `encode` writes JSON with such values in it as pieces.
+that refers to the bytes of its message, and `encode` writes JSON with such values as pieces.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import msgspec
 
 from jupyter_bridge.wire.json_errors import JSON_ERRORS
 
-# What is larger is neither copied nor decoded in one go on the event loop, bytes.
+# A larger value is neither copied nor decoded at once on the event loop, bytes.
 LARGE = 256 << 10
 # How deep `parse` looks for large values: in content and its `data`.
 _DEPTH = 2
@@ -29,7 +29,7 @@ _HALF_PAIR = re.compile(rb"\\u[dD][89abAB]..\Z")
 
 
 class LargeJson:
-    """A JSON value as the bytes it came in; they stay in memory as long as this does."""
+    """A JSON value as the bytes of its message, which it keeps in memory."""
 
     __slots__ = ("raw",)
 
@@ -41,22 +41,22 @@ class LargeJson:
 
     @property
     def is_text(self) -> bool:
-        """Whether this is a JSON string."""
+        """Tell whether this is a JSON string."""
         return self.raw[:1] == b'"'
 
     def pieces(self) -> Iterator[bytes]:
-        """The value as JSON in UTF-8, in pieces."""
+        """Yield the value as JSON in UTF-8, in pieces."""
         return utf8_pieces(self.raw)
 
     def decode(self) -> Any:
-        """The value itself; null if it cannot be read. Takes long."""
+        """Decode the value; null if it cannot be read. Slow."""
         try:
             return msgspec.json.decode(self.raw)
         except JSON_ERRORS:
             return None
 
     def texts(self) -> Iterator[str]:
-        """The characters of a JSON string, in pieces; of anything else, its JSON."""
+        """Yield the characters of a JSON string, else the JSON, in pieces."""
         if not self.is_text:
             yield from (piece.decode() for piece in self.pieces())
             return
@@ -71,7 +71,7 @@ class LargeJson:
 
 
 class LargeText:
-    """A text of many bytes as a JSON string; whoever made it leaves `raw`, in UTF-8, alone."""
+    """A large text as a JSON string; `raw`, in UTF-8, must not change."""
 
     __slots__ = ("_raw", "_rest")
 
@@ -80,7 +80,7 @@ class LargeText:
         self._rest = rest
 
     def pieces(self) -> Iterator[bytes]:
-        """The string as JSON in UTF-8, in pieces."""
+        """Yield the string as JSON in UTF-8, in pieces."""
         yield b'"'
         for piece in chain(utf8_pieces(memoryview(self._raw)), (self._rest.encode(),)):
             yield msgspec.json.encode(piece.decode())[1:-1]
@@ -88,7 +88,7 @@ class LargeText:
 
 
 def _end_of_whole(piece: bytes) -> int:
-    """Where a piece of a JSON string can be cut: not in an escape, nor in two for one character."""
+    """Return where a JSON string can be cut: not inside an escape or a pair of escapes."""
     end = len(piece)
     back = piece.rfind(b"\\", max(0, end - 6))  # the longest escape is \uXXXX
     if back >= 0 and _begins_escape(piece, back):
@@ -99,7 +99,7 @@ def _end_of_whole(piece: bytes) -> int:
 
 
 def _begins_escape(piece: bytes, back: int) -> bool:
-    """Whether the backslash there is not itself escaped."""
+    """Tell whether the backslash at this position is not itself escaped."""
     return (back + 1 - len(piece[: back + 1].rstrip(b"\\"))) % 2 == 1
 
 
@@ -111,7 +111,7 @@ def _decode_text(piece: bytes) -> str:
 
 
 def utf8_pieces(raw: memoryview) -> Iterator[bytes]:
-    """The bytes of a text, in pieces that are UTF-8 each; what is not UTF-8 is U+FFFD."""
+    """Yield the bytes of a text in pieces of valid UTF-8; other bytes become U+FFFD."""
     decoder = codecs.getincrementaldecoder("utf-8")("replace")
     for start in range(0, len(raw), LARGE):
         piece = bytes(raw[start : start + LARGE])
@@ -124,7 +124,7 @@ def utf8_pieces(raw: memoryview) -> Iterator[bytes]:
 
 
 def as_utf8(raw: bytes) -> list[bytes]:
-    """The bytes of a text as they are if they are UTF-8; else what `utf8_pieces` makes of them."""
+    """Return the bytes of a text unchanged if they are UTF-8, else as by `utf8_pieces`."""
     view = memoryview(raw)
     decoder = codecs.getincrementaldecoder("utf-8")()
     try:
@@ -137,7 +137,7 @@ def as_utf8(raw: bytes) -> list[bytes]:
 
 
 def is_json(raw: bytes | memoryview) -> bool:
-    """Whether this is JSON, and not too deep to be looked through (about 1000 levels)."""
+    """Tell whether this is JSON, nested at most about 1000 levels."""
     try:
         _decode_raw(raw)
     except JSON_ERRORS:
@@ -146,9 +146,9 @@ def is_json(raw: bytes | memoryview) -> bool:
 
 
 def parse(raw: bytes | memoryview, depth: int = _DEPTH) -> Any:
-    """The value in `raw`, with a LargeJson for each large one inside that is no object.
+    """Decode `raw`, with a LargeJson for each large value inside that is not an object.
 
-    Looking through 50 MB takes 50 ms and more. Raises what JSON_ERRORS has.
+    Takes 50 ms and more for 50 MB. Raises the errors in JSON_ERRORS.
     """
     if len(raw) <= LARGE:
         return msgspec.json.decode(raw)
@@ -159,10 +159,7 @@ def parse(raw: bytes | memoryview, depth: int = _DEPTH) -> Any:
 
 
 def encode(value: Any) -> Iterator[bytes]:
-    """The JSON of what msgspec can encode, or what has a LargeJson in it, in pieces.
-
-    What holds no LargeJson is one piece.
-    """
+    """Encode a value that may contain LargeJson values, in pieces; one piece without any."""
     (first, *between), found = split(value)
     yield first
     for part, after in zip(found, between, strict=True):
@@ -171,9 +168,9 @@ def encode(value: Any) -> Iterator[bytes]:
 
 
 def split(value: Any) -> tuple[list[bytes], list[Any]]:
-    """The JSON of `value` around what is large in it, and that: the first list has one more.
+    """Return the JSON of `value` around its large values, and those: one fewer than the former.
 
-    Raises what msgspec.json.encode raises.
+    Raises the errors of msgspec.json.encode.
     """
     found: list[Any] = []
     mark = uuid.uuid4().hex

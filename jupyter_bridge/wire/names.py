@@ -6,14 +6,14 @@ from typing import NamedTuple
 
 
 class ConsoleName(NamedTuple):
-    """A console's name: `home` is `kernel`, `file` or a connection; empty for a terminal here."""
+    """A console's name; `home` is `kernel`, `file` or a connection, empty for a host terminal."""
 
     home: str
     rest: str
 
     @classmethod
     def parse(cls, text: str) -> ConsoleName:
-        """The parts of a name; any text is one."""
+        """Parse a name; any text is valid."""
         home, colon, rest = text.partition(":")
         return cls(home, rest) if colon and home else cls("", text)
 
@@ -22,12 +22,12 @@ class ConsoleName(NamedTuple):
 
     @property
     def kind(self) -> str:
-        """What a console of this name is, if it can be opened: its home's kind."""
+        """The kind of console that this name opens."""
         return {"": "terminal", "kernel": "kernel", "file": "file"}.get(self.home, "remote")
 
     @property
     def connection(self) -> str | None:
-        """The connection that it is a console of; None if it is of this server."""
+        """The console's connection; None if it is of this server."""
         return self.home if self.kind == "remote" else None
 
 
@@ -39,7 +39,7 @@ class KernelName(NamedTuple):
 
     @classmethod
     def parse(cls, text: str, connection: str | None = None) -> KernelName:
-        """The parts of a name, which may have the `connection` in front or not."""
+        """Parse a name, with or without a connection in front."""
         known, colon, rest = text.partition(":")
         if connection and known != connection:
             return cls(connection, text)

@@ -60,7 +60,7 @@ _JSON_MIME = re.compile(r"application/(.*\+)?json")  # in nbformat, only these m
 
 
 class Change(NamedTuple):
-    """The event for one message; `data` shares parts of the message."""
+    """The event of one message; `data` shares parts of the message."""
 
     event: Literal["output", "clear_output", "update_display"]
     data: dict[str, Any]

@@ -24,7 +24,7 @@ def from_iso(text: str) -> datetime:
 
 
 def read_iso(value: object) -> datetime | None:
-    """The time that `value` tells in ISO 8601; None where it tells none."""
+    """Return the time that `value` holds in ISO 8601; None if it holds none."""
     try:
         return from_iso(str(value))
     except ValueError:

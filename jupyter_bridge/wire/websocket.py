@@ -1,7 +1,7 @@
 """Server-to-client websocket frames (RFC 6455, section 5.2): unmasked, unfragmented, uncompressed.
 
-Written by hand for one reason: a batch of messages for many clients is framed once, and sent with
-one write to each, where a websocket library would frame and write each message for each client.
+A batch of messages for many clients is framed once, and sent with one write to each client. A
+websocket library would frame and write each message for each client.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ def build_frame(payload: str | bytes) -> bytes:
 
 
 def frame_pieces(payload: Sequence[bytes], *, text: bool) -> list[bytes]:
-    """One whole frame, in pieces that are to be written one after the other; nothing is copied."""
+    """Return one frame in pieces, to be written in order; nothing is copied."""
     return [_head(_TEXT if text else _BINARY, sum(map(len, payload))), *payload]
 
 

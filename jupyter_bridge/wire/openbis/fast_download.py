@@ -9,8 +9,8 @@ a JSON object whose values are lists of one string:
     download              downloadSessionId, downloadStreamId, numberOfChunks -> chunks
     finishDownloadSession downloadSessionId                              -> empty
 
-Any stream takes the next chunks off the session's one queue. What is not queued any more is not
-sent: an empty answer means that the queue is empty (or just not filled yet). `downloadItemIds` are
+Any stream takes the next chunks from the session's only queue. An empty answer means that the queue
+is empty (or not filled yet). `downloadItemIds` are
 separated by commas up to API 3.6; from 3.7 on they are a JSON list, and `version` is "2".
 
 A chunk is big-endian:
@@ -18,7 +18,7 @@ A chunk is big-endian:
     number u32 | item length u16 | directory u8 | path length u16 | offset u64 | payload length u32
     item | path | CRC32 of all this, u64 | payload | CRC32 of the payload, u64
 
-Its path is relative to the data set. In place of a chunk there may be JSON,
+The path is relative to the data set. In place of a chunk there may be JSON,
 `{"error": …, "retriable": bool}`: no chunk number is so large that it begins with a brace.
 """
 
@@ -34,9 +34,9 @@ import msgspec
 from jupyter_bridge.wire import bounded
 from jupyter_bridge.wire.json_errors import JSON_ERRORS
 
-# openBIS cuts files into chunks of 1 MiB; more than this is not a chunk but an attack on memory.
+# openBIS cuts files into chunks of 1 MiB; a larger chunk than this is refused, bytes.
 MAX_PAYLOAD = 32 << 20
-# Smaller pieces of a payload are gathered: a view of a few bytes would cost more than they do.
+# Smaller pieces of a payload are joined: a view of a few bytes takes more memory than the bytes.
 SMALL_PART = 64 << 10
 # An error text is a sentence, or a Java stack trace.
 MAX_ERROR = 1 << 20
@@ -47,11 +47,11 @@ _SUM = struct.Struct(">Q")
 
 
 class ChunkError(ValueError):
-    """The stream is no longer one of chunks: nothing that follows in it can be read."""
+    """The stream is damaged: the rest of it cannot be read."""
 
 
 class ServerError(ValueError):
-    """The file server said an error instead of a chunk; `retriable` is its own word."""
+    """The file server sent an error instead of a chunk; `retriable` is its own claim."""
 
     def __init__(self, message: str, retriable: bool) -> None:
         super().__init__(message)
@@ -60,7 +60,7 @@ class ServerError(ValueError):
 
 @dataclass(frozen=True)
 class Chunk:
-    """One piece of one file. `sound` is False where the payload is not what its CRC32 says."""
+    """One piece of one file. `sound` is False if the payload does not match its CRC32."""
 
     number: int
     item: str
@@ -73,9 +73,9 @@ class Chunk:
 
 @dataclass
 class CameChunk:
-    """A chunk as it came: the payload in the pieces that the network made, `check` not yet done.
+    """A received chunk: the payload in the network's pieces, not yet checked.
 
-    Whoever writes the payload reads it anyway, and compares its CRC32 with `check` then, once.
+    The writer of the payload reads it anyway, and compares its CRC32 with `check`.
     """
 
     number: int
@@ -88,7 +88,7 @@ class CameChunk:
     check: int = 0
 
     def to_chunk(self) -> Chunk:
-        """The same in one piece, and judged."""
+        """Return the chunk in one piece, and checked."""
         payload = b"".join(self.parts)
         return Chunk(
             *(self.number, self.item, self.path, self.offset, payload),
@@ -98,7 +98,7 @@ class CameChunk:
 
 
 class DownloadSession(msgspec.Struct, rename="camel"):
-    """What `startDownloadSession` answers; `ranges` are first and last chunk of each item."""
+    """The answer of `startDownloadSession`; `ranges` has first and last chunk of each item."""
 
     download_session_id: str
     ranges: dict[str, str]
@@ -115,7 +115,7 @@ class _Told(msgspec.Struct):
 
 
 def build_request(method: str, api: tuple[int, int], **values: str | Sequence[str]) -> bytes:
-    """The body of one request to the file server; `api` is the AS's api version."""
+    """Return the body of one request to the file server; `api` is the AS's API version."""
     body = {"version": ["2"]} if api > (3, 6) else {}
     body["method"] = [method]
     for name, value in values.items():
@@ -129,7 +129,7 @@ def build_request(method: str, api: tuple[int, int], **values: str | Sequence[st
 
 
 def parse_session(body: bytes) -> DownloadSession:
-    """The session that was started; raises ServerError or ChunkError."""
+    """Return the started session; raises ServerError or ChunkError."""
     raise_error(body)
     try:
         return bounded.decode(body, DownloadSession, MAX_SESSION)
@@ -138,7 +138,7 @@ def parse_session(body: bytes) -> DownloadSession:
 
 
 def parse_range(text: str) -> range:
-    """The chunk numbers that "3:7" means."""
+    """Parse a range of chunk numbers, as "3:7"."""
     first, _, last = text.partition(":")
     try:
         start, stop = int(first), int(last or first) + 1
@@ -150,7 +150,7 @@ def parse_range(text: str) -> range:
 
 
 def build_ranges(numbers: Iterable[int]) -> str:
-    """The ranges that cover exactly these chunk numbers, in order."""
+    """Return the ranges of exactly these chunk numbers, in order."""
     runs: list[list[int]] = []
     for number in sorted(set(numbers)):
         if runs and runs[-1][1] == number - 1:
@@ -161,7 +161,7 @@ def build_ranges(numbers: Iterable[int]) -> str:
 
 
 def raise_error(body: bytes) -> None:
-    """Raise the ServerError that `body` is, if it is one."""
+    """Raise ServerError if `body` is an error."""
     if body[:1] != b"{":
         return
     try:
@@ -174,7 +174,7 @@ def raise_error(body: bytes) -> None:
 
 
 def build_chunk(chunk: Chunk) -> bytes:
-    """The bytes of one chunk (its CRC32 wrong if it is not `sound`)."""
+    """Encode one chunk (with a wrong CRC32 if it is not `sound`)."""
     item, path = chunk.item.encode(), chunk.path.encode()
     fixed = _HEAD.pack(
         *(chunk.number, len(item), chunk.directory, len(path)),
@@ -188,8 +188,8 @@ def build_chunk(chunk: Chunk) -> bytes:
 class ChunkReader:
     """Cuts a stream of bytes, in pieces of any size, into chunks.
 
-    Large pieces are not copied: a chunk's parts are views of what was fed. At most one chunk is
-    held. A header that is wrong ends the stream with ChunkError; a payload is for others to judge.
+    Large pieces are not copied: a chunk's parts are views of the fed bytes. At most one chunk is
+    held. A wrong header ends the stream with ChunkError; payloads are not checked.
     """
 
     def __init__(self) -> None:
@@ -200,7 +200,7 @@ class ChunkReader:
         self._tail = b""
 
     def feed(self, data: bytes | memoryview) -> list[CameChunk]:
-        """The chunks that `data` completes."""
+        """Return the chunks that `data` completes."""
         done: list[CameChunk] = []
         view = memoryview(data)
         while view:
@@ -220,7 +220,7 @@ class ChunkReader:
         return done
 
     def end(self) -> None:
-        """Say that the stream is over: raises if it broke off within a chunk, or was an error."""
+        """End the stream; raises if it ended within a chunk, or was an error."""
         if self._error is not None:
             raise_error(bytes(self._error))
             raise ChunkError("text instead of chunks")
@@ -238,7 +238,7 @@ class ChunkReader:
         return view[missing:]
 
     def _head_size(self) -> int:
-        """The header's whole length, as far as it is known."""
+        """Return the header's length, as far as it is known."""
         if len(self._head) < _HEAD.size:
             return _HEAD.size
         _, item, _, path, _, _ = _HEAD.unpack_from(self._head)
@@ -249,7 +249,7 @@ class ChunkReader:
         (check,) = _SUM.unpack_from(self._head, end)
         number, item, directory, path, offset, size = _HEAD.unpack_from(self._head)
         if check != crc32(memoryview(self._head)[:end]):
-            raise ChunkError("the header of a chunk is not what its checksum says")
+            raise ChunkError("a chunk's header does not match its checksum")
         if size > MAX_PAYLOAD:
             raise ChunkError(f"a chunk of {size} bytes")
         names = self._head[_HEAD.size : end]

@@ -1,12 +1,12 @@
 """openBIS as bytes: JSON-RPC v3 bodies, Jackson's references, upload requests.
 
-**Calls** are POSTed to the application server (AS) and the data store server (DSS), without any
-header: JSON-RPC 2.0, whose first parameter is the session token (not in `login`):
+**Calls** are POSTed to the application server (AS) and the data store server (DSS), without special
+headers: JSON-RPC 2.0, whose first parameter is the session token (not in `login`):
 
     {"jsonrpc": "2.0", "id": "1", "method": "getDataSets", "params": ["<token>", …]}
 
 The answer is 200 with `{"result": …}` or `{"error": {"code", "message", "data"}}`. Objects name
-their class in `@type`. A session that is over is an error whose message says so.
+their class in `@type`. An expired session is an error whose message says so.
 
 **References**: Jackson gives every object an `@id` where it is first written; later it writes that
 bare integer in its place, in whatever order its fields come. Only fields and lists that hold
@@ -20,7 +20,7 @@ with the raw bytes `startByte` to `endByte` (exclusive) as body, in any order; t
 with `status: "ok"` and the number of bytes as `size`. `createUploadedDataSet` then makes one upload
 folder a data set. The names of the classes are those of openBIS's public V3 API.
 
-Bytes that break these rules raise `FormError`; an error that the server tells is an `RpcError`.
+Bytes that break these rules raise `FormError`; an error of the server raises `RpcError`.
 """
 
 from __future__ import annotations
@@ -40,12 +40,12 @@ AS_V1 = "/openbis/openbis/rmi-query-v1.json"
 DSS_V3 = "/datastore_server/rmi-data-store-server-v3.json"
 UPLOAD = "/datastore_server/session_workspace_file_upload"
 FILES = "/datastore_server"
-# openBIS uploads what is larger than this in pieces of this size.
+# openBIS uploads larger files in pieces of this size, bytes.
 UPLOAD_CHUNK = 10 << 20
 # The answer to one piece is a small object, bytes.
 MAX_UPLOADED = 64 << 10
 
-# Fields whose value is an object, or a list of objects; only there a bare integer is a reference.
+# Fields whose value is an object or a list of objects: only there a bare integer is a reference.
 REFERENCES = frozenset(
     """
     children component components container containers contentCopies creatorPerson dataSet dataSetId
@@ -56,7 +56,7 @@ REFERENCES = frozenset(
     vocabulary
     """.split()  # noqa: SIM905
 )
-# What servers of several ages say of a token that is no longer, or never was, good.
+# The messages of several server versions about an invalid token.
 _LOGIN = re.compile("please log ?in", re.IGNORECASE)
 _SESSION = re.compile("session ", re.IGNORECASE)
 _ENDED = re.compile("is invalid|not valid|expired|no longer", re.IGNORECASE)
@@ -67,7 +67,7 @@ class FormError(ValueError):
 
 
 class RpcError(ValueError):
-    """The server's own error; `expired` says whether a new login may help."""
+    """An error of the server; `expired` tells whether a new login may help."""
 
     def __init__(self, message: str, code: int | None = None) -> None:
         super().__init__(message)
@@ -85,7 +85,7 @@ class RpcError(ValueError):
 
 
 def build_call(method: str, *params: Any) -> bytes:
-    """The body of one call."""
+    """Return the body of one call."""
     return msgspec.json.encode(
         {"jsonrpc": "2.0", "id": "1", "method": method, "params": list(params)}
     )
@@ -105,10 +105,10 @@ class _Reply(msgspec.Struct):
 
 
 def parse_answer(body: bytes, kind: Any, limit: int, *, plain: bool = False) -> Any:
-    """The `result` in `body` as `kind`, references resolved; raises RpcError or FormError.
+    """Decode the `result` in `body` as `kind`, references resolved; RpcError or FormError.
 
-    `limit` is how many bytes the body may have at most. `plain` says that nothing which `kind`
-    names is a reference: the result is decoded into it at once, which takes a third of the memory.
+    The body may have at most `limit` bytes. `plain` says that no field of `kind` is a reference:
+    the result is decoded directly, with a third of the memory.
     """
     try:
         reply = bounded.decode(body, _Reply, limit)
@@ -130,15 +130,14 @@ def parse_answer(body: bytes, kind: Any, limit: int, *, plain: bool = False) -> 
 
 
 def resolve(value: Any) -> Any:
-    """`value` with every reference replaced by the object it names; changed in place.
+    """Replace every reference in `value`, in place, by its object; return the value.
 
-    Objects that refer to each other become one ring of Python objects: nobody prints them. An
-    integer that names nothing is left as it is.
+    Objects that refer to each other form a ring. An integer without an object is unchanged.
     """
     known: dict[int, dict[str, Any]] = {}
     places: list[tuple[Any, Any]] = []
     waiting = [(value, True)]
-    # Not recursive: how deep an answer is, the other side decides.
+    # Not recursive: the server decides how deep an answer is.
     while waiting:
         node, holds_objects = waiting.pop()
         if isinstance(node, dict):
@@ -164,11 +163,11 @@ def resolve(value: Any) -> Any:
     return value
 
 
-# -- what is asked for -------------------------------------------------------------------------
+# -- parameters --------------------------------------------------------------------------------
 
 
 def fetch(kind: str, /, *names: str, **nested: Any) -> dict[str, Any]:
-    """Fetch options of `kind` ("dataset.DataSet") with the plain `names` and `nested` options."""
+    """Return fetch options of `kind` ("dataset.DataSet"): plain `names` and `nested` options."""
     options: dict[str, Any] = {"@type": _dto(kind, "fetchoptions", "FetchOptions")}
     for name in names:
         options[name] = {"@type": _dto(_PLAIN[name], "fetchoptions", "FetchOptions")}
@@ -197,13 +196,13 @@ def _dto(kind: str, part: str, ending: str) -> str:
 
 
 def data_set_options(**paging: Any) -> dict[str, Any]:
-    """What a listing tells of each data set."""
+    """Return the fetch options of a list of data sets."""
     plain = ("type", "properties", "dataStore", "physicalData", "experiment", "sample")
     return fetch("dataset.DataSet", *plain, "registrator", "modifier", **paging)
 
 
 def data_set_type_options() -> dict[str, Any]:
-    """A data set type with its properties and the terms of their vocabularies, in one answer."""
+    """Return the fetch options of a data set type, its properties and their vocabularies' terms."""
     vocabulary = fetch("vocabulary.Vocabulary", "terms")
     property_type = fetch("property.PropertyType", vocabulary=vocabulary)
     assignments = fetch("property.PropertyAssignment", propertyType=property_type)
@@ -211,7 +210,7 @@ def data_set_type_options() -> dict[str, Any]:
 
 
 def object_id(kind: str, name: str) -> dict[str, str]:
-    """The id of a `sample`, `experiment` or `dataset` by its identifier or its permId."""
+    """Return the id of a `sample`, `experiment` or `dataset`, from its identifier or permId."""
     class_name = {"dataset": "DataSet"}.get(kind, kind.capitalize())
     if "/" not in name:
         return {"@type": f"as.dto.{kind}.id.{class_name}PermId", "permId": name}
@@ -220,13 +219,13 @@ def object_id(kind: str, name: str) -> dict[str, str]:
 
 
 def search(kind: str, *criteria: Mapping[str, Any], operator: str = "AND") -> dict[str, Any]:
-    """Search criteria over `kind` ("dataset.DataSet"); none finds everything."""
+    """Return search criteria over `kind` ("dataset.DataSet"); no criterion finds everything."""
     name = _dto(kind, "search", "SearchCriteria")
     return {"@type": name, "criteria": list(criteria), "operator": operator}
 
 
 def where(field: str, value: str) -> dict[str, Any]:
-    """The criterion that a `code`, `permId` or `identifier` equals `value`."""
+    """Return the criterion that a `code`, `permId` or `identifier` equals `value`."""
     name = {"permId": "PermId"}.get(field, field.capitalize())
     return {
         "@type": f"as.dto.common.search.{name}SearchCriteria",
@@ -237,7 +236,7 @@ def where(field: str, value: str) -> dict[str, Any]:
 
 
 def files_of(perm_id: str, start: int, count: int) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The criteria and fetch options with which `searchFiles` lists a data set's files."""
+    """Return the criteria and fetch options with which `searchFiles` lists a data set's files."""
     inside = search("dataset.DataSet", where("code", perm_id), operator="OR")
     return (
         {
@@ -254,7 +253,7 @@ def files_of(perm_id: str, start: int, count: int) -> tuple[dict[str, Any], dict
 
 
 def file_id(perm_id: str, path: str) -> dict[str, Any]:
-    """The id of one file, as `createFastDownloadSession` takes it."""
+    """Return the id of one file for `createFastDownloadSession`."""
     return {
         "@type": "dss.dto.datasetfile.id.DataSetFilePermId",
         "dataSetId": {"@type": "as.dto.dataset.id.DataSetPermId", "permId": perm_id},
@@ -263,7 +262,7 @@ def file_id(perm_id: str, path: str) -> dict[str, Any]:
 
 
 def personal_access_token(name: str, valid_from: float, valid_to: float) -> dict[str, Any]:
-    """The creation of a token for the session `name`; the times are seconds since the epoch."""
+    """Return the creation of a token for the session `name`; times are seconds since the epoch."""
     return {
         "@type": "as.dto.pat.create.PersonalAccessTokenCreation",
         "sessionName": name,
@@ -281,7 +280,7 @@ def uploaded_data_set(
     parents: Iterable[str] = (),
     properties: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """The creation of a data set from the upload folder `upload`."""
+    """Return the creation of a data set from the upload folder `upload`."""
     creation: dict[str, Any] = {
         "@type": "dss.dto.dataset.create.UploadedDataSetCreation",
         "typeId": {
@@ -306,9 +305,9 @@ def uploaded_data_set(
 def upload_query(
     filename: str, number: int, start: int, end: int, token: str, *, folder: bool = False
 ) -> str:
-    """The query of one upload request; it holds the token, so no message ever shows it.
+    """Return the query of one upload request; it contains the token, so never show it.
 
-    `end` is exclusive. `number` counts a file's chunks from 1. `folder` makes an empty folder.
+    `end` is exclusive. `number` counts a file's chunks from 1. `folder` creates an empty folder.
     """
     return (
         f"filename={quote(filename, safe='/')}&id={number}&startByte={start}&endByte={end}"
@@ -317,7 +316,7 @@ def upload_query(
 
 
 def upload_chunks(size: int, chunk: int = UPLOAD_CHUNK) -> Iterator[tuple[int, int, int]]:
-    """The number, start and end (exclusive) of each chunk of a file; an empty one has one."""
+    """Yield number, start and end (exclusive) of each chunk of a file; an empty file has one."""
     for number, start in enumerate(range(0, max(size, 1), chunk), 1):
         yield number, start, min(start + chunk, size)
 
@@ -328,14 +327,14 @@ class _Uploaded(msgspec.Struct):
 
 
 def parse_uploaded(body: bytes) -> int:
-    """How many bytes the server says it took of one chunk; FormError unless its status is ok."""
+    """Return how many bytes of a chunk the server accepted; FormError unless its status is ok."""
     try:
         answer = bounded.decode(body, _Uploaded, MAX_UPLOADED)
     except JSON_ERRORS as error:
         raise FormError(f"the answer to a chunk has another form: {error}") from None
     if answer.status != "ok":
-        raise FormError("the server did not take the chunk")
+        raise FormError("the server did not accept the chunk")
     size = bounded.number(str(answer.size), (1 << 63) - 1)
     if size is None:
-        raise FormError("the answer to a chunk names no size")
+        raise FormError("the answer to a chunk has no size")
     return size

@@ -94,5 +94,5 @@ class StreamFinder:
 def _decoded(text: bytes) -> bytes:
     try:
         return base64.b64decode(text, validate=True)
-    except binascii.Error:  # somebody else has written in between: what is missing is told
+    except binascii.Error:  # other output came in between: the missing bytes are counted
         return b""
