@@ -1,4 +1,4 @@
-"""Changes: log what a remote says when it changes, cut, and at a limited rate."""
+"""Changes: log changes of a remote's messages, cut, and at a limited rate."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ PERIOD = 1.0
 
 
 class Changes:
-    """Lines about one thing. A line that repeats the last one, or comes too soon, is skipped.
+    """Logs lines about one subject. A line that repeats the last, or comes too soon, is skipped.
 
-    The next line that is logged tells how many came too soon.
+    The next logged line tells how many came too soon.
     """
 
     def __init__(

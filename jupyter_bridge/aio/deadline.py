@@ -1,4 +1,4 @@
-"""within: wait for something, but not longer than so many seconds.
+"""within: wait with a time limit.
 
 `asyncio.wait_for` can swallow a cancellation that comes as its future ends, on Python before 3.12
 (cpython issue 86296). So the bridge does not use it.

@@ -1,4 +1,4 @@
-"""Import what few users need when it is needed, without holding up the event loop."""
+"""Import a rarely needed module at its first use, without blocking the event loop."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ _imported: set[str] = set()
 
 
 async def imported(module: str) -> None:
-    """Import `module` in a thread, once; from then on an `import` in a function takes no time.
+    """Import `module` in a thread, once; later an `import` in a function takes no time.
 
-    Python's own lock makes one import of several at once. Raises ImportError.
+    Several calls at the same time import once. Raises ImportError.
     """
     if module not in _imported:
         await asyncio.to_thread(importlib.import_module, module)

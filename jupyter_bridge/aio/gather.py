@@ -1,4 +1,4 @@
-"""Run several coroutines at the same time; the first that fails cancels the others."""
+"""Run several coroutines at the same time; the first failure cancels the others."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from typing import Any, TypeVar
 
-# Calls after which the loop gets its turn: one that finds all it needs does not wait by itself.
+# How many calls run before the loop gets its turn: a call that needs no wait does not yield.
 _IN_A_TURN = 256
 
 T = TypeVar("T")

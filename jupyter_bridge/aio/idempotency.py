@@ -1,7 +1,7 @@
-"""Idempotency: requests that may be sent again, because their answer was lost, and are done once.
+"""Idempotency: a request that is sent again, because its answer was lost, is done only once.
 
-Of a request a digest is kept, made with a key of this process: neither what was sent nor a guess at
-it can be found in memory. Answers are kept up to so many bytes and seconds.
+Only a digest of a request is kept, made with a key of this process: memory reveals neither its
+content nor whether a guess is right. Answers are kept up to a size and an age.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ import msgspec
 
 from jupyter_bridge.problems import Busy, Conflict
 
-# How many requests are remembered; the oldest that are done go first.
+# How many requests are kept; the oldest that are done are discarded first.
 LIMIT = 10_000
-# What their answers may have together, bytes, and for how long they are kept, seconds.
+# The most bytes of all their answers, and how long they are kept, seconds.
 LIMIT_BYTES = 16 << 20
 KEEP = 3600.0
 
@@ -27,7 +27,7 @@ T = TypeVar("T")
 
 
 class _Known(Generic[T]):
-    """One request: its digest, and what came of it once its task is done."""
+    """One request: its digest, and its result once its task is done."""
 
     def __init__(self, request: bytes, task: asyncio.Task[T]) -> None:
         self.request = request
@@ -38,10 +38,10 @@ class _Known(Generic[T]):
 
 
 class Idempotency(Generic[T]):
-    """What came of requests, by their name: who asked, where, and under which Idempotency-Key.
+    """Results of requests by name: the user, the route, and the Idempotency-Key.
 
-    `size` tells how many bytes a result has. Without `keep`, in seconds, whoever holds the results
-    has to `forget` them.
+    `size` tells how many bytes a result has. Without `keep`, in seconds, the owner of the results
+    calls `forget`.
     """
 
     def __init__(
@@ -57,12 +57,11 @@ class Idempotency(Generic[T]):
     async def once(
         self, name: object, request: object, start: Callable[[], Coroutine[Any, Any, T]]
     ) -> T:
-        """What comes of `start`, or of an earlier call under the same name.
+        """Return the result of `start`, or of an earlier call with the same name.
 
         `name` and `request` are bytes, or anything that msgspec encodes. Conflict if the earlier
-        call was for another `request`, Busy if too many are under way. Whoever waits may go away;
-        what was started goes on. If it fails, everybody who waits for it gets its error, and the
-        name is free again.
+        call was for another `request`, Busy if too many are running. A caller may be cancelled; the
+        call goes on. If it fails, all callers get its error, and the name is free again.
         """
         digest, asked = self._digest(name), self._digest(request)
         known = self._known.get(digest)
@@ -86,8 +85,8 @@ class Idempotency(Generic[T]):
         task = asyncio.create_task(start())
         known = self._known[digest] = _Known(asked, task)
         self._tasks.add(task)
-        # In no request's context: the host keeps a request's handler, and so its body, in it, and
-        # the timer that is set there would hold it as long as the answer.
+        # Outside the request's context, in which the host keeps the handler and so the body: the
+        # timer set there would hold them as long as the answer.
         task.add_done_callback(
             lambda done: self._done(digest, known, done), context=contextvars.Context()
         )
@@ -95,7 +94,7 @@ class Idempotency(Generic[T]):
 
     def _done(self, digest: bytes, known: _Known[T], done: asyncio.Task[T]) -> None:
         self._tasks.discard(done)
-        # A task holds its request, by its context: only what came of it is kept.
+        # A task holds its request, by its context: only its result is kept.
         known.task = None
         if done.cancelled() or done.exception() is not None:
             if self._known.get(digest) is known:
@@ -113,7 +112,7 @@ class Idempotency(Generic[T]):
             pass
 
     def _drop_oldest(self, but: bytes = b"") -> bool:
-        """Forget the oldest request that is done; whether there was one."""
+        """Forget the oldest request that is done; return whether there was one."""
         for digest, known in self._known.items():
             if known.task is None and digest != but:
                 self._drop(digest)
@@ -128,11 +127,11 @@ class Idempotency(Generic[T]):
                 known.timer.cancel()
 
     def forget(self, name: object) -> None:
-        """Forget a request of which nothing is left."""
+        """Forget a request whose result was discarded."""
         self._drop(self._digest(name))
 
     async def close(self) -> None:
-        """Give up what is still being started."""
+        """Cancel the calls that are running."""
         tasks = set(self._tasks)
         for task in tasks:
             task.cancel()

@@ -1,4 +1,4 @@
-"""Run work in another thread that is always waited for, with or without an event loop."""
+"""Run work in another thread, with or without an event loop there, and wait for its end."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ async def to_its_end(call: Callable[[], T]) -> T:
         return await asyncio.shield(work)
     except asyncio.CancelledError:
         await asyncio.wait({work})
-        work.exception()  # whatever it is: the work ends for another reason
+        work.exception()  # marked as seen: the cancelled caller does not get it
         raise
 
 

@@ -1,4 +1,4 @@
-"""News: how those who read something wait for more of it."""
+"""News: wakes readers that wait for more."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import asyncio
 
 
 class News:
-    """Wakes everybody who waits for something new.
+    """Wakes every waiting reader.
 
-    Take `next`, look what there is, then wait for it: what comes in between is not missed.
+    Take `next`, read, then wait for `next`: news that comes in between is not missed.
     """
 
     def __init__(self) -> None:
@@ -22,7 +22,7 @@ class News:
         return self._next
 
     def tell(self) -> None:
-        """There is something new. Cheap where nobody waits."""
+        """Wake the readers. Cheap if there are none."""
         event, self._next = self._next, None
         if event is not None:
             event.set()

@@ -1,4 +1,4 @@
-"""ResultStore: what is under way, and results that can be read again until they expire."""
+"""ResultStore: running operations, and results that can be read until they expire."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ EXPIRED_IDS = 10_000
 
 
 class Result(Protocol):
-    """Something that takes its time and has a result: an execution, a run, a transfer."""
+    """An operation with a result: an execution, a run, a transfer."""
 
     @property
     def id(self) -> str:
-        """By this it is found."""
+        """The id by which the operation is found."""
 
     @property
     def size(self) -> int:
-        """Bytes that its result holds; asked once, at its end."""
+        """The bytes that its result holds; read once, at its end."""
 
 
 class Limits(NamedTuple):
-    """What may be under way, and what is kept of the ended: how many, and how many bytes."""
+    """The most operations and bytes, of the running and of the ended."""
 
     running: int
     running_bytes: int
@@ -39,9 +39,9 @@ R = TypeVar("R", bound=Result)
 
 
 class ResultStore(Generic[R]):
-    """All of one `noun`; a base class. Each is added, ends, and is discarded `keep` seconds later.
+    """All operations of one `noun`; each is discarded `keep` seconds after its end. A base class.
 
-    The oldest that have ended make room for newer ones, but for the newest of all.
+    The oldest ended ones are discarded to make room, but never the newest.
     """
 
     def __init__(self, noun: str, keep: float, limits: Limits) -> None:
@@ -49,9 +49,9 @@ class ResultStore(Generic[R]):
         self._noun = noun
         self._keep = keep
         self._all: dict[str, R] = {}
-        # Those under way: the bytes that each was sent.
+        # The running operations, and the bytes that each was sent.
         self._running: dict[str, int] = {}
-        # Those that have ended, the oldest first: their bytes, and when they are discarded.
+        # The ended operations, oldest first: their bytes, and when they are discarded.
         self._ended: dict[str, tuple[int, asyncio.TimerHandle]] = {}
         self._bytes = 0
         self._expired: OrderedDict[str, None] = OrderedDict()
@@ -62,11 +62,11 @@ class ResultStore(Generic[R]):
         return iter(list(self._all.values()))
 
     def find(self, result_id: str) -> R | None:
-        """The one of this id, if there is one."""
+        """Return the operation of this id, or None."""
         return self._all.get(result_id)
 
     def get(self, result_id: str) -> R:
-        """The one of this id; NotFound if there never was one, Gone when it was discarded."""
+        """Return the operation of this id; NotFound if it is unknown, Gone if it was discarded."""
         details = {self._noun: result_id}
         if result_id in self._expired:
             raise Gone(f"This {self._noun}'s result has expired.", **details)
@@ -75,7 +75,7 @@ class ResultStore(Generic[R]):
         return self._all[result_id]
 
     def check_room(self, size: int) -> None:
-        """Busy if one more that is sent `size` bytes may not begin."""
+        """Raise Busy if one more operation, which is sent `size` bytes, may not begin."""
         held = sum(self._running.values()) + size
         if len(self._running) >= self.limits.running or held > self.limits.running_bytes:
             raise Busy(f"Too many {self._noun}s are under way. Stop some, or try later.")
@@ -83,9 +83,9 @@ class ResultStore(Generic[R]):
     async def once(
         self, name: object, request: object, start: Callable[[], Coroutine[Any, Any, R]]
     ) -> R:
-        """What `start` begins and adds, or what an earlier call under this `name` began.
+        """Return the operation that `start` adds, or that an earlier call with this `name` added.
 
-        Conflict if that was for another `request`. The name is free again with the result.
+        Conflict if that call was for another `request`. Discarding the result frees the name.
         """
         result = await self._repeats.once(name, request, start)
         if result.id in self._all:
@@ -93,12 +93,12 @@ class ResultStore(Generic[R]):
         return result
 
     def add(self, result: R, size: int = 0) -> None:
-        """It is under way, and holds `size` bytes of what it was sent."""
+        """Add a running operation, which was sent `size` bytes."""
         self._all[result.id] = result
         self._running[result.id] = size
 
     def end(self, result: R, age: float = 0.0) -> None:
-        """It ended, `age` seconds ago; does nothing if it was discarded before, or ended twice."""
+        """Note that it ended `age` seconds ago; does nothing if discarded, or ended before."""
         if self._running.pop(result.id, None) is None:
             return
         timer = asyncio.get_running_loop().call_later(
@@ -118,7 +118,7 @@ class ResultStore(Generic[R]):
             self._expired.popitem(last=False)
 
     def discard(self, result: R) -> None:
-        """Forget it, as if it had never been; twice is fine."""
+        """Remove it, as if it had never been added; twice is fine."""
         if self._all.pop(result.id, None) is None:
             return
         self._running.pop(result.id, None)
@@ -131,10 +131,10 @@ class ResultStore(Generic[R]):
         self._let_go(result)
 
     def _let_go(self, result: R) -> None:
-        """Give back what a discarded result holds."""
+        """Release the resources of a discarded result."""
 
     async def close(self) -> None:
-        """Begin nothing more, and let nothing expire; what there is, is the caller's to close."""
+        """Begin nothing more, and let nothing expire; the caller closes the operations."""
         await self._repeats.close()
         for _, timer in self._ended.values():
             timer.cancel()

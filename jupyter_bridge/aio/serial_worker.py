@@ -1,8 +1,8 @@
-"""Lanes: blocking calls, one thread per thing that they are for and only while there are some.
+"""SerialWorker: blocking calls in order, in a thread of their own while there are some.
 
-A pty that nobody reads blocks whoever writes to it. With a lane each, a stalled terminal holds up
-its own input and nobody else's. A file on a mount that does not answer blocks its readers alike,
-and of the threads that all share there are few: soon every one of them would stand there.
+A write to a pty that no program reads blocks. With a worker each, a stalled terminal delays only
+its own input. A file on a mount that does not answer blocks its readers, too, and would soon block
+all of the few shared threads.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from weakref import WeakKeyDictionary
 
 T = TypeVar("T")
 
-# A lane's thread waits so long for more before it ends: typing comes in bursts.
+# How long an idle thread waits for more calls, seconds: typing comes in bursts.
 IDLE_SECONDS = 5.0
 
 
 class SerialWorker:
-    """Calls run one after the other, in order, off the event loop."""
+    """Runs calls one after the other, in order, off the event loop."""
 
     def __init__(self) -> None:
         self._jobs: deque[tuple[Future[Any], Callable[[], Any]]] = deque()
@@ -30,7 +30,7 @@ class SerialWorker:
         self._running = False
 
     def submit(self, job: Callable[[], T]) -> Future[T]:
-        """Run `job` after those before it; the Future has its result."""
+        """Run `job` after the earlier ones; the Future has its result."""
         future: Future[T] = Future()
         with self._more:
             self._jobs.append((future, job))
@@ -38,7 +38,7 @@ class SerialWorker:
                 self._more.notify()
             else:
                 self._running = True
-                # A daemon, because a write into a stalled pty must not hold up the server's exit.
+                # A daemon: a write to a stalled pty must not delay the server's exit.
                 threading.Thread(target=self._run, name="bridge-lane", daemon=True).start()
         return future
 
@@ -57,28 +57,28 @@ class SerialWorker:
 
 
 async def off_loop(lane: SerialWorker | None, call: Callable[..., T], *args: Any) -> T:
-    """A blocking call off the event loop, in this lane, or in the threads that all share."""
+    """Make a blocking call in this worker, or in a shared thread if it is None."""
     if lane is None:
         return await asyncio.to_thread(call, *args)
     return await asyncio.wrap_future(lane.submit(lambda: call(*args)))
 
 
 class InputWorkers(Executor):
-    """An Executor for the host's terminal websockets: calls of one terminal share its Lane."""
+    """An Executor for the host's terminal websockets, with one worker per terminal."""
 
     def __init__(self) -> None:
         self._lanes: WeakKeyDictionary[object, SerialWorker] = WeakKeyDictionary()
         self._other = SerialWorker()
 
     def lane(self, terminal: object) -> SerialWorker:
-        """The lane of this terminal, for as long as the terminal is there."""
+        """Return the worker of this terminal, which exists as long as the terminal."""
         lane = self._lanes.get(terminal)
         if lane is None:
             lane = self._lanes[terminal] = SerialWorker()
         return lane
 
     def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
-        # terminado submits bound to its TermSocket, which knows its terminal.
+        # terminado submits methods bound to its TermSocket, which knows its terminal.
         terminal = getattr(args[0], "terminal", None) if args else None
         lane = self._other if terminal is None else self.lane(terminal)
         return lane.submit(lambda: fn(*args, **kwargs))

@@ -47,7 +47,7 @@ class SingleFlight(Generic[T]):
             outcome.set_result(done.result())
 
     async def settle(self) -> None:
-        """Wait until the calls under way have ended, whatever comes of them."""
+        """Wait until the calls under way have ended or failed."""
         await ended([task for task, _ in self._calls.values()])
 
     def give_up(
@@ -71,4 +71,4 @@ class SingleFlight(Generic[T]):
 
 def _fail(outcome: asyncio.Future[Any], error: BaseException) -> None:
     outcome.set_exception(error)
-    outcome.exception()  # marked as seen, as nobody may be waiting
+    outcome.exception()  # marked as seen: there may be no caller
