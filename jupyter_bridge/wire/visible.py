@@ -1,4 +1,4 @@
-r"""Make text of strangers safe for a terminal, a table or a log: escape invisible characters.
+r"""Make untrusted text safe for a terminal, a table or a log: escape invisible characters.
 
 A file name, a title or an error message may hold escape sequences, line breaks, characters that
 reorder the line, and characters without width. Each of them is shown as Python writes it: `\x1b`,
