@@ -27,7 +27,7 @@ State = Literal["live", "ended"]
 SMALLEST_SCREEN = (2, 10)
 # A larger screen is a mistake; the kernel's winsize holds 16 bits.
 LARGEST_SCREEN = (1000, 2000)
-# Each viewer is sent the names of the others; nobody reads more than this.
+# Each viewer is sent the names of the others, at most this many: users read no more.
 MOST_SHOWN = 100
 
 

@@ -191,9 +191,7 @@ class FileSource(Source):
     @classmethod
     async def find(cls, root: Path, path: str, *, allow_hidden: bool) -> FileSource:
         """Return the source for a path below `root`; raises NotFound or BadRequest."""
-        lane = (
-            SerialWorker()
-        )  # its own from the first look on: nobody knows what file system that is
+        lane = SerialWorker()  # its own from the first check: the file system may hang
         found = await off_loop(lane, _resolve, root, path, allow_hidden)
         return cls(await off_loop(lane, FileLog, found, lane), path)
 
