@@ -51,9 +51,9 @@ def routes(
     *,
     openbis_compat: bool = False,
 ) -> list[Route]:
-    """Every connection route, for app.py; `places` judges what paths they may name.
+    """Return all connection routes, for app.py; `places` checks the paths in requests.
 
-    `ask_kernel` brings the kernels in, which this part does not know. `openbis_compat` adds
+    `ask_kernel` gives access to the kernels, which this part may not import. `openbis_compat` adds
     jupyter-openbis-server's routes.
     """
     parts: dict[str, Any] = {

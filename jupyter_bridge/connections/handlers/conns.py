@@ -1,4 +1,4 @@
-"""Kinds, the list of connections, and what is done to one of them."""
+"""The kinds, the list of connections, and the actions on one connection."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ from jupyter_bridge.web import BridgeHandler, verb
 
 T = TypeVar("T")
 
-# How long adding a connection waits for its first login; afterwards the list tells.
+# How long adding a connection waits for its first login.
 ADD_SECONDS = 10.0
 
 
 class ConnectionHandler(BridgeHandler):
-    """What the connection routes share."""
+    """Base of the connection routes."""
 
     resources = ("bridge:connections",)
 
@@ -60,14 +60,14 @@ class ConnectionHandler(BridgeHandler):
         self.set_header("Cache-Control", "no-store")
 
     async def find(self, name: str, action: str = "read") -> Connection:
-        """The connection, if the user may also do `action` on what of the host it shows."""
+        """Return the connection if the user may do `action` on its host resources, too."""
         await self.connections.loaded()
         connection = self.connections.get(name)
         await self.demand(action, *connection.connector.host_resources)
         return connection
 
     async def shown(self) -> list[Connection]:
-        """The connections that the user may read."""
+        """Return the connections that the user may read."""
         await self.connections.loaded()
         found = self.connections.list()
         asked = {one.connector.host_resources for one in found}
@@ -79,7 +79,7 @@ class ConnectionHandler(BridgeHandler):
         return connection.model(mount.mountpoint if mount else None)
 
     def others(self, body: type[msgspec.Struct]) -> dict[str, Any]:
-        """What stands in the body besides the fields of `body`: the fields of a kind."""
+        """Return the fields of a kind in the body, besides those of `body`."""
         given = self.read_body(dict[str, Any])
         return {k: v for k, v in given.items() if k not in body.__struct_fields__}
 
@@ -96,7 +96,7 @@ class ConnectionHandler(BridgeHandler):
         return OneConnectionModel(200, self.model(connection), self.root_dir)
 
     async def tell(self, action: str, connection: Connection, doing: Awaitable[T]) -> T:
-        """What doing it gives; who did it and how it ended goes to the events and the audit log."""
+        """Return the result of `doing`; report its user and outcome to events and the audit log."""
         outcome = "failed"
         try:
             result = await doing
@@ -118,7 +118,7 @@ class ConnectionHandler(BridgeHandler):
 
 
 class KindsHandler(ConnectionHandler):
-    @verb("read", "List the kinds of connections and what their forms ask", reply=list[KindModel])
+    @verb("read", "List the kinds of connections and their fields", reply=list[KindModel])
     async def get(self) -> list[KindModel]:
         return await self.connections.kinds.models()
 
@@ -143,7 +143,7 @@ class ConnsHandler(ConnectionHandler):
 
     @verb(
         "write",
-        "Add a connection and log it in",
+        "Add a connection and log in",
         body=AddConnectionBody,
         reply=ConnectionListModel,
         status=201,
@@ -183,7 +183,7 @@ class ConnHandler(ConnectionHandler):
         await self.tell(body.action, connection, self.act(connection, body, given))
         return self.one(connection)
 
-    @verb("write", "Log out, unmount and forget a connection", reply=ConnectionListModel)
+    @verb("write", "Log out, unmount and delete a connection", reply=ConnectionListModel)
     async def delete(self, name: str) -> ConnectionListModel:
         connection = await self.find(name)
         await self.tell("remove", connection, self.remove(connection))
@@ -216,7 +216,7 @@ class ConnHandler(ConnectionHandler):
 
 
 class BrowseHandler(ConnectionHandler):
-    @verb("read", "List what is at a path of a connection", reply=list[Item])
+    @verb("read", "List the items at a path of a connection", reply=list[Item])
     async def get(self, name: str, path: str | None = None) -> list[Item]:
         connection = await self.find(name)
         inside = (path or "").strip("/")
@@ -228,12 +228,12 @@ def _given(body: msgspec.Struct, names: Iterable[str]) -> dict[str, Any]:
 
 
 def host_files(kind: type[Fields], given: Iterable[str]) -> tuple[str, ...]:
-    """What is asked where `given` names a file of the host: a key, a certificate."""
+    """Return the resources to demand if `given` has paths on the host: a key, a certificate."""
     return ("contents",) if host_paths_of(kind) & set(given) else ()
 
 
 def _check_given(connection: Connection, given: Iterable[str]) -> None:
-    """A login changes who logs in, never where to."""
+    """Raise BadRequest unless a login changes only the account, never the address."""
     fields = type(connection.fields)
     allowed = {"username", *secrets_of(fields), *connection.connector.login_fields}
     for name in given:
@@ -242,7 +242,7 @@ def _check_given(connection: Connection, given: Iterable[str]) -> None:
 
 
 async def log_in_soon(connection: Connection) -> None:
-    """Log in if nothing is missing; what becomes of it the connection's state tells."""
+    """Log in if nothing is missing; the connection's state is the outcome."""
     if not connection.is_wanted:
         return
     with suppress(Problem, asyncio.TimeoutError):

@@ -1,4 +1,4 @@
-"""Data sets and their files: what is there, and the bytes themselves."""
+"""Data sets and their files: lists, and the bytes themselves."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from jupyter_bridge.web import verb
 
 
 class PageQuery(msgspec.Struct):
-    """Which of the data sets: `count` of them from `start_with` on."""
+    """A page of data sets: `count` of them from `start_with` on."""
 
     start_with: Annotated[int, msgspec.Meta(ge=0)] = 0
     count: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 10
@@ -49,13 +49,13 @@ class SampleHandler(ConnectionHandler):
             HasObjects,
             lambda connector: connector.datasets_of(identifier, query.start_with, query.count),
         )
-        # Texts, as jupyter-openbis-server's front ends expect them.
+        # Strings, as jupyter-openbis-server's front ends expect them.
         asked = {"start_with": str(query.start_with), "count": str(query.count)}
         return {"cwd": self.root_dir, **page, **asked}
 
 
 class ContentHandler(ConnectionHandler):
-    @verb("read", "The bytes of one file, or of a Range of it", kinds=("*/*",), also=(206, 416))
+    @verb("read", "Download one file, or a Range of it", kinds=("*/*",), also=(206, 416))
     async def get(self, conn: str, perm_id: str, file: str | None = None) -> None:
         connection = await self.find(conn)
         path = file or ""
@@ -78,7 +78,7 @@ class ContentHandler(ConnectionHandler):
         await self.send(connection, perm_id, path, start, stop)
 
     def asked_range(self) -> str | None:
-        """The Range, unless the client has another state of the file."""
+        """Return the Range, unless the client has another version of the file."""
         unless = self.request.headers.get("If-Range")
         if unless is not None and unless != self._headers.get("Etag"):
             return None
@@ -89,7 +89,7 @@ class ContentHandler(ConnectionHandler):
         kind = mimetypes.guess_type(name)[0] or "application/octet-stream"
         self.set_header("Content-Type", kind)
         self.set_header("Content-Disposition", f"attachment; filename*=UTF-8''{quote(name)}")
-        # It comes from elsewhere, and must not run as a page of this server.
+        # A remote's file must not run as a page of this server.
         self.set_header("Content-Security-Policy", "sandbox; default-src 'none'")
         self.set_header("X-Content-Type-Options", "nosniff")
         self.set_header("Accept-Ranges", "bytes")

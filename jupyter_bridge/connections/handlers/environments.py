@@ -1,4 +1,4 @@
-"""What a kernel runs on, as two texts, saved beside the notebook by the contents manager."""
+"""A kernel's environment as two texts, saved beside the notebook by the contents manager."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from jupyter_bridge.web import BridgeHandler, is_allowed, verb
 from jupyter_bridge.wire.names import KernelName
 
 AskKernel = Callable[[str, str], Awaitable[EnvironmentModel]]
-"""`ask(user, kernel_id)`: the environment of a kernel, asked in the name of the user."""
+"""`ask(user, kernel_id)` returns the environment of a kernel, on behalf of the user."""
 
 
 class RequirementsHandler(BridgeHandler):
@@ -25,7 +25,7 @@ class RequirementsHandler(BridgeHandler):
     @verb("write", "Save requirements beside a notebook", body=RequirementsBody, reply=SavedModel)
     async def post(self, body: RequirementsBody) -> SavedModel:
         if body.requirements_filename == body.runtime_filename:
-            raise BadRequest("runtime_filename: must be another name.", field="runtime_filename")
+            raise BadRequest("runtime_filename: must be different.", field="runtime_filename")
         saved = await save(self.contents_manager, body.notebook_path, files_of(body))
         return SavedModel(saved, status=200)
 
@@ -43,14 +43,14 @@ class EnvironmentHandler(BridgeHandler):
 
     @verb(
         "execute",
-        "Ask a kernel what it runs on, and save that if wanted",
+        "Read the environment of a kernel, and save it if requested",
         body=EnvironmentBody,
         reply=EnvironmentModel,
     )
     async def post(self, kernel_id: str, body: EnvironmentBody) -> EnvironmentModel:
         if body.save:
             if body.path is None:
-                raise BadRequest("path: must be given to save beside it.", field="path")
+                raise BadRequest("path: is required to save beside the notebook.", field="path")
             if not await is_allowed(self, self.current_user, "write", ("contents",)):
                 raise Denied("You may not write on contents.")
         found = await self.ask_kernel(self.username, kernel_id)

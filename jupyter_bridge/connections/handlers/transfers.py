@@ -1,4 +1,4 @@
-"""Data sets on their way: transfers as jobs, and the routes that wait for one to end."""
+"""Transfers of data sets as jobs, and the routes that wait for a transfer to end."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from jupyter_bridge.web import JobHandler, StreamEvent, WaitQuery, verb
 
 
 class TransfersBase(ConnectionHandler, JobHandler):
-    """What the transfer routes share."""
+    """Base of the transfer routes."""
 
     def initialize(  # type: ignore[override]
         self,
@@ -49,24 +49,24 @@ class TransfersBase(ConnectionHandler, JobHandler):
         self.places = places
 
     async def host_path(self, path: str) -> Path:
-        """`path` on the host (relative ones below the server's root), all links resolved.
+        """Return `path` on the host with all links resolved; a relative one is below the root.
 
-        Denied if it is neither below the root nor below one of c.BridgeApp.transfer_roots.
+        Raises Denied if it is neither below the root nor below one of c.BridgeApp.transfer_roots.
         """
         return await asyncio.to_thread(self.places.find, path)
 
     async def demand_transfer(self, direction: str, connection: str, action: str = "") -> None:
-        """Ask for both sides of a transfer: this host's, and what of it the connection shows.
+        """Demand permission for both sides of a transfer: the contents and the connection's.
 
-        To start one or go on with it reads one side and writes the other; `action` is for all
-        else that is done to it.
+        To start or resume it reads one side and writes the other; `action` names another permission
+        for both.
         """
         writes = direction == "download"
         await self.demand(action or ("write" if writes else "read"), "contents")
         try:
             kind = self.connections.get(connection).connector
         except NotFound:
-            return  # it was removed, or never there: nothing is moved
+            return  # without a connection nothing is transferred
         await self.demand(action or ("read" if writes else "write"), *kind.host_resources)
 
     async def upload(self, conn: str, paths: list[str], entity: str, how: Any) -> Transfer:
@@ -90,7 +90,7 @@ class TransfersBase(ConnectionHandler, JobHandler):
         return await self.tell("download", connection, starting)
 
     async def told(self, action: str, transfer: Transfer, doing: Awaitable[Any]) -> None:
-        """As `tell`, of a transfer's connection; unless that was removed meanwhile."""
+        """As `tell`, for the connection of a transfer, unless it was removed meanwhile."""
         try:
             connection = transfer.connection
         except NotFound:
@@ -103,9 +103,9 @@ class TransfersBase(ConnectionHandler, JobHandler):
         return transfer.model()
 
     async def ended(self, transfer: Transfer) -> TransferModel | None:
-        """How it ended; None where the client would rather not wait, which is answered then.
+        """Return the transfer at its end; answer 202 and return None if the client does not wait.
 
-        Raises its Problem if it failed.
+        Raises the transfer's Problem if it failed.
         """
         self.started(transfer)
         prefer = self.prefer()
@@ -117,7 +117,7 @@ class TransfersBase(ConnectionHandler, JobHandler):
         return _whole(model)
 
     async def done(self, transfer: Transfer) -> TransferModel:
-        """How it ended, however long that takes. Raises its Problem if it failed."""
+        """Return the transfer at its end, without a deadline. Raises its Problem if it failed."""
         model = await self.while_here(transfer.wait())
         assert model is not None, "there was no deadline"
         return _whole(model)
@@ -132,7 +132,7 @@ class TransfersHandler(TransfersBase):
 
     @verb("read", "List or follow the transfers", reply=list[TransferModel], streams=True)
     async def get(self) -> list[TransferModel] | None:
-        # Each names a path of this host, whatever connection it belongs to.
+        # Each has a path of this host, whatever its connection.
         may_read = await self.may("read", "contents")
         kind = self.streaming()
         if kind is not None:
@@ -151,7 +151,7 @@ class TransfersHandler(TransfersBase):
 
 
 class OneTransfer(TransfersBase):
-    """What the routes of one transfer share."""
+    """Base of the routes of one transfer."""
 
     async def judge(self, **arguments: Any) -> None:
         transfer = self.transfers.get(arguments["transfer_id"])
@@ -181,7 +181,7 @@ class TransferHandler(OneTransfer):
 
 
 class PauseHandler(OneTransfer):
-    @verb("write", "Pause a transfer, to be resumed", reply=TransferModel, status=202)
+    @verb("write", "Pause a transfer", reply=TransferModel, status=202)
     async def post(self, transfer_id: str) -> TransferModel:
         transfer = self.transfers.get(transfer_id)
         await self.told("pause", transfer, self.transfers.pause(transfer_id))
@@ -189,7 +189,7 @@ class PauseHandler(OneTransfer):
 
 
 class ResumeHandler(OneTransfer):
-    @verb("write", "Go on with a transfer that failed or paused", reply=TransferModel, status=202)
+    @verb("write", "Resume a failed or paused transfer", reply=TransferModel, status=202)
     async def post(self, transfer_id: str) -> TransferModel:
         transfer = self.transfers.get(transfer_id)
         await self.told("resume", transfer, self.transfers.resume(transfer_id))
@@ -238,7 +238,7 @@ class RegisterHandler(TransfersBase):
 
     @verb("write", "Register a data set from files", body=RegisterBody, reply=RegisteredModel)
     async def post(self, conn: str, body: RegisterBody) -> RegisteredModel | None:
-        # jupyter-openbis-server's front ends quote what they name.
+        # jupyter-openbis-server's front ends quote the names.
         paths = [unquote(path) for path in body.files]
         transfer = await self.upload(conn, paths, body.entityIdentifier, body)
         return _registered(conn, await self.ended(transfer))
@@ -254,7 +254,7 @@ def _registered(conn: str, model: TransferModel | None) -> RegisteredModel | Non
 async def _all_events(
     transfers: TransferStore, *, shows: bool
 ) -> AsyncGenerator[StreamEvent, None]:
-    """All transfers as they change; an empty list alone for who may read none of them."""
+    """Yield all transfers as they change; only an empty list unless the user may read them."""
     count = 0
     async with aclosing(transfers.watch()) as steps:
         async for step in steps:
@@ -273,7 +273,7 @@ def _whole(model: TransferModel) -> TransferModel:
 
 
 def problem_of(model: TransferModel) -> Problem:
-    """The Problem that ended a transfer, in its own class."""
+    """Return the Problem that ended a transfer, in its own class."""
     told = dict(model.problem or {})
     code = str(told.pop("error", ""))
     message = str(told.pop("message", f"The transfer is {model.state}."))

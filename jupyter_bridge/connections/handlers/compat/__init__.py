@@ -1,10 +1,10 @@
 """jupyter-openbis-server's own routes, so that its front ends run unmodified (`openbis_compat`).
 
-What they are answered is what its version 0.5.0 answers, byte for byte, as recorded in
-tests/vectors/openbis-server.json. Only openBIS connections are shown. What differs on purpose:
-a new data set's `permId` is told; a password is not repeated in an error; what may not be asked
-(XSRF, the authorizer, paths outside of the server's folders, other file names than those of
-requirements) is refused; and errors that it did not handle have a status of their own.
+They answer as its version 0.5.0 does, byte for byte, as recorded in
+tests/vectors/openbis-server.json. Only openBIS connections are shown. Deliberate differences:
+answers have a new data set's `permId`; errors do not repeat a password; requests without
+permission (XSRF, the authorizer, paths outside of the server's folders, other file names than
+those of requirements) are refused; and errors that it did not handle have a status of their own.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from jupyter_bridge.web import Route
 
 
 def routes(moving: dict[str, Any]) -> list[Route]:
-    """All of them, below the server's base URL; `moving` is what transfer routes are handed."""
+    """Return the routes, below the server's base URL; `moving` are those of transfer routes."""
     return [
         Route("/openbis/conns", CompatConns, moving, top=""),
         Route("/openbis/conn/{name}", CompatConn, moving, top=""),

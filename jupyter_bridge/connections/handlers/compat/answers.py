@@ -15,12 +15,12 @@ from jupyter_bridge.problems import NotFound, Problem
 from jupyter_bridge.web import BridgeHandler
 
 KIND = "openbis"
-# What a front end sends for a password that it was not told.
+# A front end sends this for a password that it does not know.
 STARS = "******"
 
 
 class Refused(Problem):
-    """What jupyter-openbis-server answers itself: a status, and `reason` or a list of `errors`."""
+    """An error as jupyter-openbis-server answers it: a status, `reason` or a list of `errors`."""
 
     def __init__(self, status: int, reason: str = "", errors: Sequence[dict[str, str]] = ()):
         super().__init__(reason)
@@ -49,17 +49,17 @@ class CompatAnswers(BridgeHandler):
 
 
 class CompatHandler(CompatAnswers, TransfersBase):
-    """What the routes of connections share."""
+    """Base of the routes of connections."""
 
     async def openbis(self, name: str) -> Connection:
-        """The connection; NotFound also where it is of another kind."""
+        """Return the connection; NotFound also if it is of another kind."""
         connection = await self.find(name)
         if connection.kind != KIND:
             raise NotFound(f"No such connection: {name}")
         return connection
 
     async def ready(self, name: str, missing: int = 404) -> Connection:
-        """The connection, logged in."""
+        """Return the connection, logged in."""
         try:
             connection = await self.openbis(name)
         except NotFound:

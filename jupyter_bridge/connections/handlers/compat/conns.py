@@ -16,7 +16,7 @@ from jupyter_bridge.web import verb
 
 
 class CompatAddBody(msgspec.Struct):
-    """A new connection; one of the same name is replaced. Whether TLS is needed is configured."""
+    """A new connection, which replaces one of the same name; the configuration decides on TLS."""
 
     name: str
     url: str
@@ -32,7 +32,7 @@ class CompatPutBody(msgspec.Struct):
     password: str | None = None
 
     def given(self) -> dict[str, str]:
-        """What was filled in; stars stand for the password that is known."""
+        """Return the fields that are filled in; asterisks stand for the known password."""
         given = {}
         if self.username is not None:
             given["username"] = self.username
@@ -73,7 +73,7 @@ class CompatConn(CompatHandler):
     @verb("read", "Show an openBIS connection, as jupyter-openbis-server does")
     async def get(self, name: str) -> dict[str, Any]:
         connection = await self.openbis(name)
-        # Spelled so over there, and read so by its front ends.
+        # jupyter-openbis-server's spelling, which its front ends read.
         return {"status": 200, "connection": self.info(connection), "noteboook_dir": self.root_dir}
 
     async def judge(self, **arguments: Any) -> None:
@@ -81,7 +81,7 @@ class CompatConn(CompatHandler):
         if body is not None and body.action == "mount":
             await self.demand("write", "contents")
 
-    @verb("write", "Log in or out, mount or unmount, as there", body=CompatPutBody)
+    @verb("write", "Log in or out, mount or unmount, as jupyter-openbis-server", body=CompatPutBody)
     async def put(self, name: str, body: CompatPutBody) -> dict[str, Any]:
         connection = await self.openbis(name)
         if body.action in ("mount", "unmount", "logout"):
@@ -90,7 +90,7 @@ class CompatConn(CompatHandler):
         await self.tell("login", connection, self.login(connection, body))
         return {"status": 200, "connection": self.info(connection), "notebook_dir": self.root_dir}
 
-    @verb("write", "Log out, unmount and forget, as there")
+    @verb("write", "Log out, unmount and delete, as jupyter-openbis-server does")
     async def delete(self, name: str) -> str:
         connection = await self.openbis(name)
         await self.tell("remove", connection, self.remove(name))

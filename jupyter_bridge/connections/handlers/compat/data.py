@@ -21,7 +21,7 @@ from jupyter_bridge.web import verb
 
 
 class CompatUploadBody(msgspec.Struct):
-    """A new data set of files below the server's root, their names quoted as in a URL."""
+    """A new data set of files below the server's root, with URL-quoted names."""
 
     files: list[str]
     type: str | None = None
@@ -30,12 +30,12 @@ class CompatUploadBody(msgspec.Struct):
     props: dict[str, Any] | None = None
 
     def how(self) -> UploadBody:
-        """What the files become."""
+        """The data set that the files become."""
         return UploadBody(self.type, self.parents or [], self.props or {})
 
 
 class CompatRequirementsBody(msgspec.Struct):
-    """A text is saved where its name stands beside it."""
+    """Texts to save, each with its file name beside it."""
 
     notebook_path: str = ""
     requirements_list: str | None = None
@@ -132,7 +132,7 @@ class CompatUpload(CompatHandler):
     async def check_props(
         self, connection: Connection, body: CompatUploadBody
     ) -> list[dict[str, str]]:
-        """What is wrong with the properties; Refused if there is no such type."""
+        """Return the errors of the properties; raise Refused if the type does not exist."""
         types = await connection.use(HasObjects, lambda one: one.dataset_types())
         of_type = [one for one in types if body.type in (one.code, one.permId)]
         if not of_type:
