@@ -257,7 +257,7 @@ async def test_bodies_of_users(bridge: Bridge) -> None:
             yield b" " * (1 << 16)
 
     for body in (io.BytesIO(b" " * (4 << 20)), pieces()):
-        sent = bridge.session.post(bridge.url("/interrupt/x"), data=body, headers=bridge.headers)
+        sent = bridge.session.post(bridge.url("/run"), data=body, headers=bridge.headers)
         async with sent as answer:
             assert answer.status == 413
             assert (await answer.json())["limit"] == 1 << 20
