@@ -33,10 +33,9 @@ async def spawn(
     try:
         if isinstance(manager, RecordedTerminals):
             # This takes about 10 ms.
-            terminal = await asyncio.to_thread(manager.new_terminal, **options)
+            terminal = await _new_terminal(manager, options)
             if name is not None and name in manager.terminals:
-                await terminal.terminate(force=True)
-                await asyncio.to_thread(terminal.ptyproc.close)
+                await _end(terminal)
                 raise Conflict(f"A console named {name!r} already exists.")
             options["bridge_spawned"] = terminal
         terminal = manager.terminals[manager.create(**options)["name"]]
@@ -46,6 +45,24 @@ async def spawn(
         terminal.ptyproc.setwinsize(wish.rows or 24, wish.cols or 80)
     console: Console = terminal.bridge_console
     return console
+
+
+async def _new_terminal(manager: RecordedTerminals, options: dict[str, Any]) -> Any:
+    """Start the shell. If the caller is cancelled meanwhile, end it again."""
+    starting = asyncio.ensure_future(asyncio.to_thread(manager.new_terminal, **options))
+    try:
+        return await asyncio.shield(starting)
+    except asyncio.CancelledError:
+        await asyncio.wait({starting})
+        if starting.exception() is None:
+            await _end(starting.result())
+        raise
+
+
+async def _end(terminal: Any) -> None:
+    """End a terminal that the manager does not know."""
+    await terminal.terminate(force=True)
+    await asyncio.to_thread(terminal.ptyproc.close)
 
 
 def _options(wish: TerminalOptions, root_dir: Path) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from jupyter_server_terminals.terminalmanager import TerminalManager
 
@@ -309,6 +310,31 @@ async def test_the_foreground_can_be_signalled(tmp_path: Path) -> None:
         await says(console, b"status 143", start)
         await consoles.end(console.name)
         assert source.foreground is None
+
+
+async def test_a_shell_that_starts_too_late_is_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever is cancelled while a shell starts leaves no process behind."""
+    started: list[int] = []
+
+    async with house(tmp_path) as consoles:
+        manager = consoles._manager()
+        start = manager.new_terminal
+
+        def slowly(**options: Any) -> Any:
+            terminal = start(**options)
+            started.append(terminal.ptyproc.pid)
+            time.sleep(0.2)
+            return terminal
+
+        monkeypatch.setattr(manager, "new_terminal", slowly)
+        spawning = asyncio.ensure_future(consoles.create(TerminalOptions(shell_command=SH)))
+        await until(lambda: bool(started))
+        spawning.cancel()
+        await asyncio.wait({spawning})
+        assert spawning.cancelled()
+        assert not psutil.pid_exists(started[0])
 
 
 async def test_the_site_s_own_manager_is_subclassed(tmp_path: Path) -> None:
