@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from jupyter_bridge.aio.loop_thread import to_its_end
 from jupyter_bridge.connections.connector import Fields, secrets_of
 from jupyter_bridge.connections.secrets.vault import Vault
 from jupyter_bridge.private_files import alone, write_private
@@ -90,7 +91,7 @@ class SavedConnections:
                 await self._vault.delete(name)
 
     async def _store(self, name: str, kept: _Kept | None) -> None:
-        self._kept = await asyncio.to_thread(self._change, name, kept)
+        self._kept = await to_its_end(lambda: self._change(name, kept))
 
     def _change(self, name: str, kept: _Kept | None) -> dict[str, _Kept]:
         """Change one entry of the file; other servers of this user may have changed others."""

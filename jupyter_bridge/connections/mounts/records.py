@@ -9,6 +9,7 @@ from pathlib import Path
 
 import msgspec
 
+from jupyter_bridge.aio.loop_thread import to_its_end
 from jupyter_bridge.private_files import open_private, private_folder
 
 
@@ -35,7 +36,7 @@ class MountRecords:
     async def write(self, records: dict[str, MountRecord]) -> None:
         content = msgspec.json.encode(records)
         async with self._lock:
-            await asyncio.to_thread(self._replace, content)
+            await to_its_end(lambda: self._replace(content))
 
     def _read(self) -> dict[str, MountRecord]:
         try:

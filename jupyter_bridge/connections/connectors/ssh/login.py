@@ -17,6 +17,7 @@ from urllib.parse import unquote, urlsplit
 
 import asyncssh
 
+from jupyter_bridge.aio.loop_thread import to_its_end
 from jupyter_bridge.connections.connector import Context, WrongCredentials
 from jupyter_bridge.private_files import open_private
 from jupyter_bridge.problems import (
@@ -210,8 +211,13 @@ async def connect(
         socket.close()
         raise _translate(error, where, accepted, judge.seen, context.name) from None
     assert judge.seen is not None
-    if judge.seen != known:
-        await asyncio.to_thread(known_hosts.accept, where, judge.seen)
+    try:
+        if judge.seen != known:
+            seen = judge.seen
+            await to_its_end(lambda: known_hosts.accept(where, seen))
+    except BaseException:
+        line.abort()
+        raise
     return line
 
 
