@@ -227,7 +227,7 @@ async def disconnects(client: Client, cuts: int) -> tuple[int, int]:
             budget = dice.randint(0, 3000) if made < cuts else 1 << 60
             async for message in socket:
                 frame = wire.from_server_frame(message.data)
-                if isinstance(frame, wire.Output):
+                if isinstance(frame, wire.OutputFrame):
                     # Cut in the middle of a frame: only a part of it has been taken.
                     taken = frame.data[:budget]
                     wrong = frame.offset != len(got)

@@ -48,7 +48,7 @@ from jupyter_bridge.models.executions import ExecuteBody
 from jupyter_bridge.observe import redaction
 from jupyter_bridge.observe.events import Events
 from jupyter_bridge.private_files import folders_open, tighten
-from jupyter_bridge.web import Answer, NoSuchRoute, Route, index
+from jupyter_bridge.web import NoSuchRoute, Route, StoredAnswer, index
 
 # The parts to close, in this order. A failed start, due to another extension or the host's
 # settings, has made only some of them, and the host stops the extension all the same.
@@ -156,7 +156,7 @@ class BridgeApp(ExtensionApp):
         manager.adopt(serverapp, lambda name, source: self.consoles.record(name, source))
 
     def initialize_settings(self) -> None:
-        self.repeats: Idempotency[Answer] = Idempotency(size=lambda answer: len(answer.body))
+        self.repeats: Idempotency[StoredAnswer] = Idempotency(size=lambda answer: len(answer.body))
         self.settings["bridge_repeats"] = self.repeats
 
     def initialize_handlers(self) -> None:

@@ -14,7 +14,7 @@ from jupyter_bridge.problems import Busy, Gone, NotFound
 EXPIRED_IDS = 10_000
 
 
-class Result(Protocol):
+class StoredResult(Protocol):
     """An operation with a result: an execution, a run, a transfer."""
 
     @property
@@ -35,7 +35,7 @@ class Limits(NamedTuple):
     ended_bytes: int
 
 
-R = TypeVar("R", bound=Result)
+R = TypeVar("R", bound=StoredResult)
 
 
 class ResultStore(Generic[R]):

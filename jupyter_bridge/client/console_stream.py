@@ -75,9 +75,9 @@ class ConsoleStream(ResumingSocket[wire.ServerFrame]):
             self.epoch = str(frame.about.get("epoch"))
             if self.offset is None and self._asked.get("lines") == 0:
                 self.offset = frame.offset  # it begins at the present, also after a reconnect
-        elif isinstance(frame, wire.Output):
+        elif isinstance(frame, wire.OutputFrame):
             self.offset = frame.offset + len(frame.data)
-        elif isinstance(frame, (wire.Gap, wire.Matched)):
+        elif isinstance(frame, (wire.GapFrame, wire.Matched)):
             self.offset = frame.to
         elif isinstance(frame, wire.Trouble):
             self._trouble = frame.problem

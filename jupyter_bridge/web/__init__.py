@@ -4,7 +4,7 @@ For the `handlers/` of the parts: `BridgeHandler` and its decorator `verb`, `Bri
 and `StreamEvent` for streamed answers.
 """
 
-from jupyter_bridge.web.handler import Answer, BridgeHandler, NoSuchRoute, Route, Verb, verb
+from jupyter_bridge.web.handler import BridgeHandler, NoSuchRoute, Route, StoredAnswer, Verb, verb
 from jupyter_bridge.web.jobs import JobHandler, WaitQuery
 from jupyter_bridge.web.request_base import RequestBase, is_allowed, user_of_token
 from jupyter_bridge.web.socket import JSON, PROBLEM_FRAME, TEXT, BridgeSocket, Frame
@@ -16,7 +16,6 @@ __all__ = [
     "PROBLEM_FRAME",
     "SSE",
     "TEXT",
-    "Answer",
     "BridgeHandler",
     "BridgeSocket",
     "Frame",
@@ -24,6 +23,7 @@ __all__ = [
     "NoSuchRoute",
     "RequestBase",
     "Route",
+    "StoredAnswer",
     "StreamEvent",
     "Verb",
     "WaitQuery",

@@ -1,4 +1,4 @@
-"""Body: the body of a request, read only after the user is known and allowed.
+"""IncomingBody: the body of a request, read only after the user is known and allowed.
 
 Tornado reads a whole body, up to the host's limit of 512 MB, before it calls a handler. Here the
 handler is called first; a refused or too large body is never kept.
@@ -17,7 +17,7 @@ DROPPED_BYTES = 32 << 20
 DROP_TIME = 10.0
 
 
-class Body:
+class IncomingBody:
     """The body of one request as it arrives, at most `limit` bytes."""
 
     def __init__(self) -> None:

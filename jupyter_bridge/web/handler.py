@@ -84,12 +84,14 @@ class Verb:
         if handler.request.method != "POST" or self.streams:
             key = None
 
-        async def ask() -> Answer:
+        async def ask() -> StoredAnswer:
             handler._answers_others = key is not None
             answer = await method(handler, **arguments)
             if answer is not None:
                 handler.answer(answer, self.status)
-            return Answer(handler.get_status(), handler._headers.get("Location"), handler._answer)
+            return StoredAnswer(
+                handler.get_status(), handler._headers.get("Location"), handler._answer
+            )
 
         try:
             if key is None:
@@ -164,7 +166,7 @@ class ClientLeft(Exception):
     """The client closed the connection while its request waited."""
 
 
-class Answer(NamedTuple):
+class StoredAnswer(NamedTuple):
     """A sent answer: status, `Location` if any, and the body."""
 
     status: int
@@ -194,8 +196,8 @@ class BridgeHandler(RequestBase, APIHandler):
         return key
 
     @property
-    def repeats(self) -> Idempotency[Answer]:
-        repeats: Idempotency[Answer] = self.settings["bridge_repeats"]
+    def repeats(self) -> Idempotency[StoredAnswer]:
+        repeats: Idempotency[StoredAnswer] = self.settings["bridge_repeats"]
         return repeats
 
     async def prepare(self) -> None:  # type: ignore[override]
@@ -275,7 +277,7 @@ class BridgeHandler(RequestBase, APIHandler):
         self.set_status(status)
         self.finish()
 
-    def answer_as(self, given: Answer) -> None:
+    def answer_as(self, given: StoredAnswer) -> None:
         """Send the answer of an earlier request, unless this request was the earlier one."""
         if self._finished:
             return

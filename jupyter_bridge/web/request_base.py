@@ -20,7 +20,7 @@ from tornado.httputil import HTTPHeaders, HTTPServerRequest
 from tornado.iostream import StreamClosedError
 
 from jupyter_bridge.problems import BadRequest, Denied, Problem
-from jupyter_bridge.web.body import Body
+from jupyter_bridge.web.body import IncomingBody
 
 TOKEN_SUBPROTOCOL = "v1.token.websocket.jupyter.org."
 
@@ -101,7 +101,7 @@ class RequestBase:
     async def before_body(self) -> AsyncIterator[None]:
         """A context for `prepare`: the body is refused if anything in it raises."""
         handler = cast(JupyterHandler, self)
-        self._body = Body()
+        self._body = IncomingBody()
         try:
             yield
             self._body.expect(self.body_limit, handler.request.headers)

@@ -54,7 +54,7 @@ class Start:
 
 
 @dataclass(frozen=True)
-class Output:
+class OutputFrame:
     """Bytes of the console from `offset`."""
 
     offset: int
@@ -62,7 +62,7 @@ class Output:
 
 
 @dataclass(frozen=True)
-class Gap:
+class GapFrame:
     """The bytes from `offset` up to `to` are not held."""
 
     offset: int
@@ -116,15 +116,15 @@ class Resize:
     cols: int
 
 
-ServerFrame = Start | Output | Gap | Matched | Ended | Viewers | Trouble
+ServerFrame = Start | OutputFrame | GapFrame | Matched | Ended | Viewers | Trouble
 ClientFrame = Input | Resize
 
 
 def to_server_frame(frame: ServerFrame) -> bytes:
     """Encode a frame that the server sends."""
-    if isinstance(frame, Output):
+    if isinstance(frame, OutputFrame):
         return _HEAD.pack(b"o", frame.offset) + frame.data
-    if isinstance(frame, Gap):
+    if isinstance(frame, GapFrame):
         return _HEAD.pack(b"g", frame.offset) + _U64.pack(frame.to)
     if isinstance(frame, Matched):
         return _HEAD.pack(b"m", frame.offset) + _U64.pack(frame.to)
@@ -148,14 +148,14 @@ def from_server_frame(data: bytes) -> ServerFrame | None:
         raise ConsoleFrameError(f"An offset is at most 2^53 - 1, this one is {offset}.")
     payload = data[_HEAD.size :]
     if kind == b"o":
-        return Output(offset, payload)
+        return OutputFrame(offset, payload)
     if kind in (b"g", b"m"):
         if len(payload) != _U64.size:
             raise ConsoleFrameError("A gap or match frame's payload is one u64.")
         to = _U64.unpack(payload)[0]
         if not offset + (kind == b"g") <= to <= MAX_OFFSET:
             raise ConsoleFrameError(f"A gap or match from {offset} cannot end at {to}.")
-        return Gap(offset, to) if kind == b"g" else Matched(offset, to)
+        return GapFrame(offset, to) if kind == b"g" else Matched(offset, to)
     if kind == b"s":
         return Start(offset, _object(payload, dict))
     if kind == b"x":

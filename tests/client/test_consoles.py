@@ -7,7 +7,7 @@ import pytest
 from jupyter_bridge.client import BridgeClient, connect
 from jupyter_bridge.client.console_stream import ConsoleStream
 from jupyter_bridge.problems import Conflict, NotFound
-from jupyter_bridge.wire.console import Ended, Matched, Output, Start, Trouble
+from jupyter_bridge.wire.console import Ended, Matched, OutputFrame, Start, Trouble
 from tests.conftest import Server, start_server
 from tests.support.cable import Cable
 
@@ -29,7 +29,7 @@ async def test_consoles_are_opened_tailed_typed_into_and_ended(bridge_server: Se
             assert line.offset == frames[-1].to
             for follow in (False, True):
                 part = consoles.tail(mine, offset=0, to=3, follow=follow)
-                outputs = [frame async for frame in part if isinstance(frame, Output)]
+                outputs = [frame async for frame in part if isinstance(frame, OutputFrame)]
                 assert b"".join(frame.data for frame in outputs) == b"hel"
             async with consoles.interact(mine, mode="watch", lines=0) as watcher:
                 await watcher.write(b"x")
@@ -66,11 +66,11 @@ async def test_a_followed_tail_survives_the_server(tmp_path: Path) -> None:
             got, frame = b"", None
             while b"ready\r\n" not in got:
                 frame = await asyncio.wait_for(line.__anext__(), PATIENCE)
-                got += frame.data if isinstance(frame, Output) else b""
+                got += frame.data if isinstance(frame, OutputFrame) else b""
             server.stop()
             server = start_server(tmp_path, port=int(port), env={"JUPYTER_TOKEN": server.token})
             async for frame in line:
-                got += frame.data if isinstance(frame, Output) else b""
+                got += frame.data if isinstance(frame, OutputFrame) else b""
             assert isinstance(frame, Ended)
             assert frame.exit == {"code": None, "signal": None}
             assert got == b"".join(b"%d\r\n" % i for i in range(1, 5001)) + b"ready\r\n"
@@ -147,7 +147,7 @@ async def said(line: ConsoleStream, text: bytes) -> bytes:
     """What a line says until it has said this, or ends."""
     got = b""
     async for frame in line:
-        got += frame.data if isinstance(frame, Output) else b""
+        got += frame.data if isinstance(frame, OutputFrame) else b""
         if text in got:
             break
     return got
@@ -160,7 +160,7 @@ def test_plain_calls_do_the_same(bridge_server: Server) -> None:
         with bridge.consoles.interact(mine) as line:
             line.resize(20, 70)
             line.write(b"it\n")
-            said = b"".join(frame.data for frame in line if isinstance(frame, Output))
+            said = b"".join(frame.data for frame in line if isinstance(frame, OutputFrame))
         assert said.endswith(b"got it\r\n")
         cast = b"".join(bridge.consoles.recording(mine))
         assert b"got it" in cast

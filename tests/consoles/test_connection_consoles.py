@@ -66,7 +66,7 @@ async def test_a_terminal_there_is_a_console_here(near: Server, there: Server) -
             said = b""
             while b"seen" not in said:
                 frame = wire.from_server_frame(await socket.receive_bytes())
-                said += frame.data if isinstance(frame, wire.Output) else b""
+                said += frame.data if isinstance(frame, wire.OutputFrame) else b""
             assert b"33 101" in said
         cast = await here.get(f"bridge/recording/lab:{node}")
         assert "grün-42" in "".join(json.loads(line)[2] for line in cast.splitlines()[1:])

@@ -53,14 +53,14 @@ async def test_the_metrics_count_what_consoles_did(bridge_server: Server) -> Non
         before = await metrics(bridge)
         name = await bridge.open("printf 12345; exec cat")
         async with bridge.socket(f"tail/{name}?offset=0&follow=true") as socket:
-            assert (await frame(socket, wire.Output)).data
+            assert (await frame(socket, wire.OutputFrame)).data
             during = await metrics(bridge)
         log = bridge_server.root / "shrinks.log"
         log.write_text("a long first line\n")
         async with bridge.socket("tail/file:shrinks.log?offset=0&follow=true") as socket:
-            await frame(socket, wire.Output)
+            await frame(socket, wire.OutputFrame)
             log.write_text("b\n")
-            await frame(socket, wire.Gap)
+            await frame(socket, wire.GapFrame)
         status, _ = await bridge.ask("POST", "run", json={"command": "true"})
         assert status == 200
         after = await metrics(bridge)

@@ -62,7 +62,7 @@ async def test_a_server_killed_in_the_middle_of_output(tmp_path: Path) -> None:
                 heard: list[tuple[float, int]] = []
                 until = loop.time() + 3.0
                 while loop.time() < until or len(heard) < 10:
-                    output = await frame(socket, wire.Output)
+                    output = await frame(socket, wire.OutputFrame)
                     heard.append((loop.time(), output.offset + len(output.data)))
                 server.process.send_signal(signal.SIGKILL)
                 server.process.wait()

@@ -48,7 +48,7 @@ async def test_files_and_kernels_are_told_of(bridge_server: Server, bridge: Clie
         bridge_of(bridge_server) as here,
         here.socket("tail/file:told.log?follow=true") as socket,
     ):
-        await frame(socket, wire.Output)
+        await frame(socket, wire.OutputFrame)
         await tells(heard, console="file:told.log", kind="file", state="live")
 
 

@@ -109,9 +109,9 @@ async def said(socket: Any, text: bytes) -> bytes:
     """Output frames until this was said."""
     got = b""
     while text not in got:
-        got += (await frame(socket, wire.Output)).data
+        got += (await frame(socket, wire.OutputFrame)).data
     return got
 
 
 def output(found: list[wire.ServerFrame]) -> bytes:
-    return b"".join(step.data for step in found if isinstance(step, wire.Output))
+    return b"".join(step.data for step in found if isinstance(step, wire.OutputFrame))

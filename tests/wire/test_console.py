@@ -89,7 +89,7 @@ def test_any_bytes_are_a_frame_or_a_frame_error(data: bytes) -> None:
 @given(st.integers(0, console.MAX_OFFSET), st.binary())
 def test_output_survives_the_wire(offset: int, data: bytes) -> None:
     """Any bytes at any offset arrive as they were sent."""
-    frame = console.Output(offset, data)
+    frame = console.OutputFrame(offset, data)
     assert console.from_server_frame(console.to_server_frame(frame)) == frame
 
 
@@ -99,8 +99,8 @@ offsets = st.integers(0, console.MAX_OFFSET)
 ranges = st.tuples(offsets, offsets).map(sorted)
 FRAMES = st.one_of(
     st.builds(console.Start, offsets, objects),
-    st.builds(console.Output, offsets, st.binary()),
-    ranges.filter(lambda ends: ends[0] < ends[1]).map(lambda ends: console.Gap(*ends)),
+    st.builds(console.OutputFrame, offsets, st.binary()),
+    ranges.filter(lambda ends: ends[0] < ends[1]).map(lambda ends: console.GapFrame(*ends)),
     ranges.map(lambda ends: console.Matched(*ends)),
     st.builds(console.Ended, offsets, objects),
     st.builds(console.Viewers, offsets, st.lists(objects, max_size=3)),

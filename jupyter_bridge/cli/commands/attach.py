@@ -17,7 +17,7 @@ from jupyter_bridge.cli import output
 from jupyter_bridge.client import Bridge
 from jupyter_bridge.client.sync.bridge import SyncConsoleStream
 from jupyter_bridge.problems import Problem, Unavailable
-from jupyter_bridge.wire.console import Ended, Gap, Output, ServerFrame, Trouble, Viewers
+from jupyter_bridge.wire.console import Ended, GapFrame, OutputFrame, ServerFrame, Trouble, Viewers
 from jupyter_bridge.wire.names import ConsoleName
 from jupyter_bridge.wire.visible import visible
 
@@ -133,13 +133,13 @@ class Attachment:
                     output.raw_to(self._out, b"\a")
 
     def _show(self, frame: ServerFrame) -> None:
-        if isinstance(frame, Output):
+        if isinstance(frame, OutputFrame):
             data = frame.data
             entered, left = data.rfind(b"\x1b[?1049h"), data.rfind(b"\x1b[?1049l")
             if max(entered, left) >= 0:
                 self._other_screen = entered > left
             output.raw_to(self._out, data)
-        elif isinstance(frame, Gap):
+        elif isinstance(frame, GapFrame):
             self._note(f"{frame.to - frame.offset} older bytes were discarded")
         elif isinstance(frame, Trouble):
             self._note(str(frame.problem.get("message")))

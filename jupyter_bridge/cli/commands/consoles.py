@@ -18,7 +18,7 @@ from jupyter_bridge.cli.commands.kernels import ConnOption
 from jupyter_bridge.client import Bridge
 from jupyter_bridge.models.consoles import ConsoleModel
 from jupyter_bridge.problems import BadRequest, Problem, Timeout
-from jupyter_bridge.wire.console import Ended, Gap, Matched, Output, ServerFrame, Start
+from jupyter_bridge.wire.console import Ended, GapFrame, Matched, OutputFrame, ServerFrame, Start
 from jupyter_bridge.wire.visible import visible
 
 group = typer.Typer()
@@ -156,17 +156,17 @@ def _show_alone(call: Call, name: str, frame: ServerFrame) -> None:
     """Show a frame of a single console: its bytes unchanged, or JSON."""
     if call.json:
         _print_json(call, name, frame)
-    elif isinstance(frame, Output):
+    elif isinstance(frame, OutputFrame):
         output.raw(frame.data)
-    elif isinstance(frame, Gap):
+    elif isinstance(frame, GapFrame):
         call.note(f"[{frame.to - frame.offset} older bytes were discarded]")
 
 
 def _print_json(call: Call, name: str, frame: ServerFrame) -> None:
-    if isinstance(frame, Output):
+    if isinstance(frame, OutputFrame):
         text = frame.data.decode("utf-8", "replace")
         call.print_json({"console": name, "offset": frame.offset, "data": text})
-    elif isinstance(frame, Gap):
+    elif isinstance(frame, GapFrame):
         call.print_json({"console": name, "gap": {"from": frame.offset, "to": frame.to}})
     elif isinstance(frame, Matched):
         call.print_json({"console": name, "match": {"from": frame.offset, "to": frame.to}})
@@ -185,11 +185,11 @@ class Prefixed:
 
     def show(self, frame: ServerFrame) -> None:
         """Show the complete lines; at the end also the last one."""
-        if isinstance(frame, Output):
+        if isinstance(frame, OutputFrame):
             *lines, self._rest = (self._rest + self._decoder.decode(frame.data)).split("\n")
             for line in lines:
                 output.raw(f"{self._prefix}{line.rstrip(chr(13))}\n")
-        elif isinstance(frame, Gap):
+        elif isinstance(frame, GapFrame):
             output.raw(f"{self._prefix}[{frame.to - frame.offset} older bytes were discarded]\n")
         elif isinstance(frame, Ended):
             if self._rest:

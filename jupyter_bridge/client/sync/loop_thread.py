@@ -19,7 +19,7 @@ P = ParamSpec("P")
 A = TypeVar("A")
 A_co = TypeVar("A_co", covariant=True)
 S = TypeVar("S")
-G = TypeVar("G", bound="Source[Any]")
+G = TypeVar("G", bound="AsyncSource[Any]")
 I = TypeVar("I", bound="SyncIterator[Any, Any]")  # noqa: E741
 
 
@@ -121,7 +121,7 @@ def opened(
     return plain
 
 
-class Source(Protocol[T_co]):
+class AsyncSource(Protocol[T_co]):
     """An async iterator that a SyncIterator wraps."""
 
     async def __anext__(self) -> T_co: ...

@@ -68,7 +68,7 @@ class Pattern(Protocol):
         ...
 
 
-class Plain:
+class PlainText:
     """Text without metacharacters."""
 
     looks_ahead = False
@@ -120,7 +120,7 @@ def compiled(pattern: str, field: str) -> Pattern:
     except UnicodeEncodeError as error:
         raise BadRequest(f"{field}: not valid Unicode.", field=field) from error
     text = plain_text(pattern)
-    return Plain(text) if text is not None else _linear(pattern, field)
+    return PlainText(text) if text is not None else _linear(pattern, field)
 
 
 def plain_text(pattern: str) -> str | None:

@@ -22,9 +22,9 @@ class TextStream:
 
     def of(self, step: Step | None) -> str:
         """Return the text of a step; a gap is a line of its own."""
-        if isinstance(step, wire.Output):
+        if isinstance(step, wire.OutputFrame):
             return self._decoder.decode(step.data)
-        if isinstance(step, wire.Gap):
+        if isinstance(step, wire.GapFrame):
             lost = step.to - step.offset
             return self.rest() + f"\r\n[jupyter-bridge: {lost} bytes are not held here]\r\n"
         return ""
@@ -40,7 +40,7 @@ class RawStream:
     """A view's output unchanged, without gaps."""
 
     def of(self, step: Step | None) -> bytes:
-        return step.data if isinstance(step, wire.Output) else b""
+        return step.data if isinstance(step, wire.OutputFrame) else b""
 
     def rest(self) -> bytes:
         return b""
@@ -53,13 +53,13 @@ class LineStream:
         line: dict[str, Any]
         if step is None:
             return b"\n"
-        if isinstance(step, wire.Output):
+        if isinstance(step, wire.OutputFrame):
             line = {"offset": step.offset}
             try:
                 line["data"] = step.data.decode()
             except UnicodeDecodeError:
                 line["base64"] = base64.b64encode(step.data).decode()
-        elif isinstance(step, wire.Gap):
+        elif isinstance(step, wire.GapFrame):
             line = {"gap": {"from": step.offset, "to": step.to}}
         elif isinstance(step, wire.Matched):
             line = {"match": {"from": step.offset, "to": step.to}}
@@ -85,9 +85,9 @@ async def counted(view: View) -> AsyncGenerator[Step, None]:
     """Yield the view's steps, counted for the metrics."""
     console = view.console
     async for step in view.steps():
-        if isinstance(step, wire.Output):
+        if isinstance(step, wire.OutputFrame):
             metrics.CONSOLE_SENT.inc(len(step.data))
             metrics.CONSOLE_LAG.observe(max(0, console.end_offset - view.offset))
-        elif isinstance(step, wire.Gap):
+        elif isinstance(step, wire.GapFrame):
             metrics.CONSOLE_GAPS.inc()
         yield step

@@ -15,14 +15,14 @@ from jupyter_bridge.consoles.tail.pattern import Pattern
 from jupyter_bridge.consoles.tail.until import Until
 from jupyter_bridge.problems import Timeout
 from jupyter_bridge.wire import ansi
-from jupyter_bridge.wire.console import Ended, Gap, Matched, Output
+from jupyter_bridge.wire.console import Ended, GapFrame, Matched, OutputFrame
 
 # The most bytes of a frame: large enough to be cheap, small enough for a hundred stalled viewers.
 FRAME_BYTES = 32 * 1024
 # How far a resumed view looks back for an escape sequence that its first byte may be part of.
 LOOKBACK_BYTES = 256
 
-Step = Output | Gap | Ended | Matched
+Step = OutputFrame | GapFrame | Ended | Matched
 
 
 class View:
@@ -113,7 +113,7 @@ class View:
             return await self._jump(end)
         start, self.offset = self.offset, self.offset + len(data)
         if self._is_plain:
-            return [Output(start, data)]
+            return [OutputFrame(start, data)]
         if self._history is None:
             return await self._pass([ansi.Piece(start, data)])
         pieces = self._history.feed(start, data)
@@ -129,7 +129,7 @@ class View:
             await asyncio.sleep(0.01)  # a file that is being replaced just now
             return []
         steps = await self._rest()
-        steps.append(Gap(self.offset, held))
+        steps.append(GapFrame(self.offset, held))
         self.offset = held
         self.gaps += 1
         if held >= self._present:
@@ -170,11 +170,11 @@ class View:
             found = await self._until.feed(offset, data) if self._until is not None else None
             if found is not None:
                 found = _not_before(offset, found)
-                steps.append(Output(offset, data[: found.to - offset]))
+                steps.append(OutputFrame(offset, data[: found.to - offset]))
                 steps.append(found)
                 self.offset = found.to
                 return steps
-            steps.append(Output(offset, data))
+            steps.append(OutputFrame(offset, data))
         return steps
 
     async def _pause(self) -> Matched | None:

@@ -112,7 +112,7 @@ def _lines(files: Mapping[str, bytes]) -> Iterator[bytes]:
 
 
 def sums(files: Mapping[str, bytes]) -> str:
-    """Return the checksums that `Received` has if all arrived."""
+    """Return the checksums that `ReceivedFiles` has if all arrived."""
     return " ".join(cksum(data) for data in files.values())
 
 
@@ -141,7 +141,7 @@ class Reader:
 
 
 @dataclass(frozen=True)
-class Received:
+class ReceivedFiles:
     """U: the checksums of the received files."""
 
     sums: str
@@ -154,9 +154,9 @@ class Missing:
     folder: str
 
 
-def heard(data: bytes, nonce: str) -> list[Reader | Received | Missing]:
+def heard(data: bytes, nonce: str) -> list[Reader | ReceivedFiles | Missing]:
     """Return the receiver's marks with this nonce in these bytes."""
-    found: list[Reader | Received | Missing] = []
+    found: list[Reader | ReceivedFiles | Missing] = []
     for match in _MARK.finditer(data):
         letter, whose, rest = match[1], match[2].decode(), match[3].decode("utf-8", "replace")
         if whose != nonce:
@@ -164,7 +164,7 @@ def heard(data: bytes, nonce: str) -> list[Reader | Received | Missing]:
         if letter == b"N":
             found.append(Missing(rest))
         elif letter == b"U":
-            found.append(Received(rest.strip()))
+            found.append(ReceivedFiles(rest.strip()))
         elif told := _READER.fullmatch(rest):
             shell, status, pid, folder = told.groups()
             found.append(Reader(_SHELLS[shell], int(status), int(pid), folder))

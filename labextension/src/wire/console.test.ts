@@ -6,8 +6,8 @@ const bytes = (hex: string) => Uint8Array.from(Buffer.from(hex, 'hex'));
 /** Python's names of the frames. */
 const TYPES: Record<string, string> = {
   Start: 'start',
-  Output: 'output',
-  Gap: 'gap',
+  OutputFrame: 'output',
+  GapFrame: 'gap',
   Matched: 'match',
   Ended: 'exit',
   Viewers: 'viewers',

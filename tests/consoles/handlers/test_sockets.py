@@ -27,7 +27,7 @@ async def test_frames_tell_everything(bridge_server: Server) -> None:
         assert found[-1] == wire.Ended(end, {"code": 5, "signal": None})
         at = 0
         for step in found:
-            if isinstance(step, wire.Output):
+            if isinstance(step, wire.OutputFrame):
                 assert step.offset == at
                 at += len(step.data)
         assert at == end

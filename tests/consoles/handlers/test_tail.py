@@ -130,9 +130,9 @@ async def test_a_download_leaves_gaps_out(bridge_server: Server) -> None:
         bridge_of(bridge_server) as bridge,
         bridge.socket("tail/file:gap é.log?offset=0&follow=true") as socket,
     ):
-        await frame(socket, wire.Output)
+        await frame(socket, wire.OutputFrame)
         log.write_text("x\n")
-        gap = await frame(socket, wire.Gap)
+        gap = await frame(socket, wire.GapFrame)
         url = bridge.url("tail/file:gap é.log?offset=0&format=raw")
         async with bridge.session.get(url, headers=bridge_server.headers) as answer:
             assert await answer.read() == b"x\n"
@@ -218,7 +218,7 @@ async def test_replayed_history_asks_a_terminal_nothing(bridge_server: Server) -
         )
         await bridge.text(f"tail/{name}?until=c&timeout=60")
         async with bridge.socket(f"interact/{name}?offset=0") as socket:
-            pieces = [await frame(socket, wire.Output) for _ in range(3)]
+            pieces = [await frame(socket, wire.OutputFrame) for _ in range(3)]
             assert [(piece.offset, piece.data) for piece in pieces] == [
                 (0, b"a"),
                 (5, b"b"),
@@ -244,7 +244,7 @@ async def test_a_thousand_disconnects_lose_and_repeat_nothing(bridge_server: Ser
                 budget = (cuts * 7919) % 5 if cuts < count else None
                 async for message in socket:
                     step = wire.from_server_frame(message.data)
-                    if isinstance(step, wire.Output):
+                    if isinstance(step, wire.OutputFrame):
                         assert step.offset == len(got)
                         got += step.data
                     done = isinstance(step, wire.Ended)

@@ -16,7 +16,7 @@ from jupyter_bridge.consoles.tail.view import View
 from jupyter_bridge.interfaces import Exit
 from jupyter_bridge.models.consoles import TerminalOptions
 from jupyter_bridge.problems import NotFound
-from jupyter_bridge.wire.console import Ended, Gap, Output
+from jupyter_bridge.wire.console import Ended, GapFrame, OutputFrame
 from jupyter_bridge.wire.names import ConsoleName
 from tests.consoles.conftest import everything, house, says, until
 
@@ -123,11 +123,11 @@ async def test_a_console_that_is_opened_again_goes_on(tmp_path: Path) -> None:
         source.finish(Exit(0))
         steps = [step async for step in View(again, 0, follow=True).steps()]
         assert steps == [
-            Output(0, b"before"),
-            Gap(6, 16),
-            Output(16, b"after"),
-            Gap(21, 22),
-            Output(22, b"again"),
+            OutputFrame(0, b"before"),
+            GapFrame(6, 16),
+            OutputFrame(16, b"after"),
+            GapFrame(21, 22),
+            OutputFrame(22, b"again"),
             Ended(27, {"code": 0, "signal": None}),
         ]
 

@@ -11,25 +11,25 @@ from jupyter_bridge.consoles.sources.file import FileLog, FileSource
 from jupyter_bridge.consoles.tail.query import TailQuery, TailRequest
 from jupyter_bridge.consoles.tail.view import View
 from jupyter_bridge.problems import NotFound, Unsupported
-from jupyter_bridge.wire.console import Gap, Output
+from jupyter_bridge.wire.console import GapFrame, OutputFrame
 from tests.consoles.conftest import PATIENCE, house, until
 
 
 @asynccontextmanager
-async def followed(path: Path) -> AsyncIterator[tuple[Console, list[bytes | Gap]]]:
+async def followed(path: Path) -> AsyncIterator[tuple[Console, list[bytes | GapFrame]]]:
     """A file's console, and what a viewer that follows it from its beginning has got so far."""
     source = await FileSource.find(path.parent, path.name, allow_hidden=False)
     console = Console(f"file:{path.name}", "file", source.log, source)
     await console.open()
-    got: list[bytes | Gap] = []
+    got: list[bytes | GapFrame] = []
 
     async def follow() -> None:
         async for step in View(console, 0, follow=True).steps():
-            if isinstance(step, Output) and got and isinstance(got[-1], bytes):
+            if isinstance(step, OutputFrame) and got and isinstance(got[-1], bytes):
                 got[-1] += step.data
-            elif isinstance(step, Output):
+            elif isinstance(step, OutputFrame):
                 got.append(step.data)
-            elif isinstance(step, Gap):
+            elif isinstance(step, GapFrame):
                 got.append(step)
 
     task = asyncio.ensure_future(follow())
@@ -84,7 +84,7 @@ async def test_a_truncated_file_is_a_gap(tmp_path: Path) -> None:
         with path.open("ab") as file:
             file.write(b"new\n")
         await until(lambda: len(got) == 3)
-        assert got == [b"old text\n", Gap(9, 10), b"new\n"]
+        assert got == [b"old text\n", GapFrame(9, 10), b"new\n"]
 
 
 async def test_a_deleted_file_is_waited_for(tmp_path: Path) -> None:
@@ -164,7 +164,7 @@ async def test_a_view_ends_at_the_present_unless_it_follows(tmp_path: Path) -> N
     async def collect() -> int:
         size = 0
         async for step in View(console, 0, follow=False).steps():
-            assert isinstance(step, Output)
+            assert isinstance(step, OutputFrame)
             size += len(step.data)
         return size
 

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from jupyter_bridge.consoles.tail.pattern import Linear, Plain, compiled, plain_text
+from jupyter_bridge.consoles.tail.pattern import Linear, PlainText, compiled, plain_text
 from jupyter_bridge.problems import BadRequest, Unsupported
 
 PLAIN = ["tests passed", "é € 😀", "100%", "a-b_c,d:e/f", r"tests passed\.", r"\$\[x\]", r"a\nb"]
@@ -18,7 +18,7 @@ PLAIN = ["tests passed", "é € 😀", "100%", "a-b_c,d:e/f", r"tests passed\."
 def test_plain_text_needs_no_engine(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without metacharacters, or with all of them escaped, a pattern is text."""
     monkeypatch.setitem(sys.modules, "re2", None)
-    assert isinstance(compiled(text, "until"), Plain)
+    assert isinstance(compiled(text, "until"), PlainText)
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ def test_characters_that_frames_cut_are_whole(case: dict[str, Any]) -> None:
     """Each frame shows the characters that it ends; what is no UTF-8 is U+FFFD, once."""
     text = TextStream()
     frames = [console.from_server_frame(bytes.fromhex(frame)) for frame in case["frames"]]
-    assert all(isinstance(frame, console.Output) for frame in frames)
+    assert all(isinstance(frame, console.OutputFrame) for frame in frames)
     assert [text.of(frame) for frame in frames] == case["texts"]  # type: ignore[arg-type]
     assert text.rest() == case["rest"]
 

@@ -13,7 +13,7 @@ from jupyter_bridge.consoles.journal.journal import Journal
 from jupyter_bridge.consoles.tail.pattern import compiled
 from jupyter_bridge.consoles.tail.view import View
 from jupyter_bridge.interfaces import Source
-from jupyter_bridge.wire.console import Ended, Gap, Output
+from jupyter_bridge.wire.console import Ended, GapFrame, OutputFrame
 
 PATIENCE = 30.0
 QUERY = b"\x1b[6n"
@@ -40,8 +40,8 @@ class Silent(Source):
         pass
 
 
-async def outputs(view: View) -> list[Output]:
-    return [step async for step in view.steps() if isinstance(step, Output)]
+async def outputs(view: View) -> list[OutputFrame]:
+    return [step async for step in view.steps() if isinstance(step, OutputFrame)]
 
 
 @pytest.mark.parametrize("start", range(len(SAID) + 1))
@@ -72,16 +72,16 @@ async def test_retention_under_a_reader_is_a_gap(tmp_path: Path) -> None:
     console = Console("x", "terminal", journal, None)
     steps = View(console, 0, follow=True).steps()
     first = await asyncio.wait_for(anext(steps), PATIENCE)
-    assert isinstance(first, Output)
+    assert isinstance(first, OutputFrame)
     assert first.data == said[: len(first.data)]
     say(300_000, 1_000_000)
     position, lost = len(first.data), 0
     async for step in steps:
-        if isinstance(step, Gap):
+        if isinstance(step, GapFrame):
             assert step.offset == position
             lost += step.to - step.offset
             position = step.to
-        elif isinstance(step, Output):
+        elif isinstance(step, OutputFrame):
             assert step.offset == position
             assert step.data == said[position : position + len(step.data)]
             position += len(step.data)
@@ -99,4 +99,4 @@ async def test_what_is_said_as_the_wait_begins() -> None:
     view = View(console, 0, follow=True, timeout=PATIENCE, until=compiled("on", "until"))
     coming = asyncio.ensure_future(outputs(view))
     asyncio.get_running_loop().call_soon(console.on_output, b"on\n")
-    assert await asyncio.wait_for(coming, PATIENCE / 2) == [Output(0, b"on")]
+    assert await asyncio.wait_for(coming, PATIENCE / 2) == [OutputFrame(0, b"on")]

@@ -17,7 +17,7 @@ from jupyter_bridge.consoles.terminals.manager import RecordedTerminals, attach,
 from jupyter_bridge.interfaces import Exit
 from jupyter_bridge.models.consoles import TerminalOptions
 from jupyter_bridge.problems import BadRequest, Conflict, Gone, NotFound, StartFailed
-from jupyter_bridge.wire.console import Gap, Output
+from jupyter_bridge.wire.console import GapFrame, OutputFrame
 from tests.consoles.conftest import SH, everything, house, says, until
 
 
@@ -401,8 +401,8 @@ async def test_a_terminal_attached_in_its_middle_begins_with_a_gap(tmp_path: Pat
         console = consoles.get("long")
         await says(console, b"chunk 999\n", 1)
         steps = [step async for step in View(console, 0, follow=False).steps()]
-        assert steps[0] == Gap(0, 1)
-        assert b"".join(step.data for step in steps[1:] if isinstance(step, Output)) == text
+        assert steps[0] == GapFrame(0, 1)
+        assert b"".join(step.data for step in steps[1:] if isinstance(step, OutputFrame)) == text
         await manager.terminate("long", force=True)
         await asyncio.wait_for(console.ended(), 30)
         await until(lambda: not manager.terminals)

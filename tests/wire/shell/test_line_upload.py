@@ -17,11 +17,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jupyter_bridge.wire.shell import line_upload
-from jupyter_bridge.wire.shell.line_upload import Missing, Reader, Received
+from jupyter_bridge.wire.shell.line_upload import Missing, Reader, ReceivedFiles
 from tests.support.shells import make_home, needs
 
 NONCE = "0123456789abcdef0123456789abcdef"
-Kind = type[Reader | Received | Missing]
+Kind = type[Reader | ReceivedFiles | Missing]
 
 
 @given(st.binary(max_size=3000))
@@ -51,7 +51,7 @@ def test_pieces_are_cut_between_lines() -> None:
 def test_marks_of_another_nonce_are_not_heard() -> None:
     """What a program prints, or an earlier receiver, answers nobody."""
     said = b"\x1b]133;H;jb=00;b0;1;/tmp\x07\x1b]133;U;jb=%s;1 2\x07" % NONCE.encode()
-    assert line_upload.heard(said, NONCE) == [Received("1 2")]
+    assert line_upload.heard(said, NONCE) == [ReceivedFiles("1 2")]
 
 
 class Far:
@@ -85,8 +85,8 @@ class Far:
             assert time.monotonic() < deadline, self.said[-3000:]
             self.read(0.05)
 
-    def mark(self, kind: Kind, nonce: str) -> Reader | Received | Missing:
-        def found() -> list[Reader | Received | Missing]:
+    def mark(self, kind: Kind, nonce: str) -> Reader | ReceivedFiles | Missing:
+        def found() -> list[Reader | ReceivedFiles | Missing]:
             return [mark for mark in line_upload.heard(self.said, nonce) if isinstance(mark, kind)]
 
         self.until(found)
@@ -122,14 +122,14 @@ def test_every_shell_receives(shell: str, tmp_path: Path) -> None:
         }
         for piece in line_upload.pieces(files):
             far.type(piece)
-        assert far.mark(Received, NONCE) == Received(line_upload.sums(files))
+        assert far.mark(ReceivedFiles, NONCE) == ReceivedFiles(line_upload.sums(files))
         assert {path.name: path.read_bytes() for path in folder.iterdir()} == files
         # Again, shorter; what an earlier run left is gone.
         far.until(lambda: not select.select([far.fd], [], [], 0.5)[0])
         far.type(line_upload.opening("ab", reader.folder))
         far.mark(Reader, "ab")
         far.type(b"".join(line_upload.pieces({"4": b"x"})))
-        assert far.mark(Received, "ab") == Received(line_upload.cksum(b"x"))
+        assert far.mark(ReceivedFiles, "ab") == ReceivedFiles(line_upload.cksum(b"x"))
         assert {path.name for path in folder.iterdir()} == {"r", "4"}
         # An interrupt gives the terminal back.
         far.until(lambda: not select.select([far.fd], [], [], 0.5)[0])
@@ -162,9 +162,9 @@ def test_junk_ends_nothing_early(where: bytes, junk: bytes, tmp_path: Path) -> N
         reader = far.mark(Reader, NONCE)
         assert isinstance(reader, Reader)
         far.type(typed[:at] + junk + typed[at:])
-        received = far.mark(Received, NONCE)
+        received = far.mark(ReceivedFiles, NONCE)
         kept = [Path(reader.folder, name) for name in files]
-        if received == Received(line_upload.sums(files)):
+        if received == ReceivedFiles(line_upload.sums(files)):
             assert [path.read_bytes() for path in kept] == list(files.values())
         far.until(lambda: b"$ " in far.said.rpartition(b"\x07")[2])
         left = far.said.rpartition(b"\x07")[2]

@@ -112,7 +112,7 @@ class BridgeConsoleSource(SocketSource):
                 if self._anew:
                     self._anew = False
                     on_gap(1)
-            elif isinstance(frame, console.Output):
+            elif isinstance(frame, console.OutputFrame):
                 self._offset = frame.offset + len(frame.data)
                 if self._replay is None:
                     on_output(frame.data)
@@ -120,7 +120,7 @@ class BridgeConsoleSource(SocketSource):
                     self._past += frame.data
                 else:  # output before a gap does not connect to the present
                     self._past = bytearray(frame.data)
-            elif isinstance(frame, console.Gap):
+            elif isinstance(frame, console.GapFrame):
                 self._offset = frame.to
                 if self._replay is None:
                     on_gap(max(1, frame.to - frame.offset))

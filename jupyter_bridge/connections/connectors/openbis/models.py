@@ -145,7 +145,7 @@ class Cell(msgspec.Struct):
     value: str | int | None = None
 
 
-class Report(msgspec.Struct):
+class TableReport(msgspec.Struct):
     """The table in the answer of an old server's aggregation service."""
 
     rows: list[list[Cell]]

@@ -21,7 +21,7 @@ from jupyter_bridge.connections.connectors.openbis.models import (
     Entity,
     Page,
     PermId,
-    Report,
+    TableReport,
     perm_id_of,
 )
 from jupyter_bridge.connections.net.outbound import RequestBody
@@ -197,7 +197,7 @@ class WorkspaceUploads:
         if not stores.objects:
             raise RemoteFailed(f"{self._api.url} has no data store.")
         made = await self._api.ask_v1(
-            *(Report, "createReportFromAggregationService"),
+            *(TableReport, "createReportFromAggregationService"),
             *(stores.objects[0].code, _SERVICE, about),
         )
         try:

@@ -17,7 +17,7 @@ from jupyter_bridge.consoles.run.line.prompt import KILL_LINE, LOOK_BYTES, REACT
 from jupyter_bridge.consoles.sources.remote import RemoteSource
 from jupyter_bridge.problems import Busy, Gone, Problem, RemoteFailed, Unavailable
 from jupyter_bridge.wire.shell import line_upload
-from jupyter_bridge.wire.shell.line_upload import Missing, Reader, Received
+from jupyter_bridge.wire.shell.line_upload import Missing, Reader, ReceivedFiles
 
 # The longest time between a line and its mark: the shell only starts or reads a small script.
 # Seconds.
@@ -109,12 +109,12 @@ class LineShell:
         try:
             for piece in line_upload.pieces(all_):
                 await self._console.write(piece)
-            said = await self._hear(nonce, start, (Received,), patience=TAKE_PATIENCE * 4)
+            said = await self._hear(nonce, start, (ReceivedFiles,), patience=TAKE_PATIENCE * 4)
         except asyncio.CancelledError:
             with contextlib.suppress(Problem):
                 await self._console.write(_INTERRUPT)
             raise
-        if not isinstance(said, Received) or said.sums != line_upload.sums(all_):
+        if not isinstance(said, ReceivedFiles) or said.sums != line_upload.sums(all_):
             await self._console.write(_INTERRUPT)
             await self.prompt.settle(REACTION)
             return None
@@ -125,7 +125,7 @@ class LineShell:
 
     async def _hear(
         self, nonce: str, start: int, kinds: tuple[type, ...], patience: float = TAKE_PATIENCE
-    ) -> Reader | Received | Missing | None:
+    ) -> Reader | ReceivedFiles | Missing | None:
         """Return the first mark of these kinds since `start`; None after `patience` seconds."""
         until = self._loop.time() + patience
         said, at = b"", start
