@@ -215,6 +215,16 @@ def test_docstring(module: str) -> None:
     assert not source.strip() or ast.get_docstring(ast.parse(source))
 
 
+def test_one_name_one_class() -> None:
+    """No two public classes of the package have the same name."""
+    places: dict[str, list[str]] = {}
+    for module in MODULES:
+        for node in ast.walk(ast.parse(read(module))):
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                places.setdefault(node.name, []).append(module)
+    assert {name: found for name, found in places.items() if len(found) > 1} == {}
+
+
 @pytest.mark.parametrize(
     ("module", "line"),
     [
