@@ -44,6 +44,6 @@ def test_no_check_of_xsrf_is_told(
     settings = {"disable_check_xsrf": switched_off, "jpserver_extensions": {"jupyter_bridge": True}}
     jp_configurable_serverapp(config={"ServerApp": settings})
     told = [
-        line for line in capfd.readouterr().err.splitlines() if "disable_check_xsrf is on" in line
+        line for line in capfd.readouterr().err.splitlines() if "disable_check_xsrf is set" in line
     ]
     assert [line[:3] for line in told] == ["[C "] * switched_off

@@ -330,7 +330,7 @@ def test_a_text_is_searched(page: Page, lab: Server) -> None:
     page.keyboard.press("Control+Shift+F")
     bar = page.locator(".jp-BridgeConsole-search")
     bar.get_by_label("Search the console").fill(r"line 3\d\.")
-    expect(bar.get_by_role("status")).to_have_text("nothing")
+    expect(bar.get_by_role("status")).to_have_text("no matches")
     bar.get_by_label("Regular expression").click()
     expect(bar.get_by_role("status")).to_contain_text("/10")
     bar.get_by_label("Search the console").press("Escape")

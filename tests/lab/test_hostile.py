@@ -119,7 +119,7 @@ def test_a_data_store(panel: Page, lab: Server, openbis: Simulator) -> None:
     panel.locator(".jp-Bridge [role=treeitem][aria-level='4']", has_text=IMAGE).click(
         button="right"
     )
-    item(panel, "Upload what is selected")
+    item(panel, "Upload the selection of the file browser")
     dialog = panel.get_by_role("dialog")
     expect(dialog).to_contain_text(f"From: up {IMAGE}")
     kinds = dialog.get_by_role("combobox", name="Type of the data set")

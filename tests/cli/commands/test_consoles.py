@@ -40,7 +40,7 @@ def test_type_wait_and_read(bridge_server: Server, shell: tuple[Bridge, str]) ->
     cast = call(bridge_server, "record", name)
     assert json.loads(cast.stdout.splitlines()[0])["version"] == 2
     done = call(bridge_server, "tail", "nope")
-    assert (done.returncode, "no console" in done.stderr) == (2, True)
+    assert (done.returncode, "No console" in done.stderr) == (2, True)
 
 
 def test_send_and_wait(bridge_server: Server, shell: tuple[Bridge, str]) -> None:

@@ -100,5 +100,5 @@ def test_problems(bridge_server: Server) -> None:
     """What the server refuses is one sentence on stderr, and exit code 2."""
     done = call(bridge_server, "run", "-c", "nope", "--", "true")
     assert (done.returncode, done.stdout) == (2, "")
-    assert "no console 'nope'" in done.stderr
+    assert "No console named 'nope'" in done.stderr
     assert call(bridge_server, "run", "-e", "novalue", "--", "true").returncode == 2
