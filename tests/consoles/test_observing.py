@@ -108,7 +108,7 @@ async def test_a_silent_tail_shows_that_it_lives(
     jp_serverapp: Any, jp_fetch: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """NDJSON has an empty line after each silence, which a proxy takes for traffic."""
-    monkeypatch.setattr("jupyter_bridge.consoles.handlers.tail.KEEP_ALIVE", 0.05)
+    monkeypatch.setattr("jupyter_bridge.web.handler.KEEP_ALIVE", 0.05)
     async with bridge_in(jp_serverapp) as here:
         name = await here.open("echo said; exec cat")
         async with here.session.get(
