@@ -29,6 +29,10 @@ class Shifted(datetime):
     def now(cls, tz: tzinfo | None = None) -> datetime:  # type: ignore[override]
         return datetime.now(tz) + timedelta(seconds=off())
 
+    @classmethod
+    def fromisoformat(cls, text: str) -> datetime:  # type: ignore[override]
+        return datetime.fromisoformat(text)
+
 
 def shifted_ns() -> int:
     return _time_ns() + off() * 10**9
