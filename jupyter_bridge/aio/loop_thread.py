@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import Future
 from contextlib import closing, suppress
 from typing import Any, Generic, TypeVar
@@ -28,14 +28,21 @@ async def run_in_loop_thread(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
         raise
 
 
-async def to_its_end(call: Callable[[], T]) -> T:
-    """Run `call()` in a shared thread. A cancelled caller waits for its end."""
+async def to_its_end(
+    call: Callable[[], T], *, discard: Callable[[T], Awaitable[object]] | None = None
+) -> T:
+    """Run `call()` in a shared thread. A cancelled caller waits for its end.
+
+    Its result is lost then: a result that must be closed needs `discard`.
+    """
     work = asyncio.ensure_future(asyncio.to_thread(call))
     try:
         return await asyncio.shield(work)
     except asyncio.CancelledError:
         await asyncio.wait({work})
-        work.exception()  # marked as seen: the cancelled caller does not get it
+        # Asking for the exception marks it as seen: the cancelled caller does not get it.
+        if work.exception() is None and discard is not None:
+            await discard(work.result())
         raise
 
 

@@ -9,6 +9,7 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
+from jupyter_bridge.aio.loop_thread import to_its_end
 from jupyter_bridge.consoles.console import Console
 from jupyter_bridge.consoles.terminals.manager import RecordedTerminals
 from jupyter_bridge.models.consoles import TerminalOptions
@@ -33,7 +34,7 @@ async def spawn(
     try:
         if isinstance(manager, RecordedTerminals):
             # This takes about 10 ms.
-            terminal = await _new_terminal(manager, options)
+            terminal = await to_its_end(lambda: manager.new_terminal(**options), discard=_end)
             if name is not None and name in manager.terminals:
                 await _end(terminal)
                 raise Conflict(f"A console named {name!r} already exists.")
@@ -45,18 +46,6 @@ async def spawn(
         terminal.ptyproc.setwinsize(wish.rows or 24, wish.cols or 80)
     console: Console = terminal.bridge_console
     return console
-
-
-async def _new_terminal(manager: RecordedTerminals, options: dict[str, Any]) -> Any:
-    """Start the shell. If the caller is cancelled meanwhile, end it again."""
-    starting = asyncio.ensure_future(asyncio.to_thread(manager.new_terminal, **options))
-    try:
-        return await asyncio.shield(starting)
-    except asyncio.CancelledError:
-        await asyncio.wait({starting})
-        if starting.exception() is None:
-            await _end(starting.result())
-        raise
 
 
 async def _end(terminal: Any) -> None:
