@@ -267,11 +267,15 @@ class BridgeHandler(RequestBase, APIHandler):
         pieces = large_json.encode(answer)
         piece = next(pieces)
         for following in pieces:
-            self.write(piece)
-            await self.flush()
-            await asyncio.sleep(0)  # flush() does not yield if the system accepts the data at once
+            await self.send_piece(piece)
             piece = following
         self.finish(piece)
+
+    async def send_piece(self, piece: bytes) -> None:
+        """Send a piece of an answer, and give the event loop its turn."""
+        self.write(piece)
+        await self.flush()
+        await asyncio.sleep(0)  # flush() does not yield if the system accepts the data at once
 
     def answer_nothing(self, status: int) -> None:
         self.set_status(status)

@@ -102,9 +102,7 @@ class JobHandler(BridgeHandler):
             async with aclosing(self.each_while_here(events)) as steps:
                 async for event in steps:
                     for piece in [silence(kind)] if event is None else event.encode(kind):
-                        self.write(piece)
-                        await self.flush()
-                        await asyncio.sleep(0)  # flush() may not yield
+                        await self.send_piece(piece)
         except Problem as problem:
             for piece in StreamEvent(0, "problem", problem.to_json()).encode(kind):
                 self.write(piece)
