@@ -56,7 +56,7 @@ class SerialWorker:
                     future.set_exception(error)
 
 
-async def off_loop(lane: SerialWorker | None, call: Callable[..., T], *args: Any) -> T:
+async def in_worker(lane: SerialWorker | None, call: Callable[..., T], *args: Any) -> T:
     """Make a blocking call in this worker, or in a shared thread if it is None."""
     if lane is None:
         return await asyncio.to_thread(call, *args)

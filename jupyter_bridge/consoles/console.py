@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from jupyter_bridge.aio.news import News
-from jupyter_bridge.aio.serial_worker import SerialWorker, off_loop
+from jupyter_bridge.aio.serial_worker import SerialWorker, in_worker
 from jupyter_bridge.consoles.last_line import LOOK_BYTES, last_line
 from jupyter_bridge.interfaces import Exit, Source
 from jupyter_bridge.models.consoles import ConsoleModel, ViewerModel
@@ -243,7 +243,7 @@ class Console:
         """Like `read`, with the disk read off the event loop."""
         if self.log.near(offset):
             return self.log.read(offset, max_bytes)
-        return await off_loop(self.log.lane, self.log.read, offset, max_bytes)
+        return await in_worker(self.log.lane, self.log.read, offset, max_bytes)
 
     async def write(self, data: bytes) -> None:
         """Type `data` unchanged; return when the source has accepted it. Gone after the end."""

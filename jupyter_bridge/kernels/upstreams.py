@@ -20,6 +20,7 @@ from jupyter_bridge.interfaces import Upstream
 from jupyter_bridge.kernels.client_channel import STDIN
 from jupyter_bridge.observe import metrics
 from jupyter_bridge.problems import Busy, NotFound, Unavailable
+from jupyter_bridge.transport.answers import off_loop
 from jupyter_bridge.wire import kernel
 from jupyter_bridge.wire.large_json import LARGE
 
@@ -302,11 +303,8 @@ class GatewayUpstream(Upstream):
             try:
                 if self._v1 and isinstance(frame, bytes):
                     channel, parts = kernel.parse_v1(frame)
-                elif len(frame) > LARGE:
-                    named, parts = await asyncio.to_thread(kernel.parse_default, frame)
-                    channel = named or "iopub"
                 else:
-                    named, parts = kernel.parse_default(frame)
+                    named, parts = await off_loop(kernel.parse_default, frame)
                     channel = named or "iopub"
             except kernel.FrameError as error:
                 unread.warning("The gateway sent a malformed message: %s", error)

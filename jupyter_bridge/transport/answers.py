@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from jupyter_bridge.wire import bounded
+from jupyter_bridge.wire.large_json import LARGE
 
 # Answers with a name, a token, one state or a refusal.
 NAMES = 64 << 10
@@ -15,8 +16,6 @@ NAMES = 64 << 10
 LISTS = 8 << 20
 # The files of one data set: openBIS without pages lists 100,000 in about 30 MiB.
 FILE_LISTS = 32 << 20
-# A larger body is decoded in a thread: 256 KiB take up to 3 ms.
-OFF_LOOP = 256 << 10
 # A remote's own message is cut to this many characters: Java adds its stack.
 MAX_SENTENCE = 300
 
@@ -33,13 +32,13 @@ class RemoteAnswer:
     limit: int = NAMES
 
     async def json(self, kind: type[T]) -> T:
-        """Decode the body as `kind`, within bounds; raises the errors in UNREADABLE."""
+        """Decode the body as `kind`, within bounds; raises the errors in JSON_ERRORS."""
         return await off_loop(bounded.decode, self.body, kind, self.limit)
 
 
-async def off_loop(decode: Callable[..., T], body: bytes, *more: Any) -> T:
-    """Call `decode(body, *more)`, in a thread if the body is large."""
-    if len(body) > OFF_LOOP:
+async def off_loop(decode: Callable[..., T], body: str | bytes, *more: Any) -> T:
+    """Call `decode(body, *more)`, in a thread if the body is large: 256 KiB take up to 3 ms."""
+    if len(body) > LARGE:
         return await asyncio.to_thread(decode, body, *more)
     return decode(body, *more)
 

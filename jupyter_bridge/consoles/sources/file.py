@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from jupyter_bridge.aio.first_use import imported
-from jupyter_bridge.aio.serial_worker import SerialWorker, off_loop
+from jupyter_bridge.aio.serial_worker import SerialWorker, in_worker
 from jupyter_bridge.consoles.journal.line_search import furthest, search
 from jupyter_bridge.consoles.last_line import LOOK_BYTES
 from jupyter_bridge.interfaces import Exit, Source
@@ -192,8 +192,8 @@ class FileSource(Source):
     async def find(cls, root: Path, path: str, *, allow_hidden: bool) -> FileSource:
         """Return the source for a path below `root`; raises NotFound or BadRequest."""
         lane = SerialWorker()  # its own from the first check: the file system may hang
-        found = await off_loop(lane, _resolve, root, path, allow_hidden)
-        return cls(await off_loop(lane, FileLog, found, lane), path)
+        found = await in_worker(lane, _resolve, root, path, allow_hidden)
+        return cls(await in_worker(lane, FileLog, found, lane), path)
 
     async def open(
         self,
@@ -228,7 +228,7 @@ class FileSource(Source):
             await asyncio.sleep(POLL_SECONDS)
 
     async def _look(self) -> None:
-        if await off_loop(self.log.lane, self.log.refresh):
+        if await in_worker(self.log.lane, self.log.refresh):
             self._on_output(b"")  # wakes the readers; the log has the bytes already
 
     async def write(self, data: bytes) -> None:
@@ -241,7 +241,7 @@ class FileSource(Source):
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         # If the file system does not answer now, the thread closes the file later.
-        closing = asyncio.ensure_future(off_loop(self.log.lane, self.log.close))
+        closing = asyncio.ensure_future(in_worker(self.log.lane, self.log.close))
         await asyncio.wait({closing}, timeout=CLOSE_SECONDS)
 
 

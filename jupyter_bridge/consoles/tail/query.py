@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from jupyter_bridge.aio.serial_worker import off_loop
+from jupyter_bridge.aio.serial_worker import in_worker
 from jupyter_bridge.consoles.console import Console
 from jupyter_bridge.consoles.tail.pattern import Pattern, compiled
 from jupyter_bridge.consoles.tail.view import View
@@ -93,10 +93,10 @@ class TailRequest:
                 raise _ends(console, query.offset)
             return query.offset
         if self.since is not None:
-            return await off_loop(log.lane, log.since, self.since)
+            return await in_worker(log.lane, log.since, self.since)
         if self.lines == 0:
             return console.end_offset
-        start = await off_loop(log.lane, log.tail, self.lines)
+        start = await in_worker(log.lane, log.tail, self.lines)
         # A tail that was cut for its long lines must not begin inside a character.
         head = await console.fetch(start, 4)
         return start + len(head) - len(head.lstrip(bytes(range(0x80, 0xC0)))) if start else start

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from functools import partial
 from operator import itemgetter
 
-from jupyter_bridge.aio.serial_worker import SerialWorker, off_loop
+from jupyter_bridge.aio.serial_worker import SerialWorker, in_worker
 from jupyter_bridge.consoles.tail.pattern import Pattern
 from jupyter_bridge.wire import ansi
 from jupyter_bridge.wire.console import Matched
@@ -74,7 +74,7 @@ class Until:
         return self._find(self._text, len(self._text))
 
     async def _run(self, call: Callable[[], Matched | None]) -> Matched | None:
-        return call() if self._pattern.size <= LOOP_SIZE else await off_loop(_LANE, call)
+        return call() if self._pattern.size <= LOOP_SIZE else await in_worker(_LANE, call)
 
     @property
     def _unfinished(self) -> int:
