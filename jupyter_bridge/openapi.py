@@ -164,7 +164,7 @@ def _handshake(
 
 def routes(every: list[Route]) -> list[Route]:
     """Return the route of the document; `every` is complete when it is requested."""
-    return [Route("/openapi.json", OpenAPIHandler, {"routes": every})]
+    return [Route("/openapi.json", OpenAPIHandler, {"routes": every, "made": {}})]
 
 
 class OpenAPIHandler(BridgeHandler):
@@ -172,15 +172,23 @@ class OpenAPIHandler(BridgeHandler):
 
     resources = ("bridge",)
 
-    def initialize(self, routes: list[Route]) -> None:
+    def initialize(self, routes: list[Route], made: dict[str, dict[str, Any]]) -> None:
         self.routes = routes
+        self._made = made
 
     @verb("read", "Describe every route")
     async def get(self) -> dict[str, Any]:
+        # Made at the first request: that takes 30 to 60 ms of the event loop.
+        base = self.link("")
+        if base not in self._made:
+            self._made[base] = self._describe(base)
+        return self._made[base]
+
+    def _describe(self, base: str) -> dict[str, Any]:
         # "/?" is the index with and without its slash; the document shows "/".
         routes = [
             Route("/", route.handler) if route.path == "/?" else route
             for route in self.routes
             if route.top == "/bridge"
         ]
-        return describe(routes, base=self.link(""), version=__version__)
+        return describe(routes, base=base, version=__version__)
