@@ -210,7 +210,7 @@ class Connection:
     async def logout(self) -> None:
         """End the session; the connection stays, without automatic logins."""
         self._logged_out = True
-        await self._session.logins.stop(Conflict(f"The login to {self.name} was stopped."))
+        await self._stop_login()
         try:
             if self._session.alive:
                 await within(LOGOUT_SECONDS, self.connector.logout())
@@ -224,10 +224,13 @@ class Connection:
         """Stop calling `on_change`: the connection is being removed."""
         self._on_change = self._on_keep = None
 
+    async def _stop_login(self) -> None:
+        await self._session.logins.stop(Conflict(f"The login to {self.name} was stopped."))
+
     async def close(self) -> None:
         """Release all resources; the session on the remote stays until it expires."""
         self._closed = True
-        await self._session.logins.stop(Conflict(f"The login to {self.name} was stopped."))
+        await self._stop_login()
         try:
             await within(LOGOUT_SECONDS, self.connector.close())
         except (Problem, asyncio.TimeoutError, OSError) as error:
