@@ -21,7 +21,7 @@ from jupyter_bridge.aio.task_set import ended
 from jupyter_bridge.problems import BadRequest, Denied, NotFound
 from jupyter_bridge.web.proof import is_own_fetch, shows_xsrf_token
 from jupyter_bridge.web.request_base import MAX_BODY, UNREAD_BODY, RequestBase, bad_field
-from jupyter_bridge.web.socket import BridgeSocket
+from jupyter_bridge.web.socket import BridgeSocket, is_handshake
 from jupyter_bridge.web.sse import KEEP_ALIVE, is_closed
 from jupyter_bridge.wire import bounded, large_json
 from jupyter_bridge.wire.json_errors import JSON_ERRORS
@@ -138,8 +138,8 @@ class Route:
 
         class Either(plain):  # type: ignore[misc]
             def __new__(cls, application: Any, request: Any, **parts: Any) -> Any:
-                is_handshake = request.headers.get("Upgrade", "").lower() == "websocket"
-                return (socket if is_handshake else plain)(application, request, **parts)
+                handler = socket if is_handshake(request) else plain
+                return handler(application, request, **parts)
 
         return self.pattern, Either, self.parts
 

@@ -12,6 +12,7 @@ from jupyter_core.utils import ensure_async
 from jupyter_server.base.handlers import JupyterHandler
 from jupyter_server.base.websocket import WebSocketMixin
 from tornado import web
+from tornado.httputil import HTTPServerRequest
 from tornado.websocket import WebSocketClosedError, WebSocketHandler
 
 from jupyter_bridge.problems import BadRequest, Problem, TooLarge
@@ -22,6 +23,11 @@ JSON = "application/json"
 TEXT = "text/plain"
 # The most bytes of a watcher's frame, which is read only to answer with a Problem.
 WATCHERS_FRAME = 4 << 10
+
+
+def is_handshake(request: HTTPServerRequest) -> bool:
+    """Tell whether the request asks for a websocket."""
+    return request.headers.get("Upgrade", "").lower() == "websocket"
 
 
 @dataclass(frozen=True)

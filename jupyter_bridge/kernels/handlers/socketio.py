@@ -15,7 +15,7 @@ from jupyter_bridge.aio.first_use import imported
 from jupyter_bridge.kernels.access import RESOURCES
 from jupyter_bridge.kernels.registry import KernelRegistry
 from jupyter_bridge.problems import Denied, TooLarge
-from jupyter_bridge.web import RequestBase
+from jupyter_bridge.web import RequestBase, is_handshake
 
 if TYPE_CHECKING:
     from jupyter_bridge.kernels.socketio.server import SocketIOServer
@@ -66,7 +66,7 @@ class SocketIOHandler(RequestBase, WebSocketMixin, WebSocketHandler, JupyterHand
 
     @property
     def _upgrades(self) -> bool:
-        return self.request.headers.get("Upgrade", "").lower() == "websocket"
+        return is_handshake(self.request)
 
     @property
     def body_limit(self) -> int:
