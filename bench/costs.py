@@ -100,7 +100,7 @@ def kernels(count: int) -> list[Cost]:
             "its relay, once somebody uses it",
             f"{line[0] / KIB:.0f} KiB",
             f"{line[1]:.1f}",
-            "and what its ring holds, 64 MiB at most",
+            "and what its ring holds, 40 MiB at most",
         ),
         Cost("a viewer of a kernel", f"{viewer[0] / KIB:.0f} KiB", f"{viewer[1]:.1f}"),
     ]

@@ -12,7 +12,7 @@ from jupyter_server.extension.application import ExtensionApp
 from jupyter_server.gateway.gateway_client import GatewayClient
 from traitlets import Bool, Dict, Enum, Float, Int, List, Unicode, default
 
-from jupyter_bridge import asyncapi, openapi
+from jupyter_bridge import asyncapi, memory, openapi
 from jupyter_bridge.aio.idempotency import Idempotency
 from jupyter_bridge.connections import environment
 from jupyter_bridge.connections import handlers as connection_handlers
@@ -67,7 +67,7 @@ class BridgeApp(ExtensionApp):
     _recovering: asyncio.Task[None] | None = None
 
     ring_bytes = Int(
-        64 << 20,
+        40 << 20,
         min=1 << 16,
         help="Bytes kept of each kernel's latest messages, from which clients can resume.",
     ).tag(config=True)
@@ -287,6 +287,7 @@ class BridgeApp(ExtensionApp):
         self.relays.host.states.start()
         self.remotes.start()
         self._recovering = asyncio.ensure_future(self._recover())
+        memory.settle()
 
     def current_activity(self) -> dict[str, Any] | None:
         """Return the live terminals, so that a server with some is not idle; None without."""

@@ -29,6 +29,7 @@ STAIRS = {
     "interfaces": 2,
     "models": 2,
     "private_files": 1,
+    "memory": 1,
     "aio": 1,
     "wire": 1,
     # Everything may raise a Problem, so it stands below the first stair.

@@ -30,6 +30,7 @@ class Counted(RequestHandler):
                     "threads": threading.active_count(),
                     "children": len(process.children(recursive=True)),
                     "objects": len(gc.get_objects()),
+                    "frozen": gc.get_freeze_count(),
                     "memory": process.memory_info().rss,
                     "modules": sorted({name.partition(".")[0] for name in sys.modules}),
                 }

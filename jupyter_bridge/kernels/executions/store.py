@@ -11,8 +11,9 @@ from jupyter_bridge.models.executions import ExecuteBody
 from jupyter_bridge.problems import Problem
 
 # The most bytes of all results, and their largest number. A client may make any number of results:
-# the server may grow by half of what docs/performance.md allows a hostile client.
-TOTAL_BYTES = 32 << 20
+# the server may grow by a quarter of what docs/performance.md allows a hostile client, as the
+# kernel's ring grows, too.
+TOTAL_BYTES = 16 << 20
 TOTAL_EXECUTIONS = 10_000
 # The most executions that run or wait for their kernel, and the most bytes of their bodies.
 MAX_RUNNING = 1_000

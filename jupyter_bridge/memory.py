@@ -1,0 +1,27 @@
+"""Settings of Python and of the C library for the memory of the whole server process."""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import sys
+
+# mallopt's M_MMAP_THRESHOLD (man 3 mallopt), and the size from which freed memory is given back.
+_MMAP_THRESHOLD = -3
+_LARGE = 1 << 20
+
+
+def settle() -> None:
+    """Make collections short, and give large freed blocks back; call it when the server runs.
+
+    The host's 200,000 objects last as long as it does. A full collection looked at all of them,
+    which stopped the server for up to 280 ms. glibc, once it has freed a block of 32 MB, keeps
+    smaller ones for itself: some messages of 10 MB made the server grow by 40 MB.
+    """
+    if gc.get_freeze_count():
+        return
+    gc.freeze()
+    if sys.platform == "linux":
+        mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # not with musl
+        if mallopt is not None:
+            mallopt(_MMAP_THRESHOLD, _LARGE)
