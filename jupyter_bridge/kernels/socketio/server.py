@@ -20,6 +20,7 @@ from functools import partial
 from typing import Any, cast
 
 import socketio
+from engineio.async_socket import AsyncSocket
 from engineio.exceptions import EngineIOError
 from engineio.packet import NOOP
 from engineio.packet import Packet as EnginePacket
@@ -51,6 +52,8 @@ class SocketIOServer:
         self._relays = relays
         self.visitors = Visitors(max_frame)
         self._beside = TaskSet()
+        # The engine's task for each connection that waits to send the next ping.
+        self._pings: dict[str, asyncio.Task[Any]] = {}
         self._server = socketio.AsyncServer(
             async_mode="tornado",
             namespaces="*",
@@ -192,7 +195,10 @@ class SocketIOServer:
 
     def _background(self, work: Any, *arguments: Any, **options: Any) -> asyncio.Task[Any]:
         """Start a task for the engine; `close` ends it."""
-        return self._beside.start(work(*arguments, **options))
+        task = self._beside.start(work(*arguments, **options))
+        if getattr(work, "__func__", None) is AsyncSocket._send_ping:
+            self._pings[work.__self__.sid] = task
+        return task
 
     async def _on_engine_disconnect(self, eio_sid: str, reason: str) -> None:
         socket = self._server.eio.sockets.get(eio_sid)
@@ -202,6 +208,9 @@ class SocketIOServer:
             # After the engine's last packet: ends its writer, or a waiting poll.
             asyncio.get_running_loop().call_soon(socket.queue.put_nowait, None)
         await self._server._handle_eio_disconnect(eio_sid, reason)
+        # It sleeps for PING_INTERVAL, and holds all that there was of the connection.
+        if ping := self._pings.pop(eio_sid, None):
+            ping.cancel()
         connection = self.visitors.leave(eio_sid)
         if connection is not None:
             if connection.connect_timer is not None:

@@ -8,6 +8,7 @@ import json
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -156,6 +157,31 @@ async def test_how_many(servers: Callable[..., Server], connect: Callable[..., B
         assert statuses == [200] * visitors.MAX_STRANGERS + [409] * 10
         async with opened(bridge), polling(bridge):
             pass
+
+
+async def test_nothing_stays_of_them(
+    servers: Callable[..., Server], connect: Callable[..., Bridge]
+) -> None:
+    """A connection that was sent away leaves no task, not even the one that would ping it."""
+    bridge = connect(
+        servers(
+            "--ServerApp.jpserver_extensions=tests.support.counting=True",
+            PYTHONPATH=str(Path(__file__).parents[3]),
+        )
+    )
+
+    async def tasks() -> int:
+        return int((await bridge.get("/counted", host=True)).json["tasks"])
+
+    async with aiohttp.ClientSession() as session:
+        before = 0
+        for number in range(60):
+            one = Nobody(bridge, session)
+            assert await one.ask("GET") == 200
+            assert await one.ask("POST", b"2") == 400
+            if number == 9:
+                before = await tasks()  # the engine's own task has begun
+        assert await tasks() <= before + 2
 
 
 async def test_a_token_makes_it_a_user_s(
