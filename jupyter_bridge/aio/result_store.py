@@ -23,7 +23,7 @@ class StoredResult(Protocol):
 
     @property
     def size(self) -> int:
-        """The bytes that its result holds; read once, at its end."""
+        """The bytes that its result holds; read at its end, and by `resize`."""
 
 
 class Limits(NamedTuple):
@@ -106,6 +106,17 @@ class ResultStore(Generic[R]):
         )
         self._ended[result.id] = result.size, timer
         self._bytes += result.size
+        self._make_room()
+
+    def resize(self, result: R) -> None:
+        """Note that the size of its result may have changed after its end."""
+        if result.id in self._ended:
+            size, timer = self._ended[result.id]
+            self._ended[result.id] = result.size, timer
+            self._bytes += result.size - size
+            self._make_room()
+
+    def _make_room(self) -> None:
         while len(self._ended) > 1 and (
             len(self._ended) > self.limits.ended or self._bytes > self.limits.ended_bytes
         ):

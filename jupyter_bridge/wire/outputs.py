@@ -39,12 +39,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Any, Literal, NamedTuple
 
 import msgspec
 
 from jupyter_bridge.wire import large_json
+from jupyter_bridge.wire.displays import Display, DisplayGroup, Displays, Encoded
 from jupyter_bridge.wire.large_json import LARGE, LargeJson, LargeText
 
 MAX_BYTES = 64 * 2**20
@@ -70,11 +72,20 @@ class Outputs:
     """The outputs of one execution, kept up to date message by message.
 
     `size` is about their bytes as JSON. Beyond `max_bytes` only the beginning is kept and
-    `truncated` is true: nothing is added until a clear, but events go on.
+    `truncated` is true: nothing is added until a clear, but events go on. `displays` are those of
+    all executions of the kernel; `on_resize` is called when another execution changed `size`.
     """
 
-    def __init__(self, max_bytes: int = MAX_BYTES) -> None:
+    def __init__(
+        self,
+        max_bytes: int = MAX_BYTES,
+        displays: Displays | None = None,
+        on_resize: Callable[[], None] = lambda: None,
+    ) -> None:
         self.max_bytes = max_bytes
+        self._displays = Displays() if displays is None else displays
+        self._on_resize = on_resize
+        self._groups: dict[str, DisplayGroup] = {}
         self._clear()
 
     @property
@@ -98,25 +109,23 @@ class Outputs:
             if not (display_id := _display_id(content)):
                 return None
             update = {"display_id": display_id, **_bundles(content)}
-            self.update_display(**update)
+            self._displays.update(**update)
             return Change("update_display", update)
         output = _output(msg_type, content)
         self._add(output)
         return Change("output", output)
 
-    def update_display(
-        self, display_id: str, data: dict[str, Any], metadata: dict[str, Any]
-    ) -> bool:
-        """Change every output with this display_id; return whether there is one.
+    def close(self) -> None:
+        """Let no other execution change these outputs."""
+        self._clear()
 
-        For updates that another execution made: `update_display(**change.data)`.
-        """
-        displays = self._displays.get(display_id, [])
-        for display in displays:
-            changed = _Display(display.whole() | {"data": data, "metadata": metadata})
-            if self._account(changed.size - display.size):
-                display.replace(changed)
-        return bool(displays)
+    def _update(self, group: DisplayGroup, latest: Encoded) -> None:
+        added = group.update(latest, self.max_bytes - self.size)
+        if added is None:
+            self.truncated = True
+        else:
+            self.size += added
+            self._on_resize()
 
     def _add(self, output: dict[str, Any]) -> None:
         if self._clear_next:
@@ -126,11 +135,13 @@ class Outputs:
         if output["output_type"] == "stream":
             self._write(output["name"], output["text"])
             return
-        display = _Display(output)
+        display = Display(output)
         if self._account(display.size):
             self._held.append(display)
             if display_id := _display_id(output):
-                self._displays.setdefault(display_id, []).append(display)
+                group = self._groups.setdefault(display_id, DisplayGroup())
+                group.add(display)
+                self._displays.add(display_id, self, partial(self._update, group))
 
     def _write(self, name: str, text: str | LargeJson) -> None:
         if isinstance(text, LargeJson):
@@ -155,38 +166,13 @@ class Outputs:
         return True
 
     def _clear(self) -> None:
-        self._held: list[_Stream | _Display] = []
-        self._displays: dict[str, list[_Display]] = {}
+        for display_id in self._groups:
+            self._displays.remove(display_id, self)
+        self._groups.clear()
+        self._held: list[_Stream | Display] = []
         self._clear_next = False
         self.size = 0
         self.truncated = False
-
-
-class _Display:
-    """An output that came in one message: as JSON, or as it is if a LargeJson is in it."""
-
-    __slots__ = ("_kept", "size")
-
-    def __init__(self, output: dict[str, Any]) -> None:
-        texts, large = large_json.split(output)
-        self.size = sum(map(len, (*texts, *large)))
-        self._kept: dict[str, Any] | bytes = output if large else texts[0]
-
-    def replace(self, other: _Display) -> None:
-        """Take the content of another one."""
-        self._kept, self.size = other._kept, other.size
-
-    def whole(self) -> dict[str, Any]:
-        """The output with its `transient`."""
-        if isinstance(self._kept, dict):
-            return dict(self._kept)
-        output: dict[str, Any] = msgspec.json.decode(self._kept)
-        return output
-
-    def output(self) -> dict[str, Any]:
-        output = self.whole()
-        output.pop("transient", None)
-        return output
 
 
 class _Stream:

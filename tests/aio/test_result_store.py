@@ -53,6 +53,23 @@ async def test_room(sizes: list[int], kept: str) -> None:
     await jobs.close()
 
 
+async def test_room_of_what_grows() -> None:
+    """An ended result that grows makes the oldest go, also itself if that is not the newest."""
+    jobs, (a, b, c) = Jobs(), (Job("a", 4), Job("b", 4), Job("c", 1))
+    jobs.have(a, b, c)
+    c.size = 3
+    jobs.resize(c)
+    assert jobs.let_go == ["a"]
+    b.size = 20
+    jobs.resize(b)
+    assert jobs.let_go == ["a", "b"]
+    jobs.resize(b)
+    c.size = 30
+    jobs.resize(c)
+    assert [job.id for job in jobs] == ["c"]
+    await jobs.close()
+
+
 async def test_under_way() -> None:
     """So many are under way, in number and bytes; nothing under way makes room."""
     jobs = Jobs()

@@ -16,6 +16,7 @@ from jupyter_bridge.kernels.socketio.server import _NAMESPACE
 from jupyter_bridge.observe.redaction import _redacted
 from jupyter_bridge.transport.problem_decoder import _title
 from jupyter_bridge.wire import ansi, outputs
+from jupyter_bridge.wire.displays import Displays
 from jupyter_bridge.wire.openbis import rpc
 from jupyter_bridge.wire.shell import line_upload, marks
 
@@ -46,6 +47,17 @@ def written(text: str) -> None:
     outputs.Outputs().apply("stream", {"name": "stdout", "text": text})
 
 
+def updated(count: int) -> None:
+    """As many updates of one display_id as outputs show it, in this and in other executions."""
+    displays = Displays()
+    own, content = outputs.Outputs(displays=displays), {"transient": {"display_id": "d"}}
+    for _ in range(100):
+        outputs.Outputs(displays=displays).apply("display_data", content)
+    for kind in ("display_data", "update_display_data"):
+        for number in range(count):
+            own.apply(kind, {**content, "data": {"text/plain": str(number)}})
+
+
 HELD = 60_000
 QUERIES = in_bits(ansi.without_queries, 1)
 CASES: dict[str, tuple[Callable[[Any], Any], Any]] = {
@@ -65,6 +77,7 @@ CASES: dict[str, tuple[Callable[[Any], Any], Any]] = {
     "characters of other widths": (written, "x" * 30_000_000 + "\ré\ra" * 50_000),
     "erased characters": (written, "x" * 30_000_000 + "\ré" + "\bé" * 50_000),
     "a line written over": (written, ("é" * 10 + "\r") * 100_000),
+    "updates of a display": (updated, 30_000),
     "a session's end": (lambda text: rpc.RpcError(text).expired, "session " * 100_000),
     "a session of tokens": (lambda text: rpc.RpcError(text).expired, "session token " * 60_000),
     "a range of spaces": (lambda text: parse_range(text, 10), "bytes=" + " " * 60_000 + "x"),

@@ -75,9 +75,7 @@ async def test_no_reader_holds_up_the_loop(kind: str) -> None:
     console = KernelSource(relay, nothing)
     said: list[bytes] = []
     await console.open(said.append, lambda lost: None, lambda end: None)
-    execution = Execution(
-        relay, ExecuteBody("1"), interrupt=nothing, on_end=nothing, on_update=lambda *_: None
-    )
+    execution = Execution(relay, ExecuteBody("1"), interrupt=nothing, on_end=nothing)
     execution.start()
     asked = upstream.sent[-1][1][0]
     text = "é" + "x" * SIZE

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from jupyter_bridge.wire.displays import Displays
 from jupyter_bridge.wire.outputs import MAX_BYTES, MESSAGES, Change, Outputs
 
 VECTORS = json.loads((Path(__file__).parent.parent / "vectors" / "outputs.json").read_text("utf-8"))
@@ -286,15 +287,33 @@ def test_other_messages_are_not_told(msg_type: str) -> None:
 
 
 def test_update_from_another_execution() -> None:
-    """One execution's update changes what another shows, and says whether it shows it."""
-    shows = apply_all(Outputs(), [display("old", "d")])
-    shows_not = apply_all(Outputs(), [display("old", "e")])
-    change = Outputs().apply(*update("new", "d"))
-    assert change is not None
-    assert shows.update_display(**change.data)
-    assert not shows_not.update_display(**change.data)
-    assert shows.outputs[0]["data"] == {"text/plain": "new"}
-    assert shows_not.outputs[0]["data"] == {"text/plain": "old"}
+    """One execution's update changes what others of its kernel show, and tells those."""
+    displays: Displays = Displays()
+    resized: list[str] = []
+    shows = Outputs(displays=displays, on_resize=lambda: resized.append("shows"))
+    shows_not, closed = Outputs(displays=displays), Outputs(displays=displays)
+    other_kernel = Outputs()
+    for outputs in (shows, closed, other_kernel):
+        apply_all(outputs, [display("old", "d")])
+    apply_all(shows_not, [display("old", "e")])
+    closed.close()
+    apply_all(Outputs(displays=displays), [update("new", "d")])
+    assert [shown(outputs) for outputs in (shows, shows_not, other_kernel)] == ["new", "old", "old"]
+    assert (closed.outputs, resized) == ([], ["shows"])
+
+
+def shown(outputs: Outputs) -> str:
+    """The text of the first output."""
+    return str(outputs.outputs[0]["data"]["text/plain"])
+
+
+def test_update_beyond_the_bound() -> None:
+    """An update for which there is no room changes nothing; the outputs are truncated."""
+    outputs = apply_all(Outputs(400), [display("a", "d"), display("a", "d")])
+    size = outputs.size
+    apply_all(outputs, [update("x" * 200, "d")])
+    assert outputs.truncated
+    assert (outputs.size, shown(outputs)) == (size, "a")
 
 
 def test_update_counts_once() -> None:

@@ -24,6 +24,7 @@ from jupyter_bridge.models.executions import ErrorModel, ExecuteBody, ExecutionM
 from jupyter_bridge.observe import metrics
 from jupyter_bridge.problems import Conflict, Denied, Problem
 from jupyter_bridge.wire import kernel
+from jupyter_bridge.wire.displays import Displays
 from jupyter_bridge.wire.large_json import LARGE, LargeJson
 from jupyter_bridge.wire.outputs import MESSAGES, Outputs
 from jupyter_bridge.wire.times import now
@@ -48,8 +49,8 @@ class Execution:
     """One run of code. `start` it once; then read `model`, iterate `events`, wait for `answered`.
 
     `interrupt` interrupts the kernel; `on_end` is awaited after the code's end, before the end is
-    visible (it shuts down an ephemeral kernel); `on_update` gets the updates of displays, which may
-    belong to earlier executions.
+    visible (it shuts down an ephemeral kernel); `displays` are those of all executions of the
+    kernel, and `on_resize` is called when another one changed a display of this one.
     """
 
     def __init__(
@@ -59,19 +60,19 @@ class Execution:
         *,
         interrupt: Callable[[], Awaitable[None]],
         on_end: Callable[[Execution], Awaitable[None]],
-        on_update: Callable[[Execution, dict[str, Any]], None],
+        displays: Displays | None = None,
+        on_resize: Callable[[Execution], None] = lambda _: None,
     ) -> None:
         self.id = uuid.uuid4().hex
         self.kernel_id = relay.kernel_id
         self.body = body
-        self.outputs = Outputs()
+        self.outputs = Outputs(displays=displays, on_resize=lambda: on_resize(self))
         # Set at the end, or at a timeout that leaves the code running.
         self.answered = asyncio.Event()
         self.finished = asyncio.Event()
         self._relay = relay
         self._interrupt = interrupt
         self._on_end = on_end
-        self._on_update = on_update
         self._started = now()
         self._loop = asyncio.get_running_loop()
         self._start = self._loop.time()
@@ -238,8 +239,6 @@ class Execution:
                 self._count = content["execution_count"]
             if change is not None:
                 self._steps.tell(change.event, change.data, size)
-                if change.event == "update_display":
-                    self._on_update(self, change.data)
         elif kind == "execute_input":
             self._echoed = True
             self._begin()

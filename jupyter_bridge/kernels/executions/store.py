@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from weakref import WeakValueDictionary
 
 from jupyter_bridge.aio.result_store import Limits, ResultStore
 from jupyter_bridge.kernels.executions.execution import Execution
 from jupyter_bridge.kernels.registry import KernelRegistry
 from jupyter_bridge.models.executions import ExecuteBody
 from jupyter_bridge.problems import Problem
+from jupyter_bridge.wire.displays import Displays
 
 # The most bytes of all results, and their largest number. A client may make any number of results:
 # the server may grow by a quarter of what docs/performance.md allows a hostile client, as the
@@ -27,6 +28,7 @@ class ExecutionStore(ResultStore[Execution]):
         limits = Limits(MAX_RUNNING, MAX_RUNNING_BYTES, TOTAL_EXECUTIONS, TOTAL_BYTES)
         super().__init__("execution", keep, limits)
         self.relays = relays
+        self._displays: WeakValueDictionary[str, Displays] = WeakValueDictionary()
 
     async def start(
         self, user: str, where: str, body: ExecuteBody, *, ephemeral: bool, key: str | None = None
@@ -60,7 +62,8 @@ class ExecutionStore(ResultStore[Execution]):
                 body,
                 interrupt=lambda: relays.interrupt(kernel_id),
                 on_end=end,
-                on_update=self._update_others,
+                displays=self._displays.setdefault(kernel_id, Displays()),
+                on_resize=self.resize,
             )
             # Others may have started while the kernel got ready.
             self.check_room(body.size)
@@ -73,10 +76,8 @@ class ExecutionStore(ResultStore[Execution]):
         self.add(execution, body.size)
         return execution
 
-    def _update_others(self, source: Execution, update: dict[str, Any]) -> None:
-        for execution in self:
-            if execution is not source and execution.kernel_id == source.kernel_id:
-                execution.outputs.update_display(**update)
+    def _let_go(self, result: Execution) -> None:
+        result.outputs.close()
 
     async def _stop(self, kernel_id: str) -> None:
         try:
