@@ -145,17 +145,24 @@ def is_json(raw: bytes | memoryview) -> bool:
     return True
 
 
-def parse(raw: bytes | memoryview, depth: int = _DEPTH) -> Any:
+def parse(raw: bytes | memoryview) -> Any:
     """Decode `raw`, with a LargeJson for each large value inside that is not an object.
 
     Takes 50 ms and more for 50 MB. Raises the errors in JSON_ERRORS.
     """
+    if len(raw) > LARGE and not bytes(raw[:64]).lstrip().startswith(b"{"):
+        return LargeJson(memoryview(_decode_raw(raw)))
+    return _parse(memoryview(raw), _DEPTH)
+
+
+def _parse(raw: memoryview, depth: int) -> Any:
+    """Decode an object, or what is small, or (inside of an object that was decoded) any JSON."""
     if len(raw) <= LARGE:
         return msgspec.json.decode(raw)
     if depth and bytes(raw[:64]).lstrip().startswith(b"{"):
         members = _decode_members(raw)
-        return {name: parse(memoryview(value), depth - 1) for name, value in members.items()}
-    return LargeJson(memoryview(_decode_raw(raw)))
+        return {name: _parse(memoryview(value), depth - 1) for name, value in members.items()}
+    return LargeJson(raw)
 
 
 def encode(value: Any) -> Iterator[bytes]:
