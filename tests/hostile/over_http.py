@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
 from collections.abc import AsyncIterator
 from urllib.parse import quote
 
@@ -257,7 +258,10 @@ async def deep_tree(target: Target) -> AsyncIterator[None]:
         await target.ask("GET", f"bridge/conn/tree/browse/deep/{path}")
         await target.ask("GET", f"bridge/dataset/tree/deep%2F{quote(path, safe='')}")
 
-    await at_once(2, one)
+    try:
+        await at_once(2, one)
+    finally:  # Python 3.11's rmtree recurses as deep
+        subprocess.run(["rm", "-rf", str(folder)], check=True)
 
 
 @hostile("a paused transfer asked again and again with Prefer: wait")
