@@ -53,6 +53,7 @@ async def read_whole(
     body = bytearray()
     async for piece in pieces or arriving(response):
         if len(body) + len(piece) > limit:
+            body.clear()  # the error refers to this frame, and may be kept for a while
             raise RemoteFailed(
                 f"{shown(response.url)} answered more than {limit} bytes.", limit=limit
             )

@@ -123,6 +123,8 @@ class TerminalSource(Source):
         if self._exit is None:
             self._exit = exit
             self._gone.set_result(None)
+            # Up to 4 MB, for clients of the host that connect; the console is kept for days.
+            self._terminal.read_buffer.clear()
             self._lane.submit(self._close_input)
             if self._on_end is not None:
                 self._on_end(exit)

@@ -48,6 +48,11 @@ class EventLog:
         self._is_over = True
         self.tell("done", data, 0)
 
+    def clear(self) -> None:
+        """Discard all events."""
+        self._steps.clear()
+        self.size = 0
+
     async def after(self, position: int = 0) -> AsyncGenerator[tuple[int, str, Any], None]:
         """Yield the events after `position` as (id, name, data), up to `done`.
 

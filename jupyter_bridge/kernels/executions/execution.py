@@ -356,6 +356,12 @@ class Execution:
             timer.cancel()
         await self._beside.stop()
 
+    def release(self) -> None:
+        """Let go of the result: until the next collection, others may refer to the execution."""
+        self.outputs.close()
+        self._steps.clear()
+        self._reply = {}
+
     def _set_timer(self, name: str, seconds: float, call: Callable[[], None]) -> None:
         if name in self._timers:
             self._timers[name].cancel()

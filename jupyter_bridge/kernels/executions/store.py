@@ -77,7 +77,7 @@ class ExecutionStore(ResultStore[Execution]):
         return execution
 
     def _let_go(self, result: Execution) -> None:
-        result.outputs.close()
+        result.release()
 
     async def _stop(self, kernel_id: str) -> None:
         try:
