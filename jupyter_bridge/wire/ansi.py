@@ -9,7 +9,7 @@ ESC ends an OSC or DCS and takes effect; CAN and SUB abort; C1 controls count wh
     without_escapes()   removes every escape sequence
 
 Both return a `Cutter`, which yields the pieces that remain, each with its offset. A piece never
-spans a removed sequence.
+spans a removed sequence, unless the cutter is `joined`.
 """
 
 from __future__ import annotations
@@ -57,8 +57,22 @@ _UNFINISHED = b"|".join(
 )
 # The leftmost match counts, finished or not: bytes inside an unfinished one begin no sequence.
 _SEQUENCE = re.compile(rb"(?:" + _WHOLE + rb")|(?P<unfinished>(?:" + _UNFINISHED + rb")\Z)")
-# Every sequence begins with one of these. Searching for them first is 30 times as fast on text.
-_BEGINNING = re.compile(rb"[\x05\x1b\xc2]")
+# Most sequences set a colour, move the cursor, or switch a mode. They are recognised by one short
+# pattern, so that the long one above is needed for the others only.
+_PLAIN_CSI = rb"\[[0-9;:?]*[@-~]"
+_NO_QUERY = rb"\[(?:[0-9;:]*[@-bd-mo-su-wyz{-~]|\?(?!2048h)[0-9]{1,4}[hl])"
+_PLAIN = re.compile(rb"\x1b" + _PLAIN_CSI)
+# Where any other sequence may begin: in text with and without the bytes 5 and 0xC2. The pattern
+# with one first byte only is three times as fast.
+_Others = tuple[re.Pattern[bytes], re.Pattern[bytes]]
+
+
+def _others(known: bytes) -> _Others:
+    escape = rb"\x1b(?!%b)" % known
+    return re.compile(rb"\x05|\xc2(?:[\x80-\x9f]|\Z)|" + escape), re.compile(escape)
+
+
+_NOT_PLAIN, _MAYBE_QUERY = _others(_PLAIN_CSI), _others(_NO_QUERY)
 _STRING_STOP = re.compile(rb"\x07|\x18|\x1a|\x1b\\|\xc2\x9c|(?=\x1b[^\\])")
 # The bytes that can end a held-back sequence or change its kind, by its first bytes. Only they make
 # it be parsed again from its start: it may arrive one byte at a time.
@@ -114,9 +128,20 @@ class Cutter:
         self,
         drop: Callable[[bytes], bool],
         harmless: Callable[[bytes], bool] = lambda beginning: False,
+        *,
+        others: _Others = _MAYBE_QUERY,
+        plain: re.Pattern[bytes] | None = None,
+        joined: bool = False,
     ) -> None:
-        """`harmless(beginning)` tells which sequences that are too long to hold back remain."""
+        """`harmless(beginning)` tells which sequences that are too long to hold back remain.
+
+        `others` find where a sequence may begin that is neither kept nor `plain`; those that match
+        `plain` are removed. If `joined`, a piece goes on after such a sequence.
+        """
         self._drop = drop
+        self._others = others
+        self._plain = plain
+        self.joined = joined
         self._harmless = harmless
         self._held = b""
         self._stop = _ANY
@@ -145,8 +170,13 @@ class Cutter:
                 return []
             self._discarding = False
             start = at = stop.end()
+        if self.joined:
+            kept = self._without_plain(data[start:])
+            if b"\x1b" not in kept and b"\x05" not in kept and b"\xc2" not in kept:
+                return [Piece(offset + start, kept)] if kept else []
+        others = self._others[b"\x05" not in data and b"\xc2" not in data]
         unfinished: re.Match[bytes] | None = None
-        while begins := _BEGINNING.search(data, at):
+        while begins := others.search(data, at):
             match = _SEQUENCE.match(data, begins.start())
             if match is None:
                 at = begins.end()
@@ -156,8 +186,7 @@ class Cutter:
                 break
             at = match.end()
             if self._drop(match[0]):
-                if match.start() > start:
-                    pieces.append(Piece(offset + start, data[start : match.start()]))
+                pieces += self._keep(offset, data, start, match.start())
                 start = at
         end = len(data)
         if unfinished is not None:
@@ -170,9 +199,27 @@ class Cutter:
                     self._discarding = True
             else:
                 self._hold(offset + end, data[end:])
+        return pieces + self._keep(offset, data, start, end)
+
+    def _keep(self, offset: int, data: bytes, start: int, end: int) -> list[Piece]:
+        """Return `data[start:end]` without the plain sequences in it; there are no others."""
+        if self._plain is None:
+            return [Piece(offset + start, data[start:end])] if end > start else []
+        if self.joined:
+            kept = self._without_plain(data[start:end])
+            return [Piece(offset + start, kept)] if kept else []
+        pieces = []
+        for match in self._plain.finditer(data, start, end):
+            if match.start() > start:
+                pieces.append(Piece(offset + start, data[start : match.start()]))
+            start = match.end()
         if end > start:
             pieces.append(Piece(offset + start, data[start:end]))
         return pieces
+
+    def _without_plain(self, data: bytes) -> bytes:
+        # Twice as fast as `sub`.
+        return data if self._plain is None else b"".join(self._plain.split(data))
 
     def flush(self) -> list[Piece]:
         """Return the held-back bytes unchanged, at the end of the stream or of the history."""
@@ -214,14 +261,14 @@ def without_queries() -> Cutter:
     return Cutter(is_query, _is_harmless)
 
 
-def without_escapes() -> Cutter:
+def without_escapes(*, joined: bool = False) -> Cutter:
     """Return a Cutter that removes every escape sequence."""
-    return Cutter(lambda sequence: True)
+    return Cutter(lambda sequence: True, others=_NOT_PLAIN, plain=_PLAIN, joined=joined)
 
 
 def strip(data: bytes) -> bytes:
     """Return a whole text without its escape sequences."""
-    cutter = without_escapes()
+    cutter = without_escapes(joined=True)
     return b"".join(piece.data for piece in cutter.feed(0, data) + cutter.flush())
 
 

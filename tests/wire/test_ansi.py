@@ -1,3 +1,4 @@
+import itertools
 import json
 import re
 from pathlib import Path
@@ -102,6 +103,27 @@ def test_leaving_out_never_makes_a_new_query(data: bytes) -> None:
     """What was apart because of a query does not join to another one without it."""
     once = joined(cut(ansi.without_queries(), data, []))
     assert joined(cut(ansi.without_queries(), once, [])) == once
+
+
+@given(STREAMS, st.lists(st.integers(0, 9), max_size=8))
+def test_joined_pieces_are_the_same_bytes(data: bytes, sizes: list[int]) -> None:
+    """A joined cutter leaves out the same, in fewer pieces."""
+    apart = cut(ansi.without_escapes(), data, sizes)
+    together = cut(ansi.without_escapes(joined=True), data, sizes)
+    assert joined(together) == joined(apart)
+    assert len(together) <= len(apart)
+
+
+def test_every_control_sequence_that_asks_is_left_out() -> None:
+    """Whatever is kept without a closer look is no query."""
+    finals = [bytes((number,)) for number in range(0x40, 0x7F)]
+    marks = [b"", b"?", b">", b"=", b"<"]
+    numbers = [b"", b"0", b"6", b"11", b"21;1", b"2048", b"1;2048", b"02048", b"38:5:1", b"1;;2"]
+    between = [b"", b"$", b"+", b"*", b"&", b'"', b"'", b"#", b" "]
+    for mark, number, sign, final in itertools.product(marks, numbers, between, finals):
+        sequence = b"\x1b[" + mark + number + sign + final
+        left = joined(cut(ansi.without_queries(), sequence, []))
+        assert left == (b"" if ansi.is_query(sequence) else sequence), sequence
 
 
 @given(st.text(st.characters(exclude_categories=["Cc", "Cs"])))

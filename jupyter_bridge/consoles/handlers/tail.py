@@ -31,10 +31,10 @@ class TailHandler(ConsoleHandler):
     async def get(self, name: str, query: TailQuery) -> None:
         what = asked(query, self.request.headers)
         console = await self.open_console(name, "read")
-        view = await what.view(console)
         kind = NDJSON if NDJSON in self.request.headers.get("Accept", "") else TEXT
         kind = {"ndjson": NDJSON, "raw": RAW}.get(query.format, kind)
         text = (LineStream if kind == NDJSON else RawStream if kind == RAW else TextStream)()
+        view = await what.view(console, joined=kind == TEXT)
         if kind == RAW:
             self.set_header("Content-Disposition", attachment(f"{name}.log"))
         offset = view.first_held if kind == RAW else view.offset

@@ -57,9 +57,9 @@ class TailRequest:
     since: float | None = None
     until: Pattern | None = None
 
-    async def view(self, console: Console) -> View:
-        """Begin the tail. Conflict if the console does not have an offset (yet), BadRequest if the
-        tail would end before it begins.
+    async def view(self, console: Console, *, joined: bool = False) -> View:
+        """Begin the tail; `joined` as in View. Conflict if the console does not have an offset
+        (yet), BadRequest if the tail would end before it begins.
         """
         query = self.query
         start = await self.start(console)
@@ -77,6 +77,7 @@ class TailRequest:
             resumed=query.offset is not None,
             to=query.to,
             raw=query.format == "raw",
+            joined=joined,
         )
 
     async def start(self, console: Console) -> int:

@@ -10,8 +10,9 @@ import codecs
 import re
 from bisect import bisect_right
 from collections.abc import Callable
+from copy import copy
 from functools import partial
-from operator import itemgetter
+from operator import attrgetter, itemgetter
 
 from jupyter_bridge.aio.serial_worker import SerialWorker, in_worker
 from jupyter_bridge.consoles.tail.pattern import Pattern
@@ -21,6 +22,10 @@ from jupyter_bridge.wire.console import Matched
 # A match of this many bytes is always found; a longer one, up to twice that, depending on where it
 # begins.
 BLOCK = 4096
+# The longest time on the event loop without a pause, seconds.
+TURN_SECONDS = 0.002
+# The most parts whose output is kept: it may be much more than its text.
+MAX_UNREAD_PARTS = 16
 # A larger pattern may take more than 2 ms for two blocks, and is matched off the event loop.
 LOOP_SIZE = 24
 # One worker for all patterns, so that they take one core; they take turns by block.
@@ -41,18 +46,21 @@ class Until:
 
     def __init__(self, pattern: Pattern) -> None:
         self._pattern = pattern
-        self._cutter = ansi.without_escapes()
+        self._cutter = ansi.without_escapes(joined=True)
         self._decoder = codecs.getincrementaldecoder("utf-8")("surrogateescape")
         self._text = b""
         self._base = 0  # text before it is only context for `^` and `\b`
         self._least = 0  # no match ends before it
-        self._offsets: list[tuple[int, int]] = []  # (index in the text, offset), one per piece
+        self._parts: list[_Part] = []
 
     async def feed(self, offset: int, data: bytes) -> Matched | None:
         """Return the first match, if these bytes complete it."""
+        loop = asyncio.get_running_loop()
+        until = loop.time() + TURN_SECONDS
         for start in range(0, len(data), BLOCK):
-            if start:
-                await asyncio.sleep(0)  # a block of escape sequences takes 5 ms
+            if loop.time() > until:
+                await asyncio.sleep(0)
+                until = loop.time() + TURN_SECONDS
             part = data[start : start + BLOCK]
             found = await self._run(partial(self.take, offset + start, part))
             if found is not None:
@@ -67,7 +75,13 @@ class Until:
 
     def take(self, offset: int, data: bytes) -> Matched | None:
         """Like `feed`, in this thread."""
-        return self._add(self._cutter.feed(offset, data))
+        part = _Part(len(self._text) + self._unfinished, self._cutter, offset, data)
+        text = b"".join(piece.data for piece in self._cutter.feed(offset, data))
+        if text:
+            self._parts.append(part)
+            if len(self._parts) > MAX_UNREAD_PARTS:
+                self._parts[-1 - MAX_UNREAD_PARTS].read()
+        return self._add(text)
 
     def take_end(self) -> Matched | None:
         """Like `pause`, in this thread."""
@@ -81,13 +95,8 @@ class Until:
         """The number of bytes of an incomplete character."""
         return len(self._decoder.getstate()[0])
 
-    def _add(self, pieces: list[ansi.Piece]) -> Matched | None:
-        """Add the pieces and search once: there may be a piece for each byte."""
-        index = len(self._text) + self._unfinished
-        for offset, data in pieces:
-            self._offsets.append((index, offset))
-            index += len(data)
-        more = _utf8(self._decoder.decode(b"".join(piece.data for piece in pieces)))
+    def _add(self, data: bytes) -> Matched | None:
+        more = _utf8(self._decoder.decode(data))
         while True:
             full = self._base + 2 * BLOCK + self._pattern.looks_ahead
             room = full - len(self._text)
@@ -126,19 +135,53 @@ class Until:
 
     def _at(self, index: int) -> int:
         """Return the offset of the text's byte at `index`."""
-        place = bisect_right(self._offsets, index, key=itemgetter(0))
-        base, offset = self._offsets[max(0, place - 1)] if self._offsets else (0, 0)
-        return offset + index - base
+        place = bisect_right(self._parts, index, key=attrgetter("index"))
+        return self._parts[max(0, place - 1)].offset_of(index) if self._parts else index
 
     def _forget(self) -> None:
         """Discard the older block, except its last byte."""
         cut = self._base + BLOCK - 1
-        first = self._at(cut)
-        kept = [(index - cut, offset) for index, offset in self._offsets if index > cut]
-        self._offsets = [(0, first), *kept]
+        first = bisect_right(self._parts, cut, key=attrgetter("index")) - 1
+        del self._parts[: max(0, first)]
+        for part in self._parts:
+            part.index -= cut
         self._text = self._text[cut:]
         self._least -= cut
         self._base = 1
+
+
+class _Part:
+    """Output that was fed at once: where its text begins in all text, and the offset of each byte.
+
+    The offsets are read from the output when they are needed first, which is slow.
+    """
+
+    __slots__ = ("_cutter", "_data", "_offset", "_places", "index")
+
+    def __init__(self, index: int, cutter: ansi.Cutter, offset: int, data: bytes) -> None:
+        self.index = index
+        self._cutter = copy(cutter)
+        self._offset, self._data = offset, data
+        self._places: list[tuple[int, int]] = []  # of each piece: where it begins, its offset
+
+    def read(self) -> None:
+        """Read the offsets, and forget the output."""
+        if self._places:
+            return
+        self._cutter.joined = False
+        index = 0
+        for offset, data in self._cutter.feed(self._offset, self._data):
+            self._places.append((index, offset))
+            index += len(data)
+        self._data = b""
+
+    def offset_of(self, index: int) -> int:
+        """Return the offset of the byte at `index` in all text."""
+        self.read()
+        index -= self.index
+        place = bisect_right(self._places, index, key=itemgetter(0))
+        begin, offset = self._places[max(0, place - 1)]
+        return offset + index - begin
 
 
 def _utf8(text: str) -> bytes:

@@ -40,8 +40,11 @@ class View:
         resumed: bool = False,
         to: int | None = None,
         raw: bool = False,
+        joined: bool = False,
     ) -> None:
-        """The view ends at `to` at the latest; `raw` leaves history unchanged."""
+        """The view ends at `to` at the latest; `raw` leaves history unchanged. If `joined`, a frame
+        goes on after what `strip` removed from it, so its length does not tell where it ends.
+        """
         self.console = console
         self.offset = self._start = start
         self.gaps = 0
@@ -49,7 +52,7 @@ class View:
         self._to = to
         self._present = self._within(console.end_offset)
         self._history: ansi.Cutter | None = None if raw else ansi.without_queries()
-        self._stripper = ansi.without_escapes() if strip else None
+        self._stripper = ansi.without_escapes(joined=joined) if strip else None
         self._until = Until(until) if until is not None else None
         self._timeout = timeout
         self._resumed = resumed
@@ -156,26 +159,27 @@ class View:
         pieces = self._history.flush() if self._history is not None else []
         steps = await self._pass([_behind(self._start, piece) for piece in pieces])
         if self._stripper is not None:
-            steps += await self._match(self._stripper.flush())
+            steps += [OutputFrame(*piece) for piece in self._stripper.flush()]
         return steps
 
     async def _pass(self, pieces: list[ansi.Piece]) -> list[Step]:
-        if self._stripper is not None:
-            pieces = [kept for piece in pieces for kept in self._stripper.feed(*piece)]
-        return await self._match([piece for piece in pieces if piece.data])
-
-    async def _match(self, pieces: list[ansi.Piece]) -> list[Step]:
         steps: list[Step] = []
         for offset, data in pieces:
-            found = await self._until.feed(offset, data) if self._until is not None else None
+            found = await self._until.feed(offset, data) if data and self._until else None
             if found is not None:
                 found = _not_before(offset, found)
-                steps.append(OutputFrame(offset, data[: found.to - offset]))
+                data = data[: found.to - offset]
+            steps += self._shown(offset, data)
+            if found is not None:
                 steps.append(found)
                 self.offset = found.to
                 return steps
-            steps.append(OutputFrame(offset, data))
         return steps
+
+    def _shown(self, offset: int, data: bytes) -> list[OutputFrame]:
+        if self._stripper is not None:
+            return [OutputFrame(*piece) for piece in self._stripper.feed(offset, data)]
+        return [OutputFrame(offset, data)] if data else []
 
     async def _pause(self) -> Matched | None:
         """Return a match that needs the present end, once all output was yielded."""
