@@ -14,6 +14,7 @@ from traitlets import Bool, Dict, Enum, Float, Int, List, Unicode, default
 
 from jupyter_bridge import asyncapi, memory, openapi
 from jupyter_bridge.aio.idempotency import Idempotency
+from jupyter_bridge.aio.turns import Turns
 from jupyter_bridge.connections import environment
 from jupyter_bridge.connections import handlers as connection_handlers
 from jupyter_bridge.connections.audit import Audit
@@ -48,7 +49,7 @@ from jupyter_bridge.models.executions import ExecuteBody
 from jupyter_bridge.observe import redaction
 from jupyter_bridge.observe.events import Events
 from jupyter_bridge.private_files import folders_open, tighten
-from jupyter_bridge.web import NoSuchRoute, Route, StoredAnswer, index
+from jupyter_bridge.web import TURNS, NoSuchRoute, Route, StoredAnswer, index
 
 # The parts to close, in this order. A failed start, due to another extension or the host's
 # settings, has made only some of them, and the host stops the extension all the same.
@@ -158,6 +159,7 @@ class BridgeApp(ExtensionApp):
     def initialize_settings(self) -> None:
         self.repeats: Idempotency[StoredAnswer] = Idempotency(size=lambda answer: len(answer.body))
         self.settings["bridge_repeats"] = self.repeats
+        self.settings["bridge_turns"] = Turns(TURNS)
 
     def initialize_handlers(self) -> None:
         """Build the parts and the routes; called once, when the server has its managers."""

@@ -7,7 +7,8 @@ from typing import Any
 from jupyter_bridge.models.common import Answer, Body
 
 
-class Item(Answer):
+# A listing may have 100,000 of these, which refer to nothing that refers to them.
+class Item(Answer, gc=False):
     """An entry of a listing. `kind` is folder, file or dataset, or a word of the remote's own.
 
     `path` is the argument of `browse` for the entry's content; `permId` that of `dataset`, if the
@@ -23,7 +24,7 @@ class Item(Answer):
     info: dict[str, Any] = {}
 
 
-class File(Answer):
+class File(Answer, gc=False):
     """A file of a data set. A directory is listed only if it is empty.
 
     `crc32` is unsigned, `sha256` in hex; None if the remote does not send it. `path` is as the

@@ -7,7 +7,15 @@ and `StreamEvent` for streamed answers.
 from jupyter_bridge.web.handler import BridgeHandler, NoSuchRoute, Route, StoredAnswer, Verb, verb
 from jupyter_bridge.web.jobs import JobHandler, WaitQuery
 from jupyter_bridge.web.request_base import RequestBase, is_allowed, user_of_token
-from jupyter_bridge.web.socket import JSON, PROBLEM_FRAME, TEXT, BridgeSocket, Frame, is_handshake
+from jupyter_bridge.web.socket import (
+    JSON,
+    PROBLEM_FRAME,
+    TEXT,
+    TURNS,
+    BridgeSocket,
+    Frame,
+    is_handshake,
+)
 from jupyter_bridge.web.sse import NDJSON, SSE, StreamEvent, is_closed
 
 __all__ = [
@@ -16,6 +24,7 @@ __all__ = [
     "PROBLEM_FRAME",
     "SSE",
     "TEXT",
+    "TURNS",
     "BridgeHandler",
     "BridgeSocket",
     "Frame",

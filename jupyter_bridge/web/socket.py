@@ -15,6 +15,7 @@ from tornado import web
 from tornado.httputil import HTTPServerRequest
 from tornado.websocket import WebSocketClosedError, WebSocketHandler
 
+from jupyter_bridge.aio.turns import Turns
 from jupyter_bridge.problems import BadRequest, Problem, TooLarge
 from jupyter_bridge.web.request_base import TOKEN_SUBPROTOCOL, RequestBase
 from jupyter_bridge.wire.websocket import build_frame
@@ -23,6 +24,10 @@ JSON = "application/json"
 TEXT = "text/plain"
 # The most bytes of a watcher's frame, which is read only to answer with a Problem.
 WATCHERS_FRAME = 4 << 10
+# The handshakes and frames of all websockets that begin in one turn of the event loop.
+TURNS = 32
+# A client may have sent some frames before it hears of the end; with more it is cut off.
+MAX_LATE = 100
 
 
 def is_handshake(request: HTTPServerRequest) -> bool:
@@ -63,8 +68,11 @@ class BridgeSocket(RequestBase, WebSocketMixin, WebSocketHandler, JupyterHandler
     # Whether the user may send; a handshake may set it to False.
     may_send = True
     _ended = False
+    # The frames that came after the end.
+    _late = 0
 
     async def prepare(self) -> None:  # type: ignore[override]
+        await self._turns.take()
         self.adopt_token()
         async with self.before_body():
             await super().prepare()
@@ -120,9 +128,18 @@ class BridgeSocket(RequestBase, WebSocketMixin, WebSocketHandler, JupyterHandler
     async def on_open(self) -> None:
         """Called when the socket is open; a Problem raised here ends it."""
 
+    @property
+    def _turns(self) -> Turns:
+        turns: Turns = self.settings["bridge_turns"]
+        return turns
+
     async def on_message(self, message: str | bytes) -> None:
         if self._ended:
+            self._late += 1
+            if self._late > MAX_LATE and self.ws_connection is not None:
+                cast(Any, self.ws_connection).stream.close()
             return
+        await self._turns.take()
         try:
             if len(message) > self.max_frame:
                 raise TooLarge(
