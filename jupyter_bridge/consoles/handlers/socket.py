@@ -82,7 +82,8 @@ class ConsoleSocket(ConsoleDoor, BridgeSocket):
         if query.format == "raw":
             raise BadRequest("format: raw is for HTTP; a frame holds raw bytes.", field="format")
         self._console: Console = await self.open_console(name, action)
-        self._view: View = await what.view(self._console)
+        offered = self.request.headers.get("Sec-WebSocket-Protocol", "")
+        self._view: View = await what.view(self._console, joined=wire.SUBPROTOCOL not in offered)
 
     def _enter(self, mode: Mode) -> Viewer:
         viewer = Viewer(self.username, mode, self._on_viewers)

@@ -5,7 +5,6 @@ The match that ends first counts, so that a tail ends as soon as its text has a 
 
 from __future__ import annotations
 
-import asyncio
 import codecs
 import re
 from bisect import bisect_right
@@ -15,6 +14,7 @@ from functools import partial
 from operator import attrgetter, itemgetter
 
 from jupyter_bridge.aio.serial_worker import SerialWorker, in_worker
+from jupyter_bridge.aio.turns import Pauses
 from jupyter_bridge.consoles.tail.pattern import Pattern
 from jupyter_bridge.wire import ansi
 from jupyter_bridge.wire.console import Matched
@@ -22,8 +22,6 @@ from jupyter_bridge.wire.console import Matched
 # A match of this many bytes is always found; a longer one, up to twice that, depending on where it
 # begins.
 BLOCK = 4096
-# The longest time on the event loop without a pause, seconds.
-TURN_SECONDS = 0.002
 # The most parts whose output is kept: it may be much more than its text.
 MAX_UNREAD_PARTS = 16
 # A larger pattern may take more than 2 ms for two blocks, and is matched off the event loop.
@@ -46,6 +44,7 @@ class Until:
 
     def __init__(self, pattern: Pattern) -> None:
         self._pattern = pattern
+        self._pauses = Pauses()
         self._cutter = ansi.without_escapes(joined=True)
         self._decoder = codecs.getincrementaldecoder("utf-8")("surrogateescape")
         self._text = b""
@@ -55,12 +54,8 @@ class Until:
 
     async def feed(self, offset: int, data: bytes) -> Matched | None:
         """Return the first match, if these bytes complete it."""
-        loop = asyncio.get_running_loop()
-        until = loop.time() + TURN_SECONDS
         for start in range(0, len(data), BLOCK):
-            if loop.time() > until:
-                await asyncio.sleep(0)
-                until = loop.time() + TURN_SECONDS
+            await self._pauses()
             part = data[start : start + BLOCK]
             found = await self._run(partial(self.take, offset + start, part))
             if found is not None:
