@@ -25,6 +25,7 @@ from jupyter_bridge.web.socket import BridgeSocket, is_handshake
 from jupyter_bridge.web.sse import KEEP_ALIVE, is_closed
 from jupyter_bridge.wire import bounded, large_json
 from jupyter_bridge.wire.json_errors import JSON_ERRORS
+from jupyter_bridge.wire.large_json import LARGE
 
 # Characters of an Idempotency-Key: clients use a UUID or a hash.
 MAX_KEY = 255
@@ -270,6 +271,16 @@ class BridgeHandler(RequestBase, APIHandler):
             await self.send_piece(piece)
             piece = following
         self.finish(piece)
+
+    async def answer_listing(self, answer: Any) -> None:
+        """The same for a listing, of up to 100,000 entries: encoded in a thread, sent in pieces."""
+        content = await asyncio.to_thread(to_json, answer)
+        del answer  # it takes more memory than its JSON
+        self.set_header("Content-Type", "application/json")
+        whole = len(content) - len(content) % LARGE
+        for start in range(0, whole, LARGE):
+            await self.send_piece(content[start : start + LARGE])
+        self.finish(content[whole:])
 
     async def send_piece(self, piece: bytes) -> None:
         """Send a piece of an answer, and give the event loop its turn."""

@@ -217,10 +217,12 @@ class ConnHandler(ConnectionHandler):
 
 class BrowseHandler(ConnectionHandler):
     @verb("read", "List the items at a path of a connection", reply=list[Item])
-    async def get(self, name: str, path: str | None = None) -> list[Item]:
+    async def get(self, name: str, path: str | None = None) -> None:
         connection = await self.find(name)
         inside = (path or "").strip("/")
-        return await connection.use(CanBrowse, lambda connector: connector.browse(inside))
+        await self.answer_listing(
+            await connection.use(CanBrowse, lambda connector: connector.browse(inside))
+        )
 
 
 def _given(body: msgspec.Struct, names: Iterable[str]) -> dict[str, Any]:

@@ -26,9 +26,11 @@ class PageQuery(msgspec.Struct):
 
 class DatasetHandler(ConnectionHandler):
     @verb("read", "Show a data set and its files", reply=Dataset)
-    async def get(self, conn: str, perm_id: str) -> Dataset:
+    async def get(self, conn: str, perm_id: str) -> None:
         connection = await self.find(conn)
-        return await connection.use(CanRead, lambda connector: connector.dataset(perm_id))
+        await self.answer_listing(
+            await connection.use(CanRead, lambda connector: connector.dataset(perm_id))
+        )
 
 
 class DatasetTypesHandler(ConnectionHandler):
