@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import stat
 from pathlib import Path
 from typing import Any
 
@@ -175,6 +176,12 @@ def check_folder(path: str) -> Path:
     folder = Path(path)
     if not folder.is_absolute() or "\0" in path:
         raise BadRequest("path: must be an absolute path on the Jupyter host.", field="path")
-    if folder.exists() and not folder.is_dir():
+    try:
+        is_folder = stat.S_ISDIR(folder.stat().st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        return folder
+    except OSError as error:  # its name is too long
+        raise BadRequest(f"path: {error.strerror}.", field="path") from error
+    if not is_folder:
         raise Conflict(f"{folder} exists already and is not a folder.", path=path)
     return folder

@@ -25,6 +25,7 @@ from jupyter_bridge.consoles.run.local.scripts import Scripts
 from jupyter_bridge.consoles.run.run import Run
 from jupyter_bridge.consoles.sources.remote import RemoteSource
 from jupyter_bridge.consoles.sources.terminal import TerminalSource
+from jupyter_bridge.consoles.terminals.spawn import folder_at
 from jupyter_bridge.models.consoles import TerminalOptions
 from jupyter_bridge.models.runs import RunBody
 from jupyter_bridge.problems import BadRequest, Busy, Gone, Problem, Unsupported
@@ -186,10 +187,7 @@ def checked(body: RunBody, root_dir: Path) -> RunBody:
         _check_text("env", value)
     if body.cwd is None or body.connection is not None:
         return body  # the remote checks its own folders
-    path = root_dir / os.path.expanduser(body.cwd)
-    if not path.is_dir() or not os.access(path, os.X_OK):
-        raise BadRequest(f"cwd: no folder {body.cwd!r}, or no access to it.", field="cwd")
-    return msgspec.structs.replace(body, cwd=str(path))
+    return msgspec.structs.replace(body, cwd=folder_at(body.cwd, root_dir))
 
 
 def _check_text(field: str, text: str | None, *, nul: bool = False) -> None:

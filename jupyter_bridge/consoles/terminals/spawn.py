@@ -54,6 +54,18 @@ async def _end(terminal: Any) -> None:
     await asyncio.to_thread(terminal.ptyproc.close)
 
 
+def folder_at(cwd: str, root_dir: Path) -> str:
+    """Return the absolute path of the folder `cwd`, which may be relative to `root_dir`.
+
+    BadRequest if there is no such folder, or no access to it.
+    """
+    path = os.path.join(root_dir, os.path.expanduser(cwd.replace("\0", "?")))
+    # Not Path.is_dir, which raises OSError for a name that is too long.
+    if "\0" in cwd or not os.path.isdir(path) or not os.access(path, os.X_OK):
+        raise BadRequest(f"cwd: no folder {cwd!r}, or no access to it.", field="cwd")
+    return path
+
+
 def _options(wish: TerminalOptions, root_dir: Path) -> dict[str, Any]:
     """Return the manager's options. All is checked here: in the forked child it is too late."""
     options: dict[str, Any] = {"height": wish.rows or 24, "width": wish.cols or 80}
@@ -62,10 +74,7 @@ def _options(wish: TerminalOptions, root_dir: Path) -> dict[str, Any]:
             raise BadRequest("name: use letters, digits and _ only, not 'new'.", field="name")
         options["name"] = wish.name
     if wish.cwd is not None:
-        path = root_dir / os.path.expanduser(wish.cwd.replace("\0", "?"))
-        if "\0" in wish.cwd or not path.is_dir() or not os.access(path, os.X_OK):
-            raise BadRequest(f"cwd: no folder {wish.cwd!r}, or no access to it.", field="cwd")
-        options["cwd"] = str(path)
+        options["cwd"] = folder_at(wish.cwd, root_dir)
     if wish.env:
         for key, value in wish.env.items():
             if not key or "=" in key or "\0" in key or "\0" in (value or ""):

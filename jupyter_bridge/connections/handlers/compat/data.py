@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -198,4 +199,4 @@ class CompatRequirements(CompatAnswers):
 
 
 def _not_there(paths: Sequence[Path]) -> list[Path]:
-    return [path for path in paths if not path.is_file()]
+    return [path for path in paths if not os.path.isfile(path)]
