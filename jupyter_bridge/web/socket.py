@@ -118,6 +118,7 @@ class BridgeSocket(RequestBase, WebSocketMixin, WebSocketHandler, JupyterHandler
     async def open(self, **path: str) -> None:
         if self.ws_connection is None or cast(Any, self.ws_connection).stream.closed():
             return  # the client left during the handshake
+        self._stream = cast(Any, self.ws_connection).stream  # Tornado drops it at the close
         super().open(**path)
         self.set_nodelay(True)
         try:
@@ -136,8 +137,8 @@ class BridgeSocket(RequestBase, WebSocketMixin, WebSocketHandler, JupyterHandler
     async def on_message(self, message: str | bytes) -> None:
         if self._ended:
             self._late += 1
-            if self._late > MAX_LATE and self.ws_connection is not None:
-                cast(Any, self.ws_connection).stream.close()
+            if self._late > MAX_LATE:
+                self._stream.close()
             return
         await self._turns.take()
         try:

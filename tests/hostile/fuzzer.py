@@ -39,6 +39,8 @@ ALARMS = re.compile(
     r"Traceback|Internal error|Uncaught exception|never retrieved|was never awaited"
     r"|Task was destroyed|Exception in callback|Exception ignored"
 )
+# A kernel that is ended while it answers says so in the same file.
+OF_A_KERNEL = "[IPKernelApp]"
 # The host's own: while it starts a kernel, its lists of kernels fail for a moment.
 OF_THE_HOST = "The 'last_activity' trait of a ServerKernelManager instance"
 
@@ -124,8 +126,13 @@ class Fuzzer:
         """The alarming records of the log since this was asked last."""
         text = self.server.log.read_bytes()[self._read :]
         self._read += len(text)
-        records = re.split(r"^(?=\[[A-Z] )", text.decode("utf-8", "replace"), flags=re.MULTILINE)
-        return [one for one in records if ALARMS.search(one) and OF_THE_HOST not in one]
+        begins = rf"^(?=\[[A-Z] |{re.escape(OF_A_KERNEL)})"
+        records = re.split(begins, text.decode("utf-8", "replace"), flags=re.MULTILINE)
+        return [
+            one
+            for one in records
+            if ALARMS.search(one) and OF_THE_HOST not in one and not one.startswith(OF_A_KERNEL)
+        ]
 
     # -- one request -----------------------------------------------------------------------------
 

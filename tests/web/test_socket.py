@@ -10,7 +10,9 @@ from typing import Any
 
 import pytest
 
-from jupyter_bridge.web import BridgeSocket
+from jupyter_bridge.web import TURNS, BridgeSocket
+from jupyter_bridge.web.socket import MAX_LATE
+from tests.hostile.target import TEXT, Target, frame
 
 PATIENCE = 60.0
 
@@ -43,3 +45,67 @@ async def test_a_socket_that_is_gone_is_not_pinged(jp_ws_fetch: Any, jp_root_dir
     while any(callback.is_running() for callback in pinging):
         assert time.monotonic() < deadline
         await asyncio.sleep(0.01)
+
+
+async def test_some_frames_after_the_end(jp_ws_fetch: Any, jp_root_dir: Path) -> None:
+    """They may have been on their way: whoever sent them hears the reason."""
+    (jp_root_dir / "a.log").write_text("")
+    client = await jp_ws_fetch("bridge", "tail", "file:a.log", params={"follow": "true"})
+    client.protocol.stream.write(frame(b"a tail takes nothing", TEXT) * 50)
+    said = await asyncio.wait_for(client.read_message(), PATIENCE)
+    assert await asyncio.wait_for(client.read_message(), PATIENCE) is None
+    assert ("read-only" in str(said), client.close_code) == (True, 4403)
+    client.close()
+
+
+async def test_frames_without_end_after_the_end(
+    jp_serverapp: Any, http_server: Any, http_server_port: Any, jp_root_dir: Path
+) -> None:
+    """Whoever goes on is cut off, and most of what was sent is not looked at."""
+    (jp_root_dir / "a.log").write_text("")
+    before = {id(each) for each in sockets()}
+    url = f"http://127.0.0.1:{http_server_port[-1]}{jp_serverapp.base_url}"
+    target = Target(url, jp_serverapp.identity_provider.token, str(jp_root_dir))
+    async with target.socket("bridge/tail/file:a.log?follow=true") as socket:
+        [server] = [each for each in sockets() if id(each) not in before]
+        socket.writer.write(frame(b"a tail takes nothing", TEXT) * 5_000)
+        deadline = time.monotonic() + PATIENCE
+        while not server._stream.closed():
+            assert time.monotonic() < deadline
+            await asyncio.sleep(0.01)
+    assert MAX_LATE < server._late < 1_000
+
+
+async def test_frames_begin_a_few_in_a_turn(
+    jp_ws_fetch: Any, jp_root_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many sockets send, others get their turns between their frames."""
+    (jp_root_dir / "a.log").write_text("")
+    loop, began = asyncio.get_running_loop(), []
+    turn, ticking = 0, True
+
+    def tick() -> None:
+        nonlocal turn
+        turn += 1
+        if ticking:
+            loop.call_soon(tick)
+
+    monkeypatch.setattr(BridgeSocket, "on_frame", lambda self, frame: began.append(turn))
+    monkeypatch.setattr(
+        "jupyter_bridge.consoles.handlers.socket.TailSocket.on_frame", BridgeSocket.on_frame
+    )
+    clients = [
+        await jp_ws_fetch("bridge", "tail", "file:a.log", params={"follow": "true"})
+        for _ in range(3 * TURNS)
+    ]
+    tick()
+    await asyncio.gather(*(client.write_message("x") for client in clients for _ in range(5)))
+    deadline = time.monotonic() + PATIENCE
+    while len(began) < 15 * TURNS:
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.01)
+    ticking = False
+    # Those who waited for their turn, and those who came in it.
+    assert max(began.count(one) for one in set(began)) <= 2 * TURNS
+    for client in clients:
+        client.close()

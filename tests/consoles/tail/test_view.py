@@ -100,3 +100,35 @@ async def test_what_is_said_as_the_wait_begins() -> None:
     coming = asyncio.ensure_future(outputs(view))
     asyncio.get_running_loop().call_soon(console.on_output, b"on\n")
     assert await asyncio.wait_for(coming, PATIENCE / 2) == [OutputFrame(0, b"on")]
+
+
+@pytest.mark.parametrize("how", ["history", "stripped", "searched", "stripped in pieces"])
+async def test_nothing_but_sequences_gives_the_loop_its_turns(
+    monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    """Others get their turn every few KiB, however long the sequences take."""
+    monkeypatch.setattr("jupyter_bridge.aio.turns.TURN_SECONDS", 0.0)
+    said = b"\x1b]0;x\x07a" * (32 * 1024 // 7)
+    turns, reading = 0, True
+
+    async def count() -> None:
+        nonlocal turns
+        while reading:
+            turns += 1
+            await asyncio.sleep(0)
+
+    counting = asyncio.create_task(count())
+    view = View(
+        ended(said),
+        0,
+        follow=False,
+        raw=how != "history",
+        strip=how.startswith("stripped"),
+        until=compiled("never said", "until") if how == "searched" else None,
+        joined=how == "stripped",
+    )
+    text = b"".join([step.data for step in await outputs(view)])
+    reading = False
+    await counting
+    assert text == (b"a" * (len(said) // 7) if "stripped" in how else said)
+    assert turns >= len(said) // 4096
