@@ -16,7 +16,7 @@ from jupyter_bridge.web.socket import (
     Frame,
     is_handshake,
 )
-from jupyter_bridge.web.sse import NDJSON, SSE, StreamEvent, is_closed
+from jupyter_bridge.web.sse import NDJSON, SSE, StreamEvent
 
 __all__ = [
     "JSON",
@@ -37,7 +37,6 @@ __all__ = [
     "Verb",
     "WaitQuery",
     "is_allowed",
-    "is_closed",
     "is_handshake",
     "user_of_token",
     "verb",

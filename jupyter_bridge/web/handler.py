@@ -22,7 +22,7 @@ from jupyter_bridge.problems import BadRequest, Denied, NotFound
 from jupyter_bridge.web.proof import is_own_fetch, shows_xsrf_token
 from jupyter_bridge.web.request_base import MAX_BODY, UNREAD_BODY, RequestBase, bad_field
 from jupyter_bridge.web.socket import BridgeSocket, is_handshake
-from jupyter_bridge.web.sse import KEEP_ALIVE, is_closed
+from jupyter_bridge.web.sse import KEEP_ALIVE
 from jupyter_bridge.wire import bounded, large_json
 from jupyter_bridge.wire.json_errors import JSON_ERRORS
 from jupyter_bridge.wire.large_json import LARGE
@@ -335,7 +335,9 @@ class BridgeHandler(RequestBase, APIHandler):
         """Return a future that is done once the client has closed the connection."""
         if self._gone is None:
             self._gone = asyncio.get_running_loop().create_future()
-            if self._has_left or is_closed(self.request):
+            # Tornado calls `on_connection_close` only if the request was read before.
+            stream = getattr(self.request.connection, "stream", None)
+            if self._has_left or (stream is not None and stream.closed()):
                 self._gone.set_result(None)
         return self._gone
 

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import msgspec
-from tornado.httputil import HTTPServerRequest
 
 from jupyter_bridge.wire import large_json
 
@@ -40,13 +39,3 @@ class StreamEvent(NamedTuple):
 def silence(kind: str) -> bytes:
     """Return bytes that keep a silent stream open; readers skip them."""
     return b": still here\n\n" if kind == SSE else b"\n"
-
-
-def is_closed(request: HTTPServerRequest) -> bool:
-    """Tell whether the client has closed the connection.
-
-    Tornado calls `on_connection_close` only if that happens after the request was read: ask once
-    before waiting.
-    """
-    stream = getattr(request.connection, "stream", None)
-    return stream is not None and bool(stream.closed())
