@@ -5,7 +5,7 @@ and `StreamEvent` for streamed answers.
 """
 
 from jupyter_bridge.web.handler import BridgeHandler, NoSuchRoute, Route, StoredAnswer, Verb, verb
-from jupyter_bridge.web.jobs import JobHandler, WaitQuery
+from jupyter_bridge.web.jobs import NDJSON, SSE, JobHandler, StreamEvent, WaitQuery
 from jupyter_bridge.web.request_base import RequestBase, is_allowed, user_of_token
 from jupyter_bridge.web.socket import (
     JSON,
@@ -16,7 +16,6 @@ from jupyter_bridge.web.socket import (
     Frame,
     is_handshake,
 )
-from jupyter_bridge.web.sse import NDJSON, SSE, StreamEvent
 
 __all__ = [
     "JSON",

@@ -22,13 +22,14 @@ from jupyter_bridge.problems import BadRequest, Denied, NotFound
 from jupyter_bridge.web.proof import is_own_fetch, shows_xsrf_token
 from jupyter_bridge.web.request_base import MAX_BODY, UNREAD_BODY, RequestBase, bad_field
 from jupyter_bridge.web.socket import BridgeSocket, is_handshake
-from jupyter_bridge.web.sse import KEEP_ALIVE
 from jupyter_bridge.wire import bounded, large_json
 from jupyter_bridge.wire.json_errors import JSON_ERRORS
 from jupyter_bridge.wire.large_json import LARGE
 
 # Characters of an Idempotency-Key: clients use a UUID or a hash.
 MAX_KEY = 255
+# Proxies close a silent answer after 30 to 60 s; this is half of the shorter time. Seconds.
+KEEP_ALIVE = 15.0
 
 T = TypeVar("T")
 

@@ -1,9 +1,9 @@
-"""JobHandler: the answers of long jobs: in one piece, as a stream, or later."""
+"""JobHandler: the answers of long jobs: in one piece, as a stream of events, or later."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing
 from typing import Annotated, Any, NamedTuple, Protocol
 
@@ -11,11 +11,38 @@ import msgspec
 
 from jupyter_bridge.problems import BadRequest, Problem
 from jupyter_bridge.web.handler import BridgeHandler
-from jupyter_bridge.web.sse import NDJSON, SSE, StreamEvent, silence
-from jupyter_bridge.wire import bounded
+from jupyter_bridge.wire import bounded, large_json
 
+SSE, NDJSON = "text/event-stream", "application/x-ndjson"
 # The largest event id.
 MAX_EVENT = 1 << 53
+
+
+class StreamEvent(NamedTuple):
+    """One event of a streamed answer; `id` rises by one, and a stream can resume after it."""
+
+    id: int
+    event: str
+    data: Any
+
+    def encode(self, kind: str) -> Iterator[bytes]:
+        """Encode the event as SSE or as a line of NDJSON, in pieces if it is large."""
+        if kind == SSE:
+            head, tail = b"id: %d\nevent: %s\ndata: " % (self.id, self.event.encode()), b"\n\n"
+        else:
+            event = msgspec.json.encode(self.event)
+            head, tail = b'{"event":%s,"id":%d,"data":' % (event, self.id), b"}\n"
+        pieces = large_json.encode(self.data)  # JSON has no newlines
+        piece = head + next(pieces)
+        for following in pieces:
+            yield piece
+            piece = following
+        yield piece + tail
+
+
+def silence(kind: str) -> bytes:
+    """Return bytes that keep a silent stream open; readers skip them."""
+    return b": still here\n\n" if kind == SSE else b"\n"
 
 
 class LongAnswer(Protocol):
