@@ -4,9 +4,10 @@ For the `handlers/` of the parts: `BridgeHandler` and its decorator `verb`, `Bri
 and `StreamEvent` for streamed answers.
 """
 
-from jupyter_bridge.web.handler import BridgeHandler, NoSuchRoute, Route, StoredAnswer, Verb, verb
+from jupyter_bridge.web.handler import BridgeHandler, NoSuchRoute, StoredAnswer, Verb, verb
 from jupyter_bridge.web.jobs import NDJSON, SSE, JobHandler, StreamEvent, WaitQuery
 from jupyter_bridge.web.request_base import RequestBase, is_allowed, user_of_token
+from jupyter_bridge.web.route import Route
 from jupyter_bridge.web.socket import (
     JSON,
     PROBLEM_FRAME,

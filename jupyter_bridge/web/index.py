@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from jupyter_bridge.models.common import Index
 from jupyter_bridge.version import __version__
-from jupyter_bridge.web.handler import BridgeHandler, Route, verb
+from jupyter_bridge.web.handler import BridgeHandler, verb
+from jupyter_bridge.web.route import Route
 
 
 def routes() -> list[Route]:
