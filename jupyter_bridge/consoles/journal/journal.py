@@ -19,8 +19,16 @@ from pathlib import Path
 
 from jupyter_bridge.consoles.journal.line_search import TAIL_BYTES, furthest, search
 from jupyter_bridge.consoles.journal.memory import MARK_NANOSECONDS, RecentBytes
-from jupyter_bridge.consoles.journal.segment import Mark, Parts, Segment, SegmentWriter, Write
-from jupyter_bridge.consoles.journal.segments import Segments, first_since, lines_back
+from jupyter_bridge.consoles.journal.segments import (
+    Mark,
+    Parts,
+    Segment,
+    Segments,
+    SegmentWriter,
+    Write,
+    first_since,
+    lines_back,
+)
 
 # The newest bytes also held in memory, for viewers that keep up.
 MEMORY_BYTES = 1024 * 1024

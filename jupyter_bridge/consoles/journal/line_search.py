@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from jupyter_bridge.consoles.journal.segment import BLOCK_BYTES
+from jupyter_bridge.consoles.journal.segments import BLOCK_BYTES
 
 # The most bytes of a tail, so that output without newlines is not sent whole.
 TAIL_BYTES = 1024 * 1024

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 
-from jupyter_bridge.consoles.journal.segment import BLOCK_BYTES, Mark
+from jupyter_bridge.consoles.journal.segments import BLOCK_BYTES, Mark
 
 # The shortest time between two marks: the precision of playback and of `since`.
 MARK_NANOSECONDS = 100_000_000

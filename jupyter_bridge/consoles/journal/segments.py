@@ -1,15 +1,227 @@
-"""Segments: the part of a Journal that is on the disk, ascending, with gaps for missing bytes.
+"""Segments: the part of a Journal that is on the disk, in files named by their first offset.
 
-Not thread-safe. Functions that read files take a list, so that no lock is held meanwhile.
+    00000000000000000000.log   the bytes, as they are
+    00000000000000000000.idx   records of three u64, big-endian: an offset, the number of newlines
+                               before it (since the console began), the Unix time in nanoseconds
+                               when the byte there came
+
+A segment is written once, by one writer; after a crash the next writer begins a new one. So the
+.log needs no repair, and of the .idx only whole records within it count. A record is written before
+the bytes it describes, so that after a crash no byte is without its time.
+
+Segments ascend, with gaps for missing bytes. Not thread-safe. Functions that read files take a list
+of segments, so that no lock is held meanwhile.
 """
 
 from __future__ import annotations
 
+import os
+import struct
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
-from jupyter_bridge.consoles.journal.segment import Segment
+from jupyter_bridge.private_files import open_private
+
+RECORD = struct.Struct(">QQQ")
+BLOCK_BYTES = 64 * 1024
+
+# The most parts of one writev call, on every system.
+_IOV_MAX = 1024
+
+Parts = Sequence[bytes | bytearray]
+Write = Callable[[int, Parts], int]
+
+
+@dataclass
+class Mark:
+    """One byte's offset, the number of newlines before it, and when it came."""
+
+    offset: int
+    lines: int
+    nanoseconds: int
+
+
+@dataclass
+class Segment:
+    """The bytes of a console from `base` up to `end`, as far as they are on the disk."""
+
+    folder: Path
+    base: int
+    size: int
+    lines: int
+    """Newlines before `base`, since the console began."""
+    first: int
+    """When its first byte came, in nanoseconds."""
+    last: int
+    """When it was last written."""
+    index_size: int = 0
+
+    @property
+    def end(self) -> int:
+        """One past its last byte."""
+        return self.base + self.size
+
+    @property
+    def log_path(self) -> Path:
+        """The file of the bytes."""
+        return self.folder / f"{self.base:020d}.log"
+
+    @property
+    def index_path(self) -> Path:
+        """The file of the index."""
+        return self.folder / f"{self.base:020d}.idx"
+
+    @classmethod
+    def load(cls, folder: Path, base: int, before: Segment | None) -> Segment:
+        """Load a segment that follows `before`, even if its writer crashed."""
+        segment = cls(folder, base, 0, 0, 0, 0)
+        stat = segment.log_path.stat()
+        segment.size, segment.last = stat.st_size, stat.st_mtime_ns
+        segment.first = segment.last
+        try:
+            with segment.index_path.open("rb") as file:
+                segment.index_size = os.fstat(file.fileno()).st_size
+                record = file.read(RECORD.size)
+        except FileNotFoundError:
+            record = b""
+        if len(record) == RECORD.size and RECORD.unpack(record)[0] == base:
+            _, segment.lines, segment.first = RECORD.unpack(record)
+        elif before is not None:
+            segment.lines = before.lines_before(before.end)
+        return segment
+
+    def read(self, offset: int, max_bytes: int) -> bytes:
+        """Return bytes from `offset`; FileNotFoundError if the segment was deleted."""
+        with self.log_path.open("rb", buffering=0) as file:
+            file.seek(offset - self.base)
+            return file.read(min(max_bytes, self.end - offset))
+
+    def marks(self) -> list[Mark]:
+        """Return the index's whole records, ascending, up to the first bad one."""
+        try:
+            data = self.index_path.read_bytes()
+        except FileNotFoundError:
+            return []
+        marks: list[Mark] = []
+        for values in RECORD.iter_unpack(data[: len(data) // RECORD.size * RECORD.size]):
+            mark = Mark(*values)
+            if not self.base <= mark.offset <= self.end or (
+                marks and (mark.offset <= marks[-1].offset or mark.lines < marks[-1].lines)
+            ):
+                break
+            marks.append(mark)
+        return marks
+
+    def lines_before(self, offset: int) -> int:
+        """Return the number of newlines before `offset`, since the console began."""
+        marks = self.marks()
+        at = bisect_right(marks, offset, key=lambda mark: mark.offset) - 1
+        start, lines = (marks[at].offset, marks[at].lines) if at >= 0 else (self.base, self.lines)
+        while start < offset:
+            block = self.read(start, min(BLOCK_BYTES, offset - start))
+            if not block:
+                break
+            lines += block.count(b"\n")
+            start += len(block)
+        return lines
+
+    def after_line(self, line: int) -> int:
+        """Return the offset after the newline number `line`, counted from 1."""
+        marks = self.marks()
+        # The last mark with fewer newlines before it: the wanted newline comes after.
+        at = bisect_right(marks, line - 1, key=lambda mark: mark.lines) - 1
+        start, lines = (marks[at].offset, marks[at].lines) if at >= 0 else (self.base, self.lines)
+        while start < self.end:
+            block = self.read(start, BLOCK_BYTES)
+            if not block:
+                break
+            count = block.count(b"\n")
+            if lines + count >= line:
+                position = -1
+                for _ in range(line - lines):
+                    position = block.index(b"\n", position + 1)
+                return start + position + 1
+            lines += count
+            start += len(block)
+        return self.end
+
+    def delete(self) -> None:
+        """Delete the files; a reader that has them open is not disturbed."""
+        self.log_path.unlink(missing_ok=True)
+        self.index_path.unlink(missing_ok=True)
+
+
+class SegmentWriter:
+    """Writes a new segment. Raises OSError; written bytes stay readable."""
+
+    def __init__(self, segment: Segment, write: Write = os.writev) -> None:
+        self.segment = segment
+        self._write = write
+        self._lines = segment.lines
+        self._log = _create(segment.log_path)
+        try:
+            self._index = _create(segment.index_path)
+        except BaseException:
+            os.close(self._log)
+            raise
+
+    @property
+    def lines(self) -> int:
+        """Newlines before the segment's end, since the console began."""
+        return self._lines
+
+    def append(self, parts: Parts, marks: Sequence[Mark]) -> None:
+        """Write an index record for each mark, then the parts, in order.
+
+        Only newlines after the last mark are counted: marks have the number before them.
+        """
+        if marks:
+            self._lines = marks[-1].lines
+        position = self.segment.end
+        counted_from = marks[-1].offset if marks else position
+        for part in parts:
+            if position + len(part) > counted_from:
+                self._lines += part.count(b"\n", max(0, counted_from - position))
+            position += len(part)
+        if marks:
+            records = (RECORD.pack(mark.offset, mark.lines, mark.nanoseconds) for mark in marks)
+            index = b"".join(records)
+            self._write_all(self._index, (index,))
+            self.segment.index_size += len(index)
+            self.segment.last = marks[-1].nanoseconds
+        self._write_all(self._log, parts)
+        self.segment.size = position - self.segment.base
+
+    def close(self, sync: bool = True) -> None:
+        """Close both files, after fsync unless `sync` is false; twice is fine."""
+        log, index = self._log, self._index
+        self._log = self._index = -1
+        for number in (log, index):
+            if number >= 0:
+                try:
+                    if sync:
+                        os.fsync(number)
+                finally:
+                    os.close(number)
+
+    def _write_all(self, number: int, parts: Parts) -> None:
+        left = [part for part in parts if part]
+        while left:
+            written = self._write(number, list(islice(left, _IOV_MAX)))
+            done = 0
+            while done < len(left) and written >= len(left[done]):
+                written -= len(left[done])
+                done += 1
+            del left[:done]
+            if written:
+                left[0] = left[0][written:]
+
+
+def _create(path: Path) -> int:
+    return open_private(path, os.O_WRONLY | os.O_TRUNC | os.O_APPEND)
 
 
 class Segments:

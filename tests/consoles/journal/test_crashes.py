@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from jupyter_bridge.consoles.journal import archive as archive_module
-from jupyter_bridge.consoles.journal import segment as segment_module
+from jupyter_bridge.consoles.journal import segments as segments_module
 from jupyter_bridge.consoles.journal.archive import Archive, ConsoleRecord
 from jupyter_bridge.consoles.journal.journal import Journal
 
@@ -82,7 +82,7 @@ def use(disk: Disk, seed: int) -> None:
 def test_before_any_change(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int) -> None:
     """Whatever the next change was to be: what was written is read, and nothing else."""
     disk = Disk(tmp_path / "consoles", tmp_path)
-    monkeypatch.setattr(segment_module, "_create", disk.before(segment_module._create))
+    monkeypatch.setattr(segments_module, "_create", disk.before(segments_module._create))
     monkeypatch.setattr(archive_module, "_locked", disk.before(archive_module._locked))
     defaults = Journal.__init__.__kwdefaults__
     assert defaults is not None

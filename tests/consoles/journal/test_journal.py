@@ -20,7 +20,7 @@ from hypothesis.stateful import (
 from jupyter_bridge.consoles.journal import journal as journal_module
 from jupyter_bridge.consoles.journal import memory as memory_module
 from jupyter_bridge.consoles.journal.journal import Journal
-from jupyter_bridge.consoles.journal.segment import Parts
+from jupyter_bridge.consoles.journal.segments import Parts
 from tests.conftest import SOAK
 
 TEXTS = st.one_of(
