@@ -1,11 +1,19 @@
-"""CapturedOutput: a run's output, in order, up to a limit; it can be read again."""
+"""CapturedOutput: a run's output, in order, up to a limit; and its text in answers and events.
+
+Output that is not UTF-8 is also given in base64.
+"""
 
 from __future__ import annotations
 
+import base64
 import os
 import tempfile
 from bisect import bisect_right
 from pathlib import Path
+from typing import Any, NamedTuple
+
+from jupyter_bridge.models.runs import RunModel
+from jupyter_bridge.wire import ansi
 
 # Larger output is kept in a file: most runs write little, and a thousand runs are kept.
 MEMORY_BYTES = 32 << 10
@@ -94,3 +102,48 @@ def _write_all(file: int, data: bytes, offset: int) -> None:
         written = os.pwrite(file, view, offset)
         view = view[written:]
         offset += written
+
+
+def fill(model: RunModel, spool: CapturedOutput, *, strip: bool) -> None:
+    """Set the model's output fields from the output so far."""
+    for stream in spool.streams:
+        data = spool.of(stream)
+        if strip:
+            data = ansi.strip(data)
+        for name, value in _fields(data, stream).items():
+            setattr(model, name, value)
+
+
+class OutputText(NamedTuple):
+    """A piece of output for an event, and its size in bytes."""
+
+    used: int
+    fields: dict[str, Any]
+
+
+def text_of(data: bytes, *, last: bool, more: bool = False) -> OutputText:
+    """Return the part of `data` that ends with a whole character, or all if nothing can follow."""
+    if not last or more:
+        data = data[: len(data) - _unfinished(data)]
+    return OutputText(len(data), _fields(data, "text")) if data else OutputText(0, {})
+
+
+def _unfinished(data: bytes) -> int:
+    """Return how many bytes at the end belong to an incomplete UTF-8 character."""
+    for back in range(1, min(4, len(data)) + 1):
+        byte = data[-back]
+        if byte >= 0xC0:
+            size = 2 if byte < 0xE0 else 3 if byte < 0xF0 else 4
+            return back if back < size else 0
+        if byte < 0x80:
+            return 0
+    return 0
+
+
+def _fields(data: bytes, name: str) -> dict[str, str]:
+    try:
+        return {name: data.decode()}
+    except UnicodeDecodeError:
+        encoded = base64.b64encode(data).decode("ascii")
+        key = "base64" if name == "text" else f"{name}_base64"
+        return {name: data.decode(errors="replace"), key: encoded}

@@ -14,8 +14,7 @@ from typing import Any
 from jupyter_bridge.aio.news import News
 from jupyter_bridge.consoles.console import Console
 from jupyter_bridge.consoles.run.driver import CommandDriver
-from jupyter_bridge.consoles.run.output import CapturedOutput
-from jupyter_bridge.consoles.run.text import fill, text_of
+from jupyter_bridge.consoles.run.output import CapturedOutput, fill, text_of
 from jupyter_bridge.interfaces import Exit
 from jupyter_bridge.models.runs import RunBody, RunModel
 from jupyter_bridge.observe import metrics
