@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from typing import Annotated, Any
+from urllib.parse import quote
 
 import msgspec
 
 from jupyter_bridge.consoles.handlers.access import OWN, ConsoleDoor
 from jupyter_bridge.consoles.registry import ConsoleRegistry
 from jupyter_bridge.consoles.tail.asciicast import recording
-from jupyter_bridge.consoles.tail.text import attachment
 from jupyter_bridge.models.consoles import ConsoleModel, TerminalOptions
 from jupyter_bridge.observe.events import Events
 from jupyter_bridge.web import BridgeHandler, verb
@@ -138,3 +138,13 @@ class RecordingHandler(ConsoleHandler):
             self.write(part)
             await self.flush()
         await self.finish(set_content_type=kind)
+
+
+def attachment(name: str) -> str:
+    """Return a Content-Disposition with which a browser saves the answer under this name."""
+    safe = "".join(letter if letter.isprintable() else "_" for letter in name)
+    safe = safe.replace("/", "_").replace("\\", "_").replace('"', "_")
+    plain = safe.encode("ascii", "replace").decode().replace("?", "_")
+    if plain == safe:
+        return f'attachment; filename="{safe}"'
+    return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(safe, safe='')}"

@@ -13,10 +13,10 @@ from tornado.websocket import WebSocketClosedError
 
 from jupyter_bridge.consoles.console import Console, Mode, Viewer
 from jupyter_bridge.consoles.handlers.access import OWN, ConsoleDoor
+from jupyter_bridge.consoles.handlers.tail import TextStream
 from jupyter_bridge.consoles.registry import ConsoleRegistry
 from jupyter_bridge.consoles.tail.query import InteractQuery, TailQuery, asked
-from jupyter_bridge.consoles.tail.text import TextStream, counted
-from jupyter_bridge.consoles.tail.view import Step, View
+from jupyter_bridge.consoles.tail.view import Step, View, counted
 from jupyter_bridge.models.consoles import ViewerModel
 from jupyter_bridge.observe.events import Events
 from jupyter_bridge.problems import BadRequest, Busy, Denied, Problem

@@ -2,23 +2,78 @@
 
 from __future__ import annotations
 
+import base64
+import codecs
 import json
 from contextlib import aclosing
+from typing import Any
 
 from jupyter_bridge.consoles.console import Viewer
-from jupyter_bridge.consoles.handlers.consoles import ConsoleHandler
+from jupyter_bridge.consoles.handlers.consoles import ConsoleHandler, attachment
 from jupyter_bridge.consoles.tail.query import TailQuery, asked
-from jupyter_bridge.consoles.tail.text import (
-    LineStream,
-    RawStream,
-    TextStream,
-    attachment,
-    counted,
-)
+from jupyter_bridge.consoles.tail.view import Step, counted
 from jupyter_bridge.problems import Problem
 from jupyter_bridge.web import NDJSON, verb
+from jupyter_bridge.wire import console as wire
 
 TEXT, RAW = "text/plain; charset=utf-8", "application/octet-stream"
+
+
+class TextStream:
+    """A view's steps as text: cut UTF-8 characters are joined, bad bytes become U+FFFD."""
+
+    def __init__(self) -> None:
+        self._decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
+
+    def of(self, step: Step | None) -> str:
+        """Return the text of a step; a gap is a line of its own."""
+        if isinstance(step, wire.OutputFrame):
+            return self._decoder.decode(step.data)
+        if isinstance(step, wire.GapFrame):
+            lost = step.to - step.offset
+            return self.rest() + f"\r\n[jupyter-bridge: {lost} bytes are not held here]\r\n"
+        return ""
+
+    def rest(self) -> str:
+        """Return the beginning of a character whose end never came."""
+        text = self._decoder.decode(b"", final=True)
+        self._decoder.reset()
+        return text
+
+
+class RawStream:
+    """A view's output unchanged, without gaps."""
+
+    def of(self, step: Step | None) -> bytes:
+        return step.data if isinstance(step, wire.OutputFrame) else b""
+
+    def rest(self) -> bytes:
+        return b""
+
+
+class LineStream:
+    """A view's steps as lines of NDJSON; None is an empty line, sent in a silence."""
+
+    def of(self, step: Step | None) -> bytes:
+        line: dict[str, Any]
+        if step is None:
+            return b"\n"
+        if isinstance(step, wire.OutputFrame):
+            line = {"offset": step.offset}
+            try:
+                line["data"] = step.data.decode()
+            except UnicodeDecodeError:
+                line["base64"] = base64.b64encode(step.data).decode()
+        elif isinstance(step, wire.GapFrame):
+            line = {"gap": {"from": step.offset, "to": step.to}}
+        elif isinstance(step, wire.Matched):
+            line = {"match": {"from": step.offset, "to": step.to}}
+        else:
+            line = {"exit": step.exit}
+        return json.dumps(line, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+
+    def rest(self) -> bytes:
+        return b""
 
 
 class TailHandler(ConsoleHandler):

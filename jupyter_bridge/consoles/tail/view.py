@@ -7,13 +7,14 @@ Later output is live and unchanged.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 
 from jupyter_bridge.aio.deadline import within
 from jupyter_bridge.aio.turns import Pauses
 from jupyter_bridge.consoles.console import Console
 from jupyter_bridge.consoles.tail.pattern import Pattern
 from jupyter_bridge.consoles.tail.until import Until
+from jupyter_bridge.observe import metrics
 from jupyter_bridge.problems import Timeout
 from jupyter_bridge.wire import ansi
 from jupyter_bridge.wire.console import Ended, GapFrame, Matched, OutputFrame
@@ -231,3 +232,15 @@ def ended(console: Console) -> Ended:
         console.end_offset,
         {"code": how.code if how else None, "signal": how.signal if how else None},
     )
+
+
+async def counted(view: View) -> AsyncGenerator[Step, None]:
+    """Yield the view's steps, counted for the metrics."""
+    console = view.console
+    async for step in view.steps():
+        if isinstance(step, OutputFrame):
+            metrics.CONSOLE_SENT.inc(len(step.data))
+            metrics.CONSOLE_LAG.observe(max(0, console.end_offset - view.offset))
+        elif isinstance(step, GapFrame):
+            metrics.CONSOLE_GAPS.inc()
+        yield step

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from jupyter_bridge.consoles.tail.text import TextStream, attachment
+from jupyter_bridge.consoles.handlers.consoles import attachment
+from jupyter_bridge.consoles.handlers.tail import TextStream
 from jupyter_bridge.wire import console
 
 VECTORS = json.loads((Path(__file__).parents[2] / "vectors" / "console.json").read_text())
