@@ -29,8 +29,7 @@ from jupyter_bridge.connections.connector import (
 )
 from jupyter_bridge.connections.login_backoff import LoginBackoff
 from jupyter_bridge.connections.roles import Role, words_of
-from jupyter_bridge.connections.session import Session
-from jupyter_bridge.connections.state import ConnectionState, state_of
+from jupyter_bridge.connections.state import ConnectionState, Session, state_of
 from jupyter_bridge.models.connections import ConnectionModel
 from jupyter_bridge.observe import metrics, redaction
 from jupyter_bridge.problems import (
