@@ -83,7 +83,7 @@ class Connection:
         self.standing = ConnectionState(self._changed)
         self._on_change = on_change
         self._on_keep = on_keep
-        self._session = Session()
+        self.session = Session()
         self._refusals = LoginBackoff() if refusals is None else refusals
         self._refused: tuple[str | None, str] | None = None  # the last refused user and secret
         self._blocked: Problem | None = None  # why a user has to log in
@@ -143,11 +143,6 @@ class Connection:
         """Whether it may log in automatically: nothing is missing, refused or logged out."""
         return not (self._logged_out or self._blocked or self.connector.needs)
 
-    @property
-    def session(self) -> Session:
-        """The session on the remote."""
-        return self._session
-
     # -- logging in and out --------------------------------------------------------------------
 
     async def login(self, given: Mapping[str, Any] | None = None) -> None:
@@ -168,9 +163,9 @@ class Connection:
         if given:
             check_size(given)
             fields = self.changed(given)
-            await self._session.logins.settle()  # the login under way has the old fields
+            await self.session.logins.settle()  # the login under way has the old fields
             self.connector.fields = fields
-        if not self._session.is_opening:
+        if not self.session.is_opening:
             try:
                 self._check_refusals(anew=secrets_of(type(held)) & set(given))
             except Problem:
@@ -191,7 +186,7 @@ class Connection:
         try:
             self._refusals.check(self.connector.account, secret)
         except Busy as problem:
-            if not self._session.alive:
+            if not self.session.alive:
                 self.standing.enter(self.state, problem)
             raise
 
@@ -211,7 +206,7 @@ class Connection:
         self._logged_out = True
         await self._stop_login()
         try:
-            if self._session.alive:
+            if self.session.alive:
                 await within(LOGOUT_SECONDS, self.connector.logout())
         except (Problem, asyncio.TimeoutError, OSError) as error:
             # Forgotten here all the same, as requested.
@@ -224,7 +219,7 @@ class Connection:
         self._on_change = self._on_keep = None
 
     async def _stop_login(self) -> None:
-        await self._session.logins.stop(Conflict(f"The login to {self.name} was stopped."))
+        await self.session.logins.stop(Conflict(f"The login to {self.name} was stopped."))
 
     async def close(self) -> None:
         """Release all resources; the session on the remote stays until it expires."""
@@ -253,7 +248,7 @@ class Connection:
             raise Unsupported(
                 f"{self.name} ({self.kind}) has no {' or '.join(role.words)}.", can=self.can
             )
-        if self._session.is_over or self._session.is_due:
+        if self.session.is_over or self.session.is_due:
             await self._renew()
         return connector
 
@@ -263,7 +258,7 @@ class Connection:
         All callers that find the same session expired share one login.
         """
         connector = await self.ready(role)
-        count = self._session.count
+        count = self.session.count
         try:
             return await self._watch(do(connector))
         except Expired:
@@ -276,11 +271,11 @@ class Connection:
 
     async def renew(self, count: int) -> None:
         """The session `count` has expired: log in again, unless another caller did so already."""
-        if count == self._session.count:
-            if self._session.alive:
+        if count == self.session.count:
+            if self.session.alive:
                 self._lose("expired", Expired(f"The session of {self.name} has ended."))
             await self._renew()
-        elif self._session.is_over:
+        elif self.session.is_over:
             await self._renew()
 
     async def probe(self) -> None:
@@ -289,10 +284,10 @@ class Connection:
         Without a session, log in if that is possible automatically.
         """
         self.standing.ask()
-        count = self._session.count
+        count = self.session.count
         self.standing.misses += 1
         try:
-            if self._session.is_over or self._session.is_due:
+            if self.session.is_over or self.session.is_due:
                 if self.is_wanted:
                     await self._renew()
                 return
@@ -302,7 +297,7 @@ class Connection:
         except asyncio.TimeoutError:
             self.standing.enter("unreachable", Timeout(f"No answer within {PROBE_SECONDS:g} s."))
         except Problem as problem:
-            if self._session.alive and not isinstance(problem, (Unavailable, Timeout)):
+            if self.session.alive and not isinstance(problem, (Unavailable, Timeout)):
                 self.standing.enter(state_of(problem), problem)
         except Exception:
             self.log.exception("The connector %s failed to probe", self.kind)
@@ -323,20 +318,20 @@ class Connection:
 
     async def _renew(self) -> None:
         """Log in if there is no session, refresh it if it ends soon; raise if neither helps."""
-        if self._session.is_over:
+        if self.session.is_over:
             self._check_wanted()
-            if not self._session.is_opening:
+            if not self.session.is_opening:
                 self._check_refusals()
             await self._join(self.connector.login)
             return
         try:
             await self._join(self.connector.refresh)
         except Problem:
-            if self._session.is_over:
+            if self.session.is_over:
                 raise
 
     def _check_wanted(self) -> None:
-        if self._session.is_opening:
+        if self.session.is_opening:
             return
         if self._logged_out:
             raise NeedsLogin(f"Log in to {self.name} first.", connection=self.name)
@@ -353,11 +348,11 @@ class Connection:
     async def _join(self, how: Callable[[], Awaitable[Login]]) -> None:
         if self._closed:
             raise Conflict(f"{self.name} was removed.")
-        await self._session.logins.join(self.name, lambda: self._run(how))
+        await self.session.logins.join(self.name, lambda: self._run(how))
 
     async def _run(self, how: Callable[[], Awaitable[Login]]) -> None:
         """Log in once, from the state `connecting` to the outcome's state."""
-        if self._session.is_over:
+        if self.session.is_over:
             self.standing.enter("connecting")
         self.standing.ask()
         began = time.monotonic()
@@ -373,17 +368,17 @@ class Connection:
             outcome = state_of(problem)
             if outcome in ("forbidden", "disconnected") and not isinstance(problem, Busy):
                 self._blocked = problem
-            if self._session.is_over or not (outcome == "unreachable" or isinstance(problem, Busy)):
+            if self.session.is_over or not (outcome == "unreachable" or isinstance(problem, Busy)):
                 self._lose(outcome, problem)
             else:  # the refresh failed, but the session is still valid
-                self._session.put_off(RETRY_SECONDS)
+                self.session.put_off(RETRY_SECONDS)
                 if outcome == "unreachable":
                     self.standing.enter(outcome, problem)
             raise problem from None
         finally:
             metrics.LOGINS.labels(self.kind, outcome).inc()
             metrics.LOGIN_SECONDS.labels(self.kind).observe(time.monotonic() - began)
-        self._session.begin(login)
+        self.session.begin(login)
         self._blocked = None
         await self._keep(login)
         self.standing.enter("connected")
@@ -439,12 +434,12 @@ class Connection:
             self.standing.enter("unreachable", problem)
             raise
         self.standing.hear()
-        if self._session.alive and self.state != "connected":
+        if self.session.alive and self.state != "connected":
             self.standing.enter("connected")
         return result
 
     def _lose(self, state: str, problem: Problem | None) -> None:
-        self._session.end()
+        self.session.end()
         self.standing.enter(state, problem)
 
     def _changed(self, before: str) -> None:
