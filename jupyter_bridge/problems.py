@@ -136,3 +136,13 @@ class Timeout(Problem):
 
     status = 504
     code = "timeout"
+
+
+_WITH_A_STATUS: tuple[type[Problem], ...] = (
+    *(BadRequest, Denied, NotFound, Conflict, Gone, TooLarge),
+    *(Unsupported, RemoteFailed, Unavailable, Timeout),
+)
+_OTHERS: tuple[type[Problem], ...] = (Problem, Busy, NeedsLogin, StartFailed)
+# The class of an HTTP status: 401 has that of 403, and 405 that of 400.
+BY_STATUS = {one.status: one for one in _WITH_A_STATUS} | {401: Denied, 405: BadRequest}
+BY_CODE = {one.code: one for one in (*_WITH_A_STATUS, *_OTHERS)}

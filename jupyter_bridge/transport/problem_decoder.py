@@ -10,8 +10,7 @@ import aiohttp
 import msgspec
 from yarl import URL
 
-from jupyter_bridge import problems
-from jupyter_bridge.problems import Denied, Problem, RemoteFailed, TooLarge, Unavailable
+from jupyter_bridge.problems import BY_CODE, BY_STATUS, Denied, Problem, RemoteFailed
 from jupyter_bridge.transport.http import shown
 from jupyter_bridge.wire.json_errors import JSON_ERRORS
 
@@ -26,7 +25,7 @@ def problem_of(body: Any, status: int | None, where: str) -> Problem | None:
     message = body.get("message") or body["reason"]
     code = body.get("error")
     if isinstance(code, str):
-        problem = _classes().get(code, by_status(status))(message)
+        problem = BY_CODE.get(code, by_status(status))(message)
         problem.code = code
     else:  # the host's own error, from before the request reached the bridge
         hint = ": is the token right?" if status in (401, 403) else ""
@@ -37,32 +36,9 @@ def problem_of(body: Any, status: int | None, where: str) -> Problem | None:
     return problem
 
 
-def _classes() -> dict[str, type[Problem]]:
-    found: dict[str, type[Problem]] = {}
-    waiting: list[type[Problem]] = [Problem]
-    while waiting:
-        kind = waiting.pop()
-        # An application's own subclass does not replace its base class.
-        found.setdefault(kind.code, kind)
-        waiting.extend(kind.__subclasses__())
-    return found
-
-
 def by_status(status: int | None) -> type[Problem]:
     """Return the class of Problem for an HTTP status."""
-    return {
-        400: problems.BadRequest,
-        401: Denied,
-        403: Denied,
-        404: problems.NotFound,
-        409: problems.Conflict,
-        410: problems.Gone,
-        413: TooLarge,
-        501: problems.Unsupported,
-        502: RemoteFailed,
-        503: Unavailable,
-        504: problems.Timeout,
-    }.get(status or 500, Problem)
+    return BY_STATUS.get(status or 500, Problem)
 
 
 def problem_in(response: aiohttp.ClientResponse, content: bytes) -> Problem:

@@ -20,25 +20,9 @@ from tornado import web
 from tornado.httputil import HTTPHeaders, HTTPServerRequest
 from tornado.iostream import StreamClosedError
 
-from jupyter_bridge.problems import BadRequest, Denied, Problem, TooLarge
+from jupyter_bridge.problems import BY_STATUS, BadRequest, Denied, Problem, TooLarge
 
 TOKEN_SUBPROTOCOL = "v1.token.websocket.jupyter.org."
-
-# The code for the status of a foreign HTTP error; any other status has the code `internal`.
-_CODES = {
-    400: "bad-request",
-    401: "denied",
-    403: "denied",
-    404: "not-found",
-    405: "bad-request",
-    409: "conflict",
-    410: "gone",
-    413: "too-large",
-    501: "unsupported",
-    502: "remote-failed",
-    503: "unavailable",
-    504: "timeout",
-}
 
 S = TypeVar("S", bound=msgspec.Struct)
 
@@ -272,7 +256,7 @@ class RequestBase:
         if isinstance(error, Problem):
             return error.status, error.to_json()
         if isinstance(error, web.HTTPError) or error is None:
-            code = _CODES.get(status, "internal")
+            code = BY_STATUS[status].code if status in BY_STATUS else "internal"
             sentence = _sentence(error, status)
             return status, {"error": code, "message": sentence, "reason": sentence}
         name = getattr(self, "_error_id", "unknown")

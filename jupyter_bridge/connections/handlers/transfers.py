@@ -27,7 +27,7 @@ from jupyter_bridge.models.datasets import (
 )
 from jupyter_bridge.models.transfers import TransferBody, TransferModel
 from jupyter_bridge.observe.events import Events
-from jupyter_bridge.problems import BadRequest, NotFound, Problem, RemoteFailed
+from jupyter_bridge.problems import BY_CODE, BadRequest, NotFound, RemoteFailed
 from jupyter_bridge.web import JobHandler, StreamEvent, WaitQuery, verb
 
 
@@ -267,22 +267,11 @@ async def _all_events(
 
 
 def _whole(model: TransferModel) -> TransferModel:
-    if model.state != "done":
-        raise problem_of(model)
-    return model
-
-
-def problem_of(model: TransferModel) -> Problem:
-    """Return the Problem that ended a transfer, in its own class."""
+    """Return the transfer if it is done; raise the Problem that ended it, in its own class."""
+    if model.state == "done":
+        return model
     told = dict(model.problem or {})
-    code = str(told.pop("error", ""))
+    kind = BY_CODE.get(str(told.pop("error", "")), RemoteFailed)
     message = str(told.pop("message", f"The transfer is {model.state}."))
     told.pop("reason", None)
-    waiting: list[type[Problem]] = [Problem]
-    found: type[Problem] = RemoteFailed
-    while waiting:
-        kind = waiting.pop()
-        if kind.code == code and kind.__module__ == Problem.__module__:
-            found = kind
-        waiting.extend(kind.__subclasses__())
-    return found(message, **{**told, "transfer": model.transfer})
+    raise kind(message, **{**told, "transfer": model.transfer})
