@@ -7,13 +7,13 @@ message `bridge_gap` with their number.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from itertools import islice
 from typing import Any, Protocol
 
 import msgspec
 
+from jupyter_bridge.aio.news import News
 from jupyter_bridge.kernels.ring import Ring, RingEntry
 from jupyter_bridge.kernels.routing import Requester
 from jupyter_bridge.observe import metrics
@@ -225,10 +225,10 @@ class ClientChannel:
 
     async def messages(self) -> AsyncIterator[RingEntry]:
         """Yield every message as it comes; raise the Problem when the relay ends."""
-        ready = asyncio.Event()
-        self.on_ready = ready.set
+        news = News()
+        self.on_ready = news.tell
         while True:
-            ready.clear()
+            more = news.next
             for entry in self.take(merge=self.behind):
                 yield entry
             if not self.exhausted:
@@ -237,7 +237,7 @@ class ClientChannel:
                 raise self.ended
             if self.closed:
                 return
-            await ready.wait()
+            await more.wait()
 
     @property
     def exhausted(self) -> bool:

@@ -12,6 +12,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
+import anyio
+
+from jupyter_bridge.aio.news import News
 from jupyter_bridge.kernels.client_channel import CONTROL, IOPUB, SHELL, STDIN
 from jupyter_bridge.problems import Timeout
 from jupyter_bridge.wire import kernel
@@ -39,9 +42,9 @@ class ReadinessProbe:
         self._send = send
         self._is_complete = is_complete
         self._asked: set[str] = set()
-        # The channels on which a message came, and the future of the next.
+        # The channels on which a message came.
         self._heard: set[str] = set()
-        self._news: asyncio.Future[None] | None = None
+        self._news = News()
         # The session of the kernel process that answered last, and of a process that is ending.
         self._process = ""
         self._leaving = ""
@@ -62,8 +65,7 @@ class ReadinessProbe:
     def _hear(self, channel: str) -> None:
         if channel not in self._heard:
             self._heard.add(channel)
-            if self._news is not None and not self._news.done():
-                self._news.set_result(None)
+            self._news.tell()
 
     def expect_successor(self) -> None:
         """Ignore further messages of the current process, which is ending."""
@@ -94,15 +96,10 @@ class ReadinessProbe:
 
     async def _wait(self, busy: bool, seconds: float) -> bool:
         """Wait up to `seconds`, and tell whether the kernel was heard."""
-        loop = asyncio.get_running_loop()
-        end = loop.time() + seconds
-        while self._missing(busy):
-            left = end - loop.time()
-            if left <= 0:
-                return False
-            self._news = loop.create_future()
-            await asyncio.wait({self._news}, timeout=left)
-        return True
+        with anyio.move_on_after(seconds):
+            while self._missing(busy):
+                await self._news.next.wait()
+        return not self._missing(busy)
 
     def _missing(self, busy: bool) -> str:
         """Return the first channel on which the kernel was not heard; empty if none."""
