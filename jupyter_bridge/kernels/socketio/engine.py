@@ -11,7 +11,6 @@ socket.io 5 (https://github.com/socketio/socket.io-protocol).
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import re
 from collections.abc import Callable, Iterator, Sequence
@@ -59,24 +58,6 @@ _RESERVED = {
 
 class Unreadable(ValueError):
     """A client sent a packet that is malformed or not allowed."""
-
-
-class Queue(asyncio.Queue[Any]):
-    """The engine's queue of packets for one client; `drained` is set while it is empty."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.drained = asyncio.Event()
-
-    def _put(self, item: Any) -> None:
-        self.drained.clear()
-        super()._put(item)
-
-    def _get(self) -> Any:
-        item = super()._get()
-        if self.empty():
-            self.drained.set()
-        return item
 
 
 class LargePacket(EnginePacket):  # type: ignore[misc]

@@ -17,7 +17,7 @@ import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import Any, cast
+from typing import Any
 
 import socketio
 from engineio.async_socket import AsyncSocket
@@ -66,7 +66,6 @@ class SocketIOServer:
         self._server.packet_class = type("Packet", (engine.Packet,), {"max_bytes": max_frame})
         self._polled: set[str] = set()  # connections with a waiting poll
         eio = self._server.eio
-        eio.create_queue = engine.Queue
         eio.start_background_task = self._background
         eio._async = {**eio._async, "websocket": self._websocket}
         eio.on("connect", self._on_engine_connect)
@@ -312,7 +311,7 @@ class SocketIOServer:
         self, seat: ClientChannel, eio_sid: str, sid: str, namespace: str, named: bool
     ) -> None:
         """Emit the kernel's messages, and wait until the client has read them."""
-        queue = cast(engine.Queue, self._server.eio._get_socket(eio_sid).queue)
+        queue = self._server.eio._get_socket(eio_sid).queue
         for _ in range(100):  # the connect packet goes first; it takes a few turns of the loop
             if self._server.manager.is_connected(sid, namespace):
                 break
@@ -328,7 +327,7 @@ class SocketIOServer:
                 else:
                     told = socketio_event.build(entry.parts, channel)
                     await self._server.emit("msg", told, to=sid, namespace=namespace)
-                await queue.drained.wait()
+                await queue.join()  # the engine has taken every packet
         except Problem as problem:
             await self._fail(sid, namespace, problem)
 
