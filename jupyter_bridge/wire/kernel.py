@@ -81,17 +81,17 @@ def parse_header(part: bytes) -> Header:
         raise FrameError(f"the header is not a Jupyter message header: {error}") from error
 
 
-def read_content(parts: Sequence[bytes]) -> dict[str, Any] | None:
+def read_content(part: bytes) -> dict[str, Any] | None:
     """Decode a message's content, with a LargeJson for each large value; None if that fails.
 
     NaN becomes null, and bytes that are not UTF-8 become U+FFFD. For more than LARGE bytes call it
     in a thread.
     """
     try:
-        content = large_json.parse(parts[3])
+        content = large_json.parse(part)
     except JSON_ERRORS:
         try:
-            content = msgspec.json.decode(_mended(parts[3]))
+            content = msgspec.json.decode(_mended(part))
         except FrameError:
             return None
     return content if isinstance(content, dict) else None
@@ -99,7 +99,7 @@ def read_content(parts: Sequence[bytes]) -> dict[str, Any] | None:
 
 def parse_content(parts: Sequence[bytes]) -> dict[str, Any]:
     """Decode a message's content; an empty object if it cannot be read or is large."""
-    return (read_content(parts) if len(parts[3]) <= LARGE else None) or {}
+    return (read_content(parts[3]) if len(parts[3]) <= LARGE else None) or {}
 
 
 def _mended(part: bytes) -> bytes:

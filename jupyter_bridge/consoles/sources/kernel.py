@@ -19,6 +19,7 @@ from jupyter_bridge.interfaces import Exit, Source
 from jupyter_bridge.kernels.client_channel import IOPUB, SHELL, STDIN, ClientChannel
 from jupyter_bridge.kernels.relay import Relay
 from jupyter_bridge.problems import Problem
+from jupyter_bridge.transport.answers import off_loop
 from jupyter_bridge.wire import kernel
 from jupyter_bridge.wire.large_json import LARGE, LargeJson
 
@@ -67,11 +68,7 @@ class KernelSource(Source):
                 kind, parts = entry.header.msg_type, entry.parts
                 if entry.channel != STDIN and kind not in _SHOWN:
                     continue
-                is_large = len(parts[3]) > LARGE
-                if is_large:
-                    content = await asyncio.to_thread(kernel.read_content, parts)
-                else:
-                    content = kernel.read_content(parts)
+                content = await off_loop(kernel.read_content, parts[3])
                 if content is None:
                     on_gap(len(parts[3]))
                 elif kind == "bridge_gap":
@@ -80,7 +77,7 @@ class KernelSource(Source):
                     self._asked = True
                     on_output(str(content.get("prompt", "")).encode())
                 else:
-                    texts = shown(kind, content)
+                    is_large, texts = len(parts[3]) > LARGE, shown(kind, content)
                     for text in texts if is_large else ["".join(texts)]:
                         if text:
                             on_output(text.encode("utf-8", "replace"))

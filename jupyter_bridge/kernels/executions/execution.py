@@ -188,27 +188,26 @@ class Execution:
             if len(self._unread) == 1:
                 self._reading = self._beside.start(self._read_large())
         else:
-            self._on_message(channel, header, parts, kernel.read_content(parts))
+            self._on_message(channel, header, parts, kernel.read_content(parts[3]))
 
     async def _read_large(self) -> None:
         while self._unread:
             channel, header, parts = self._unread[0]
-            content = await asyncio.to_thread(kernel.read_content, parts)
+            content = await asyncio.to_thread(kernel.read_content, parts[3])
             text = content.get("text") if header.msg_type == "stream" and content else None
-            if isinstance(text, LargeJson) and text.is_text:
-                await self._write_large(header.msg_type, {**(content or {}), "text": text})
+            if content and isinstance(text, LargeJson) and text.is_text:
+                await self._write_large(content, text)
             else:
                 self._on_message(channel, header, parts, content)
             del self._unread[0]
 
-    async def _write_large(self, kind: str, content: dict[str, Any]) -> None:
+    async def _write_large(self, content: dict[str, Any], text: LargeJson) -> None:
         """Add a large stream text in pieces, as one event."""
-        text: LargeJson = content["text"]
         change = None
         for piece in text.texts():
             if self._ending:
                 return
-            change = self.outputs.apply(kind, {**content, "text": piece})
+            change = self.outputs.apply("stream", {**content, "text": piece})
             await asyncio.sleep(0)
         if change is not None:
             self._steps.tell(change.event, {**change.data, "text": text}, len(text))
