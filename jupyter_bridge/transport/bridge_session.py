@@ -2,6 +2,9 @@
 
 The token is sent only in the `Authorization` header. No cookie is kept and no redirect followed, so
 the token never reaches another host.
+
+Unlike a connection's `Outbound` it trusts its server, which the user chose and runs: it uses the
+proxies of the environment, checks no address, and has aiohttp unpack the answers.
 """
 
 from __future__ import annotations

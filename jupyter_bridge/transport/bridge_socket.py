@@ -29,6 +29,9 @@ class ResumingSocket(ABC, Generic[F]):
 
     Subclasses define where to resume (`_query`), and decode frames (`_heard`) and the reason of a
     close (`_farewell`). It reconnects after Unavailable; other Problems are raised.
+
+    Unlike a `reconnect.ReconnectingSocket` it reads only when its caller iterates, so that the
+    frames a slow caller has not read stay with the server.
     """
 
     # The subprotocol, and the largest frame, bytes.

@@ -38,7 +38,11 @@ _QUICK_ACK: int | None = getattr(system, "TCP_QUICKACK", None)
 
 
 class ReconnectingSocket:
-    """A websocket that `dial` opens; `dial` is called again after each drop and resumes."""
+    """A websocket that `dial` opens; `dial` is called again after each drop and resumes.
+
+    Unlike a `bridge_socket.ResumingSocket` it reads by itself and calls back, because a relay or a
+    console must hear its remote while nobody else reads.
+    """
 
     def __init__(
         self,
