@@ -107,7 +107,7 @@ class BridgeSocket(RequestBase, WebSocketMixin, WebSocketHandler, JupyterHandler
 
     async def get(self, **path: str) -> None:
         """Complete the handshake, or refuse it with a Problem and its status."""
-        if self.request.headers.get("Upgrade", "").lower() != "websocket":
+        if not is_handshake(self.request):
             raise BadRequest("This route is a websocket.")
         await self.on_handshake(**path)
         await super().get(**path)
