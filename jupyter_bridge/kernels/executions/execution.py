@@ -69,7 +69,6 @@ class Execution:
         self.outputs = Outputs(displays=displays, on_resize=lambda: on_resize(self))
         # Set at the end, or at a timeout that leaves the code running.
         self.answered = asyncio.Event()
-        self.finished = asyncio.Event()
         self._relay = relay
         self._interrupt = interrupt
         self._on_end = on_end
@@ -345,7 +344,6 @@ class Execution:
             self.body = self.body.emptied()
             metrics.EXECUTION_SECONDS.labels(status).observe(self._seconds or 0)
             self._steps.end(self.model())
-            self.finished.set()
             self.answered.set()
 
     async def close(self) -> None:

@@ -50,7 +50,7 @@ async def test_room(monkeypatch: pytest.MonkeyPatch) -> None:
     for _ in range(4):
         execution = await known.start("u", "k", BODY, ephemeral=False)
         relays.answer(20_000 * "x")  # held twice: as an output, and as an event
-        await execution.finished.wait()
+        await execution.answered.wait()
         ids.append(execution.id)
     for gone in ids[:2]:
         with pytest.raises(Gone):
@@ -69,7 +69,7 @@ async def test_key() -> None:
     with pytest.raises(Conflict):
         await known.start("u", "k", ExecuteBody(code="y"), ephemeral=False, key="K")
     relays.upstream.reply(relays.upstream.sent[0][1][0], "execute_reply")
-    await first.finished.wait()
+    await first.answered.wait()
     await asyncio.sleep(0.2)
     with pytest.raises(Gone):
         known.get(first.id)
