@@ -78,9 +78,6 @@ class KernelBackend(ABC):
         if relay is not None:
             await relay.close()
 
-    def count_clients(self, name: str, change: int) -> None:  # noqa: B027
-        """Add `change` to the number of the kernel's clients."""
-
     @abstractmethod
     async def model(self, name: str) -> KernelModel:
         """Return the kernel's model."""

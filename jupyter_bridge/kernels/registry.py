@@ -54,9 +54,6 @@ class KernelRegistry:
     async def shutdown(self, name: str) -> None:
         await self._backend(name).shutdown(name)
 
-    def count_clients(self, name: str, change: int) -> None:
-        self._backend(name).count_clients(name, change)
-
     async def close(self) -> None:
         """Close every relay; the kernels continue."""
         await self.host.close()

@@ -57,8 +57,8 @@ class Relay:
 
     `connect` makes a new, unopened Upstream: at the start, and when the kernel has moved.
     `deadline` is the longest time until the kernel answers after a start or restart, in seconds.
-    `is_busy` tells whether the kernel runs code, so that it may not answer at once. `activity` gets
-    every iopub message.
+    `is_busy` tells whether the kernel runs code, so that it may not answer at once. `on_seats` gets
+    each change of the number of channels and watchers. `activity` gets every iopub message.
     """
 
     def __init__(
@@ -210,6 +210,7 @@ class Relay:
         self._requests.clear()
         watchers, self._watchers = self._watchers, {}
         for watcher in watchers.values():
+            self._on_seats(-1)
             watcher.on_died(exit_code)
 
     def _tell_status(self, state: str) -> None:
@@ -288,11 +289,13 @@ class Relay:
         metrics.MESSAGE_BYTES.labels(channel, "in").inc(sum(map(len, sent)))
 
     def watch(self, watcher: Watcher, msg_id: str) -> None:
-        """Pass the iopub messages of the request `msg_id` to `watcher`, until `unwatch`."""
+        """Pass the iopub messages of a request to `watcher`, a client until `unwatch`."""
         self._watchers[msg_id] = watcher
+        self._on_seats(1)
 
     def unwatch(self, msg_id: str) -> None:
-        self._watchers.pop(msg_id, None)
+        if self._watchers.pop(msg_id, None) is not None:
+            self._on_seats(-1)
 
     # -- from the kernel -----------------------------------------------------------------------
 

@@ -50,7 +50,6 @@ class ExecutionStore(ResultStore[Execution]):
         kernel_id = await relays.spawn(where) if ephemeral else where
 
         async def end(execution: Execution) -> None:
-            relays.count_clients(kernel_id, -1)
             if ephemeral:
                 await self._stop(kernel_id)
             self.end(execution)
@@ -72,7 +71,6 @@ class ExecutionStore(ResultStore[Execution]):
             if ephemeral:
                 await self._stop(kernel_id)
             raise
-        relays.count_clients(kernel_id, 1)
         self.add(execution, body.size)
         return execution
 

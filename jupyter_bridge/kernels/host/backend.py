@@ -89,7 +89,7 @@ class HostBackend(KernelBackend):
             kernel_id,
             lambda: self._upstream(kernel_id),
             is_busy=lambda: self.kernels.is_busy(kernel_id),
-            on_seats=lambda change: self.count_clients(kernel_id, change),
+            on_seats=lambda change: self._count_clients(kernel_id, change),
             activity=activity,
         )
         unwatch = self.kernels.watch(
@@ -176,7 +176,7 @@ class HostBackend(KernelBackend):
     async def interrupt(self, name: str) -> None:
         await self.kernels.interrupt(name)
 
-    def count_clients(self, name: str, change: int) -> None:
+    def _count_clients(self, name: str, change: int) -> None:
         self.kernels.count_clients(name, change)
         self.states.on_clients(name)
 

@@ -23,9 +23,6 @@ class FakeRelays:
         self.upstream = FakeUpstream()
         self.relay = make(self.upstream)
 
-    def count_clients(self, kernel_id: str, change: int) -> None:
-        pass
-
     async def get(self, kernel_id: str) -> Any:
         return self.relay
 
