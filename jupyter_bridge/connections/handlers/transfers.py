@@ -9,12 +9,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
-from jupyter_bridge.connections.audit import Audit
 from jupyter_bridge.connections.connection import Connection
 from jupyter_bridge.connections.handlers.conns import ConnectionHandler
-from jupyter_bridge.connections.mounts.registry import MountRegistry
 from jupyter_bridge.connections.places import Places
-from jupyter_bridge.connections.registry import ConnectionRegistry
 from jupyter_bridge.connections.roles import CanRead
 from jupyter_bridge.connections.transfers.registry import TransferStore
 from jupyter_bridge.connections.transfers.transfer import Transfer
@@ -26,7 +23,6 @@ from jupyter_bridge.models.datasets import (
     UploadBody,
 )
 from jupyter_bridge.models.transfers import TransferBody, TransferModel
-from jupyter_bridge.observe.events import Events
 from jupyter_bridge.problems import BY_CODE, BadRequest, NotFound, RemoteFailed
 from jupyter_bridge.web import JobHandler, StreamEvent, WaitQuery, verb
 
@@ -34,17 +30,8 @@ from jupyter_bridge.web import JobHandler, StreamEvent, WaitQuery, verb
 class TransfersBase(ConnectionHandler, JobHandler):
     """Base of the transfer routes."""
 
-    def initialize(  # type: ignore[override]
-        self,
-        connections: ConnectionRegistry,
-        mounts: MountRegistry,
-        events: Events,
-        audit: Audit,
-        root_dir: str,
-        transfers: TransferStore,
-        places: Places,
-    ) -> None:
-        super().initialize(connections, mounts, events, audit, root_dir)
+    def initialize(self, transfers: TransferStore, places: Places, **parts: Any) -> None:  # type: ignore[override]
+        super().initialize(**parts)
         self.transfers = transfers
         self.places = places
 
