@@ -273,7 +273,7 @@ class ConsoleRegistry:
         is_over = console not in self._left
         self._shelf.end(console, (console.exit or Exit()) if is_over else None)
         if isinstance(console.source, RemoteSource) and is_over:
-            self._close_source(console.source)
+            self._beside.start(console.source.close())
         self._ended_hook(console)
 
     # -- consoles that are open only while they have viewers -----------------------------------
@@ -293,12 +293,9 @@ class ConsoleRegistry:
 
     def _close(self, console: Console, source: Source) -> None:
         """Close the source here; the terminal or kernel itself runs on."""
-        self._close_source(source)
+        self._beside.start(source.close())
         self._left.add(console)
         console.on_end(Exit())
-
-    def _close_source(self, source: Source) -> None:
-        self._beside.start(source.close())
 
     # -- terminals -----------------------------------------------------------------------------
 
