@@ -12,7 +12,7 @@ from jupyter_bridge.connections.connection import MAX_FIELDS
 from jupyter_bridge.connections.connector import WrongCredentials
 from jupyter_bridge.connections.login_backoff import FREE, LONGEST, Account, LoginBackoff
 from jupyter_bridge.observe import redaction
-from jupyter_bridge.observe.known_secrets import MOST_OF_OWNER
+from jupyter_bridge.observe.redaction import MOST_OF_OWNER
 from jupyter_bridge.problems import BadRequest, Busy, Denied, Problem, Unavailable
 from tests.simulators.connector import PASSWORD, connect
 

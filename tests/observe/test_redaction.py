@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from jupyter_bridge import openapi
-from jupyter_bridge.observe.known_secrets import MOST_OF_OWNER, Hidden, is_common
+from jupyter_bridge.observe.redaction import MOST_OF_OWNER, Hidden, is_common
 from tests.docs.reference import routes
 
 
