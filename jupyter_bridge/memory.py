@@ -6,9 +6,10 @@ import ctypes
 import gc
 import sys
 
-# mallopt's M_MMAP_THRESHOLD (man 3 mallopt), and the size from which freed memory is given back.
-_MMAP_THRESHOLD = -3
-_LARGE = 1 << 20
+# Parameters of mallopt (man 3 mallopt), and their values, bytes: a larger block is given back as
+# soon as it is freed; of smaller ones so much is kept.
+_MMAP_THRESHOLD, _LARGE = -3, 4 << 20
+_TRIM_THRESHOLD, _KEPT = -1, 16 << 20
 
 
 def settle() -> None:
@@ -16,7 +17,8 @@ def settle() -> None:
 
     The host's 200,000 objects last as long as it does. A full collection looked at all of them,
     which stopped the server for up to 280 ms. glibc, once it has freed a block of 32 MB, keeps
-    smaller ones for itself: some messages of 10 MB made the server grow by 40 MB.
+    smaller ones for itself: some messages of 10 MB made the server grow by 40 MB. Of the pieces of
+    a transfer it keeps too little by itself: each would be fetched again page by page.
     """
     if gc.get_freeze_count():
         return
@@ -25,3 +27,4 @@ def settle() -> None:
         mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # not with musl
         if mallopt is not None:
             mallopt(_MMAP_THRESHOLD, _LARGE)
+            mallopt(_TRIM_THRESHOLD, _KEPT)

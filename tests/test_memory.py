@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import subprocess
 import sys
@@ -34,3 +35,33 @@ def test_large_blocks_are_given_back() -> None:
         for how in ("settled", "as it is")
     }
     assert kept["settled"] < 16 < kept["as it is"]
+
+
+_TURNS = """
+import resource, sys
+from jupyter_bridge import memory
+
+def turns():
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for _ in range(64):
+        held = [b"x" * (256 << 10) for _ in range(8)]
+        del held
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+turns()
+before = turns()
+memory.settle()
+turns()
+print(before, turns())
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="of glibc's memory alone")
+def test_memory_of_pieces_is_kept_for_the_next_ones() -> None:
+    """64 times 2 MiB in pieces: hardly any page is fetched again, where each was before."""
+    plain = {name: value for name, value in os.environ.items() if not name.startswith("MALLOC_")}
+    told = subprocess.run(
+        [sys.executable, "-c", _TURNS], env=plain, capture_output=True, check=True
+    )
+    before, after = map(int, told.stdout.split())
+    assert after < before / 20

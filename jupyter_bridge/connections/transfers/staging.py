@@ -21,7 +21,7 @@ from jupyter_bridge.connections.transfers import checksums
 from jupyter_bridge.connections.transfers.disk_problems import translated
 from jupyter_bridge.connections.transfers.progress_log import ProgressLog
 from jupyter_bridge.connections.transfers.sync_sink import SyncSink
-from jupyter_bridge.connections.transfers.writer import ReceivedPiece, Writer, keep_freed, open_new
+from jupyter_bridge.connections.transfers.writer import ReceivedPiece, Writer, open_new
 from jupyter_bridge.models.datasets import File
 from jupyter_bridge.problems import BadRequest, Denied, RemoteFailed
 
@@ -88,7 +88,6 @@ class Staging:
 
     async def prepare(self) -> None:
         """Create the staging folder, the folders and the empty files."""
-        keep_freed()
         await self._off(self._prepare)
 
     async def write(self, path: str, offset: int, data: bytes | bytearray | memoryview) -> None:

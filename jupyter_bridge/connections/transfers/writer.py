@@ -18,9 +18,6 @@ from jupyter_bridge.connections.transfers.progress_log import ProgressLog
 # Bytes written by one call. More at once uses the largest pages of memory, which a virtual machine
 # may have returned to its host: then it is four times as slow.
 STEP = 256 << 10
-# Freed memory that may stay with the process, in bytes: above all for the waiting pieces of a
-# download.
-KEPT = 16 << 20
 
 
 @dataclass(eq=False)
@@ -125,17 +122,6 @@ class Writer:
             return self.put(piece.index, piece.path, piece.start, piece.parts, piece.crc32)
         except OSError as error:
             return error
-
-
-def keep_freed() -> None:
-    """Make the C library keep up to KEPT bytes of freed memory for the next pieces.
-
-    glibc returns free memory to the system beyond twice the largest block that it ever mapped and
-    freed, at first 256 KiB: each piece's memory would be returned, and fetched again page by page.
-    So this maps and frees an untouched block of KEPT / 2. It has no effect on other libraries, or
-    if MALLOC_TRIM_THRESHOLD_ is set.
-    """
-    bytes(KEPT // 2)
 
 
 def open_new(path: Path) -> int:

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import platform
-import subprocess
-import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from zlib import crc32
@@ -113,33 +110,3 @@ def test_the_sum_of_parts_is_that_of_the_whole() -> None:
     parts: list[Part] = [data[:1], bytearray(data[1:400]), memoryview(data)[400:]]
     assert checksums.of_parts(parts) == crc32(data)
     assert checksums.of_parts([]) == 0
-
-
-_TURNS = """
-import resource, sys
-from jupyter_bridge.connections.transfers.writer import keep_freed
-
-def turns():
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-    for _ in range(64):
-        held = [b"x" * (256 << 10) for _ in range(8)]
-        del held
-    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
-
-turns()
-before = turns()
-keep_freed()
-turns()
-print(before, turns())
-"""
-
-
-@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="of glibc's memory alone")
-def test_memory_of_pieces_is_not_brought_anew_for_the_next_ones() -> None:
-    """64 times 2 MiB in pieces: hardly any page is brought again, where each was before."""
-    plain = {name: value for name, value in os.environ.items() if not name.startswith("MALLOC_")}
-    told = subprocess.run(
-        [sys.executable, "-c", _TURNS], env=plain, capture_output=True, check=True
-    )
-    before, after = map(int, told.stdout.split())
-    assert after < before / 20
