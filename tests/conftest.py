@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import inspect
 import json
 import os
 import secrets
@@ -17,6 +19,8 @@ from typing import Any
 
 import pytest
 from hypothesis import settings
+
+from tests.support.waiting import settle
 
 # A run in the background may ignore Ctrl-C, and one under nohup a hangup. Whatever the tests start
 # would ignore them, too: commands that Ctrl-C is to end, and shells whose terminal is closed.
@@ -50,6 +54,17 @@ def _no_outer_server(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
         if name.startswith(("JUPYTERHUB_", "JUPYTER_SERVER_", "JUPYTER_BRIDGE_", "JUPYTER_TOKEN")):
             monkeypatch.delenv(name)
+
+
+@pytest.fixture(autouse=True)
+def _left_clean(
+    request: pytest.FixtureRequest, jp_asyncio_loop: asyncio.AbstractEventLoop
+) -> Iterator[None]:
+    """What an async test has closed is really closed before its loop is, as `asyncio.run` does."""
+    yield
+    if inspect.iscoroutinefunction(request.function):
+        jp_asyncio_loop.run_until_complete(jp_asyncio_loop.shutdown_asyncgens())
+        jp_asyncio_loop.run_until_complete(settle())
 
 
 @dataclass

@@ -25,7 +25,8 @@ from jupyter_bridge.app import BridgeApp
 from tests.conftest import start_server
 from tests.kernels.conftest import bridge
 from tests.support.asking import ask, read
-from tests.support.kernel_client import PATIENCE, Bridge
+from tests.support.kernel_client import Bridge
+from tests.support.waiting import PATIENCE, until
 
 __all__ = ["bridge"]  # a fixture
 
@@ -179,11 +180,10 @@ async def test_leaves_nothing_behind(
     await a_session(jp_fetch, url, jp_auth_header)  # what is made once and kept is made here
     before = Count()
     await a_session(jp_fetch, url, jp_auth_header)
-    deadline = asyncio.get_running_loop().time() + PATIENCE
-    while more := Count().more_than(before):
-        if asyncio.get_running_loop().time() > deadline:
-            pytest.fail(f"left behind: {more}")
-        await asyncio.sleep(0.1)
+    await until(
+        lambda: not Count().more_than(before),
+        lambda: f"going away, with {Count().more_than(before)} left,",
+    )
     (app,) = jp_serverapp.extension_manager.extension_apps["jupyter_bridge"]
     await app.stop_extension()
     names = {task.get_coro().__qualname__ for task in asyncio.all_tasks()}  # type: ignore[union-attr]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +14,7 @@ from jupyter_bridge.consoles.console import Console
 from jupyter_bridge.consoles.journal.archive import Archive
 from jupyter_bridge.consoles.registry import ConsoleRegistry
 from jupyter_bridge.consoles.terminals.manager import recorded
-
-# What a loaded machine may take; nothing is asserted about being faster.
-PATIENCE = 30.0
+from tests.support.waiting import PATIENCE, until
 
 SH = ["/bin/sh", "-i"]
 
@@ -48,16 +46,6 @@ async def house(
             await terminal.terminate(force=True)
         await until(lambda: not manager.terminals)
         await consoles.close()
-
-
-async def until(condition: Callable[[], Any]) -> None:
-    """Wait for a condition, as long as it takes on a loaded machine."""
-
-    async def poll() -> None:
-        while not condition():
-            await asyncio.sleep(0.005)
-
-    await asyncio.wait_for(poll(), PATIENCE)
 
 
 async def says(console: Console, text: bytes, start: int = 0) -> bytes:

@@ -14,10 +14,12 @@ from urllib.parse import quote
 
 import pytest
 
+from jupyter_bridge.consoles.connection_consoles import STALE_SECONDS
 from jupyter_bridge.wire import console as wire
 from tests.conftest import Server, start_server
 from tests.simulators.cray import CrayDouble
-from tests.support.joined import NEAR, PATIENCE, Caller, caller, cut_off
+from tests.support.joined import NEAR, Caller, caller, cut_off
+from tests.support.waiting import until
 
 
 @pytest.fixture(params=["far", "plain"])
@@ -35,13 +37,16 @@ async def open_there(here: Caller, **body: Any) -> str:
 
 async def listed(here: Caller, name: str, *, state: str | None) -> dict[str, Any] | None:
     """The console in the list, once it is there in this state (None: once it is gone)."""
-    deadline = time.monotonic() + PATIENCE
-    while True:
-        found = [model for model in await here.get("bridge/consoles") if model["name"] == name]
-        if (found[0]["state"] if found else None) == state:
-            return found[0] if found else None
-        assert time.monotonic() < deadline, found
-        await asyncio.sleep(0.05)
+    found: dict[str, Any] | None = None
+
+    async def is_so() -> bool:
+        nonlocal found
+        models = await here.get("bridge/consoles")
+        found = next((model for model in models if model["name"] == name), None)
+        return (found["state"] if found else None) == state
+
+    await until(is_so, lambda: f"{name} as {state}, but {found},")
+    return found
 
 
 async def test_a_terminal_there_is_a_console_here(near: Server, there: Server) -> None:
@@ -141,28 +146,27 @@ async def test_what_is_not_there_is_told(near: Server, there: Server) -> None:
         await here.ask("DELETE", "bridge/conn/store")
 
 
-async def test_a_dead_remote_holds_up_no_list(near: Server, tmp_path: Path) -> None:
+async def test_a_dead_remote_holds_up_no_list(near: Server, far: Server) -> None:
     """What it offered is listed from memory while it does not answer at all."""
-    far = start_server(tmp_path / "far")
-    try:
-        async with caller(near) as here:
-            await here.connect("lab", far.url, far.token)
-            name = await open_there(here)
-            await here.post(f"bridge/send/{name}", data=b"echo be''fore\n")
-            await here.tail(name, "before\r\n")
-            os.kill(far.process.pid, signal.SIGSTOP)
-            try:
-                for _ in range(20):
-                    names = [model["name"] for model in await here.get("bridge/consoles")]
-                    assert name in names
-                    await asyncio.sleep(0.2)
-                assert "before" in await here.get(f"bridge/tail/{name}?lines=10")
-            finally:
-                os.kill(far.process.pid, signal.SIGCONT)
-            await here.post(f"bridge/send/{name}", data=b"echo af''ter\n")
-            await here.tail(name, "after\r\n")
-    finally:
-        far.stop()
+    async with caller(near) as here:
+        await here.connect("lab", far.url, far.token)
+        name = await open_there(here)
+        await here.post(f"bridge/send/{name}", data=b"echo be''fore\n")
+        await here.tail(name, "before\r\n")
+        os.kill(far.process.pid, signal.SIGSTOP)
+        try:
+            # Long enough for the list to be old, and the remote to be asked for a new one.
+            late = time.monotonic() + STALE_SECONDS + 0.5
+            while time.monotonic() < late:
+                names = [model["name"] for model in await here.get("bridge/consoles")]
+                assert name in names
+                await asyncio.sleep(0.05)
+            assert "before" in await here.get(f"bridge/tail/{name}?lines=10")
+        finally:
+            os.kill(far.process.pid, signal.SIGCONT)
+        await here.post(f"bridge/send/{name}", data=b"echo af''ter\n")
+        await here.tail(name, "after\r\n")
+        await here.ask("DELETE", f"bridge/consoles/{name}?purge=1")
 
 
 async def test_nodes_are_consoles_that_resume(near: Server) -> None:
@@ -181,10 +185,7 @@ async def test_nodes_are_consoles_that_resume(near: Server) -> None:
         await here.tail("cray:x1000c0", "later\n")
         assert await here.get(f"bridge/tail/cray:x1000c0?offset={end}") == "later\n"
         await here.post("bridge/send/cray:x1000c0", data=b"ls\n")
-        deadline = time.monotonic() + PATIENCE
-        while node.typed != ["ls\n"]:
-            assert time.monotonic() < deadline, node.typed
-            await asyncio.sleep(0.01)
+        await until(lambda: node.typed == ["ls\n"], lambda: f"typing, but {node.typed},")
 
 
 async def test_a_bridge_between_bridges(near: Server, far: Server, plain: Server) -> None:
@@ -210,7 +211,8 @@ async def test_a_journal_outlives_the_server_and_goes_on(tmp_path: Path, far: Se
             name = await open_there(here)
             await here.post(f"bridge/send/{name}", data=b"echo on''e\n")
             await here.tail(name, "one\r\n")
-            await asyncio.sleep(1.5)  # until it is on the disk
+            disk = folder / "data"
+            await until(lambda: any(b"one\r\n" in f.read_bytes() for f in disk.rglob("0*.log")))
             near.process.kill()
             near.process.wait()
         async with caller(far) as other:
@@ -305,24 +307,21 @@ async def test_a_command_there_is_stopped_and_typed_into(near: Server, far: Serv
         await here.ask("DELETE", f"bridge/consoles/{name}?purge=1")
 
 
-async def test_a_command_there_outlives_a_broken_line(near: Server, tmp_path: Path) -> None:
+async def test_a_command_there_outlives_a_broken_line(near: Server, far: Server) -> None:
     """A server that does not answer for a while is asked again; nothing is lost or typed twice."""
-    far = start_server(tmp_path / "far")
-    try:
-        async with cut_off(far) as (address, cut), caller(near) as here:
-            await here.connect("lab", address, far.token)
-            name = await open_there(here)
-            command = "for i in $(seq 100); do echo line-$i; sleep 0.02; done; echo en''d"
-            body = {"console": name, "command": command, "queue": True}
-            run = await here.post("bridge/run", json=body, headers={"Prefer": "respond-async"})
-            for _ in range(3):
-                await running(here, run["run"], then=cut)
-            ended = await here.get(f"bridge/runs/{run['run']}?wait=60")
-            expected = "".join(f"line-{number}\n" for number in range(1, 101)) + "end\n"
-            assert (ended["status"], ended["output"]) == ("done", expected)
-            await here.ask("DELETE", f"bridge/consoles/{name}?purge=1")
-    finally:
-        far.stop()
+    async with cut_off(far) as (address, cut), caller(near) as here:
+        await here.connect("lab", address, far.token)
+        name = await open_there(here)
+        command = "for i in $(seq 100); do echo line-$i; sleep 0.02; done; echo en''d"
+        body = {"console": name, "command": command, "queue": True}
+        run = await here.post("bridge/run", json=body, headers={"Prefer": "respond-async"})
+        for number in (5, 40, 70):
+            await running(here, run["run"], f"line-{number}\n")
+            cut()
+        ended = await here.get(f"bridge/runs/{run['run']}?wait=60")
+        expected = "".join(f"line-{number}\n" for number in range(1, 101)) + "end\n"
+        assert (ended["status"], ended["output"]) == ("done", expected)
+        await here.ask("DELETE", f"bridge/consoles/{name}?purge=1")
 
 
 async def test_a_console_service_cannot_run(near: Server) -> None:
@@ -337,12 +336,11 @@ async def test_a_console_service_cannot_run(near: Server) -> None:
         assert service.nodes["x1"].typed == []
 
 
-async def running(here: Caller, run: str, then: Any = None) -> None:
-    """Wait until the run is under way, and so far that there is more to come."""
-    deadline = time.monotonic() + PATIENCE
-    while (await here.get(f"bridge/runs/{run}"))["status"] != "running":
-        assert time.monotonic() < deadline
-        await asyncio.sleep(0.05)
-    if then is not None:
-        await asyncio.sleep(0.2)
-        then()
+async def running(here: Caller, run: str, text: str = "") -> None:
+    """Wait until the run is under way, and has written `text`."""
+
+    async def is_there() -> bool:
+        model = await here.get(f"bridge/runs/{run}")
+        return model["status"] == "running" and text in model["output"]
+
+    await until(is_there, f"running, with {text!r}")

@@ -13,7 +13,8 @@ from jupyter_bridge.consoles.journal.journal import Journal
 from jupyter_bridge.consoles.last_line import LOOK_BYTES, last_line
 from jupyter_bridge.consoles.sources.file import FileSource
 from jupyter_bridge.models.consoles import TerminalOptions
-from tests.consoles.conftest import house, says, until
+from tests.consoles.conftest import house, says
+from tests.support.waiting import until
 
 
 @pytest.mark.parametrize(
@@ -95,8 +96,8 @@ def test_200_lines_are_quick() -> None:
     for _ in range(5):  # a loaded machine is slow now and then
         for log in logs:
             log.append(line)
-        began = time.perf_counter()
+        began = time.thread_time()
         shown = {console.last_line for console in consoles}
-        best = min(best, time.perf_counter() - began)
+        best = min(best, time.thread_time() - began)
     assert shown == {"2026-01-01 12:00:00 INFO worker-3: all is well"}
     assert best < 0.05

@@ -14,7 +14,8 @@ import pytest
 from jupyter_bridge.observe.events import SCHEMAS
 from jupyter_bridge.wire import console as wire
 from tests.conftest import Server
-from tests.support.console_client import PATIENCE, Bridge, bridge_of, frame
+from tests.support.console_client import Bridge, bridge_of, frame
+from tests.support.waiting import PATIENCE
 
 
 @pytest.fixture

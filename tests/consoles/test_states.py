@@ -10,11 +10,12 @@ from pathlib import Path
 from jupyter_bridge.models.consoles import TerminalOptions
 from jupyter_bridge.wire import console as wire
 from tests.conftest import Server
-from tests.consoles.conftest import PATIENCE, house, until
+from tests.consoles.conftest import house
 from tests.kernels.conftest import bridge
 from tests.support.console_client import bridge_of, frame
 from tests.support.kernel_client import Bridge as Client
 from tests.support.kernel_client import tells, told
+from tests.support.waiting import PATIENCE, settle, until
 
 __all__ = ["bridge"]  # a fixture
 
@@ -94,5 +95,5 @@ async def test_what_is_loaded_is_not_news(tmp_path: Path) -> None:
     states: list[tuple[str, str, str]] = []
     async with house(tmp_path, on_state=lambda *state: states.append(state)) as consoles:
         assert consoles.get("one").state == "ended"
-        await asyncio.sleep(0.01)
+        await settle()
         assert states == []

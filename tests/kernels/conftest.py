@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import re
-import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -14,6 +12,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import Server, start_server
+from tests.support.asking import ask
 from tests.support.kernel_client import Bridge
 
 # What the server's log never holds, unless a test wants it there. Kernels write into the same
@@ -60,20 +59,9 @@ def connect(
 @pytest.fixture(scope="module")
 def kernel(bridge_server: Server) -> Iterator[str]:
     """A python3 kernel for the whole module; tests leave it idle."""
-    kernel_id = _ask(bridge_server, "POST", "/spawn/python3", {})["id"]
+    kernel_id = ask(bridge_server, "POST", "bridge/spawn/python3", {})["id"]
     yield kernel_id
-    _ask(bridge_server, "DELETE", f"/shutdown/{kernel_id}")
-
-
-def _ask(server: Server, method: str, path: str, body: Any = None) -> Any:
-    request = urllib.request.Request(
-        server.url + "bridge" + path,
-        method=method,
-        headers=server.headers,
-        data=None if body is None else json.dumps(body).encode(),
-    )
-    with urllib.request.urlopen(request, timeout=60) as answer:
-        return json.loads(answer.read())
+    ask(bridge_server, "DELETE", f"bridge/shutdown/{kernel_id}")
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,8 @@ from jupyter_server.services.kernels.kernelmanager import (
 from jupyter_bridge.kernels.activity import Activity, can_be_told
 from jupyter_bridge.wire import kernel
 from tests.conftest import Server
-from tests.support.kernel_client import Bridge, eventually, is_type
+from tests.support.kernel_client import Bridge, is_type
+from tests.support.waiting import until
 
 LONG_AGO = datetime(2001, 1, 1, tzinfo=timezone.utc)
 
@@ -162,11 +163,11 @@ async def test_what_the_host_shows(bridge: Bridge, kernel: str) -> None:
     async with bridge.seat(kernel) as seat:
         await seat.send("kernel_info_request", {})
         asked = await seat.execute("input()", allow_stdin=True)
-        await eventually(is_busy, "busy")
+        await until(is_busy, "busy")
         question = (await seat.until(is_type("input_request")))[-1]
         await seat.send("input_reply", {"value": "x"}, channel="stdin", parent=question)
         await seat.settle(asked)
-        await eventually(is_idle, "idle")
+        await until(is_idle, "idle")
     assert (await host())["last_activity"] > before
 
 
@@ -178,16 +179,16 @@ async def test_busy_kernels_are_not_culled(
     bridge = connect(
         servers(
             f"--BridgeApp.tell_activity={told}",
-            "--MappingKernelManager.cull_idle_timeout=4",
+            "--MappingKernelManager.cull_idle_timeout=3",
             "--MappingKernelManager.cull_interval=1",
             "--MappingKernelManager.cull_connected=True",
         )
     )
     kernel_id = await bridge.spawn()
-    run = await bridge.execute(kernel_id, "import time; time.sleep(7); 'whole'")
+    run = await bridge.execute(kernel_id, "import time; time.sleep(5); 'whole'")
     assert run["outputs"][0]["data"]["text/plain"] == "'whole'"
 
     async def gone() -> bool:
         return (await bridge.get(f"/kernels/{kernel_id}")).status == 404
 
-    await eventually(gone, "culling")
+    await until(gone, "culling")

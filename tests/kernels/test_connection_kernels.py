@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from socketio.exceptions import ConnectionError as ConnectionRefused
 
 from tests.conftest import Server, start_server
 from tests.kernels.handlers.test_channels import COMM, OWNER, config
@@ -19,13 +20,13 @@ from tests.kernels.socketio.test_server import client
 from tests.support.joined import NEAR, start_plain
 from tests.support.kernel_client import (
     Bridge,
-    eventually,
     expect_problem,
     is_status,
     is_type,
     text_of,
     types,
 )
+from tests.support.waiting import until
 
 
 @pytest.fixture(params=["far", "plain"])
@@ -101,7 +102,7 @@ async def test_a_kernel_there_is_used_as_one_here(here: Bridge, there: Server) -
         async def begun() -> bool:
             return bool((await here.get(run)).json["outputs"])
 
-        await eventually(begun, "the run's output")
+        await until(begun, "the run's output")
         executing = (await here.get(f"/kernels/{kernel}")).json["executing"]
         assert executing["code"].startswith("import time; print('go')")
         assert executing["since"].endswith("Z")
@@ -241,7 +242,7 @@ async def test_a_server_that_is_killed(here: Bridge, kind: str, tmp_path: Path) 
                 answer = await here.post("/spawn/python3?conn=lab", {})
                 return str(answer.json["id"]) if answer.status == 201 else None
 
-            again = await eventually(spawned, "a spawn on the server that is back")
+            again = await until(spawned, "a spawn on the server that is back")
             assert (await here.execute(again, "print('back')"))["status"] == "ok"
             await here.delete(f"/shutdown/{again}")
     finally:
@@ -320,7 +321,7 @@ async def test_the_authorizer_is_asked_for_connections_too(
         assert [answer.status for answer in refused] == [403] * len(refused), refused
         assert (await bridge.get(run, headers=OWNER)).json["status"] == "ok"
         async with client(bridge) as io:
-            with pytest.raises(Exception, match="One or more namespaces failed to connect"):
+            with pytest.raises(ConnectionRefused, match="namespaces failed to connect"):
                 await io.connect(f"/channels/{kernel}")
         await bridge.delete(f"/shutdown/{kernel}", headers=OWNER)
         async with bridge.kernel() as own:  # kernels of this server are no matter of connections

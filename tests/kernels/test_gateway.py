@@ -18,13 +18,13 @@ from tests.support import gateways
 from tests.support.gateways import Gateway, install_enterprise, start_behind
 from tests.support.kernel_client import (
     Bridge,
-    eventually,
     expect_problem,
     is_status,
     is_type,
     text_of,
     types,
 )
+from tests.support.waiting import until
 
 
 @pytest.fixture(scope="module", params=["kernel", "enterprise"])
@@ -112,7 +112,7 @@ async def test_death(bridge: Bridge) -> None:
         async def answers() -> bool:
             return bool((await bridge.execute(kernel_id, "6*7", timeout=5))["status"] == "ok")
 
-        await eventually(answers, "a new beginning")
+        await until(answers, "a new beginning")
         assert text_of(await seat.run("print('again')")) == "again\n"
 
 
@@ -179,7 +179,7 @@ async def test_kernel_taken_away(bridge: Bridge, gateway: Gateway) -> None:
         async def gone() -> bool:
             return kernel_id not in [m["id"] for m in (await bridge.get("/kernels")).json]
 
-        await eventually(gone, "forgetting the kernel")
+        await until(gone, "forgetting the kernel")
         closed = await seat.ended()
         assert closed.code == 4410
 

@@ -12,7 +12,7 @@ from jupyter_kernel_client import JupyterKernelClient
 from jupyter_kernel_client.wsclient import KernelWebSocketClient
 
 from tests.conftest import Server
-from tests.support.kernel_client import PATIENCE
+from tests.support.waiting import PATIENCE
 
 # Its server's log stays free of internal errors.
 pytestmark = pytest.mark.usefixtures("bridge")

@@ -25,7 +25,8 @@ from jupyter_bridge.wire import kernel, large_json
 from tests.conftest import Server
 from tests.kernels.socketio.test_server import Client
 from tests.kernels.test_relay import FakeUpstream, make
-from tests.support.kernel_client import Bridge, eventually, is_type
+from tests.support.kernel_client import Bridge, is_type
+from tests.support.waiting import until
 
 SIZE = 30_000_000
 # What the loop may compute in one go, seconds of its own CPU: a busy machine makes no difference.
@@ -154,9 +155,14 @@ async def test_memory(
                 assert len(answer.body) > SIZE
             else:
                 async with bridge.seat(kernel_id, v1=reader != "default") as seat:
+                    before = (await bridge.relay(kernel_id))["last_seq"]
                     await seat.execute(code)
-                    if reader == "nobody":
-                        await asyncio.sleep(1)
+                    if reader == "nobody":  # busy, its code, the message, idle
+
+                        async def has_come() -> bool:
+                            return bool((await bridge.relay(kernel_id))["last_seq"] >= before + 4)
+
+                        await until(has_come, "the message")
                     else:
                         await seat.until(is_type("display_data"))
         assert memory.growth < 2 * SIZE + 20_000_000
@@ -239,7 +245,7 @@ async def test_a_kernel_that_hangs(
                     with suppress(ConnectionError):  # it is closed meanwhile
                         for _ in range(most):
                             await seat.send("comm_msg", {"data": "x" * size})
-                            await asyncio.sleep(0.2 if size > 1000 else 0)
+                            await asyncio.sleep(0.05 if size > 1000 else 0)
                     closed = await ended
                     assert (closed.code, closed.problem["error"]) == (4409, "busy")
             grown = psutil.Process(server.process.pid).memory_info().rss - before
@@ -253,7 +259,7 @@ async def test_a_kernel_that_hangs(
             answer = await bridge.post(f"/execute/{kernel_id}", {"code": "print(1)"})
             return answer.status == 200 and bool(answer.json["status"] == "ok")
 
-        await eventually(runs, "the kernel reads again")
+        await until(runs, "the kernel reads again")
 
 
 async def test_large_frames_keep_their_order(bridge: Bridge, kernel: str) -> None:

@@ -27,6 +27,7 @@ from jupyter_bridge.kernels.ring import RingEntry
 from jupyter_bridge.problems import BadRequest, Conflict, Denied, Gone, Problem, Timeout
 from jupyter_bridge.wire import kernel, websocket
 from tests.conftest import SOAK
+from tests.support.waiting import pass_time, settle, stays
 
 LOG = logging.getLogger("test")
 
@@ -167,8 +168,7 @@ async def test_line_that_is_not_complete() -> None:
     await relay.close()
     relay = make(upstream, deadline=20)
     opening = asyncio.create_task(relay.open())
-    await asyncio.sleep(0.1)
-    assert not opening.done()
+    assert await stays(opening)
     upstream.complete = True
     await opening
     await relay.close()
@@ -183,7 +183,7 @@ async def test_restart() -> None:
     seat = relay.join("1", "s", ALL)
     relay.on_restarting()
     relay.on_restarting()
-    await asyncio.sleep(0.1)  # the old kernel still answers, and is not taken for the new one
+    await pass_time(1)  # the old kernel still answers, and is not taken for the new one
     waiting = request()
     seat.send("shell", waiting)
     assert upstream.sent == []
@@ -420,7 +420,7 @@ async def test_messages() -> None:
     reading = asyncio.create_task(read())
     await asyncio.sleep(0)
     said.append(upstream.say("stream", stream("later")))
-    await asyncio.sleep(0.01)
+    await settle()
     relay.on_dead()
     with pytest.raises(Gone):
         await reading

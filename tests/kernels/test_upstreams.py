@@ -15,7 +15,7 @@ import zmq.asyncio
 from jupyter_bridge.kernels.upstreams import ZmqUpstream
 from jupyter_bridge.observe import metrics
 from jupyter_bridge.wire import kernel
-from tests.support.kernel_client import PATIENCE
+from tests.support.waiting import PATIENCE, until
 
 KEY = b"the-kernels-key"
 LOG = logging.getLogger("test")
@@ -184,11 +184,6 @@ async def test_complete() -> None:
     """The line is complete when the kernel's stdin is connected, not before, and not after."""
     fake = FakeKernel()
     line = Line(ZmqUpstream(fake, LOG))
-
-    async def becomes(complete: bool) -> None:
-        while line.upstream.is_complete() != complete:
-            await asyncio.sleep(0.01)
-
     fake.sockets["stdin"].unbind(fake.urls["stdin"])
     await line.upstream.open(line.on_messages, lambda reason: None)
     try:
@@ -197,11 +192,11 @@ async def test_complete() -> None:
         parts = kernel.build_message("input_reply", {}, "s")
         line.upstream.send("stdin", parts)  # nobody is there to take it
         fake.sockets["stdin"].bind(fake.urls["stdin"])
-        await asyncio.wait_for(becomes(True), PATIENCE)
+        await until(line.upstream.is_complete, "a complete connection")
         line.upstream.send("stdin", parts)
         assert kernel.Signer(KEY).from_zmq((await fake.receive("stdin"))[1:]) == parts
         fake.sockets["stdin"].close()
-        await asyncio.wait_for(becomes(False), PATIENCE)
+        await until(lambda: not line.upstream.is_complete(), "losing it")
     finally:
         await line.upstream.close()
         fake.close()

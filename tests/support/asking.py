@@ -1,4 +1,4 @@
-"""Asking a server of a test beside the page that shows it."""
+"""Asking a server of a test for its raw routes: with a session, or by a plain call."""
 
 from __future__ import annotations
 
@@ -7,7 +7,34 @@ import urllib.request
 from collections.abc import Mapping
 from typing import Any
 
+import aiohttp
+
 from tests.conftest import Server
+
+
+class RawRoutes:
+    """A client of a server's routes below `base`, with the server's token."""
+
+    base = ""
+
+    def __init__(self, server: Server, session: aiohttp.ClientSession) -> None:
+        self.server = server
+        self.session = session
+
+    def url(self, path: str) -> str:
+        return f"{self.server.url}{self.base}{path}"
+
+    async def ask(self, method: str, path: str, **options: Any) -> tuple[int, Any]:
+        """Return the status, and the body: JSON, text, or None where it is empty."""
+        headers = {**self.server.headers, **options.pop("headers", {})}
+        async with self.session.request(
+            method, self.url(path), headers=headers, **options
+        ) as answer:
+            body = await answer.read()
+            try:
+                return answer.status, json.loads(body) if body else None
+            except ValueError:
+                return answer.status, body.decode()
 
 
 def read(

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from playwright.sync_api import Browser, Locator, Page, Playwright, expect
 
 from tests.conftest import Server
+from tests.support.asking import read
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 # What Chromium needs as root, and what keeps it from asking anybody but this server.
@@ -62,6 +63,11 @@ def file_row(page: Page, name: str) -> Locator:
     """A file or folder in the file browser, which by itself looks for new ones every 10 s."""
     page.evaluate("window.jupyterapp.commands.execute('filebrowser:refresh')")
     return page.locator(".jp-DirListing-item", has_text=name)
+
+
+def layout_saved(page: Page, lab: Server, text: str) -> None:
+    """Wait until JupyterLab, a second after a change, has saved a layout with this text in it."""
+    until(page, lambda: text.encode() in read(lab, "GET", "lab/api/workspaces"))
 
 
 def until(page: Page, condition: Callable[[], bool], seconds: float = 60) -> None:

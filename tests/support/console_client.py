@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -13,31 +12,18 @@ import aiohttp
 
 from jupyter_bridge.wire import console as wire
 from tests.conftest import Server
+from tests.support.asking import RawRoutes
+from tests.support.waiting import PATIENCE, until
 
-PATIENCE = 60.0
 
-
-class Bridge:
+class Bridge(RawRoutes):
     """A client of the bridge's raw routes; ends the consoles that it opened."""
 
+    base = "bridge/"
+
     def __init__(self, server: Server, session: aiohttp.ClientSession) -> None:
-        self.server = server
-        self.session = session
+        super().__init__(server, session)
         self.mine: list[str] = []
-
-    def url(self, path: str) -> str:
-        return f"{self.server.url}bridge/{path}"
-
-    async def ask(self, method: str, path: str, **options: Any) -> tuple[int, Any]:
-        headers = {**self.server.headers, **options.pop("headers", {})}
-        async with self.session.request(
-            method, self.url(path), headers=headers, **options
-        ) as answer:
-            body = await answer.read()
-            try:
-                return answer.status, json.loads(body) if body else None
-            except ValueError:
-                return answer.status, body.decode()
 
     async def open(self, script: str | None = None, **options: Any) -> str:
         if script is not None:
@@ -64,14 +50,21 @@ class Bridge:
             max_msg_size=0,
         )
 
+    async def transfer(self, name: str, *states: str) -> dict[str, Any]:
+        """The transfer, once it is in one of these states."""
+
+        async def found() -> dict[str, Any] | None:
+            _, transfer = await self.ask("GET", f"transfers/{name}")
+            return dict(transfer) if transfer["state"] in states else None
+
+        return dict(await until(found, f"the end of {name}"))
+
     async def ended(self, name: str) -> dict[str, Any]:
-        deadline = time.monotonic() + PATIENCE
-        while time.monotonic() < deadline:
+        async def found() -> dict[str, Any] | None:
             _, console = await self.ask("GET", f"consoles/{name}")
-            if console["state"] == "ended":
-                return dict(console)
-            await asyncio.sleep(0.02)
-        raise AssertionError(f"{name} has not ended")
+            return dict(console) if console["state"] == "ended" else None
+
+        return dict(await until(found, f"the end of {name}"))
 
 
 @asynccontextmanager

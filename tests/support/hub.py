@@ -22,6 +22,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import Server
+from tests.support.waiting import wait_until
 
 _PATH = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
 _NEEDED = ("jupyterhub", "jupyterhub-singleuser", "configurable-http-proxy")
@@ -79,10 +80,10 @@ class RunningHub:
         token = self.user_token(name, ACCESS)
         with contextlib.suppress(urllib.error.HTTPError):  # it runs already
             self.api("POST", f"users/{name}/server")
-        deadline = time.monotonic() + _START_TIME
-        while not self.api("GET", f"users/{name}")["servers"].get("", {}).get("ready"):
-            assert time.monotonic() < deadline, self.log.read_text()[-4000:]
-            time.sleep(0.1)
+        wait_until(
+            lambda: self.api("GET", f"users/{name}")["servers"].get("", {}).get("ready"),
+            lambda: f"its start, with {self.log.read_text()[-4000:]},",
+        )
         home = self.folder / "home" / name
         url = f"{self.url}user/{name}/"
         return Server(url, token, self.process, home, home / ".local/share/jupyter", self.log)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
-import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -15,6 +13,8 @@ import aiohttp
 import pytest
 
 from tests.conftest import Server, start_server
+from tests.support.asking import RawRoutes
+from tests.support.waiting import until
 
 # What a loaded machine may take; nothing is asserted about being faster.
 PATIENCE = 90.0
@@ -53,27 +53,12 @@ def plain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     server.stop()
 
 
-class Caller:
+class Caller(RawRoutes):
     """A client of one server's raw routes; what it connected it removes at the end."""
 
     def __init__(self, server: Server, session: aiohttp.ClientSession) -> None:
-        self.server = server
-        self.session = session
+        super().__init__(server, session)
         self._connections: list[str] = []
-
-    def url(self, path: str) -> str:
-        return f"{self.server.url}{path}"
-
-    async def ask(self, method: str, path: str, **options: Any) -> tuple[int, Any]:
-        headers = {**self.server.headers, **options.pop("headers", {})}
-        async with self.session.request(
-            method, self.url(path), headers=headers, **options
-        ) as answer:
-            body = await answer.read()
-            try:
-                return answer.status, json.loads(body) if body else None
-            except ValueError:
-                return answer.status, body.decode()
 
     async def get(self, path: str, **options: Any) -> Any:
         status, body = await self.ask("GET", path, **options)
@@ -102,13 +87,15 @@ class Caller:
 
     async def until(self, name: str, true: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
         """Wait until the connection's model is so."""
-        deadline = time.monotonic() + PATIENCE
-        while True:
+        model: dict[str, Any] = {}
+
+        async def look() -> bool:
+            nonlocal model
             model = dict((await self.get(f"bridge/conn/{name}"))["connection"])
-            if true(model):
-                return model
-            assert time.monotonic() < deadline, model
-            await asyncio.sleep(0.05)
+            return true(model)
+
+        await until(look, lambda: f"it, with {model},")
+        return model
 
     async def tail(self, name: str, text: str) -> str:
         """What a console said, up to where it says `text` (a regular expression)."""

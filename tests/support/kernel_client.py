@@ -6,10 +6,11 @@ import asyncio
 import io
 import json
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
+from pathlib import Path
 from typing import Any, cast
 
 import aiohttp
@@ -21,11 +22,9 @@ from jupyter_server.services.kernels.connection.base import (
 )
 
 from tests.conftest import Server
+from tests.support.waiting import PATIENCE
 
 V1 = "v1.kernel.websocket.jupyter.org"
-# Nothing that a test waits for takes this long; a loaded machine gets it all.
-PATIENCE = 20.0
-
 Message = dict[str, Any]
 
 
@@ -290,6 +289,11 @@ class Bridge:
         )
 
 
+def waits_for(gate: Path) -> str:
+    """Python code that goes on when this file is there."""
+    return f"import os, time\nwhile not os.path.exists({str(gate)!r}): time.sleep(0.01)\n"
+
+
 def is_status(message: Message, state: str) -> bool:
     return bool(
         message["header"]["msg_type"] == "status" and message["content"]["execution_state"] == state
@@ -313,16 +317,6 @@ def types(messages: list[Message]) -> list[str]:
 def text_of(messages: list[Message]) -> str:
     """The stream text in these messages."""
     return "".join(m["content"]["text"] for m in messages if m["header"]["msg_type"] == "stream")
-
-
-async def eventually(check: Callable[[], Awaitable[Any]], what: str = "it") -> Any:
-    """The first true answer of `check`, asked again and again while patience lasts."""
-    deadline = asyncio.get_running_loop().time() + PATIENCE
-    while not (answer := await check()):
-        if asyncio.get_running_loop().time() > deadline:
-            raise AssertionError(f"{what} did not happen")
-        await asyncio.sleep(0.05)
-    return answer
 
 
 def expect_problem(answer: Answer, status: int, code: str, *words: str) -> Any:

@@ -17,7 +17,8 @@ from jupyter_bridge.consoles.run.run import Run
 from jupyter_bridge.consoles.run.store import RunStore
 from jupyter_bridge.models.consoles import TerminalOptions
 from jupyter_bridge.models.runs import RunBody, RunModel
-from tests.consoles.conftest import PATIENCE, house
+from tests.consoles.conftest import house
+from tests.support.waiting import PATIENCE
 
 SHELLS = ("bash", "zsh", "fish", "dash")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pty
 import re
@@ -11,9 +12,12 @@ import subprocess
 import sys
 import time
 
+import psutil
+
 from jupyter_bridge.client import Bridge
 from jupyter_bridge.problems import Problem
 from tests.conftest import Server
+from tests.support.waiting import PATIENCE, wait_until
 
 COMMAND = [sys.executable, "-c", "from jupyter_bridge.cli import main; main()"]
 # A session's first process gets the terminal that it opens as its own.
@@ -21,8 +25,6 @@ _TAKE_TERMINAL = (
     "import os; os.close(os.open(os.ttyname(2), os.O_RDWR)); "
     "from jupyter_bridge.cli import main; main()"
 )
-# The machine may be loaded; a test that fails waits this long, one that passes does not.
-PATIENCE = 40.0
 
 
 def environment(server: Server | None, **more: str) -> dict[str, str]:
@@ -111,8 +113,14 @@ class Terminal:
         """Press Ctrl-C as a user would: not at the moment when a prompt appears.
 
         Python's readline shows the prompt a little before it listens, and misses a signal between.
+        So wait until the command's first thread waits, too: it runs, or would run, up to there.
         """
-        time.sleep(1)
+        command, waits = psutil.Process(self._process.pid), 0
+        deadline = time.monotonic() + PATIENCE
+        while waits < 10:
+            assert time.monotonic() < deadline, f"it does not rest; shown is:\n{self.shown}"
+            waits = waits + 1 if command.status() == psutil.STATUS_SLEEPING else 0
+            self._read(0.01)
         self.type("\x03")
 
     def hang_up(self) -> None:
@@ -144,8 +152,13 @@ class Terminal:
 
 def running(bridge: Bridge) -> set[str]:
     """The ids of the server's kernels."""
-    while True:
-        try:
-            return {kernel.id for kernel in bridge.kernels()}
-        except Problem:
-            time.sleep(0.1)  # the host stumbles over a kernel that is just starting
+    found: set[str] = set()
+
+    def is_told() -> bool:
+        with contextlib.suppress(Problem):  # the host stumbles over a kernel that is just starting
+            found.update(kernel.id for kernel in bridge.kernels())
+            return True
+        return False
+
+    wait_until(is_told, "the list of kernels")
+    return found

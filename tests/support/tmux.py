@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import shlex
 import subprocess
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 from tests.conftest import Server
-from tests.support.terminal import COMMAND, PATIENCE, environment
+from tests.support.terminal import COMMAND, environment
+from tests.support.waiting import PATIENCE, wait_until
 
 
 class Tmux:
@@ -95,9 +95,5 @@ class Window:
 
     def until(self, condition: Callable[[], bool], what: str) -> str:
         """Wait for a condition; answers the screen then."""
-        deadline = time.monotonic() + PATIENCE
-        while not condition():
-            if time.monotonic() > deadline:
-                raise AssertionError(f"{what} did not come; the screen is:\n{self.text()}")
-            time.sleep(0.05)
+        wait_until(condition, lambda: f"{what}, with the screen\n{self.text()}\n")
         return self.screen()

@@ -19,7 +19,7 @@ from tests.conftest import Server, start_server
 from tests.support.console_client import Bridge, bridge_of
 
 # What a loaded machine may take for an answer of a server that is not held up: `re` takes for ever.
-STALL = 2.0
+STALL = 5.0
 # Whether each matches 60 times `a` and `!`. `re` did not come to an end over most of them within
 # 6 s; the rest, a filter on the syntax refused, or they are costly for RE2.
 HOSTILE = {

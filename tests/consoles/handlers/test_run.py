@@ -6,15 +6,14 @@ import asyncio
 import io
 import json
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import aiohttp
 import pytest
 
 from tests.conftest import Server
-
-PATIENCE = aiohttp.ClientTimeout(total=60)
+from tests.support.waiting import PATIENCE
 
 
 class Api:
@@ -47,28 +46,30 @@ class Api:
                 return answer
 
 
-def served(test: Callable[[Api, str], Awaitable[None]]) -> Callable[[Server], Awaitable[None]]:
-    """Give a test the routes and a warm bash of its own, which is ended afterwards."""
+@pytest.fixture
+def api(bridge_server: Server, jp_asyncio_loop: asyncio.AbstractEventLoop) -> Iterator[Api]:
+    """The routes of a real server."""
 
-    async def run(bridge_server: Server) -> None:
-        async with aiohttp.ClientSession(timeout=PATIENCE) as session:
-            api = Api(bridge_server, session)
-            name = f"run_{uuid.uuid4().hex[:8]}"
-            command = ["bash", "--norc", "-i"]
-            status, said, _ = await api.ask(
-                "POST", "consoles", json={"name": name, "shell_command": command}
-            )
-            assert status == 201, said
-            try:
-                await test(api, name)
-            finally:
-                await api.ask("DELETE", f"consoles/{name}?purge=1")
+    async def session() -> aiohttp.ClientSession:
+        return aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=PATIENCE))
 
-    run.__name__, run.__doc__ = test.__name__, test.__doc__
-    return run
+    opened = jp_asyncio_loop.run_until_complete(session())
+    yield Api(bridge_server, opened)
+    jp_asyncio_loop.run_until_complete(opened.close())
 
 
-@served
+@pytest.fixture
+def bash(api: Api, jp_asyncio_loop: asyncio.AbstractEventLoop) -> Iterator[str]:
+    """The name of a warm bash, which is ended afterwards."""
+    name = f"run_{uuid.uuid4().hex[:8]}"
+    body = {"name": name, "shell_command": ["bash", "--norc", "-i"]}
+    opening = api.ask("POST", "consoles", json=body)
+    status, said, _ = jp_asyncio_loop.run_until_complete(opening)
+    assert status == 201, said
+    yield name
+    jp_asyncio_loop.run_until_complete(api.ask("DELETE", f"consoles/{name}?purge=1"))
+
+
 async def test_waits_for_the_answer(api: Api, bash: str) -> None:
     """A run is answered when it has ended, names itself in Location, and can be read again."""
     status, answer, headers = await api.run("echo hi; (exit 3)", console=bash, queue=True)
@@ -80,7 +81,6 @@ async def test_waits_for_the_answer(api: Api, bash: str) -> None:
         assert (await api.ask("GET", f"runs/{answer['run']}"))[1] == answer
 
 
-@served
 async def test_split_and_binary(api: Api, bash: str) -> None:
     """Bytes that are no text come in base64 beside the text."""
     _, answer, _ = await api.run(
@@ -91,7 +91,6 @@ async def test_split_and_binary(api: Api, bash: str) -> None:
     assert "stderr_base64" not in answer
 
 
-@served
 async def test_streams_ndjson(api: Api, bash: str) -> None:
     """Output comes as it is written, and `done` closes with the status."""
     body = {"command": "echo a; read x; echo b$x; (exit 4)", "console": bash, "queue": True}
@@ -113,7 +112,6 @@ async def test_streams_ndjson(api: Api, bash: str) -> None:
     assert (event["data"]["status"], event["data"]["exit_code"]) == ("done", 4)
 
 
-@served
 async def test_streams_again_from_an_id(api: Api, bash: str) -> None:
     """Server-sent events go on behind Last-Event-ID."""
     _, answer, _ = await api.run("printf 0123456789", console=bash, queue=True)
@@ -126,7 +124,6 @@ async def test_streams_again_from_an_id(api: Api, bash: str) -> None:
     assert "event: done" in last
 
 
-@served
 async def test_asked_for_later(api: Api, bash: str) -> None:
     """`respond-async` answers 202 at once, `wait=` after so long; DELETE stops the run."""
     more = {"console": bash, "queue": True}
@@ -140,16 +137,14 @@ async def test_asked_for_later(api: Api, bash: str) -> None:
         assert (said["status"], said["exit_code"], said["signal"]) == ("cancelled", 130, "SIGINT")
 
 
-@served
 async def test_timeout_is_an_answer(api: Api, bash: str) -> None:
     """A command that takes too long is 200 with `timeout`, and what it had written."""
-    more = {"console": bash, "queue": True, "timeout": 0.2}
+    more = {"console": bash, "queue": True, "timeout": 1}
     status, answer, _ = await api.run("echo a; sleep 100", **more)
     assert (status, answer["status"], answer["exit_code"]) == (200, "timeout", 130)
     assert answer["output"].startswith("a\n")
 
 
-@served
 async def test_the_same_key_is_the_same_run(api: Api, bash: str) -> None:
     """A request that is sent twice runs once."""
     key = {"Idempotency-Key": uuid.uuid4().hex}
@@ -159,7 +154,6 @@ async def test_the_same_key_is_the_same_run(api: Api, bash: str) -> None:
     assert (await api.run("false", key, **more))[0] == 409
 
 
-@served
 async def test_busy(api: Api, bash: str) -> None:
     """A shell that is at work is 409 `busy`, and says with what."""
     _, answer, _ = await api.run("sleep 100", {"Prefer": "respond-async"}, console=bash, queue=True)
@@ -169,7 +163,6 @@ async def test_busy(api: Api, bash: str) -> None:
     await api.ask("DELETE", f"runs/{answer['run']}")
 
 
-@served
 async def test_fresh_and_ended(api: Api, bash: str) -> None:
     """Without a console a login shell runs it and goes; an ended console is 410."""
     status, answer, _ = await api.run("echo fresh; exit 7")
@@ -196,19 +189,15 @@ async def test_fresh_and_ended(api: Api, bash: str) -> None:
         ({"command": "x" * (1 << 20)}, 413, None),
     ],
 )
-async def test_bad_input(
-    bridge_server: Server, body: dict[str, Any], status: int, field: str | None
-) -> None:
+async def test_bad_input(api: Api, body: dict[str, Any], status: int, field: str | None) -> None:
     """What cannot be run is refused with a sentence, and names the field."""
-    async with aiohttp.ClientSession(timeout=PATIENCE) as session:
-        content = io.BytesIO(json.dumps(body).encode())  # aiohttp warns of large bytes
-        found, problem, _ = await Api(bridge_server, session).ask("POST", "run", data=content)
+    content = io.BytesIO(json.dumps(body).encode())  # aiohttp warns of large bytes
+    found, problem, _ = await api.ask("POST", "run", data=content)
     assert found == status
     assert problem["message"]
     assert problem.get("field") == field
 
 
-@served
 async def test_a_command_of_a_megabyte(api: Api, bash: str) -> None:
     """A command as long as a body may be is run, and its output is whole."""
     word = "x" * 1_000_000
@@ -219,10 +208,8 @@ async def test_a_command_of_a_megabyte(api: Api, bash: str) -> None:
     assert answer["output"] == word + "\n"
 
 
-async def test_unknown_runs(bridge_server: Server) -> None:
+async def test_unknown_runs(api: Api) -> None:
     """A run that is not there is 404 for every verb."""
-    async with aiohttp.ClientSession(timeout=PATIENCE) as session:
-        api = Api(bridge_server, session)
-        for method, path in (("GET", "runs/x"), ("DELETE", "runs/x"), ("POST", "runs/x/input")):
-            status, problem, _ = await api.ask(method, path)
-            assert (status, problem["error"]) == (404, "not-found")
+    for method, path in (("GET", "runs/x"), ("DELETE", "runs/x"), ("POST", "runs/x/input")):
+        status, problem, _ = await api.ask(method, path)
+        assert (status, problem["error"]) == (404, "not-found")

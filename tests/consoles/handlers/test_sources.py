@@ -11,7 +11,8 @@ import aiohttp
 
 from jupyter_bridge.wire import console as wire
 from tests.conftest import Server
-from tests.support.console_client import PATIENCE, bridge_of, frame, said
+from tests.support.console_client import bridge_of, frame, said
+from tests.support.waiting import PATIENCE
 
 
 async def test_a_file_below_the_root_is_a_console(bridge_server: Server) -> None:

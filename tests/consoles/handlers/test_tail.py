@@ -11,6 +11,7 @@ import pytest
 from jupyter_bridge.wire import console as wire
 from tests.conftest import Server
 from tests.support.console_client import bridge_of, frame, frames, output, said
+from tests.support.waiting import until
 
 
 async def test_tail_takes_lines_offset_and_since(bridge_server: Server) -> None:
@@ -148,7 +149,11 @@ async def test_until_waits_and_stops_right_behind_the_match(bridge_server: Serve
         waiting = asyncio.ensure_future(
             bridge.text(f"tail/{name}?lines=0&until=ready&timeout=60&strip=ansi")
         )
-        await asyncio.sleep(0.05)
+
+        async def watched() -> bool:
+            return bool((await bridge.ask("GET", f"consoles/{name}"))[1]["viewers"])
+
+        await until(watched, "a viewer")
         await bridge.ask("POST", f"send/{name}?newline=1")
         assert (await waiting).endswith("ready")
         text = await bridge.text(f"tail/{name}?until=r.a.y&format=ndjson&timeout=60")

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import gc
 import os
 import weakref
 from typing import Any
 
+import psutil
 import pytest
 
+from jupyter_bridge.consoles.console import Console
 from jupyter_bridge.consoles.run.local.shell import Shell
 from jupyter_bridge.consoles.sources.terminal import TerminalSource
 from jupyter_bridge.models.consoles import TerminalOptions
 from jupyter_bridge.problems import BadRequest, Busy, Conflict, Gone, NotFound
-from tests.consoles.conftest import everything, until
+from tests.consoles.conftest import everything
 from tests.support.shells import SHELLS, Desk, d, needs
+from tests.support.waiting import pass_time, until
 
 __all__ = ["d"]
 
@@ -25,6 +29,15 @@ __all__ = ["d"]
 STATUS = {"fish": "$status"}
 SYNTAX = {"bash": 2, "dash": 2, "zsh": 126, "fish": 123}
 LOOP = {"fish": "while true; end"}
+HOUR = 3600.0
+
+
+def in_front(console: Console) -> str:
+    """The name of the program that Ctrl-C would reach; empty between two of them."""
+    assert isinstance(console.source, TerminalSource)
+    with contextlib.suppress(psutil.Error):
+        return str(psutil.Process(console.source.foreground).name())
+    return ""
 
 
 @pytest.mark.parametrize("shell", SHELLS)
@@ -57,11 +70,16 @@ class TestEveryShell:
 
     async def test_cancel_is_ctrl_c(self, d: Desk, shell: str) -> None:
         """Cancelling interrupts a child or the shell's own loop: 130, and no more."""
-        await d.open(shell)
-        for command in ("sleep 100; echo after", LOOP.get(shell, "while :; do :; done")):
+        console = await d.open(shell)
+        loop = LOOP.get(shell, "while :; do :; done")
+        # The mark comes just before the command: until then Ctrl-C would meet the shell.
+        for command, is_there in (
+            ("sleep 100; echo after", lambda: in_front(console) == "sleep"),
+            (f"echo be''gun; {loop}", lambda: b"begun\r\n" in console.newest(4096)),
+        ):
             run = await d.start(command, shell, queue=True)
             await run.begun.wait()
-            await asyncio.sleep(0.05)  # into the command; the mark comes just before it
+            await until(is_there)
             run.cancel()
             answer = await d.ended(run)
             assert (answer.status, answer.exit_code, answer.signal) == ("cancelled", 130, "SIGINT")
@@ -300,8 +318,11 @@ class TestBash:
 class TestTime:
     async def test_timeout_kills(self, d: Desk) -> None:
         """At its deadline a command is stopped, and what came so far is the answer."""
-        await d.open("bash")
-        answer = await d.run("echo part; sleep 100", timeout=0.2)
+        console = await d.open("bash")
+        run = await d.start("echo part; sleep 100", timeout=HOUR, queue=True)
+        await until(lambda: run.spool.size and in_front(console) == "sleep")
+        await pass_time(HOUR)
+        answer = await d.ended(run)
         assert (answer.status, answer.exit_code, answer.signal) == ("timeout", 130, "SIGINT")
         assert str(answer.output).startswith("part\n")
         assert (await d.run("echo on")).output == "on\n"
@@ -310,10 +331,15 @@ class TestTime:
     async def test_stubborn(self, d: Desk) -> None:
         """What ignores SIGINT gets SIGTERM, and what ignores that is killed."""
         await d.open("bash")
-        answer = await d.run("sh -c 'trap \"\" INT; sleep 100'", timeout=0.1)
-        assert (answer.exit_code, answer.signal) == (143, "SIGTERM")
-        answer = await d.run("sh -c 'trap \"\" INT TERM; sleep 100; sleep 100'", timeout=0.1)
-        assert (answer.exit_code, answer.signal) == (137, "SIGKILL")
+        for deaf, signal in (
+            ("trap '' INT; echo up; sleep 100", (143, "SIGTERM")),
+            ("trap '' INT TERM; echo up; sleep 100; sleep 100", (137, "SIGKILL")),
+        ):
+            run = await d.start(f'sh -c "{deaf}"', timeout=HOUR, queue=True)
+            await until(lambda: run.spool.size)  # noqa: B023
+            await pass_time(HOUR)
+            answer = await d.ended(run)
+            assert (answer.exit_code, answer.signal) == signal
 
     async def test_timeout_leaves(self, d: Desk) -> None:
         """A command that may go on is answered as it stands, and read again when it has ended."""
@@ -321,8 +347,10 @@ class TestTime:
         gate = d.home / "gate"
         wait = f"until [ -e {gate} ]; do sleep 0.02; done"
         run = await d.start(
-            f"echo a; {wait}; echo b; (exit 3)", timeout=0.1, on_timeout="leave", queue=True
+            f"echo a; {wait}; echo b; (exit 3)", timeout=HOUR, on_timeout="leave", queue=True
         )
+        await until(lambda: run.spool.size)
+        await pass_time(HOUR)
         await run.answered.wait()
         answer = run.model()
         assert (answer.status, answer.exit_code, answer.output) == ("timeout", None, "a\n")

@@ -12,12 +12,13 @@ from jupyter_bridge.consoles.tail.query import TailQuery, TailRequest
 from jupyter_bridge.consoles.tail.view import View
 from jupyter_bridge.problems import NotFound, Unsupported
 from jupyter_bridge.wire.console import GapFrame, OutputFrame
-from tests.consoles.conftest import PATIENCE, house, until
+from tests.consoles.conftest import house
+from tests.support.waiting import PATIENCE, pass_time, until
 
 
 @asynccontextmanager
-async def followed(path: Path) -> AsyncIterator[tuple[Console, list[bytes | GapFrame]]]:
-    """A file's console, and what a viewer that follows it from its beginning has got so far."""
+async def followed(path: Path) -> AsyncIterator[tuple[FileLog, list[bytes | GapFrame]]]:
+    """A file's log, and what a viewer that follows it from its beginning has got so far."""
     source = await FileSource.find(path.parent, path.name, allow_hidden=False)
     console = Console(f"file:{path.name}", "file", source.log, source)
     await console.open()
@@ -34,7 +35,7 @@ async def followed(path: Path) -> AsyncIterator[tuple[Console, list[bytes | GapF
 
     task = asyncio.ensure_future(follow())
     try:
-        yield console, got
+        yield source.log, got
     finally:
         task.cancel()
         await asyncio.wait({task})
@@ -45,21 +46,21 @@ async def test_what_is_appended_comes(tmp_path: Path) -> None:
     """A writer appends, the viewer has it; what was there before came first."""
     path = tmp_path / "log"
     path.write_bytes(b"before\n")
-    async with followed(path) as (console, got):
+    async with followed(path) as (log, got):
         with path.open("ab") as file:
             for i in range(100):
                 file.write(b"%d\n" % i)
                 file.flush()
         expected = b"before\n" + b"".join(b"%d\n" % i for i in range(100))
         await until(lambda: got == [expected])
-        assert console.end_offset == len(expected)
+        assert log.end_offset == len(expected)
 
 
 async def test_a_rotated_file_goes_on_without_loss(tmp_path: Path) -> None:
     """Renamed and begun anew, again and again: offsets go on, nothing is lost or repeated."""
     path = tmp_path / "log"
     path.write_bytes(b"")
-    async with followed(path) as (console, got):
+    async with followed(path) as (log, got):
         expected = b""
         for i in range(30):
             with path.open("ab") as file:
@@ -69,7 +70,7 @@ async def test_a_rotated_file_goes_on_without_loss(tmp_path: Path) -> None:
             path.write_bytes(b"new %d\n" % i)
             expected += b"new %d\n" % i
             size = len(expected)
-            await until(lambda: console.end_offset == size)  # noqa: B023
+            await until(lambda: log.end_offset == size)  # noqa: B023
         await until(lambda: got == [expected])
 
 
@@ -77,10 +78,10 @@ async def test_a_truncated_file_is_a_gap(tmp_path: Path) -> None:
     """What was there is gone; the viewer is told, and has what is written then."""
     path = tmp_path / "log"
     path.write_bytes(b"old text\n")
-    async with followed(path) as (console, got):
+    async with followed(path) as (log, got):
         await until(lambda: got == [b"old text\n"])
         os.truncate(path, 0)
-        await until(lambda: console.end_offset > 9)
+        await until(lambda: log.end_offset > 9)
         with path.open("ab") as file:
             file.write(b"new\n")
         await until(lambda: len(got) == 3)
@@ -91,10 +92,10 @@ async def test_a_deleted_file_is_waited_for(tmp_path: Path) -> None:
     """Like tail -F: the file that comes back under the name goes on."""
     path = tmp_path / "log"
     path.write_bytes(b"one\n")
-    async with followed(path) as (_, got):
+    async with followed(path) as (log, got):
         await until(lambda: got == [b"one\n"])
         path.unlink()
-        await asyncio.sleep(0.1)
+        assert not log.refresh()
         path.write_bytes(b"two\n")
         await until(lambda: got == [b"one\ntwo\n"])
 
@@ -103,14 +104,14 @@ async def test_a_replacement_that_is_no_file_is_not_read(tmp_path: Path) -> None
     """A FIFO or a link put into the file's place stalls nobody and is not followed."""
     path = tmp_path / "log"
     path.write_bytes(b"one\n")
-    async with followed(path) as (_, got):
+    async with followed(path) as (log, got):
         await until(lambda: got == [b"one\n"])
         path.unlink()
         os.mkfifo(path)
-        await asyncio.sleep(0.1)
+        assert not log.refresh()
         path.unlink()
         path.symlink_to("/etc/passwd")
-        await asyncio.sleep(0.1)
+        assert not log.refresh()
         path.unlink()
         path.write_bytes(b"two\n")
         await until(lambda: got == [b"one\ntwo\n"])
@@ -136,18 +137,19 @@ async def test_the_last_lines_of_a_huge_file_come_at_once(tmp_path: Path) -> Non
 
 async def test_a_file_console_closes_when_nobody_looks(tmp_path: Path) -> None:
     """It is opened by its name, shared while it is, and gone after the last viewer."""
-    async with house(tmp_path, linger=0.05) as consoles:
+    async with house(tmp_path, linger=60) as consoles:
         (tmp_path / "root" / "log").write_text("hello\n")
         console, same = await asyncio.gather(consoles.open("file:log"), consoles.open("file:log"))
         assert same is console
         viewer = Viewer("a", "watch", lambda: None)
         console.enter(viewer)
-        await asyncio.sleep(0.2)
+        await pass_time(61)
         assert consoles.get("file:log") is console
         assert await TailRequest(TailQuery(), lines=1).start(console) == 0
         with pytest.raises(Unsupported):
             await console.write(b"x")
         console.leave(viewer)
+        await pass_time(61)
         await until(lambda: console.state == "ended")
         with pytest.raises(NotFound):
             consoles.get("file:log")

@@ -18,7 +18,8 @@ from jupyter_bridge.interfaces import Exit
 from jupyter_bridge.models.consoles import TerminalOptions
 from jupyter_bridge.problems import BadRequest, Conflict, Gone, NotFound, StartFailed
 from jupyter_bridge.wire.console import GapFrame, OutputFrame
-from tests.consoles.conftest import SH, everything, house, says, until
+from tests.consoles.conftest import SH, everything, house, says
+from tests.support.waiting import PATIENCE, settle, until
 
 
 class Client:
@@ -177,21 +178,19 @@ async def test_input_keeps_its_order(tmp_path: Path) -> None:
 async def test_ending_takes_no_time_from_the_loop(tmp_path: Path) -> None:
     """While a terminal ends, the loop goes round; the host's own way stops it for 0.1 s."""
     async with house(tmp_path) as consoles:
-        turns: list[float] = []
 
-        async def spin() -> None:
-            while True:
-                turns.append(time.perf_counter())
+        async def longest_pause() -> float:
+            console = await shell(consoles, "read x")
+            ending = asyncio.ensure_future(console.ended())
+            await console.write(b"\n")
+            turns = [time.perf_counter()]
+            while not ending.done():
                 await asyncio.sleep(0)
+                turns.append(time.perf_counter())
+            return max(b - a for a, b in itertools.pairwise(turns))
 
-        console = await shell(consoles, "read x")
-        spinning = asyncio.ensure_future(spin())
-        await console.write(b"\n")
-        await asyncio.wait_for(console.ended(), 30)
-        spinning.cancel()
-        # On a loaded machine anything can take long once; the host's 0.1 s would be one pause.
-        pauses = sorted(b - a for a, b in itertools.pairwise(turns))
-        assert pauses[-1] < 0.09 or pauses[-2] < 0.05
+        # The best of some: a loaded machine pauses now and then, the host's way would each time.
+        assert min([await longest_pause() for _ in range(5)]) < 0.09
 
 
 async def test_the_smallest_writer_sizes_the_terminal(tmp_path: Path) -> None:
@@ -317,6 +316,7 @@ async def test_a_shell_that_starts_too_late_is_ended(
 ) -> None:
     """Whoever is cancelled while a shell starts leaves no process behind."""
     started: list[int] = []
+    go_on = threading.Event()
 
     async with house(tmp_path) as consoles:
         manager = consoles._manager()
@@ -325,13 +325,15 @@ async def test_a_shell_that_starts_too_late_is_ended(
         def slowly(**options: Any) -> Any:
             terminal = start(**options)
             started.append(terminal.ptyproc.pid)
-            time.sleep(0.2)
+            assert go_on.wait(PATIENCE)
             return terminal
 
         monkeypatch.setattr(manager, "new_terminal", slowly)
         spawning = asyncio.ensure_future(consoles.create(TerminalOptions(shell_command=SH)))
         await until(lambda: bool(started))
         spawning.cancel()
+        await settle()
+        go_on.set()
         await asyncio.wait({spawning})
         assert spawning.cancelled()
         assert not psutil.pid_exists(started[0])

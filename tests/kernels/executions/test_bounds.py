@@ -10,7 +10,8 @@ import pytest
 from jupyter_bridge.kernels.routing import MAX_ID
 from jupyter_bridge.models.executions import ExecuteBody
 from tests.conftest import Server
-from tests.support.kernel_client import Bridge, eventually, expect_problem
+from tests.support.kernel_client import Bridge, expect_problem
+from tests.support.waiting import until
 
 SMALL = """
 from jupyter_bridge.consoles.run import store as runs
@@ -44,13 +45,13 @@ async def test_executions(bounded: Bridge) -> None:
         async def room() -> bool:
             return bool((await bounded.post(path, {"code": "1"}, headers=ASYNC)).status == 202)
 
-        await eventually(room, "room")
+        await until(room, "room")
 
         async def expired() -> bool:
             await bounded.post(path, {"code": "1"})
             return bool((await bounded.get(f"/executions/{first}")).status == 410)
 
-        await eventually(expired, "expiry of the oldest")
+        await until(expired, "expiry of the oldest")
 
 
 async def test_runs(bounded: Bridge) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 import pytest
@@ -12,6 +11,7 @@ from jupyter_bridge.kernels.executions.store import ExecutionStore
 from jupyter_bridge.models.executions import ExecuteBody
 from jupyter_bridge.problems import Conflict, Gone
 from tests.kernels.test_relay import FakeUpstream, make
+from tests.support.waiting import pass_time
 
 BODY = ExecuteBody(code="x")
 
@@ -59,7 +59,7 @@ async def test_room(monkeypatch: pytest.MonkeyPatch) -> None:
 
 async def test_key() -> None:
     """A key names its execution as long as that is kept; afterwards it may be used anew."""
-    relays, known = await opened(keep=0.05)
+    relays, known = await opened(keep=60)
     first = await known.start("u", "k", BODY, ephemeral=False, key="K")
     assert await known.start("u", "k", BODY, ephemeral=False, key="K") is first
     assert await known.start("another", "k", BODY, ephemeral=False, key="K") is not first
@@ -67,7 +67,7 @@ async def test_key() -> None:
         await known.start("u", "k", ExecuteBody(code="y"), ephemeral=False, key="K")
     relays.upstream.reply(relays.upstream.sent[0][1][0], "execute_reply")
     await first.answered.wait()
-    await asyncio.sleep(0.2)
+    await pass_time(61)
     with pytest.raises(Gone):
         known.get(first.id)
     assert await known.start("u", "k", BODY, ephemeral=False, key="K") is not first

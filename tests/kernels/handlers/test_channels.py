@@ -7,6 +7,7 @@ import json
 import struct
 import uuid
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -19,14 +20,15 @@ from tests.support.kernel_client import (
     Bridge,
     Closed,
     Message,
-    eventually,
     expect_problem,
     is_reply_to,
     is_status,
     is_type,
     text_of,
     types,
+    waits_for,
 )
+from tests.support.waiting import until
 
 BOTH = pytest.mark.parametrize("v1", [True, False], ids=["v1", "default"])
 
@@ -175,14 +177,18 @@ async def test_same_session_twice(bridge: Bridge, kernel: str) -> None:
         assert (await bridge.relay(kernel))["clients"] == 1
 
 
-async def test_session_of_another_seat_keeps_its_reply(bridge: Bridge, kernel: str) -> None:
+async def test_session_of_another_seat_keeps_its_reply(
+    bridge: Bridge, kernel: str, tmp_path: Path
+) -> None:
     """A client that comes back under its session gets the reply to what it asked before."""
     session = uuid.uuid4().hex
-    code = "import time; print('go', flush=True); time.sleep(1); print('late')"
+    gate = tmp_path / "gate"
+    code = "print('go', flush=True)\n" + waits_for(gate) + "print('late')"
     async with bridge.seat(kernel, session=session) as first:
         msg_id = await first.execute(code)
         last = (await first.until(is_type("stream")))[-1]["header"]["msg_id"]
     async with bridge.seat(kernel, session=session, after=last) as second:
+        gate.touch()
         messages = await second.settle(msg_id)
     assert text_of(messages) == "late\n"
     assert [m["content"]["status"] for m in messages if m["channel"] == "shell"] == ["ok"]
@@ -306,13 +312,15 @@ async def test_input_reply_that_nobody_waits_for(bridge: Bridge, kernel: str) ->
         assert text_of(await seat.settle(msg_id)) == "timely\n"
 
 
-async def test_msg_id_of_somebody_else(bridge: Bridge, kernel: str) -> None:
+async def test_msg_id_of_somebody_else(bridge: Bridge, kernel: str, tmp_path: Path) -> None:
     """A request under the id of another client's request in flight is refused."""
     async with bridge.seat(kernel) as owner, bridge.seat(kernel) as thief:
-        msg_id = await owner.execute("import time; time.sleep(0.5)")
+        gate = tmp_path / "gate"
+        msg_id = await owner.execute(waits_for(gate))
         await owner.until(lambda m: is_status(m, "busy"))
         await thief.send("execute_request", {"code": "1"}, msg_id=msg_id)
         assert (await thief.ended()).code == 4400
+        gate.touch()
         await owner.until(is_reply_to(msg_id))
 
 
@@ -700,5 +708,5 @@ async def test_unclean_end(bridge: Bridge, kernel: str) -> None:
     async def left() -> bool:
         return bool((await bridge.relay(kernel))["clients"] == 0)
 
-    await eventually(left, "leaving")
+    await until(left, "leaving")
     await session.close()

@@ -8,13 +8,15 @@ import signal
 import uuid
 from collections.abc import AsyncIterator, Callable
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import nbformat
 import pytest
 
 from tests.conftest import Server
-from tests.support.kernel_client import Answer, Bridge, eventually, expect_problem, is_type
+from tests.support.kernel_client import Answer, Bridge, expect_problem, is_type, waits_for
+from tests.support.waiting import until
 
 SSE, NDJSON = "text/event-stream", "application/x-ndjson"
 ASYNC = {"Prefer": "respond-async"}
@@ -190,25 +192,29 @@ async def test_bad_query(bridge: Bridge, kernel: str) -> None:
 # -- later -------------------------------------------------------------------------------------
 
 
-async def test_respond_async(bridge: Bridge, kernel: str) -> None:
+async def test_respond_async(bridge: Bridge, kernel: str, tmp_path: Path) -> None:
     """`Prefer: respond-async` answers 202 and where to read; `?wait=` waits there for the end."""
-    execution = await begin(bridge, kernel, "import time; time.sleep(0.5); print('done')")
+    gate = tmp_path / "gate"
+    execution = await begin(bridge, kernel, waits_for(gate) + "print('done')")
     now = (await bridge.get(f"/executions/{execution}")).json
     assert now["status"] == "running"
+    gate.touch()
     run = await finished(bridge, execution)
     assert run["outputs"][0]["text"] == "done\n"
 
 
-async def test_prefer_wait(bridge: Bridge, kernel: str) -> None:
+async def test_prefer_wait(bridge: Bridge, kernel: str, tmp_path: Path) -> None:
     """`Prefer: wait=N` answers 200 if it ends in time, else 202 after N seconds."""
     quick = await bridge.post(
         f"/execute/{kernel}", {"code": "1"}, headers={"Prefer": "respond-async, wait=20"}
     )
     assert (quick.status, quick.json["status"]) == (200, "ok")
+    gate = tmp_path / "gate"
     slow = await bridge.post(
-        f"/execute/{kernel}", {"code": "import time; time.sleep(1)"}, headers={"Prefer": "wait=0.2"}
+        f"/execute/{kernel}", {"code": waits_for(gate)}, headers={"Prefer": "wait=0.2"}
     )
     assert (slow.status, slow.json["status"]) == (202, "running")
+    gate.touch()
     await finished(bridge, slow.json["execution"])
 
 
@@ -294,19 +300,22 @@ async def test_stream_is_live(bridge: Bridge, kernel: str) -> None:
     assert execution
 
 
-async def test_client_that_leaves(bridge: Bridge, kernel: str) -> None:
+async def test_client_that_leaves(bridge: Bridge, kernel: str, tmp_path: Path) -> None:
     """A client that leaves while it waits or streams leaves the run going, and no error."""
-    for headers in ({}, {"Accept": SSE}):
-        with pytest.raises(asyncio.TimeoutError):
-            await asyncio.wait_for(
-                bridge.post(
-                    f"/execute/{kernel}",
-                    {"code": "import time; time.sleep(0.6); kept = 1"},
-                    headers=headers,
-                ),
-                0.3,
-            )
-    assert (await bridge.execute(kernel, "kept"))["outputs"][0]["data"]["text/plain"] == "1"
+
+    async def is_busy() -> bool:
+        return bool((await bridge.get(f"/kernels/{kernel}")).json["execution_state"] == "busy")
+
+    for number, headers in enumerate(({}, {"Accept": SSE})):
+        gate = tmp_path / str(number)
+        body = {"code": waits_for(gate) + f"kept = {number}"}
+        asking = asyncio.ensure_future(bridge.post(f"/execute/{kernel}", body, headers=headers))
+        await until(is_busy, "the run")
+        asking.cancel()
+        await asyncio.wait({asking})
+        gate.touch()
+        kept = (await bridge.execute(kernel, "kept"))["outputs"][0]["data"]["text/plain"]
+        assert kept == str(number)
 
 
 # -- input -------------------------------------------------------------------------------------
@@ -348,7 +357,7 @@ async def test_post_input(bridge: Bridge, kernel: str) -> None:
     async def asked() -> Any:
         return (await bridge.get(path)).json.get("input_request")
 
-    assert await eventually(asked, "the input request") == {"prompt": "pw? ", "password": True}
+    assert await until(asked, "the input request") == {"prompt": "pw? ", "password": True}
     bad = await bridge.post(f"{path}/input", {"valu": "x"})
     expect_problem(bad, 400, "bad-request", "valu")
     answer = await bridge.post(f"{path}/input", {"value": "four"})
@@ -371,7 +380,7 @@ async def test_input_of_an_execution_is_not_a_seats(bridge: Bridge, kernel: str)
         async def asked() -> Any:
             return (await bridge.get(f"/executions/{execution}")).json.get("input_request")
 
-        await eventually(asked, "the input request")
+        await until(asked, "the input request")
         await stranger.send("input_reply", {"status": "ok", "value": "x"}, channel="stdin")
         assert (await stranger.ended()).code == 4403
         assert not [m for m in stranger.seen if is_type("input_request")(m)]
@@ -385,25 +394,27 @@ async def test_input_of_an_execution_is_not_a_seats(bridge: Bridge, kernel: str)
 async def test_timeout_interrupts(bridge: Bridge, kernel: str) -> None:
     """A timeout is an answer: 200, status timeout, what came so far; the code is interrupted."""
     code = "print('so far', flush=True)\nimport time\ntime.sleep(60)"
-    run = await bridge.execute(kernel, code, timeout=0.5)
+    run = await bridge.execute(kernel, code, timeout=1)
     assert run["status"] == "timeout"
     assert run["outputs"][0]["text"] == "so far\n"
     assert 0.4 < run["seconds"] < 15
     assert (await bridge.execute(kernel, "1", timeout=20))["status"] == "ok"
 
 
-async def test_timeout_leaves(bridge: Bridge, kernel: str) -> None:
+async def test_timeout_leaves(bridge: Bridge, kernel: str, tmp_path: Path) -> None:
     """`on_timeout: leave` answers timeout while the code runs on; the end can be read later."""
-    code = "import time; time.sleep(1.2); print('after all')"
+    gate = tmp_path / "gate"
+    code = waits_for(gate) + "print('after all')"
     run = await bridge.execute(kernel, code, timeout=0.2, on_timeout="leave")
     assert run["status"] == "timeout"
     assert run["outputs"] == []
+    gate.touch()
 
     async def ended() -> Any:
         answer = (await bridge.get(f"/executions/{run['execution']}")).json
         return answer if answer["status"] != "timeout" else None
 
-    end = await eventually(ended, "the end")
+    end = await until(ended, "the end")
     assert (end["status"], end["outputs"][0]["text"]) == ("ok", "after all\n")
 
 
@@ -428,7 +439,7 @@ async def test_cancel(bridge: Bridge, kernel: str) -> None:
     async def begun() -> Any:
         return (await bridge.get(path)).json["outputs"]
 
-    await eventually(begun, "the first output")
+    await until(begun, "the first output")
     answer = await bridge.delete(path)
     assert (answer.status, answer.body) == (202, b"")
     run = await finished(bridge, execution)
@@ -448,36 +459,41 @@ async def test_cancel_at_once(bridge: Bridge, silent: bool) -> None:
         await bridge.delete(f"/shutdown/{kernel}")
 
 
-async def test_cancel_while_queued(bridge: Bridge, kernel: str) -> None:
+async def test_cancel_while_queued(bridge: Bridge, kernel: str, tmp_path: Path) -> None:
     """Cancelling a run that waits its turn never interrupts the one that runs."""
-    first = await begin(bridge, kernel, "import time; time.sleep(1); print('whole')")
+    gate = tmp_path / "gate"
+    first = await begin(bridge, kernel, waits_for(gate) + "print('whole')")
     second = await begin(bridge, kernel, "import time; time.sleep(60)")
     assert (await bridge.delete(f"/executions/{second}")).status == 202
+    gate.touch()
     assert (await finished(bridge, first))["status"] == "ok"
     assert (await finished(bridge, second))["status"] in ("error", "aborted")
     assert (await bridge.execute(kernel, "1", timeout=20))["status"] == "ok"
 
 
-async def test_cancel_as_it_begins(bridge: Bridge, kernel: str) -> None:
+async def test_cancel_as_it_begins(bridge: Bridge, kernel: str, tmp_path: Path) -> None:
     """What IPython does between the echo and the code swallows an interrupt: it comes later."""
     hook = "def slow(info=None): import time; time.sleep(0.05)\n"
     hook += "get_ipython().events.register('pre_run_cell', slow)"
     assert (await bridge.execute(kernel, hook))["status"] == "ok"
     try:
-        first = await begin(bridge, kernel, "import time; time.sleep(0.3)")
+        gate = tmp_path / "gate"
+        first = await begin(bridge, kernel, waits_for(gate))
         second = await begin(bridge, kernel, "time.sleep(60)")
         assert (await bridge.delete(f"/executions/{second}")).status == 202
+        gate.touch()
         assert (await finished(bridge, first))["status"] == "ok"
         assert (await finished(bridge, second))["error"]["ename"] == "KeyboardInterrupt"
     finally:
         await bridge.execute(kernel, "get_ipython().events.unregister('pre_run_cell', slow)")
 
 
-async def test_abort(bridge: Bridge, kernel: str) -> None:
+async def test_abort(bridge: Bridge, kernel: str, tmp_path: Path) -> None:
     """After an error what is queued is aborted; with stop_on_error false it runs."""
-    slow_error = "import time; time.sleep(0.5); 1/0"
-    first = await begin(bridge, kernel, slow_error)
+    one, two = tmp_path / "one", tmp_path / "two"
+    first = await begin(bridge, kernel, waits_for(one) + "1/0")
     second = await begin(bridge, kernel, "print('never')")
+    one.touch()
     assert (await finished(bridge, first))["status"] == "error"
     aborted = await finished(bridge, second)
     assert (aborted["status"], aborted["outputs"]) == ("aborted", [])
@@ -485,9 +501,10 @@ async def test_abort(bridge: Bridge, kernel: str) -> None:
     async def unblocked() -> Any:
         return (await bridge.execute(kernel, "1"))["status"] == "ok"
 
-    await eventually(unblocked, "the end of aborting")
-    first = await begin(bridge, kernel, slow_error, stop_on_error=False)
+    await until(unblocked, "the end of aborting")
+    first = await begin(bridge, kernel, waits_for(two) + "1/0", stop_on_error=False)
     second = await begin(bridge, kernel, "print('ran')")
+    two.touch()
     assert (await finished(bridge, second))["outputs"][0]["text"] == "ran\n"
 
 
@@ -532,7 +549,7 @@ async def test_expiry(servers: Callable[..., Server], connect: Callable[..., Bri
             answer = await bridge.get(path)
             return answer if answer.status != 200 else None
 
-        answer = await eventually(expired, "expiry")
+        answer = await until(expired, "expiry")
         expect_problem(answer, 410, "gone")
         expect_problem(await bridge.delete(path), 410, "gone")
         again = (await bridge.post(f"/execute/{kernel_id}", body, headers=key)).json

@@ -21,12 +21,12 @@ from tests.conftest import Server
 from tests.support.kernel_client import (
     Bridge,
     Message,
-    eventually,
     expect_problem,
     is_status,
     is_type,
     text_of,
 )
+from tests.support.waiting import stays, until
 
 # A Python kernel whose port is taken by somebody else when it starts, as often as a file has lines.
 UNLUCKY = """
@@ -246,12 +246,13 @@ async def test_shut_down_as_it_starts(bridge: Bridge, broken: Path) -> None:
     """Whoever waits for a kernel that somebody shuts down meanwhile is told so."""
     before = {kernel["id"] for kernel in (await bridge.get("/kernels")).json}
     spawning = asyncio.ensure_future(bridge.post("/spawn/mute", {}))
-    while not (new := {k["id"] for k in (await bridge.get("/kernels")).json} - before):
-        await asyncio.sleep(0.05)
-    kernel = new.pop()
+
+    async def new() -> set[str]:
+        return {k["id"] for k in (await bridge.get("/kernels")).json} - before
+
+    (kernel,) = await until(new, "a kernel")
     executing = asyncio.ensure_future(bridge.post(f"/execute/{kernel}", {"code": "1"}))
-    await asyncio.sleep(0.5)
-    assert not executing.done()
+    assert await stays(executing)
     assert (await bridge.delete(f"/shutdown/{kernel}")).status == 200
     expect_problem(await executing, 410, "gone", kernel)
     assert (await spawning).json["error"] in ("start-failed", "gone")
@@ -319,7 +320,7 @@ async def test_connections_are_counted(bridge: Bridge, kernel: str) -> None:
     async def gone() -> bool:
         return await connections() == 0
 
-    await eventually(gone, "the end of both connections")
+    await until(gone, "the end of both connections")
 
 
 @pytest.mark.parametrize(
@@ -557,14 +558,14 @@ async def test_culling(servers: Callable[..., Server], connect: Callable[..., Br
         async def gone() -> bool:
             return (await bridge.get(f"/kernels/{culled}")).status == 404
 
-        await eventually(gone, "culling")
+        await until(gone, "culling")
         expect_problem(await bridge.post(f"/execute/{culled}", {"code": "1"}), 404, "not-found")
         assert await seat.run("1")
 
     async def kept_gone() -> bool:
         return (await bridge.get(f"/kernels/{kept}")).status == 404
 
-    await eventually(kept_gone, "culling without clients")
+    await until(kept_gone, "culling without clients")
 
 
 async def test_culled_kernel_ends_seats(

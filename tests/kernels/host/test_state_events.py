@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from datetime import datetime, timezone
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,15 +19,15 @@ import pytest
 from jupyter_bridge.kernels.host.state_events import SILENCE, TELL_HZ
 from tests.conftest import Server
 from tests.support.kernel_client import (
-    PATIENCE,
     Bridge,
     Message,
-    eventually,
     is_status,
     is_type,
     tells,
     told,
+    waits_for,
 )
+from tests.support.waiting import PATIENCE, until
 
 # What follows an event sooner is told later, and not at all where it is over by then; seconds. A
 # quick kernel restarts within it.
@@ -69,7 +70,7 @@ async def test_executing(bridge: Bridge, kernel: str) -> None:
         assert -0.01 < (since - before).total_seconds() < PATIENCE
         await bridge.post(f"/interrupt/{kernel}", {})
         await seat.until(status("idle", request))
-        await eventually(lambda: _is_idle(bridge, kernel))
+        await until(lambda: _is_idle(bridge, kernel))
         assert "executing" not in await show(bridge, kernel)
 
 
@@ -85,7 +86,7 @@ async def test_busy_without_code(bridge: Bridge, kernel: str) -> None:
         code = "print('begun', flush=True)\nimport time; time.sleep(600)"
         request = await seat.execute(code, silent=True)
         await seat.until(is_type("stream"))
-        await eventually(lambda: _is_busy(bridge, kernel))
+        await until(lambda: _is_busy(bridge, kernel))
         executing = (await show(bridge, kernel))["executing"]
         assert executing.keys() == {"since"}
         await bridge.post(f"/interrupt/{kernel}", {})
@@ -96,7 +97,7 @@ async def _is_busy(bridge: Bridge, kernel: str) -> bool:
     return bool((await show(bridge, kernel))["execution_state"] == "busy")
 
 
-async def test_a_kernel_of_the_host_is_told_of(bridge: Bridge) -> None:
+async def test_a_kernel_of_the_host_is_told_of(bridge: Bridge, tmp_path: Path) -> None:
     """A kernel that the bridge has nothing to do with: its start, its work, its end."""
     async with told(bridge, "kernel_state") as heard:
         kernel_id = await start(bridge)
@@ -106,7 +107,8 @@ async def test_a_kernel_of_the_host_is_told_of(bridge: Bridge) -> None:
             await tells(heard, kernel_id=kernel_id, state="idle")
             header = {"msg_id": "1", "msg_type": "execute_request", "session": "s"}
             header |= {"username": "", "date": "2026-01-01T00:00:00Z", "version": "5.3"}
-            content = {"code": "import time; time.sleep(1)", "silent": False}
+            gate = tmp_path / "gate"
+            content = {"code": waits_for(gate), "silent": False}
             await socket.send_json(
                 {
                     "channel": "shell",
@@ -120,6 +122,7 @@ async def test_a_kernel_of_the_host_is_told_of(bridge: Bridge) -> None:
             executing = (await show(bridge, kernel_id))["executing"]
             assert executing.keys() == {"since"}
             assert (await show(bridge, kernel_id))["relay"]["last_seq"] == 0
+            gate.touch()
             await tells(heard, kernel_id=kernel_id, state="idle")
         answer = await bridge.delete(f"/api/kernels/{kernel_id}", host=True)
         assert answer.status == 204
@@ -155,10 +158,11 @@ def taciturn(bridge_server: Server) -> Iterator[str]:
 
 async def test_a_kernel_that_says_nothing_is_asked(bridge: Bridge, taciturn: str) -> None:
     """To the host it would be starting for ever. No line to it stays open for that."""
+    began = time.monotonic()
     kernel_id = await start(bridge, taciturn)
-    await asyncio.sleep(SILENCE - 1)
     assert (await show(bridge, kernel_id))["execution_state"] == "starting"
-    await eventually(lambda: _is_idle(bridge, kernel_id))
+    await until(lambda: _is_idle(bridge, kernel_id))
+    assert time.monotonic() - began > SILENCE - 1
     assert (await show(bridge, kernel_id))["relay"]["last_seq"] == 0
     assert (await bridge.delete(f"/shutdown/{kernel_id}")).status == 200
 
@@ -192,13 +196,19 @@ async def test_a_flood_is_coalesced(bridge: Bridge, kernel: str) -> None:
         for number in range(200):
             last = await seat.execute(str(number))
         await seat.until(status("idle", last))
+        states: list[str] = []
+
+        def is_told() -> bool:
+            states.extend(e["state"] for e in _drain(heard) if e["kernel_id"] == kernel)
+            return [state for state in states if state != "clients"][-1:] == ["idle"]
+
+        await until(is_told, "the end")
+        await asyncio.sleep(PACE)  # for what would come behind it
+        assert is_told()
         seconds = time.monotonic() - began
-        await asyncio.sleep(1)
-        states = [event["state"] for event in _drain(heard) if event["kernel_id"] == kernel]
     # At once for the first, and one in each quarter of a second; the last one after the end.
-    assert 1 <= len(states) <= 3 + 4 * (seconds + 1)
-    assert [state for state in states if state != "clients"][-1] == "idle"
-    await eventually(lambda: _is_idle(bridge, kernel))
+    assert len(states) <= 3 + 4 * seconds
+    await until(lambda: _is_idle(bridge, kernel))
 
 
 def _drain(heard: asyncio.Queue[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -22,7 +22,8 @@ import pytest
 
 from tests.conftest import Server
 from tests.kernels.handlers.test_channels import COMM
-from tests.support.kernel_client import PATIENCE, Answer, Bridge, eventually, expect_problem
+from tests.support.kernel_client import Answer, Bridge, expect_problem
+from tests.support.waiting import PATIENCE, until
 
 IO = "/socket.io/"
 POLLING = f"{IO}?EIO=4&transport=polling"
@@ -131,6 +132,12 @@ class Polling:
     async def ended(self) -> None:
         """There is no such connection any more."""
         expect_problem(await self.poll(), 400, "bad-request")
+
+
+async def is_read(bridge: Bridge) -> None:
+    """Return when the server has read what was sent: it has answered others since, in turn."""
+    for _ in range(5):
+        assert (await bridge.get("/")).status == 200
 
 
 @asynccontextmanager
@@ -289,7 +296,7 @@ class TestPayloads:
         """Two polls at once would share what is told: the second is 400, the first told the end."""
         async with polling(bridge) as one:
             first = asyncio.ensure_future(one.poll())
-            await asyncio.sleep(0.2)
+            await is_read(bridge)
             expect_problem(await one.poll(), 400, "bad-request")
             answer = await asyncio.wait_for(first, PATIENCE)
             assert (answer.status, answer.body) == (200, b"1")
@@ -346,7 +353,7 @@ class TestHeartbeat:
                 path = f"{POLLING}&sid={one.sid}"
                 return (await brisk.post(path, data=b'42/none,["msg"]')).status == 400
 
-            await eventually(gone, "forgetting")
+            await until(gone, "forgetting")
             await one.ended()
 
     async def test_websocket(self, brisk: Bridge) -> None:
@@ -383,7 +390,7 @@ class TestClose:
         """The poll that waits ends with a noop, and there is no other."""
         async with polling(bridge) as one:
             waits = asyncio.ensure_future(one.poll())
-            await asyncio.sleep(0.2)
+            await is_read(bridge)
             assert (await one.post("1")).status == 200
             answer = await asyncio.wait_for(waits, PATIENCE)
             assert (answer.status, answer.body) == (200, b"6")
@@ -423,7 +430,7 @@ class TestUpgrade:
         """A poll that waits when a probe comes ends with a noop."""
         async with polling(bridge) as one:
             waits = asyncio.ensure_future(one.poll())
-            await asyncio.sleep(0.2)
+            await is_read(bridge)
             async with opened(bridge, one.sid) as socket:
                 await self.upgraded(one, socket)
                 answer = await asyncio.wait_for(waits, PATIENCE)
@@ -565,7 +572,7 @@ async def left(bridge: Bridge, kernel: str) -> None:
     async def none() -> bool:
         return bool((await bridge.relay(kernel))["clients"] == 0)
 
-    await eventually(none, "leaving")
+    await until(none, "leaving")
 
 
 class TestMessages:
@@ -690,7 +697,7 @@ class TestMessages:
             await one.post(f"40/shell/{kernel},")
             await one.packets(lambda packet: packet.startswith("40/shell"))
             waits = asyncio.ensure_future(one.poll())
-            await asyncio.sleep(0.2)
+            await is_read(bridge)
             assert (await one.post(f"42/shell/{kernel},{{}}")).status == 200
             answer = await asyncio.wait_for(waits, PATIENCE)
             assert (answer.status, answer.body) == (200, b"1")

@@ -15,7 +15,8 @@ import socketio
 
 from tests.conftest import Server
 from tests.kernels.handlers.test_channels import COMM, OWNER, config
-from tests.support.kernel_client import PATIENCE, Bridge, eventually, expect_problem, is_status
+from tests.support.kernel_client import Bridge, expect_problem, is_status
+from tests.support.waiting import PATIENCE, until
 from tests.web.test_request_base import log_in
 
 BOTH = pytest.mark.parametrize("transport", ["websocket", "polling"])
@@ -106,7 +107,7 @@ async def forgotten(bridge: Bridge, kernel: str) -> None:
     async def none() -> bool:
         return bool((await bridge.relay(kernel))["clients"] == 0)
 
-    await eventually(none, "leaving every seat")
+    await until(none, "leaving every seat")
 
 
 @BOTH

@@ -6,8 +6,7 @@ import asyncio
 import base64
 import shutil
 import subprocess
-import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -15,9 +14,10 @@ from typing import Any
 import pytest
 
 from tests.conftest import Server
-from tests.support.joined import PATIENCE, Caller, caller, cut_off, start_plain
+from tests.support.joined import Caller, caller, cut_off, start_plain
 from tests.support.shell_fuzzing import Outcome, cases, expected
 from tests.support.shells import SHELLS, make_home, needs
+from tests.support.waiting import until
 
 SEED = 20261128
 STATUS = {"fish": "$status"}
@@ -45,21 +45,28 @@ class Desk:
         body = {"console": self.console, "command": command, "queue": True, **more}
         asked = await self.here.post("bridge/run", json=body, headers={"Prefer": "respond-async"})
         self.console = asked["console"]
-        deadline = time.monotonic() + PATIENCE
-        while (await self.model(asked["run"]))["status"] == "queued":
-            assert time.monotonic() < deadline
-            await asyncio.sleep(0.02)
-        return str(asked["run"])
+        run = str(asked["run"])
+        await self.until(run, lambda model: model["status"] != "queued")
+        return run
 
     async def model(self, run: str) -> dict[str, Any]:
         return dict(await self.here.get(f"bridge/runs/{run}"))
 
+    async def until(self, run: str, true: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+        """Wait until the run's model is so."""
+        model: dict[str, Any] = {}
+
+        async def look() -> bool:
+            nonlocal model
+            model = await self.model(run)
+            return true(model)
+
+        await until(look, lambda: f"it, with the run as {model},")
+        return model
+
     async def wrote(self, run: str, text: str) -> None:
         """Wait until the run has written this."""
-        deadline = time.monotonic() + PATIENCE
-        while text not in (await self.model(run))["output"]:
-            assert time.monotonic() < deadline, await self.model(run)
-            await asyncio.sleep(0.02)
+        await self.until(run, lambda model: text in model["output"])
 
     async def ended(self, run: str) -> dict[str, Any]:
         return dict(await self.here.get(f"bridge/runs/{run}?wait=80"))
@@ -83,10 +90,7 @@ class Desk:
 
     async def nothing_left(self) -> None:
         """Wait until no folder of runs is there."""
-        deadline = time.monotonic() + PATIENCE
-        while self.folders():
-            assert time.monotonic() < deadline, self.folders()
-            await asyncio.sleep(0.1)
+        await until(lambda: not self.folders(), lambda: f"removing {self.folders()}")
 
 
 @asynccontextmanager
@@ -246,8 +250,8 @@ class TestEveryShell:
             asked = await d.here.post(
                 "bridge/run", json=waiting, headers={"Prefer": "respond-async"}
             )
-            await asyncio.sleep(1)
-            assert (await d.model(asked["run"]))["status"] == "queued"
+            waiting = await d.here.get(f"bridge/runs/{asked['run']}?wait=0.5")
+            assert waiting["status"] == "queued"
             await d.type(b"\x03")
             assert (await d.ended(asked["run"]))["output"] == "later\n"
             said = await d.here.get(f"bridge/tail/{d.console}?lines=1000")
@@ -275,8 +279,7 @@ class TestBash:
             ran = await d.run("echo part; sleep 3; echo rest", timeout=1, on_timeout="leave")
             assert (ran["status"], ran["output"]) == ("timeout", "part\n")
             await d.wrote(ran["run"], "rest\n")
-            while (ran := await d.model(ran["run"]))["status"] == "timeout":
-                await asyncio.sleep(0.02)
+            ran = await d.until(ran["run"], lambda model: model["status"] != "timeout")
             assert (ran["status"], ran["output"]) == ("done", "part\nrest\n")
 
     @pytest.mark.soak
@@ -402,10 +405,7 @@ async def test_subprocess_agrees(near: Server, bashed: tuple[Server, Path]) -> N
             more = {"output": mode, "stdin": case.stdin}
             if case.cancel:
                 run = await d.start(case.command, **more)
-                if not case.split:
-                    await d.wrote(run, wanted.output.decode())
-                else:
-                    await asyncio.sleep(0.5)
+                await d.wrote(run, wanted.output.decode())
                 ran = await d.stop(run)
             else:
                 ran = await d.run(case.command, **more)
@@ -433,56 +433,53 @@ def exact(ran: dict[str, Any], stream: str) -> bytes:
 
 
 class TestBrokenLines:
-    async def test_output_over_breaks(self, near: Server, tmp_path: Path) -> None:
+    async def test_output_over_breaks(self, near: Server, bashed: tuple[Server, Path]) -> None:
         """A run goes on over breaks: its status is exact, and that text may be missing is told."""
-        server, home = plain_with("bash", tmp_path)
-        try:
-            async with cut_off(server) as (address, cut), desk(near, server, home, address) as d:
-                await d.run("true")
-                command = "for i in $(seq 100); do echo line-$i; sleep 0.03; done; (exit 4)"
-                run = await d.start(command)
-                for number in (5, 40, 70):
-                    await d.wrote(run, f"line-{number}\n")
-                    cut()
-                ran = await d.ended(run)
-                assert (ran["status"], ran["exit_code"]) == ("done", 4)
-                lines = "".join(f"line-{number}\n" for number in range(1, 101))
-                assert ran["truncated"], "nobody can be sure"
-                assert set(ran["output"].splitlines()) <= set(lines.splitlines())
-                assert (await d.run("echo on"))["output"] == "on\n"
-        finally:
-            server.stop()
+        server, home = bashed
+        async with cut_off(server) as (address, cut), desk(near, server, home, address) as d:
+            await d.run("true")
+            command = "for i in $(seq 100); do echo line-$i; sleep 0.03; done; (exit 4)"
+            run = await d.start(command)
+            for number in (5, 40, 70):
+                await d.wrote(run, f"line-{number}\n")
+                cut()
+            ran = await d.ended(run)
+            assert (ran["status"], ran["exit_code"]) == ("done", 4)
+            lines = "".join(f"line-{number}\n" for number in range(1, 101))
+            assert ran["truncated"], "nobody can be sure"
+            assert set(ran["output"].splitlines()) <= set(lines.splitlines())
+            assert (await d.run("echo on"))["output"] == "on\n"
 
-    async def test_a_break_while_handing_over(self, near: Server, tmp_path: Path) -> None:
+    async def test_a_break_while_handing_over(
+        self, near: Server, bashed: tuple[Server, Path]
+    ) -> None:
         """A line that breaks before the command is typed is waited for; it is run once."""
-        server, home = plain_with("bash", tmp_path)
-        try:
-            async with cut_off(server) as (address, cut), desk(near, server, home, address) as d:
-                await d.run("n=0")
-                for delay in (0.0, 0.05, 0.1, 0.2):
-                    command = f"n=$((n+1)); : {'x' * 300_000}; echo $n"
-                    running = asyncio.ensure_future(
-                        d.here.ask(
-                            "POST",
-                            "bridge/run",
-                            json={"console": d.console, "command": command, "queue": True},
-                        )
+        server, home = bashed
+        async with cut_off(server) as (address, cut), desk(near, server, home, address) as d:
+            await d.run("n=0")
+            done = 0
+            for delay in (0.0, 0.05, 0.1, 0.2):
+                command = f"n=$((n+1)); : {'x' * 300_000}; echo $n"
+                running = asyncio.ensure_future(
+                    d.here.ask(
+                        "POST",
+                        "bridge/run",
+                        json={"console": d.console, "command": command, "queue": True},
                     )
-                    await asyncio.sleep(delay)
-                    cut()
-                    status, ran = await running
-                    if status != 200:  # it broke just when the line was typed
-                        assert (status, ran["error"]) in (
-                            (502, "remote-failed"),
-                            (503, "unavailable"),
-                        )
-                    else:
-                        assert (ran["status"], ran["exit_code"]) == ("done", 0), ran
-                said = (await d.run("echo $n"))["output"]
-                assert said.strip().isdecimal()
-                assert int(said) <= 4
-        finally:
-            server.stop()
+                )
+                await asyncio.sleep(delay)
+                cut()
+                status, ran = await running
+                if status != 200:  # it broke just when the line was typed
+                    assert (status, ran["error"]) in (
+                        (502, "remote-failed"),
+                        (503, "unavailable"),
+                    )
+                else:
+                    assert (ran["status"], ran["exit_code"]) == ("done", 0), ran
+                    done += 1
+            said = (await d.run("echo $n"))["output"]
+            assert done <= int(said) <= 4
 
     @pytest.mark.soak
     async def test_a_server_that_dies(self, near: Server, tmp_path: Path) -> None:

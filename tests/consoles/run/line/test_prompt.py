@@ -11,11 +11,12 @@ from pathlib import Path
 import pytest
 
 from jupyter_bridge.consoles.console import Console
-from jupyter_bridge.consoles.run.line.prompt import LOOKS, Prompt, shows_prompt
+from jupyter_bridge.consoles.run.line.prompt import LOOKS, QUIET, Prompt, shows_prompt
 from jupyter_bridge.models.consoles import TerminalOptions
 from jupyter_bridge.problems import Busy
-from tests.consoles.conftest import house, until
+from tests.consoles.conftest import house
 from tests.support.shells import SHELLS, make_home, needs
+from tests.support.waiting import stays, until
 
 COLUMNS = 80
 EDITOR = b"\x1b[?2004h"
@@ -84,8 +85,7 @@ async def test_a_real_shell_is_found_at_its_prompt(
             await prompt.wait(0.5)
         assert console.end_offset == end, "nothing is typed into a program"
         waiting = asyncio.ensure_future(prompt.wait(None))
-        await asyncio.sleep(0.3)
-        assert not waiting.done()
+        assert await stays(waiting)
         await console.write(b"\x03")
         await asyncio.wait_for(waiting, 30)
 
@@ -174,9 +174,7 @@ async def test_a_program_that_answers_every_key(tmp_path: Path) -> None:
         console = await consoles.create(TerminalOptions(shell_command=["sh", "-c", script]))
         await until(lambda: b"$ " in console.newest(4096))
         waiting = asyncio.ensure_future(Prompt(console).wait(None))
-        while console.typed < LOOKS * 2:
-            await asyncio.sleep(0.02)
-        await asyncio.sleep(1)
+        await until(lambda: console.typed >= LOOKS * 2)
+        assert await stays(waiting, 3 * QUIET)
         assert console.typed == LOOKS * 2
-        assert not waiting.done()
         waiting.cancel()
