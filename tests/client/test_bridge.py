@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+import contextlib
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -22,46 +23,25 @@ from jupyter_bridge.client import (
 )
 from jupyter_bridge.problems import Conflict, Denied, Gone, NotFound, Problem
 from tests.conftest import Server
-from tests.simulators.faulty_bridge import run
+from tests.support.waiting import until
 
 
 def on(server: Server) -> BridgeClient:
     return BridgeClient(server.url, server.token)
 
 
-@pytest.fixture
-def go(bridge_server: Server) -> Callable[[Callable[[BridgeClient], Awaitable[None]]], None]:
-    """Runs an async part with an open client."""
-
-    def _go(part: Callable[[BridgeClient], Awaitable[None]]) -> None:
-        async def whole() -> None:
-            async with on(bridge_server) as bridge:
-                await part(bridge)
-
-        run(whole())
-
-    return _go
-
-
-Go = Callable[[Callable[[BridgeClient], Awaitable[None]]], None]
-
-
-def test_info(go: Go) -> None:
+async def test_info(bridge_server: Server) -> None:
     """The bridge tells its version, and the kernels that the server can start."""
-
-    async def part(bridge: BridgeClient) -> None:
+    async with on(bridge_server) as bridge:
         assert (await bridge.info())["version"]
         specs = await bridge.kernelspecs()
         assert next(iter(specs)) == "python3"
         assert "bash" in specs
 
-    go(part)
 
-
-def test_life(go: Go, tmp_path: Path) -> None:
+async def test_life(bridge_server: Server, tmp_path: Path) -> None:
     """A kernel is spawned as told, listed, interrupted, restarted and shut down."""
-
-    async def part(bridge: BridgeClient) -> None:
+    async with on(bridge_server) as bridge:
         kernel = await bridge.spawn("python3", cwd=str(tmp_path), env={"A": "b"}, name="mine")
         try:
             assert (kernel.name, kernel.kernelspec) == ("mine", "python3")
@@ -69,8 +49,11 @@ def test_life(go: Go, tmp_path: Path) -> None:
             code = "import os; (os.getcwd(), os.environ['A'])"
             assert (await bridge.execute(kernel, code)).value == f"('{tmp_path}', 'b')"
             name = await bridge.run_async(kernel, "import time; print('on'); time.sleep(60)")
-            while not (await bridge.execution(name)).stdout:
-                await asyncio.sleep(0.05)
+
+            async def has_begun() -> bool:
+                return bool((await bridge.execution(name)).stdout)
+
+            await until(has_begun, "the first output")
             await bridge.interrupt(kernel)
             result = await bridge.execution(name, wait=True)
             assert result.error is not None
@@ -82,13 +65,10 @@ def test_life(go: Go, tmp_path: Path) -> None:
         with pytest.raises((NotFound, Gone)):
             await bridge.kernel(kernel)
 
-    go(part)
 
-
-def test_wrong_names(go: Go) -> None:
+async def test_wrong_names(bridge_server: Server) -> None:
     """What is not there is a NotFound that says what there is."""
-
-    async def part(bridge: BridgeClient) -> None:
+    async with on(bridge_server) as bridge:
         with pytest.raises(NotFound, match="python3"):
             await bridge.spawn("cobol")
         with pytest.raises(NotFound):
@@ -100,26 +80,19 @@ def test_wrong_names(go: Go) -> None:
         with pytest.raises(NotFound):
             await bridge.execution("no-such")
 
-    go(part)
 
-
-def test_wrong_token(bridge_server: Server) -> None:
+async def test_wrong_token(bridge_server: Server) -> None:
     """A wrong token is Denied, on requests and on websockets."""
-
-    async def part() -> None:
-        async with BridgeClient(bridge_server.url, "wrong") as bridge:
-            with pytest.raises(Denied):
-                await bridge.kernels()
-            with pytest.raises(Denied):
-                await bridge.channels("k").open()
-
-    run(part())
+    async with BridgeClient(bridge_server.url, "wrong") as bridge:
+        with pytest.raises(Denied):
+            await bridge.kernels()
+        with pytest.raises(Denied):
+            await bridge.channels("k").open()
 
 
-def test_execute(go: Go, kernel: KernelModel) -> None:
+async def test_execute(bridge_server: Server, kernel: KernelModel) -> None:
     """A result has everything that the code left, and its error raises when asked to."""
-
-    async def part(bridge: BridgeClient) -> None:
+    async with on(bridge_server) as bridge:
         good = await bridge.execute(
             kernel, "import sys; print('o'); print('e', file=sys.stderr); x = 6; x * 7"
         )
@@ -136,68 +109,56 @@ def test_execute(go: Go, kernel: KernelModel) -> None:
         again = await bridge.execution(bad.execution)
         assert again.error == bad.error
 
-    go(part)
 
-
-def test_execute_input(go: Go, kernel: KernelModel) -> None:
+async def test_execute_input(bridge_server: Server, kernel: KernelModel) -> None:
     """Inputs answer what the code asks; without any, asking is an error and does not hang."""
-
-    async def part(bridge: BridgeClient) -> None:
+    async with on(bridge_server) as bridge:
         asks = "input('a') + input('b')"
         assert (await bridge.execute(kernel, asks, inputs=["1", "2"])).value == "'12'"
         refused = await bridge.execute(kernel, asks)
         assert refused.error is not None
         assert refused.error.ename == "StdinNotImplementedError"
 
-    go(part)
 
-
-def test_execute_timeout(go: Go, kernel: KernelModel) -> None:
+async def test_execute_timeout(bridge_server: Server, kernel: KernelModel) -> None:
     """Code that takes too long is interrupted, and says so."""
-
-    async def part(bridge: BridgeClient) -> None:
+    async with on(bridge_server) as bridge:
         slow = await bridge.execute(kernel, "import time; time.sleep(60)", timeout=0.3)
         assert slow.status == "timeout"
         with pytest.raises(ExecutionFailed, match="time allowed"):
             slow.raise_for_status()
 
-    go(part)
 
-
-def test_ephemeral(go: Go) -> None:
+async def test_ephemeral(bridge_server: Server) -> None:
     """Code on a kernelspec runs in a kernel that is gone afterwards."""
-
-    async def part(bridge: BridgeClient) -> None:
+    async with on(bridge_server) as bridge:
         result = await bridge.execute(code="echo from $0", kernelspec="bash")
         assert "bash" in result.stdout
         assert result.kernel not in [kernel.id for kernel in await bridge.kernels()]
 
-    go(part)
 
-
-def test_died(go: Go) -> None:
+async def test_died(bridge_server: Server) -> None:
     """A kernel that dies ends what it ran, and says how it died."""
-
-    async def part(bridge: BridgeClient) -> None:
+    async with on(bridge_server) as bridge:
         kernel = await bridge.spawn("python3")
         try:
             result = await bridge.execute(kernel, "import os; os._exit(3)")
             assert result.status == "died"
             assert "died" in result.sentence
+
+            async def is_back() -> bool:
+                with contextlib.suppress(Problem):  # the host is just restarting it
+                    return (await bridge.execute(kernel, "1")).ok
+                return False
+
+            await until(is_back, "the restart")
         finally:
-            await asyncio.sleep(1)  # the host restarts it
-            try:
-                await bridge.shutdown(kernel)
-            except Problem:
-                pass  # or not
-
-    go(part)
+            await bridge.shutdown(kernel)
 
 
-def test_stream(go: Go, kernel: KernelModel) -> None:
+async def test_stream(bridge_server: Server, kernel: KernelModel) -> None:
     """A stream tells outputs as they come, asks for input, and ends with the whole answer."""
-
-    async def part(bridge: BridgeClient) -> None:
+    async with on(bridge_server) as bridge:
         code = (
             "from IPython.display import display, update_display\n"
             "display('one', display_id='d')\n"
@@ -224,13 +185,10 @@ def test_stream(go: Go, kernel: KernelModel) -> None:
         follow = bridge.follow(events.result.execution)
         assert [type(event) async for event in follow] == kinds
 
-    go(part)
 
-
-def test_stream_cancel(go: Go, kernel: KernelModel) -> None:
+async def test_stream_cancel(bridge_server: Server, kernel: KernelModel) -> None:
     """A cancelled stream still ends with the answer."""
-
-    async def part(bridge: BridgeClient) -> None:
+    async with on(bridge_server) as bridge:
         code = "import time; print('on', flush=True); time.sleep(60)"
         async with bridge.stream(kernel, code) as events:
             async for event in events:
@@ -240,13 +198,10 @@ def test_stream_cancel(go: Go, kernel: KernelModel) -> None:
         assert events.result.error is not None
         assert events.result.error.ename == "KeyboardInterrupt"
 
-    go(part)
 
-
-def test_key(go: Go, kernel: KernelModel) -> None:
+async def test_key(bridge_server: Server, kernel: KernelModel) -> None:
     """What is asked twice under one key is done once."""
-
-    async def part(bridge: BridgeClient) -> None:
+    async with on(bridge_server) as bridge:
         await bridge.execute(kernel, "n = 0")
         one = await bridge.execute(kernel, "n += 1; n", key="same")
         two = await bridge.execute(kernel, "n += 1; n", key="same")
@@ -254,8 +209,6 @@ def test_key(go: Go, kernel: KernelModel) -> None:
         assert one.execution == two.execution
         with pytest.raises(Conflict):
             await bridge.execute(kernel, "something else", key="same")
-
-    go(part)
 
 
 @asynccontextmanager
@@ -296,19 +249,15 @@ async def tripping(target: Server, every: int) -> AsyncIterator[str]:
         await runner.cleanup()
 
 
-def test_over_a_tripping_line(bridge_server: Server, kernel: KernelModel) -> None:
+async def test_over_a_tripping_line(bridge_server: Server, kernel: KernelModel) -> None:
     """Over a line that breaks again and again, every event of a real run comes once, in order."""
-
-    async def part() -> None:
-        code = "import time\nfor i in range(40):\n print(i, flush=True); time.sleep(0.03)"
-        async with (
-            tripping(bridge_server, 7) as url,
-            BridgeClient(url, bridge_server.token) as bridge,
-        ):
-            events = [event async for event in bridge.stream(kernel, code)]
-        ids = [int(event.id) for event in events]
-        assert ids == list(range(1, len(ids) + 1))
-        text = "".join(event.text for event in events if isinstance(event, Output))
-        assert text == "".join(f"{i}\n" for i in range(40))
-
-    run(part())
+    code = "import time\nfor i in range(40):\n print(i, flush=True); time.sleep(0.03)"
+    async with (
+        tripping(bridge_server, 7) as url,
+        BridgeClient(url, bridge_server.token) as bridge,
+    ):
+        events = [event async for event in bridge.stream(kernel, code)]
+    ids = [int(event.id) for event in events]
+    assert ids == list(range(1, len(ids) + 1))
+    text = "".join(event.text for event in events if isinstance(event, Output))
+    assert text == "".join(f"{i}\n" for i in range(40))

@@ -20,7 +20,6 @@ from tests.simulators.faulty_bridge import (
     frame,
     hangs_up,
     page,
-    run,
     says,
     serving,
     socket,
@@ -28,9 +27,9 @@ from tests.simulators.faulty_bridge import (
 
 
 @pytest.fixture
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Patience is over while one watches."""
-    monkeypatch.setattr(retry.RetryPeriod.__init__, "__defaults__", (1.5, 5.0))
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Patience is soon over."""
+    monkeypatch.setattr(retry.RetryPeriod.__init__, "__defaults__", (0.3, 5.0))
 
 
 async def collect(*answers: Answer, **how: Any) -> tuple[list[str], Faulty]:
@@ -47,48 +46,46 @@ def asked_after(faulty: Faulty) -> list[str | None]:
     return [query.get("after", [None])[0] for query in queries]
 
 
-def test_resume() -> None:
+async def test_resume() -> None:
     """A line that breaks is opened again, by the same client, after the last iopub message."""
-    seen, faulty = run(
-        collect(
-            socket(frame("status", "1"), frame("stream", "2"), frame("reply", "3", "shell")),
-            hangs_up,
-            socket(frame("bridge_gap", "9"), frame("stream", "4"), code=1000),
-        )
+    seen, faulty = await collect(
+        socket(frame("status", "1"), frame("stream", "2"), frame("reply", "3", "shell")),
+        hangs_up,
+        socket(frame("bridge_gap", "9"), frame("stream", "4"), code=1000),
     )
     assert seen == ["1", "2", "3", "9", "4"]
     assert asked_after(faulty) == [None, "2", "2"]
     assert len({parse_qs(urlsplit(a).query)["session_id"][0] for a in faulty.asked}) == 1
 
 
-def test_resume_of_another() -> None:
+async def test_resume_of_another() -> None:
     """What an earlier client had is where a new one may begin."""
-    _, faulty = run(collect(socket(code=1000), after="17", session_id="mine", channel="iopub"))
+    _, faulty = await collect(socket(code=1000), after="17", session_id="mine", channel="iopub")
     assert faulty.asked == ["GET /x/bridge/iopub/k?session_id=mine&after=17"]
 
 
-@pytest.mark.usefixtures("quick")
-def test_patience() -> None:
+@pytest.mark.usefixtures("impatient")
+async def test_patience() -> None:
     """A line that stays broken is given up, with a sentence."""
     with pytest.raises(Unavailable):
-        run(collect(socket(frame("status", "1")), page("Bad Gateway", 502)))
+        await collect(socket(frame("status", "1")), page("Bad Gateway", 502))
 
 
 GONE = '{"error": "gone", "message": "Kernel k is dead.", "kernel_id": "k"}'
 AWAY = '{"error": "unavailable", "message": "The kernel is being reconnected."}'
 
 
-def test_problem() -> None:
+async def test_problem() -> None:
     """The Problem with which the server ends a line is raised."""
     with pytest.raises(Gone, match="is dead") as caught:
-        run(collect(socket(frame("status", "1"), GONE, code=4410)))
+        await collect(socket(frame("status", "1"), GONE, code=4410))
     assert (caught.value.status, caught.value.details) == (410, {"kernel_id": "k"})
 
 
-def test_passing_problem() -> None:
+async def test_passing_problem() -> None:
     """A kernel that is away for a moment is waited for."""
-    seen, _ = run(
-        collect(socket(frame("a", "1"), AWAY, code=4503), socket(frame("a", "2"), code=1000))
+    seen, _ = await collect(
+        socket(frame("a", "1"), AWAY, code=4503), socket(frame("a", "2"), code=1000)
     )
     assert seen == ["1", "2"]
 
@@ -103,15 +100,15 @@ def test_passing_problem() -> None:
         (hangs_up, Unavailable),
     ],
 )
-def test_refused(answer: Answer, kind: type[Exception]) -> None:
+async def test_refused(answer: Answer, kind: type[Exception]) -> None:
     """A refused handshake is the Problem that its body tells."""
     with pytest.raises(kind) as caught:
-        run(collect(answer))
+        await collect(answer)
     if kind is NotFound:
         assert caught.value.details == {"kernel_id": "k"}  # type: ignore[attr-defined]
 
 
-def test_another_protocol() -> None:
+async def test_another_protocol() -> None:
     """A websocket that does not speak v1 is not used."""
 
     async def other(request: web.Request) -> web.StreamResponse:
@@ -121,14 +118,14 @@ def test_another_protocol() -> None:
         return line
 
     with pytest.raises(RemoteFailed, match="does not speak"):
-        run(collect(other))
+        await collect(other)
 
 
 @pytest.mark.parametrize("sent", [b"", b"\x07" + b"\0" * 7, frame("x", "1")[:-1], "hello"])
-def test_nonsense(sent: bytes | str) -> None:
+async def test_nonsense(sent: bytes | str) -> None:
     """What is no message is the server's fault."""
     with pytest.raises(RemoteFailed):
-        run(collect(socket(sent)))
+        await collect(socket(sent))
 
 
 def test_nan() -> None:
@@ -137,34 +134,29 @@ def test_nan() -> None:
     assert message.content["x"] != message.content["x"]
 
 
-def test_send() -> None:
+async def test_send() -> None:
     """What is sent arrives whole, buffers and all, under the client's session."""
-
-    async def go() -> Message | None:
-        async with serving(socket(echo=True)) as faulty, BridgeClient(faulty.url) as bridge:
-            async with bridge.channels("k", session_id="me") as line:
-                sent = await line.send(
-                    "comm_msg",
-                    {"comm_id": "c"},
-                    parent={"msg_id": "p"},
-                    metadata={"m": 1},
-                    buffers=[b"\0\xff", b""],
-                )
-                message = await line.receive(10)
-                assert message is not None
-                assert message.msg_id == sent
-                assert await line.receive(0.05) is None
-                await line.send("input_reply", {"value": "x"}, channel="stdin")
-                reply = await line.receive(10)
-                assert reply is not None
-                assert (reply.channel, reply.msg_type) == ("stdin", "input_reply")
-            with pytest.raises(Conflict, match="closed"):
-                await line.send("x")
-            await line.close()
-            assert await line.receive() is None
-            return message
-
-    message = run(go())
+    async with serving(socket(echo=True)) as faulty, BridgeClient(faulty.url) as bridge:
+        async with bridge.channels("k", session_id="me") as line:
+            sent = await line.send(
+                "comm_msg",
+                {"comm_id": "c"},
+                parent={"msg_id": "p"},
+                metadata={"m": 1},
+                buffers=[b"\0\xff", b""],
+            )
+            message = await line.receive(10)
+            assert message is not None
+            assert message.msg_id == sent
+            assert await line.receive(0.05) is None
+            await line.send("input_reply", {"value": "x"}, channel="stdin")
+            reply = await line.receive(10)
+            assert reply is not None
+            assert (reply.channel, reply.msg_type) == ("stdin", "input_reply")
+        with pytest.raises(Conflict, match="closed"):
+            await line.send("x")
+        await line.close()
+        assert await line.receive() is None
     assert message is not None
     assert (message.channel, message.msg_type, message.parent_id) == ("shell", "comm_msg", "p")
     assert (message.content, message.metadata) == ({"comm_id": "c"}, {"m": 1})
@@ -185,44 +177,36 @@ async def kernel_on(server: Server) -> AsyncIterator[tuple[BridgeClient, KernelM
             await bridge.shutdown(kernel)
 
 
-def test_real_kernel(bridge_server: Server) -> None:
+async def test_real_kernel(bridge_server: Server) -> None:
     """A real kernel answers on its channels, and to whom it was that asked."""
-
-    async def go() -> None:
-        async with (
-            kernel_on(bridge_server) as (bridge, kernel),
-            bridge.channels(kernel) as line,
-        ):
-            asked = await line.send("is_complete_request", {"code": "for x in y:"})
-            async for message in line:
-                if message.parent_id == asked and message.channel == "shell":
-                    break
-            assert message.content["status"] == "incomplete"
-
-    run(go())
+    async with (
+        kernel_on(bridge_server) as (bridge, kernel),
+        bridge.channels(kernel) as line,
+    ):
+        asked = await line.send("is_complete_request", {"code": "for x in y:"})
+        async for message in line:
+            if message.parent_id == asked and message.channel == "shell":
+                break
+        assert message.content["status"] == "incomplete"
 
 
-def test_real_resume(bridge_server: Server) -> None:
+async def test_real_resume(bridge_server: Server) -> None:
     """A second client goes on where the first one stopped, without a message lost or twice."""
-
-    async def go() -> None:
-        async with kernel_on(bridge_server) as (bridge, kernel):
-            code = "import time\nfor i in range(30):\n print(i, flush=True); time.sleep(0.02)"
-            texts = []
-            async with bridge.channels(kernel) as line:
-                asked = await line.send("execute_request", {"code": code, "silent": False})
-                async for message in line:
-                    texts.append(_text(message, asked))
-                    if "3\n" in "".join(texts):
-                        break
-            async with bridge.channels(kernel, after=line.after) as line:
-                async for message in line:
-                    texts.append(_text(message, asked))
-                    if _ends(message, asked):
-                        break
-            assert "".join(texts) == "".join(f"{i}\n" for i in range(30))
-
-    run(go())
+    async with kernel_on(bridge_server) as (bridge, kernel):
+        code = "import time\nfor i in range(30):\n print(i, flush=True); time.sleep(0.02)"
+        texts = []
+        async with bridge.channels(kernel) as line:
+            asked = await line.send("execute_request", {"code": code, "silent": False})
+            async for message in line:
+                texts.append(_text(message, asked))
+                if "3\n" in "".join(texts):
+                    break
+        async with bridge.channels(kernel, after=line.after) as line:
+            async for message in line:
+                texts.append(_text(message, asked))
+                if _ends(message, asked):
+                    break
+        assert "".join(texts) == "".join(f"{i}\n" for i in range(30))
 
 
 async def _drain(line: Channels) -> None:
@@ -240,15 +224,11 @@ def _ends(message: Message, asked: str) -> bool:
     return message.parent_id == asked and message.msg_type == "status" and idle
 
 
-def test_real_end(bridge_server: Server) -> None:
+async def test_real_end(bridge_server: Server) -> None:
     """A kernel that is shut down ends its lines with what became of it."""
-
-    async def go() -> None:
-        async with BridgeClient(bridge_server.url, bridge_server.token) as bridge:
-            kernel = await bridge.spawn("python3")
-            async with bridge.channels(kernel) as line:
-                await bridge.shutdown(kernel)
-                with pytest.raises((Gone, NotFound)):
-                    await _drain(line)
-
-    run(go())
+    async with BridgeClient(bridge_server.url, bridge_server.token) as bridge:
+        kernel = await bridge.spawn("python3")
+        async with bridge.channels(kernel) as line:
+            await bridge.shutdown(kernel)
+            with pytest.raises((Gone, NotFound)):
+                await _drain(line)

@@ -10,8 +10,7 @@ from jupyter_bridge.problems import Conflict, NotFound
 from jupyter_bridge.wire.console import Ended, Matched, OutputFrame, Start, Trouble
 from tests.conftest import Server, start_server
 from tests.support.cable import Cable
-
-PATIENCE = 60.0
+from tests.support.waiting import PATIENCE, until
 
 
 async def test_consoles_are_opened_tailed_typed_into_and_ended(bridge_server: Server) -> None:
@@ -67,8 +66,10 @@ async def test_a_followed_tail_survives_the_server(tmp_path: Path) -> None:
             while b"ready\r\n" not in got:
                 frame = await asyncio.wait_for(line.__anext__(), PATIENCE)
                 got += frame.data if isinstance(frame, OutputFrame) else b""
-            server.stop()
-            server = start_server(tmp_path, port=int(port), env={"JUPYTER_TOKEN": server.token})
+            # Not on this loop: the server waits a while for who does not close a websocket.
+            await asyncio.to_thread(server.stop)
+            env = {"JUPYTER_TOKEN": server.token}
+            server = await asyncio.to_thread(start_server, tmp_path, port=int(port), env=env)
             async for frame in line:
                 got += frame.data if isinstance(frame, OutputFrame) else b""
             assert isinstance(frame, Ended)
@@ -91,8 +92,7 @@ async def test_a_line_waits_while_it_is_broken(bridge_server: Server) -> None:
                     assert await said(line, b"one\r\n") == b"one\r\n"
                     cable.cut()
                     reading = asyncio.ensure_future(said(line, b"two\r\n"))
-                    while cable.refused == 0:
-                        await asyncio.sleep(0.01)
+                    await until(lambda: cable.refused, "a refused try")
                     writing = asyncio.ensure_future(line.write(b"two\n"))
                     await asyncio.sleep(0)
                     assert not writing.done()
@@ -102,11 +102,9 @@ async def test_a_line_waits_while_it_is_broken(bridge_server: Server) -> None:
                     cable.cut()
                     refused = cable.refused
                     reading = asyncio.ensure_future(said(line, b"three"))
-                    while cable.refused == refused:
-                        await asyncio.sleep(0.01)
+                    await until(lambda: cable.refused > refused, "a refused try")
                     writing = asyncio.ensure_future(line.write(b"three\n"))
-                    while cable.refused <= refused + 3:
-                        await asyncio.sleep(0.01)
+                    await until(lambda: cable.refused > refused + 3, "a few refused tries")
                     await line.close()
                     assert await asyncio.wait_for(reading, PATIENCE) == b""
                     with pytest.raises(Conflict):
@@ -130,8 +128,7 @@ async def test_the_present_stays_where_it_was(bridge_server: Server) -> None:
                     assert isinstance(await asyncio.wait_for(line.__anext__(), PATIENCE), Start)
                     cable.cut()
                     reading = asyncio.ensure_future(said(line, b"missed"))
-                    while cable.refused == 0:
-                        await asyncio.sleep(0.01)
+                    await until(lambda: cable.refused, "a refused try")
                     await direct.consoles.send(mine, "missed\n")
                     async with direct.consoles.tail(mine, until="missed") as seen:
                         await said(seen, b"missed")

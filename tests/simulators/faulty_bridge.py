@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
@@ -15,11 +15,6 @@ from jupyter_bridge.wire.kernel import V1, build_message, build_v1
 
 T = TypeVar("T")
 Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
-
-
-def run(coroutine: Coroutine[Any, Any, T]) -> T:
-    """Run a test's async part; 60 s are enough for any."""
-    return asyncio.run(asyncio.wait_for(coroutine, 60))
 
 
 class Faulty:

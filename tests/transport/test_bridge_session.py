@@ -27,7 +27,7 @@ from jupyter_bridge.problems import (
     RemoteFailed,
     Unavailable,
 )
-from tests.simulators.faulty_bridge import Answer, Faulty, hangs_up, page, run, says, serving
+from tests.simulators.faulty_bridge import Answer, Faulty, hangs_up, page, says, serving
 
 TOKEN = "hunter2-hunter2"
 
@@ -43,33 +43,33 @@ KINDS = [kind for kind in vars(problems).values() if isinstance(kind, type(Probl
 
 
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if issubclass(kind, Problem)])
-def test_problem(kind: type[Problem]) -> None:
+async def test_problem(kind: type[Problem]) -> None:
     """Each of the server's Problems is raised here as the class it was there, with its details."""
     sent = kind("Something is wrong.", field="code", limit=3)
-    got, _ = run(problem_of_asking(says(sent.to_json(), kind.status)))
+    got, _ = await problem_of_asking(says(sent.to_json(), kind.status))
     assert type(got) is kind
     assert got.to_json() == sent.to_json()
 
 
-def test_unknown_problem() -> None:
+async def test_unknown_problem() -> None:
     """A Problem that this client does not know keeps its code and has its status's class."""
     body = {"error": "not-yet-invented", "message": "Who?", "hint": "x", "self": 1}
-    got, _ = run(problem_of_asking(says(body, 409)))
+    got, _ = await problem_of_asking(says(body, 409))
     assert type(got) is Conflict
     assert (got.code, got.status, got.message) == ("not-yet-invented", 409, "Who?")
     assert got.details == {"hint": "x", "self": 1}
 
 
-def test_internal_error() -> None:
+async def test_internal_error() -> None:
     """An internal error is a Problem with the id that is in the server's log."""
     body = {"error": "internal", "message": "Something went wrong.", "id": "abc"}
-    got, _ = run(problem_of_asking(says(body, 500)))
+    got, _ = await problem_of_asking(says(body, 500))
     assert (got.status, got.code, got.details) == (500, "internal", {"id": "abc"})
 
 
-def test_words_of_the_host() -> None:
+async def test_words_of_the_host() -> None:
     """What the host itself refuses, before the bridge is reached, has its words and a hint."""
-    got, faulty = run(problem_of_asking(says({"message": "Forbidden", "reason": None}, 403)))
+    got, faulty = await problem_of_asking(says({"message": "Forbidden", "reason": None}, 403))
     assert type(got) is Denied
     assert got.message == f"{faulty.url}bridge/kernels answered 403 Forbidden: is the token right?"
 
@@ -94,16 +94,16 @@ def test_words_of_the_host() -> None:
         (page("{broken", 200, "application/json"), "cannot read"),
     ],
 )
-def test_not_a_bridge(answer: Answer, words: str) -> None:
+async def test_not_a_bridge(answer: Answer, words: str) -> None:
     """What is no answer of a bridge is told as what it is, and where it came from."""
-    got, faulty = run(problem_of_asking(answer))
+    got, faulty = await problem_of_asking(answer)
     assert type(got) is RemoteFailed
     assert words in got.message
     assert f"{faulty.url}bridge/kernels" in got.message
     assert "secret" not in got.message
 
 
-def test_login_page() -> None:
+async def test_login_page() -> None:
     """Being sent to a login page means that the token is missing or wrong; nobody goes there."""
 
     async def open_socket(answer: Answer) -> list[str]:
@@ -113,93 +113,74 @@ def test_login_page() -> None:
             return faulty.asked
 
     answer = page("", 302, Location="/hub/login?next=x")
-    got, faulty = run(problem_of_asking(answer))
+    got, faulty = await problem_of_asking(answer)
     assert type(got) is Denied
     assert "token" in got.message
     assert len(faulty.requests) == 1
-    assert all("/x/bridge/channels/k" in asked for asked in run(open_socket(answer)))
+    asked = await open_socket(answer)
+    assert asked
+    assert all("/x/bridge/channels/k" in one for one in asked)
 
 
-def test_refused() -> None:
+async def test_refused() -> None:
     """Where nothing listens, the address is named, and who gave it."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{taken.getsockname()[1]}/x/"
 
-        async def ask() -> None:
+        with pytest.raises(Unavailable) as caught:
             async with BridgeClient(url) as bridge:
                 await bridge.kernels()
-
-        with pytest.raises(Unavailable) as caught:
-            run(ask())
     assert f"{url} (from the arguments)" in caught.value.message
 
 
-def test_no_such_host() -> None:
+async def test_no_such_host() -> None:
     """A host that does not exist is unavailable."""
-
-    async def ask() -> None:
+    with pytest.raises(Unavailable, match=r"no-such-host\.invalid"):
         async with BridgeClient("http://no-such-host.invalid/") as bridge:
             await bridge.kernels()
 
-    with pytest.raises(Unavailable, match=r"no-such-host\.invalid"):
-        run(ask())
 
-
-def test_broken() -> None:
+async def test_broken() -> None:
     """A connection that breaks before the answer is told as one where nobody knows."""
-
-    async def spawn() -> None:
-        async with serving(hangs_up) as faulty, BridgeClient(faulty.url) as bridge:
-            try:
-                await bridge.spawn("python3")
-            finally:
-                assert len(faulty.requests) == 1
-
-    with pytest.raises(Unavailable, match="may or may not"):
-        run(spawn())
+    async with serving(hangs_up) as faulty, BridgeClient(faulty.url) as bridge:
+        with pytest.raises(Unavailable, match="may or may not"):
+            await bridge.spawn("python3")
+        assert len(faulty.requests) == 1
 
 
-def test_silent() -> None:
+async def test_silent() -> None:
     """A server that says nothing is left after the timeout."""
 
     async def silent(request: web.Request) -> web.StreamResponse:
         await asyncio.sleep(30)
         return web.Response()
 
-    got, _ = run(problem_of_asking(silent, timeout=0.2))
+    got, _ = await problem_of_asking(silent, timeout=0.2)
     assert type(got) is problems.Timeout
 
 
-def test_request() -> None:
+async def test_request() -> None:
     """A request has the token in its header only, returns no cookie, and quotes what it names."""
-
-    async def ask() -> list[web.Request]:
-        answer = says({}, Set_Cookie="session=1; Path=/")
-        async with serving(answer) as faulty, BridgeClient(faulty.url, TOKEN) as bridge:
-            await bridge.interrupt("a/../b?")
-            await bridge.shutdown("p y")
-            return faulty.requests
-
-    first, second = run(ask())
+    answer = says({}, Set_Cookie="session=1; Path=/")
+    async with serving(answer) as faulty, BridgeClient(faulty.url, TOKEN) as bridge:
+        await bridge.interrupt("a/../b?")
+        await bridge.shutdown("p y")
+        first, second = faulty.requests
     assert first.raw_path == "/x/bridge/interrupt/a%2F..%2Fb%3F"
     assert first.headers["Authorization"] == f"token {TOKEN}"
     assert second.raw_path == "/x/bridge/shutdown/p%20y"
     assert "Cookie" not in second.headers
 
 
-def test_closed() -> None:
+async def test_closed() -> None:
     """A client that is not open says so."""
-
-    async def ask() -> None:
-        bridge = BridgeClient("http://127.0.0.1:1/")
-        async with bridge:
-            pass
-        await bridge.close()
-        await bridge.kernels()
-
+    bridge = BridgeClient("http://127.0.0.1:1/")
+    async with bridge:
+        pass
+    await bridge.close()
     with pytest.raises(Conflict, match="not open"):
-        run(ask())
+        await bridge.kernels()
 
 
 @pytest.mark.parametrize(
@@ -212,11 +193,11 @@ def test_closed() -> None:
         says([]),
     ],
 )
-def test_token_is_never_told(answer: Answer, caplog: pytest.LogCaptureFixture) -> None:
+async def test_token_is_never_told(answer: Answer, caplog: pytest.LogCaptureFixture) -> None:
     """The token is in no repr, message, traceback or log, whatever goes wrong."""
     told: list[str] = []
 
-    async def ask() -> None:
+    with caplog.at_level(logging.DEBUG):
         async with serving(answer) as faulty, BridgeClient(faulty.url, TOKEN, timeout=5) as bridge:
             told.append(f"{bridge!r}{bridge}{vars(bridge)}")
             for verb in (bridge.kernels, bridge.channels("k").open):
@@ -224,9 +205,6 @@ def test_token_is_never_told(answer: Answer, caplog: pytest.LogCaptureFixture) -
                     await verb()
                 except Problem as problem:
                     told.append(_chain(problem))
-
-    with caplog.at_level(logging.DEBUG):
-        run(ask())
     assert len(told) > 1
     assert TOKEN not in "".join(told) + caplog.text
 
@@ -260,7 +238,7 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return pem
 
 
-def test_tls(certificate: Path) -> None:
+async def test_tls(certificate: Path) -> None:
     """TLS trusts the system and `ca_file`; a stranger's certificate is told with what to do."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate)
@@ -274,14 +252,14 @@ def test_tls(certificate: Path) -> None:
                 return await bridge.kernels()
 
     with pytest.raises(RemoteFailed, match=r"certificate.*--ca-file"):
-        run(ask())
-    assert run(ask(ca_file=certificate)) == []
-    assert run(ask(verify=False)) == []
+        await ask()
+    assert (await ask(ca_file=certificate)) == []
+    assert (await ask(verify=False)) == []
     with pytest.raises(problems.BadRequest, match="cannot be read"):
-        run(ask(ca_file="/no/such/file"))
+        await ask(ca_file="/no/such/file")
 
 
-def test_unix_socket(tmp_path: Path) -> None:
+async def test_unix_socket(tmp_path: Path) -> None:
     """A server on a Unix socket is as good as any."""
 
     async def ask() -> list[Any]:
@@ -297,35 +275,31 @@ def test_unix_socket(tmp_path: Path) -> None:
         finally:
             await runner.cleanup()
 
-    assert run(ask()) == []
+    assert (await ask()) == []
 
 
-def test_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
     """A proxy of the surroundings is used, but never for this machine itself."""
 
     async def ask(url: str) -> None:
         async with BridgeClient(url, TOKEN) as bridge:
             await bridge.kernels()
 
-    async def through() -> list[str]:
-        async with serving(says([])) as proxy:
-            root = proxy.url.removesuffix("x/")
-            monkeypatch.setenv("http_proxy", root)
-            monkeypatch.delenv("no_proxy", raising=False)
-            await ask("http://far.invalid/y/")
-            return proxy.asked
-
-    async def around() -> list[str]:
-        async with serving(says([])) as server:
-            monkeypatch.setenv("http_proxy", "http://127.0.0.1:1/")
-            await ask(server.url)
-            return server.asked
-
-    assert run(through()) == ["GET /y/bridge/kernels"]
-    assert run(around()) == ["GET /x/bridge/kernels"]
+    async with serving(says([])) as proxy:
+        root = proxy.url.removesuffix("x/")
+        monkeypatch.setenv("http_proxy", root)
+        monkeypatch.delenv("no_proxy", raising=False)
+        await ask("http://far.invalid/y/")
+        found = proxy.asked
+    assert found == ["GET /y/bridge/kernels"]
+    async with serving(says([])) as server:
+        monkeypatch.setenv("http_proxy", "http://127.0.0.1:1/")
+        await ask(server.url)
+        found = server.asked
+    assert found == ["GET /x/bridge/kernels"]
 
 
-def test_several_servers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_several_servers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of several servers here the one with a bridge is taken; several such are listed instead."""
     for name in ("JUPYTER_BRIDGE_URL", "JUPYTER_SERVER_URL", "JUPYTERHUB_API_TOKEN"):
         monkeypatch.delenv(name, raising=False)
@@ -342,14 +316,14 @@ def test_several_servers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
                 assert bridge.url in (one.url, two.url)
                 return "one" if bridge.url == one.url else "two"
 
-    assert run(choose(True, False)) == "one"
-    assert run(choose(False, True)) == "two"
+    assert (await choose(True, False)) == "one"
+    assert (await choose(False, True)) == "two"
     with pytest.raises(Conflict) as several:
-        run(choose(True, True))
+        await choose(True, True)
     assert len(several.value.details["servers"]) == 2
     assert all(url in several.value.message for url in several.value.details["servers"])
     with pytest.raises(NotFound):
-        run(choose(False, False))
+        await choose(False, False)
 
 
 def test_light() -> None:
@@ -360,13 +334,9 @@ def test_light() -> None:
 
 
 @pytest.mark.parametrize("name", [".", ".."])
-def test_no_step_up(name: str) -> None:
+async def test_no_step_up(name: str) -> None:
     """What a remote may call its things leads nowhere else: nothing is asked."""
-
-    async def main() -> None:
-        async with serving() as faulty, BridgeClient(faulty.url, TOKEN) as bridge:
-            with pytest.raises(BadRequest, match="name may not be"):
-                await bridge.connections.get(name)
-            assert not faulty.asked
-
-    run(main())
+    async with serving() as faulty, BridgeClient(faulty.url, TOKEN) as bridge:
+        with pytest.raises(BadRequest, match="name may not be"):
+            await bridge.connections.get(name)
+        assert not faulty.asked

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import random
 
@@ -13,38 +12,34 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jupyter_bridge.transport.reconnect import ReconnectingSocket, Replay
+from tests.support.waiting import until
 
 
-def test_what_is_said_goes_behind_what_was_posted() -> None:
+async def test_what_is_said_goes_behind_what_was_posted() -> None:
     """A terminal that is resized and typed into has the new size when it reads what was typed."""
+    heard: list[str] = []
 
-    async def story() -> None:
-        heard: list[str] = []
+    async def listen(request: web.Request) -> web.WebSocketResponse:
+        socket = web.WebSocketResponse()
+        await socket.prepare(request)
+        async for message in socket:
+            assert message.type is WSMsgType.TEXT
+            heard.append(message.data)
+        return socket
 
-        async def listen(request: web.Request) -> web.WebSocketResponse:
-            socket = web.WebSocketResponse()
-            await socket.prepare(request)
-            async for message in socket:
-                assert message.type is WSMsgType.TEXT
-                heard.append(message.data)
-            return socket
-
-        app = web.Application()
-        app.router.add_get("/", listen)
-        async with TestServer(app) as server, ClientSession() as session:
-            line = ReconnectingSocket(
-                lambda: session.ws_connect(server.make_url("/")), logging.getLogger("test")
-            )
-            await line.open(lambda _: None, lambda _: None)
-            for number in range(0, 40, 2):
-                line.post(str(number))
-                await line.say(str(number + 1))
-            await line.close()
-            while len(heard) < 40:
-                await asyncio.sleep(0.01)
-        assert heard == [str(number) for number in range(40)]
-
-    asyncio.run(story())
+    app = web.Application()
+    app.router.add_get("/", listen)
+    async with TestServer(app) as server, ClientSession() as session:
+        line = ReconnectingSocket(
+            lambda: session.ws_connect(server.make_url("/")), logging.getLogger("test")
+        )
+        await line.open(lambda _: None, lambda _: None)
+        for number in range(0, 40, 2):
+            line.post(str(number))
+            await line.say(str(number + 1))
+        await line.close()
+        await until(lambda: len(heard) == 40)
+    assert heard == [str(number) for number in range(40)]
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import _thread
-import asyncio
 import contextlib
 import gc
 import os
@@ -11,7 +10,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -21,6 +19,8 @@ import pytest
 from jupyter_bridge.client import Bridge, Done, InputRequest, KernelModel, connect
 from jupyter_bridge.problems import Conflict, NotFound, Problem, Unavailable
 from tests.conftest import Server
+from tests.support.kernel_client import waits_for
+from tests.support.waiting import wait_until
 
 
 def test_verbs(bridge: Bridge, bridge_server: Server) -> None:
@@ -57,8 +57,7 @@ def test_stream(bridge: Bridge, kernel: KernelModel) -> None:
 def test_async_execution(bridge: Bridge, kernel: KernelModel) -> None:
     """Code runs on while nobody waits."""
     name = bridge.run_async(kernel, "input('?')", allow_stdin=True)
-    while bridge.execution(name).input_request is None:
-        time.sleep(0.02)
+    wait_until(lambda: bridge.execution(name).input_request)
     bridge.send_input(name, "a")
     assert bridge.execution(name, wait=True).value == "'a'"
     name = bridge.run_async(kernel, "import time; time.sleep(60)")
@@ -90,13 +89,20 @@ def ctrl_c() -> None:
 
 # The other one is only noticed when the waiting ends: just as an event has come.
 @pytest.mark.parametrize("press", [ctrl_c, _thread.interrupt_main])
-def test_ctrl_c(bridge: Bridge, kernel: KernelModel, press: Callable[[], None]) -> None:
+def test_ctrl_c(
+    bridge: Bridge, kernel: KernelModel, press: Callable[[], None], tmp_path: Path
+) -> None:
     """Ctrl-C stops waiting for a stream's next event, and loses none of it."""
-    code = "import time; time.sleep(0.6); print('late')"
+    gate = tmp_path / "gate"
     ids = []
     interrupted = False
-    with bridge.stream(kernel, code) as events:
-        timer = threading.Timer(0.3, press)
+
+    def press_and_go_on() -> None:
+        press()
+        gate.touch()
+
+    with bridge.stream(kernel, waits_for(gate) + "print('late')") as events:
+        timer = threading.Timer(0.3, press_and_go_on)
         timer.start()
         while events.result is None:
             try:
@@ -168,14 +174,14 @@ def test_no_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert set(threading.enumerate()) == before
 
 
-def test_inside_a_loop(bridge_server: Server, kernel: KernelModel) -> None:
+async def test_inside_a_loop(bridge_server: Server, kernel: KernelModel) -> None:
     """Plain calls work where an event loop runs already, as in a notebook."""
 
     async def cell() -> str | None:
         with connect(bridge_server.url, bridge_server.token) as client:
             return client.execute(kernel, "1 + 1").value
 
-    assert asyncio.run(cell()) == "2"
+    assert (await cell()) == "2"
 
 
 def test_forgotten(bridge_server: Server) -> None:
