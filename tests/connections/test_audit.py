@@ -9,7 +9,6 @@ import logging
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ import pytest
 from jupyter_bridge.connections import audit as audit_module
 from jupyter_bridge.connections.audit import Audit, ChainBroken, verify
 from jupyter_bridge.private_files import alone
+from tests.support.waiting import until
 
 LOG = logging.getLogger("test.audit")
 # Another server of the same user: writes so many lines, in a process of its own.
@@ -35,23 +35,20 @@ asyncio.run(main(*sys.argv[1:]))
 """
 
 
-def write(path: Path, *actions: str, **options: Any) -> None:
-    async def work() -> None:
-        audit = Audit(path, LOG, **options)
-        await asyncio.gather(*(audit.write(user="jane", action=action) for action in actions))
-
-    asyncio.run(work())
+async def write(path: Path, *actions: str, **options: Any) -> None:
+    audit = Audit(path, LOG, **options)
+    await asyncio.gather(*(audit.write(user="jane", action=action) for action in actions))
 
 
 def lines_of(*paths: Path) -> list[dict[str, str]]:
     return [json.loads(line) for path in paths for line in path.read_text().splitlines()]
 
 
-def test_lines_are_chained_across_servers(tmp_path: Path) -> None:
+async def test_lines_are_chained_across_servers(tmp_path: Path) -> None:
     """Another process goes on where the last one ended; the file is the user's alone."""
     path = tmp_path / "state" / "audit.jsonl"
-    write(path, "add", "login")
-    write(path, "logout")
+    await write(path, "add", "login")
+    await write(path, "logout")
     assert verify(path) == 3
     lines = lines_of(path)
     assert [line["action"] for line in lines] == ["add", "login", "logout"]
@@ -77,24 +74,21 @@ def test_two_servers_at_once_keep_one_chain(tmp_path: Path, most: int) -> None:
         assert [int(one["action"]) for one in lines if one["user"] == name] == list(range(count))
 
 
-def test_servers_that_take_turns(tmp_path: Path) -> None:
+async def test_servers_that_take_turns(tmp_path: Path) -> None:
     """Each line follows from the last one on the disk, whoever wrote that."""
     path = tmp_path / "audit.jsonl"
 
-    async def work() -> None:
-        servers = [Audit(path, LOG, max_bytes=1000) for _ in range(3)]
-        for number in range(12):
-            await servers[number % 3].write(user=str(number % 3), action=str(number))
-
-    asyncio.run(work())
+    servers = [Audit(path, LOG, max_bytes=1000) for _ in range(3)]
+    for number in range(12):
+        await servers[number % 3].write(user=str(number % 3), action=str(number))
     assert verify(path) == len(lines_of(tmp_path / "audit.jsonl.1", path))
 
 
 @pytest.mark.parametrize("how", ["changed", "removed", "inserted", "swapped", "beheaded"])
-def test_a_change_is_found(tmp_path: Path, how: str) -> None:
+async def test_a_change_is_found(tmp_path: Path, how: str) -> None:
     """Whatever is done to a line within, the file no longer follows from itself."""
     path = tmp_path / "audit.jsonl"
-    write(path, *"abcde")
+    await write(path, *"abcde")
     lines = path.read_bytes().splitlines(keepends=True)
     if how == "changed":
         lines[2] = lines[2].replace(b"jane", b"joan")
@@ -111,10 +105,10 @@ def test_a_change_is_found(tmp_path: Path, how: str) -> None:
         verify(path)
 
 
-def test_the_file_is_bounded(tmp_path: Path) -> None:
+async def test_the_file_is_bounded(tmp_path: Path) -> None:
     """A full one is put aside, and the next goes on from its last line."""
     path, older = tmp_path / "audit.jsonl", tmp_path / "audit.jsonl.1"
-    write(path, *"abcdefgh", max_bytes=800)
+    await write(path, *"abcdefgh", max_bytes=800)
     assert path.stat().st_size <= 800
     assert verify(path) == len(lines_of(older, path)) <= 8
     older.write_bytes(b"".join(older.read_bytes().splitlines(keepends=True)[:-1]))
@@ -123,26 +117,26 @@ def test_the_file_is_bounded(tmp_path: Path) -> None:
     assert (broken.value.path, broken.value.line) == (path, 1), "the seam is checked, too"
 
 
-def test_a_rotation_that_was_broken_off_goes_on(tmp_path: Path) -> None:
+async def test_a_rotation_that_was_broken_off_goes_on(tmp_path: Path) -> None:
     """A server that ends between the rename and the next line leaves a chain that goes on."""
     path = tmp_path / "audit.jsonl"
-    write(path, *"ab")
+    await write(path, *"ab")
     path.rename(tmp_path / "audit.jsonl.1")
-    write(path, "c")
+    await write(path, "c")
     assert verify(path) == 3
 
 
 @pytest.mark.parametrize("most", [1 << 20, 400], ids=["in one file", "as it gets full"])
 @pytest.mark.parametrize("left", [1, 20, 60, 10_000])
-def test_a_crash_in_the_middle_of_a_line(tmp_path: Path, left: int, most: int) -> None:
+async def test_a_crash_in_the_middle_of_a_line(tmp_path: Path, left: int, most: int) -> None:
     """The half line stays readable, as a line of its own, and the chain holds."""
     path = tmp_path / "audit.jsonl"
-    write(path, *"ab")
+    await write(path, *"ab")
     half = (b'{"time":"2026' + b"x" * left)[:left]
     with path.open("ab") as file:
         file.write(half)
-    write(path, "c", max_bytes=most)
-    write(path, "d")
+    await write(path, "c", max_bytes=most)
+    await write(path, "d")
     assert verify(path) == 5
     older = tmp_path / "audit.jsonl.1"
     lines = lines_of(*([older] if older.exists() else []), path)
@@ -150,15 +144,15 @@ def test_a_crash_in_the_middle_of_a_line(tmp_path: Path, left: int, most: int) -
     assert lines[2]["torn"] == half.decode()[: audit_module.TORN_BYTES]
 
 
-def test_a_full_disk_stops_nobody(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_full_disk_stops_nobody(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """What cannot be written is told to the log."""
     (tmp_path / "audit.jsonl").mkdir()
-    write(tmp_path / "audit.jsonl", "a")
+    await write(tmp_path / "audit.jsonl", "a")
     assert "cannot be written" in caplog.text
 
 
 @pytest.mark.parametrize("taken", [0, 1, 50], ids=lambda taken: f"after {taken} bytes")
-def test_a_disk_that_fills_up(
+async def test_a_disk_that_fills_up(
     tmp_path: Path, taken: int, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """No half line stays; the first line with room again says how many are missing."""
@@ -170,18 +164,15 @@ def test_a_disk_that_fills_up(
             raise OSError(errno.ENOSPC, "No space left on device")
         return real(file, data[:taken], offset)
 
-    async def work() -> None:
-        audit = Audit(path, LOG)
-        await audit.write(action="a")
-        with monkeypatch.context() as patch:
-            patch.setattr(os, "pwrite", full)
-            await audit.write(action="b")
-            await audit.write(action="c")
-        assert path.read_bytes().endswith(b"\n")
-        await audit.write(action="d")
-        await audit.write(action="e")
-
-    asyncio.run(work())
+    audit = Audit(path, LOG)
+    await audit.write(action="a")
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "pwrite", full)
+        await audit.write(action="b")
+        await audit.write(action="c")
+    assert path.read_bytes().endswith(b"\n")
+    await audit.write(action="d")
+    await audit.write(action="e")
     assert verify(path) == 3
     assert [(one["action"], one.get("missed")) for one in lines_of(path)] == [
         *(("a", None), ("d", "2"), ("e", None))
@@ -193,31 +184,28 @@ async def test_a_server_that_holds_the_lock_stops_nobody(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The loop goes on meanwhile, the request waits no longer than it may, and the log tells."""
-    monkeypatch.setattr(audit_module, "LOCK_SECONDS", 0.5)
-    monkeypatch.setattr(audit_module, "WAIT_SECONDS", 0.2)
+    monkeypatch.setattr(audit_module, "LOCK_SECONDS", 1.0)
+    monkeypatch.setattr(audit_module, "WAIT_SECONDS", 0.1)
     path = tmp_path / "audit.jsonl"
     audit = Audit(path, LOG)
     with alone(path):
-        began = time.monotonic()
         writing = asyncio.ensure_future(audit.write(action="a"))
         turns = 0
         while not writing.done():
             turns += 1
-            await asyncio.sleep(0.01)
-        assert time.monotonic() - began < 0.45
+            await asyncio.sleep(0)
+        assert "cannot be written" not in caplog.text
         assert turns > 5
-        while "cannot be written" not in caplog.text:
-            await asyncio.sleep(0.05)
-            assert time.monotonic() - began < 10
+        await until(lambda: "cannot be written" in caplog.text)
     await audit.write(action="b")
     await audit.close()
     assert [(one["action"], one["missed"]) for one in lines_of(path)] == [("b", "1")]
 
 
-def test_the_command_verifies(tmp_path: Path) -> None:
+async def test_the_command_verifies(tmp_path: Path) -> None:
     """`python -m … FILE` says how many lines there are, or fails and names the broken one."""
     path = tmp_path / "audit.jsonl"
-    write(path, *"abc")
+    await write(path, *"abc")
     command = [sys.executable, "-m", "jupyter_bridge.connections.audit", str(path)]
     assert subprocess.run(command, capture_output=True, check=True).stdout.startswith(b"3 lines")
     path.write_bytes(path.read_bytes().replace(b"jane", b"joan", 1))

@@ -17,6 +17,7 @@ from jupyter_bridge.connections.connectors.folder import FolderFields
 from jupyter_bridge.connections.mounts import records
 from jupyter_bridge.connections.mounts.records import MountRecord, MountRecords
 from jupyter_bridge.connections.secrets.vault import Vault
+from tests.support.waiting import settle
 
 LOG = logging.getLogger("test")
 Write = Callable[[], Coroutine[Any, Any, None]]
@@ -58,12 +59,12 @@ async def test_nothing_is_written_late(
     writing = asyncio.ensure_future(writer(tmp_path)())
     await asyncio.to_thread(began.wait, 30)
     writing.cancel()
-    await asyncio.sleep(0.05)
+    await settle()
     go_on.set()
     await asyncio.wait({writing})
     assert writing.cancelled()
     assert ended.is_set()
     written = {path: path.read_bytes() for path in tmp_path.glob("*.json")}
     assert written
-    await asyncio.sleep(0.1)
+    await asyncio.sleep(0.05)
     assert {path: path.read_bytes() for path in tmp_path.glob("*.json")} == written

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ import pytest
 
 from tests.conftest import Server, start_server
 from tests.connections.secrets.test_canaries import METADATA, PLUGIN
+from tests.support.waiting import wait_until
 
 # Put together at run time, or the search would find its own constant.
 CANARY = "-".join(["memory", "canary", "77d1"])
@@ -80,10 +80,7 @@ def found(server: Server) -> list[list[str]]:
     path: Path = server.root / "found.json"
     path.unlink(missing_ok=True)
     os.kill(server.process.pid, signal.SIGUSR2)
-    deadline = time.monotonic() + 30
-    while not path.exists():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    wait_until(path.exists, "the search")
     return list(json.loads(path.read_text()))
 
 
@@ -123,13 +120,16 @@ def test_nothing_is_left(server: Server, requests: list[tuple[str, str, Any, str
     """When a connection is removed, or was never made, its secrets are nowhere in memory."""
     for method, path, body, key in requests:
         call(server, method, path, body, key)
-    for _ in range(20):
+    left: list[list[str]] = []
+
+    def is_gone() -> bool:
+        nonlocal left
         # What an idle keep-alive connection or the last task holds goes with the next request.
         call(server, "GET", "conns")
-        if not (left := found(server)):
-            return
-        time.sleep(0.2)
-    raise AssertionError(left)
+        left = found(server)
+        return not left
+
+    wait_until(is_gone, lambda: f"the end of {left}")
 
 
 def test_the_search_finds(server: Server) -> None:

@@ -93,32 +93,28 @@ def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
         counts.check(ADA._replace(user="999"))
 
 
-def test_a_new_connection_for_each_guess_waits(tmp_path: Path) -> None:
+async def test_a_new_connection_for_each_guess_waits(tmp_path: Path) -> None:
     """Twenty passwords through twenty connections: three are tried."""
-
-    async def main() -> None:
-        counts, tried, busy = LoginBackoff(), 0, 0
-        waits: list[float] = []
-        for number in range(20):
-            connection, remote = connect(tmp_path, refusals=counts, password=f"guess-{number}")
-            try:
-                await connection.login()
-            except WrongCredentials:
-                pass
-            except Busy as problem:
-                busy += 1
-                waits.append(problem.details["retry_after"])
-                assert connection.standing.reason
-            tried += remote.logins
-            connection.release()
-            await connection.close()
-        assert (tried, busy) == (FREE, 20 - FREE)
-        assert all(0 < seconds <= LONGEST for seconds in waits)
-
-    asyncio.run(main())
+    counts, tried, busy = LoginBackoff(), 0, 0
+    waits: list[float] = []
+    for number in range(20):
+        connection, remote = connect(tmp_path, refusals=counts, password=f"guess-{number}")
+        try:
+            await connection.login()
+        except WrongCredentials:
+            pass
+        except Busy as problem:
+            busy += 1
+            waits.append(problem.details["retry_after"])
+            assert connection.standing.reason
+        tried += remote.logins
+        connection.release()
+        await connection.close()
+    assert (tried, busy) == (FREE, 20 - FREE)
+    assert all(0 < seconds <= LONGEST for seconds in waits)
 
 
-def test_guesses_at_the_same_time_wait(tmp_path: Path) -> None:
+async def test_guesses_at_the_same_time_wait(tmp_path: Path) -> None:
     """Twenty connections that guess at once gain nothing; twenty with one password share it."""
 
     async def main(*, same: bool) -> int:
@@ -137,56 +133,48 @@ def test_guesses_at_the_same_time_wait(tmp_path: Path) -> None:
         assert len(counts) == (0 if same else 1)
         return sum(remote.logins for _, remote in made)
 
-    assert asyncio.run(main(same=False)) == FREE
-    assert asyncio.run(main(same=True)) == 20
+    assert (await main(same=False)) == FREE
+    assert (await main(same=True)) == 20
 
 
-def test_a_refused_password_is_not_sent_again(tmp_path: Path) -> None:
+async def test_a_refused_password_is_not_sent_again(tmp_path: Path) -> None:
     """Six logins with it make one attempt; given anew, or another one, it is tried."""
-
-    async def main() -> None:
-        connection, remote = connect(tmp_path, password="wrong")
-        for _ in range(6):
-            with pytest.raises(WrongCredentials):
-                await connection.login()
-        assert remote.logins == 1
+    connection, remote = connect(tmp_path, password="wrong")
+    for _ in range(6):
         with pytest.raises(WrongCredentials):
-            await connection.login({"password": "wrong"})
-        assert remote.logins == 2
-        await connection.login({"password": PASSWORD})
-        await connection.login()
-        assert remote.logins == 4
-        await connection.close()
+            await connection.login()
+    assert remote.logins == 1
+    with pytest.raises(WrongCredentials):
+        await connection.login({"password": "wrong"})
+    assert remote.logins == 2
+    await connection.login({"password": PASSWORD})
+    await connection.login()
+    assert remote.logins == 4
+    await connection.close()
 
-    asyncio.run(main())
 
-
-def test_little_is_held_of_what_is_tried(tmp_path: Path) -> None:
+async def test_little_is_held_of_what_is_tried(tmp_path: Path) -> None:
     """Of a hundred passwords that were refused, or that nobody answered, the newest are blanked in
     the log, and the one that holds; a form that is too large is not even tried.
     """
-
-    async def main() -> None:
-        connection, remote = connect(tmp_path, password=PASSWORD)
-        try:
-            await connection.login()
-            for number in range(100):
-                remote.broken = None if number < 50 else Unavailable("not there")
-                with pytest.raises(Problem):
-                    await connection.login({"password": f"tried-in-vain-{number:03}"})
-            tried = [f"tried-in-vain-{number:03}" for number in range(100)]
-            held = [secret for secret in tried if redaction.hidden(secret) == "[secret]"]
-            assert held == tried[1 - MOST_OF_OWNER :]
-            assert redaction.hidden(PASSWORD) == "[secret]"
-            logins = remote.logins
-            with pytest.raises(BadRequest, match="bytes at most"):
-                await connection.login({"password": "x" * (MAX_FIELDS + 1)})
-            assert remote.logins == logins
-        finally:
-            await connection.close()
-        assert [redaction.hidden(secret) for secret in tried] == tried
-
-    asyncio.run(main())
+    connection, remote = connect(tmp_path, password=PASSWORD)
+    try:
+        await connection.login()
+        for number in range(100):
+            remote.broken = None if number < 50 else Unavailable("not there")
+            with pytest.raises(Problem):
+                await connection.login({"password": f"tried-in-vain-{number:03}"})
+        tried = [f"tried-in-vain-{number:03}" for number in range(100)]
+        held = [secret for secret in tried if redaction.hidden(secret) == "[secret]"]
+        assert held == tried[1 - MOST_OF_OWNER :]
+        assert redaction.hidden(PASSWORD) == "[secret]"
+        logins = remote.logins
+        with pytest.raises(BadRequest, match="bytes at most"):
+            await connection.login({"password": "x" * (MAX_FIELDS + 1)})
+        assert remote.logins == logins
+    finally:
+        await connection.close()
+    assert [redaction.hidden(secret) for secret in tried] == tried
 
 
 def test_an_account_is_small() -> None:

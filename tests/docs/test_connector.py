@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from pathlib import Path
 from typing import Any
@@ -26,7 +25,7 @@ def shelf() -> Any:
     return names["Shelf"]
 
 
-def test_the_connector_of_the_page_works(tmp_path: Path) -> None:
+async def test_the_connector_of_the_page_works(tmp_path: Path) -> None:
     """The page's connector logs in, browses, reads ranges, and is told a wrong token."""
     files = {"a.bin": bytes(range(256)), "b.txt": b"text"}
 
@@ -39,27 +38,24 @@ def test_the_connector_of_the_page_works(tmp_path: Path) -> None:
         part = request.http_range
         return web.Response(status=206, body=files[name][part])
 
-    async def test() -> None:
-        app = web.Application()
-        app.router.add_get("/{name}", serve)
-        runner = web.AppRunner(app)
-        await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-        kind = shelf()
-        outbound = Outbound(AddressPolicy(allow_loopback=True))
-        context = Context("shelf", outbound, tmp_path, tmp_path, logging.getLogger("test"))
-        connection = Connection("shelf", kind(to_fields(kind, {"url": url}), context))
-        try:
-            with pytest.raises(WrongCredentials):
-                await connection.login({"token": "bad"})
-            await connection.login({"token": "good"})
-            items = await connection.use(CanBrowse, lambda connector: connector.browse(""))
-            assert [(item.name, item.size) for item in items] == [("a.bin", 256), ("b.txt", 4)]
-            pieces = [piece async for piece in read(connection, "a.bin", "a.bin", 10, 20)]
-            assert b"".join(pieces) == files["a.bin"][10:20]
-        finally:
-            await connection.close()
-            await runner.cleanup()
-
-    asyncio.run(asyncio.wait_for(test(), 100))
+    app = web.Application()
+    app.router.add_get("/{name}", serve)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+    kind = shelf()
+    outbound = Outbound(AddressPolicy(allow_loopback=True))
+    context = Context("shelf", outbound, tmp_path, tmp_path, logging.getLogger("test"))
+    connection = Connection("shelf", kind(to_fields(kind, {"url": url}), context))
+    try:
+        with pytest.raises(WrongCredentials):
+            await connection.login({"token": "bad"})
+        await connection.login({"token": "good"})
+        items = await connection.use(CanBrowse, lambda connector: connector.browse(""))
+        assert [(item.name, item.size) for item in items] == [("a.bin", 256), ("b.txt", 4)]
+        pieces = [piece async for piece in read(connection, "a.bin", "a.bin", 10, 20)]
+        assert b"".join(pieces) == files["a.bin"][10:20]
+    finally:
+        await connection.close()
+        await runner.cleanup()

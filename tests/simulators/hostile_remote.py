@@ -84,7 +84,7 @@ class Hostile:
         with suppress(ConnectionError):
             if self.how in HEADS:
                 transport.write(HEADS[self.how])
-                await asyncio.sleep(0.5)
+                await asyncio.sleep(0.1)
             elif self.how == "bytes without end":
                 transport.write(b"HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\n[")
                 await self._drip(transport, b"[")

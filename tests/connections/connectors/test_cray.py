@@ -7,7 +7,8 @@ import base64
 import json
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,33 +19,34 @@ from jupyter_bridge.connections.connectors.cray.connector import ConsoleFields, 
 from jupyter_bridge.connections.net.address_policy import AddressPolicy
 from jupyter_bridge.connections.net.outbound import Outbound
 from jupyter_bridge.interfaces import Exit
-from jupyter_bridge.problems import BadRequest, Denied, NotFound, Unavailable
+from jupyter_bridge.problems import BadRequest, Denied, NotFound, Problem, Unavailable
 from tests.conftest import Server
 from tests.simulators.cray import CrayDouble
+from tests.support.waiting import until
 
 LOG = logging.getLogger("test.console")
-Story = Callable[[CrayDouble, ConsoleService], Awaitable[None]]
 
 
-def run(tmp_path: Path, story: Story, **fields: Any) -> None:
-    async def tell() -> None:
-        async with CrayDouble(["x1000c0", "x1000c1"]) as service:
-            context = Context(
-                name="cray",
-                outbound=Outbound(AddressPolicy(allow_loopback=True)),
-                folder=tmp_path / "state",
-                root_dir=tmp_path,
-                log=LOG,
-            )
-            known = {"url": service.url + "/", "token": "good", "nodes": ["x1000c0", "x1000c1"]}
-            remote = ConsoleService(ConsoleFields(**{**known, **fields}), context)
-            try:
-                await story(service, remote)
-            finally:
-                await context.outbound.close()
-                await asyncio.sleep(0)
-
-    asyncio.run(asyncio.wait_for(tell(), 60))
+@asynccontextmanager
+async def serving(
+    tmp_path: Path, **fields: Any
+) -> AsyncIterator[tuple[CrayDouble, ConsoleService]]:
+    """A service of two nodes, and a connector to it; these fields differ."""
+    async with CrayDouble(["x1000c0", "x1000c1"]) as service:
+        context = Context(
+            name="cray",
+            outbound=Outbound(AddressPolicy(allow_loopback=True)),
+            folder=tmp_path / "state",
+            root_dir=tmp_path,
+            log=LOG,
+        )
+        known = {"url": service.url + "/", "token": "good", "nodes": ["x1000c0", "x1000c1"]}
+        remote = ConsoleService(ConsoleFields(**{**known, **fields}), context)
+        try:
+            yield service, remote
+        finally:
+            await context.outbound.close()
+            await asyncio.sleep(0)
 
 
 class Seen:
@@ -59,10 +61,7 @@ class Seen:
         self.data += data
 
     async def until(self, true: Callable[[], bool]) -> None:
-        deadline = time.monotonic() + 60
-        while not true():
-            assert time.monotonic() < deadline, (self.data[-500:], self.gaps, self.exits)
-            await asyncio.sleep(0.01)
+        await until(true, lambda: f"it, with {self.data[-500:]!r}, {self.gaps}, {self.exits},")
 
 
 async def opened(remote: ConsoleService, node: str = "x1000c0") -> tuple[Any, Seen]:
@@ -76,10 +75,9 @@ def jwt(ends: float) -> str:
     return f"e30.{claims}.c2ln"
 
 
-def test_a_bearer_token_lets_in_or_does_not(tmp_path: Path) -> None:
+async def test_a_bearer_token_lets_in_or_does_not(tmp_path: Path) -> None:
     """It goes in the header, with the tenant, and comes out nowhere."""
-
-    async def story(service: CrayDouble, remote: ConsoleService) -> None:
+    async with serving(tmp_path, tenant="blue") as (service, remote):
         await remote.login()
         path, headers = service.seen[-1]
         assert path.endswith("/v1/health")
@@ -102,8 +100,6 @@ def test_a_bearer_token_lets_in_or_does_not(tmp_path: Path) -> None:
         with pytest.raises(Unavailable):
             await remote.probe()
 
-    run(tmp_path, story, tenant="blue")
-
 
 @pytest.mark.parametrize(
     "fields",
@@ -121,10 +117,9 @@ def test_names_that_are_none_are_refused(fields: dict[str, Any]) -> None:
         ConsoleService.check(ConsoleFields(**{"url": "https://h/", **fields}))
 
 
-def test_nodes_are_consoles(tmp_path: Path) -> None:
+async def test_nodes_are_consoles(tmp_path: Path) -> None:
     """The configured ones are listed; any other name the service knows can be opened."""
-
-    async def story(service: CrayDouble, remote: ConsoleService) -> None:
+    async with serving(tmp_path, nodes=["x1000c0"]) as (service, remote):
         assert [node.name for node in await remote.consoles()] == ["x1000c0"]
         service.nodes["x1000c1"].say(b"boot\n")
         source, seen = await opened(remote, "x1000c1")
@@ -136,14 +131,12 @@ def test_nodes_are_consoles(tmp_path: Path) -> None:
             with pytest.raises(NotFound):
                 await remote.console(name)
 
-    run(tmp_path, story, nodes=["x1000c0"])
 
-
-def test_characters_cut_in_two_come_whole(tmp_path: Path) -> None:
+async def test_characters_cut_in_two_come_whole(tmp_path: Path) -> None:
     """Text frames that are no UTF-8 on their own give the bytes of the log, and so do others."""
     said = "grün ☃ 日本語\r\n".encode() * 50 + bytes(range(256))
 
-    async def story(service: CrayDouble, remote: ConsoleService) -> None:
+    async with serving(tmp_path) as (service, remote):
         node = service.nodes["x1000c0"]
         node.say(said)
         source, seen = await opened(remote)
@@ -155,13 +148,10 @@ def test_characters_cut_in_two_come_whole(tmp_path: Path) -> None:
         await source.close()
         await source.close()
 
-    run(tmp_path, story)
 
-
-def test_what_is_typed_goes_line_by_line(tmp_path: Path) -> None:
+async def test_what_is_typed_goes_line_by_line(tmp_path: Path) -> None:
     """The service adds the newlines; the echo is seen once; who only looks takes no seat."""
-
-    async def story(service: CrayDouble, remote: ConsoleService) -> None:
+    async with serving(tmp_path) as (service, remote):
         node = service.nodes["x1000c0"]
         source, seen = await opened(remote)
         node.say(b"login: ")
@@ -186,13 +176,10 @@ def test_what_is_typed_goes_line_by_line(tmp_path: Path) -> None:
         await source.close()
         await seen.until(lambda: node.seats == 0)
 
-    run(tmp_path, story)
 
-
-def test_a_break_loses_and_doubles_nothing(tmp_path: Path) -> None:
+async def test_a_break_loses_and_doubles_nothing(tmp_path: Path) -> None:
     """What was said meanwhile comes once, in order."""
-
-    async def story(service: CrayDouble, remote: ConsoleService) -> None:
+    async with serving(tmp_path) as (service, remote):
         node = service.nodes["x1000c0"]
         whole = b""
         source, seen = await opened(remote)
@@ -202,19 +189,16 @@ def test_a_break_loses_and_doubles_nothing(tmp_path: Path) -> None:
             whole += line
             if number in (50, 51, 120):
                 service.cut()
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(0.002)
         await seen.until(lambda: len(seen.data) >= len(whole))
         assert seen.data == whole
         assert seen.gaps == []
         await source.close()
 
-    run(tmp_path, story)
 
-
-def test_a_rotated_log_is_told_as_a_gap(tmp_path: Path) -> None:
+async def test_a_rotated_log_is_told_as_a_gap(tmp_path: Path) -> None:
     """Where what is told again does not go on from what is known."""
-
-    async def story(service: CrayDouble, remote: ConsoleService) -> None:
+    async with serving(tmp_path) as (service, remote):
         node = service.nodes["x1000c0"]
         node.say(b"the old log, long enough to be recognized\n")
         source, seen = await opened(remote)
@@ -226,20 +210,18 @@ def test_a_rotated_log_is_told_as_a_gap(tmp_path: Path) -> None:
         assert seen.gaps == [1]
         await source.close()
 
-    run(tmp_path, story)
 
-
-def test_a_service_that_is_away_is_found_again(tmp_path: Path) -> None:
+async def test_a_service_that_is_away_is_found_again(tmp_path: Path) -> None:
     """Typing says so meanwhile; a node that has gone ends its console."""
-
-    async def story(service: CrayDouble, remote: ConsoleService) -> None:
+    async with serving(tmp_path) as (service, remote):
         node = service.nodes["x1000c0"]
         source, seen = await opened(remote)
         service.dead = True
         service.cut()
-        with pytest.raises(Exception, match="refused"):
+        with pytest.raises(Problem, match="refused"):
             await source.write(b"x\n")
-        await asyncio.sleep(0.5)
+        asked = len(service.seen)
+        await until(lambda: len(service.seen) > asked + 2, "asking again")
         service.dead = False
         node.say(b"back\n")
         await seen.until(lambda: seen.data == b"back\n")
@@ -248,24 +230,20 @@ def test_a_service_that_is_away_is_found_again(tmp_path: Path) -> None:
         await seen.until(lambda: seen.exits == [Exit()])
         await source.close()
 
-    run(tmp_path, story)
 
-
-def test_a_foreign_tenants_node_is_denied(tmp_path: Path) -> None:
+async def test_a_foreign_tenants_node_is_denied(tmp_path: Path) -> None:
     """As the service says."""
-
-    async def story(service: CrayDouble, remote: ConsoleService) -> None:
+    async with serving(tmp_path, tenant="red") as (_, remote):
         await remote.login()
         with pytest.raises(Denied):
             await opened(remote)
 
-    run(tmp_path, story, tenant="red")
 
-
-def test_another_bridge_is_a_console_service_too(bridge_server: Server, tmp_path: Path) -> None:
+async def test_another_bridge_is_a_console_service_too(
+    bridge_server: Server, tmp_path: Path
+) -> None:
     """Its /bridge/tail and /bridge/interact take the same headers and lines."""
-
-    async def story(service: CrayDouble, remote: ConsoleService) -> None:
+    async with serving(tmp_path) as (_, remote):
         remote.fields.url = f"{bridge_server.url}bridge/"
         remote.fields.token = bridge_server.token
         await remote.login()
@@ -284,5 +262,3 @@ def test_another_bridge_is_a_console_service_too(bridge_server: Server, tmp_path
         remote.fields.token = "wrong"
         with pytest.raises(WrongCredentials):
             await remote.login()
-
-    run(tmp_path, story)

@@ -24,6 +24,7 @@ from jupyter_bridge.problems import Problem, RemoteFailed, Unavailable
 from jupyter_bridge.wire.websocket import build_frame
 from tests.connections.connectors.test_hostile import _jupyter, make
 from tests.simulators.hostile_remote import worst_tick
+from tests.support.waiting import PATIENCE
 
 FRAMES = 100_000
 # A hundred thousand frames in one turn would take more than a second.
@@ -38,7 +39,6 @@ async def flooding(
     frames: list[str | bytes], count: int, protocols: tuple[str, ...] = ()
 ) -> AsyncIterator[str]:
     """A server that sends these frames, `count` in all, on every websocket, and then waits."""
-
     flood = b"".join(build_frame(frames[number % len(frames)]) for number in range(count))
 
     async def answer(request: web.Request) -> web.StreamResponse:
@@ -49,7 +49,8 @@ async def flooding(
         assert request.transport is not None
         # At once: this server shares its loop with what is measured.
         request.transport.write(flood)
-        await asyncio.sleep(30)
+        async for _ in socket:  # so that the client need not wait until it is closed
+            pass
         return socket
 
     app = web.Application()
@@ -97,36 +98,32 @@ MESSAGE = json.dumps({"header": {"msg_id": "a", "msg_type": "status"}, "channel"
     ],
     ids=["terminal", "node", "kernel", "kernel that sends no messages"],
 )
-def test_a_burst_of_frames_gives_the_loop_back(
+async def test_a_burst_of_frames_gives_the_loop_back(
     openers: Any, frames: list[str | bytes], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """100,000 small frames hold up nobody, and what cannot be read is told once."""
     caplog.set_level(logging.DEBUG)
     readable = frames != ["no message"]
 
-    async def main() -> None:
-        came = 0
+    came = 0
 
-        def count(size: int) -> None:
-            nonlocal came
-            came += size
+    def count(size: int) -> None:
+        nonlocal came
+        came += size
 
-        async with flooding(frames, FRAMES) as url:
+    async with flooding(frames, FRAMES) as url:
 
-            async def work() -> None:
-                nonlocal came
-                one, opened = await openers(url, tmp_path, count)
-                with anyio.move_on_after(30 if readable else 3):
-                    while came < FRAMES // len(frames):
-                        await asyncio.sleep(0.01)
-                await opened.close()
-                await one.context.outbound.close()
+        async def work() -> None:
+            one, opened = await openers(url, tmp_path, count)
+            with anyio.move_on_after(PATIENCE if readable else 1):
+                while came < FRAMES // len(frames):
+                    await asyncio.sleep(0.01)
+            await opened.close()
+            await one.context.outbound.close()
 
-            tick = await worst_tick(work)
-        assert tick < MOST_TICK
-        assert came >= FRAMES // len(frames) if readable else came == 0
-
-    asyncio.run(main())
+        tick = await worst_tick(work)
+    assert tick < MOST_TICK
+    assert came >= FRAMES // len(frames) if readable else came == 0
     assert len([record for record in caplog.records if record.name == "test"]) <= 10
 
 
@@ -134,19 +131,19 @@ def test_a_burst_of_frames_gives_the_loop_back(
     "frame",
     ["{", "[]", "[5]", '["stdout", {}]', '["stdout", 5]', "[" * 50_000, "null", '"stdout"'],
 )
-def test_a_terminals_frame_that_cannot_be_read(
-    frame: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+async def test_a_terminals_frame_that_cannot_be_read(
+    frame: str,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """It breaks that connection, with one line in the log and no traceback."""
-
-    async def main() -> None:
-        async with flooding([frame], 5) as url:
-            one, source = await terminal(url, tmp_path, lambda size: None)
-            await source.close()
-            await one.context.outbound.close()
-
+    monkeypatch.setattr("jupyter_bridge.connections.connectors.jupyter.terminal.PAST_SECONDS", 0.5)
     caplog.set_level(logging.DEBUG)
-    asyncio.run(asyncio.wait_for(main(), 30))
+    async with flooding([frame], 5) as url:
+        one, source = await terminal(url, tmp_path, lambda size: None)
+        await source.close()
+        await one.context.outbound.close()
     lines = [record for record in caplog.records if record.name == "test"]
     assert len(lines) <= 20
     assert not any(record.exc_info for record in lines)
@@ -169,7 +166,7 @@ def test_a_terminals_frame_that_cannot_be_read(
         ([{"failed": True, "message": "x" * 50_000}], Unavailable),
     ],
 )
-def test_a_hubs_progress(
+async def test_a_hubs_progress(
     events: list[Any],
     outcome: type[Problem] | None,
     tmp_path: Path,
@@ -182,35 +179,32 @@ def test_a_hubs_progress(
         text = "".join(f"data: {json.dumps(event)}\n\n" for event in events)
         return web.Response(text=text, content_type="text/event-stream")
 
-    async def main() -> None:
-        app = web.Application()
-        app.router.add_route("*", "/{path:.*}", stream)
-        runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
-        await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        url = f"http://127.0.0.1:{runner.addresses[0][1]}/"
-        one: Any = make(JupyterServer, url, tmp_path)
-        told: list[tuple[int, str]] = []
-        log = Changes(logging.getLogger("hub"))
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", stream)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    url = f"http://127.0.0.1:{runner.addresses[0][1]}/"
+    one: Any = make(JupyterServer, url, tmp_path)
+    told: list[tuple[int, str]] = []
+    log = Changes(logging.getLogger("hub"))
 
-        def on_progress(percent: int, message: str) -> None:
-            told.append((percent, message))
-            log.info("%d %% %s", percent, message)
+    def on_progress(percent: int, message: str) -> None:
+        told.append((percent, message))
+        log.info("%d %% %s", percent, message)
 
-        hub = Hub(url, one.server)
-        try:
-            if outcome is None:
+    hub = Hub(url, one.server)
+    try:
+        if outcome is None:
+            await hub._follow(url, on_progress)
+        else:
+            with pytest.raises(outcome) as caught:
                 await hub._follow(url, on_progress)
-            else:
-                with pytest.raises(outcome) as caught:
-                    await hub._follow(url, on_progress)
-                assert len(caught.value.message) < 500
-            assert all(0 <= percent <= 100 and len(said) <= 300 for percent, said in told)
-        finally:
-            await one.context.outbound.close()
-            await runner.cleanup()
-
-    asyncio.run(asyncio.wait_for(main(), 60))
+            assert len(caught.value.message) < 500
+        assert all(0 <= percent <= 100 and len(said) <= 300 for percent, said in told)
+    finally:
+        await one.context.outbound.close()
+        await runner.cleanup()
     lines = [record for record in caplog.records if record.name == "hub"]
     assert len(lines) <= 60
 
@@ -257,26 +251,22 @@ def listing(names: Names) -> SftpSession:
 
 
 @pytest.mark.parametrize(("count", "length"), [(1_000_000, 8), (10_000, 200_000)])
-def test_an_endless_folder_is_refused(count: int, length: int) -> None:
+async def test_an_endless_folder_is_refused(count: int, length: int) -> None:
     """A million entries, or names of 200 KB: as soon as it is too much, and not after."""
     names = Names(count, length)
     with pytest.raises(RemoteFailed, match="too many"):
-        asyncio.run(listing(names).items(""))
+        await listing(names).items("")
     assert names.given <= MAX_ENTRIES + 1
     assert names.given * length < 80 << 20
 
 
-def test_a_large_folder_gives_the_loop_back() -> None:
+async def test_a_large_folder_gives_the_loop_back() -> None:
     """100,000 entries, with a time that is in no calendar."""
+    found = []
 
-    async def main() -> None:
-        found = []
+    async def work() -> None:
+        found.extend(await listing(Names(100_000, mtime=1 << 62)).items(""))
 
-        async def work() -> None:
-            found.extend(await listing(Names(100_000, mtime=1 << 62)).items(""))
-
-        assert await worst_tick(work) < MOST_TICK * 2
-        assert len(found) == 100_000
-        assert found[0].modified is None
-
-    asyncio.run(main())
+    assert await worst_tick(work) < MOST_TICK * 2
+    assert len(found) == 100_000
+    assert found[0].modified is None

@@ -12,21 +12,23 @@ from jupyter_bridge.connections.connector import WrongCredentials
 from jupyter_bridge.connections.roles import HasKernels
 from jupyter_bridge.models.connections import Progress
 from jupyter_bridge.problems import Denied, Unavailable
-from tests.connections.connectors.test_jupyter import Heard, Seen, ask, make, run
+from tests.connections.connectors.test_jupyter import Heard, Seen, ask, make, using
 from tests.support.hub import RunningHub, needs_hub
+from tests.support.waiting import until
 
 pytestmark = [needs_hub, pytest.mark.timeout(300)]
 _SCOPES = ["read:users:name!user", "read:servers!user", "servers!user", "access:servers!user"]
 
 
-def test_a_users_server_is_started_and_used(hub: RunningHub, tmp_path: Path) -> None:
+async def test_a_users_server_is_started_and_used(hub: RunningHub, tmp_path: Path) -> None:
     """From the hub's address alone: started with progress, its terminals and kernels used."""
     token = hub.user_token("jo", [*_SCOPES, "self"])
     remote = make(tmp_path, hub.url, token, user_options={"profile": "small"})
     connection = Connection("lab", remote)
     told: list[Progress | None] = []
 
-    async def story() -> None:
+    async with using(remote):
+
         def look() -> None:
             model = connection.model()
             assert model.state == "connecting"
@@ -49,14 +51,12 @@ def test_a_users_server_is_started_and_used(hub: RunningHub, tmp_path: Path) -> 
         await source.end()
         await source.close()
 
-    run(remote, story, 200)
 
-
-def test_a_kernel_there_is_relayed(hub: RunningHub, tmp_path: Path) -> None:
+async def test_a_kernel_there_is_relayed(hub: RunningHub, tmp_path: Path) -> None:
     """Through the hub's proxy, in the binary protocol."""
     remote = make(tmp_path, hub.url, hub.user_token("jo", [*_SCOPES, "self"]))
 
-    async def story() -> None:
+    async with using(remote):
         await remote.login()
         model = await remote.spawn("python3")
         line, heard = await remote.kernel(model["id"]), Heard()
@@ -66,10 +66,8 @@ def test_a_kernel_there_is_relayed(hub: RunningHub, tmp_path: Path) -> None:
         await line.close()
         await remote.control(model["id"], "shutdown")
 
-    run(remote, story, 200)
 
-
-def test_a_server_that_the_hub_stopped_starts_when_it_is_used(
+async def test_a_server_that_the_hub_stopped_starts_when_it_is_used(
     hub: RunningHub, tmp_path: Path
 ) -> None:
     """A probe does not start it (the hub stops the idle ones on purpose); a call does."""
@@ -77,29 +75,27 @@ def test_a_server_that_the_hub_stopped_starts_when_it_is_used(
     remote = make(tmp_path, f"{hub.url}user/ann/", token)
     connection = Connection("lab", remote)
 
-    async def main() -> None:
-        await connection.use(HasKernels, lambda c: c.kernels())
-        await asyncio.to_thread(hub.api, "DELETE", "users/ann/server")
-        for _ in range(100):
-            if "" not in (await asyncio.to_thread(hub.api, "GET", "users/ann"))["servers"]:
-                break
-            await asyncio.sleep(0.1)
-        with pytest.raises(Unavailable, match="using it starts it"):
-            await remote.probe()
-        assert (await asyncio.to_thread(hub.api, "GET", "users/ann"))["servers"] == {}
-        assert await connection.use(HasKernels, lambda c: c.kernels()) == []
-        assert (await asyncio.to_thread(hub.api, "GET", "users/ann"))["servers"][""]["ready"]
-        await connection.close()
-        await remote.context.outbound.close()
+    await connection.use(HasKernels, lambda c: c.kernels())
+    await asyncio.to_thread(hub.api, "DELETE", "users/ann/server")
 
-    asyncio.run(asyncio.wait_for(main(), 200))
+    async def is_stopped() -> bool:
+        return "" not in (await asyncio.to_thread(hub.api, "GET", "users/ann"))["servers"]
+
+    await until(is_stopped, "stopping the server")
+    with pytest.raises(Unavailable, match="using it starts it"):
+        await remote.probe()
+    assert (await asyncio.to_thread(hub.api, "GET", "users/ann"))["servers"] == {}
+    assert await connection.use(HasKernels, lambda c: c.kernels()) == []
+    assert (await asyncio.to_thread(hub.api, "GET", "users/ann"))["servers"][""]["ready"]
+    await connection.close()
+    await remote.context.outbound.close()
 
 
-def test_what_the_token_may_not_is_told(hub: RunningHub, tmp_path: Path) -> None:
+async def test_what_the_token_may_not_is_told(hub: RunningHub, tmp_path: Path) -> None:
     """A wrong token is wrong; one that lacks scopes is told which ones."""
     remote = make(tmp_path, hub.url, "canary")
 
-    async def story() -> None:
+    async with using(remote):
         with pytest.raises(WrongCredentials) as caught:
             await remote.login()
         assert "canary" not in repr(caught.value)
@@ -108,5 +104,3 @@ def test_what_the_token_may_not_is_told(hub: RunningHub, tmp_path: Path) -> None
         )
         with pytest.raises(Denied, match="read:servers"):
             await remote.login()
-
-    run(remote, story)

@@ -9,8 +9,8 @@ import logging
 import os
 import re
 import signal
-import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from types import NoneType
 from typing import Any
@@ -35,6 +35,7 @@ from jupyter_bridge.problems import (
 from jupyter_bridge.wire import kernel
 from tests.conftest import Server
 from tests.support.joined import start_plain
+from tests.support.waiting import until
 
 LOG = logging.getLogger("test.jupyter")
 
@@ -56,16 +57,15 @@ def make(tmp_path: Path, url: str, token: str | None, **fields: Any) -> JupyterS
     return JupyterServer(JupyterFields(url=url, token=token, **fields), context)
 
 
-def run(remote: JupyterServer, story: Callable[[], Awaitable[None]], seconds: float = 60) -> None:
-    async def tell() -> None:
-        try:
-            await story()
-        finally:
-            await remote.close()
-            await remote.context.outbound.close()
-            await asyncio.sleep(0)
-
-    asyncio.run(asyncio.wait_for(tell(), seconds))
+@asynccontextmanager
+async def using(remote: JupyterServer) -> AsyncIterator[None]:
+    """Close the connector in the end."""
+    try:
+        yield
+    finally:
+        await remote.close()
+        await remote.context.outbound.close()
+        await asyncio.sleep(0)
 
 
 class Seen:
@@ -86,20 +86,17 @@ class Seen:
         await self.when(lambda: self.data.count(text) >= times)
 
     async def when(self, true: Callable[[], bool]) -> None:
-        deadline = time.monotonic() + 60
-        while not true():
-            assert time.monotonic() < deadline, (self.data[-2000:], self.gaps, self.exits)
-            await asyncio.sleep(0.01)
+        await until(true, lambda: f"it, with {self.data[-2000:]!r}, {self.gaps}, {self.exits},")
 
 
 # -- logging in ----------------------------------------------------------------------------------
 
 
-def test_a_token_lets_in_or_does_not(plain: Server, tmp_path: Path) -> None:
+async def test_a_token_lets_in_or_does_not(plain: Server, tmp_path: Path) -> None:
     """The name is as the server knows it; a wrong token is told without itself."""
     remote = make(tmp_path, plain.url, plain.token)
 
-    async def story() -> None:
+    async with using(remote):
         login = await remote.login()
         assert login.username
         await remote.probe()
@@ -109,20 +106,16 @@ def test_a_token_lets_in_or_does_not(plain: Server, tmp_path: Path) -> None:
                 await remote.login()
             assert "canary" not in repr(caught.value) + repr(remote.fields)
 
-    run(remote, story)
 
-
-def test_what_is_no_jupyter_server_is_told(tmp_path: Path) -> None:
+async def test_what_is_no_jupyter_server_is_told(tmp_path: Path) -> None:
     """Nobody there is unavailable; somebody else has failed."""
     remote = make(tmp_path, "http://127.0.0.1:1/", "x")
 
-    async def story() -> None:
+    async with using(remote):
         with pytest.raises(Unavailable):
             await remote.login()
         with pytest.raises(Expired):
             await remote.probe()
-
-    run(remote, story)
 
 
 @pytest.mark.parametrize("url", ["https://h/?token=x", "https://h/#x"])
@@ -135,11 +128,11 @@ def test_a_token_in_the_url_is_refused(url: str) -> None:
 # -- terminals of a plain server -----------------------------------------------------------------
 
 
-def test_a_terminal_is_a_console(plain: Server, tmp_path: Path) -> None:
+async def test_a_terminal_is_a_console(plain: Server, tmp_path: Path) -> None:
     """Made, listed, typed into, resized, ended."""
     remote = make(tmp_path, plain.url, plain.token)
 
-    async def story() -> None:
+    async with using(remote):
         await remote.login()
         (plain.root / "here").mkdir()
         name = await remote.create_console(cwd="here", rows=None)
@@ -163,14 +156,14 @@ def test_a_terminal_is_a_console(plain: Server, tmp_path: Path) -> None:
         with pytest.raises(Unsupported, match="env"):
             await remote.create_console(env={"A": "b"})
 
-    run(remote, story)
 
-
-def test_a_terminal_line_that_breaks_at_rest_loses_nothing(plain: Server, tmp_path: Path) -> None:
+async def test_a_terminal_line_that_breaks_at_rest_loses_nothing(
+    plain: Server, tmp_path: Path
+) -> None:
     """A terminal that speaks when it is asked only: every line comes, once, in order, no gap."""
     remote = make(tmp_path, plain.url, plain.token)
 
-    async def story() -> None:
+    async with using(remote):
         await remote.login()
         source, seen = await remote.console(await remote.create_console()), Seen()
         await seen.open(source)
@@ -184,14 +177,14 @@ def test_a_terminal_line_that_breaks_at_rest_loses_nothing(plain: Server, tmp_pa
         assert seen.gaps == []
         await source.close()
 
-    run(remote, story, 120)
 
-
-def test_a_broken_terminal_line_is_mended_without_doubling(plain: Server, tmp_path: Path) -> None:
+async def test_a_broken_terminal_line_is_mended_without_doubling(
+    plain: Server, tmp_path: Path
+) -> None:
     """A terminal that speaks during the breaks: all of it comes in order, or a gap says so."""
     remote = make(tmp_path, plain.url, plain.token)
 
-    async def story() -> None:
+    async with using(remote):
         await remote.login()
         source, seen = await remote.console(await remote.create_console()), Seen()
         await seen.open(source)
@@ -211,14 +204,12 @@ def test_a_broken_terminal_line_is_mended_without_doubling(plain: Server, tmp_pa
         await seen.until(b"again-2")
         await source.close()
 
-    run(remote, story, 120)
 
-
-def test_what_the_host_leaves_out_is_a_gap(plain: Server, tmp_path: Path) -> None:
+async def test_what_the_host_leaves_out_is_a_gap(plain: Server, tmp_path: Path) -> None:
     """A websocket that came after one whose end the host has not noticed may miss a piece."""
     remote = make(tmp_path, plain.url, plain.token)
 
-    async def story() -> None:
+    async with using(remote):
         await remote.login()
         source, seen = await remote.console(await remote.create_console()), Seen()
         await seen.open(source)
@@ -254,8 +245,6 @@ def test_what_the_host_leaves_out_is_a_gap(plain: Server, tmp_path: Path) -> Non
         assert seen.data.count(b"before\r\n") == 1
         await source.close()
 
-    run(remote, story, 120)
-
 
 def numbers(data: bytes) -> list[int]:
     return [int(number) for number in re.findall(rb"line-(\d+)-\d", data)]
@@ -263,16 +252,17 @@ def numbers(data: bytes) -> list[int]:
 
 async def say(source: Source, data: bytes) -> None:
     """Type it, however long the line needs to be mended."""
-    deadline = time.monotonic() + 60
-    while True:
-        try:
-            return await source.write(data)
-        except Unavailable:
-            assert time.monotonic() < deadline
-            await asyncio.sleep(0.01)
+
+    async def is_said() -> bool:
+        with contextlib.suppress(Unavailable):
+            await source.write(data)
+            return True
+        return False
+
+    await until(is_said, "a new connection")
 
 
-def test_a_server_that_starts_again_has_ended_its_terminals(tmp_path: Path) -> None:
+async def test_a_server_that_starts_again_has_ended_its_terminals(tmp_path: Path) -> None:
     """Its terminals are gone; a console over them ends instead of waiting for ever."""
     servers = [start_plain(tmp_path / "one")]
     remote = make(tmp_path, "http://127.0.0.1:1/", servers[0].token)
@@ -287,33 +277,36 @@ def test_a_server_that_starts_again_has_ended_its_terminals(tmp_path: Path) -> N
             return
         await asyncio.gather(_pump(reader, to_writer), _pump(to_reader, writer))
 
-    async def story() -> None:
-        proxy = await asyncio.start_server(forward, "127.0.0.1", 0)
-        remote.fields.url = f"http://127.0.0.1:{proxy.sockets[0].getsockname()[1]}/"
-        await remote.login()
-        source, seen = await remote.console(await remote.create_console()), Seen()
-        await seen.open(source)
-        await source.write(b"echo here\n")
-        await seen.until(b"here")
-        os.kill(servers[0].process.pid, signal.SIGKILL)
-        servers[0].process.wait()
-        await asyncio.sleep(0.5)
-        with pytest.raises(Unavailable):
-            await source.write(b"echo nobody\n")
-        with pytest.raises(Unavailable):
-            await remote.probe()
-        servers.append(await asyncio.to_thread(start_plain, tmp_path / "two"))
-        remote.fields.token = servers[1].token
-        await remote.login()
-        await seen.when(lambda: seen.exits == [Exit()])
-        await source.close()
-        await remote.context.outbound.close()
-        proxy.close()
-
     try:
-        run(remote, story, 110)
+        async with using(remote):
+            proxy = await asyncio.start_server(forward, "127.0.0.1", 0)
+            remote.fields.url = f"http://127.0.0.1:{proxy.sockets[0].getsockname()[1]}/"
+            await remote.login()
+            source, seen = await remote.console(await remote.create_console()), Seen()
+            await seen.open(source)
+            await source.write(b"echo here\n")
+            await seen.until(b"here")
+            os.kill(servers[0].process.pid, signal.SIGKILL)
+            servers[0].process.wait()
+
+            async def is_noticed() -> bool:
+                with contextlib.suppress(Unavailable):
+                    await source.write(b"echo nobody\n")
+                    return False
+                return True
+
+            await until(is_noticed, "noticing that nobody is there")
+            with pytest.raises(Unavailable):
+                await remote.probe()
+            servers.append(await asyncio.to_thread(start_plain, tmp_path / "two"))
+            remote.fields.token = servers[1].token
+            await remote.login()
+            await seen.when(lambda: seen.exits == [Exit()])
+            await source.close()
+            await remote.context.outbound.close()
+            proxy.close()
     finally:
-        servers[-1].stop()
+        await asyncio.to_thread(servers[-1].stop)  # not on the loop that forwards its farewells
 
 
 async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -327,11 +320,11 @@ async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
 # -- consoles of a bridge ------------------------------------------------------------------------
 
 
-def test_a_bridges_journals_are_used(bridged: Server, tmp_path: Path) -> None:
+async def test_a_bridges_journals_are_used(bridged: Server, tmp_path: Path) -> None:
     """History comes first, a break loses nothing, the exit status is told."""
     remote = make(tmp_path, bridged.url, bridged.token)
 
-    async def story() -> None:
+    async with using(remote):
         await remote.login()
         name = await remote.create_console()
         source, seen = await remote.console(name), Seen()
@@ -341,8 +334,8 @@ def test_a_bridges_journals_are_used(bridged: Server, tmp_path: Path) -> None:
             "stty size; for i in $(seq 1 200); do echo line-$i-x; sleep 0.01; done; echo e''nd\n"
         )
         await source.write(script.encode())
-        for pause in (0.3, 0.5, 0.4):
-            await asyncio.sleep(pause)
+        for number in (10, 60, 120):
+            await seen.until(b"line-%d-x" % number)
             _cut(source)
         await seen.until(b"end\r\n")
         await seen.until(b"33 101")
@@ -365,8 +358,6 @@ def test_a_bridges_journals_are_used(bridged: Server, tmp_path: Path) -> None:
         with pytest.raises(NotFound):
             await seen.open(await remote.console("no-such-console"))
 
-    run(remote, story)
-
 
 # -- kernels -------------------------------------------------------------------------------------
 
@@ -384,13 +375,10 @@ class Heard:
             self.messages.append((channel, header["msg_type"], json.loads(parts[3]), parts[4:]))
 
     async def when(self, true: Callable[[Any], bool]) -> Any:
-        deadline = time.monotonic() + 30
-        while True:
-            for message in self.messages:
-                if true(message):
-                    return message
-            assert time.monotonic() < deadline, self.messages[-10:]
-            await asyncio.sleep(0.01)
+        return await until(
+            lambda: next(filter(true, self.messages), None),
+            lambda: f"it, with {self.messages[-10:]},",
+        )
 
     @property
     def text(self) -> str:
@@ -403,14 +391,14 @@ def ask(code: str, session: str = "s") -> list[bytes]:
 
 
 @pytest.mark.parametrize("kind", ["plain", "bridged"])
-def test_a_kernel_there_is_spawned_and_relayed(
+async def test_a_kernel_there_is_spawned_and_relayed(
     kind: str, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     """Requests and replies, binary buffers, a broken line, interrupt, restart, shutdown."""
     server: Server = request.getfixturevalue(kind)
     remote = make(tmp_path, server.url, server.token)
 
-    async def story() -> None:
+    async with using(remote):
         await remote.login()
         assert "python3" in (await remote.kernelspecs())["kernelspecs"]
         model = await remote.spawn("python3")
@@ -435,7 +423,7 @@ def test_a_kernel_there_is_spawned_and_relayed(
         # A break in the middle of output; what is asked meanwhile is sent later.
         before = len(heard.text)
         line.send("shell", ask("import time\nfor i in range(100): print(i); time.sleep(0.01)"))
-        await asyncio.sleep(0.4)
+        await heard.when(lambda m: "20\n" in heard.text[before:])
         _cut(line)
         line.send("shell", ask("print('later')"))
         await heard.when(lambda m: m[1] == "stream" and "later" in m[2]["text"])
@@ -457,14 +445,12 @@ def test_a_kernel_there_is_spawned_and_relayed(
         with pytest.raises(Problem, match="no-such-kernelspec"):
             await remote.spawn("no-such-kernelspec")
 
-    run(remote, story, 110)
 
-
-def test_a_bridge_spawns_with_an_environment(bridged: Server, tmp_path: Path) -> None:
+async def test_a_bridge_spawns_with_an_environment(bridged: Server, tmp_path: Path) -> None:
     """Its spawn takes more than the plain API's."""
     remote = make(tmp_path, bridged.url, bridged.token)
 
-    async def story() -> None:
+    async with using(remote):
         await remote.login()
         model = await remote.spawn("python3", env={"BRIDGE_X": "canary"}, path=None)
         line, heard = await remote.kernel(model["id"]), Heard()
@@ -474,42 +460,34 @@ def test_a_bridge_spawns_with_an_environment(bridged: Server, tmp_path: Path) ->
         await line.close()
         await remote.control(model["id"], "shutdown")
 
-    run(remote, story)
 
-
-def test_a_plain_server_says_what_it_cannot(plain: Server, tmp_path: Path) -> None:
+async def test_a_plain_server_says_what_it_cannot(plain: Server, tmp_path: Path) -> None:
     """Rather than leaving the environment out."""
     remote = make(tmp_path, plain.url, plain.token)
 
-    async def story() -> None:
+    async with using(remote):
         await remote.login()
         with pytest.raises(Unsupported, match="env"):
             await remote.spawn("python3", env={"A": "b"})
 
-    run(remote, story)
 
-
-def test_a_kernel_that_is_gone_is_lost(plain: Server, tmp_path: Path) -> None:
+async def test_a_kernel_that_is_gone_is_lost(plain: Server, tmp_path: Path) -> None:
     """Shut down elsewhere, the line ends with a reason, once."""
     remote = make(tmp_path, plain.url, plain.token)
 
-    async def story() -> None:
+    async with using(remote):
         await remote.login()
         model = await remote.spawn("python3")
         line, heard = await remote.kernel(model["id"]), Heard()
         await line.open(heard.on_messages, heard.lost.append)
         await remote.control(model["id"], "shutdown")
         _cut(line)
-        deadline = time.monotonic() + 20
-        while not heard.lost and time.monotonic() < deadline:
-            await asyncio.sleep(0.05)
+        await until(lambda: heard.lost, "losing the kernel")
         assert len(heard.lost) == 1
         await line.close()
 
-    run(remote, story)
 
-
-def test_a_proxy_that_drops_subprotocols_is_told(bridged: Server, tmp_path: Path) -> None:
+async def test_a_proxy_that_drops_subprotocols_is_told(bridged: Server, tmp_path: Path) -> None:
     """Kernels work all the same; consoles say why not; the connection's model has it in words."""
     remote = make(tmp_path, "http://127.0.0.1:1/", bridged.token)
     connection = Connection("lab", remote)
@@ -526,7 +504,7 @@ def test_a_proxy_that_drops_subprotocols_is_told(bridged: Server, tmp_path: Path
 
         await asyncio.gather(requests(), _pump(to_reader, writer))
 
-    async def story() -> None:
+    async with using(remote):
         proxy = await asyncio.start_server(forward, "127.0.0.1", 0)
         remote.fields.url = f"http://127.0.0.1:{proxy.sockets[0].getsockname()[1]}/"
         await connection.login()
@@ -548,22 +526,17 @@ def test_a_proxy_that_drops_subprotocols_is_told(bridged: Server, tmp_path: Path
         await remote.context.outbound.close()
         proxy.close()
 
-    run(remote, story, 100)
 
-
-def test_a_connection_uses_it(plain: Server, tmp_path: Path) -> None:
+async def test_a_connection_uses_it(plain: Server, tmp_path: Path) -> None:
     """Logged in on first use, and shown with what it can do."""
     remote = make(tmp_path, plain.url, plain.token)
     connection = Connection("lab", remote)
 
-    async def main() -> None:
-        assert connection.can == ["consoles", "kernels"]
-        assert isinstance(await connection.use(HasKernels, lambda c: c.kernels()), list)
-        assert connection.state == "connected"
-        await connection.close()
-        await remote.context.outbound.close()
-
-    asyncio.run(main())
+    assert connection.can == ["consoles", "kernels"]
+    assert isinstance(await connection.use(HasKernels, lambda c: c.kernels()), list)
+    assert connection.state == "connected"
+    await connection.close()
+    await remote.context.outbound.close()
 
 
 def _cut(thing: Any) -> None:

@@ -7,8 +7,8 @@ import logging
 import os
 import signal
 import subprocess
-import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +39,7 @@ from jupyter_bridge.problems import (
 )
 from tests.support.sshd import Sshd, children, start_password_server
 from tests.support.sshd import sshd as sshd  # the fixture
+from tests.support.waiting import until
 
 LOG = logging.getLogger("test.sftp")
 
@@ -66,16 +67,15 @@ def with_key(sshd: Sshd, tmp_path: Path, **fields: Any) -> Sftp:
     return make(tmp_path, **{**known, **fields})
 
 
-def run(remote: Sftp, story: Callable[[], Awaitable[None]]) -> None:
-    async def tell() -> None:
-        try:
-            await story()
-        finally:
-            await remote.close()
-            await remote.close()
-            await remote.context.outbound.close()
-
-    asyncio.run(asyncio.wait_for(tell(), 60))
+@asynccontextmanager
+async def using(remote: Sftp) -> AsyncIterator[None]:
+    """Close the connector in the end, twice."""
+    try:
+        yield
+    finally:
+        await remote.close()
+        await remote.close()
+        await remote.context.outbound.close()
 
 
 async def whole(remote: Sftp, perm_id: str, path: str, *span: int) -> bytes:
@@ -85,11 +85,11 @@ async def whole(remote: Sftp, perm_id: str, path: str, *span: int) -> bytes:
 # -- the host's key ------------------------------------------------------------------------------
 
 
-def test_a_first_login_asks_for_the_hosts_key(sshd: Sshd, tmp_path: Path) -> None:
+async def test_a_first_login_asks_for_the_hosts_key(sshd: Sshd, tmp_path: Path) -> None:
     """Unknown is told with the fingerprint; accepted once, it is remembered."""
     remote = with_key(sshd, tmp_path, host_key=None)
 
-    async def story() -> None:
+    async with using(remote):
         with pytest.raises(UnknownHostKey) as caught:
             await remote.login()
         assert caught.value.status == 409
@@ -106,14 +106,12 @@ def test_a_first_login_asks_for_the_hosts_key(sshd: Sshd, tmp_path: Path) -> Non
         assert known.read_text() == f"{sshd.line}\n"
         assert known.stat().st_mode & 0o077 == 0
 
-    run(remote, story)
 
-
-def test_a_changed_host_key_is_refused_until_given_anew(sshd: Sshd, tmp_path: Path) -> None:
+async def test_a_changed_host_key_is_refused_until_given_anew(sshd: Sshd, tmp_path: Path) -> None:
     """Neither the file nor the field lets another key pass; the new one replaces the old one."""
     remote = with_key(sshd, tmp_path)
 
-    async def story() -> None:
+    async with using(remote):
         await remote.login()
         old = sshd.fingerprint
         await asyncio.to_thread(sshd.new_host_key)
@@ -128,102 +126,89 @@ def test_a_changed_host_key_is_refused_until_given_anew(sshd: Sshd, tmp_path: Pa
         await remote.login()
         assert (remote.context.folder / "known_hosts").read_text() == f"{sshd.line}\n"
 
-    run(remote, story)
 
-
-def test_nothing_secret_reaches_an_unknown_host(tmp_path: Path) -> None:
+async def test_nothing_secret_reaches_an_unknown_host(tmp_path: Path) -> None:
     """The password is not even tried before the key was accepted."""
     tried: list[str] = []
 
-    async def main() -> None:
-        server, key = await start_password_server(tmp_path, "me", "pw", tried)
-        url = f"sftp://me@127.0.0.1:{server.get_port()}"
-        remote = make(tmp_path, url=url, password="pw")
-        try:
-            with pytest.raises(UnknownHostKey):
-                await remote.login()
-            assert tried == []
-            remote.fields.host_key = key.get_fingerprint()
+    server, key = await start_password_server(tmp_path, "me", "pw", tried)
+    url = f"sftp://me@127.0.0.1:{server.get_port()}"
+    remote = make(tmp_path, url=url, password="pw")
+    try:
+        with pytest.raises(UnknownHostKey):
             await remote.login()
-            assert tried == ["pw"]
-        finally:
-            await remote.close()
-            server.close()
-            await server.wait_closed()
-
-    asyncio.run(main())
+        assert tried == []
+        remote.fields.host_key = key.get_fingerprint()
+        await remote.login()
+        assert tried == ["pw"]
+    finally:
+        await remote.close()
+        server.close()
+        await server.wait_closed()
 
 
 # -- logging in ----------------------------------------------------------------------------------
 
 
-def test_a_password_lets_in_or_does_not(tmp_path: Path) -> None:
+async def test_a_password_lets_in_or_does_not(tmp_path: Path) -> None:
     """A wrong one is told as wrong credentials, without itself."""
     (tmp_path / "remote").mkdir()
     (tmp_path / "remote" / "a").write_text("a")
 
-    async def main() -> None:
-        server, key = await start_password_server(tmp_path / "remote", "me", "right")
-        url = f"sftp://127.0.0.1:{server.get_port()}/"
-        accepted = key.get_fingerprint()
-        remote = make(tmp_path, url=url, username="me", password="canary", host_key=accepted)
-        try:
-            with pytest.raises(WrongCredentials, match="Incorrect username or password") as caught:
-                await remote.login()
-            assert "canary" not in repr(caught.value) + repr(remote.fields)
-            assert caught.value.__cause__ is None
-            remote.fields.password = "right"
+    server, key = await start_password_server(tmp_path / "remote", "me", "right")
+    url = f"sftp://127.0.0.1:{server.get_port()}/"
+    accepted = key.get_fingerprint()
+    remote = make(tmp_path, url=url, username="me", password="canary", host_key=accepted)
+    try:
+        with pytest.raises(WrongCredentials, match="Incorrect username or password") as caught:
             await remote.login()
-            assert [item.name for item in await remote.browse("")] == ["a"]
-            assert (await remote.sshfs()).password == "right"
-            assert "right" not in repr(await remote.sshfs())
-        finally:
-            await remote.close()
-            server.close()
-            await server.wait_closed()
+        assert "canary" not in repr(caught.value) + repr(remote.fields)
+        assert caught.value.__cause__ is None
+        remote.fields.password = "right"
+        await remote.login()
+        assert [item.name for item in await remote.browse("")] == ["a"]
+        assert (await remote.sshfs()).password == "right"
+        assert "right" not in repr(await remote.sshfs())
+    finally:
+        await remote.close()
+        server.close()
+        await server.wait_closed()
 
-    asyncio.run(main())
 
-
-def test_the_agent_lets_in(sshd: Sshd, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_agent_lets_in(
+    sshd: Sshd, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Without a password and a key file the user's agent is asked."""
     path = tmp_path / "agent"
     agent = subprocess.Popen(
         ["ssh-agent", "-D", "-a", str(path)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
     try:
-        for _ in range(200):
-            if path.exists():
-                break
-            time.sleep(0.02)
+        await until(path.exists, "the agent's socket")
         monkeypatch.setenv("SSH_AUTH_SOCK", str(path))
         subprocess.run(["ssh-add", "-q", str(sshd.key_file)], check=True, stderr=subprocess.PIPE)
         remote = with_key(sshd, tmp_path, key_file=None)
 
-        async def story() -> None:
+        async with using(remote):
             assert remote.needs == ()
             await remote.login()
             await remote.probe()
             assert (await remote.sshfs()).key_file is None
-
-        run(remote, story)
     finally:
         agent.kill()
         agent.wait()
 
 
-def test_without_any_key_nobody_gets_in(sshd: Sshd, tmp_path: Path) -> None:
+async def test_without_any_key_nobody_gets_in(sshd: Sshd, tmp_path: Path) -> None:
     """No agent, no key: wrong credentials."""
     remote = with_key(sshd, tmp_path, key_file=None)
 
-    async def story() -> None:
+    async with using(remote):
         with pytest.raises(WrongCredentials):
             await remote.login()
 
-    run(remote, story)
 
-
-def test_a_key_with_a_passphrase(sshd: Sshd, tmp_path: Path) -> None:
+async def test_a_key_with_a_passphrase(sshd: Sshd, tmp_path: Path) -> None:
     """It takes the right passphrase; a mount cannot be given one, and says so."""
     subprocess.run(
         ["ssh-keygen", "-q", "-p", "-P", "", "-N", "secret words", "-f", str(sshd.key_file)],
@@ -231,7 +216,7 @@ def test_a_key_with_a_passphrase(sshd: Sshd, tmp_path: Path) -> None:
     )
     remote = with_key(sshd, tmp_path)
 
-    async def story() -> None:
+    async with using(remote):
         for passphrase in (None, "wrong"):
             remote.fields.passphrase = passphrase
             with pytest.raises(Denied, match="key file"):
@@ -244,49 +229,40 @@ def test_a_key_with_a_passphrase(sshd: Sshd, tmp_path: Path) -> None:
         with pytest.raises(Denied, match="cannot be read"):
             await remote.login()
 
-    run(remote, story)
 
-
-def test_who_is_not_there_is_unavailable(sshd: Sshd, tmp_path: Path) -> None:
+async def test_who_is_not_there_is_unavailable(sshd: Sshd, tmp_path: Path) -> None:
     """A port where nobody listens, and a listener that says nothing, come to an end."""
     sshd.stop()
     remote = with_key(sshd, tmp_path)
 
-    async def story() -> None:
+    async with using(remote):
         with pytest.raises(Unavailable):
             await remote.login()
 
-    run(remote, story)
 
-
-def test_who_does_not_speak_ssh_is_told(tmp_path: Path) -> None:
+async def test_who_does_not_speak_ssh_is_told(tmp_path: Path) -> None:
     """A web server on that port is no SFTP server."""
 
-    async def main() -> None:
-        async def greet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n" * 100)
-            writer.close()
+    async def greet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n" * 100)
+        writer.close()
 
-        server = await asyncio.start_server(greet, "127.0.0.1", 0)
-        port = server.sockets[0].getsockname()[1]
-        remote = make(tmp_path, url=f"sftp://me@127.0.0.1:{port}", password="x")
-        with pytest.raises((RemoteFailed, Unavailable)):
-            await remote.login()
-        server.close()
-        await server.wait_closed()
-
-    asyncio.run(main())
+    server = await asyncio.start_server(greet, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    remote = make(tmp_path, url=f"sftp://me@127.0.0.1:{port}", password="x")
+    with pytest.raises((RemoteFailed, Unavailable)):
+        await remote.login()
+    server.close()
+    await server.wait_closed()
 
 
-def test_the_address_policy_holds_for_ssh(sshd: Sshd, tmp_path: Path) -> None:
+async def test_the_address_policy_holds_for_ssh(sshd: Sshd, tmp_path: Path) -> None:
     """Loopback is refused where the operator did not allow it."""
     remote = make(tmp_path, loopback=False, url=sshd.url, key_file=str(sshd.key_file))
 
-    async def story() -> None:
+    async with using(remote):
         with pytest.raises(Denied):
             await remote.login()
-
-    run(remote, story)
 
 
 @pytest.mark.parametrize(
@@ -324,7 +300,7 @@ def test_a_url_names_the_user_the_port_and_the_folder() -> None:
 # -- files ---------------------------------------------------------------------------------------
 
 
-def test_folders_are_browsed(sshd: Sshd, tmp_path: Path) -> None:
+async def test_folders_are_browsed(sshd: Sshd, tmp_path: Path) -> None:
     """Folders first, then by name; links are what they lead to; names may be strange."""
     (sshd.data / "b folder").mkdir()
     (sshd.data / "a.txt").write_text("12345")
@@ -335,7 +311,7 @@ def test_folders_are_browsed(sshd: Sshd, tmp_path: Path) -> None:
     os.utime(sshd.data / "a.txt", (0, 1_700_000_000))
     remote = with_key(sshd, tmp_path)
 
-    async def story() -> None:
+    async with using(remote):
         await remote.login()
         items = await remote.browse("")
         assert [(item.name, item.kind) for item in items] == [
@@ -354,10 +330,8 @@ def test_folders_are_browsed(sshd: Sshd, tmp_path: Path) -> None:
         with pytest.raises(NotFound):
             await remote.browse("none")
 
-    run(remote, story)
 
-
-def test_a_data_set_is_a_file_or_a_folder(sshd: Sshd, tmp_path: Path) -> None:
+async def test_a_data_set_is_a_file_or_a_folder(sshd: Sshd, tmp_path: Path) -> None:
     """All regular files below, and the empty folders; no link, pipe or loop."""
     folder = sshd.data / "set"
     (folder / "deep" / "er").mkdir(parents=True)
@@ -369,7 +343,7 @@ def test_a_data_set_is_a_file_or_a_folder(sshd: Sshd, tmp_path: Path) -> None:
     os.mkfifo(folder / "pipe")
     remote = with_key(sshd, tmp_path)
 
-    async def story() -> None:
+    async with using(remote):
         await remote.login()
         found = await remote.dataset("set/")
         assert found.permId == "set"
@@ -394,16 +368,14 @@ def test_a_data_set_is_a_file_or_a_folder(sshd: Sshd, tmp_path: Path) -> None:
         with pytest.raises(NotFound):
             await remote.dataset("none")
 
-    run(remote, story)
 
-
-def test_any_part_of_a_file_can_be_read(sshd: Sshd, tmp_path: Path) -> None:
+async def test_any_part_of_a_file_can_be_read(sshd: Sshd, tmp_path: Path) -> None:
     """Byte for byte, over the borders of pieces, and left off at any point."""
     content = os.urandom(5 * (1 << 20) + 123)
     (sshd.data / "big").write_bytes(content)
     remote = with_key(sshd, tmp_path)
 
-    async def story() -> None:
+    async with using(remote):
         await remote.login()
         assert await whole(remote, "big", "big") == content
         for start, stop in ((0, 1), (1, 1 << 20), (1 << 20, 3 << 20), (1000, 2_000_000), (7, 7)):
@@ -414,10 +386,8 @@ def test_any_part_of_a_file_can_be_read(sshd: Sshd, tmp_path: Path) -> None:
         await pieces.aclose()  # type: ignore[attr-defined]
         assert await whole(remote, "big", "big", len(content) - 1) == content[-1:]
 
-    run(remote, story)
 
-
-def test_many_spans_are_fetched_at_once(sshd: Sshd, tmp_path: Path) -> None:
+async def test_many_spans_are_fetched_at_once(sshd: Sshd, tmp_path: Path) -> None:
     """Each byte arrives at its offset."""
     files = {f"d{i % 3}/{i}": os.urandom(1000 + i) for i in range(100)}
     files["big"] = os.urandom(3 << 20)
@@ -432,7 +402,7 @@ def test_many_spans_are_fetched_at_once(sshd: Sshd, tmp_path: Path) -> None:
 
     remote = with_key(sshd, tmp_path)
 
-    async def story() -> None:
+    async with using(remote):
         await remote.login()
         spans = [Span(name, 0, len(content)) for name, content in files.items()]
         taker: Any = Taker()  # all of a Sink that is used here
@@ -441,10 +411,8 @@ def test_many_spans_are_fetched_at_once(sshd: Sshd, tmp_path: Path) -> None:
         with pytest.raises(NotFound):
             await remote.fetch("set", [*spans, Span("none", 0, 1)], taker)
 
-    run(remote, story)
 
-
-def test_an_upload_appears_when_it_is_complete(sshd: Sshd, tmp_path: Path) -> None:
+async def test_an_upload_appears_when_it_is_complete(sshd: Sshd, tmp_path: Path) -> None:
     """Chunks in any order and again, empty files and folders; nothing is seen before."""
     content = os.urandom(300_000)
     new = NewDataset(
@@ -454,7 +422,7 @@ def test_an_upload_appears_when_it_is_complete(sshd: Sshd, tmp_path: Path) -> No
     (sshd.data / "inbox").mkdir()
     remote = with_key(sshd, tmp_path)
 
-    async def story() -> None:
+    async with using(remote):
         await remote.login()
         upload = await remote.begin(new)
         big = new.files[0]
@@ -469,16 +437,14 @@ def test_an_upload_appears_when_it_is_complete(sshd: Sshd, tmp_path: Path) -> No
         assert (sshd.data / "inbox" / "run" / "e").is_dir()
         assert list((sshd.data / ".jupyter-bridge-incoming").iterdir()) == []
 
-    run(remote, story)
 
-
-def test_an_upload_replaces_nothing_and_hides_nothing(sshd: Sshd, tmp_path: Path) -> None:
+async def test_an_upload_replaces_nothing_and_hides_nothing(sshd: Sshd, tmp_path: Path) -> None:
     """A taken name, a missing chunk and a vanished upload are told; aborted, it leaves nothing."""
     new = NewDataset("", [File("a", 4)])
     (sshd.data / "a").write_text("mine")
     remote = with_key(sshd, tmp_path)
 
-    async def story() -> None:
+    async with using(remote):
         await remote.login()
         upload = await remote.begin(new)
         await remote.append(upload, new.files[0], 0, b"12")
@@ -502,10 +468,8 @@ def test_an_upload_replaces_nothing_and_hides_nothing(sshd: Sshd, tmp_path: Path
         assert (sshd.data / "a").read_text() == "mine"
         assert not (sshd.folder / "x").exists()
 
-    run(remote, story)
 
-
-def test_what_may_not_be_read_is_denied(sshd: Sshd, tmp_path: Path) -> None:
+async def test_what_may_not_be_read_is_denied(sshd: Sshd, tmp_path: Path) -> None:
     """One call fails; the session goes on."""
     if os.getuid() == 0:
         pytest.skip("root may read everything")
@@ -513,27 +477,23 @@ def test_what_may_not_be_read_is_denied(sshd: Sshd, tmp_path: Path) -> None:
     (sshd.data / "a").chmod(0)
     remote = with_key(sshd, tmp_path)
 
-    async def story() -> None:
+    async with using(remote):
         await remote.login()
         with pytest.raises(Denied):
             await whole(remote, "a", "a")
         await remote.probe()
 
-    run(remote, story)
 
-
-def test_a_root_that_is_no_folder_is_told(sshd: Sshd, tmp_path: Path) -> None:
+async def test_a_root_that_is_no_folder_is_told(sshd: Sshd, tmp_path: Path) -> None:
     """At the login, not later."""
     remote = with_key(sshd, tmp_path, url=f"{sshd.url}/none")
 
-    async def story() -> None:
+    async with using(remote):
         with pytest.raises(Problem, match="There is no"):
             await remote.login()
 
-    run(remote, story)
 
-
-def test_a_broken_line_is_mended_by_one_login(sshd: Sshd, tmp_path: Path) -> None:
+async def test_a_broken_line_is_mended_by_one_login(sshd: Sshd, tmp_path: Path) -> None:
     """The connection logs in again, for all who wait, and the calls succeed."""
     (sshd.data / "a").write_text("x")
     context = with_key(sshd, tmp_path).context
@@ -550,28 +510,25 @@ def test_a_broken_line_is_mended_by_one_login(sshd: Sshd, tmp_path: Path) -> Non
 
     remote.login = counted  # type: ignore[method-assign]
 
-    async def main() -> None:
-        await connection.login()
-        for pid in sshd.sessions():
-            for child in (*children(pid), pid):
-                os.kill(child, signal.SIGKILL)
-        lists = await asyncio.gather(
-            *(connection.use(Sftp, lambda sftp: sftp.browse("")) for _ in range(64))
-        )
-        assert all(items[0].name == "a" for items in lists)
-        assert logins == 2
-        await connection.close()
-
-    asyncio.run(asyncio.wait_for(main(), 60))
+    await connection.login()
+    for pid in sshd.sessions():
+        for child in (*children(pid), pid):
+            os.kill(child, signal.SIGKILL)
+    lists = await asyncio.gather(
+        *(connection.use(Sftp, lambda sftp: sftp.browse("")) for _ in range(64))
+    )
+    assert all(items[0].name == "a" for items in lists)
+    assert logins == 2
+    await connection.close()
 
 
-def test_megabytes_pass_in_chunks_side_by_side(sshd: Sshd, tmp_path: Path) -> None:
+async def test_megabytes_pass_in_chunks_side_by_side(sshd: Sshd, tmp_path: Path) -> None:
     """Down as one stream, up in chunks that are under way at the same time, byte for byte."""
     content = os.urandom(32 << 20)
     (sshd.data / "big").write_bytes(content)
     remote = with_key(sshd, tmp_path)
 
-    async def story() -> None:
+    async with using(remote):
         await remote.login()
         assert await whole(remote, "big", "big") == content
         new = NewDataset("", [File("up", len(content))])
@@ -586,10 +543,8 @@ def test_megabytes_pass_in_chunks_side_by_side(sshd: Sshd, tmp_path: Path) -> No
         await remote.commit(upload, new)
         assert (sshd.data / "up").read_bytes() == content
 
-    run(remote, story)
 
-
-def test_a_file_that_is_opened_too_late_is_closed(sshd: Sshd, tmp_path: Path) -> None:
+async def test_a_file_that_is_opened_too_late_is_closed(sshd: Sshd, tmp_path: Path) -> None:
     """Whoever stops while the remote opens a file leaves none open there."""
     (sshd.data / "late").mkdir()
     (sshd.data / "late" / "file").write_bytes(b"x" * 100)
@@ -603,7 +558,7 @@ def test_a_file_that_is_opened_too_late_is_closed(sshd: Sshd, tmp_path: Path) ->
             if file.path.endswith("late/file")
         ]
 
-    async def story() -> None:
+    async with using(remote):
         await remote.login()
         assert await whole(remote, "late", "file") == b"x" * 100
         for turns in range(30):
@@ -612,7 +567,4 @@ def test_a_file_that_is_opened_too_late_is_closed(sshd: Sshd, tmp_path: Path) ->
                 await asyncio.sleep(0)
             reading.cancel()
             await asyncio.wait({reading})
-        while there():
-            await asyncio.sleep(0.05)
-
-    run(remote, story)
+        await until(lambda: not there(), "closing the files")

@@ -9,8 +9,8 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +18,21 @@ import asyncssh
 import pytest
 
 from jupyter_bridge.connections.mounts import sshfs, table
-from jupyter_bridge.connections.mounts.registry import Mount, MountRegistry
+from jupyter_bridge.connections.mounts.registry import MountRegistry
 from jupyter_bridge.connections.places import Places
 from jupyter_bridge.connections.roles import Sshfs
-from jupyter_bridge.problems import BadRequest, Busy, Conflict, Denied, NotFound, Unavailable
+from jupyter_bridge.problems import (
+    BadRequest,
+    Busy,
+    Conflict,
+    Denied,
+    NotFound,
+    RemoteFailed,
+    Unavailable,
+)
 from tests.support.sshd import SFTP_SERVER, Sshd, children, start_password_server
 from tests.support.sshd import sshd as sshd  # the fixture
+from tests.support.waiting import until
 
 _NO_FUSE = sshfs.available()
 pytestmark = pytest.mark.skipif(_NO_FUSE is not None, reason=f"no sshfs mounts here: {_NO_FUSE}")
@@ -62,32 +71,26 @@ def processes(folder: Path) -> list[str]:
     return found
 
 
-def with_mounts(
-    tmp_path: Path,
-    story: Callable[[MountRegistry, Path], Awaitable[None]],
-    places: Places | None = None,
-) -> None:
-    """Tell `story` with mounts below a home of its own; nothing may be left over."""
+@asynccontextmanager
+async def mounting(
+    tmp_path: Path, places: Places | None = None
+) -> AsyncIterator[tuple[MountRegistry, Path]]:
+    """Mounts, and the home of its own that they are below; nothing may be left over."""
     home = tmp_path / "home"
     home.mkdir(exist_ok=True)
-
-    async def tell() -> None:
-        mounts = MountRegistry(tmp_path / "state", home, LOG, places=places)
-        try:
-            await story(mounts, home)
-        finally:
-            await mounts.close()
-            await mounts.close()
-
-    asyncio.run(tell())
+    mounts = MountRegistry(tmp_path / "state", home, LOG, places=places)
+    try:
+        yield mounts, home
+    finally:
+        await mounts.close()
+        await mounts.close()
     assert [entry for entry in table.read() if entry.mountpoint.startswith(str(home))] == []
     assert processes(tmp_path / "state") == []
 
 
-def test_a_mount_stands_at_the_hosts_name_in_the_home(sshd: Sshd, tmp_path: Path) -> None:
+async def test_a_mount_stands_at_the_hosts_name_in_the_home(sshd: Sshd, tmp_path: Path) -> None:
     """Files are read and written through it; unmounted, its folder is gone."""
-
-    async def story(mounts: MountRegistry, home: Path) -> None:
+    async with mounting(tmp_path) as (mounts, home):
         (sshd.data / "there.txt").write_text("there")
         mount = await mounts.mount("data", what(sshd), resolve)
         assert mount.mountpoint == str(home / "data.example.org")
@@ -104,14 +107,12 @@ def test_a_mount_stands_at_the_hosts_name_in_the_home(sshd: Sshd, tmp_path: Path
         with pytest.raises(NotFound):
             await mounts.unmount("data")
 
-    with_mounts(tmp_path, story)
 
-
-def test_each_mount_and_its_end_is_told(sshd: Sshd, tmp_path: Path) -> None:
+async def test_each_mount_and_its_end_is_told(sshd: Sshd, tmp_path: Path) -> None:
     """When it is told, what can be asked is as it was told; also where a mount ends by itself."""
     told: list[tuple[str, bool]] = []
 
-    async def story(mounts: MountRegistry, home: Path) -> None:
+    async with mounting(tmp_path) as (mounts, _):
         mounts._on_change = lambda name: told.append((name, mounts.get(name) is not None))
         await mounts.mount("data", what(sshd), resolve, "one")
         await mounts.unmount("data")
@@ -119,18 +120,12 @@ def test_each_mount_and_its_end_is_told(sshd: Sshd, tmp_path: Path) -> None:
         assert told == [("data", True), ("data", False), ("data", True)]
         os.kill(mount.record.pid, signal.SIGKILL)
         subprocess.run(["fusermount3", "-uz", mount.mountpoint], check=False)
-        deadline = time.monotonic() + 60
-        while told[-1] != ("data", False):
-            assert time.monotonic() < deadline
-            await asyncio.sleep(0.05)
-
-    with_mounts(tmp_path, story)
+        await until(lambda: told[-1] == ("data", False), "noticing it")
 
 
-def test_a_mountpoint_can_be_named(sshd: Sshd, tmp_path: Path) -> None:
+async def test_a_mountpoint_can_be_named(sshd: Sshd, tmp_path: Path) -> None:
     """Absolute, below the home, or with ~; an empty folder that was there stays there."""
-
-    async def story(mounts: MountRegistry, home: Path) -> None:
+    async with mounting(tmp_path) as (mounts, home):
         (home / "an empty one").mkdir()
         for place in (str(home / "a, b"), "~/c d", "an empty one"):
             mount = await mounts.mount("data", what(sshd), resolve, place)
@@ -138,10 +133,8 @@ def test_a_mountpoint_can_be_named(sshd: Sshd, tmp_path: Path) -> None:
             await mounts.unmount("data")
         assert [path.name for path in home.iterdir()] == ["an empty one"]
 
-    with_mounts(tmp_path, story)
 
-
-def test_a_request_names_a_mountpoint_below_the_root(sshd: Sshd, tmp_path: Path) -> None:
+async def test_a_request_names_a_mountpoint_below_the_root(sshd: Sshd, tmp_path: Path) -> None:
     """Links are resolved, hidden places and the server's own refused; the default is the host's."""
     root, more = tmp_path / "home/root", tmp_path / "more"
     for path in (root / "sub", root / ".hidden", root / "run", more, tmp_path / "outside"):
@@ -154,7 +147,10 @@ def test_a_request_names_a_mountpoint_below_the_root(sshd: Sshd, tmp_path: Path)
         str(tmp_path),
     ]
 
-    async def story(mounts: MountRegistry, home: Path) -> None:
+    async with mounting(tmp_path, Places(root, [str(more)], private=[root / "run"])) as (
+        mounts,
+        _,
+    ):
         for place in refused:
             with pytest.raises(Denied):
                 await mounts.mount("data", what(sshd), resolve, place)
@@ -162,15 +158,12 @@ def test_a_request_names_a_mountpoint_below_the_root(sshd: Sshd, tmp_path: Path)
             mount = await mounts.mount("data", what(sshd), resolve, named)
             assert Path(mount.mountpoint).name == Path(named or "data.example.org").name
             await mounts.unmount("data")
-
-    with_mounts(tmp_path, story, Places(root, [str(more)], private=[root / "run"]))
     assert list((tmp_path / "outside").iterdir()) == []
 
 
-def test_what_is_in_the_way_stays(sshd: Sshd, tmp_path: Path) -> None:
+async def test_what_is_in_the_way_stays(sshd: Sshd, tmp_path: Path) -> None:
     """A file, a full folder, a link or another mount is a conflict, and is left alone."""
-
-    async def story(mounts: MountRegistry, home: Path) -> None:
+    async with mounting(tmp_path) as (mounts, home):
         (home / "file").write_text("mine")
         (home / "full").mkdir()
         (home / "full" / "file").write_text("mine")
@@ -184,8 +177,6 @@ def test_what_is_in_the_way_stays(sshd: Sshd, tmp_path: Path) -> None:
                 await mounts.mount("data", what(sshd), resolve, place or "..")
         assert (home / "full" / "file").read_text() == "mine"
         assert mounts.get("first") is not None
-
-    with_mounts(tmp_path, story)
 
 
 @pytest.mark.parametrize(
@@ -203,50 +194,42 @@ def test_what_is_in_the_way_stays(sshd: Sshd, tmp_path: Path) -> None:
         {"key_file": "/a\nProxyCommand x"},
     ],
 )
-def test_no_part_of_a_request_becomes_an_option(
+async def test_no_part_of_a_request_becomes_an_option(
     part: dict[str, str], sshd: Sshd, tmp_path: Path
 ) -> None:
     """Hosts, users and paths that ssh could read as something else are refused."""
-
-    async def story(mounts: MountRegistry, home: Path) -> None:
+    async with mounting(tmp_path) as (mounts, home):
         with pytest.raises(BadRequest):
             await mounts.mount("data", what(sshd, **part), resolve, "place")
         assert list(home.iterdir()) == []
 
-    with_mounts(tmp_path, story)
 
-
-def test_only_the_known_host_key_is_trusted(sshd: Sshd, tmp_path: Path) -> None:
+async def test_only_the_known_host_key_is_trusted(sshd: Sshd, tmp_path: Path) -> None:
     """Another key, or none known, is no mount."""
     other = asyncssh.generate_private_key("ssh-ed25519").export_public_key().decode()
 
-    async def story(mounts: MountRegistry, home: Path) -> None:
+    async with mounting(tmp_path) as (mounts, home):
         for lines in ((), (f"[data.example.org]:{sshd.port} {other}",)):
             with pytest.raises(Denied, match="host key"):
                 await mounts.mount("data", what(sshd, known_hosts=lines), resolve)
         assert list(home.iterdir()) == []
 
-    with_mounts(tmp_path, story)
 
-
-def test_why_there_is_no_mount_is_told(sshd: Sshd, tmp_path: Path) -> None:
+async def test_why_there_is_no_mount_is_told(sshd: Sshd, tmp_path: Path) -> None:
     """A wrong key, a folder that is not there and a port where nobody listens differ."""
-
-    async def story(mounts: MountRegistry, home: Path) -> None:
+    async with mounting(tmp_path) as (mounts, home):
         host_key = str(sshd.folder / "host_key")
         with pytest.raises(Denied, match="username and password or key"):
             await mounts.mount("data", what(sshd, key_file=host_key), resolve)
-        with pytest.raises(Exception, match="folder to mount"):
+        with pytest.raises(RemoteFailed, match="folder to mount"):
             await mounts.mount("data", what(sshd, path=str(sshd.data / "none")), resolve)
         sshd.stop()
         with pytest.raises(Unavailable):
             await mounts.mount("data", what(sshd), resolve)
         assert list(home.iterdir()) == []
 
-    with_mounts(tmp_path, story)
 
-
-def test_a_mount_that_goes_at_once_is_none(
+async def test_a_mount_that_goes_at_once_is_none(
     sshd: Sshd, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """sshfs mounts before it connects: seen in that moment, the folder below it would answer."""
@@ -258,23 +241,21 @@ def test_a_mount_that_goes_at_once_is_none(
             return table.MountEntry(mountpoint, "0:4095", "fuse.sshfs", "gone")
         return real(mountpoint)
 
-    async def story(mounts: MountRegistry, home: Path) -> None:
+    async with mounting(tmp_path) as (mounts, _):
         sshd.stop()
         monkeypatch.setattr(table, "at", at)
         with pytest.raises(Unavailable):
             await mounts.mount("data", what(sshd), resolve)
         assert mounts.get("data") is None
-
-    with_mounts(tmp_path, story)
     assert len(asked) > 2
 
 
-def test_a_password_goes_in_and_is_nowhere_to_be_seen(tmp_path: Path) -> None:
+async def test_a_password_goes_in_and_is_nowhere_to_be_seen(tmp_path: Path) -> None:
     """Neither an argument, an environment, a file nor a repr holds it."""
     canary = "canary-9f3b c'd$e"
     (tmp_path / "remote").mkdir()
 
-    async def story(mounts: MountRegistry, home: Path) -> None:
+    async with mounting(tmp_path) as (mounts, home):
         server, key = await start_password_server(tmp_path / "remote", "me", canary)
         port = server.get_port()
         public = key.export_public_key().decode()
@@ -300,11 +281,9 @@ def test_a_password_goes_in_and_is_nowhere_to_be_seen(tmp_path: Path) -> None:
             server.close()
             await server.wait_closed()
 
-    with_mounts(tmp_path, story)
-
 
 @pytest.mark.parametrize("cycles", [12, pytest.param(50, marks=pytest.mark.soak)])
-def test_mounts_leave_nothing_and_a_stranger_untouched(
+async def test_mounts_leave_nothing_and_a_stranger_untouched(
     sshd: Sshd, tmp_path: Path, cycles: int
 ) -> None:
     """Each is mounted and unmounted by itself; another sshfs of the same user lives on."""
@@ -318,23 +297,20 @@ def test_mounts_leave_nothing_and_a_stranger_untouched(
         ["sshfs", "-o", f"ssh_command={script}", f"x:{inside}", str(stranger)], check=True
     )
 
-    async def story(mounts: MountRegistry, home: Path) -> None:
-        for _ in range(cycles):
-            await mounts.mount("data", what(sshd), resolve)
-            await mounts.unmount("data")
-
     try:
-        with_mounts(tmp_path, story)
+        async with mounting(tmp_path) as (mounts, _):
+            for _ in range(cycles):
+                await mounts.mount("data", what(sshd), resolve)
+                await mounts.unmount("data")
         assert table.at(str(stranger)) is not None
         (stranger / "x").write_text("x")
     finally:
         subprocess.run(["fusermount3", "-u", str(stranger)], check=True)
 
 
-def test_a_mount_in_use_is_busy_until_it_is_not(sshd: Sshd, tmp_path: Path) -> None:
+async def test_a_mount_in_use_is_busy_until_it_is_not(sshd: Sshd, tmp_path: Path) -> None:
     """Unmounting refuses with a sentence; stopping does not."""
-
-    async def story(mounts: MountRegistry, home: Path) -> None:
+    async with mounting(tmp_path) as (mounts, home):
         await mounts.mount("data", what(sshd), resolve)
         file = await asyncio.to_thread(open, home / "data.example.org" / "open", "w")
         try:
@@ -346,29 +322,21 @@ def test_a_mount_in_use_is_busy_until_it_is_not(sshd: Sshd, tmp_path: Path) -> N
             with contextlib.suppress(OSError):  # its remote is gone
                 await asyncio.to_thread(file.close)
 
-    with_mounts(tmp_path, story)
 
-
-def test_a_dead_remote_is_told_and_delays_nobody(sshd: Sshd, tmp_path: Path) -> None:
+async def test_a_dead_remote_is_told_and_delays_nobody(sshd: Sshd, tmp_path: Path) -> None:
     """It becomes stale by itself, is well again if it answers, and is unmounted without it."""
 
-    async def until(stale: bool, mount: Mount) -> None:
-        deadline = time.monotonic() + 60
-        while mount.stale is not stale:
-            assert time.monotonic() < deadline, f"stale is not {stale}"
-            await asyncio.sleep(0.01)
-
-    async def story(mounts: MountRegistry, home: Path) -> None:
+    async with mounting(tmp_path) as (mounts, _):
         mount = await mounts.mount("data", what(sshd), resolve)
         served = [pid for session in sshd.sessions() for pid in (session, *_below(session))]
         for pid in served:
             os.kill(pid, signal.SIGSTOP)
         # Whoever asked the remote on this loop would never come back to find out.
-        await until(True, mount)
+        await until(lambda: mount.stale, "getting stale")
         assert mounts.get("data") is mount
         for pid in served:
             os.kill(pid, signal.SIGCONT)
-        await until(False, mount)
+        await until(lambda: not mount.stale, "getting well")
         for pid in served:
             os.kill(pid, signal.SIGSTOP)
         await mounts.unmount("data")
@@ -376,27 +344,18 @@ def test_a_dead_remote_is_told_and_delays_nobody(sshd: Sshd, tmp_path: Path) -> 
         for pid in served:
             os.kill(pid, signal.SIGCONT)
 
-    with_mounts(tmp_path, story)
 
-
-def test_a_mount_whose_process_dies_is_cleared_away(sshd: Sshd, tmp_path: Path) -> None:
+async def test_a_mount_whose_process_dies_is_cleared_away(sshd: Sshd, tmp_path: Path) -> None:
     """No dead folder stays in the home."""
-
-    async def story(mounts: MountRegistry, home: Path) -> None:
+    async with mounting(tmp_path) as (mounts, home):
         mount = await mounts.mount("data", what(sshd), resolve)
         os.kill(mount.record.pid, signal.SIGKILL)
-        for _ in range(1000):
-            if list(home.iterdir()) == []:
-                break
-            await asyncio.sleep(0.01)
-        assert list(home.iterdir()) == []
+        await until(lambda: not list(home.iterdir()), "clearing it away")
         assert mounts.get("data") is None
         await mounts.mount("data", what(sshd), resolve)
 
-    with_mounts(tmp_path, story)
 
-
-def test_a_server_that_was_killed_finds_its_mounts_again(sshd: Sshd, tmp_path: Path) -> None:
+async def test_a_server_that_was_killed_finds_its_mounts_again(sshd: Sshd, tmp_path: Path) -> None:
     """What answers is taken up and can be unmounted; what is dead is cleared away."""
     home = tmp_path / "home"
     home.mkdir()
@@ -422,7 +381,7 @@ asyncio.run(main())
     os.kill(int(done.stdout), signal.SIGKILL)
     assert len([e for e in table.read() if e.mountpoint.startswith(str(home))]) == 3
 
-    async def story(mounts: MountRegistry, home: Path) -> None:
+    async with mounting(tmp_path) as (mounts, home):
         assert set(await mounts.recover()) == {"alive"}
         assert [e.mountpoint for e in table.read() if str(home) in e.mountpoint] == [
             str(home / "alive")
@@ -437,10 +396,8 @@ asyncio.run(main())
         assert set(mounts._mounts) == set()
         assert not (home / "alive").exists()
 
-    with_mounts(tmp_path, story)
 
-
-def test_another_mount_at_the_same_place_is_not_ours(sshd: Sshd, tmp_path: Path) -> None:
+async def test_another_mount_at_the_same_place_is_not_ours(sshd: Sshd, tmp_path: Path) -> None:
     """A record whose mount has been replaced by somebody else's unmounts nothing."""
     home = tmp_path / "home"
     (home / "place").mkdir(parents=True)
@@ -452,7 +409,7 @@ def test_another_mount_at_the_same_place_is_not_ours(sshd: Sshd, tmp_path: Path)
         await mounts.close()
         (tmp_path / "state" / "mounts.json").write_bytes(record)
 
-    asyncio.run(begin())
+    await begin()
     script = tmp_path / "sftp.sh"
     script.write_text(f"#!/bin/sh\nexec {SFTP_SERVER}\n")
     script.chmod(0o755)
@@ -464,15 +421,12 @@ def test_another_mount_at_the_same_place_is_not_ours(sshd: Sshd, tmp_path: Path)
             check=True,
         )
 
-    async def story() -> None:
+    try:
         mounts = MountRegistry(tmp_path / "state", home, LOG)
         ours = await mounts.recover()
         await mounts.close()
         assert ours == {}
         assert table.at(str(home / "place")) is not None
-
-    try:
-        asyncio.run(story())
     finally:
         for place in ("other", "place"):
             subprocess.run(["fusermount3", "-u", str(home / place)], check=True)

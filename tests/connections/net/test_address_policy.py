@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import psutil
@@ -51,30 +52,22 @@ https://[::1 https://127.0.0.1:99999/ 127.0.0.1
 """.split()  # noqa: SIM905
 
 
-def run(test: Callable[[], Awaitable[Any]]) -> Any:
-    return asyncio.run(asyncio.wait_for(test(), 100))
-
-
 def test_the_corpus_is_large_enough() -> None:
     """There are at least 60 ways in the corpus."""
     assert len(set(NEVER)) >= 60
 
 
 @pytest.mark.parametrize("url", NEVER)
-def test_no_way_leads_inside(url: str) -> None:
+async def test_no_way_leads_inside(url: str) -> None:
     """No spelling of a forbidden address gets a connection; refused before anything is sent."""
-
-    async def test() -> None:
-        outbound = Outbound(AddressPolicy())
-        try:
-            with pytest.raises((Denied, BadRequest, Unavailable)) as caught:
-                await outbound.ask("GET", url, timeout=5)
-            # Unavailable is only a name that this machine cannot resolve.
-            assert not isinstance(caught.value, Unavailable) or "is not known" in str(caught.value)
-        finally:
-            await outbound.close()
-
-    run(test)
+    outbound = Outbound(AddressPolicy())
+    try:
+        with pytest.raises((Denied, BadRequest, Unavailable)) as caught:
+            await outbound.ask("GET", url, timeout=5)
+        # Unavailable is only a name that this machine cannot resolve.
+        assert not isinstance(caught.value, Unavailable) or "is not known" in str(caught.value)
+    finally:
+        await outbound.close()
 
 
 def own_addresses() -> list[str]:
@@ -101,24 +94,20 @@ def spellings_of(address: str) -> list[str]:
 
 
 @pytest.mark.parametrize("address", own_addresses())
-def test_own_addresses_are_this_machine(address: str) -> None:
+async def test_own_addresses_are_this_machine(address: str) -> None:
     """In every spelling, for HTTP and for what dials by itself; a name that leads there, too."""
-
-    async def test() -> None:
-        strict = Outbound(AddressPolicy())
-        for host in spellings_of(address):
-            with pytest.raises(Denied, match="this machine"):
-                await strict.dial(host, 22)
-            bare = f"[{host}]" if ":" in host else host
-            with pytest.raises((Denied, BadRequest)):
-                await strict.ask("GET", f"https://{bare}/")
-        assert await Outbound(LOCAL).addresses(address, 22) == [address]
-        await strict.close()
-
-    run(test)
+    strict = Outbound(AddressPolicy())
+    for host in spellings_of(address):
+        with pytest.raises(Denied, match="this machine"):
+            await strict.dial(host, 22)
+        bare = f"[{host}]" if ":" in host else host
+        with pytest.raises((Denied, BadRequest)):
+            await strict.ask("GET", f"https://{bare}/")
+    assert await Outbound(LOCAL).addresses(address, 22) == [address]
+    await strict.close()
 
 
-def test_names_of_this_machine_are_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_names_of_this_machine_are_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its own host name, and any name that resolves to one of its addresses."""
     for address in own_addresses():
         family = socket.AF_INET6 if ":" in address else socket.AF_INET
@@ -128,12 +117,9 @@ def test_names_of_this_machine_are_this_machine(monkeypatch: pytest.MonkeyPatch)
 
         monkeypatch.setattr(socket, "getaddrinfo", resolve)
 
-        async def test() -> None:
-            for name in ("innocent.example.org", socket.gethostname()):
-                with pytest.raises(Denied, match="this machine"):
-                    await Outbound(AddressPolicy()).addresses(name, 22)
-
-        run(test)
+        for name in ("innocent.example.org", socket.gethostname()):
+            with pytest.raises(Denied, match="this machine"):
+                await Outbound(AddressPolicy()).addresses(name, 22)
 
 
 def test_an_address_beside_the_own_ones_is_not_own() -> None:
@@ -150,15 +136,11 @@ def test_where_everything_can_be_bound_the_source_tells(monkeypatch: pytest.Monk
 
 
 @pytest.mark.parametrize("host", ["10.0.0.1", "172.16.0.1", "192.168.0.1", "100.64.0.1", "fc00::1"])
-def test_private_networks_are_a_choice(host: str) -> None:
+async def test_private_networks_are_a_choice(host: str) -> None:
     """Private addresses pass by default, and not with allow_private_networks=False."""
-
-    async def test() -> None:
-        assert await Outbound(AddressPolicy()).addresses(host, 443)
-        with pytest.raises(Denied):
-            await Outbound(AddressPolicy(allow_private_networks=False)).addresses(host, 443)
-
-    run(test)
+    assert await Outbound(AddressPolicy()).addresses(host, 443)
+    with pytest.raises(Denied):
+        await Outbound(AddressPolicy(allow_private_networks=False)).addresses(host, 443)
 
 
 def test_public_addresses_pass() -> None:
@@ -180,26 +162,25 @@ def test_plain_http_only_where_listed() -> None:
 # -- against a real server on loopback ---------------------------------------------------------
 
 
-def serving(handle: Any, test: Callable[[str, Outbound], Awaitable[None]], **how: Any) -> None:
-    async def main() -> None:
-        app = web.Application(client_max_size=1 << 30)
-        app.router.add_route("*", "/{path:.*}", handle)
-        runner = web.AppRunner(app, access_log=None)
-        await runner.setup()
-        site = web.TCPSite(runner, "127.0.0.1", 0)
-        await site.start()
-        port = runner.addresses[0][1]
-        outbound = Outbound(LOCAL, **how)
-        try:
-            await test(f"http://127.0.0.1:{port}", outbound)
-        finally:
-            await outbound.close()
-            await runner.cleanup()
+@asynccontextmanager
+async def serving(handle: Any, **how: Any) -> AsyncIterator[tuple[str, Outbound]]:
+    """The address of a server that answers so, and the way to it."""
+    app = web.Application(client_max_size=1 << 30)
+    app.router.add_route("*", "/{path:.*}", handle)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    port = runner.addresses[0][1]
+    outbound = Outbound(LOCAL, **how)
+    try:
+        yield f"http://127.0.0.1:{port}", outbound
+    finally:
+        await outbound.close()
+        await runner.cleanup()
 
-    run(main)
 
-
-def test_rebinding_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_rebinding_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     """A name that resolves to a public address first and to metadata next is judged each time."""
     answers = iter(["93.184.216.34", "169.254.169.254"])
 
@@ -208,13 +189,10 @@ def test_rebinding_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(socket, "getaddrinfo", resolve)
 
-    async def test() -> None:
-        outbound = Outbound(AddressPolicy())
-        assert await outbound.addresses("rebind.example.org", 443) == ["93.184.216.34"]
-        with pytest.raises(Denied):
-            await outbound.addresses("rebind.example.org", 443)
-
-    run(test)
+    outbound = Outbound(AddressPolicy())
+    assert await outbound.addresses("rebind.example.org", 443) == ["93.184.216.34"]
+    with pytest.raises(Denied):
+        await outbound.addresses("rebind.example.org", 443)
 
 
 @pytest.mark.parametrize(
@@ -227,22 +205,20 @@ def test_rebinding_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
         "http://[",
     ],
 )
-def test_redirects_elsewhere_are_not_followed(location: str) -> None:
+async def test_redirects_elsewhere_are_not_followed(location: str) -> None:
     """A redirect to another origin is RemoteFailed, for requests and websockets."""
 
     async def handle(request: web.Request) -> web.Response:
         return web.Response(status=302, headers={"Location": location})
 
-    async def test(url: str, outbound: Outbound) -> None:
+    async with serving(handle) as (url, outbound):
         with pytest.raises(RemoteFailed):
             await outbound.ask("GET", url)
         with pytest.raises(RemoteFailed):
             await outbound.websocket(url)
 
-    serving(handle, test)
 
-
-def test_redirects_within_are_followed() -> None:
+async def test_redirects_within_are_followed() -> None:
     """A redirect within the origin is followed for GET, never for POST, and not for ever."""
 
     async def handle(request: web.Request) -> web.Response:
@@ -251,17 +227,15 @@ def test_redirects_within_are_followed() -> None:
         target = "/circle" if request.path == "/circle" else "/there"
         return web.Response(status=302, headers={"Location": target})
 
-    async def test(url: str, outbound: Outbound) -> None:
+    async with serving(handle) as (url, outbound):
         assert (await outbound.ask("GET", f"{url}/here")).body == b"there"
         with pytest.raises(RemoteFailed, match="redirect"):
             await outbound.ask("POST", f"{url}/here")
         with pytest.raises(RemoteFailed, match="circles"):
             await outbound.ask("GET", f"{url}/circle")
 
-    serving(handle, test)
 
-
-def test_no_cookie_is_kept() -> None:
+async def test_no_cookie_is_kept() -> None:
     """What a remote sets as a cookie is not sent back, and no header of the host goes out."""
     seen = []
 
@@ -269,17 +243,15 @@ def test_no_cookie_is_kept() -> None:
         seen.append(dict(request.headers))
         return web.Response(headers={"Set-Cookie": "a=b; Path=/"})
 
-    async def test(url: str, outbound: Outbound) -> None:
+    async with serving(handle) as (url, outbound):
         await outbound.ask("GET", url)
         await outbound.ask("GET", url)
         assert all(
             set(headers) <= {"Host", "User-Agent", "Accept", "Accept-Encoding"} for headers in seen
         )
 
-    serving(handle, test)
 
-
-def test_deadlines_and_limits() -> None:
+async def test_deadlines_and_limits() -> None:
     """Late is a Timeout, too large is RemoteFailed, and a URL's query is never told."""
 
     async def handle(request: web.Request) -> web.Response:
@@ -287,7 +259,7 @@ def test_deadlines_and_limits() -> None:
             await asyncio.sleep(5)
         return web.Response(body=bytes(100_000))
 
-    async def test(url: str, outbound: Outbound) -> None:
+    async with serving(handle) as (url, outbound):
         with pytest.raises(Timeout) as caught:
             await outbound.ask("GET", f"{url}/slow?sessionID=secret", timeout=0.1)
         assert "secret" not in str(caught.value)
@@ -295,48 +267,36 @@ def test_deadlines_and_limits() -> None:
             await outbound.ask("GET", url, limit=1000)
         assert refused.value.details["limit"] == 1000
 
-    serving(handle, test)
 
-
-def test_a_readers_own_error_is_its_own() -> None:
+async def test_a_readers_own_error_is_its_own() -> None:
     """What goes wrong at the reader's end within `stream` is not blamed on the remote."""
 
     async def handle(request: web.Request) -> web.Response:
         return web.Response(body=b"x" * 100)
 
-    async def test(url: str, outbound: Outbound) -> None:
+    async with serving(handle) as (url, outbound):
         with pytest.raises(IsADirectoryError):
             async with outbound.stream("GET", url):
                 raise IsADirectoryError("the disk")
 
-    serving(handle, test)
 
-
-def test_a_closed_port_is_unavailable() -> None:
+async def test_a_closed_port_is_unavailable() -> None:
     """Nobody there is Unavailable, within the deadline, for HTTP and for `dial`."""
-
-    async def test() -> None:
-        with socket.socket() as taken:
-            taken.bind(("127.0.0.1", 0))
-            port = taken.getsockname()[1]
-            outbound = Outbound(LOCAL)
-            with pytest.raises(Unavailable):
-                await outbound.ask("GET", f"http://127.0.0.1:{port}/")
-            with pytest.raises(Unavailable):
-                await outbound.dial("127.0.0.1", port)
-            await outbound.close()
-
-    run(test)
-
-
-def test_a_bad_ca_file_is_named() -> None:
-    """A CA file that is none is a BadRequest that names the field."""
-
-    async def test() -> None:
-        outbound = Outbound(LOCAL, TLSSettings(ca_file="/etc/hostname"))
-        with pytest.raises(Problem) as caught:
-            await outbound.ask("GET", "https://127.0.0.1:1/")
-        assert caught.value.details.get("field") == "ca_file"
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        port = taken.getsockname()[1]
+        outbound = Outbound(LOCAL)
+        with pytest.raises(Unavailable):
+            await outbound.ask("GET", f"http://127.0.0.1:{port}/")
+        with pytest.raises(Unavailable):
+            await outbound.dial("127.0.0.1", port)
         await outbound.close()
 
-    run(test)
+
+async def test_a_bad_ca_file_is_named() -> None:
+    """A CA file that is none is a BadRequest that names the field."""
+    outbound = Outbound(LOCAL, TLSSettings(ca_file="/etc/hostname"))
+    with pytest.raises(Problem) as caught:
+        await outbound.ask("GET", "https://127.0.0.1:1/")
+    assert caught.value.details.get("field") == "ca_file"
+    await outbound.close()

@@ -29,7 +29,7 @@ async def remote(
     """A server that gives this answer to everything, and the way to it."""
     app = web.Application(client_max_size=1 << 30)
     app.router.add_route("*", "/", answer)
-    runner = web.AppRunner(app, access_log=None)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     outbound = Outbound(AddressPolicy(allow_loopback=True))
@@ -40,7 +40,7 @@ async def remote(
         await runner.cleanup()
 
 
-def read(*, length: bool, code: str | None = None) -> list[bytes]:
+async def read(*, length: bool, code: str | None = None) -> list[bytes]:
     """The pieces of an answer with CONTENT, the first of them taken when more of it waits."""
 
     async def answer(_: web.Request) -> web.Response:
@@ -56,55 +56,52 @@ def read(*, length: bool, code: str | None = None) -> list[bytes]:
 
         return web.Response(body=parts())
 
-    async def main() -> list[bytes]:
-        async with remote(answer) as (outbound, url), outbound.stream("GET", url) as got:
-            assert (got.content_length is not None) is length
-            await asyncio.sleep(0.2)
-            return [piece async for piece in arriving(got)]
+    async with remote(answer) as (outbound, url), outbound.stream("GET", url) as got:
+        assert (got.content_length is not None) is length
+        before = -1
+        while got.content.total_bytes > before:  # until no more of it fits
+            before = got.content.total_bytes
+            await asyncio.sleep(0.05)
+        return [piece async for piece in arriving(got)]
 
-    return asyncio.run(main())
 
-
-def test_an_answer_of_known_length_arrives_as_the_network_made_it() -> None:
+async def test_an_answer_of_known_length_arrives_as_the_network_made_it() -> None:
     """What waited is not joined: no piece is larger than what is received at a time."""
-    pieces = read(length=True)
+    pieces = await read(length=True)
     assert b"".join(pieces) == CONTENT
     assert max(map(len, pieces)) <= RECEIVED
 
 
 @pytest.mark.parametrize("code", ["gzip", "deflate"])
-def test_a_packed_answer_of_known_length_arrives_unpacked(code: str) -> None:
+async def test_a_packed_answer_of_known_length_arrives_unpacked(code: str) -> None:
     """Its length is that of what is sent, and its bytes are those that were meant."""
-    assert b"".join(read(length=True, code=code)) == CONTENT
+    assert b"".join(await read(length=True, code=code)) == CONTENT
 
 
-def test_an_answer_without_a_length_arrives_joined() -> None:
+async def test_an_answer_without_a_length_arrives_joined() -> None:
     """10,000 bytes sent at a time are not 300 pieces."""
-    pieces = read(length=False)
+    pieces = await read(length=False)
     assert b"".join(pieces) == CONTENT
     assert max(map(len, pieces)) > RECEIVED
 
 
 @pytest.mark.parametrize("size", [0, 1, IN_ONE_GO, IN_ONE_GO + 1, len(CONTENT)])
 @pytest.mark.parametrize("made", [False, True], ids=["whole", "in pieces"])
-def test_a_body_arrives_with_its_length(size: int, made: bool) -> None:
+async def test_a_body_arrives_with_its_length(size: int, made: bool) -> None:
     """However it is given, and however large it is."""
 
     async def answer(request: web.Request) -> web.Response:
         got = await request.read()
         return web.json_response([request.content_length, got == CONTENT[:size]])
 
-    async def main() -> object:
-        body = RequestBody(size, iter((CONTENT[: size // 2], CONTENT[size // 2 : size])))
-        async with remote(answer) as (outbound, url):
-            done = await outbound.ask("POST", url, body=body if made else CONTENT[:size])
-            return json.loads(done.body)
-
-    assert asyncio.run(main()) == [size, True]
+    body = RequestBody(size, iter((CONTENT[: size // 2], CONTENT[size // 2 : size])))
+    async with remote(answer) as (outbound, url):
+        done = await outbound.ask("POST", url, body=body if made else CONTENT[:size])
+    assert json.loads(done.body) == [size, True]
 
 
 @pytest.mark.parametrize("size", [10, len(CONTENT)])
-def test_what_making_a_body_raises_is_told(size: int) -> None:
+async def test_what_making_a_body_raises_is_told(size: int) -> None:
     """And not that the line broke, which would be tried again."""
 
     def pieces() -> Iterator[bytes]:
@@ -115,59 +112,48 @@ def test_what_making_a_body_raises_is_told(size: int) -> None:
         await request.read()
         return web.Response()
 
-    async def main() -> None:
-        async with remote(answer) as (outbound, url):
-            with pytest.raises(Conflict, match="It changed"):
-                await outbound.ask("POST", url, body=RequestBody(size, pieces()))
-
-    asyncio.run(main())
+    async with remote(answer) as (outbound, url):
+        with pytest.raises(Conflict, match="It changed"):
+            await outbound.ask("POST", url, body=RequestBody(size, pieces()))
 
 
-def test_apart() -> None:
+async def test_apart() -> None:
     """In a thread and loop of its own the same addresses are refused, and nothing stays open."""
+    here = asyncio.get_running_loop()
+    outbound = Outbound(AddressPolicy(allow_loopback=False))
 
-    async def main() -> None:
-        here = asyncio.get_running_loop()
-        outbound = Outbound(AddressPolicy(allow_loopback=False))
+    async def work(twin: Outbound) -> None:
+        assert asyncio.get_running_loop() is not here
+        assert twin is not outbound
+        await twin.ask("GET", "http://127.0.0.1:1/")
 
-        async def work(twin: Outbound) -> None:
-            assert asyncio.get_running_loop() is not here
-            assert twin is not outbound
-            await twin.ask("GET", "http://127.0.0.1:1/")
-
-        with pytest.raises(Denied):
-            await outbound.apart(work)
-        await outbound.close()
-
-    asyncio.run(main())
+    with pytest.raises(Denied):
+        await outbound.apart(work)
+    await outbound.close()
 
 
-def test_closing_ends_what_is_unsent() -> None:
+async def test_closing_ends_what_is_unsent() -> None:
     """A remote that has answered, and takes no more of the body, keeps no line of ours open."""
+    taken: list[asyncio.StreamWriter] = []
 
-    async def main() -> None:
-        taken: list[asyncio.StreamWriter] = []
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        taken.append(writer)
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n")
 
-        async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            taken.append(writer)
-            await reader.readuntil(b"\r\n\r\n")
-            writer.write(b"HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n")
-
-        server = await asyncio.start_server(refuse, "127.0.0.1", 0, limit=4096)
-        outbound = Outbound(AddressPolicy(allow_loopback=True))
-        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
-        try:
-            assert (await outbound.ask("PUT", url, body=bytes(64 << 20))).status == 503
-            assert lines_to(url) == 1
-            await outbound.close()
-            assert lines_to(url) == 0
-        finally:
-            for writer in taken:
-                writer.transport.abort()
-            await asyncio.sleep(0)
-            server.close()
-
-    asyncio.run(asyncio.wait_for(main(), 60))
+    server = await asyncio.start_server(refuse, "127.0.0.1", 0, limit=4096)
+    outbound = Outbound(AddressPolicy(allow_loopback=True))
+    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+    try:
+        assert (await outbound.ask("PUT", url, body=bytes(64 << 20))).status == 503
+        assert lines_to(url) == 1
+        await outbound.close()
+        assert lines_to(url) == 0
+    finally:
+        for writer in taken:
+            writer.transport.abort()
+        await asyncio.sleep(0)
+        server.close()
 
 
 def lines_to(url: str) -> int:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -17,6 +16,7 @@ from jupyter_bridge.connections.connector import Context, to_fields
 from jupyter_bridge.connections.net.address_policy import AddressPolicy
 from jupyter_bridge.connections.net.outbound import Outbound
 from tests.conftest import Server, start_server
+from tests.support.waiting import wait_until
 
 CANARY = "canary-5e5a7e-0123456789"
 PLUGIN = """
@@ -130,14 +130,15 @@ def test_no_canary_comes_out(server: Server) -> None:
         assert do("GET", path) == 200
     with_secret = json.loads(call(server, "GET", "bridge/conns")[1])["connections"]
     assert {c["name"] for c in with_secret if c["has_secret"]} >= {"good", "filed"}
-    time.sleep(0.5)
+    wait_until(lambda: "login as jane with [secret]" in server.log.read_text(), "a line in the log")
+    wait_until(
+        lambda: '"action": "login"' in (server.root.parent / "events").read_text(), "an event"
+    )
     assert not [reply for reply in replies if CANARY.encode() in reply]
     log = server.log.read_text()
-    assert "login as jane with [secret]" in log
     assert "fields ParrotFields(" in log
     assert CANARY not in log
     events = (server.root.parent / "events").read_text()
-    assert '"action": "login"' in events
     assert CANARY not in events
     assert not seen_in_proc(server.process.pid)
     data = server.root.parent / "data"

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import sys
 import time
-from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
 
 import keyring
 import keyring.backend
@@ -66,59 +63,44 @@ def no_ring(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(keyring, "get_keyring", keyring.backends.fail.Keyring)
 
 
-def run(test: Callable[[], Awaitable[Any]]) -> Any:
-    return asyncio.run(asyncio.wait_for(test(), 100))
-
-
 def everything(folder: Path) -> bytes:
     return b"".join(path.read_bytes() for path in folder.rglob("*") if path.is_file())
 
 
-def test_the_keyring_comes_first(tmp_path: Path, ring: Ring) -> None:
+async def test_the_keyring_comes_first(tmp_path: Path, ring: Ring) -> None:
     """A keyring that keeps a canary is used, nothing is written to disk, and the canary is gone."""
-
-    async def test() -> None:
-        vault = Vault(tmp_path / "vault", LOG)
-        await vault.open()
-        assert (vault.place, ring.kept) == ("keyring", {})
-        await vault.write("lab", "a", {"password": SECRET})
-        assert await vault.read("lab", "a") == {"password": SECRET}
-        assert not (tmp_path / "vault").exists()
-        await vault.delete("lab")
-        assert ring.kept == {}
-
-    run(test)
+    vault = Vault(tmp_path / "vault", LOG)
+    await vault.open()
+    assert (vault.place, ring.kept) == ("keyring", {})
+    await vault.write("lab", "a", {"password": SECRET})
+    assert await vault.read("lab", "a") == {"password": SECRET}
+    assert not (tmp_path / "vault").exists()
+    await vault.delete("lab")
+    assert ring.kept == {}
 
 
 @pytest.mark.parametrize("fault", ["amnesia", "broken", "locked"])
-def test_a_keyring_that_fails_is_not_used(
+async def test_a_keyring_that_fails_is_not_used(
     tmp_path: Path, ring: Ring, fault: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A keyring that forgets, raises or waits for somebody gives way to the encrypted file."""
     ring.fault = fault
 
-    async def test() -> None:
+    with caplog.at_level(logging.DEBUG):
         vault = Vault(tmp_path / "vault", LOG)
         await vault.open()
         assert vault.place == "file"
-
-    with caplog.at_level(logging.DEBUG):
-        run(test)
 
 
 @pytest.mark.usefixtures("no_ring")
-def test_the_file_is_encrypted_and_private(tmp_path: Path) -> None:
+async def test_the_file_is_encrypted_and_private(tmp_path: Path) -> None:
     """The file and its key are 0600 in a 0700 folder, no secret stands in them, and it reopens."""
-
-    async def test() -> None:
-        vault = Vault(tmp_path / "vault", LOG)
-        await vault.open()
-        assert vault.place == "file"
-        await vault.write("lab", "a", {"password": SECRET})
-        again = Vault(tmp_path / "vault", LOG)
-        assert await again.read("lab", "a") == {"password": SECRET}
-
-    run(test)
+    vault = Vault(tmp_path / "vault", LOG)
+    await vault.open()
+    assert vault.place == "file"
+    await vault.write("lab", "a", {"password": SECRET})
+    again = Vault(tmp_path / "vault", LOG)
+    assert await again.read("lab", "a") == {"password": SECRET}
     folder = tmp_path / "vault"
     assert folder.stat().st_mode & 0o777 == 0o700
     assert all(path.stat().st_mode & 0o777 == 0o600 for path in folder.iterdir())
@@ -139,75 +121,60 @@ def test_a_key_in_the_environment_is_on_no_disk(
 
 
 @pytest.mark.usefixtures("no_ring")
-def test_memory_is_the_last_resort(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_memory_is_the_last_resort(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without cryptography secrets stay in memory, and the vault says so."""
     monkeypatch.setitem(sys.modules, "cryptography.fernet", None)
 
-    async def test() -> None:
-        vault = Vault(tmp_path / "vault", LOG)
-        await vault.write("lab", "a", {"password": SECRET})
-        assert vault.place == "memory"
-        assert await vault.read("lab", "a") == {"password": SECRET}
-
-    run(test)
+    vault = Vault(tmp_path / "vault", LOG)
+    await vault.write("lab", "a", {"password": SECRET})
+    assert vault.place == "memory"
+    assert await vault.read("lab", "a") == {"password": SECRET}
 
 
-def test_secrets_are_bound_to_their_url(tmp_path: Path) -> None:
+async def test_secrets_are_bound_to_their_url(tmp_path: Path) -> None:
     """A secret kept for one url is not given out for another."""
-
-    async def test() -> None:
-        vault = Vault(tmp_path / "vault", LOG, "file")
-        remembered = SavedConnections(tmp_path, vault, LOG)
-        await remembered.load()
-        fields = DoubleFields(url="https://good.example.org", password=SECRET)
-        await remembered.keep("lab", "double", fields, settings=True)
-        assert await remembered.secrets("lab", "double", "https://good.example.org") == {
-            "password": SECRET
-        }
-        assert await remembered.secrets("lab", "double", "https://evil.example.org") == {}
-        assert await remembered.secrets("lab", "other", "https://good.example.org") == {}
-
-    run(test)
+    vault = Vault(tmp_path / "vault", LOG, "file")
+    remembered = SavedConnections(tmp_path, vault, LOG)
+    await remembered.load()
+    fields = DoubleFields(url="https://good.example.org", password=SECRET)
+    await remembered.keep("lab", "double", fields, settings=True)
+    assert await remembered.secrets("lab", "double", "https://good.example.org") == {
+        "password": SECRET
+    }
+    assert await remembered.secrets("lab", "double", "https://evil.example.org") == {}
+    assert await remembered.secrets("lab", "other", "https://good.example.org") == {}
 
 
-def test_settings_are_remembered_without_secrets(tmp_path: Path) -> None:
+async def test_settings_are_remembered_without_secrets(tmp_path: Path) -> None:
     """connections.json is 0600, has the settings and no secret; forgetting leaves nothing."""
-
-    async def test() -> None:
-        vault = Vault(tmp_path / "vault", LOG, "file")
-        remembered = SavedConnections(tmp_path, vault, LOG)
-        await remembered.load()
-        fields = DoubleFields(url="x", username="jane", password=SECRET)
-        await remembered.keep("lab", "double", fields, settings=True)
-        assert (tmp_path / "connections.json").stat().st_mode & 0o777 == 0o600
-        assert SECRET.encode() not in everything(tmp_path)
-        again = SavedConnections(tmp_path, Vault(tmp_path / "vault", LOG, "file"), LOG)
-        assert await again.load() == {"lab": ("double", {"url": "x", "username": "jane"})}
-        assert await again.secrets("lab", "double", "x") == {"password": SECRET}
-        await again.forget("lab")
-        assert await again.secrets("lab", "double", "x") == {}
-        assert await again.load() == {}
-
-    run(test)
+    vault = Vault(tmp_path / "vault", LOG, "file")
+    remembered = SavedConnections(tmp_path, vault, LOG)
+    await remembered.load()
+    fields = DoubleFields(url="x", username="jane", password=SECRET)
+    await remembered.keep("lab", "double", fields, settings=True)
+    assert (tmp_path / "connections.json").stat().st_mode & 0o777 == 0o600
+    assert SECRET.encode() not in everything(tmp_path)
+    again = SavedConnections(tmp_path, Vault(tmp_path / "vault", LOG, "file"), LOG)
+    assert await again.load() == {"lab": ("double", {"url": "x", "username": "jane"})}
+    assert await again.secrets("lab", "double", "x") == {"password": SECRET}
+    await again.forget("lab")
+    assert await again.secrets("lab", "double", "x") == {}
+    assert await again.load() == {}
 
 
-def test_two_servers_remember_beside_each_other(tmp_path: Path) -> None:
+async def test_two_servers_remember_beside_each_other(tmp_path: Path) -> None:
     """What one server remembers does not undo what another one has written meanwhile."""
-
-    async def test() -> None:
-        servers = []
-        for _ in range(2):
-            server = SavedConnections(tmp_path, Vault(tmp_path / "vault", LOG, "file"), LOG)
-            await server.load()
-            servers.append(server)
-        for index, server in enumerate(servers):
-            fields = DoubleFields(url="x", password=f"{SECRET}{index}")
-            await server.keep(f"lab{index}", "double", fields, settings=True)
-        third = SavedConnections(tmp_path, Vault(tmp_path / "vault", LOG, "file"), LOG)
-        assert set(await third.load()) == {"lab0", "lab1"}
-        assert await third.secrets("lab0", "double", "x") == {"password": f"{SECRET}0"}
-
-    run(test)
+    servers = []
+    for _ in range(2):
+        server = SavedConnections(tmp_path, Vault(tmp_path / "vault", LOG, "file"), LOG)
+        await server.load()
+        servers.append(server)
+    for index, server in enumerate(servers):
+        fields = DoubleFields(url="x", password=f"{SECRET}{index}")
+        await server.keep(f"lab{index}", "double", fields, settings=True)
+    third = SavedConnections(tmp_path, Vault(tmp_path / "vault", LOG, "file"), LOG)
+    assert set(await third.load()) == {"lab0", "lab1"}
+    assert await third.secrets("lab0", "double", "x") == {"password": f"{SECRET}0"}
 
 
 def test_the_lock_file_is_private(tmp_path: Path) -> None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import time
-from collections.abc import AsyncGenerator, Awaitable, Callable
+import threading
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, BinaryIO, TypeVar, cast
+from typing import BinaryIO, cast
 
 import pytest
 
@@ -20,31 +21,27 @@ from jupyter_bridge.connections.net.address_policy import AddressPolicy
 from jupyter_bridge.connections.net.outbound import Outbound
 from jupyter_bridge.connections.transfers.registry import TransferStore
 from tests.simulators.openbis.fixtures import CONTENT, tree
+from tests.support.waiting import PATIENCE, until
 
-T = TypeVar("T")
 
-
-def run(tmp_path: Path, do: Callable[[TransferStore], Awaitable[T]]) -> T:
-    """`do` with transfers over a connection to `tmp_path`/store."""
-
-    async def main() -> T:
-        context = Context(
-            "store",
-            Outbound(AddressPolicy()),
-            tmp_path / "state",
-            tmp_path,
-            logging.getLogger("store"),
-        )
-        one = Connection("store", Folder(FolderFields(url=str(tmp_path / "store")), context))
-        transfers = TransferStore(tmp_path / "transfers", lambda _: one)
-        await transfers.start()
-        try:
-            return await do(transfers)
-        finally:
-            await transfers.close()
-            await one.close()
-
-    return asyncio.run(main())
+@asynccontextmanager
+async def transferring(tmp_path: Path) -> AsyncIterator[TransferStore]:
+    """Transfers over a connection to `tmp_path`/store."""
+    context = Context(
+        "store",
+        Outbound(AddressPolicy()),
+        tmp_path / "state",
+        tmp_path,
+        logging.getLogger("store"),
+    )
+    one = Connection("store", Folder(FolderFields(url=str(tmp_path / "store")), context))
+    transfers = TransferStore(tmp_path / "transfers", lambda _: one)
+    await transfers.start()
+    try:
+        yield transfers
+    finally:
+        await transfers.close()
+        await one.close()
 
 
 def _write(folder: Path, files: dict[str, bytes]) -> None:
@@ -53,41 +50,38 @@ def _write(folder: Path, files: dict[str, bytes]) -> None:
         (folder / name).write_bytes(data)
 
 
-def test_a_folder_and_a_file_come_down(tmp_path: Path) -> None:
+async def test_a_folder_and_a_file_come_down(tmp_path: Path) -> None:
     """A folder to path/permId, and a file to just that path."""
     _write(tmp_path / "store/in/set", CONTENT)
 
-    async def work(transfers: TransferStore) -> list[Any]:
+    async with transferring(tmp_path) as transfers:
         path = str(tmp_path / "down")
         whole = await transfers.download("store", "in/set", path)
         alone = await transfers.download("store", "in/set/deep/er/b.bin", str(tmp_path / "alone"))
-        return [await whole.wait(), await alone.wait()]
-
-    assert [model.state for model in run(tmp_path, work)] == ["done", "done"]
+        models = [await whole.wait(), await alone.wait()]
+    assert [model.state for model in models] == ["done", "done"]
     assert tree(tmp_path / "down/in/set") == CONTENT
     found = tree(tmp_path / "alone")
     assert found == {"in/set/deep/er/b.bin": CONTENT["deep/er/b.bin"]}
 
 
-def test_a_folder_goes_up(tmp_path: Path) -> None:
+async def test_a_folder_goes_up(tmp_path: Path) -> None:
     """In chunks, empty files and empty folders too, whole at the end."""
     files = {**CONTENT, "big": os.urandom(20 << 20)}
     _write(tmp_path / "up", files)
     (tmp_path / "up/hollow").mkdir()
     (tmp_path / "store/here").mkdir(parents=True)
 
-    async def work(transfers: TransferStore) -> Any:
+    async with transferring(tmp_path) as transfers:
         transfer = await transfers.upload("store", [tmp_path / "up"], "here")
-        return await transfer.wait()
-
-    model = run(tmp_path, work)
+        model = await transfer.wait()
     assert (model.state, model.permId) == ("done", "here/up"), model.problem
     assert tree(tmp_path / "store/here/up") == files
     assert (tmp_path / "store/here/up/hollow").is_dir()
     assert sorted(os.listdir(tmp_path / "store")) == ["here"]
 
 
-def test_a_reader_that_is_gone_leaves_no_file_open(
+async def test_a_reader_that_is_gone_leaves_no_file_open(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Cancelled while the disk is asked to open, or given up in the middle, also once it closed."""
@@ -96,40 +90,38 @@ def test_a_reader_that_is_gone_leaves_no_file_open(
     (tmp_path / "store/big").write_bytes(bytes(3 << 20))
     real = folder_module._open
 
+    opening, go_on = threading.Event(), threading.Event()
+
     def slowly(target: Path) -> BinaryIO:
-        time.sleep(0.2)
+        opening.set()
+        assert go_on.wait(PATIENCE)
         opened.append(real(target))
         return opened[-1]
 
     monkeypatch.setattr(folder_module, "_open", slowly)
 
     async def all_closed(number: int) -> None:
-        deadline = time.monotonic() + 30
-        while len(opened) < number or not all(file.closed for file in opened):
-            assert time.monotonic() < deadline
-            await asyncio.sleep(0.01)
+        await until(lambda: len(opened) == number and all(file.closed for file in opened))
 
-    async def main() -> None:
-        context = Context(
-            "store",
-            Outbound(AddressPolicy()),
-            tmp_path / "state",
-            tmp_path,
-            logging.getLogger("store"),
-        )
-        folder = Folder(FolderFields(url=str(tmp_path / "store")), context)
-        first = asyncio.ensure_future(anext(folder.read("big", "big")))
-        await asyncio.sleep(0.1)
-        first.cancel()
-        await asyncio.wait({first})
-        await all_closed(1)
-        for close in (False, True):
-            pieces = cast("AsyncGenerator[bytes, None]", folder.read("big", "big"))
-            assert await anext(pieces) == bytes(1 << 20)
-            if close:
-                await folder.close()
-            await pieces.aclose()
-            await all_closed(3 if close else 2)
-        assert folder._threads is None
-
-    asyncio.run(main())
+    context = Context(
+        "store",
+        Outbound(AddressPolicy()),
+        tmp_path / "state",
+        tmp_path,
+        logging.getLogger("store"),
+    )
+    folder = Folder(FolderFields(url=str(tmp_path / "store")), context)
+    first = asyncio.ensure_future(anext(folder.read("big", "big")))
+    assert await asyncio.to_thread(opening.wait, PATIENCE)
+    first.cancel()
+    await asyncio.wait({first})
+    go_on.set()
+    await all_closed(1)
+    for close in (False, True):
+        pieces = cast("AsyncGenerator[bytes, None]", folder.read("big", "big"))
+        assert await anext(pieces) == bytes(1 << 20)
+        if close:
+            await folder.close()
+        await pieces.aclose()
+        await all_closed(3 if close else 2)
+    assert folder._threads is None

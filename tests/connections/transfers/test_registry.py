@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import os
+import threading
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -16,13 +17,13 @@ from jupyter_bridge.connections.connection import Connection
 from jupyter_bridge.connections.transfers import checksums, registry
 from jupyter_bridge.connections.transfers.registry import TransferStore
 from jupyter_bridge.connections.transfers.staging import judge_names
-from jupyter_bridge.connections.transfers.transfer import Transfer
 from jupyter_bridge.models.datasets import File
 from jupyter_bridge.models.transfers import TransferModel
 from jupyter_bridge.problems import BadRequest, Busy, Conflict, Denied, NotFound, Problem
 from tests.simulators.openbis.client import connection
 from tests.simulators.openbis.fixtures import APIS, CONTENT, IN_DATA_SET, simulator, tree  # noqa: F401
 from tests.simulators.openbis.simulator import Simulator
+from tests.support.waiting import PATIENCE, settle, stays
 
 T = TypeVar("T")
 PAUSES = (0.01, 0.02, 0.05)
@@ -48,21 +49,6 @@ async def transfers(
             await made.close()
 
 
-def run(
-    simulator: Simulator,  # noqa: F811
-    folder: Path,
-    do: Callable[[TransferStore, Connection], Awaitable[T]],
-    **about: Any,
-) -> T:
-    """`do` with transfers over a connection to the simulator."""
-
-    async def main() -> T:
-        async with transfers(simulator.url, folder, **about) as (all_of_them, one):
-            return await do(all_of_them, one)
-
-    return asyncio.run(main())
-
-
 def left_over(folder: Path) -> list[str]:
     """What of a download is left beside its target."""
     return [path.name for path in folder.rglob("*.part")]
@@ -72,7 +58,7 @@ def left_over(folder: Path) -> list[str]:
 
 
 @APIS
-def test_a_download_is_whole_and_in_its_place(
+async def test_a_download_is_whole_and_in_its_place(
     simulator: Simulator,  # noqa: F811
     tmp_path: Path,
     api: str,
@@ -81,18 +67,16 @@ def test_a_download_is_whole_and_in_its_place(
     simulator.knobs.api = api
     made = simulator.store.add(CONTENT)
 
-    async def work(all_of_them: TransferStore, _: Connection) -> Any:
+    async with transfers(simulator.url, tmp_path) as (all_of_them, _):
         transfer = await all_of_them.download("bis", made.perm_id, str(tmp_path / "down"))
-        return await transfer.wait()
-
-    model = run(simulator, tmp_path, work)
+        model = await transfer.wait()
     size = sum(map(len, CONTENT.values()))
     assert (model.state, model.done, model.total) == ("done", size, size), model.problem
     assert tree(tmp_path / "down" / made.perm_id) == IN_DATA_SET
     assert not left_over(tmp_path / "down")
 
 
-def test_what_can_be_resumed_is_bounded(
+async def test_what_can_be_resumed_is_bounded(
     simulator: Simulator,  # noqa: F811
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -101,20 +85,19 @@ def test_what_can_be_resumed_is_bounded(
     monkeypatch.setattr(registry, "MAX_OPEN", 1)
     made = simulator.store.add(CONTENT)
 
-    async def work(all_of_them: TransferStore, _: Connection) -> Any:
+    async with transfers(simulator.url, tmp_path) as (all_of_them, _):
         lost = await all_of_them.download("bis", "20240101120000000-0", str(tmp_path / "down"))
         assert (await lost.wait()).state == "failed"
         with pytest.raises(Busy, match="Cancel some first"):
             await all_of_them.download("bis", made.perm_id, str(tmp_path / "down"))
         await all_of_them.cancel(lost.id)
         transfer = await all_of_them.download("bis", made.perm_id, str(tmp_path / "down"))
-        return await transfer.wait()
-
-    assert run(simulator, tmp_path, work).state == "done"
+        found = await transfer.wait()
+    assert found.state == "done"
 
 
 @pytest.mark.parametrize("api", ["3.5", "3.7"])
-def test_a_line_that_breaks_again_and_again(
+async def test_a_line_that_breaks_again_and_again(
     simulator: Simulator,  # noqa: F811
     tmp_path: Path,
     api: str,
@@ -125,38 +108,33 @@ def test_a_line_that_breaks_again_and_again(
     made = simulator.store.add({"big": data})
     simulator.knobs.drop_after, simulator.knobs.drops = 3_500_000, 4
 
-    async def work(all_of_them: TransferStore, _: Connection) -> Any:
+    async with transfers(simulator.url, tmp_path) as (all_of_them, _):
         transfer = await all_of_them.download("bis", made.perm_id, str(tmp_path / "down"))
-        return await transfer.wait()
-
-    model = run(simulator, tmp_path, work)
+        model = await transfer.wait()
     assert model.state == "done", model.problem
     assert (tmp_path / "down" / made.perm_id / "original/big").read_bytes() == data
     # At most a chunk on each of four streams, each time, and what a buffer of the line held.
     assert simulator.files.sent <= (20 + 4 * 4 * 2) << 20
 
 
-def test_a_session_that_ends_in_the_middle(simulator: Simulator, tmp_path: Path) -> None:  # noqa: F811
+async def test_a_session_that_ends_in_the_middle(simulator: Simulator, tmp_path: Path) -> None:  # noqa: F811
     """One login more, no question, the same bytes."""
     data = os.urandom(40 << 20)
     made = simulator.store.add({"big": data})
 
-    async def work(all_of_them: TransferStore, _: Connection) -> Any:
+    async with transfers(simulator.url, tmp_path) as (all_of_them, _):
         transfer = await all_of_them.download("bis", made.perm_id, str(tmp_path / "down"))
         async for step in transfer.events():
             model = step[2]
             if model.done and simulator.store.logins == 1:
                 simulator.files.downloads.clear()
                 simulator.store.end_all()
-        return model
-
-    model = run(simulator, tmp_path, work)
     assert model.state == "done", model.problem
     assert (tmp_path / "down" / made.perm_id / "original/big").read_bytes() == data
     assert simulator.store.logins <= 2
 
 
-def test_a_whole_file_is_not_read_again(
+async def test_a_whole_file_is_not_read_again(
     simulator: Simulator,  # noqa: F811
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -169,26 +147,23 @@ def test_a_whole_file_is_not_read_again(
 
     monkeypatch.setattr(checksums, "of_file", refuse)
 
-    async def work(all_of_them: TransferStore, _: Connection) -> Any:
-        transfer = await all_of_them.download("bis", made.perm_id, str(tmp_path / "down"))
-        return await transfer.wait()
-
     for _ in range(3):
-        model = run(simulator, tmp_path, work)
+        async with transfers(simulator.url, tmp_path) as (all_of_them, _):
+            transfer = await all_of_them.download("bis", made.perm_id, str(tmp_path / "down"))
+            model = await transfer.wait()
         assert model.state == "done", model.problem
 
 
-def test_rotten_bytes_are_not_delivered(simulator: Simulator, tmp_path: Path) -> None:  # noqa: F811
+async def test_rotten_bytes_are_not_delivered(simulator: Simulator, tmp_path: Path) -> None:  # noqa: F811
     """Sound chunks of a file whose CRC32 is another: refused, nothing in the target."""
     made = simulator.store.add(CONTENT)
     simulator.knobs.rotten = {"original/a.txt"}
 
-    async def work(all_of_them: TransferStore, _: Connection) -> Any:
+    async with transfers(simulator.url, tmp_path) as (all_of_them, _):
         transfer = await all_of_them.download("bis", made.perm_id, str(tmp_path / "down"))
-        return await transfer.wait()
-
-    model = run(simulator, tmp_path, work)
+        model = await transfer.wait()
     assert model.state == "failed"
+    assert model.problem is not None
     assert "checksum" in model.problem["message"]
     assert not (tmp_path / "down" / made.perm_id).exists()
 
@@ -205,7 +180,7 @@ HOSTILE = [
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_a_hostile_listing_writes_nothing(
+async def test_a_hostile_listing_writes_nothing(
     simulator: Simulator,  # noqa: F811
     tmp_path: Path,
     name: str,
@@ -214,11 +189,10 @@ def test_a_hostile_listing_writes_nothing(
     made = simulator.store.add(CONTENT)
     simulator.knobs.hostile_listing = [name]
 
-    async def work(all_of_them: TransferStore, _: Connection) -> Any:
+    async with transfers(simulator.url, tmp_path) as (all_of_them, _):
         transfer = await all_of_them.download("bis", made.perm_id, str(tmp_path / "down"))
-        return await transfer.wait()
-
-    model = run(simulator, tmp_path, work)
+        model = await transfer.wait()
+    assert model.problem is not None
     assert (model.state, model.problem["error"]) == ("failed", "denied")
     assert tree(tmp_path / "down") == {}
 
@@ -242,21 +216,21 @@ def test_names_that_stand_in_each_others_way(files: list[File]) -> None:
 
 
 @pytest.mark.parametrize("perm_id", ["../x", "/x", "a/../../b", ""])
-def test_a_perm_id_does_not_lead_outside(
+async def test_a_perm_id_does_not_lead_outside(
     simulator: Simulator,  # noqa: F811
     tmp_path: Path,
     perm_id: str,
 ) -> None:
     """It is part of the target's path, so it is judged as one."""
-
-    async def work(all_of_them: TransferStore, _: Connection) -> None:
+    async with transfers(simulator.url, tmp_path) as (all_of_them, _):
         with pytest.raises(BadRequest):
             await all_of_them.download("bis", perm_id, str(tmp_path / "down"))
 
-    run(simulator, tmp_path, work)
 
-
-def test_a_link_in_an_older_copy_is_not_followed(simulator: Simulator, tmp_path: Path) -> None:  # noqa: F811
+async def test_a_link_in_an_older_copy_is_not_followed(
+    simulator: Simulator,  # noqa: F811
+    tmp_path: Path,
+) -> None:
     """What lies in the target from before cannot lead the new files outside."""
     made = simulator.store.add(CONTENT)
     outside = tmp_path / "outside"
@@ -265,15 +239,17 @@ def test_a_link_in_an_older_copy_is_not_followed(simulator: Simulator, tmp_path:
     place.mkdir(parents=True)
     (place / "original").symlink_to(outside)
 
-    async def work(all_of_them: TransferStore, _: Connection) -> Any:
+    async with transfers(simulator.url, tmp_path) as (all_of_them, _):
         transfer = await all_of_them.download("bis", made.perm_id, str(tmp_path / "down"))
-        return await transfer.wait()
-
-    assert run(simulator, tmp_path, work).state == "failed"
+        found = await transfer.wait()
+    assert found.state == "failed"
     assert tree(outside) == {}
 
 
-def test_a_longer_older_copy_leaves_nothing_behind(simulator: Simulator, tmp_path: Path) -> None:  # noqa: F811
+async def test_a_longer_older_copy_leaves_nothing_behind(
+    simulator: Simulator,  # noqa: F811
+    tmp_path: Path,
+) -> None:
     """Each file is replaced whole; others stay."""
     made = simulator.store.add(CONTENT)
     old = tmp_path / "down" / made.perm_id / "original"
@@ -281,26 +257,24 @@ def test_a_longer_older_copy_leaves_nothing_behind(simulator: Simulator, tmp_pat
     (old / "a.txt").write_bytes(b"h" * 100)
     (old / "mine").write_bytes(b"mine")
 
-    async def work(all_of_them: TransferStore, _: Connection) -> Any:
+    async with transfers(simulator.url, tmp_path) as (all_of_them, _):
         transfer = await all_of_them.download("bis", made.perm_id, str(tmp_path / "down"))
-        return await transfer.wait()
-
-    assert run(simulator, tmp_path, work).state == "done"
+        found = await transfer.wait()
+    assert found.state == "done"
     assert tree(old.parent) == {**IN_DATA_SET, "original/mine": b"mine"}
     assert not left_over(tmp_path / "down")
 
 
-def test_only_some_files(simulator: Simulator, tmp_path: Path) -> None:  # noqa: F811
+async def test_only_some_files(simulator: Simulator, tmp_path: Path) -> None:  # noqa: F811
     """`only` names them; a name that is not there is told."""
     made = simulator.store.add(CONTENT)
 
-    async def work(all_of_them: TransferStore, _: Connection) -> list[Any]:
+    async with transfers(simulator.url, tmp_path) as (all_of_them, _):
         path = str(tmp_path / "down")
         one = await all_of_them.download("bis", made.perm_id, path, ["original/a.txt"])
         two = await all_of_them.download("bis", made.perm_id, path, ["original/no"])
-        return [await one.wait(), await two.wait()]
-
-    good, bad = run(simulator, tmp_path, work)
+        good, bad = [await one.wait(), await two.wait()]
+    assert bad.problem is not None
     assert (good.state, bad.state, bad.problem["error"]) == ("done", "failed", "not-found")
     assert tree(tmp_path / "down" / made.perm_id) == {"original/a.txt": CONTENT["a.txt"]}
 
@@ -310,7 +284,7 @@ def test_only_some_files(simulator: Simulator, tmp_path: Path) -> None:  # noqa:
 
 @pytest.mark.parametrize("direction", ["download", "upload"])
 @pytest.mark.parametrize("api", ["3.5", "3.7"])
-def test_a_cancel_does_not_wait_for_the_remote(
+async def test_a_cancel_does_not_wait_for_the_remote(
     simulator: Simulator,  # noqa: F811
     tmp_path: Path,
     api: str,
@@ -323,7 +297,7 @@ def test_a_cancel_does_not_wait_for_the_remote(
     source.write_bytes(bytes(100 << 20))
     made = simulator.store.add({"big": source})
 
-    async def work(all_of_them: TransferStore, _: Connection) -> None:
+    async with transfers(simulator.url, tmp_path) as (all_of_them, _):
         transfer = (
             await all_of_them.download("bis", made.perm_id, str(tmp_path / "down"))
             if direction == "download"
@@ -335,14 +309,12 @@ def test_a_cancel_does_not_wait_for_the_remote(
         simulator.knobs.latency = 600.0
         await all_of_them.cancel(transfer.id)
         assert transfer.state == "cancelled"
-
-    run(simulator, tmp_path, work)
     assert not left_over(tmp_path)
     assert tree(tmp_path / "down") == {}
     assert list(simulator.store.data_sets) == [made.perm_id]
 
 
-def test_progress_rises_at_most_four_times_a_second(
+async def test_progress_rises_at_most_four_times_a_second(
     simulator: Simulator,  # noqa: F811
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -354,11 +326,9 @@ def test_progress_rises_at_most_four_times_a_second(
     made = simulator.store.add({"big": bytes(16 << 20)})
     simulator.knobs.latency = 0.3
 
-    async def work(all_of_them: TransferStore, _: Connection) -> list[tuple[float, Any]]:
+    async with transfers(simulator.url, tmp_path) as (all_of_them, _):
         transfer = await all_of_them.download("bis", made.perm_id, str(tmp_path / "down"))
-        return [(time.monotonic(), model) async for _, _, model in transfer.events()]
-
-    told = run(simulator, tmp_path, work)
+        told = [(time.monotonic(), model) async for _, _, model in transfer.events()]
     done = [model.done for _, model in told]
     assert done == sorted(done)
     assert done[-1] == 16 << 20
@@ -382,7 +352,7 @@ def _sources(folder: Path, files: dict[str, bytes]) -> list[Path]:
 
 
 @pytest.mark.parametrize("faults", [{}, {2: 502, 4: 500}, {1: 413, 3: 503}])
-def test_an_upload_is_whole(
+async def test_an_upload_is_whole(
     simulator: Simulator,  # noqa: F811
     tmp_path: Path,
     faults: dict[int, int],
@@ -394,20 +364,19 @@ def test_an_upload_is_whole(
         files = {"set/big": files["set/big"]}
     paths = _sources(tmp_path / "up", files)
 
-    async def work(all_of_them: TransferStore, _: Connection) -> Any:
+    async with transfers(simulator.url, tmp_path) as (all_of_them, _):
         about: dict[str, Any] = {"type": "RAW_DATA", "props": {"$NAME": "mine"}}
         transfer = await all_of_them.upload("bis", paths, "/LAB/PROJECT/S1", **about)
-        return await transfer.wait()
-
-    model = run(simulator, tmp_path, work)
+        model = await transfer.wait()
     assert model.state == "done", model.problem
+    assert model.permId is not None
     made = simulator.store.data_sets[model.permId]
     assert tree(made.folder) == {f"original/{name}": data for name, data in files.items()}
     assert (made.sample, made.properties) == ("/LAB/PROJECT/S1", {"$NAME": "mine"})
 
 
 @pytest.mark.parametrize("wrong", [{"entity": "/LAB/PROJECT/NONE"}, {"type": None}])
-def test_what_cannot_be_registered_is_not_sent(
+async def test_what_cannot_be_registered_is_not_sent(
     simulator: Simulator,  # noqa: F811
     tmp_path: Path,
     wrong: dict[str, Any],
@@ -417,16 +386,14 @@ def test_what_cannot_be_registered_is_not_sent(
     source.write_bytes(bytes(10 << 20))
     about = {"entity": "/LAB/PROJECT/S1", "type": "RAW_DATA", **wrong}
 
-    async def work(all_of_them: TransferStore, _: Connection) -> Any:
+    async with transfers(simulator.url, tmp_path) as (all_of_them, _):
         transfer = await all_of_them.upload("bis", [source], about["entity"], type=about["type"])
-        return await transfer.wait()
-
-    model = run(simulator, tmp_path, work)
+        model = await transfer.wait()
     assert model.state == "failed"
     assert simulator.files.received == 0
 
 
-def test_an_upload_begins_anew_where_its_session_ended(
+async def test_an_upload_begins_anew_where_its_session_ended(
     simulator: Simulator,  # noqa: F811
     tmp_path: Path,
 ) -> None:
@@ -434,32 +401,30 @@ def test_an_upload_begins_anew_where_its_session_ended(
     files = {"big": os.urandom(30 << 20)}
     paths = _sources(tmp_path / "up", files)
 
-    async def work(all_of_them: TransferStore, _: Connection) -> Any:
+    async with transfers(simulator.url, tmp_path) as (all_of_them, _):
         transfer = await all_of_them.upload("bis", paths, "/LAB/PROJECT/S1", type="RAW_DATA")
         while simulator.files.uploads < 3 and transfer.state in ("queued", "running"):
             await asyncio.sleep(0.005)
         simulator.store.end_all()
-        return await transfer.wait()
-
-    model = run(simulator, tmp_path, work)
+        model = await transfer.wait()
     assert model.state == "done", model.problem
+    assert model.permId is not None
     made = simulator.store.data_sets[model.permId]
     assert tree(made.folder) == {"original/big": files["big"]}
 
 
-def test_a_file_that_changes_meanwhile_is_told(simulator: Simulator, tmp_path: Path) -> None:  # noqa: F811
+async def test_a_file_that_changes_meanwhile_is_told(simulator: Simulator, tmp_path: Path) -> None:  # noqa: F811
     """Half of the old and half of the new is nobody's data."""
     paths = _sources(tmp_path / "up", {"big": bytes(30 << 20)})
     simulator.knobs.latency = 0.05
 
-    async def work(all_of_them: TransferStore, _: Connection) -> Any:
+    async with transfers(simulator.url, tmp_path) as (all_of_them, _):
         transfer = await all_of_them.upload("bis", paths, "/LAB/PROJECT/S1", type="RAW_DATA")
         while simulator.files.uploads < 3 and transfer.state in ("queued", "running"):
             await asyncio.sleep(0.005)
         paths[0].write_bytes(b"other")
-        return await transfer.wait()
-
-    model = run(simulator, tmp_path, work)
+        model = await transfer.wait()
+    assert model.problem is not None
     assert (model.state, model.problem["error"]) == ("failed", "conflict")
     assert not simulator.store.data_sets
 
@@ -467,14 +432,14 @@ def test_a_file_that_changes_meanwhile_is_told(simulator: Simulator, tmp_path: P
 # -- ended and begun again ---------------------------------------------------------------------
 
 
-def test_what_failed_is_resumed(simulator: Simulator, tmp_path: Path) -> None:  # noqa: F811
+async def test_what_failed_is_resumed(simulator: Simulator, tmp_path: Path) -> None:  # noqa: F811
     """After all tries it has failed; `resume` goes on with what is there."""
     simulator.knobs.api = "3.5"
     data = os.urandom(8 << 20)
     made = simulator.store.add({"big": data})
     simulator.knobs.drop_after, simulator.knobs.drops = 0, 10**6
 
-    async def work(all_of_them: TransferStore, _: Connection) -> Any:
+    async with transfers(simulator.url, tmp_path) as (all_of_them, _):
         transfer = await all_of_them.download("bis", made.perm_id, str(tmp_path / "down"))
         first = await transfer.wait()
         simulator.knobs.drop_after = None
@@ -485,15 +450,13 @@ def test_what_failed_is_resumed(simulator: Simulator, tmp_path: Path) -> None:  
         assert second.state == "done", (first, second)
         with pytest.raises(Conflict):
             await all_of_them.resume(transfer.id)
-        return first, second
-
-    first, second = run(simulator, tmp_path, work)
+    assert first.problem is not None
     assert (first.state, first.problem["error"]) == ("failed", "unavailable")
     assert (second.state, second.problem) == ("done", None)
     assert (tmp_path / "down" / made.perm_id / "original/big").read_bytes() == data
 
 
-def test_what_is_paused_stays_so_until_it_is_resumed(
+async def test_what_is_paused_stays_so_until_it_is_resumed(
     simulator: Simulator,  # noqa: F811
     tmp_path: Path,
 ) -> None:
@@ -501,7 +464,7 @@ def test_what_is_paused_stays_so_until_it_is_resumed(
     data = os.urandom(60 << 20)
     made = simulator.store.add({"big": data})
 
-    async def first(all_of_them: TransferStore, _: Connection) -> str:
+    async with transfers(simulator.url, tmp_path) as (all_of_them, _):
         transfer = await all_of_them.download("bis", made.perm_id, str(tmp_path / "down"))
         while not transfer.model().done:  # watching tells it too late: four times a second
             await asyncio.sleep(0.001)
@@ -511,30 +474,27 @@ def test_what_is_paused_stays_so_until_it_is_resumed(
         for name in (transfer.id, transfer.id):
             with pytest.raises(Conflict):
                 await all_of_them.pause(name)
-        return transfer.id
-
-    name = run(simulator, tmp_path, first)
+        name = transfer.id
     sent = simulator.files.sent
 
-    async def second(all_of_them: TransferStore, _: Connection) -> Any:
+    async with transfers(simulator.url, tmp_path) as (all_of_them, _):
         transfer = all_of_them.get(name)
-        await asyncio.sleep(0.2)
+        await settle()
         assert (transfer.state, simulator.files.sent) == ("paused", sent)
         await all_of_them.resume(name)
         await all_of_them.pause(name)  # at once: before or after its first byte
         await all_of_them.resume(name)
-        return await transfer.wait()
-
-    assert run(simulator, tmp_path, second).state == "done"
+        found = await transfer.wait()
+    assert found.state == "done"
     assert (tmp_path / "down" / made.perm_id / "original/big").read_bytes() == data
     assert simulator.files.sent - sent < 60 << 20
 
 
-def test_an_ended_one_cannot_be_paused(simulator: Simulator, tmp_path: Path) -> None:  # noqa: F811
+async def test_an_ended_one_cannot_be_paused(simulator: Simulator, tmp_path: Path) -> None:  # noqa: F811
     """What is done, cancelled or not there is not touched; a cancelled one stays cancelled."""
     small, big = simulator.store.add({"s": b"1"}), simulator.store.add({"big": bytes(60 << 20)})
 
-    async def work(all_of_them: TransferStore, _: Connection) -> list[str]:
+    async with transfers(simulator.url, tmp_path) as (all_of_them, _):
         done = await all_of_them.download("bis", small.perm_id, str(tmp_path / "down"))
         await done.wait()
         stopped = await all_of_them.download("bis", big.perm_id, str(tmp_path / "down"))
@@ -548,19 +508,19 @@ def test_an_ended_one_cannot_be_paused(simulator: Simulator, tmp_path: Path) -> 
         with pytest.raises(NotFound):
             await all_of_them.pause("nobody")
         assert isinstance(pausing.exception(), Conflict)
-        return [done.state, stopped.state]
+        found = [done.state, stopped.state]
+    assert found == ["done", "cancelled"]
 
-    assert run(simulator, tmp_path, work) == ["done", "cancelled"]
 
-
-def test_an_upload_is_not_paused_while_it_is_completed(
+async def test_an_upload_is_not_paused_while_it_is_completed(
     simulator: Simulator,  # noqa: F811
     tmp_path: Path,
 ) -> None:
     """Whatever moment a pause hits: one data set comes of it, after the resume if there was one."""
     (tmp_path / "up").write_bytes(os.urandom(3 << 20))
 
-    async def work(all_of_them: TransferStore, _: Connection) -> list[str]:
+    before = len(simulator.store.data_sets)
+    async with transfers(simulator.url, tmp_path) as (all_of_them, _):
         outcomes = []
         for number in range(12):
             transfer = await all_of_them.upload(
@@ -576,51 +536,48 @@ def test_an_upload_is_not_paused_while_it_is_completed(
                 await all_of_them.resume(transfer.id)
             model = await transfer.wait()
             assert model.state == "done", model.problem
-        return outcomes
-
-    before = len(simulator.store.data_sets)
-    outcomes = run(simulator, tmp_path, work)
     assert "paused" in outcomes
     assert len(simulator.store.data_sets) - before == 12
 
 
-def test_an_upload_that_is_paused_at_its_end_is_not_made_twice(
+async def test_an_upload_that_is_paused_at_its_end_is_not_made_twice(
     simulator: Simulator,  # noqa: F811
     tmp_path: Path,
 ) -> None:
     """The remote has made it, and this side has not come to say so."""
     (tmp_path / "up").write_bytes(b"up")
 
-    async def work(all_of_them: TransferStore, _: Connection) -> None:
+    before = len(simulator.store.data_sets)
+    async with transfers(simulator.url, tmp_path) as (all_of_them, _):
         transfer = await all_of_them.upload(
             "bis", [tmp_path / "up"], "/LAB/PROJECT/S1", type="RAW_DATA"
         )
-        close = transfer.pieces.close
+        close, closing, go_on = transfer.pieces.close, threading.Event(), threading.Event()
 
         def slowly() -> None:
-            time.sleep(0.2)
+            closing.set()
+            assert go_on.wait(PATIENCE)
             close()
 
         transfer.pieces.close = slowly  # type: ignore[method-assign]
-        while transfer.job.permId is None:
-            await asyncio.sleep(0)
-        await asyncio.sleep(0.1)
+        assert await asyncio.to_thread(closing.wait, PATIENCE)
+        assert transfer.job.permId is not None
         assert transfer.state == "running"
-        await all_of_them.pause(transfer.id)
+        pausing = asyncio.ensure_future(all_of_them.pause(transfer.id))
+        await settle()
+        go_on.set()
+        await pausing
         await all_of_them.resume(transfer.id)
         model = await transfer.wait()
         assert model.state == "done", model.problem
-
-    before = len(simulator.store.data_sets)
-    run(simulator, tmp_path, work)
     assert len(simulator.store.data_sets) - before == 1
 
 
-def test_all_are_followed_at_once(simulator: Simulator, tmp_path: Path) -> None:  # noqa: F811
+async def test_all_are_followed_at_once(simulator: Simulator, tmp_path: Path) -> None:  # noqa: F811
     """First the list, then each at its changes: new ones, progress at 4 Hz, ends; then nothing."""
     small, big = simulator.store.add({"s": b"1"}), simulator.store.add({"big": bytes(200 << 20)})
 
-    async def work(all_of_them: TransferStore, _: Connection) -> None:
+    async with transfers(simulator.url, tmp_path) as (all_of_them, _):
         old = await all_of_them.download("bis", small.perm_id, str(tmp_path / "down"))
         await old.wait()
         following = all_of_them.watch()
@@ -640,21 +597,18 @@ def test_all_are_followed_at_once(simulator: Simulator, tmp_path: Path) -> None:
         assert {"running", "done"} <= {model.state for model in told}
         assert len(told) <= 4 + 4 * seconds
         coming = asyncio.ensure_future(anext(following))
-        await asyncio.sleep(0.5)
-        assert not coming.done()  # nothing changes, nothing is told
+        assert await stays(coming)  # nothing changes, nothing is told
         await all_of_them.close()
         with pytest.raises(StopAsyncIteration):
             await coming
 
-    run(simulator, tmp_path, work)
 
-
-def test_all_are_listed_after_a_reload(simulator: Simulator, tmp_path: Path) -> None:  # noqa: F811
+async def test_all_are_listed_after_a_reload(simulator: Simulator, tmp_path: Path) -> None:  # noqa: F811
     """What ended as it ended; what was under way goes on by itself."""
     data = os.urandom(60 << 20)
     small, big = simulator.store.add({"s": b"1"}), simulator.store.add({"big": data})
 
-    async def first(all_of_them: TransferStore, _: Connection) -> list[str]:
+    async with transfers(simulator.url, tmp_path) as (all_of_them, _):
         one = await all_of_them.download("bis", small.perm_id, str(tmp_path / "down"))
         await one.wait()
         two = await all_of_them.download("bis", big.perm_id, str(tmp_path / "down"))
@@ -662,48 +616,43 @@ def test_all_are_listed_after_a_reload(simulator: Simulator, tmp_path: Path) -> 
             model = step[2]
             if model.done:
                 break
-        return [one.id, two.id]
-
-    ids = run(simulator, tmp_path, first)
+        ids = [one.id, two.id]
     sent = simulator.files.sent
 
-    async def second(all_of_them: TransferStore, _: Connection) -> dict[str, Any]:
-        return {one.id: await one.wait() for one in all_of_them.all()}
-
-    models = run(simulator, tmp_path, second)
+    async with transfers(simulator.url, tmp_path) as (all_of_them, _):
+        models = {one.id: await one.wait() for one in all_of_them.all()}
     assert [models[name].state for name in ids] == ["done", "done"]
     assert (tmp_path / "down" / big.perm_id / "original/big").read_bytes() == data
     assert simulator.files.sent - sent < 60 << 20
 
 
-def test_a_transfer_without_a_login_waits_for_a_person(
+async def test_a_transfer_without_a_login_waits_for_a_person(
     simulator: Simulator,  # noqa: F811
     tmp_path: Path,
 ) -> None:
     """It is paused, not failed, and says what is needed."""
     made = simulator.store.add({"big": bytes(30 << 20)})
 
-    async def first(all_of_them: TransferStore, _: Connection) -> Transfer:
-        return await all_of_them.download("bis", made.perm_id, str(tmp_path / "down"))
+    async with transfers(simulator.url, tmp_path) as (all_of_them, _):
+        await all_of_them.download("bis", made.perm_id, str(tmp_path / "down"))
 
-    run(simulator, tmp_path, first)
-
-    async def second(all_of_them: TransferStore, one: Connection) -> Any:
+    async with transfers(simulator.url, tmp_path, password=None) as (all_of_them, one):
         (transfer,) = all_of_them.all()
         paused = await transfer.wait()
         await one.login({"password": "secret"})
         await all_of_them.resume(transfer.id)
-        return paused, await transfer.wait()
-
-    paused, done = run(simulator, tmp_path, second, password=None)
+        done = await transfer.wait()
+    assert paused.problem is not None
     assert (paused.state, paused.problem["error"]) == ("paused", "needs-login")
     assert done.state == "done", done.problem
 
 
-def test_what_cannot_be_done_at_all_is_no_transfer(simulator: Simulator, tmp_path: Path) -> None:  # noqa: F811
+async def test_what_cannot_be_done_at_all_is_no_transfer(
+    simulator: Simulator,  # noqa: F811
+    tmp_path: Path,
+) -> None:
     """An unknown connection, a relative path, nothing to upload: told at once."""
-
-    async def work(all_of_them: TransferStore, _: Connection) -> None:
+    async with transfers(simulator.url, tmp_path) as (all_of_them, _):
         for call in (
             all_of_them.download("nobody", "2024-1", "/tmp/x"),
             all_of_them.download("bis", "2024-1", "relative"),
@@ -713,33 +662,27 @@ def test_what_cannot_be_done_at_all_is_no_transfer(simulator: Simulator, tmp_pat
                 await call
         assert all_of_them.all() == []
 
-    run(simulator, tmp_path, work)
 
-
-def test_many_small_files(simulator: Simulator, tmp_path: Path) -> None:  # noqa: F811
+async def test_many_small_files(simulator: Simulator, tmp_path: Path) -> None:  # noqa: F811
     """All of them, each checked."""
     files = {f"{n % 10}/{n}": str(n).encode() for n in range(3000)}
     made = simulator.store.add(files)
 
-    async def work(all_of_them: TransferStore, _: Connection) -> Any:
+    async with transfers(simulator.url, tmp_path) as (all_of_them, _):
         transfer = await all_of_them.download("bis", made.perm_id, str(tmp_path / "down"))
-        return await transfer.wait()
-
-    model = run(simulator, tmp_path, work)
+        model = await transfer.wait()
     assert (model.state, model.files) == ("done", 3000), model.problem
     assert tree(tmp_path / "down" / made.perm_id / "original") == files
 
 
-def test_state_on_disk_is_the_users_alone(simulator: Simulator, tmp_path: Path) -> None:  # noqa: F811
+async def test_state_on_disk_is_the_users_alone(simulator: Simulator, tmp_path: Path) -> None:  # noqa: F811
     """Files 0600 in folders 0700, and no secret in them."""
     made = simulator.store.add(CONTENT)
 
-    async def work(all_of_them: TransferStore, _: Connection) -> str:
+    async with transfers(simulator.url, tmp_path) as (all_of_them, _):
         transfer = await all_of_them.download("bis", made.perm_id, str(tmp_path / "down"))
         await transfer.wait()
-        return next(iter(simulator.store.tokens))
-
-    token = run(simulator, tmp_path, work)
+        token = next(iter(simulator.store.tokens))
     for path in (tmp_path / "transfers").rglob("*"):
         assert path.stat().st_mode & 0o077 == 0, path
         if path.is_file():

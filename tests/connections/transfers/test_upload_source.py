@@ -16,6 +16,7 @@ from jupyter_bridge.connections.transfers.progress_log import ProgressLog
 from jupyter_bridge.connections.transfers.upload_source import PIECE, SyncUploadSource, UploadSource
 from jupyter_bridge.models.datasets import File
 from jupyter_bridge.problems import BadRequest, Conflict
+from tests.support.waiting import settle
 
 DATA = os.urandom(PIECE * 2 + 100)
 WHOLE = Span("big", 0, len(DATA))
@@ -101,26 +102,23 @@ def test_a_missing_file_is_told(disk: Disk) -> None:
         next(disk.inline.pieces(WHOLE))
 
 
-def test_what_was_sent_is_noted_with_the_next_or_at_the_end(disk: Disk) -> None:
+async def test_what_was_sent_is_noted_with_the_next_or_at_the_end(disk: Disk) -> None:
     """One hop to a thread for both; `flush` for the last of them."""
     first, second = chunks_of([WHOLE], PIECE * 2)
 
-    async def work() -> None:
-        assert await disk.supply.take(first) == DATA[: first.stop]
-        disk.supply.sent(first)
-        assert disk.noted == []
-        assert await disk.supply.take(second) == DATA[second.start :]
-        disk.supply.sent(second)
-        assert disk.noted == [(0, first.stop)]
-        await disk.supply.flush()
-        assert disk.noted == [(0, len(DATA))]
-        await disk.supply.flush()
-
-    asyncio.run(work())
+    assert await disk.supply.take(first) == DATA[: first.stop]
+    disk.supply.sent(first)
+    assert disk.noted == []
+    assert await disk.supply.take(second) == DATA[second.start :]
+    disk.supply.sent(second)
+    assert disk.noted == [(0, first.stop)]
+    await disk.supply.flush()
+    assert disk.noted == [(0, len(DATA))]
+    await disk.supply.flush()
     assert [path for _, path in disk.told] == ["big", "big"]
 
 
-def test_who_is_cancelled_waits_for_the_reading(
+async def test_who_is_cancelled_waits_for_the_reading(
     disk: Disk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The notes are closed after a cancel: nothing may still be written to them."""
@@ -132,18 +130,15 @@ def test_who_is_cancelled_waits_for_the_reading(
         assert go_on.wait(10)
         return pread(*about)
 
-    async def work() -> None:
-        monkeypatch.setattr(os, "pread", slow)
-        taking = asyncio.ensure_future(disk.supply.take(WHOLE))
-        assert await asyncio.to_thread(begun.wait, 10)
-        taking.cancel()
-        await asyncio.sleep(0.05)
-        assert not taking.done()
-        go_on.set()
-        with pytest.raises(asyncio.CancelledError):
-            await taking
-
-    asyncio.run(work())
+    monkeypatch.setattr(os, "pread", slow)
+    taking = asyncio.ensure_future(disk.supply.take(WHOLE))
+    assert await asyncio.to_thread(begun.wait, 10)
+    taking.cancel()
+    await settle()
+    assert not taking.done()
+    go_on.set()
+    with pytest.raises(asyncio.CancelledError):
+        await taking
 
 
 def test_chunks_of() -> None:
