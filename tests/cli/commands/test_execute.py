@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
 from jupyter_bridge.client import Bridge, KernelModel
 from tests.conftest import Server
+from tests.support.kernel_client import waits_for
 from tests.support.terminal import COMMAND, Terminal, call, environment, running
+from tests.support.waiting import wait_until
 
 SLEEP = "import time; print('on', flush=True); time.sleep(60)"
 
@@ -134,19 +135,18 @@ def test_not_text(bridge_server: Server, tmp_path: Path) -> None:
     assert "not UTF-8 text" in call(bridge_server, "execute", str(file)).stderr
 
 
-def test_as_it_comes(bridge_server: Server) -> None:
+def test_as_it_comes(bridge_server: Server, tmp_path: Path) -> None:
     """Output is there when it is written, not when the code ends."""
-    code = "import time\nfor i in range(3): print(i, flush=True); time.sleep(1)"
+    gate = tmp_path / "gate"
+    code = "print('first', flush=True)\n" + waits_for(gate) + "print('last')"
     words = [*COMMAND, "execute", "-c", code]
     with subprocess.Popen(
         words, env=environment(bridge_server), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE
     ) as process:
         assert process.stdout is not None
-        times = []
-        for _ in range(3):
-            process.stdout.readline()
-            times.append(time.monotonic())
-    assert times[2] - times[0] > 1
+        assert process.stdout.readline() == b"first\n"
+        gate.touch()
+        assert process.stdout.readline() == b"last\n"
     assert process.returncode == 0
 
 
@@ -171,10 +171,7 @@ def test_reader_leaves(bridge_server: Server, bridge: Bridge, kernel: KernelMode
 
 
 def _await_idle(bridge: Bridge, kernel: KernelModel) -> None:
-    deadline = time.monotonic() + 30
-    while bridge.kernel(kernel).execution_state != "idle":
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
+    wait_until(lambda: bridge.kernel(kernel).execution_state == "idle", "the end of the code")
 
 
 # -- in a terminal ---------------------------------------------------------------------------------
@@ -222,33 +219,28 @@ def test_ctrl_c_at_input(bridge_server: Server, bridge: Bridge, kernel: KernelMo
     assert bridge.execute(kernel, "1").value == "1"
 
 
-def test_ctrl_c_twice(bridge_server: Server, bridge: Bridge, kernel: KernelModel) -> None:
+def test_ctrl_c_twice(bridge_server: Server, kernel: KernelModel, tmp_path: Path) -> None:
     """Code that will not be interrupted is left by a second Ctrl-C."""
-    code = (
-        "import signal, time; old = signal.signal(signal.SIGINT, signal.SIG_IGN)\n"
-        "print('on', flush=True); time.sleep(15); _ = signal.signal(signal.SIGINT, old)"
-    )
+    gate = tmp_path / "gate"
+    code = "import signal; old = signal.signal(signal.SIGINT, signal.SIG_IGN)\n"
+    code += "print('on', flush=True)\n" + waits_for(gate)
     with Terminal(bridge_server, "execute", "-k", kernel.id, "-c", code) as terminal:
         terminal.expect("on\r\n")
         terminal.interrupt()
         terminal.interrupt()
         terminal.expect("has not ended")
         assert terminal.wait() == 130
+    gate.touch()
 
 
 def test_ctrl_c_while_it_starts(bridge_server: Server, bridge: Bridge) -> None:
     """Ctrl-C while the kernel is still starting leaves no kernel behind."""
     before = running(bridge)
     with Terminal(bridge_server, "execute", "-k", "python3", "-c", SLEEP) as terminal:
-        deadline = time.monotonic() + 30
-        while running(bridge) == before:
-            assert time.monotonic() < deadline
+        wait_until(lambda: running(bridge) != before, "a kernel")
         terminal.type("\x03")
         assert terminal.wait() == 130, terminal.shown
-    deadline = time.monotonic() + 30
-    while running(bridge) != before:
-        assert time.monotonic() < deadline, "the kernel is still there"
-        time.sleep(0.1)
+    wait_until(lambda: running(bridge) == before, "the end of the kernel")
 
 
 def test_ctrl_c_twice_on_its_own_kernel(bridge_server: Server, bridge: Bridge) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from jupyter_bridge.cli.output import ago
 from jupyter_bridge.client import Bridge, KernelModel
 from tests.conftest import Server
 from tests.support.terminal import Terminal, call
+from tests.support.waiting import wait_until
 
 
 def test_life(bridge_server: Server, bridge: Bridge, tmp_path: Path) -> None:
@@ -56,8 +56,7 @@ def test_json(bridge_server: Server, bridge: Bridge) -> None:
 def test_interrupt(bridge_server: Server, bridge: Bridge, kernel: KernelModel) -> None:
     """Interrupting a kernel ends what it runs."""
     name = bridge.run_async(kernel, "import time; print(1); time.sleep(60)")
-    while not bridge.execution(name).stdout:
-        time.sleep(0.05)
+    wait_until(lambda: bridge.execution(name).stdout, "the first output")
     assert call(bridge_server, "interrupt", kernel.id).returncode == 0
     error = bridge.execution(name, wait=True).error
     assert error is not None

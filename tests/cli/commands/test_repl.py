@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-import time
+from pathlib import Path
 
 import pytest
 
 from jupyter_bridge.client import Bridge, KernelModel
 from tests.conftest import Server
+from tests.support.kernel_client import waits_for
 from tests.support.terminal import Terminal, call, running
+from tests.support.waiting import wait_until
 
 MORE = r"\.\.\.: "
 
@@ -104,12 +106,13 @@ def test_ctrl_c(bridge_server: Server, bridge: Bridge, kernel: KernelModel) -> N
     assert bridge.kernel(kernel).id == kernel.id
 
 
-def test_ctrl_c_twice(bridge_server: Server, kernel: KernelModel) -> None:
+def test_ctrl_c_twice(bridge_server: Server, kernel: KernelModel, tmp_path: Path) -> None:
     """A second Ctrl-C stops waiting for code that will not be interrupted."""
-    code = (
-        "import signal, time; old = signal.signal(2, signal.SIG_IGN); "
-        "print('o' + 'n', flush=True); time.sleep(8); _ = signal.signal(2, old)\n"
-    )
+    gate = tmp_path / "gate"
+    script = tmp_path / "deaf.py"
+    deaf = "import signal; old = signal.signal(signal.SIGINT, signal.SIG_IGN)\n"
+    script.write_text(deaf + "print('on', flush=True)\n" + waits_for(gate))
+    code = f"exec(open({str(script)!r}).read())\n"
     with Terminal(bridge_server, "console", "-k", kernel.id) as terminal:
         terminal.expect(prompt(1))
         terminal.type(code)
@@ -120,15 +123,14 @@ def test_ctrl_c_twice(bridge_server: Server, kernel: KernelModel) -> None:
         terminal.expect("In ")
         terminal.type("\x04")
         assert terminal.wait() == 0
+    gate.touch()
 
 
 def test_ctrl_c_while_it_starts(bridge_server: Server, bridge: Bridge) -> None:
     """Ctrl-C while the kernel is still starting leaves no kernel behind."""
     before = running(bridge)
     with Terminal(bridge_server, "console", "-k", "python3") as terminal:
-        deadline = time.monotonic() + 30
-        while running(bridge) == before:
-            assert time.monotonic() < deadline
+        wait_until(lambda: running(bridge) != before, "a kernel")
         terminal.type("\x03")
         assert terminal.wait() == 130, terminal.shown
     assert running(bridge) == before
@@ -157,14 +159,17 @@ def test_keep(bridge_server: Server, bridge: Bridge) -> None:
         bridge.shutdown(kernel_id)
 
 
-def test_busy_kernel(bridge_server: Server, bridge: Bridge, kernel: KernelModel) -> None:
+def test_busy_kernel(
+    bridge_server: Server, bridge: Bridge, kernel: KernelModel, tmp_path: Path
+) -> None:
     """A kernel that is busy elsewhere can be talked to; the answer comes when it is free."""
-    name = bridge.run_async(kernel, "import time; print(1, flush=True); time.sleep(5)")
-    while not bridge.execution(name).stdout:
-        time.sleep(0.05)
+    gate = tmp_path / "gate"
+    name = bridge.run_async(kernel, "print(1, flush=True)\n" + waits_for(gate))
+    wait_until(lambda: bridge.execution(name).stdout, "the first output")
     with Terminal(bridge_server, "console", "-k", kernel.id) as terminal:
         terminal.expect("In ")
         terminal.type("6 * 7\n")
+        gate.touch()
         terminal.expect("42.*In ")
         terminal.type("\x04")
         assert terminal.wait() == 0

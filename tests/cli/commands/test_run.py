@@ -65,7 +65,7 @@ def test_split(bridge_server: Server, bash: tuple[Bridge, str]) -> None:
 def test_timeout(bridge_server: Server, bash: tuple[Bridge, str]) -> None:
     """A command that takes too long is stopped, and 124 is the exit code."""
     _, name = bash
-    done = call(bridge_server, "run", "-c", name, "--timeout", "0.3", "--", "echo a; sleep 100")
+    done = call(bridge_server, "run", "-c", name, "--timeout", "1", "--", "echo a; sleep 100")
     assert done.returncode == 124
     assert done.stdout.startswith("a\n")
 
