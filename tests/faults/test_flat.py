@@ -13,6 +13,7 @@ import pytest
 
 from tests.conftest import Server, start_server
 from tests.support.console_client import Bridge, bridge_of
+from tests.support.waiting import until
 
 REPOSITORY = Path(__file__).parents[2]
 SOCKETS = 1000
@@ -49,15 +50,31 @@ async def count(bridge: Bridge) -> dict[str, int]:
 
 async def flat_again(bridge: Bridge, before: dict[str, int], memory: int = MEMORY) -> None:
     """Wait until nothing is held beyond what was; what lingers a while may do so."""
-    deadline = asyncio.get_running_loop().time() + 60
     spare = {**SPARE, "memory": memory}
-    while True:
+    more: dict[str, int] = {}
+
+    async def is_flat() -> bool:
         now = await count(bridge)
-        more = {key: now[key] - before[key] for key in spare if now[key] - before[key] > spare[key]}
-        if not more:
-            return
-        assert asyncio.get_running_loop().time() < deadline, f"left: {more}; {before} -> {now}"
-        await asyncio.sleep(0.5)
+        more.clear()
+        more.update({k: now[k] - before[k] for k in spare if now[k] - before[k] > spare[k]})
+        await asyncio.sleep(0.1)  # counting costs the server time
+        return not more
+
+    await until(is_flat, lambda: f"returning to {before}, with {more} more,")
+
+
+async def settled(bridge: Bridge) -> dict[str, int]:
+    """What is held once that does not change any more."""
+    counted: dict[str, int] = {}
+
+    async def is_still() -> bool:
+        nonlocal counted
+        before, counted = counted, await count(bridge)
+        await asyncio.sleep(0.25)
+        return all(counted[key] == before.get(key) for key in ("requests", *SPARE))
+
+    await until(is_still, lambda: f"rest, with {counted},")
+    return counted
 
 
 async def drop(bridge: Bridge, path: str, number: int) -> None:
@@ -98,9 +115,7 @@ async def test_a_thousand_websockets(tmp_path: Path) -> None:
                 )
 
         await use(200)  # what is made once and kept, and the allocator's own growth
-        await flat_again(bridge, await count(bridge), memory=1 << 40)
-        await asyncio.sleep(1)
-        before = await count(bridge)
+        before = await settled(bridge)
         await use(SOCKETS)
         await flat_again(bridge, before)
         _, console = await bridge.ask("GET", f"consoles/{name}")
@@ -136,8 +151,7 @@ async def a_day(folder: Path, times: int) -> dict[str, Any]:
     async with counted_server(folder) as (_, bridge):
         # The allocator grows for the first thousand: that is no leak.
         await use_consoles(bridge, max(30, times // 10))
-        await asyncio.sleep(1)
-        before = await count(bridge)
+        before = await settled(bridge)
         await use_consoles(bridge, times)
         # Beside what is spare: what is remembered of each, which is bounded by what is kept.
         await flat_again(bridge, before)
@@ -184,19 +198,17 @@ async def keep_consoles(bridge: Bridge, numbers: range) -> None:
 async def test_the_count_is_real(tmp_path: Path) -> None:
     """What these tests count does change while something is open."""
     async with counted_server(tmp_path) as (_, bridge):
-        await asyncio.sleep(2)  # a server that has just begun still closes what it began with
-        before = await count(bridge)
+        before = await settled(bridge)
         sockets: list[aiohttp.ClientWebSocketResponse] = []
         for _ in range(10):
             name = await bridge.open("exec cat")
             sockets.append(await bridge.socket(f"tail/{name}?follow=true"))
-        deadline = asyncio.get_running_loop().time() + 30
-        while True:
+
+        async def is_counted() -> bool:
             during = await count(bridge)
             more = {key: during[key] - before[key] for key in SPARE}
-            if more["descriptors"] > 10 and more["tasks"] > 5 and more["children"] >= 10:
-                break
-            assert asyncio.get_running_loop().time() < deadline, more
-            await asyncio.sleep(0.2)
+            return more["descriptors"] > 10 and more["tasks"] > 5 and more["children"] >= 10
+
+        await until(is_counted, "counting them")
         for socket in sockets:
             await socket.close()

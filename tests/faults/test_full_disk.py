@@ -5,15 +5,13 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from tests.conftest import start_server
-from tests.support.console_client import Bridge, bridge_of
+from tests.support.console_client import bridge_of
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -28,15 +26,6 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
         pytest.skip("this user may not mount a small file system")
     yield folder
     subprocess.run(["umount", str(folder)], check=True)
-
-
-async def until(bridge: Bridge, transfer: str, *states: str) -> dict[str, Any]:
-    deadline = time.monotonic() + 60
-    while True:
-        _, told = await bridge.ask("GET", f"transfers/{transfer}")
-        if told["state"] in states:
-            return dict(told)
-        assert time.monotonic() < deadline, told
 
 
 async def test_a_download_that_does_not_fit(tmp_path: Path, small_disk: Path) -> None:
@@ -57,14 +46,14 @@ async def test_a_download_that_does_not_fit(tmp_path: Path, small_disk: Path) ->
             job = {"connection": "store", "direction": "download", "permId": "set"}
             status, begun = await bridge.ask("POST", "transfers", json={**job, "path": "small"})
             assert status == 202, begun
-            failed = await until(bridge, begun["transfer"], "failed", "paused", "done")
+            failed = await bridge.transfer(begun["transfer"], "failed", "paused", "done")
             assert failed["state"] != "done"
             assert failed["problem"]["message"], failed
             assert not (small_disk / "set").exists()
             ballast.unlink()
             status, answer = await bridge.ask("POST", f"transfers/{begun['transfer']}/resume")
             assert status in (200, 202), answer
-            done = await until(bridge, begun["transfer"], "done", "failed")
+            done = await bridge.transfer(begun["transfer"], "done", "failed")
             assert done["state"] == "done", done
             assert (small_disk / "set" / "one.bin").read_bytes() == data
             assert sorted(path.name for path in small_disk.iterdir()) == ["set"]

@@ -10,8 +10,9 @@ import aiohttp
 import pytest
 
 from tests.conftest import start_server
-from tests.faults.test_flat import REPOSITORY, count
+from tests.faults.test_flat import REPOSITORY, count, settled
 from tests.support.console_client import Bridge, bridge_of
+from tests.support.waiting import until
 
 POLLS = 50
 # A remote whose data set begins and never ends.
@@ -98,23 +99,32 @@ async def test_whoever_gives_up_leaves_nothing(tmp_path: Path) -> None:
         "--ServerApp.jpserver_extensions=tests.support.counting=True",
         env={"PYTHONPATH": f"{REPOSITORY}:{info.parent}"},
     )
-    left: dict[str, Any] = {}
     try:
         async with bridge_of(server) as bridge:
             names = await begin(bridge)
             for what, (verb, path, body, headers) in WAITS.items():
                 polls = (verb, path.format(**names), body, headers)
-                await give_up(bridge, 1.0, *polls)  # what it begins is begun once
-                before = await settled(bridge, None)
+                await give_up(bridge, 0.5, *polls)  # what it begins is begun once
+                before = await settled(bridge)
                 # Also so soon that the server has not read the request yet.
                 await asyncio.gather(*(give_up(bridge, 0.01 * n, *polls) for n in range(POLLS)))
                 # A download that was begun goes on: only the waiting for it must be gone.
                 keys = ["requests"] if "download" in what else ["requests", "tasks"]
-                after = await settled(bridge, {key: before[key] for key in keys})
-                left |= {f"{what}: {k}": after[k] - before[k] for k in keys if after[k] > before[k]}
+                await back_to(bridge, {key: before[key] for key in keys}, what)
     finally:
         server.stop()
-    assert left == {}
+
+
+async def back_to(bridge: Bridge, most: dict[str, int], what: str) -> None:
+    """Wait until no more than `most` is held."""
+    counted: dict[str, int] = {}
+
+    async def is_back() -> bool:
+        counted.update(await count(bridge))
+        await asyncio.sleep(0.1)  # counting costs the server time
+        return all(counted[key] <= most[key] for key in most)
+
+    await until(is_back, lambda: f"the end of {what}, with {counted} instead of {most},")
 
 
 async def begin(bridge: Bridge) -> dict[str, str]:
@@ -137,18 +147,3 @@ async def begin(bridge: Bridge) -> dict[str, str]:
         "run": (await ask("run", {"command": "sleep 3600"}, 202))["run"],
         "console": await bridge.open("exec sleep 3600", name="silent"),
     }
-
-
-async def settled(bridge: Bridge, most: dict[str, int] | None) -> dict[str, int]:
-    """What is held once it is no more than `most`, or does not change any more."""
-    counted = await count(bridge)
-    for _ in range(20):
-        if most is not None and all(counted[key] <= most[key] for key in most):
-            return counted
-        await asyncio.sleep(0.25)
-        now = await count(bridge)
-        same = all(now[key] == counted[key] for key in ("requests", "tasks"))
-        counted = now
-        if most is None and same:
-            return counted
-    return counted

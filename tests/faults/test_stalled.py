@@ -20,6 +20,7 @@ from tests.conftest import start_server
 from tests.support.console_client import Bridge, bridge_of
 from tests.support.sshd import Sshd
 from tests.support.sshd import sshd as sshd  # the fixture
+from tests.support.waiting import wait_until
 
 NO_FUSE = sshfs.available()
 pytestmark = pytest.mark.skipif(NO_FUSE is not None, reason=f"no sshfs mounts here: {NO_FUSE}")
@@ -58,11 +59,8 @@ def mounted(sshd: Sshd, tmp_path: Path) -> Iterator[Mounted]:
             *(str(folder), "-o", options),
         ]
     )
-    deadline = time.monotonic() + 30
-    while not folder.is_mount():
-        assert process.poll() is None, "sshfs ended"
-        assert time.monotonic() < deadline, "sshfs does not mount"
-        time.sleep(0.05)
+    wait_until(lambda: folder.is_mount() or process.poll() is not None, "mounting")
+    assert process.poll() is None, "sshfs ended"
     yield Mounted(folder, process)
     os.kill(process.pid, signal.SIGCONT)
     # Its process first: whoever waits in the mount, a thread of the server, is let go by that.
@@ -122,8 +120,7 @@ async def test_nobody_waits_for_a_stalled_mount(mounted: Mounted, tmp_path: Path
                     bridge.ask("POST", "transfers", json={**transfer, "path": "here"})
                 ),
             ]
-            await asyncio.sleep(0.5)
-            for _ in range(2):
+            for _ in range(3):  # at the first time the others may still be on their way
                 await on_time(bridge, near)
             mounted.go_on()
 
@@ -131,13 +128,7 @@ async def test_nobody_waits_for_a_stalled_mount(mounted: Mounted, tmp_path: Path
             assert tail[0] == 200
             assert browsed[0] in (200, 503, 504)
             assert begun[0] == 202, begun
-            deadline = time.monotonic() + 60
-            while True:
-                _, told = await bridge.ask("GET", f"transfers/{begun[1]['transfer']}")
-                if told["state"] in ("done", "failed"):
-                    break
-                assert time.monotonic() < deadline, told
-                await asyncio.sleep(0.1)
+            told = await bridge.transfer(begun[1]["transfer"], "done", "failed")
             assert told["state"] == "done", told
             arrived = server.root / "here" / "set" / "one.bin"
             assert arrived.read_bytes() == (mounted.folder / "set" / "one.bin").read_bytes()

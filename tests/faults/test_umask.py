@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import stat
 from collections.abc import Iterator
@@ -17,6 +16,7 @@ from jupyter_bridge.private_files import alone, folders_open, private_folder, ti
 from tests.conftest import Server, start_server
 from tests.support.console_client import Bridge, bridge_of
 from tests.support.sshd import Sshd, start_sshd
+from tests.support.waiting import until
 
 REPOSITORY = Path(__file__).parents[2]
 UMASKS = [0o000, 0o022, 0o077]
@@ -79,12 +79,11 @@ async def use_consoles(bridge: Bridge) -> None:
     ) as answer:
         assert answer.status == 202
         run = (await answer.json())["run"]
-    for _ in range(200):
-        told = await ask(bridge, "GET", f"runs/{run}")
-        if len(told.get("stdout", "")) >= 200_000:
-            return
-        await asyncio.sleep(0.05)
-    raise AssertionError(told)
+
+    async def is_written() -> bool:
+        return len((await ask(bridge, "GET", f"runs/{run}")).get("stdout", "")) >= 200_000
+
+    await until(is_written, "the output")
 
 
 async def use_connections(bridge: Bridge, sshd: Sshd, fuse: bool) -> None:
@@ -109,8 +108,11 @@ async def use_connections(bridge: Bridge, sshd: Sshd, fuse: bool) -> None:
             assert (await answer.json())["state"] == "done"
     job = {"connection": "store", "direction": "download", "permId": "large", "path": "got"}
     begun = await ask(bridge, "POST", "transfers", job, 202)
-    while not (await ask(bridge, "GET", f"transfers/{begun['transfer']}"))["done"]:
-        await asyncio.sleep(0.01)
+
+    async def has_begun() -> bool:
+        return bool((await ask(bridge, "GET", f"transfers/{begun['transfer']}"))["done"])
+
+    await until(has_begun, "the first bytes")
     await ask(bridge, "POST", f"transfers/{begun['transfer']}/pause", {}, 202)
 
 
@@ -134,7 +136,10 @@ async def test_all_that_is_written_is_the_users_alone(tmp_path: Path, mask: int)
             async with bridge_of(server) as bridge:
                 await use_consoles(bridge)
                 await use_connections(bridge, sshd, fuse)
-                await asyncio.sleep(0.5)  # the journals' thread
+                # Written by the journals' thread, a little later.
+                await until(
+                    lambda: len(list(data.glob("bridge/consoles/*/*.log"))) >= 2, "journals"
+                )
                 modes = made_in(data / "bridge", data / "jupyter_bridge", tmp_path / "tmp")
                 modes |= {path: stat.S_IMODE(path.stat().st_mode) for path in data.glob("*bridge")}
                 staging = list((tmp_path / "root" / "got").glob(".*"))
@@ -174,11 +179,8 @@ async def test_folders_of_an_earlier_version_are_closed(tmp_path: Path) -> None:
     with masked_server(tmp_path, 0o022) as server:
         async with bridge_of(server) as bridge:
             await ask(bridge, "GET", "conns")
-            for _ in range(100):
-                modes = modes_below(data)
-                if {modes[name] for name in names} == {0o700}:
-                    break
-                await asyncio.sleep(0.1)
+            await until(lambda: {modes_below(data)[name] for name in names} == {0o700}, "closing")
+            modes = modes_below(data)
     assert {name: f"{modes[name]:o}" for name in names} == dict.fromkeys(names, "700")
     assert modes["bridge/another"] == 0o755, "what the bridge did not make is left alone"
     assert "Other users can enter" not in server.log.read_text(), "where the server stands"
@@ -199,12 +201,9 @@ async def test_a_configured_folder_is_reported(tmp_path: Path) -> None:
     with masked_server(tmp_path, 0o022, *options) as server:
         async with bridge_of(server) as bridge:
             await ask(bridge, "GET", "conns")
-            for _ in range(100):
-                log = server.log.read_text()
-                if all(f"Other users can enter {folder}: chmod 700" in log for folder in folders):
-                    break
-                await asyncio.sleep(0.1)
-    assert all(f"Other users can enter {folder}: chmod 700" in log for folder in folders)
+            for folder in folders:
+                line = f"Other users can enter {folder}: chmod 700"
+                await until(lambda: line in server.log.read_text(), line)  # noqa: B023
     assert {stat.S_IMODE(folder.stat().st_mode) for folder in folders} == {0o755}
     assert stat.S_IMODE((folders[0] / "state").stat().st_mode) == 0o700
 
