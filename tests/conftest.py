@@ -6,13 +6,14 @@ import asyncio
 import inspect
 import json
 import os
+import re
 import secrets
 import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,23 @@ settings.load_profile("bridge")
 
 # Starting a server with its extensions takes 2 to 5 s; a loaded machine gets ten times that.
 START_TIME = 60.0
+
+
+# How a skipped test says that a program or a package is missing.
+MISSING = re.compile(r"not installed|is not there|is not built|is not in \.cache")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """With NO_SKIPS=1, as in CI, a test fails for whose sake something should be installed."""
+    report = yield
+    if report.skipped and os.environ.get("NO_SKIPS") == "1" and isinstance(report.longrepr, tuple):
+        reason = report.longrepr[2]
+        if MISSING.search(reason):
+            report.outcome, report.longrepr = "failed", reason
+    return report
 
 
 @pytest.fixture
