@@ -6,9 +6,7 @@ the requests; commands that are run are harmless ones.
 
 from __future__ import annotations
 
-import json
 import re
-import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,6 +18,7 @@ from schemathesis.checks import CHECKS, load_all_checks
 from schemathesis.generation import GenerationMode
 
 from tests.conftest import Server, start_server
+from tests.support.asking import ask
 from tests.test_openapi import PATHS
 
 SHORT, LONG = 6, 200
@@ -45,16 +44,6 @@ class Subject:
         return re.findall(r"Internal error.*|never retrieved.*", self.server.log.read_text())
 
 
-def _ask(server: Server, method: str, path: str, body: Any = None) -> Any:
-    data = None if body is None else json.dumps(body).encode()
-    request = urllib.request.Request(
-        f"{server.url}bridge{path}", data, server.headers, method=method
-    )
-    with urllib.request.urlopen(request, timeout=60) as answer:
-        content = answer.read()
-        return json.loads(content) if content else None
-
-
 @pytest.fixture(scope="module")
 def subject(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Subject]:
     folder = tmp_path_factory.mktemp("conformance")
@@ -63,16 +52,16 @@ def subject(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Subject]:
     (store / "a" / "one.txt").write_text("one")
     server = start_server(folder, env={"HOME": str(folder)})
     try:
-        kernel = _ask(server, "POST", "/spawn/python3", {})["id"]
-        _ask(server, "POST", "/conns", {"name": "lab", "url": str(store)})
-        _ask(server, "POST", "/consoles", {"name": "one"})
+        kernel = ask(server, "POST", "bridge/spawn/python3", {})["id"]
+        ask(server, "POST", "bridge/conns", {"name": "lab", "url": str(store)})
+        ask(server, "POST", "bridge/consoles", {"name": "one"})
         names = {
             "kernel_id": [kernel],
             "kernelspec": ["bash", "python3"],
             "execution_id": [
-                _ask(server, "POST", f"/execute/{kernel}", {"code": "1"})["execution"]
+                ask(server, "POST", f"bridge/execute/{kernel}", {"code": "1"})["execution"]
             ],
-            "run_id": [_ask(server, "POST", "/run", {"command": "true"})["run"]],
+            "run_id": [ask(server, "POST", "bridge/run", {"command": "true"})["run"]],
             "name": ["lab", "one", f"kernel:{kernel}"],
             "conn": ["lab"],
             "perm_id": ["a"],
@@ -80,7 +69,7 @@ def subject(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Subject]:
             "path": ["a", "store/a"],
             "file": ["one.txt"],
         }
-        yield Subject(server, _ask(server, "GET", "/openapi.json"), names)
+        yield Subject(server, ask(server, "GET", "bridge/openapi.json"), names)
     finally:
         server.stop()
 
@@ -105,7 +94,7 @@ def schema(subject: Subject) -> Any:
         # What follows a live console would wait for the next thing it says. Text that has begun
         # can tell a deadline only by breaking off; a line of NDJSON tells it.
         if isinstance(query, dict) and {"follow", "until"} & set(query):
-            query.update(timeout="0.2", format="ndjson")
+            query.update(timeout="0.05", format="ndjson")
         return query
 
     @described.hook
@@ -157,7 +146,7 @@ def check(subject: Subject, schema: Any, path: str, method: str, examples: int) 
 
         @bounds
         @given(operation.as_strategy(generation_mode=mode))
-        def ask(case: Any) -> None:
+        def call(case: Any) -> None:
             answer = case.call_and_validate(
                 headers=subject.server.headers, excluded_checks=left_out, timeout=PATIENCE
             )
@@ -165,9 +154,9 @@ def check(subject: Subject, schema: Any, path: str, method: str, examples: int) 
             subject.seen.setdefault(f"{method} {path}", set()).add(answer.status_code)
             if path == "/spawn/{kernelspec}" and answer.status_code < 300:
                 # Hundreds at the same time would be more than the server may open files.
-                _ask(subject.server, "DELETE", f"/shutdown/{answer.json()['id']}")
+                ask(subject.server, "DELETE", f"bridge/shutdown/{answer.json()['id']}")
 
-        ask()
+        call()
 
 
 def can_be_wrong(operation: Any) -> bool:
@@ -200,4 +189,4 @@ def test_no_internal_errors(subject: Subject) -> None:
     if len(subject.seen) == len(OPERATIONS):
         good = {name for name, statuses in subject.seen.items() if min(statuses) < 300}
         assert len(good) >= 30, sorted(set(subject.seen) - good)
-    assert _ask(subject.server, "GET", "/kernels") is not None
+    assert ask(subject.server, "GET", "bridge/kernels") is not None

@@ -7,9 +7,10 @@ import asyncio
 import pytest
 
 from jupyter_bridge.aio.gather import gather
+from tests.support.waiting import settle
 
 
-def test_the_first_that_fails_ends_the_others() -> None:
+async def test_the_first_that_fails_ends_the_others() -> None:
     """Its error is raised once all have ended; none is left behind."""
     ended = []
 
@@ -23,16 +24,13 @@ def test_the_first_that_fails_ends_the_others() -> None:
         await asyncio.sleep(0)
         raise ValueError("no")
 
-    async def work() -> None:
-        with pytest.raises(ValueError, match="no"):
-            await gather([lasting(), failing(), lasting()])
-        assert ended == ["lasting", "lasting"]
-        assert asyncio.all_tasks() == {asyncio.current_task()}
-
-    asyncio.run(work())
+    with pytest.raises(ValueError, match="no"):
+        await gather([lasting(), failing(), lasting()])
+    assert ended == ["lasting", "lasting"]
+    assert asyncio.all_tasks() == {asyncio.current_task()}
 
 
-def test_a_cancel_ends_all() -> None:
+async def test_a_cancel_ends_all() -> None:
     """Whoever stops waiting stops the works, too, and waits for their end."""
     ended = []
 
@@ -43,12 +41,9 @@ def test_a_cancel_ends_all() -> None:
             await asyncio.sleep(0)
             ended.append(name)
 
-    async def work() -> None:
-        waiting = asyncio.ensure_future(gather([lasting("a"), lasting("b")]))
-        await asyncio.sleep(0.01)
-        waiting.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await waiting
-        assert sorted(ended) == ["a", "b"]
-
-    asyncio.run(work())
+    waiting = asyncio.ensure_future(gather([lasting("a"), lasting("b")]))
+    await settle()
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    assert sorted(ended) == ["a", "b"]

@@ -10,6 +10,7 @@ import pytest
 from jupyter_bridge.aio.news import News
 from jupyter_bridge.aio.result_store import Limits, ResultStore
 from jupyter_bridge.problems import Busy, Conflict, Gone, NotFound
+from tests.support.waiting import pass_time, settle
 
 
 @dataclass
@@ -89,7 +90,7 @@ async def test_under_way() -> None:
 
 async def test_expiry_and_names() -> None:
     """A result is discarded in time, its name is free then, and its id is gone, not unknown."""
-    jobs = Jobs(keep=0.05)
+    jobs = Jobs(keep=60)
 
     async def start(name: str) -> Job:
         jobs.add(Job(name))
@@ -101,14 +102,14 @@ async def test_expiry_and_names() -> None:
         await jobs.once("key", "asked otherwise", lambda: start("b"))
     jobs.end(first)
     jobs.end(first)
-    await asyncio.sleep(0.2)
+    await pass_time(61)
     with pytest.raises(Gone):
         jobs.get("a")
     assert (await jobs.once("key", "asked", lambda: start("b"))).id == "b"
     jobs.have(Job("old"))
     jobs.add(late := Job("late"))
     jobs.end(late, age=99.0)
-    await asyncio.sleep(0.01)
+    await settle()
     assert jobs.find("late") is None
     jobs.discard(first)
     await jobs.close()

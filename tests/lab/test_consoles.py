@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests.conftest import Server, start_server
 from tests.support.asking import ask, read
-from tests.support.browsing import LAB, file_row, open_lab, open_panel, until
+from tests.support.browsing import LAB, file_row, layout_saved, open_lab, open_panel, until
 
 # All that the terminal of a console holds, its rows joined where they were wrapped.
 _TEXT = """name => {
@@ -239,7 +239,7 @@ def test_a_view_is_there_again_after_a_reload(page: Page, lab: Server) -> None:
     show(page, name)
     press(page, "echo before-$((1+1))\n")
     until(page, lambda: "before-2" in text_of(page, name))
-    page.wait_for_timeout(1500)  # JupyterLab saves its layout a second after a change
+    layout_saved(page, lab, name)
     open_lab(page, lab, "lab")
     page.wait_for_selector(".jp-BridgeConsole-line:visible")
     until(page, lambda: "before-2" in text_of(page, name))

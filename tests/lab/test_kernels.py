@@ -9,7 +9,7 @@ from playwright.sync_api import Locator, Page, expect
 
 from tests.conftest import Server
 from tests.support.asking import ask
-from tests.support.browsing import open_lab, open_panel, until
+from tests.support.browsing import layout_saved, open_lab, open_panel, until
 
 
 def spawn(server: Server, name: str) -> str:
@@ -105,7 +105,7 @@ def test_messages_are_read_narrowed_paused_and_copied(page: Page, lab: Server) -
     execute(lab, kernel, "print('again')")
     expect(view.locator("code", has_text="stdout: again")).to_be_visible()
     assert view.locator("code", has_text="quiet").count() == 0
-    page.wait_for_timeout(1500)  # JupyterLab saves its layout a second after a change
+    layout_saved(page, lab, kernel)
     open_lab(page, lab, "lab")
     expect(page.locator(".jp-BridgeMessages").get_by_role("status")).to_contain_text("Connected")
     ask(lab, "DELETE", f"bridge/shutdown/{kernel}")

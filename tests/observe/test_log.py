@@ -7,7 +7,6 @@ import json
 import logging
 import re
 import socket
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -20,6 +19,7 @@ from hypothesis import strategies as st
 
 from jupyter_bridge.observe import redaction
 from tests.conftest import Server, start_server
+from tests.support.waiting import wait_until
 
 FORGED = "x\n[C 2026-01-01 00:00:00.000 ServerApp] forged"
 HOSTILE = "\x1b]52;c;cm0=\x07\x9b31m\u202e\u2028\r\x7f"
@@ -176,7 +176,8 @@ def test_requests_of_strangers(server: Server) -> None:
         with pytest.raises(urllib.error.HTTPError) as refused:
             urllib.request.urlopen(request, timeout=60)
         refused.value.close()
-    time.sleep(0.3)
+    # The host logs a request when it has been answered; what came before it is there, too.
+    wait_until(lambda: b"/execute?kernel=" in server.log.read_bytes(), "the last request's line")
     said = server.log.read_bytes()
     text = said.decode("utf-8")  # no lone C1 either
     # The host's own formatter sets the colours of the level.

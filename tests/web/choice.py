@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import http.client
 import json
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
 
 from tests.conftest import Server, start_server
+from tests.support.waiting import wait_until
 
 # A terminal of the host's own API may be called anything.
 POSING = "file:posing.txt"
@@ -97,10 +97,10 @@ def choose(folder: Path, *options: str) -> Iterator[Chosen]:
     )
     try:
         chosen = Chosen(server, denied)
-        deadline = time.monotonic() + 60
-        while chosen.call("GET", "bridge/conn/lab")[1]["connection"]["state"] != "connected":
-            assert time.monotonic() < deadline, "the connection does not log in"
-            time.sleep(0.05)
+        wait_until(
+            lambda: chosen.call("GET", "bridge/conn/lab")[1]["connection"]["state"] == "connected",
+            "the login",
+        )
         yield chosen
     finally:
         server.stop()

@@ -6,7 +6,6 @@ import asyncio
 import http.client
 import json
 import re
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple, cast
@@ -19,6 +18,7 @@ from jupyter_bridge.consoles import handlers as consoles
 from jupyter_bridge.kernels import handlers as relay
 from jupyter_bridge.web import Route
 from tests.conftest import Server, start_server
+from tests.support.waiting import wait_until
 from tests.web.test_request_base import log_in
 
 METHODS = ("GET", "POST", "PUT", "DELETE")
@@ -162,10 +162,10 @@ def serve(folder: Path, *options: str, **env: str) -> Iterator[Client]:
     )
     try:
         client = Client(server, asyncio.run(log_in(server)))
-        deadline = time.monotonic() + 60
-        while b'"state":"connected"' not in client.call("GET", "/bridge/conn/lab", "token")[1]:
-            assert time.monotonic() < deadline, "the connection does not log in"
-            time.sleep(0.05)
+        wait_until(
+            lambda: b'"state":"connected"' in client.call("GET", "/bridge/conn/lab", "token")[1],
+            "the login",
+        )
         yield client
     finally:
         server.stop()

@@ -6,6 +6,7 @@ import asyncio
 
 from tests.conftest import Server
 from tests.hostile.target import Target, shaking
+from tests.support.waiting import until
 
 
 async def test_nothing_is_left_of_who_hangs_up(bridge_server: Server) -> None:
@@ -25,14 +26,13 @@ async def test_nothing_is_left_of_who_hangs_up(bridge_server: Server) -> None:
 
         for number in range(0, 200, 20):
             await asyncio.gather(*(hang_up(n) for n in range(number, number + 20)))
-        viewers, clients = None, None
-        for _ in range(50):
+
+        async def nobody_stays() -> bool:
             viewers = (await target.made("GET", f"bridge/consoles/{name}"))["viewers"]
             clients = (await target.made("GET", f"bridge/kernels/{kernel}"))["relay"]["clients"]
-            if not viewers and not clients:
-                break
-            await asyncio.sleep(0.1)
-        assert (viewers, clients) == ([], 0)
+            return (viewers, clients) == ([], 0)
+
+        await until(nobody_stays, "leaving")
     log = bridge_server.log.read_bytes()[start:].decode()
     assert "Internal error" not in log
     assert "Traceback" not in log

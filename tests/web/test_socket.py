@@ -13,8 +13,7 @@ import pytest
 from jupyter_bridge.web import TURNS, BridgeSocket
 from jupyter_bridge.web.socket import MAX_LATE
 from tests.hostile.target import TEXT, Target, frame
-
-PATIENCE = 60.0
+from tests.support.waiting import PATIENCE, until
 
 
 @pytest.fixture
@@ -41,10 +40,7 @@ async def test_a_socket_that_is_gone_is_not_pinged(jp_ws_fetch: Any, jp_root_dir
     pinging: list[Any] = [each.ping_callback for each in sockets() if id(each) not in before]
     assert [callback.is_running() for callback in pinging] == [True]
     client.close()
-    deadline = time.monotonic() + PATIENCE
-    while any(callback.is_running() for callback in pinging):
-        assert time.monotonic() < deadline
-        await asyncio.sleep(0.01)
+    await until(lambda: not any(callback.is_running() for callback in pinging), "the end")
 
 
 async def test_some_frames_after_the_end(jp_ws_fetch: Any, jp_root_dir: Path) -> None:

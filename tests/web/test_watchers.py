@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from tests.conftest import Server, start_server
+from tests.support.waiting import wait_until
 
 AUTHORIZER = "tests.support.denying.Denying"
 # So many at once, each with nearly all of the largest that the host or the bridge would take.
@@ -75,8 +76,17 @@ def pour(line: socket.socket, size: int) -> None:
 
 
 def grown(server: Server, before: int) -> int:
-    time.sleep(0.3)
-    return resident(server) - before
+    """Bytes that it holds more, once it has read what was sent."""
+    held = 0
+
+    def is_still() -> bool:
+        nonlocal held
+        last, held = held, resident(server)
+        time.sleep(0.1)
+        return held == last
+
+    wait_until(is_still, "reading")
+    return held - before
 
 
 @pytest.mark.parametrize("what", BODIES)
@@ -102,8 +112,10 @@ def test_frames(reader: Server, what: str) -> None:
     try:
         for _ in range(AT_ONCE):
             lines.append(dial(reader, f"GET {path}", SHAKE))
-            assert lines[-1].recv(12) == b"HTTP/1.1 101"
-            time.sleep(0.1)
+            said = b""
+            while not said.partition(b"\r\n\r\n")[2]:  # it is open when it has said something
+                said += lines[-1].recv(4096) or pytest.fail(str(said))
+            assert said.startswith(b"HTTP/1.1 101")
             lines[-1].sendall(b"\x82\xff" + size.to_bytes(8, "big") + bytes(4))
             pour(lines[-1], size - 1)
         assert grown(reader, before) < GROWTH

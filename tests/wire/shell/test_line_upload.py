@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from jupyter_bridge.wire.shell import line_upload
 from jupyter_bridge.wire.shell.line_upload import Missing, Reader, ReceivedFiles
 from tests.support.shells import make_home, needs
+from tests.support.waiting import wait_until
 
 NONCE = "0123456789abcdef0123456789abcdef"
 Kind = type[Reader | ReceivedFiles | Missing]
@@ -125,26 +126,23 @@ def test_every_shell_receives(shell: str, tmp_path: Path) -> None:
         assert far.mark(ReceivedFiles, NONCE) == ReceivedFiles(line_upload.sums(files))
         assert {path.name: path.read_bytes() for path in folder.iterdir()} == files
         # Again, shorter; what an earlier run left is gone.
-        far.until(lambda: not select.select([far.fd], [], [], 0.5)[0])
+        far.until(lambda: not select.select([far.fd], [], [], 0.3)[0])
         far.type(line_upload.opening("ab", reader.folder))
         far.mark(Reader, "ab")
         far.type(b"".join(line_upload.pieces({"4": b"x"})))
         assert far.mark(ReceivedFiles, "ab") == ReceivedFiles(line_upload.cksum(b"x"))
         assert {path.name for path in folder.iterdir()} == {"r", "4"}
         # An interrupt gives the terminal back.
-        far.until(lambda: not select.select([far.fd], [], [], 0.5)[0])
+        far.until(lambda: not select.select([far.fd], [], [], 0.3)[0])
         far.type(line_upload.opening("cd", reader.folder))
         far.mark(Reader, "cd")
         far.type(b":half\n\x03")
-        far.until(lambda: not select.select([far.fd], [], [], 0.5)[0])
+        far.until(lambda: not select.select([far.fd], [], [], 0.3)[0])
         far.type(b"echo he''re\r")
         far.until(lambda: b"echo he''re" in far.said and b"here\r\n" in far.said)
     finally:
         far.close()
-    deadline = time.monotonic() + 30
-    while folder.exists():  # the watcher's work
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
+    wait_until(lambda: not folder.exists(), "the watcher's work")
 
 
 # In front of a file's name, of its bytes, of the end; in the midst of each; with a line of its own.
