@@ -7,7 +7,7 @@ import {
 } from '@jupyterlab/application';
 import { ICommandPalette } from '@jupyterlab/apputils';
 import { ITranslator, nullTranslator } from '@jupyterlab/translation';
-import { Bridge } from '../api/bridge';
+import { Bridge } from './bridge';
 import { bridgeIcon } from '../ui/icons';
 import { Server } from '../api/server';
 import { DOMAIN, IBridge } from './tokens';

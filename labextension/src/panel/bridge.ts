@@ -2,11 +2,11 @@
 import { ITranslator } from '@jupyterlab/translation';
 import { SidePanel } from '@jupyterlab/ui-components';
 import { Message } from '@lumino/messaging';
-import { Events } from './events';
+import { Events } from '../api/events';
 import { bridgeIcon } from '../ui/icons';
-import { Server } from './server';
-import { TransfersSummary } from '../panel/summary';
-import { DOMAIN, IBridge, Section } from '../panel/tokens';
+import { Server } from '../api/server';
+import { TransfersSummary } from './summary';
+import { DOMAIN, IBridge, Section } from './tokens';
 
 /** The sections, and the panel that shows them. */
 export class Bridge implements IBridge {
