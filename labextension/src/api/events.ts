@@ -1,7 +1,7 @@
 /**
- * What happens on the server, as the bridge tells it on the host's event bus. An event says only that
- * something changed and where; who shows it asks anew. The socket is the panel's own: JupyterLab's
- * does not tell when it was broken, and what was missed then has to be asked for.
+ * The bridge's events on the Jupyter server's event bus. An event names only what has changed; the
+ * views then fetch its new state. The panel has its own websocket because JupyterLab's does not report
+ * disconnections: events may be missed then, so the views fetch everything again.
  */
 import { URLExt } from '@jupyterlab/coreutils';
 import { DisposableDelegate, IDisposable } from '@lumino/disposable';
@@ -22,31 +22,31 @@ export interface BridgeEvent {
 export class Events implements IDisposable {
   constructor(private server: Server) {}
 
-  /** Something changed. */
-  get happened(): ISignal<this, BridgeEvent> {
-    return this._happened;
+  /** An event has arrived. */
+  get received(): ISignal<this, BridgeEvent> {
+    return this._received;
   }
 
-  /** Connected again after a break: whoever shows something asks for all of it. */
+  /** Connected again after a disconnection: events may be missing, so views fetch everything. */
   get resumed(): ISignal<this, void> {
     return this._resumed;
   }
 
-  /** Whether the socket is open; it changes with `turned`. */
+  /** Whether the socket is open; `connectionChanged` reports each change. */
   get isConnected(): boolean {
     return this._isConnected;
   }
 
-  /** The socket was lost, or is open (again). */
-  get turned(): ISignal<this, boolean> {
-    return this._turned;
+  /** The socket was opened (true) or lost (false). */
+  get connectionChanged(): ISignal<this, boolean> {
+    return this._connectionChanged;
   }
 
   get isDisposed(): boolean {
     return this._isDisposed;
   }
 
-  /** Open the socket; calling it again is fine. Nothing is asked of the server before. */
+  /** Open the socket; does nothing if it is open. No request is sent before. */
   start(): void {
     if (!this._socket && !this._isDisposed) {
       this.open();
@@ -61,15 +61,15 @@ export class Events implements IDisposable {
     Signal.clearData(this);
   }
 
-  /** Call back for the events of these names. */
-  on(names: string[], tell: (event: BridgeEvent) => void): IDisposable {
+  /** Call `callback` with each event that has one of these names, until disposed. */
+  on(names: string[], callback: (event: BridgeEvent) => void): IDisposable {
     const slot = (_: this, event: BridgeEvent) => {
       if (names.includes(event.name)) {
-        tell(event);
+        callback(event);
       }
     };
-    this._happened.connect(slot);
-    return new DisposableDelegate(() => this._happened.disconnect(slot));
+    this._received.connect(slot);
+    return new DisposableDelegate(() => this._received.disconnect(slot));
   }
 
   private open(): void {
@@ -80,44 +80,44 @@ export class Events implements IDisposable {
     this._socket = socket;
     socket.onopen = () => {
       this._pause = FIRST_PAUSE;
-      this.turn(true);
-      if (this._wasBroken) {
-        this._wasBroken = false;
+      this.setConnected(true);
+      if (this._wasDisconnected) {
+        this._wasDisconnected = false;
         this._resumed.emit();
       }
     };
     socket.onmessage = message => this.onMessage(String(message.data));
     socket.onclose = () => {
       if (this._socket === socket && !this._isDisposed) {
-        this._wasBroken = true;
-        this.turn(false);
+        this._wasDisconnected = true;
+        this.setConnected(false);
         this._timer = setTimeout(() => this.open(), this._pause);
         this._pause = Math.min(this._pause * 2, LONGEST_PAUSE);
       }
     };
   }
 
-  private turn(connected: boolean): void {
+  private setConnected(connected: boolean): void {
     if (this._isConnected !== connected) {
       this._isConnected = connected;
-      this._turned.emit(connected);
+      this._connectionChanged.emit(connected);
     }
   }
 
   private onMessage(text: string): void {
     const { schema_id, ...data } = JSON.parse(text) as Record<string, string>;
     if (typeof schema_id === 'string' && schema_id.startsWith(PREFIX)) {
-      this._happened.emit({ name: schema_id.slice(PREFIX.length).split('/')[0], data });
+      this._received.emit({ name: schema_id.slice(PREFIX.length).split('/')[0], data });
     }
   }
 
   private _socket: WebSocket | null = null;
   private _timer: ReturnType<typeof setTimeout> | undefined;
   private _pause = FIRST_PAUSE;
-  private _wasBroken = false;
+  private _wasDisconnected = false;
   private _isConnected = false;
   private _isDisposed = false;
-  private _happened = new Signal<this, BridgeEvent>(this);
+  private _received = new Signal<this, BridgeEvent>(this);
   private _resumed = new Signal<this, void>(this);
-  private _turned = new Signal<this, boolean>(this);
+  private _connectionChanged = new Signal<this, boolean>(this);
 }

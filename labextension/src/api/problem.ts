@@ -1,6 +1,6 @@
 /**
- * Anything expected that went wrong, as the server tells it: a code, an HTTP status, and a sentence
- * the reader can act on. What has no sentence of its own (a proxy's page, a lost connection) gets one here.
+ * An expected failure as the server reports it: a code, an HTTP status, and a message that says
+ * what to do. Failures without a message (a proxy's error page, a lost connection) get one here.
  */
 import { visible } from '../wire/visible';
 
@@ -11,32 +11,32 @@ export class Problem extends Error {
     message: string,
     readonly details: Record<string, unknown> = {}
   ) {
-    super(visible(message)); // some sentences quote a remote
+    super(visible(message)); // some messages quote a remote system
     this.name = 'Problem';
   }
 
-  /** The Problem in the body of an answer. */
+  /** The Problem in the body of a response. */
   static async from(response: Response): Promise<Problem> {
     const text = await response.text().catch(() => '');
     return Problem.of(text, response.status);
   }
 
-  /** The Problem in a text: a body, or the payload of an `e` frame. */
+  /** The Problem in a JSON text: a response's body, or the payload of an `e` frame. */
   static of(text: string, status = 0): Problem {
-    let said: Record<string, unknown> = {};
+    let fields: Record<string, unknown> = {};
     try {
-      said = (JSON.parse(text) ?? {}) as Record<string, unknown>;
+      fields = (JSON.parse(text) ?? {}) as Record<string, unknown>;
     } catch {
-      // Not ours: a proxy or a login page answered.
+      // Not JSON: a proxy or a login page answered.
     }
-    const { error, message, reason, ...details } = said;
+    const { error, message, reason, ...details } = fields;
     if (typeof message === 'string' && message) {
       return new Problem(typeof error === 'string' ? error : 'unknown', status, message, details);
     }
-    return new Problem('unknown', status, typeof reason === 'string' ? reason : sentence(status));
+    return new Problem('unknown', status, typeof reason === 'string' ? reason : messageOf(status));
   }
 
-  /** Whatever was thrown, as a Problem. */
+  /** Any thrown error, as a Problem. */
   static caught(error: unknown): Problem {
     if (error instanceof Problem) {
       return error;
@@ -48,7 +48,7 @@ export class Problem extends Error {
   }
 }
 
-function sentence(status: number): string {
+function messageOf(status: number): string {
   switch (status) {
     case 0:
       return 'The server cannot be reached.';

@@ -1,23 +1,23 @@
 /**
- * The way to the server: every request goes through `ServerConnection`, which knows the base URL,
- * the token, the XSRF cookie and a hub's rules. An answer that is no success is thrown as a Problem.
+ * Requests to the bridge. All go through JupyterLab's `ServerConnection`, which knows the base URL,
+ * the token, the XSRF cookie and a hub's rules. Anything but success is thrown as a Problem.
  */
 import { URLExt } from '@jupyterlab/coreutils';
 import { ServerConnection } from '@jupyterlab/services';
 import { Problem } from './problem';
 import { lines } from '../wire/lines';
 
-/** What a request may carry beside its path. */
-export interface Asking {
+/** What a request may have besides its method and its URL. */
+export interface RequestOptions {
   /** Sent as JSON. */
   body?: unknown;
   headers?: Record<string, string>;
   signal?: AbortSignal;
-  /** Told of a stream's answer before its first event; its headers may name what was begun. */
-  onAnswer?: (response: Response) => void;
+  /** Called with the response of a stream before its first event, for its headers. */
+  onResponse?: (response: Response) => void;
 }
 
-/** An event of a stream: what `application/x-ndjson` answers hold, a line each. */
+/** An event of an `application/x-ndjson` response, which has one in each line. */
 export interface StreamEvent<T = unknown> {
   event: string;
   id: string | number;
@@ -30,9 +30,9 @@ export class Server {
   constructor(readonly settings: ServerConnection.ISettings = ServerConnection.makeSettings()) {}
 
   /**
-   * The address of a bridge route, with each part of its path quoted: `url('conn', name)`. Parts come
-   * from remotes, too: a browser takes `..` for a step up, quoted or not, and would ask another route
-   * in the reader's name, so that is thrown as a Problem.
+   * The URL of a bridge route, with each part of its path quoted: `url('conn', name)`. Some parts
+   * are names that a remote system chose. A browser resolves `..` even if it is quoted, and would
+   * send the user's request to another route, so `..` throws a Problem.
    */
   url(...path: string[]): string {
     const dots = path.find(part => part === '.' || part === '..');
@@ -42,18 +42,18 @@ export class Server {
     return URLExt.join(this.settings.baseUrl, 'bridge', ...path.map(encodeURIComponent));
   }
 
-  /** Ask, and read the JSON of the answer (undefined where there is none). */
-  async ask<T>(method: string, url: string, asking: Asking = {}): Promise<T> {
-    const response = await this.send(method, url, asking);
+  /** Send a request, and return the JSON of the response (undefined if its body is empty). */
+  async request<T>(method: string, url: string, options: RequestOptions = {}): Promise<T> {
+    const response = await this.send(method, url, options);
     const text = await response.text();
     return (text ? JSON.parse(text) : undefined) as T;
   }
 
-  /** Ask for a stream of events; ends when the server ends it, or with `asking.signal`. */
-  async *stream<T>(method: string, url: string, asking: Asking = {}): AsyncGenerator<T> {
-    const headers = { Accept: 'application/x-ndjson', ...asking.headers };
-    const response = await this.send(method, url, { ...asking, headers });
-    asking.onAnswer?.(response);
+  /** The events of a stream; ends when the server ends it, or when `options.signal` aborts. */
+  async *stream<T>(method: string, url: string, options: RequestOptions = {}): AsyncGenerator<T> {
+    const headers = { Accept: 'application/x-ndjson', ...options.headers };
+    const response = await this.send(method, url, { ...options, headers });
+    options.onResponse?.(response);
     if (response.body) {
       for await (const line of lines(chunks(response.body))) {
         yield JSON.parse(line) as T;
@@ -61,9 +61,9 @@ export class Server {
     }
   }
 
-  /** The answer itself; a Problem is thrown for anything but success. */
-  async send(method: string, url: string, asking: Asking = {}): Promise<Response> {
-    const { body, headers, signal } = asking;
+  /** Send a request, and return its response; throws a Problem for anything but success. */
+  async send(method: string, url: string, options: RequestOptions = {}): Promise<Response> {
+    const { body, headers, signal } = options;
     const init: RequestInit = { method, signal, headers: { ...headers }, cache: 'no-store' };
     if (body !== undefined) {
       init.body = JSON.stringify(body);
@@ -81,7 +81,7 @@ export class Server {
     return response;
   }
 
-  /** Open a websocket; the token goes in the handshake's subprotocols, where no log shows it. */
+  /** Open a websocket. The token is sent as a subprotocol, because URLs appear in logs. */
   open(url: string, protocol: string): WebSocket {
     const { WebSocket, token, wsUrl, baseUrl } = this.settings;
     const protocols = token ? [protocol, TOKEN_PROTOCOL + token] : [protocol];
@@ -89,7 +89,7 @@ export class Server {
   }
 }
 
-/** `url` with a query; what is undefined is left out. */
+/** `url` with a query; undefined values are left out. */
 export function withQuery(
   url: string,
   query: Record<string, string | number | boolean | undefined>

@@ -1,5 +1,5 @@
 /** The routes of `connections/handlers/`, for the panel. */
-import { Asking, Server } from '../api/server';
+import { RequestOptions, Server } from '../api/server';
 import {
   Connection,
   ConnectionList,
@@ -17,38 +17,38 @@ export class Connections {
   constructor(readonly server: Server) {}
 
   kinds(): Promise<Kind[]> {
-    return this.ask('GET', ['kinds']);
+    return this.request('GET', ['kinds']);
   }
 
   list(): Promise<ConnectionList> {
-    return this.ask('GET', ['conns']);
+    return this.request('GET', ['conns']);
   }
 
   add(fields: Fields): Promise<ConnectionList> {
-    return this.ask('POST', ['conns'], { body: fields });
+    return this.request('POST', ['conns'], { body: fields });
   }
 
   /** login, logout, mount or unmount; returns how it stands then. */
   async act(name: string, action: string, fields: Fields = {}): Promise<Connection> {
     const body = { action, ...fields };
-    const answer = await this.ask<OneConnection>('PUT', ['conn', name], { body });
+    const answer = await this.request<OneConnection>('PUT', ['conn', name], { body });
     return answer.connection;
   }
 
   remove(name: string): Promise<ConnectionList> {
-    return this.ask('DELETE', ['conn', name]);
+    return this.request('DELETE', ['conn', name]);
   }
 
   browse(name: string, path: string): Promise<Item[]> {
-    return this.ask('GET', ['conn', name, 'browse', ...path.split('/')]);
+    return this.request('GET', ['conn', name, 'browse', ...path.split('/')]);
   }
 
   dataset(name: string, permId: string): Promise<Dataset> {
-    return this.ask('GET', ['dataset', name, permId]);
+    return this.request('GET', ['dataset', name, permId]);
   }
 
   async types(name: string): Promise<DatasetType[]> {
-    const answer = await this.ask<Types>('GET', ['datasetTypes', name]);
+    const answer = await this.request<Types>('GET', ['datasetTypes', name]);
     return answer.dataSetTypes;
   }
 
@@ -57,7 +57,7 @@ export class Connections {
     return this.server.url('content', name, permId, ...(file ? file.split('/') : []));
   }
 
-  private ask<T>(method: string, path: string[], asking: Asking = {}): Promise<T> {
-    return this.server.ask(method, this.server.url(...path), asking);
+  private request<T>(method: string, path: string[], options: RequestOptions = {}): Promise<T> {
+    return this.server.request(method, this.server.url(...path), options);
   }
 }

@@ -17,7 +17,7 @@ function begin(list: () => Promise<ConnectionList>) {
   const events = new Events(new Server());
   const model = new ConnectionsModel(client, events);
   const tell = () =>
-    (events as any)._happened.emit({ name: 'connection_state', data: { connection: 'bis' } });
+    (events as any)._received.emit({ name: 'connection_state', data: { connection: 'bis' } });
   return { model, tell, states: () => model.items.map(one => one.state) };
 }
 

@@ -44,7 +44,7 @@ export function section(context: PanelContext, options: SectionOptions): Widget 
   const uploads = new Uploads(client, transfers, trans);
   const parts: Parts = { context, model, tree, transfers, logins, uploads, place };
   const actions = actionsOf(parts);
-  transfers.changed.connect(() => options.summary.tell(transfers));
+  transfers.changed.connect(() => options.summary.set(transfers));
   // What is not connected shows nothing old, and what has come is shown.
   model.changed.connect(() => tree.prune(name => model.get(name)?.state === 'connected'));
   const arrivals = events.on(['transfer_state'], ({ data }) => {

@@ -24,21 +24,21 @@ export class Consoles {
   constructor(private server: Server) {}
 
   list(): Promise<Console[]> {
-    return this.server.ask('GET', this.server.url('consoles'));
+    return this.server.request('GET', this.server.url('consoles'));
   }
 
   get(name: string): Promise<Console> {
-    return this.server.ask('GET', this.server.url('consoles', name));
+    return this.server.request('GET', this.server.url('consoles', name));
   }
 
   create(): Promise<Console> {
-    return this.server.ask('POST', this.server.url('consoles'), { body: {} });
+    return this.server.request('POST', this.server.url('consoles'), { body: {} });
   }
 
   /** End it; `purge` forgets also what it said. */
   end(name: string, purge = false): Promise<void> {
     const query = { purge: purge ? 1 : undefined };
-    return this.server.ask('DELETE', withQuery(this.server.url('consoles', name), query));
+    return this.server.request('DELETE', withQuery(this.server.url('consoles', name), query));
   }
 
   /** Where its bytes can be downloaded from. */
@@ -78,12 +78,12 @@ export class Consoles {
     return this.server.stream('POST', this.server.url('run'), {
       body: { ...request, strip: true },
       signal,
-      onAnswer: answer => onBegun(answer.headers.get('Location')?.split('/').pop() ?? '')
+      onResponse: response => onBegun(response.headers.get('Location')?.split('/').pop() ?? '')
     });
   }
 
   /** Stop a run: SIGINT, then TERM, then KILL. */
   stop(run: string): Promise<void> {
-    return this.server.ask('DELETE', this.server.url('runs', run));
+    return this.server.request('DELETE', this.server.url('runs', run));
   }
 }

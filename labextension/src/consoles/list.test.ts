@@ -27,7 +27,7 @@ test('what has changed is asked for alone, and what is gone by then is looked up
   const model = new ConsolesModel(client, events);
   const said = () => model.items.map(one => `${one.name} ${one.state} ${one.last_line}`);
   const tell = (console: string) =>
-    (events as any)._happened.emit({ name: 'console_state', data: { console, state: 'live' } });
+    (events as any)._received.emit({ name: 'console_state', data: { console, state: 'live' } });
   await settle();
   expect(said()).toEqual(['a live ', 'b live ', 'a ended old']);
   there = [talking('a', 'live', 'new'), talking('b', 'live'), talking('a', 'ended', 'old')];

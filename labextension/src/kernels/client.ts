@@ -7,27 +7,27 @@ export class Kernels {
   constructor(readonly server: Server) {}
 
   list(): Promise<Kernel[]> {
-    return this.server.ask('GET', this.server.url('kernels'));
+    return this.server.request('GET', this.server.url('kernels'));
   }
 
   get(id: string): Promise<Kernel> {
-    return this.server.ask('GET', this.server.url('kernels', id));
+    return this.server.request('GET', this.server.url('kernels', id));
   }
 
   spawn(kernelspec: string, wish: SpawnBody = {}): Promise<Kernel> {
-    return this.server.ask('POST', this.server.url('spawn', kernelspec), { body: wish });
+    return this.server.request('POST', this.server.url('spawn', kernelspec), { body: wish });
   }
 
   shutdown(id: string): Promise<void> {
-    return this.server.ask('DELETE', this.server.url('shutdown', id));
+    return this.server.request('DELETE', this.server.url('shutdown', id));
   }
 
   interrupt(id: string): Promise<void> {
-    return this.server.ask('POST', this.server.url('interrupt', id));
+    return this.server.request('POST', this.server.url('interrupt', id));
   }
 
   restart(id: string): Promise<void> {
-    return this.server.ask('POST', this.server.url('restart', id));
+    return this.server.request('POST', this.server.url('restart', id));
   }
 
   /** What the kernel says, on all channels; behind the message `after`, if it is still held. */

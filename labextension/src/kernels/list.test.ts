@@ -32,7 +32,7 @@ function begin() {
   const events = new Events(new Server());
   const model = new KernelsModel(double as unknown as Kernels, events);
   const happens = (kernel_id: string, state: string) =>
-    (events as any)._happened.emit({ name: 'kernel_state', data: { kernel_id, state } });
+    (events as any)._received.emit({ name: 'kernel_state', data: { kernel_id, state } });
   const states = () => model.items.map(one => `${one.id} ${one.execution_state}`);
   return { double, model, events, happens, states };
 }

@@ -1,4 +1,4 @@
-/** The left side panel and what its sections share; empty, and silent, until it is first shown. */
+/** The left side panel. It loads its sections and sends requests only once it has been shown. */
 import { ITranslator } from '@jupyterlab/translation';
 import { SidePanel } from '@jupyterlab/ui-components';
 import { Message } from '@lumino/messaging';
@@ -13,11 +13,11 @@ export class Bridge implements IBridge {
   constructor(
     readonly server: Server,
     readonly translator: ITranslator,
-    /** Bring a widget of a side area to the front. */
+    /** Show the widget of a side area that has this id. */
     private activate: (id: string) => void
   ) {
     this.events = new Events(server);
-    this.panel = new BridgePanel(translator, () => this.stand());
+    this.panel = new BridgePanel(translator, () => this.load());
     this.panel.disposed.connect(() => this.events.dispose());
   }
 
@@ -32,16 +32,15 @@ export class Bridge implements IBridge {
 
   async show(): Promise<void> {
     this.activate(this.panel.id);
-    await this.stand();
+    await this.load();
   }
 
   /** Load the sections, once. */
-  private stand(): Promise<void> {
-    return (this.standing ??= this.build());
+  private load(): Promise<void> {
+    return (this.loading ??= this.build());
   }
 
   private async build(): Promise<void> {
-    performance.mark('jupyter-bridge:open');
     this.events.start();
     const { server, events, translator } = this;
     const context = { server, events, translator, trans: translator.load(DOMAIN) };
@@ -52,11 +51,10 @@ export class Bridge implements IBridge {
       widget.title.label = section.title;
       this.panel.addWidget(widget);
     });
-    performance.measure('jupyter-bridge:standing', 'jupyter-bridge:open');
   }
 
   private sections: Section[] = [];
-  private standing: Promise<void> | null = null;
+  private loading: Promise<void> | null = null;
 }
 
 export class BridgePanel extends SidePanel {

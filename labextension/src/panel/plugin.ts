@@ -1,4 +1,4 @@
-/** The panel itself: a place on the left, a command to show it. */
+/** The plugin that adds the panel to the left side, and the command that shows it. */
 import {
   ILabShell,
   ILayoutRestorer,
@@ -16,7 +16,7 @@ export const SHOW = 'bridge:show';
 
 export const panel: JupyterFrontEndPlugin<IBridge> = {
   id: 'jupyter-bridge:panel',
-  description: 'The Bridge panel, to which the parts add their sections.',
+  description: 'The Bridge panel, to which other plugins add their sections.',
   autoStart: true,
   provides: IBridge,
   optional: [ILayoutRestorer, ICommandPalette, ITranslator, ILabShell],

@@ -1,15 +1,15 @@
-/** What the status bar tells: transfers in progress, and a lost connection to the server. */
+/** The status bar item: transfers in progress, and a lost connection to the server. */
 import { JupyterFrontEnd, JupyterFrontEndPlugin } from '@jupyterlab/application';
 import { IStatusBar } from '@jupyterlab/statusbar';
 import { ReactWidget } from '@jupyterlab/ui-components';
 import { DOMAIN, IBridge } from './tokens';
 
-/** The item: empty as long as there is nothing to tell. */
+/** Empty while no transfer is active and the server is connected. */
 class StatusItem extends ReactWidget {
   constructor(private bridge: IBridge) {
     super();
     this.addClass('jp-BridgeStatus');
-    bridge.events.turned.connect((_, connected) => {
+    bridge.events.connectionChanged.connect((_, connected) => {
       this.isLost = !connected;
       this.update();
     });
@@ -17,7 +17,7 @@ class StatusItem extends ReactWidget {
   }
 
   protected override render(): JSX.Element | null {
-    const text = this.tell();
+    const text = this.text();
     return text ? (
       <button
         type="button"
@@ -30,7 +30,7 @@ class StatusItem extends ReactWidget {
     ) : null;
   }
 
-  private tell(): string {
+  private text(): string {
     const trans = this.bridge.translator.load(DOMAIN);
     if (this.isLost) {
       return trans.__('Bridge: connection lost');

@@ -1,6 +1,6 @@
-/** The transfers in short, for the status bar; told by the section that follows them. */
+/** How many transfers are active, and their bytes; the section of connections sets it. */
 import { ISignal, Signal } from '@lumino/signaling';
-import { ITransfersSummary } from './tokens';
+import { ITransfersSummary, TransferCounts } from './tokens';
 
 export class TransfersSummary implements ITransfersSummary {
   active = 0;
@@ -11,11 +11,10 @@ export class TransfersSummary implements ITransfersSummary {
     return this._changed;
   }
 
-  /** Say how it stands now. */
-  tell(standing: Pick<ITransfersSummary, 'active' | 'done' | 'total'>): void {
-    this.active = standing.active;
-    this.done = standing.done;
-    this.total = standing.total;
+  set(counts: TransferCounts): void {
+    this.active = counts.active;
+    this.done = counts.done;
+    this.total = counts.total;
     this._changed.emit();
   }
 

@@ -1,4 +1,4 @@
-/** What the parts of the panel share: the way to the server, its events, and what a section is built from. */
+/** The interfaces between the panel and the plugins that add sections to it. */
 import { ITranslator, TranslationBundle } from '@jupyterlab/translation';
 import { Token } from '@lumino/coreutils';
 import { ISignal } from '@lumino/signaling';
@@ -6,7 +6,7 @@ import { Widget } from '@lumino/widgets';
 import { Events } from '../api/events';
 import { Server } from '../api/server';
 
-/** What a section is made from when the panel is first shown. */
+/** What a section gets when the panel is first shown. */
 export interface PanelContext {
   server: Server;
   events: Events;
@@ -18,28 +18,31 @@ export interface PanelContext {
 export interface Section {
   id: string;
   title: string;
-  /** Smaller stands higher. */
+  /** Sections are ordered by it, the smallest first. */
   rank: number;
   load: (context: PanelContext) => Promise<Widget>;
 }
 
-/** The transfers under way, for who shows them in short. */
-export interface ITransfersSummary {
-  /** How many wait or run. */
+/** Of the transfers that are queued or running. */
+export interface TransferCounts {
   readonly active: number;
-  /** The bytes of these, brought and in all. */
+  /** Bytes transferred so far, and in total. */
   readonly done: number;
   readonly total: number;
+}
+
+/** The current counts, for the status bar. */
+export interface ITransfersSummary extends TransferCounts {
   readonly changed: ISignal<unknown, void>;
-  /** For the section that follows them: say how they stand. */
-  tell(standing: Pick<ITransfersSummary, 'active' | 'done' | 'total'>): void;
+  /** Called by the section that follows the transfers. */
+  set(counts: TransferCounts): void;
 }
 
 /** The Bridge panel: other plugins add sections to it. */
 export interface IBridge extends Omit<PanelContext, 'trans'> {
-  /** Add a section; before the panel is first shown. */
+  /** Add a section; call it before the panel is first shown. */
   add(section: Section): void;
-  /** Show the panel, and return when its sections stand. */
+  /** Show the panel; resolves when its sections are loaded. */
   show(): Promise<void>;
   /** All zero until the panel is first shown. */
   readonly transfers: ITransfersSummary;
@@ -47,8 +50,8 @@ export interface IBridge extends Omit<PanelContext, 'trans'> {
 
 export const IBridge = new Token<IBridge>(
   'jupyter-bridge:IBridge',
-  'The Bridge panel: its way to the server, its events, and its sections.'
+  'The Bridge panel: its sections, and its requests to and events from the server.'
 );
 
-/** The domain of all strings that are shown. */
+/** The translation domain of all strings that are shown. */
 export const DOMAIN = 'jupyter_bridge';

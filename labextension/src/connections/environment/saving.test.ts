@@ -10,7 +10,7 @@ function save(names: string[], answer = true) {
   const environment = { requirements_filename: 'install.R', runtime_filename: 'runtime.txt' };
   const server = {
     url: (...path: string[]) => path.join('/'),
-    ask: async (_: string, url: string, { body }: { body: { save?: boolean } }) => {
+    request: async (_: string, url: string, { body }: { body: { save?: boolean } }) => {
       asked.push([url, body]);
       return { ...environment, saved: body.save ? ['w/install.R', 'w/runtime.txt'] : [] };
     }

@@ -18,7 +18,7 @@ export async function saveEnvironment(
   mayReplace: (paths: string[]) => Promise<boolean>
 ): Promise<string[] | null> {
   const ask = (body: object) =>
-    server.ask<Environment>('POST', server.url('environment', kernelId), { body });
+    server.request<Environment>('POST', server.url('environment', kernelId), { body });
   // Which files it will be depends on the kernel's language, so it is asked before and again to save.
   const { requirements_filename, runtime_filename } = await ask({});
   const folder = PathExt.dirname(notebook);

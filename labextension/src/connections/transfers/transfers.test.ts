@@ -16,7 +16,7 @@ function made(list: Transfer[], kept: string[] = []) {
   let push: (event: string, data: unknown) => void = () => undefined;
   const server = {
     url: (...path: string[]) => path.join('/'),
-    ask: async () => list,
+    request: async () => list,
     async *stream(_: string, __: string, { signal }: { signal: AbortSignal }) {
       streams.push(signal);
       const queue: unknown[] = [];

@@ -93,13 +93,13 @@ export class TransfersModel extends Model {
   }
 
   private async tell(method: string, path: string[], body?: unknown): Promise<void> {
-    this.take(await this.server.ask<Transfer>(method, this.server.url(...path), { body }));
+    this.take(await this.server.request<Transfer>(method, this.server.url(...path), { body }));
     this.follow();
   }
 
   private async refresh(): Promise<void> {
     try {
-      this.takeAll(await this.server.ask<Transfer[]>('GET', this.server.url('transfers')));
+      this.takeAll(await this.server.request<Transfer[]>('GET', this.server.url('transfers')));
     } catch (error) {
       this.fail(error);
     }
