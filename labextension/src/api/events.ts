@@ -1,7 +1,7 @@
 /**
  * The bridge's events on the Jupyter server's event bus. An event names only what has changed; the
- * views then fetch its new state. The panel has its own websocket because JupyterLab's does not report
- * disconnections: events may be missed then, so the views fetch everything again.
+ * views then fetch its new state. The panel has its own websocket because JupyterLab's does not
+ * report disconnections: events may be missed then, so the views fetch everything again.
  */
 import { URLExt } from '@jupyterlab/coreutils';
 import { DisposableDelegate, IDisposable } from '@lumino/disposable';

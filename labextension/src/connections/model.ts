@@ -9,7 +9,7 @@ export class ConnectionsModel extends LiveList<Connection> {
     readonly client: Connections,
     events: Events
   ) {
-    super(events, { names: ['connection_state'], pause: 250, few: 0 });
+    super(events, { events: ['connection_state'], pause: 250, few: 0 });
   }
 
   vault = '';
@@ -20,7 +20,7 @@ export class ConnectionsModel extends LiveList<Connection> {
   async kinds(): Promise<Kind[]> {
     if (!this._kinds) {
       this._kinds = await this.client.kinds();
-      this.change();
+      this.emitChanged();
     }
     return this._kinds;
   }
@@ -32,12 +32,12 @@ export class ConnectionsModel extends LiveList<Connection> {
 
   /** What an answer says anyway. */
   take(listing: ConnectionList): void {
-    this.put(this.read(listing));
+    this.setItems(this.read(listing));
   }
 
   /** How one stands now, as an answer says. */
   takeOne(connection: Connection): void {
-    this.put(this.items.map(one => (one.name === connection.name ? connection : one)));
+    this.setItems(this.items.map(one => (one.name === connection.name ? connection : one)));
   }
 
   protected keyOf(one: Connection): string {
@@ -48,7 +48,7 @@ export class ConnectionsModel extends LiveList<Connection> {
     return `${one.name} ${one.kind} ${one.url} ${one.state}`;
   }
 
-  protected async askAll(): Promise<Connection[]> {
+  protected async fetchAll(): Promise<Connection[]> {
     const listing = await this.client.list();
     if (listing.connections.length && !this._kinds) {
       void this.try(() => this.kinds()); // for their titles

@@ -61,7 +61,7 @@ export class Tree extends Model {
     const known = this.branches.get(entry.key);
     if (known && (!open || (known.children && !known.problem))) {
       known.isOpen = open;
-      this.change();
+      this.emitChanged();
     } else if (open) {
       void this.load(entry);
     }
@@ -78,14 +78,14 @@ export class Tree extends Model {
       asking: (before?.asking ?? 0) + 1
     };
     this.branches.set(key, branch);
-    this.change();
+    this.emitChanged();
     try {
       branch.children = await this.ask(entry);
     } catch (error) {
       branch.children = [];
       branch.problem = Problem.caught(error);
     }
-    this.change();
+    this.emitChanged();
   }
 
   /** Ask anew for all that is open at a connection. */
@@ -103,7 +103,7 @@ export class Tree extends Model {
     for (const key of [...this.branches.keys()]) {
       if (!keep(key.split('\0')[0])) {
         this.branches.delete(key);
-        this.change();
+        this.emitChanged();
       }
     }
   }

@@ -9,7 +9,7 @@ export class ConsolesModel extends LiveList<Console> {
     private client: Consoles,
     events: Events
   ) {
-    super(events, { names: ['console_state', 'connection_state'], pause: 500, few: 8 });
+    super(events, { events: ['console_state', 'connection_state'], pause: 500, few: 8 });
   }
 
   protected keyOf(one: Console): string {
@@ -20,25 +20,25 @@ export class ConsolesModel extends LiveList<Console> {
     return `${one.name} ${one.title} ${one.kind} ${one.state}`;
   }
 
-  protected async askAll(): Promise<Console[]> {
+  protected async fetchAll(): Promise<Console[]> {
     return sorted(await this.client.list());
   }
 
-  protected override keyIn({ name, data }: BridgeEvent): string | null {
+  protected override keyOfEvent({ name, data }: BridgeEvent): string | null {
     return name === 'console_state' && data.state === 'live' ? data.console : null;
   }
 
-  protected override askOne(name: string): Promise<Console> {
+  protected override fetchOne(name: string): Promise<Console> {
     return this.client.get(name);
   }
 
-  /** An ended one stands under the same name beside the live one. */
-  protected override canRenew(one: Console): boolean {
+  /** An ended console may have the same name as a live one, which is the one that is fetched. */
+  protected override canReplace(one: Console): boolean {
     return one.state === 'live';
   }
 }
 
-/** Live ones first, the others with the newest first; by name among the live, so that none jumps. */
+/** Live consoles first, by name, so that none moves; then the ended ones, the newest first. */
 export function sorted(consoles: Console[]): Console[] {
   return [...consoles].sort((one, other) => {
     if (one.state !== other.state) {

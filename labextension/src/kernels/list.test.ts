@@ -84,7 +84,7 @@ test('the filter looks at names, kernelspecs and states', async () => {
   double.kernels = [kernel('a', 'busy'), kernel('b', 'idle')];
   (events as any)._resumed.emit();
   await settle();
-  model.narrow('BUSY');
+  model.setFilter('BUSY');
   expect(model.shown.map(one => one.id)).toEqual(['a']);
   model.dispose();
 });

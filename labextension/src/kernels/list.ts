@@ -9,7 +9,7 @@ export class KernelsModel extends LiveList<Kernel> {
     readonly client: Kernels,
     events: Events
   ) {
-    super(events, { names: ['kernel_state'], pause: 250, few: 6 });
+    super(events, { events: ['kernel_state'], pause: 250, few: 6 });
   }
 
   protected keyOf(one: Kernel): string {
@@ -20,15 +20,15 @@ export class KernelsModel extends LiveList<Kernel> {
     return `${one.name} ${one.kernelspec} ${one.id} ${one.execution_state}`;
   }
 
-  protected askAll(): Promise<Kernel[]> {
+  protected fetchAll(): Promise<Kernel[]> {
     return this.client.list();
   }
 
-  protected override keyIn({ data }: BridgeEvent): string | null {
+  protected override keyOfEvent({ data }: BridgeEvent): string | null {
     return data.state === 'gone' ? null : data.kernel_id;
   }
 
-  protected override askOne(id: string): Promise<Kernel> {
+  protected override fetchOne(id: string): Promise<Kernel> {
     return this.client.get(id);
   }
 }

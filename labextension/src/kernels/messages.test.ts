@@ -49,7 +49,7 @@ test('channel, type and text narrow it together', () => {
   model.keep(message('execute_reply', { status: 'ok' }, 'shell'));
   model.toggle('channels', 'iopub');
   expect(model.shown.map(one => one.message.msg_type)).toEqual(['status', 'stream']);
-  model.narrow('hello');
+  model.setFilter('hello');
   expect(model.shown.map(one => one.message.msg_type)).toEqual(['stream']);
   model.toggle('types', 'status');
   expect(model.shown).toEqual([]);

@@ -65,24 +65,24 @@ export class MessagesModel extends Model {
     if (!set.delete(name)) {
       set.add(name);
     }
-    this.change();
+    this.emitChanged();
   }
 
-  narrow(filter: string): void {
+  setFilter(filter: string): void {
     this.filter = filter;
-    this.change();
+    this.emitChanged();
   }
 
   select(entry: Entry | null): void {
     this.selected = entry;
-    this.change();
+    this.emitChanged();
   }
 
   /** What comes while it is paused is counted, and not kept. */
   pause(on: boolean): void {
     this.isPaused = on;
     this.missed = 0;
-    this.change();
+    this.emitChanged();
   }
 
   clear(): void {
@@ -90,7 +90,7 @@ export class MessagesModel extends Model {
     this.bytes = 0;
     this.dropped = 0;
     this.selected = null;
-    this.change();
+    this.emitChanged();
   }
 
   override dispose(): void {
@@ -130,14 +130,14 @@ export class MessagesModel extends Model {
   private changeSoon(): void {
     this.telling ??= setTimeout(() => {
       this.telling = undefined;
-      if (this.isSeen) {
-        this.change();
+      if (this.isVisible) {
+        this.emitChanged();
       }
     }, SHOW_EVERY);
   }
 
-  protected override onLook(): void {
-    this.change();
+  protected override onVisibilityChanged(): void {
+    this.emitChanged();
   }
 
   private dial(): void {
@@ -146,7 +146,7 @@ export class MessagesModel extends Model {
     socket.onopen = () => {
       this.pauseTime = FIRST_PAUSE;
       this.isConnected = true;
-      this.change();
+      this.emitChanged();
     };
     socket.onmessage = ({ data }) => {
       if (typeof data === 'string') {
@@ -158,7 +158,7 @@ export class MessagesModel extends Model {
     socket.onclose = ({ code }) => {
       if (this.socket === socket) {
         this.isConnected = false;
-        this.change();
+        this.emitChanged();
         if (code < REFUSED) {
           void this.lookAfter();
         }

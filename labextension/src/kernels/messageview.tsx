@@ -39,12 +39,12 @@ export class MessageView extends ReactWidget {
 
   protected override onAfterShow(message: LuminoMessage): void {
     super.onAfterShow(message);
-    this.model.look(true);
+    this.model.setVisible(true);
   }
 
   protected override onAfterHide(message: LuminoMessage): void {
     super.onAfterHide(message);
-    this.model.look(false);
+    this.model.setVisible(false);
   }
 
   protected override render(): JSX.Element {
@@ -97,7 +97,7 @@ function Messages(props: { model: MessagesModel; trans: TranslationBundle }): JS
         />
         <Filter label={trans.__('Filter by content')} model={model} />
       </div>
-      <ProblemLine problem={model.problem} trans={trans} onClose={() => model.forgive()} />
+      <ProblemLine problem={model.problem} trans={trans} onClose={() => model.dismissProblem()} />
       <List
         label={trans.__('Messages')}
         items={shown}

@@ -1,4 +1,4 @@
-/** What can be done with a row: as buttons in it, and all of it in a menu. */
+/** The actions of a row: some have a button in the row, all are in its menu. */
 import { TranslationBundle } from '@jupyterlab/translation';
 import { ellipsesIcon, LabIcon } from '@jupyterlab/ui-components';
 import { CommandRegistry } from '@lumino/commands';
@@ -10,13 +10,14 @@ export interface Action<T> {
   id: string;
   label: string;
   icon?: LabIcon;
-  /** Whether it has a button of its own in the row. */
+  /** Whether the row has a button for it, besides the menu's item. */
   isButton?: boolean;
+  /** Whether the item has this action now; default: always. */
   applies?: (item: T) => boolean;
   run: (item: T) => unknown;
 }
 
-/** Open the menu of all actions that apply, at a place of the window. */
+/** Open the menu of all actions that apply, at a point of the window, pixels. */
 export function openMenu<T>(actions: Action<T>[], item: T, x: number, y: number): void {
   const commands = new CommandRegistry();
   const menu = new Menu({ commands });
@@ -28,12 +29,12 @@ export function openMenu<T>(actions: Action<T>[], item: T, x: number, y: number)
     });
     menu.addItem({ command: action.id });
   }
-  const before = document.activeElement as HTMLElement | null;
-  menu.aboutToClose.connect(() => before?.focus());
+  const focused = document.activeElement as HTMLElement | null;
+  menu.aboutToClose.connect(() => focused?.focus());
   menu.open(x, y);
 }
 
-/** The buttons of a row, and one for the menu. */
+/** The buttons of a row; the last opens the menu. */
 export function Actions<T>(props: {
   actions: Action<T>[];
   item: T;
@@ -54,8 +55,8 @@ export function Actions<T>(props: {
       <IconButton
         icon={ellipsesIcon}
         label={props.trans.__('More actions')}
-        onClick={at => {
-          const { left, bottom } = at.getBoundingClientRect();
+        onClick={button => {
+          const { left, bottom } = button.getBoundingClientRect();
           openMenu(actions, item, left, bottom);
         }}
       />
@@ -63,7 +64,7 @@ export function Actions<T>(props: {
   );
 }
 
-/** What a `List` needs to open the menu by mouse and by key. */
+/** The props that make a `List` or `TreeList` open the menu by mouse and by key. */
 export function menuHandlers<T>(actions: Action<T>[]): {
   onContextMenu: (item: T, event: MouseEvent) => void;
   onKey: (item: T, event: KeyboardEvent) => boolean;

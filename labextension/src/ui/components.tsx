@@ -1,14 +1,14 @@
-/** The small things that every section is made of. */
+/** Small components that every section uses. */
 import { TranslationBundle } from '@jupyterlab/translation';
 import { LabIcon, closeIcon } from '@jupyterlab/ui-components';
 import { ReactNode, useEffect, useReducer } from 'react';
 import { Problem } from '../api/problem';
 
-/** A button that is an icon; `label` is what it does, in words. */
+/** A button with an icon; `label` says what it does. */
 export function IconButton(props: {
   icon: LabIcon;
   label: string;
-  onClick: (at: HTMLElement) => void;
+  onClick: (button: HTMLElement) => void;
   disabled?: boolean;
   pressed?: boolean;
 }): JSX.Element {
@@ -31,7 +31,7 @@ export function IconButton(props: {
   );
 }
 
-/** How something stands: colour and shape differ, and the word is there for who sees neither. */
+/** A state as a coloured dot. Colour and shape differ by state; screen readers get the label. */
 export function Dot(props: {
   tone: 'good' | 'busy' | 'idle' | 'bad' | 'off';
   label: string;
@@ -46,7 +46,7 @@ export function Dot(props: {
   );
 }
 
-/** A Problem's sentence, until it is put away. */
+/** A Problem's message, with a button that dismisses it if `onClose` is given. */
 export function ProblemLine(props: {
   problem: Problem | null;
   trans: TranslationBundle;
@@ -62,7 +62,7 @@ export function ProblemLine(props: {
   );
 }
 
-/** A row of two lines: what it is, how it stands; and what can be done, shown on focus and hover. */
+/** A row of two lines, title and detail. Its actions are shown on focus and hover. */
 export function Row(props: {
   before: ReactNode;
   title: ReactNode;
@@ -83,13 +83,13 @@ export function Row(props: {
   );
 }
 
-/** How long ago, or since, in few letters; counts on by itself while it is looked at. */
+/** The time since a moment in ISO 8601, in few letters; updated while it is shown. */
 export function Age(props: { since: string; trans: TranslationBundle }): JSX.Element {
-  const [, again] = useReducer((count: number) => count + 1, 0);
+  const [, rerender] = useReducer((count: number) => count + 1, 0);
   const seconds = Math.max(0, (Date.now() - Date.parse(props.since)) / 1000);
   const period = seconds < 60 ? 1000 : 30_000;
   useEffect(() => {
-    const timer = setInterval(again, period);
+    const timer = setInterval(rerender, period);
     return () => clearInterval(timer);
   }, [period]);
   return (
@@ -99,7 +99,7 @@ export function Age(props: { since: string; trans: TranslationBundle }): JSX.Ele
   );
 }
 
-/** `75` is "1 min". */
+/** A duration in its largest unit, rounded down: `75` is "1 min". */
 export function duration(seconds: number, trans: TranslationBundle): string {
   const units: [number, string][] = [
     [86_400, trans.__('d')],

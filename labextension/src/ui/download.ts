@@ -1,12 +1,12 @@
-/** Downloads by the browser itself, so that they are streamed to the disk. */
+/** Downloads by the browser itself, which streams them to the disk. */
 import { Server } from '../api/server';
 
-/** Have the browser save what is at `url` under this name. */
+/** Make the browser save the response of `url` in a file of this name. */
 export function download(server: Server, url: string, name: string): void {
   const { token, appendToken } = server.settings;
   const link = document.createElement('a');
-  const mark = url.includes('?') ? '&' : '?';
-  link.href = appendToken && token ? `${url}${mark}token=${encodeURIComponent(token)}` : url;
+  const separator = url.includes('?') ? '&' : '?';
+  link.href = appendToken && token ? `${url}${separator}token=${encodeURIComponent(token)}` : url;
   link.download = name.replace(/[^\w.-]+/g, '_');
   link.rel = 'noopener';
   link.click();

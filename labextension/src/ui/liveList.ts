@@ -1,36 +1,36 @@
-/** A list that events keep up to date: asked for when it is looked at, narrowed by a filter. */
+/** A list of the server's that events keep up to date, and that the user can filter. */
 import { Problem } from '../api/problem';
 import { BridgeEvent, Events } from '../api/events';
 import { Model } from './model';
 import { Throttle } from './throttle';
 
 export interface LiveListOptions {
-  /** The events that say that something in the list has changed. */
-  names: string[];
-  /** Changes that come faster are shown together, milliseconds. */
+  /** The names of the events that report a change in the list. */
+  events: string[];
+  /** The least time between two requests, milliseconds; events meanwhile share the next one. */
   pause: number;
-  /** So many changed ones are asked for one by one; with more, all are. */
+  /** Up to so many changed items are fetched one by one; if there are more, the whole list is. */
   few: number;
 }
 
 export abstract class LiveList<T> extends Model {
   constructor(
     events: Events,
-    private keeping: LiveListOptions
+    private options: LiveListOptions
   ) {
     super();
-    this.throttle = new Throttle(() => this.refresh(), keeping.pause);
+    this.throttle = new Throttle(() => this.refresh(), options.pause);
     this.disposables.add(this.throttle);
-    this.disposables.add(events.on(keeping.names, event => this.onEvent(event)));
-    events.resumed.connect(() => this.forget());
-    queueMicrotask(() => this.throttle.request()); // what asks is not constructed yet
+    this.disposables.add(events.on(options.events, event => this.onEvent(event)));
+    events.resumed.connect(() => this.invalidate());
+    queueMicrotask(() => this.throttle.request()); // after the subclass's constructor
   }
 
   items: readonly T[] = [];
   filter = '';
   isLoaded = false;
 
-  /** Those that the filter leaves. */
+  /** The items that match the filter. */
   get shown(): readonly T[] {
     const wanted = this.filter.trim().toLowerCase();
     return wanted
@@ -38,9 +38,9 @@ export abstract class LiveList<T> extends Model {
       : this.items;
   }
 
-  narrow(filter: string): void {
+  setFilter(filter: string): void {
     this.filter = filter;
-    this.change();
+    this.emitChanged();
   }
 
   get(key: string): T | undefined {
@@ -49,97 +49,100 @@ export abstract class LiveList<T> extends Model {
 
   protected abstract keyOf(item: T): string;
 
-  /** What the filter looks into. */
+  /** The text of an item that the filter searches. */
   protected abstract textOf(item: T): string;
 
-  /** Ask for all, in the order in which they are shown. */
-  protected abstract askAll(): Promise<readonly T[]>;
+  /** Request all items, in the order in which they are shown. */
+  protected abstract fetchAll(): Promise<readonly T[]>;
 
-  /** The key of the one that has changed; null where only all of them can be asked for. */
-  protected keyIn(_: BridgeEvent): string | null {
+  /** The key of the changed item, to fetch it alone; null to fetch the whole list. */
+  protected keyOfEvent(_: BridgeEvent): string | null {
     return null;
   }
 
-  /** Ask for the one with a key that `keyIn` gave. */
-  protected askOne(key: string): Promise<T> {
-    return Promise.reject(new Error(`${key} is asked for with all others.`));
+  /** Request the item with a key that `keyOfEvent` returned. */
+  protected fetchOne(key: string): Promise<T> {
+    return Promise.reject(new Error(`${key} cannot be fetched alone.`));
   }
 
-  /** Whether what is found under its key may stand in the place of this one. */
-  protected canRenew(_: T): boolean {
+  /** Whether an item that was fetched by the same key may replace this one. */
+  protected canReplace(_: T): boolean {
     return true;
   }
 
-  /** What an answer says anyway; what was asked for before and comes later is older than that. */
-  protected put(items: readonly T[]): void {
+  /** Show these items. The response to an earlier request that arrives later is then ignored. */
+  protected setItems(items: readonly T[]): void {
     this.items = items;
     this.isLoaded = true;
-    this.answers += 1;
-    this.change();
+    this.generation += 1;
+    this.emitChanged();
   }
 
-  protected override onLook(): void {
-    if (this.isSeen) {
+  protected override onVisibilityChanged(): void {
+    if (this.isVisible) {
       this.throttle.request();
     }
   }
 
   private onEvent(event: BridgeEvent): void {
-    const key = this.keyIn(event);
+    const key = this.keyOfEvent(event);
     if (key === null || !this.get(key)) {
-      this.forget();
+      this.invalidate();
     } else {
       this.changedKeys.add(key);
       this.throttle.request();
     }
   }
 
-  /** Nothing is sure any more. */
-  private forget(): void {
+  /** Fetch the whole list. */
+  private invalidate(): void {
     this.isStale = true;
     this.throttle.request();
   }
 
   private async refresh(): Promise<void> {
-    if (!this.isSeen || (!this.isStale && this.changedKeys.size === 0)) {
-      return; // it is asked for when somebody looks again
+    if (!this.isVisible || (!this.isStale && this.changedKeys.size === 0)) {
+      return; // fetched when it becomes visible again
     }
     const keys = [...this.changedKeys];
-    const all = this.isStale || keys.length > this.keeping.few;
+    const all = this.isStale || keys.length > this.options.few;
     this.changedKeys.clear();
     this.isStale = false;
-    const { answers } = this;
+    const { generation } = this;
     try {
-      const items = all ? await this.askAll() : await this.askFor(keys);
-      if (answers === this.answers) {
-        this.put(items);
+      const items = all ? await this.fetchAll() : await this.fetchEach(keys);
+      if (generation === this.generation) {
+        this.setItems(items);
       } else {
-        this.forget();
+        this.invalidate();
       }
-      if (this.problem !== null && this.problem === this.refusal) {
-        this.forgive();
+      if (this.problem !== null && this.problem === this.fetchProblem) {
+        this.dismissProblem();
       }
     } catch (error) {
       this.isStale = true;
       if (all) {
         this.fail(error);
-        this.refusal = this.problem;
+        this.fetchProblem = this.problem;
       } else {
-        await this.refresh(); // one that is asked for alone may be gone by now; the list tells
+        await this.refresh(); // the item may be gone by now: fetch the whole list
       }
     }
   }
 
-  private async askFor(keys: readonly string[]): Promise<readonly T[]> {
-    const found = await Promise.all(keys.map(key => this.askOne(key)));
-    const known = new Map(found.map(one => [this.keyOf(one), one]));
-    return this.items.map(one => (this.canRenew(one) ? (known.get(this.keyOf(one)) ?? one) : one));
+  private async fetchEach(keys: readonly string[]): Promise<readonly T[]> {
+    const found = await Promise.all(keys.map(key => this.fetchOne(key)));
+    const byKey = new Map(found.map(one => [this.keyOf(one), one]));
+    return this.items.map(one =>
+      this.canReplace(one) ? (byKey.get(this.keyOf(one)) ?? one) : one
+    );
   }
 
   private changedKeys = new Set<string>();
   private isStale = true;
-  private answers = 0;
-  /** Why it could not be asked for; that is forgiven when it can again. */
-  private refusal: Problem | null = null;
+  /** Counts calls of `setItems`. */
+  private generation = 0;
+  /** Why the last fetch failed; dismissed when a later one succeeds. */
+  private fetchProblem: Problem | null = null;
   private readonly throttle: Throttle;
 }

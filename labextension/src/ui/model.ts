@@ -1,17 +1,16 @@
-/** What a section shows: asked of the server when it is first looked at, kept up to date by events. */
+/** The state that a view shows; it emits `changed` when the view has to be rendered again. */
 import { DisposableSet, IDisposable } from '@lumino/disposable';
 import { ISignal, Signal } from '@lumino/signaling';
 import { useEffect, useReducer } from 'react';
 import { Problem } from '../api/problem';
 
-/** Something that changes, and tells so. */
 export abstract class Model implements IDisposable {
-  /** Something that is shown has changed. */
+  /** Emitted after a change of anything that is shown. */
   get changed(): ISignal<this, void> {
     return this._changed;
   }
 
-  /** What went wrong the last time; shown until the next success. */
+  /** Why the last action failed; shown until the next success. */
   get problem(): Problem | null {
     return this._problem;
   }
@@ -27,28 +26,26 @@ export abstract class Model implements IDisposable {
     }
   }
 
-  /** Whether somebody looks at it; out of sight it need not be kept up to date. */
-  get isSeen(): boolean {
-    return this._isSeen;
+  /** Whether the view is visible; while it is not, the model need not be up to date. */
+  get isVisible(): boolean {
+    return this._isVisible;
   }
 
-  /** Somebody looks at it, or no longer does. */
-  look(seen: boolean): void {
-    if (seen !== this._isSeen) {
-      this._isSeen = seen;
-      this.onLook();
+  setVisible(visible: boolean): void {
+    if (visible !== this._isVisible) {
+      this._isVisible = visible;
+      this.onVisibilityChanged();
     }
   }
 
-  /** It has come into sight, or gone out of it. */
-  protected onLook(): void {}
+  protected onVisibilityChanged(): void {}
 
-  /** Tell that something has changed; once for all changes of one turn. */
-  protected change(): void {
-    if (!this._isTelling) {
-      this._isTelling = true;
+  /** Emit `changed`, once for all changes in the same turn of the event loop. */
+  protected emitChanged(): void {
+    if (!this._isEmitPending) {
+      this._isEmitPending = true;
       queueMicrotask(() => {
-        this._isTelling = false;
+        this._isEmitPending = false;
         if (!this.isDisposed) {
           this._changed.emit();
         }
@@ -56,11 +53,11 @@ export abstract class Model implements IDisposable {
     }
   }
 
-  /** Do something, and show its Problem if it fails; whether it succeeded. */
-  async try(doing: () => unknown): Promise<boolean> {
+  /** Run `action`, and show its Problem if it fails; returns whether it succeeded. */
+  async try(action: () => unknown): Promise<boolean> {
     try {
-      await doing();
-      this.forgive();
+      await action();
+      this.dismissProblem();
       return true;
     } catch (error) {
       this.fail(error);
@@ -68,32 +65,31 @@ export abstract class Model implements IDisposable {
     }
   }
 
-  /** Show what went wrong. */
+  /** Show an error as a Problem. */
   protected fail(error: unknown): void {
     this._problem = Problem.caught(error);
-    this.change();
+    this.emitChanged();
   }
 
-  /** The reader has seen the Problem. */
-  forgive(): void {
+  dismissProblem(): void {
     this._problem = null;
-    this.change();
+    this.emitChanged();
   }
 
   protected readonly disposables = new DisposableSet();
   private _changed = new Signal<this, void>(this);
   private _problem: Problem | null = null;
-  private _isTelling = false;
-  private _isSeen = true;
+  private _isEmitPending = false;
+  private _isVisible = true;
 }
 
-/** Show a model anew whenever it changes. */
+/** Render the calling component again whenever the model changes. */
 export function useModel<M extends Model>(model: M): M {
-  const [, again] = useReducer((count: number) => count + 1, 0);
+  const [, rerender] = useReducer((count: number) => count + 1, 0);
   useEffect(() => {
-    const slot = () => again();
+    const slot = () => rerender();
     model.changed.connect(slot);
-    again(); // it may have changed since it was drawn, before anybody listened
+    rerender(); // it may have changed after the rendering and before `connect`
     return () => {
       model.changed.disconnect(slot);
     };

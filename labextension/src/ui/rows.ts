@@ -1,26 +1,26 @@
 /**
- * What a list and a tree have in common: of thousands of rows only those in sight are in the page, one
- * of them can be reached by Tab, and the arrow keys move between them.
+ * The common part of `List` and `TreeList`: only the visible rows of thousands are in the page, Tab
+ * reaches the current row, and the arrow keys move between rows.
  */
 import { useVirtualizer, Virtualizer } from '@tanstack/react-virtual';
 import { KeyboardEvent, RefObject, useEffect, useRef, useState } from 'react';
 
-/** Rows beyond the edge that are kept in the page, so that scrolling shows no holes. */
+/** Rows beyond the edge that are rendered too, so that scrolling shows no gaps. */
 const OVERSCAN = 8;
 /** Rows that PageUp and PageDown move by. */
 const PAGE = 10;
 
 export interface Rows {
-  /** For the element that scrolls; the rows are below it, the chosen one with a tabindex of 0. */
-  place: RefObject<HTMLDivElement>;
-  inSight: Virtualizer<HTMLDivElement, Element>;
-  /** Which row is the chosen one: the first until one is. */
-  at: number;
+  /** For the element that scrolls; the rows are below it, the current one with a tabindex of 0. */
+  scroller: RefObject<HTMLDivElement>;
+  virtualizer: Virtualizer<HTMLDivElement, Element>;
+  /** The index of the current row; 0 until a row is chosen. */
+  current: number;
   choose: (key: string) => void;
-  /** Choose a row, or the one nearest to it that there is, and put the focus on it. */
+  /** Make the row at this index (or the nearest that exists) the current one, and focus it. */
   move: (to: number) => void;
-  /** Move if this is a key that does; whether it is. */
-  moveBy: (event: KeyboardEvent) => boolean;
+  /** Move if this is a key that moves; returns whether it is. */
+  onMoveKey: (event: KeyboardEvent) => boolean;
 }
 
 export function useRows<T>(
@@ -28,56 +28,56 @@ export function useRows<T>(
   keyOf: (item: T) => string,
   heightOf: (item: T) => number
 ): Rows {
-  const place = useRef<HTMLDivElement>(null);
-  const [current, choose] = useState<string | null>(null);
-  const moved = useRef<string | null>(null);
-  const inSight = useVirtualizer({
+  const scroller = useRef<HTMLDivElement>(null);
+  const [chosen, choose] = useState<string | null>(null);
+  const toFocus = useRef<string | null>(null);
+  const virtualizer = useVirtualizer({
     count: items.length,
-    getScrollElement: () => place.current,
+    getScrollElement: () => scroller.current,
     estimateSize: at => heightOf(items[at]),
     getItemKey: at => keyOf(items[at]),
     overscan: OVERSCAN
   });
-  const at = Math.max(
+  const current = Math.max(
     0,
-    items.findIndex(item => keyOf(item) === current)
+    items.findIndex(item => keyOf(item) === chosen)
   );
 
-  // A row far away is in the page only after it was scrolled to: some renderings later. What is still
-  // to be done for an earlier rendering may come behind the key, and knows of another row.
+  // A distant row is in the page only some renderings after the scrolling. An effect of an earlier
+  // rendering may run after the key and know another row, so it focuses only its own.
   useEffect(() => {
-    const chosen = place.current?.querySelector<HTMLElement>('[tabindex="0"]');
-    if (chosen && current !== null && moved.current === current) {
-      moved.current = null;
-      chosen.focus();
+    const row = scroller.current?.querySelector<HTMLElement>('[tabindex="0"]');
+    if (row && chosen !== null && toFocus.current === chosen) {
+      toFocus.current = null;
+      row.focus();
     }
   });
 
   const move = (to: number) => {
-    const found = Math.min(Math.max(to, 0), items.length - 1);
-    if (found === at) {
-      return; // nothing would be rendered, and the next change would draw the focus here
+    const index = Math.min(Math.max(to, 0), items.length - 1);
+    if (index === current) {
+      return; // nothing would be rendered now, and some later rendering would take the focus
     }
-    moved.current = keyOf(items[found]);
-    inSight.scrollToIndex(found);
-    choose(moved.current);
+    toFocus.current = keyOf(items[index]);
+    virtualizer.scrollToIndex(index);
+    choose(toFocus.current);
   };
 
-  const moveBy = ({ key }: KeyboardEvent) => {
-    const steps: Record<string, number> = {
-      ArrowUp: at - 1,
-      ArrowDown: at + 1,
-      PageUp: at - PAGE,
-      PageDown: at + PAGE,
+  const onMoveKey = ({ key }: KeyboardEvent) => {
+    const targets: Record<string, number> = {
+      ArrowUp: current - 1,
+      ArrowDown: current + 1,
+      PageUp: current - PAGE,
+      PageDown: current + PAGE,
       Home: 0,
       End: items.length - 1
     };
-    if (!(key in steps)) {
+    if (!(key in targets)) {
       return false;
     }
-    move(steps[key]);
+    move(targets[key]);
     return true;
   };
 
-  return { place, inSight, at, choose, move, moveBy };
+  return { scroller, virtualizer, current, choose, move, onMoveKey };
 }

@@ -1,4 +1,4 @@
-/** How a section of the panel is composed: a bar, what went wrong, and what there is. */
+/** The widget of a section of the panel: a bar, the last Problem, and the content. */
 import { TranslationBundle } from '@jupyterlab/translation';
 import { ReactWidget } from '@jupyterlab/ui-components';
 import { Message } from '@lumino/messaging';
@@ -8,8 +8,8 @@ import { ProblemLine } from './components';
 import { Model, useModel } from './model';
 
 /**
- * The widget of a section: `render` draws its content whenever `model` changes. Under the bar stands
- * the model's Problem, then whatever is drawn; a `List` takes the height that is left.
+ * `bar` and `render` are rendered again whenever `model` changes. A `List` or `TreeList` in the
+ * content takes the height that is left.
  */
 export function sectionWidget<M extends Model>(
   model: M,
@@ -22,7 +22,7 @@ export function sectionWidget<M extends Model>(
     return (
       <>
         <div className="jp-Bridge-bar">{bar(model)}</div>
-        <ProblemLine problem={model.problem} trans={trans} onClose={() => model.forgive()} />
+        <ProblemLine problem={model.problem} trans={trans} onClose={() => model.dismissProblem()} />
         {render(model)}
       </>
     );
@@ -30,7 +30,7 @@ export function sectionWidget<M extends Model>(
   return new SectionWidget(model, <Content />);
 }
 
-/** Tells its model whether it is in sight. */
+/** Sets whether its model is visible. */
 class SectionWidget extends ReactWidget {
   constructor(
     private model: Model,
@@ -47,19 +47,19 @@ class SectionWidget extends ReactWidget {
 
   protected override onAfterShow(message: Message): void {
     super.onAfterShow(message);
-    this.model.look(true);
+    this.model.setVisible(true);
   }
 
   protected override onAfterHide(message: Message): void {
     super.onAfterHide(message);
-    this.model.look(false);
+    this.model.setVisible(false);
   }
 }
 
-/** The field that narrows a list. */
+/** The field in which the user types the filter of a list. */
 export function Filter(props: {
   label: string;
-  model: { filter: string; narrow(text: string): void };
+  model: { filter: string; setFilter(text: string): void };
 }): JSX.Element {
   return (
     <input
@@ -68,7 +68,7 @@ export function Filter(props: {
       placeholder={props.label}
       aria-label={props.label}
       value={props.model.filter}
-      onChange={event => props.model.narrow(event.target.value)}
+      onChange={event => props.model.setFilter(event.target.value)}
       onKeyDown={event => event.stopPropagation()}
     />
   );

@@ -1,6 +1,6 @@
-/** Texts for a shell of the reader's. */
+/** Quoting for shell commands that the user copies. */
 
-/** A text as one word of a POSIX shell, whatever it holds. */
+/** A text as one word of a POSIX shell, whatever its characters. */
 export function quoted(text: string): string {
   return `'${text.replace(/'/g, `'\\''`)}'`;
 }

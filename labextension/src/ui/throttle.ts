@@ -1,13 +1,13 @@
-/** Doing something soon, once for many requests. */
+/** Limits how often an action runs. */
 import { IDisposable } from '@lumino/disposable';
 
 /**
- * Calls `act` at once for the first request, then at most once in `pause` milliseconds, never beside
- * itself, and always once more after the last request.
+ * Calls `action` at once for the first request, then at most once in `pause` milliseconds. Calls
+ * never overlap, and one always follows the last request.
  */
 export class Throttle implements IDisposable {
   constructor(
-    private act: () => Promise<unknown> | void,
+    private action: () => Promise<unknown> | void,
     private pause: number
   ) {}
 
@@ -32,7 +32,7 @@ export class Throttle implements IDisposable {
     this._isWaiting = true;
     this._isRequested = false;
     try {
-      await this.act();
+      await this.action();
     } finally {
       this._timer = setTimeout(() => {
         this._isWaiting = false;

@@ -1,17 +1,18 @@
 /**
- * A tree that stays quick with thousands of rows: only those in sight are in the page. The arrow keys
- * move, open and close; Enter opens what is no branch; what a row offers is reached by Tab.
+ * A tree that stays fast with thousands of rows: only the visible rows are in the page. The arrow
+ * keys move, expand and collapse; Enter expands a branch or opens a leaf; Tab reaches the buttons
+ * of a row.
  */
 import { caretDownIcon, caretRightIcon } from '@jupyterlab/ui-components';
 import { KeyboardEvent, ReactNode } from 'react';
 import { useRows } from './rows';
 
-/** What a row must tell of itself. */
+/** The position of a row in the tree. */
 export interface TreeRow {
   key: string;
-  /** From 1. */
+  /** Its depth, from 1. */
   level: number;
-  /** Undefined where nothing can be below. */
+  /** Whether it is expanded; undefined for a leaf. */
   isOpen?: boolean;
   position: number;
   siblings: number;
@@ -26,7 +27,7 @@ export interface TreeProps<T extends TreeRow> {
   onToggle: (row: T, open: boolean) => void;
   onOpen?: (row: T) => void;
   onContextMenu?: (row: T, event: React.MouseEvent) => void;
-  /** Further keys on a row; true if it was one of them. */
+  /** Handle other keys on a row; returns whether it handled this one. */
   onKey?: (row: T, event: KeyboardEvent) => boolean;
   onMouseDown?: (row: T, event: React.MouseEvent) => void;
   empty?: ReactNode;
@@ -36,18 +37,22 @@ const keyOf = (row: TreeRow) => row.key;
 
 export function TreeList<T extends TreeRow>(props: TreeProps<T>): JSX.Element {
   const { rows } = props;
-  const { place, inSight, at, choose, move, moveBy } = useRows(rows, keyOf, props.heightOf);
+  const { scroller, virtualizer, current, choose, move, onMoveKey } = useRows(
+    rows,
+    keyOf,
+    props.heightOf
+  );
 
   const onKeyDown = (event: KeyboardEvent, row: T) => {
     if (event.target !== event.currentTarget) {
-      return; // a button within the row
+      return; // the key is for a button in the row
     }
     const isRtl = getComputedStyle(event.currentTarget).direction === 'rtl';
     const inward = isRtl ? 'ArrowLeft' : 'ArrowRight';
     const outward = isRtl ? 'ArrowRight' : 'ArrowLeft';
     if (event.key === inward && row.isOpen !== undefined) {
       if (row.isOpen) {
-        move(at + 1);
+        move(current + 1);
       } else {
         props.onToggle(row, true);
       }
@@ -56,7 +61,7 @@ export function TreeList<T extends TreeRow>(props: TreeProps<T>): JSX.Element {
         props.onToggle(row, false);
       } else {
         const parent = rows
-          .slice(0, at)
+          .slice(0, current)
           .map(one => one.level)
           .lastIndexOf(row.level - 1);
         if (parent >= 0) {
@@ -65,7 +70,7 @@ export function TreeList<T extends TreeRow>(props: TreeProps<T>): JSX.Element {
       }
     } else if (event.key === 'Enter') {
       open(row);
-    } else if (!moveBy(event) && !props.onKey?.(row, event)) {
+    } else if (!onMoveKey(event) && !props.onKey?.(row, event)) {
       return;
     }
     event.preventDefault();
@@ -84,13 +89,13 @@ export function TreeList<T extends TreeRow>(props: TreeProps<T>): JSX.Element {
     return <div className="jp-Bridge-empty">{props.empty}</div>;
   }
   return (
-    <div className="jp-Bridge-list" ref={place}>
+    <div className="jp-Bridge-list" ref={scroller}>
       <div
         role="tree"
         aria-label={props.label}
-        style={{ height: inSight.getTotalSize(), position: 'relative' }}
+        style={{ height: virtualizer.getTotalSize(), position: 'relative' }}
       >
-        {inSight.getVirtualItems().map(one => {
+        {virtualizer.getVirtualItems().map(one => {
           const row = rows[one.index];
           return (
             <div
@@ -101,7 +106,7 @@ export function TreeList<T extends TreeRow>(props: TreeProps<T>): JSX.Element {
               aria-setsize={row.siblings}
               aria-posinset={row.position}
               data-at={one.index}
-              tabIndex={one.index === at ? 0 : -1}
+              tabIndex={one.index === current ? 0 : -1}
               className="jp-Bridge-row jp-Bridge-branch"
               style={{
                 height: one.size,

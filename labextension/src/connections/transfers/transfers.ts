@@ -89,7 +89,7 @@ export class TransfersModel extends Model {
     const ended = this.transfers.filter(one => !isActive(one) && one.state !== 'paused');
     ended.forEach(one => this.hidden.add(one.transfer));
     this.dismissed.save([...this.hidden].filter(id => this.known.has(id)));
-    this.change();
+    this.emitChanged();
   }
 
   private async tell(method: string, path: string[], body?: unknown): Promise<void> {
@@ -108,12 +108,12 @@ export class TransfersModel extends Model {
 
   private takeAll(all: Transfer[]): void {
     this.known = new Map(all.map(one => [one.transfer, one]));
-    this.change();
+    this.emitChanged();
   }
 
   private take(one: Transfer): void {
     this.known.set(one.transfer, one);
-    this.change();
+    this.emitChanged();
   }
 
   private sum(name: 'done' | 'total'): number {

@@ -41,7 +41,7 @@ export function Tray(props: {
           onClick={() => model.clear()}
         />
       </header>
-      <ProblemLine problem={model.problem} trans={trans} onClose={() => model.forgive()} />
+      <ProblemLine problem={model.problem} trans={trans} onClose={() => model.dismissProblem()} />
       <ul className="jp-Bridge-transfers">
         {transfers.map(one => (
           <TransferRow key={one.transfer} one={one} model={model} trans={trans} />

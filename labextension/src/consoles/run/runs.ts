@@ -41,7 +41,7 @@ export class PageRun extends Model {
         } else {
           throw Problem.of(JSON.stringify(data));
         }
-        this.change();
+        this.emitChanged();
       }
       if (!this.answer) {
         throw new Problem(
@@ -83,13 +83,13 @@ export class PageRuns extends Model {
   start(request: RunBody): PageRun {
     const run = new PageRun(this.client, request);
     this.runs = [run, ...this.runs].slice(0, MOST_RUNS);
-    this.change();
+    this.emitChanged();
     void run.run();
     return run;
   }
 
   clear(): void {
     this.runs = this.runs.filter(run => run.isRunning);
-    this.change();
+    this.emitChanged();
   }
 }

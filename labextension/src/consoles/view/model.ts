@@ -34,7 +34,7 @@ export class ConsoleModel extends Model {
     this.wantedMode = mode;
     this.stream = new ConsoleStream(client, name, mode, { lines: SCREENS * screen.term.rows });
     this.stream.frame.connect((_, frame) => this.onFrame(frame));
-    this.stream.turned.connect(() => this.change());
+    this.stream.turned.connect(() => this.emitChanged());
     this.stream.replaced.connect(() => this.onReplaced());
     this.disposables.add(this.stream);
     screen.term.onScroll(() => this.onScroll());
@@ -90,7 +90,7 @@ export class ConsoleModel extends Model {
       this.goLive();
     }
     this.stream.changeMode(mode);
-    this.change();
+    this.emitChanged();
   }
 
   follow(on: boolean): void {
@@ -102,7 +102,7 @@ export class ConsoleModel extends Model {
         this.screen.term.scrollToBottom();
       }
     }
-    this.change();
+    this.emitChanged();
   }
 
   /**
@@ -132,7 +132,7 @@ export class ConsoleModel extends Model {
     this.isFresh = true;
     this.isCrowded = false;
     this.stream.restart({ lines: SCREENS * this.screen.term.rows });
-    this.change();
+    this.emitChanged();
   }
 
   /** Show the journal from its first byte on. */
@@ -216,10 +216,10 @@ export class ConsoleModel extends Model {
   private async load(doing: () => Promise<void>): Promise<void> {
     if (!this.isLoading) {
       this.isLoading = true;
-      this.change();
+      this.emitChanged();
       await this.try(doing);
       this.isLoading = false;
-      this.change();
+      this.emitChanged();
       if (this.isLiveWanted) {
         this.isLiveWanted = false;
         this.goLive();
@@ -234,7 +234,7 @@ export class ConsoleModel extends Model {
     const follows = !this.past && this.screen.isAtBottom;
     if (follows !== this.isFollowing && !this.past) {
       this.isFollowing = follows;
-      this.change();
+      this.emitChanged();
     }
   }
 
@@ -275,7 +275,7 @@ export class ConsoleModel extends Model {
         this.fail(Problem.of(JSON.stringify(frame.problem)));
         break;
     }
-    this.change();
+    this.emitChanged();
   }
 
   private show(offset: number, data: Uint8Array): void {

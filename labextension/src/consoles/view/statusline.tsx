@@ -13,7 +13,7 @@ export function StatusLine(props: { model: ConsoleModel; trans: TranslationBundl
   const others = model.viewers.filter(viewer => !viewer.you);
   return (
     <>
-      <ProblemLine problem={model.problem} trans={trans} onClose={() => model.forgive()} />
+      <ProblemLine problem={model.problem} trans={trans} onClose={() => model.dismissProblem()} />
       {model.kind === 'kernel' && model.exit === null && <LineInput model={model} trans={trans} />}
       <div className="jp-BridgeConsole-line" role="status">
         <span>{standing(model, trans)}</span>
