@@ -14,8 +14,8 @@ export class Kernels {
     return this.server.request('GET', this.server.url('kernels', id));
   }
 
-  spawn(kernelspec: string, wish: SpawnBody = {}): Promise<Kernel> {
-    return this.server.request('POST', this.server.url('spawn', kernelspec), { body: wish });
+  spawn(kernelspec: string, body: SpawnBody = {}): Promise<Kernel> {
+    return this.server.request('POST', this.server.url('spawn', kernelspec), { body });
   }
 
   shutdown(id: string): Promise<void> {
@@ -30,7 +30,7 @@ export class Kernels {
     return this.server.request('POST', this.server.url('restart', id));
   }
 
-  /** What the kernel says, on all channels; behind the message `after`, if it is still held. */
+  /** A websocket to all channels; it starts after the message `after`, if that is still stored. */
   open(id: string, after?: string): WebSocket {
     const url = withQuery(this.server.url('channels', id), { after });
     const socket = this.server.open(url, V1);

@@ -1,7 +1,7 @@
-/** The commands of kernels, and what they take. */
+/** The commands of kernels, with their arguments. */
 export const CommandIDs = {
-  /** `{kernelspec?}`: spawn a kernel; asks for what is not given. */
+  /** `{kernelspec?}`: spawn a kernel; without a kernelspec, a dialog asks for it. */
   spawn: 'bridge:spawn-kernel',
-  /** `{id, name?}`: show what a kernel says, message by message. */
+  /** `{id, name?}`: show the messages of a kernel. */
   messages: 'bridge:open-messages'
 } as const;

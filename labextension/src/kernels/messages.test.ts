@@ -1,6 +1,6 @@
 import { Message } from '../wire/kernel';
 import { Kernels } from './client';
-import { gist, MessagesModel, MOST_BYTES, MOST_MESSAGES } from './messages';
+import { MAX_BYTES, MAX_MESSAGES, MessagesModel, summaryOf } from './messages';
 
 jest.mock('../api/server', () => ({ Server: class {}, withQuery: (url: string) => url }));
 
@@ -28,25 +28,25 @@ const begin = (opened: (string | undefined)[] = []) => {
   return { model: new MessagesModel(client, 'k'), sockets };
 };
 
-test('no more is kept than the bounds say, and what went is counted', () => {
+test('old messages are discarded beyond the limits, and counted', () => {
   const { model } = begin();
-  for (let number = 0; number < MOST_MESSAGES + 5; number++) {
-    model.keep(message('status'));
+  for (let number = 0; number < MAX_MESSAGES + 5; number++) {
+    model.add(message('status'));
   }
-  expect([model.entries.length, model.dropped]).toEqual([MOST_MESSAGES, 5]);
+  expect([model.entries.length, model.discarded]).toEqual([MAX_MESSAGES, 5]);
   expect(model.entries[0].number).toBe(6);
   model.clear();
-  model.keep(message('stream', {}, 'iopub', MOST_BYTES));
-  model.keep(message('stream', {}, 'iopub', 1));
-  expect([model.entries.length, model.dropped]).toEqual([1, 1]);
+  model.add(message('stream', {}, 'iopub', MAX_BYTES));
+  model.add(message('stream', {}, 'iopub', 1));
+  expect([model.entries.length, model.discarded]).toEqual([1, 1]);
   model.dispose();
 });
 
-test('channel, type and text narrow it together', () => {
+test('the filters of channel, type and text apply together', () => {
   const { model } = begin();
-  model.keep(message('status', { execution_state: 'busy' }));
-  model.keep(message('stream', { name: 'stdout', text: 'Hello' }));
-  model.keep(message('execute_reply', { status: 'ok' }, 'shell'));
+  model.add(message('status', { execution_state: 'busy' }));
+  model.add(message('stream', { name: 'stdout', text: 'Hello' }));
+  model.add(message('execute_reply', { status: 'ok' }, 'shell'));
   model.toggle('channels', 'iopub');
   expect(model.shown.map(one => one.message.msg_type)).toEqual(['status', 'stream']);
   model.setFilter('hello');
@@ -57,31 +57,31 @@ test('channel, type and text narrow it together', () => {
   model.dispose();
 });
 
-test('what comes while it is paused is counted', () => {
+test('messages that arrive while it is paused are counted', () => {
   const { model } = begin();
   model.pause(true);
-  model.keep(message('status'));
+  model.add(message('status'));
   expect([model.entries.length, model.missed]).toEqual([0, 1]);
   model.pause(false);
-  model.keep(message('status'));
+  model.add(message('status'));
   expect([model.entries.length, model.missed]).toEqual([1, 0]);
   model.dispose();
 });
 
-test('a line that broke is opened again behind the last message of iopub', async () => {
+test('a dropped connection resumes after the last message of iopub', async () => {
   const opened: (string | undefined)[] = [];
   const { model, sockets } = begin(opened);
-  model.keep(message('status'));
-  model.keep(message('execute_reply', {}, 'shell'));
+  model.add(message('status'));
+  model.add(message('execute_reply', {}, 'shell'));
   sockets[0].onclose({ code: 1006 });
   await new Promise(resolve => setTimeout(resolve, 400));
   expect(opened).toEqual([undefined, 'status-id']);
   model.dispose();
 });
 
-test('the gist of a message is what one looks for in it', () => {
-  expect(gist(message('stream', { name: 'stderr', text: 'x' }))).toBe('stderr: x');
-  expect(gist(message('error', { ename: 'E', evalue: 'v' }))).toBe('E: v');
-  expect(gist(message('display_data', { data: { 'image/png': '' } }))).toBe('image/png');
-  expect(gist(message('comm_msg', { a: 1 }))).toBe('{"a":1}');
+test('the summary of a message depends on its type', () => {
+  expect(summaryOf(message('stream', { name: 'stderr', text: 'x' }))).toBe('stderr: x');
+  expect(summaryOf(message('error', { ename: 'E', evalue: 'v' }))).toBe('E: v');
+  expect(summaryOf(message('display_data', { data: { 'image/png': '' } }))).toBe('image/png');
+  expect(summaryOf(message('comm_msg', { a: 1 }))).toBe('{"a":1}');
 });

@@ -1,22 +1,22 @@
-/** What a kernel says, message by message: a bounded record of it, narrowed as one likes. */
+/** The latest messages of a kernel, up to a limit, and the filters that choose what is shown. */
 import { Model } from '../ui/model';
 import { Problem } from '../api/problem';
 import { fromFrameToMessage, Message } from '../wire/kernel';
 import { Kernels } from './client';
 import { asText } from '../wire/json';
 
-/** What is kept of it; then the oldest go. */
-export const MOST_MESSAGES = 10_000;
-export const MOST_BYTES = 32 * 1024 * 1024;
-/** Milliseconds between two looks at what comes. */
-const SHOW_EVERY = 100;
+/** Beyond these limits the oldest messages are discarded. */
+export const MAX_MESSAGES = 10_000;
+export const MAX_BYTES = 32 * 1024 * 1024;
+/** A burst of messages is rendered at most once in so many milliseconds. */
+const RENDER_EVERY = 100;
 /** Pause before a dropped connection is opened again, milliseconds: at first, and at most. */
 const FIRST_PAUSE = 250;
 const LONGEST_PAUSE = 10_000;
-/** Refusals come with this close code and more; they are not tried again. */
+/** The server refuses with this close code or a higher one; the panel does not reconnect then. */
 const REFUSED = 4400;
 
-/** A message and its number, counted from the first that was seen. */
+/** A message and its number, counted from the first that the view received. */
 export interface Entry {
   number: number;
   message: Message;
@@ -28,15 +28,15 @@ export class MessagesModel extends Model {
     readonly id: string
   ) {
     super();
-    this.dial();
+    this.connect();
   }
 
-  /** What is kept, the oldest first. */
+  /** The recorded messages, the oldest first. */
   entries: Entry[] = [];
-  /** What had to go for what came later. */
-  dropped = 0;
+  /** How many older messages were discarded. */
+  discarded = 0;
   isPaused = false;
-  /** What came while it was paused. */
+  /** How many messages arrived while it was paused. */
   missed = 0;
   isConnected = false;
   channels = new Set<string>();
@@ -55,7 +55,7 @@ export class MessagesModel extends Model {
     );
   }
 
-  /** All types that were seen. */
+  /** The types of all messages so far. */
   get knownTypes(): string[] {
     return [...this.seenTypes].sort();
   }
@@ -78,7 +78,7 @@ export class MessagesModel extends Model {
     this.emitChanged();
   }
 
-  /** What comes while it is paused is counted, and not kept. */
+  /** While it is paused, messages are counted and not recorded. */
   pause(on: boolean): void {
     this.isPaused = on;
     this.missed = 0;
@@ -88,22 +88,22 @@ export class MessagesModel extends Model {
   clear(): void {
     this.entries = [];
     this.bytes = 0;
-    this.dropped = 0;
+    this.discarded = 0;
     this.selected = null;
     this.emitChanged();
   }
 
   override dispose(): void {
-    clearTimeout(this.timer);
-    clearTimeout(this.telling);
+    clearTimeout(this.reconnectTimer);
+    clearTimeout(this.renderTimer);
     const socket = this.socket;
     this.socket = null;
     socket?.close();
     super.dispose();
   }
 
-  /** Keep a message; the oldest go when there are too many. */
-  keep(message: Message): void {
+  /** Record a message, and discard the oldest ones beyond the limits. */
+  add(message: Message): void {
     this.seenTypes.add(message.msg_type);
     if (message.channel === 'iopub' && message.msg_id) {
       this.last = message.msg_id;
@@ -113,34 +113,33 @@ export class MessagesModel extends Model {
     } else {
       this.entries.push({ number: (this.count += 1), message });
       this.bytes += message.size;
-      let gone = 0;
-      while (this.entries.length - gone > MOST_MESSAGES || this.bytes > MOST_BYTES) {
-        this.bytes -= this.entries[gone].message.size;
-        gone += 1;
+      let excess = 0;
+      while (this.entries.length - excess > MAX_MESSAGES || this.bytes > MAX_BYTES) {
+        this.bytes -= this.entries[excess].message.size;
+        excess += 1;
       }
-      if (gone) {
-        this.entries.splice(0, gone);
-        this.dropped += gone;
+      if (excess) {
+        this.entries.splice(0, excess);
+        this.discarded += excess;
       }
     }
-    this.changeSoon();
+    this.emitChangedSoon();
   }
 
-  /** A burst of messages is shown a few times a second, not each by itself. */
-  private changeSoon(): void {
-    this.telling ??= setTimeout(() => {
-      this.telling = undefined;
+  private emitChangedSoon(): void {
+    this.renderTimer ??= setTimeout(() => {
+      this.renderTimer = undefined;
       if (this.isVisible) {
         this.emitChanged();
       }
-    }, SHOW_EVERY);
+    }, RENDER_EVERY);
   }
 
   protected override onVisibilityChanged(): void {
     this.emitChanged();
   }
 
-  private dial(): void {
+  private connect(): void {
     const socket = this.client.open(this.id, this.last);
     this.socket = socket;
     socket.onopen = () => {
@@ -152,7 +151,7 @@ export class MessagesModel extends Model {
       if (typeof data === 'string') {
         this.fail(Problem.of(data));
       } else {
-        this.keep(fromFrameToMessage(new Uint8Array(data as ArrayBuffer)));
+        this.add(fromFrameToMessage(new Uint8Array(data as ArrayBuffer)));
       }
     };
     socket.onclose = ({ code }) => {
@@ -160,14 +159,14 @@ export class MessagesModel extends Model {
         this.isConnected = false;
         this.emitChanged();
         if (code < REFUSED) {
-          void this.lookAfter();
+          void this.reconnect();
         }
       }
     };
   }
 
-  /** Disconnected: if the kernel is there, go on behind the last message. */
-  private async lookAfter(): Promise<void> {
+  /** Resume after the last message, unless the kernel is gone. */
+  private async reconnect(): Promise<void> {
     try {
       await this.client.get(this.id);
     } catch (error) {
@@ -178,14 +177,14 @@ export class MessagesModel extends Model {
       }
     }
     if (!this.isDisposed) {
-      this.timer = setTimeout(() => this.dial(), this.pauseTime);
+      this.reconnectTimer = setTimeout(() => this.connect(), this.pauseTime);
       this.pauseTime = Math.min(this.pauseTime * 2, LONGEST_PAUSE);
     }
   }
 
-  private telling: ReturnType<typeof setTimeout> | undefined;
+  private renderTimer: ReturnType<typeof setTimeout> | undefined;
   private socket: WebSocket | null = null;
-  private timer: ReturnType<typeof setTimeout> | undefined;
+  private reconnectTimer: ReturnType<typeof setTimeout> | undefined;
   private pauseTime = FIRST_PAUSE;
   private last: string | undefined;
   private count = 0;
@@ -193,23 +192,23 @@ export class MessagesModel extends Model {
   private seenTypes = new Set<string>();
 }
 
-/** The gist of a message's content, in one line. */
-export function gist({ msg_type, content }: Message): string {
-  const said = (name: string) => asText(content[name]);
+/** The most useful part of a message's content, by its type; the view shows it in one line. */
+export function summaryOf({ msg_type, content }: Message): string {
+  const field = (name: string) => asText(content[name]);
   switch (msg_type) {
     case 'status':
-      return said('execution_state');
+      return field('execution_state');
     case 'stream':
-      return `${said('name')}: ${said('text')}`;
+      return `${field('name')}: ${field('text')}`;
     case 'execute_input':
     case 'execute_request':
-      return said('code');
+      return field('code');
     case 'error':
-      return `${said('ename')}: ${said('evalue')}`;
+      return `${field('ename')}: ${field('evalue')}`;
     case 'execute_reply':
-      return `${said('status')} [${said('execution_count')}]`;
+      return `${field('status')} [${field('execution_count')}]`;
     case 'bridge_gap':
-      return `${said('lost')}${content.exact ? '' : '+'} lost`;
+      return `${field('lost')}${content.exact ? '' : '+'} lost`;
     case 'execute_result':
     case 'display_data': {
       const data = (content.data ?? {}) as Record<string, unknown>;

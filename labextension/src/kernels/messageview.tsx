@@ -16,7 +16,7 @@ import { useModel } from '../ui/model';
 import { Filter } from '../ui/section';
 import { Message } from '../wire/kernel';
 import { Kernels } from './client';
-import { Entry, gist, MessagesModel } from './messages';
+import { Entry, MessagesModel, summaryOf } from './messages';
 import { asText } from '../wire/json';
 import { visible } from '../wire/visible';
 
@@ -52,7 +52,7 @@ export class MessageView extends ReactWidget {
   }
 }
 
-/** The widget of a kernel's messages, to be added to the shell. */
+/** A new widget that shows a kernel's messages; the caller adds it to the shell. */
 export function openMessages(
   client: Kernels,
   trans: TranslationBundle,
@@ -111,24 +111,24 @@ function Messages(props: { model: MessagesModel; trans: TranslationBundle }): JS
       />
       {model.selected && <Detail model={model} entry={model.selected} trans={trans} />}
       <div className="jp-BridgeConsole-line" role="status">
-        <span>{standing(model, shown.length, trans)}</span>
+        <span>{statusText(model, shown.length, trans)}</span>
       </div>
     </>
   );
 }
 
-function standing(model: MessagesModel, shown: number, trans: TranslationBundle): string {
-  const said = [
+function statusText(model: MessagesModel, shown: number, trans: TranslationBundle): string {
+  const sentences = [
     model.isConnected ? trans.__('Connected.') : trans.__('Disconnected. Reconnecting…'),
     trans.__('%1 of %2 messages shown.', shown, model.entries.length)
   ];
   if (model.isPaused) {
-    said.push(trans.__('Paused; %1 messages were not kept.', model.missed));
+    sentences.push(trans.__('Paused; %1 messages were not kept.', model.missed));
   }
-  if (model.dropped) {
-    said.push(trans.__('%1 older messages were discarded.', model.dropped));
+  if (model.discarded) {
+    sentences.push(trans.__('%1 older messages were discarded.', model.discarded));
   }
-  return said.join(' ');
+  return sentences.join(' ');
 }
 
 function Toggles(props: {
@@ -164,7 +164,7 @@ function Line({ entry, isSelected }: { entry: Entry; isSelected: boolean }): JSX
       </span>
       <span className="jp-BridgeMessages-channel">{message.channel}</span>
       <span className="jp-BridgeMessages-type">{message.msg_type}</span>
-      <code>{gist(message).slice(0, 500)}</code>
+      <code>{summaryOf(message).slice(0, 500)}</code>
     </div>
   );
 }
@@ -195,7 +195,7 @@ function Detail(props: {
   );
 }
 
-/** The message as JSON; of binary buffers the sizes. */
+/** The message as JSON, with the sizes of its binary buffers in place of their bytes. */
 export function asJson(message: Message): string {
   const { channel, header, parent_header, metadata, content, buffers } = message;
   return JSON.stringify({ channel, header, parent_header, metadata, content, buffers }, null, 2);

@@ -66,7 +66,7 @@ export const kernels: JupyterFrontEndPlugin<void> = {
       caption: trans.__('A kernel without a notebook, for scripts and web applications'),
       icon: kernelIcon,
       execute: async args => {
-        const { askForKernel } = await import('./spawning');
+        const { askForKernel } = await import('./spawnDialog');
         const { kernelspecs } = app.serviceManager;
         await kernelspecs.ready;
         const choice =
@@ -76,9 +76,9 @@ export const kernels: JupyterFrontEndPlugin<void> = {
         if (!choice) {
           return undefined;
         }
-        const { kernelspec, ...wish } = choice;
+        const { kernelspec, ...body } = choice;
         try {
-          return await client.spawn(kernelspec, wish);
+          return await client.spawn(kernelspec, body);
         } catch (error) {
           const title = trans.__('The kernel could not be spawned');
           return showErrorMessage(title, Problem.caught(error).message);

@@ -1,4 +1,4 @@
-/** The section "Kernels": what runs, what it does, and what can be done about it. */
+/** The section "Kernels": the server's kernels, their states, and the actions on them. */
 import { Clipboard, Dialog, showDialog } from '@jupyterlab/apputils';
 import { addIcon, copyIcon, inspectorIcon, refreshIcon, stopIcon } from '@jupyterlab/ui-components';
 import { CommandRegistry } from '@lumino/commands';
@@ -122,7 +122,7 @@ function actionsOf(
         model.try(async () => {
           const question = trans.__('Everything in its memory is lost.');
           if (
-            await isSure(
+            await confirm(
               trans.__('Restart kernel %1?', visible(one.name)),
               question,
               trans.__('Restart')
@@ -139,7 +139,7 @@ function actionsOf(
         model.try(async () => {
           const question = trans.__('Everything in its memory is lost.');
           if (
-            await isSure(
+            await confirm(
               trans.__('Shut down kernel %1?', visible(one.name)),
               question,
               trans.__('Shut Down')
@@ -157,17 +157,17 @@ function actionsOf(
     }
   ];
 
-  async function isSure(title: string, body: string, word: string): Promise<boolean> {
+  async function confirm(title: string, body: string, label: string): Promise<boolean> {
     const { button } = await showDialog({
       title,
       body,
-      buttons: [Dialog.cancelButton(), Dialog.warnButton({ label: word })]
+      buttons: [Dialog.cancelButton(), Dialog.warnButton({ label })]
     });
     return button.accept;
   }
 }
 
-/** The same from a shell; the token is the reader's own, never the page's. */
+/** A curl command that executes code; the user's shell supplies the token, not this page. */
 export function asCurl(url: string): string {
   return (
     `curl -s -H "Authorization: token $JUPYTER_BRIDGE_TOKEN" ` +

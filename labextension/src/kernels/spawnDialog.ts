@@ -1,16 +1,16 @@
-/** Asking which kernel to spawn, and spawning it. */
+/** The dialog that asks which kernel to spawn. */
 import { Dialog, showDialog } from '@jupyterlab/apputils';
 import { KernelSpec } from '@jupyterlab/services';
 import { TranslationBundle } from '@jupyterlab/translation';
 import { Widget } from '@lumino/widgets';
 import { SpawnBody } from '../api/types';
 
-/** What was chosen. */
+/** The user's answer. */
 export interface Choice extends SpawnBody {
   kernelspec: string;
 }
 
-/** Ask for a kernelspec, a name and a folder; null if the reader would rather not. */
+/** Ask for a kernelspec, a name and a folder; null if the user cancels. */
 export async function askForKernel(
   specs: KernelSpec.ISpecModels | null,
   trans: TranslationBundle
@@ -47,7 +47,7 @@ class SpawnForm extends Widget implements Dialog.IBodyWidget<Choice> {
     };
   }
 
-  /** Add a labelled field before, if given, and a labelled text. */
+  /** Append a labelled `field`, if it is given, and a labelled text input. */
   private add(label: string | null, field: HTMLElement | null, text: string): HTMLInputElement {
     if (label && field) {
       this.node.append(labelled(label, field));
