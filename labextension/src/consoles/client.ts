@@ -3,12 +3,12 @@ import { Server, withQuery } from '../api/server';
 import { Console, Run, RunBody } from '../api/types';
 import { Mode, SUBPROTOCOL } from '../wire/console';
 
-/** Where a viewer begins: the last lines, or an offset of an epoch. */
-export type Beginning = { lines: number } | { offset: number; epoch: string };
+/** Where a stream starts: so many lines before the end, or at an offset of an epoch. */
+export type StartPosition = { lines: number } | { offset: number; epoch: string };
 
-/** What of a console's bytes was held between two offsets. */
-export interface Piece {
-  /** The first byte's offset. */
+/** A part of a console's journal. */
+export interface JournalPart {
+  /** The offset of its first byte. */
   offset: number;
   data: Uint8Array;
 }
@@ -35,24 +35,24 @@ export class Consoles {
     return this.server.request('POST', this.server.url('consoles'), { body: {} });
   }
 
-  /** End it; `purge` forgets also what it said. */
+  /** End a console; `purge` also deletes its journal. */
   end(name: string, purge = false): Promise<void> {
     const query = { purge: purge ? 1 : undefined };
     return this.server.request('DELETE', withQuery(this.server.url('consoles', name), query));
   }
 
-  /** Where its bytes can be downloaded from. */
+  /** The URL of a download of its output. */
   journalUrl(name: string): string {
     return withQuery(this.server.url('tail', name), { offset: 0, format: 'raw' });
   }
 
-  /** Where its recording can be downloaded from. */
+  /** The URL of a download of its recording (asciicast). */
   recordingUrl(name: string): string {
     return this.server.url('recording', name);
   }
 
-  /** What it said from `offset` up to `to`; what is no longer held is left out. */
-  async read(name: string, offset: number, to: number): Promise<Piece> {
+  /** Its output from `offset` up to `to`; starts later if the first bytes are no longer stored. */
+  async read(name: string, offset: number, to: number): Promise<JournalPart> {
     const url = withQuery(this.server.url('tail', name), { offset, to, format: 'raw' });
     const response = await this.server.send('GET', url);
     return {
@@ -61,28 +61,28 @@ export class Consoles {
     };
   }
 
-  /** A websocket to it, both ways. */
-  open(name: string, mode: Mode, beginning: Beginning): WebSocket {
-    const url = withQuery(this.server.url('interact', name), { mode, ...beginning });
+  /** A websocket for its output and for input. */
+  open(name: string, mode: Mode, start: StartPosition): WebSocket {
+    const url = withQuery(this.server.url('interact', name), { mode, ...start });
     const socket = this.server.open(url, SUBPROTOCOL);
     socket.binaryType = 'arraybuffer';
     return socket;
   }
 
-  /** Run a command; its events as they come. `onBegun` is told the run's id before. */
+  /** Run a command and yield its events; calls `onStarted` with the run's id before the first. */
   run(
     request: RunBody,
     signal: AbortSignal,
-    onBegun: (run: string) => void
+    onStarted: (run: string) => void
   ): AsyncGenerator<RunEvent> {
     return this.server.stream('POST', this.server.url('run'), {
       body: { ...request, strip: true },
       signal,
-      onResponse: response => onBegun(response.headers.get('Location')?.split('/').pop() ?? '')
+      onResponse: response => onStarted(response.headers.get('Location')?.split('/').pop() ?? '')
     });
   }
 
-  /** Stop a run: SIGINT, then TERM, then KILL. */
+  /** Stop a run: SIGINT, then SIGTERM, then SIGKILL. */
   stop(run: string): Promise<void> {
     return this.server.request('DELETE', this.server.url('runs', run));
   }

@@ -1,17 +1,17 @@
-/** The commands of the consoles, and what they take. */
+/** The commands of consoles, with their arguments. */
 export const CommandIDs = {
-  /** `{name, mode?}`: show a console. */
+  /** `{name, mode?}`: open a console. */
   open: 'bridge:open-console',
-  /** A new terminal, shown. */
+  /** Create a terminal and open it. */
   create: 'bridge:new-terminal',
-  /** `{console?}`: the form to run commands. */
+  /** `{console?}`: open the form that runs shell commands. */
   run: 'bridge:run-command',
   /** Follow the file that is selected in the file browser. */
   tail: 'bridge:tail-file',
-  /** Look for a text in the console that is shown. */
+  /** Search the console that is shown. */
   search: 'bridge:search-console',
-  /** Show the present of the console that is shown, and follow it. */
+  /** Show the end of the console's output, and follow it. */
   live: 'bridge:console-to-present',
-  /** Show the first that is known of the console that is shown. */
+  /** Show the beginning of the console's output. */
   first: 'bridge:console-to-first'
 } as const;

@@ -16,7 +16,7 @@ import { DOMAIN, IBridge } from '../panel/tokens';
 import { Mode } from '../wire/console';
 import { Consoles } from './client';
 import { CommandIDs } from './commands';
-import type { RunView } from './run/runview';
+import type { RunView } from './run/runView';
 import type { ConsoleView, ViewSettings } from './view/view';
 import { asText } from '../wire/json';
 
@@ -88,7 +88,7 @@ export const consoles: JupyterFrontEndPlugin<void> = {
         const mode = (args.mode ?? 'join') as Mode;
         let widget = tracker.find(one => one.content.model.name === name);
         if (!widget) {
-          const { openConsole } = await import('./view/opening');
+          const { openConsole } = await import('./view/widget');
           widget = openConsole(bridge.server, trans, commands, name, mode, settings);
           shell.add(widget, 'main', { type: 'Bridge Console' });
           await tracker.add(widget);
@@ -103,10 +103,10 @@ export const consoles: JupyterFrontEndPlugin<void> = {
 
     commands.addCommand(CommandIDs.create, {
       label: trans.__('New Recorded Terminal'),
-      caption: trans.__('A terminal whose output is kept and can be read again'),
+      caption: trans.__('A terminal whose output is recorded and can be read again'),
       icon: terminalIcon,
       execute: async (): Promise<unknown> => {
-        const { name } = await told(trans.__('No terminal could be opened'), () =>
+        const { name } = await withErrorDialog(trans.__('No terminal could be opened'), () =>
           new Consoles(bridge.server).create()
         );
         return commands.execute(CommandIDs.open, { name });
@@ -121,7 +121,7 @@ export const consoles: JupyterFrontEndPlugin<void> = {
       execute: async args => {
         if (!runs || runs.isDisposed) {
           const [{ RunView }, { PageRuns }] = await Promise.all([
-            import('./run/runview'),
+            import('./run/runView'),
             import('./run/runs')
           ]);
           const client = new Consoles(bridge.server);
@@ -199,10 +199,10 @@ export const consoles: JupyterFrontEndPlugin<void> = {
   }
 };
 
-/** What `doing` gives; a Problem is shown with its sentence. */
-async function told<T>(title: string, doing: () => Promise<T>): Promise<T> {
+/** Run `action` and return its result; shows an error in a dialog and throws it again. */
+async function withErrorDialog<T>(title: string, action: () => Promise<T>): Promise<T> {
   try {
-    return await doing();
+    return await action();
   } catch (error) {
     const problem = Problem.caught(error);
     await showErrorMessage(title, problem.message);

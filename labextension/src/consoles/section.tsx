@@ -1,4 +1,4 @@
-/** The section "Consoles": everything that talks, live or ended. */
+/** The section "Consoles": terminals, kernels, files and remote consoles, live or ended. */
 import { Dialog, InputDialog, showDialog } from '@jupyterlab/apputils';
 import {
   addIcon,
@@ -75,7 +75,7 @@ export function section(context: PanelContext, commands: CommandRegistry): Widge
         {...menu}
         render={one => {
           const icon = ICONS[one.kind] ?? terminalIcon;
-          const others = one.viewers.length;
+          const viewers = one.viewers.length;
           return (
             <Row
               before={<icon.react tag="span" elementSize="normal" title={one.kind} />}
@@ -90,12 +90,12 @@ export function section(context: PanelContext, commands: CommandRegistry): Widge
                   )}
                 </>
               }
-              detail={visible(one.last_line ?? '') || ending(one, context)}
+              detail={visible(one.last_line ?? '') || stateText(one, context)}
               after={
                 <>
-                  {others > 0 && (
+                  {viewers > 0 && (
                     <span title={visible(one.viewers.map(viewer => viewer.user).join(', '))}>
-                      {trans._n('%1 viewer', '%1 viewers', others)}
+                      {trans._n('%1 viewer', '%1 viewers', viewers)}
                       {' · '}
                     </span>
                   )}
@@ -150,7 +150,7 @@ function actionsOf(
       run: async one => {
         const { button } = await showDialog({
           title: trans.__('End console %1?', visible(one.name)),
-          body: trans.__('The program in it is stopped. Its output is kept.'),
+          body: trans.__('The program in it is stopped. Its output remains readable.'),
           buttons: [Dialog.cancelButton(), Dialog.warnButton({ label: trans.__('End') })]
         });
         if (button.accept) {
@@ -176,7 +176,7 @@ function actionsOf(
   ];
 }
 
-/** Ask for a file, and follow it. */
+/** Ask for a file's path, and open a console that follows the file. */
 export async function tailFile({ trans }: PanelContext, commands: CommandRegistry): Promise<void> {
   const { value } = await InputDialog.getText({
     title: trans.__('Tail a file'),
@@ -188,7 +188,7 @@ export async function tailFile({ trans }: PanelContext, commands: CommandRegistr
   }
 }
 
-function ending(one: Console, { trans }: PanelContext): string {
+function stateText(one: Console, { trans }: PanelContext): string {
   if (one.state === 'live') {
     return trans.__('no output yet');
   }

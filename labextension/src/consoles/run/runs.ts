@@ -1,15 +1,15 @@
-/** The commands that were run from this page: what they said, how they ended. */
+/** The shell commands that were run from this page, with their output and status. */
 import { Model } from '../../ui/model';
 import { Problem } from '../../api/problem';
 import { Run, RunBody } from '../../api/types';
 import { Consoles } from '../client';
 
-/** What is kept of a run's output, characters; its end counts. All of it is in the console. */
-const MOST_TEXT = 512 * 1024;
-/** Runs that are remembered. */
-const MOST_RUNS = 50;
+/** The end of a run's output that the page shows, characters. The console has all of it. */
+const MAX_TEXT = 512 * 1024;
+/** The latest runs that the page shows. */
+const MAX_RUNS = 50;
 
-/** One command and what became of it. */
+/** One command, its output so far, and its result. */
 export class PageRun extends Model {
   constructor(
     private client: Consoles,
@@ -19,23 +19,23 @@ export class PageRun extends Model {
   }
 
   readonly started = new Date().toISOString();
-  /** What it said so far; the beginning is left out when it is long. */
+  /** The output so far; without its beginning if it is long, see `isCut`. */
   output = '';
   isCut = false;
-  /** How it ended. */
+  /** The result; null while it runs. */
   answer: Partial<Run> | null = null;
 
   get isRunning(): boolean {
     return this.answer === null && this.problem === null;
   }
 
-  /** Run it, up to its end. */
+  /** Run the command; resolves when it has ended. */
   async run(): Promise<void> {
     await this.try(async () => {
       const events = this.client.run(this.request, this.abort.signal, id => (this.id = id));
       for await (const { event, data } of events) {
         if (event === 'output') {
-          this.hear(data.text ?? '');
+          this.append(data.text ?? '');
         } else if (event === 'done') {
           this.answer = data;
         } else {
@@ -45,7 +45,7 @@ export class PageRun extends Model {
       }
       if (!this.answer) {
         throw new Problem(
-          'broken',
+          'unreachable',
           0,
           'Disconnected while the command ran; it may still be running.'
         );
@@ -53,17 +53,17 @@ export class PageRun extends Model {
     });
   }
 
-  /** Stop it: SIGINT, then TERM, then KILL. */
+  /** Stop it: SIGINT, then SIGTERM, then SIGKILL. */
   async stop(): Promise<void> {
     if (this.id) {
       await this.client.stop(this.id).catch(() => undefined);
     }
   }
 
-  private hear(text: string): void {
+  private append(text: string): void {
     this.output += text;
-    if (this.output.length > 2 * MOST_TEXT) {
-      this.output = this.output.slice(-MOST_TEXT);
+    if (this.output.length > 2 * MAX_TEXT) {
+      this.output = this.output.slice(-MAX_TEXT);
       this.isCut = true;
     }
   }
@@ -72,7 +72,7 @@ export class PageRun extends Model {
   private abort = new AbortController();
 }
 
-/** All of them, the newest first. */
+/** All runs of this page, the newest first. */
 export class PageRuns extends Model {
   constructor(private client: Consoles) {
     super();
@@ -82,7 +82,7 @@ export class PageRuns extends Model {
 
   start(request: RunBody): PageRun {
     const run = new PageRun(this.client, request);
-    this.runs = [run, ...this.runs].slice(0, MOST_RUNS);
+    this.runs = [run, ...this.runs].slice(0, MAX_RUNS);
     this.emitChanged();
     void run.run();
     return run;

@@ -2,11 +2,11 @@ import { earlier, fitting, fittingFromEnd, joined, later, STEP, Window } from '.
 import { Consoles } from '../client';
 
 const text = (window: Window) => new TextDecoder().decode(window.data);
-const window = (start: number, said: string): Window => {
-  const data = new TextEncoder().encode(said);
+const window = (start: number, output: string): Window => {
+  const data = new TextEncoder().encode(output);
   return { start, end: start + data.length, data };
 };
-/** A server with one journal, whose first bytes are gone. */
+/** A server with one journal, whose bytes before `first` are discarded. */
 const server = (journal: Uint8Array, first = 0) =>
   ({
     read: async (_: string, offset: number, to: number) => {
@@ -15,7 +15,7 @@ const server = (journal: Uint8Array, first = 0) =>
     }
   }) as unknown as Consoles;
 
-test('a terminal of few lines gets the first, or the last, of a window', () => {
+test('a window is cut to the first, or the last, lines that a terminal holds', () => {
   const all = window(100, 'one\ntwo\nthree\nfour');
   expect(text(fitting(all, 2))).toBe('one\ntwo\n');
   expect(fitting(all, 2)).toMatchObject({ start: 100, end: 108 });
@@ -25,7 +25,7 @@ test('a terminal of few lines gets the first, or the last, of a window', () => {
   expect(fittingFromEnd(all, 9)).toBe(all);
 });
 
-test('from any place, going back reaches the first byte, and every byte once', async () => {
+test('going back reaches the first byte, and reads every byte once', async () => {
   const lines = Array.from({ length: 60_000 }, (_, number) => `line ${number}\n`).join('');
   const journal = new TextEncoder().encode(lines);
   let shown = await earlier(server(journal), 'x', 0, journal.length);
@@ -39,7 +39,7 @@ test('from any place, going back reaches the first byte, and every byte once', a
   expect(text(shown) === lines).toBe(true);
 });
 
-test('a text without a newline is gone back through, too', async () => {
+test('going back works in a text without a newline, too', async () => {
   const journal = new Uint8Array(3 * STEP).fill(65);
   let start = journal.length;
   let steps = 0;
@@ -50,7 +50,7 @@ test('a text without a newline is gone back through, too', async () => {
   expect(steps).toBe(3);
 });
 
-test('what retention took is not waited for', async () => {
+test('bytes that retention discarded are left out', async () => {
   const journal = new TextEncoder().encode('gone\nheld\n');
   expect(text(await earlier(server(journal, 5), 'x', 5, journal.length))).toBe('held\n');
   expect(await later(server(journal, 5), 'x', 0, 10)).toMatchObject({ start: 5, end: 10 });

@@ -1,23 +1,24 @@
 /**
- * Which part of a console's journal the terminal holds. A terminal emulator cannot be written to at
- * its beginning, so an earlier part is shown by writing all of it anew; it holds so many lines only,
- * so that far from the end it shows a window of what was, apart from what comes.
+ * Windows: the part of a console's journal that the terminal emulator shows. Text cannot be
+ * inserted at the beginning of a terminal emulator, so an earlier part is shown by writing the whole
+ * window again. It holds a limited number of lines, so far from the end it shows a window only,
+ * without new output.
  */
 import { Consoles } from '../client';
 
-/** How much is fetched at a time when the reader comes to an edge, bytes. */
+/** How much is fetched when the user scrolls to an edge of the window, bytes. */
 export const STEP = 256 * 1024;
-/** The most that is shown at once; with more, parsing it again would be felt. Bytes. */
-export const MOST_BYTES = 2 * 1024 * 1024;
+/** The largest window, bytes: parsing a larger one again would take noticeably long. */
+export const MAX_BYTES = 2 * 1024 * 1024;
 
-/** Bytes of the journal, as they stand there: `end` is one past the last. */
+/** Bytes of the journal and their offsets; `end` is one past the last byte. */
 export interface Window {
   start: number;
   end: number;
   data: Uint8Array;
 }
 
-/** What ends at `before`, beginning with a line where there is one. */
+/** The window of up to STEP bytes that ends at `before`; starts at the beginning of a line. */
 export async function earlier(
   client: Consoles,
   name: string,
@@ -30,7 +31,7 @@ export async function earlier(
   return { start: offset + skipped, end: before, data: data.subarray(skipped) };
 }
 
-/** What begins at `start`. */
+/** The window of up to STEP bytes that begins at `start`. */
 export async function later(
   client: Consoles,
   name: string,
@@ -42,7 +43,7 @@ export async function later(
   return { start: offset, end: to, data };
 }
 
-/** Two windows that touch, as one. */
+/** Two adjacent windows as one. */
 export function joined(one: Window, other: Window): Window {
   const data = new Uint8Array(one.data.length + other.data.length);
   data.set(one.data);
@@ -50,7 +51,7 @@ export function joined(one: Window, other: Window): Window {
   return { start: one.start, end: other.end, data };
 }
 
-/** The part of a window that a terminal of so many lines can hold, from its first line on. */
+/** The first lines of a window, as many as a terminal can hold. */
 export function fitting(window: Window, lines: number): Window {
   let at = 0;
   for (let found = 0; found < lines; found++) {
@@ -61,19 +62,19 @@ export function fitting(window: Window, lines: number): Window {
     }
     at = newline + 1;
   }
-  at = Math.min(at, MOST_BYTES);
+  at = Math.min(at, MAX_BYTES);
   return at >= window.data.length
     ? window
     : { start: window.start, end: window.start + at, data: window.data.subarray(0, at) };
 }
 
-/** The part of a window that a terminal of so many lines can hold, up to its last line. */
+/** The last lines of a window, as many as a terminal can hold. */
 export function fittingFromEnd(window: Window, lines: number): Window {
   let at = window.data.length;
   for (let found = 0; found <= lines && at > 0; found++) {
     at = window.data.lastIndexOf(NEWLINE, at - 1);
   }
-  at = Math.max(at + 1, window.data.length - MOST_BYTES, 0);
+  at = Math.max(at + 1, window.data.length - MAX_BYTES, 0);
   return at === 0
     ? window
     : { start: window.start + at, end: window.end, data: window.data.subarray(at) };
@@ -81,7 +82,7 @@ export function fittingFromEnd(window: Window, lines: number): Window {
 
 const NEWLINE = 10;
 
-/** How many bytes to leave out so that what is left begins with a line; none if there is no end. */
+/** The index of the first beginning of a line; 0 if no line ends before the last byte. */
 function beginningOfLine(data: Uint8Array): number {
   const newline = data.indexOf(NEWLINE);
   return newline < 0 || newline === data.length - 1 ? 0 : newline + 1;

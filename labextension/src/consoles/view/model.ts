@@ -1,6 +1,6 @@
 /**
- * A console as its viewer sees it: its stream and the screen. At the end of the journal the screen
- * follows the stream; far from it, it shows a window of earlier output.
+ * A console as a viewer sees it: its stream and its screen. At the end of the journal the screen
+ * follows the stream; far from the end it shows a window of earlier output.
  */
 import { TranslationBundle } from '@jupyterlab/translation';
 import { Problem } from '../../api/problem';
@@ -8,19 +8,19 @@ import { bytes } from '../../ui/components';
 import { Model } from '../../ui/model';
 import { Mode, ServerFrame, Viewer } from '../../wire/console';
 import { Consoles } from '../client';
-import { earlier, fitting, fittingFromEnd, joined, later, MOST_BYTES, Window } from './history';
+import { earlier, fitting, fittingFromEnd, joined, later, MAX_BYTES, Window } from './history';
 import { ConsoleStream, StreamState } from './stream';
 import { Screen, SCROLLBACK } from './screen';
 
-/** With so many bytes on their way to the screen the stream rests; with so few it goes on. */
+/** The stream pauses when more bytes than HIGH wait for the screen, and resumes below LOW. */
 const HIGH = 1024 * 1024;
 const LOW = 64 * 1024;
-/** Who is so far behind the present skips to it; what was left out can be scrolled back to. Bytes. */
+/** A viewer that is so far behind skips to the end, bytes; scrolling back shows the rest. */
 const SKIP = 4 * 1024 * 1024;
-/** Rows of history that the screen opens with, as screens. */
+/** How many screens of earlier output the view opens with. */
 const SCREENS = 3;
-/** Rows that a window of history may have: some less than the screen keeps. */
-const MOST_ROWS = SCROLLBACK - 1000;
+/** The most rows of a window: fewer than the screen holds. */
+const MAX_ROWS = SCROLLBACK - 1000;
 
 export class ConsoleModel extends Model {
   constructor(
@@ -34,7 +34,7 @@ export class ConsoleModel extends Model {
     this.wantedMode = mode;
     this.stream = new ConsoleStream(client, name, mode, { lines: SCREENS * screen.term.rows });
     this.stream.frame.connect((_, frame) => this.onFrame(frame));
-    this.stream.turned.connect(() => this.emitChanged());
+    this.stream.stateChanged.connect(() => this.emitChanged());
     this.stream.replaced.connect(() => this.onReplaced());
     this.disposables.add(this.stream);
     screen.term.onScroll(() => this.onScroll());
@@ -43,13 +43,13 @@ export class ConsoleModel extends Model {
   readonly stream: ConsoleStream;
   kind = '';
   viewers: Viewer[] = [];
-  /** How it ended, once it has. */
+  /** Its exit status, once it has ended. */
   exit: { code: number | null; signal: string | null } | null = null;
-  /** Whether new output brings the screen to the bottom. */
+  /** Whether the screen scrolls to new output. */
   isFollowing = true;
-  /** What is shown of the journal while the screen is apart from the stream; null while it follows. */
+  /** The window of earlier output on the screen; null while the screen shows the stream. */
   past: { start: number; end: number } | null = null;
-  /** Whether a part of the journal is on its way. */
+  /** Whether a part of the journal is being fetched or written to the screen. */
   isLoading = false;
   wantedMode: Mode;
 
@@ -57,7 +57,7 @@ export class ConsoleModel extends Model {
     return this.stream.state;
   }
 
-  /** How this viewer takes part now: who was stolen from watches. */
+  /** The current mode; `watch` after another viewer took over the console. */
   get mode(): Mode {
     return this.viewers.find(viewer => viewer.you)?.mode ?? this.stream.mode;
   }
@@ -70,15 +70,15 @@ export class ConsoleModel extends Model {
     this.stream.open();
   }
 
-  /** Nobody looks: nothing is read until somebody does. */
-  rest(): void {
+  /** Stop reading while the view is hidden. */
+  pause(): void {
     if (!this.past) {
-      this.stream.rest();
+      this.stream.pause();
     }
   }
 
-  /** Somebody looks again. */
-  wake(): void {
+  /** Continue reading where it stopped. */
+  resume(): void {
     if (!this.past) {
       this.stream.open();
     }
@@ -106,8 +106,8 @@ export class ConsoleModel extends Model {
   }
 
   /**
-   * Type; a watcher's keys go nowhere, and who reads the past comes back first. What a terminal
-   * answers to questions in the past that is being written to it is nobody's input.
+   * Send input, and return to the end of the output. Does nothing in mode `watch`. While a window is
+   * written to the screen, the terminal emulator's replies to old escape sequences are ignored.
    */
   type(data: Uint8Array): void {
     if (this.isLoading || this.mode === 'watch') {
@@ -119,33 +119,33 @@ export class ConsoleModel extends Model {
     this.stream.type(data);
   }
 
-  // -- the past ----------------------------------------------------------------------------------
+  // -- earlier output ----------------------------------------------------------------------------
 
   /** Show the end of the journal, and follow it. */
   goLive(): void {
     if (this.isLoading) {
-      this.isLiveWanted = true; // what is being written to the screen goes first
+      this.isLiveWanted = true; // after the window that is being written
       return;
     }
     this.past = null;
     this.isFollowing = true;
     this.isFresh = true;
-    this.isCrowded = false;
+    this.isBehind = false;
     this.stream.restart({ lines: SCREENS * this.screen.term.rows });
     this.emitChanged();
   }
 
-  /** Show the journal from its first byte on. */
+  /** Show the beginning of the journal. */
   goFirst(): Promise<unknown> {
     return this.load(async () => {
       const { first_offset, end_offset } = await this.client.get(this.name);
-      this.stream.rest();
+      this.stream.pause();
       const found = await later(this.client, this.name, first_offset, end_offset);
-      await this.showPast(fitting(found, MOST_ROWS), end_offset, () => 0);
+      await this.showPast(fitting(found, MAX_ROWS), end_offset, () => 0);
     });
   }
 
-  /** Show what stands before the top of the screen, and keep the reader's place. */
+  /** Show the output before the top of the screen, without moving the rows in view. */
   goEarlier(): Promise<unknown> {
     return this.load(async () => {
       const top = this.screen.top();
@@ -154,17 +154,17 @@ export class ConsoleModel extends Model {
         return;
       }
       const end = this.past?.end ?? this.stream.offset ?? end_offset;
-      this.stream.rest();
+      this.stream.pause();
       const found = await earlier(this.client, this.name, first_offset, top.offset);
-      const before = fittingFromEnd(found, MOST_ROWS / 2);
-      const rest = await this.read(top.offset, Math.min(end, top.offset + MOST_BYTES));
-      const shown = fitting(joined(before, rest), MOST_ROWS);
-      // The row at the top is where `before` ends; it was so many rows below the top of the screen.
+      const before = fittingFromEnd(found, MAX_ROWS / 2);
+      const known = await this.read(top.offset, Math.min(end, top.offset + MAX_BYTES));
+      const shown = fitting(joined(before, known), MAX_ROWS);
+      // `before` ends at the first known row, which was `top.row` rows below the top of the buffer.
       await this.showPast(shown, end_offset, rows => rows - top.row, before.data.length);
     });
   }
 
-  /** Show what stands behind the bottom of the window. */
+  /** Show the output after the end of the window. */
   goLater(): Promise<unknown> {
     return this.load(async () => {
       const past = this.past;
@@ -175,8 +175,8 @@ export class ConsoleModel extends Model {
       const top = this.screen.top()?.offset ?? past.start;
       const known = await this.read(top, past.end);
       const found = await later(this.client, this.name, past.end, end_offset);
-      const after = fitting(found, MOST_ROWS / 2);
-      const shown = fittingFromEnd(joined(known, after), MOST_ROWS);
+      const after = fitting(found, MAX_ROWS / 2);
+      const shown = fittingFromEnd(joined(known, after), MAX_ROWS);
       const rows = this.screen.term.rows;
       await this.showPast(shown, end_offset, at => at - rows + 1, past.end - shown.start);
     });
@@ -188,36 +188,36 @@ export class ConsoleModel extends Model {
   }
 
   /**
-   * Write a window to the screen; where it reaches the present, the stream goes on from there.
-   * `place` says which row comes to the top, told the row at which the first `known` bytes end.
+   * Write a window to the screen; if it reaches the end of the journal, continue with the stream.
+   * `rowAtTop` gets the row at which the first `known` bytes end, and returns the row to scroll to.
    */
   private async showPast(
     window: Window,
-    present: number,
-    place: (row: number) => number,
+    journalEnd: number,
+    rowAtTop: (row: number) => number,
     known = 0
   ): Promise<void> {
     this.isFollowing = false;
     this.isFresh = false;
-    this.isCrowded = false;
+    this.isBehind = false;
     this.past = { start: window.start, end: window.end };
     this.screen.reset(window.start);
     await this.screen.write(window.start, window.data.subarray(0, known));
     const row = this.screen.row;
     await this.screen.write(window.start + known, window.data.subarray(known));
-    this.screen.term.scrollToLine(Math.max(0, place(row)));
-    if (window.end >= present || window.end >= (this.stream.offset ?? Infinity)) {
+    this.screen.term.scrollToLine(Math.max(0, rowAtTop(row)));
+    if (window.end >= journalEnd || window.end >= (this.stream.offset ?? Infinity)) {
       this.past = null;
       this.stream.continueAt(window.end);
     }
   }
 
-  /** Do what changes the screen, one at a time; scrolling that it causes is not the reader's. */
-  private async load(doing: () => Promise<void>): Promise<void> {
+  /** Run an action that writes a window, one at a time; `onScroll` ignores its scrolling. */
+  private async load(action: () => Promise<void>): Promise<void> {
     if (!this.isLoading) {
       this.isLoading = true;
       this.emitChanged();
-      await this.try(doing);
+      await this.try(action);
       this.isLoading = false;
       this.emitChanged();
       if (this.isLiveWanted) {
@@ -238,8 +238,8 @@ export class ConsoleModel extends Model {
     }
   }
 
-  /** The reader has moved, by wheel, key or bar. */
-  onMoved(): void {
+  /** Call it after the user has scrolled, by wheel, key or scroll bar. */
+  onUserScroll(): void {
     if (this.screen.isAtTop && this.screen.term.buffer.active.baseY > 0) {
       void this.goEarlier();
     } else if (this.past && this.screen.isAtBottom) {
@@ -254,7 +254,7 @@ export class ConsoleModel extends Model {
     switch (frame.type) {
       case 'start':
         this.kind = frame.about.kind;
-        // What is no terminal ends its lines as files do.
+        // Only terminals end lines with \r\n.
         this.screen.term.options.convertEol = this.kind === 'file' || this.kind === 'kernel';
         this.skipIfBehind(frame.offset);
         break;
@@ -262,11 +262,13 @@ export class ConsoleModel extends Model {
         this.show(frame.offset, frame.data);
         return;
       case 'gap':
-        this.screen.say(this.trans.__('[%1 are no longer stored]', bytes(frame.to - frame.offset)));
+        this.screen.showNotice(
+          this.trans.__('[%1 are no longer stored]', bytes(frame.to - frame.offset))
+        );
         break;
       case 'viewers':
         this.viewers = frame.viewers;
-        this.stream.settle(frame.viewers.find(viewer => viewer.you)?.mode);
+        this.stream.onModeAssigned(frame.viewers.find(viewer => viewer.you)?.mode);
         break;
       case 'exit':
         this.exit = frame.exit;
@@ -287,22 +289,22 @@ export class ConsoleModel extends Model {
       if (this.isFollowing && !this.screen.isAtBottom) {
         this.screen.term.scrollToBottom();
       }
-      if (this.isCrowded && this.screen.pending < LOW && !this.past && !this.isDisposed) {
-        this.isCrowded = false;
+      if (this.isBehind && this.screen.pending < LOW && !this.past && !this.isDisposed) {
+        this.isBehind = false;
         this.stream.open();
       }
     });
-    if (!this.isCrowded && this.screen.pending > HIGH) {
-      this.isCrowded = true;
-      this.stream.rest();
+    if (!this.isBehind && this.screen.pending > HIGH) {
+      this.isBehind = true;
+      this.stream.pause();
     }
   }
 
-  private skipIfBehind(present: number): void {
+  private skipIfBehind(journalEnd: number): void {
     const offset = this.stream.offset;
-    if (offset !== null && present - offset > SKIP) {
-      this.screen.say(
-        this.trans.__('[%1 skipped; scroll back to read them]', bytes(present - offset))
+    if (offset !== null && journalEnd - offset > SKIP) {
+      this.screen.showNotice(
+        this.trans.__('[%1 skipped; scroll back to read them]', bytes(journalEnd - offset))
       );
       this.stream.restart({ lines: SCREENS * this.screen.term.rows });
     }
@@ -310,11 +312,11 @@ export class ConsoleModel extends Model {
 
   private onReplaced(): void {
     this.exit = null;
-    this.screen.say(this.trans.__('[a new console with this name]'));
+    this.screen.showNotice(this.trans.__('[a new console with this name]'));
   }
 
-  /** Whether the next output is the first of a screen. */
+  /** Whether the next output goes to an empty screen. */
   private isFresh = true;
   private isLiveWanted = false;
-  private isCrowded = false;
+  private isBehind = false;
 }

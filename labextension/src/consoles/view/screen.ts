@@ -1,6 +1,6 @@
 /**
- * A terminal emulator that says how far it has come: bytes go in by offset, and for every row that is
- * still there one can ask where in the console's journal it stands.
+ * A terminal emulator that knows journal offsets: bytes are written with their offset, and it
+ * remembers at which offsets its rows begin.
  */
 import { FitAddon } from '@xterm/addon-fit';
 import { SearchAddon } from '@xterm/addon-search';
@@ -10,15 +10,15 @@ import { IMarker, ITerminalOptions, Terminal } from '@xterm/xterm';
 import { IDisposable } from '@lumino/disposable';
 import '@xterm/xterm/css/xterm.css';
 
-/** Rows that are kept above the screen. A row of 200 columns takes about 2.5 KB. */
+/** Rows above the visible ones. A row of 200 columns takes about 2.5 KB. */
 export const SCROLLBACK = 10_000;
-/** One parse holds the page up; a piece of this size takes a few milliseconds. Bytes. */
+/** Parsing blocks the page; a piece of this size takes a few milliseconds. Bytes. */
 const PIECE = 64 * 1024;
-/** So far apart are the rows whose offsets are known, bytes. */
+/** The least distance between two rows whose offsets are remembered, bytes. */
 const MARK_EVERY = 8 * 1024;
 const NEWLINE = 10;
 
-/** A row of the screen's buffer and the offset at which it begins. */
+/** A row of the buffer, and the offset at which it begins. */
 interface Mark {
   marker: IMarker;
   offset: number;
@@ -27,7 +27,7 @@ interface Mark {
 export class Screen implements IDisposable {
   constructor(options: ITerminalOptions) {
     this.term = new Terminal({
-      allowProposedApi: true, // unicode11 is reached by it
+      allowProposedApi: true, // for unicode11
       scrollback: SCROLLBACK,
       ...options
     });
@@ -42,7 +42,7 @@ export class Screen implements IDisposable {
   readonly fit = new FitAddon();
   readonly search = new SearchAddon({ highlightLimit: 1000 });
 
-  /** Bytes that were written and are not on the screen yet. */
+  /** Bytes that were written and are not parsed yet. */
   get pending(): number {
     return this._pending;
   }
@@ -56,7 +56,7 @@ export class Screen implements IDisposable {
     this.term.dispose();
   }
 
-  /** Forget everything; what follows begins at this offset. */
+  /** Clear the screen; the next bytes begin at this offset. */
   reset(offset: number): void {
     this._generation += 1;
     this._pending = 0;
@@ -65,7 +65,7 @@ export class Screen implements IDisposable {
     this.markRow(offset);
   }
 
-  /** Show the bytes that stand at `offset`; resolves when they are on the screen. */
+  /** Show the bytes at `offset` of the journal; resolves when they are parsed. */
   async write(offset: number, data: Uint8Array): Promise<void> {
     const generation = this._generation;
     let done: Promise<void> = Promise.resolve();
@@ -90,22 +90,22 @@ export class Screen implements IDisposable {
     await done;
   }
 
-  /** Say something that the console did not say, on a line of its own. */
-  say(text: string): void {
+  /** Show a text that is not the console's output, on a line of its own. */
+  showNotice(text: string): void {
     if (this.term.buffer.active.type === 'normal') {
-      // CAN ends an escape sequence that was cut.
+      // CAN (\x18) ends an incomplete escape sequence.
       this.term.write(`\x18\r\n\x1b[0;2m${text.replace(/[^\P{C}]/gu, ' ')}\x1b[0m\r\n`);
     }
   }
 
-  /** The first row whose offset is known, counted from the top of what is kept. */
+  /** The first row whose offset is known, counted from the top of the buffer. */
   top(): { row: number; offset: number } | null {
     this.marks = this.marks.filter(mark => !mark.marker.isDisposed && mark.marker.line >= 0);
     const first = this.marks[0];
     return first ? { row: first.marker.line, offset: first.offset } : null;
   }
 
-  /** The row of the cursor, counted from the top of what is kept. */
+  /** The row of the cursor, counted from the top of the buffer. */
   get row(): number {
     const { baseY, cursorY } = this.term.buffer.normal;
     return baseY + cursorY;
@@ -136,7 +136,7 @@ export class Screen implements IDisposable {
   private _isDisposed = false;
 }
 
-/** Where a piece that begins at `at` ends: behind a line if there is one. */
+/** Where a piece that begins at `at` ends: at the end of a line if possible. */
 function endOfPiece(data: Uint8Array, at: number): number {
   const most = Math.min(at + PIECE, data.length);
   const newline = data.lastIndexOf(NEWLINE, most - 1);

@@ -1,4 +1,4 @@
-/** The bar that looks for a text in what a console shows. */
+/** The search bar of a console. */
 import { TranslationBundle } from '@jupyterlab/translation';
 import {
   caretDownIcon,
@@ -28,7 +28,7 @@ export class SearchBar extends ReactWidget {
     super();
     this.addClass('jp-BridgeConsole-search');
     screen.search.onDidChangeResults(({ resultIndex, resultCount }) => {
-      this.found = resultCount ? `${resultIndex + 1}/${resultCount}` : trans.__('no matches');
+      this.matches = resultCount ? `${resultIndex + 1}/${resultCount}` : trans.__('no matches');
       this.update();
     });
   }
@@ -47,21 +47,21 @@ export class SearchBar extends ReactWidget {
           aria-label={trans.__('Search the console')}
           placeholder={trans.__('Search')}
           defaultValue=""
-          onChange={event => this.look(event.target.value, true)}
+          onChange={event => this.find(event.target.value, true)}
           onKeyDown={event => this.onKey(event)}
         />
-        <span role="status">{this.text && this.found}</span>
+        <span role="status">{this.text && this.matches}</span>
         <IconButton
           icon={caseSensitiveIcon}
           label={trans.__('Match case')}
           pressed={this.options.caseSensitive}
-          onClick={() => this.turn('caseSensitive')}
+          onClick={() => this.toggle('caseSensitive')}
         />
         <IconButton
           icon={regexIcon}
           label={trans.__('Regular expression')}
           pressed={this.options.regex}
-          onClick={() => this.turn('regex')}
+          onClick={() => this.toggle('regex')}
         />
         <IconButton icon={caretUpIcon} label={trans.__('Previous')} onClick={() => this.go(-1)} />
         <IconButton icon={caretDownIcon} label={trans.__('Next')} onClick={() => this.go(1)} />
@@ -83,15 +83,15 @@ export class SearchBar extends ReactWidget {
     }
   }
 
-  private turn(option: 'caseSensitive' | 'regex'): void {
+  private toggle(option: 'caseSensitive' | 'regex'): void {
     this.options = { ...this.options, [option]: !this.options[option] };
     this.update();
-    this.look(this.text, true);
+    this.find(this.text, true);
   }
 
-  private look(text: string, incremental = false): void {
+  private find(text: string, incremental = false): void {
     this.text = text;
-    // Without this the same text with other options counts as found already.
+    // Otherwise the add-on does not search again for the same text with other options.
     this.screen.search.clearDecorations();
     if (text === '' || (this.options.regex && !isPattern(text))) {
       this.update();
@@ -113,7 +113,7 @@ export class SearchBar extends ReactWidget {
   }
 
   private text = '';
-  private found = '';
+  private matches = '';
   private options: ISearchOptions = {
     caseSensitive: false,
     regex: false,

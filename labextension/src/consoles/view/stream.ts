@@ -1,43 +1,43 @@
 /**
- * A console's websocket, opened again when it breaks: it resumes at the offset where it stopped, so
- * that nothing is lost or seen twice. It rests when nobody looks, or when too much is coming.
+ * A console's websocket, which reconnects by itself and resumes at the offset where it stopped, so
+ * that no output is lost or shown twice. It pauses while the view is hidden, and while output
+ * arrives faster than it can be shown.
  */
 import { IDisposable } from '@lumino/disposable';
 import { ISignal, Signal } from '@lumino/signaling';
 import { Problem } from '../../api/problem';
 import { fromServerFrame, inputFrame, Mode, resizeFrame, ServerFrame } from '../../wire/console';
-import { Beginning, Consoles } from '../client';
+import { Consoles, StartPosition } from '../client';
 
 /** Pause before a dropped connection is opened again, milliseconds: at first, and at most. */
 const FIRST_PAUSE = 250;
 const LONGEST_PAUSE = 10_000;
-/** Refusals come with 4000 and their HTTP status; those that pass are tried again. */
+/** The server refuses with the close code 4000 + HTTP status; these two are temporary. */
 const REFUSED = 4400;
-const PASSING = [4503, 4504];
-/** What is typed while the socket is being opened is sent then; more than this is not, bytes. */
-const MOST_TYPED = 64 * 1024;
+const TEMPORARY = [4503, 4504];
+/** Input while the socket is being opened is sent afterwards, up to so many bytes. */
+const MAX_INPUT = 64 * 1024;
 
-export type StreamState = 'connecting' | 'open' | 'resting' | 'broken' | 'refused' | 'ended';
+export type StreamState = 'connecting' | 'open' | 'paused' | 'disconnected' | 'refused' | 'ended';
 
 export class ConsoleStream implements IDisposable {
   constructor(
     private client: Consoles,
     readonly name: string,
     private _mode: Mode,
-    private beginning: Beginning
+    private start: StartPosition
   ) {}
 
-  /** Every frame, in order; output and gaps go on from one another without overlap. */
+  /** Every frame, in order; output and gaps follow one another without overlap. */
   get frame(): ISignal<this, ServerFrame> {
     return this._frame;
   }
 
-  /** The state has changed. */
-  get turned(): ISignal<this, StreamState> {
-    return this._turned;
+  get stateChanged(): ISignal<this, StreamState> {
+    return this._stateChanged;
   }
 
-  /** Another console has taken the name: what was shown is of the one before. */
+  /** A new console has the same name; the output so far was the old one's. */
   get replaced(): ISignal<this, void> {
     return this._replaced;
   }
@@ -50,9 +50,9 @@ export class ConsoleStream implements IDisposable {
     return this._mode;
   }
 
-  /** Where to go on: one past the last byte that was seen; null before the first. */
+  /** One past the last byte that arrived, where it would resume; null before the first. */
   get offset(): number | null {
-    return 'offset' in this.beginning ? this.beginning.offset : null;
+    return 'offset' in this.start ? this.start.offset : null;
   }
 
   get isDisposed(): boolean {
@@ -61,64 +61,64 @@ export class ConsoleStream implements IDisposable {
 
   dispose(): void {
     this._isDisposed = true;
-    this.hangUp();
+    this.disconnect();
     Signal.clearData(this);
   }
 
-  /** Open it, or go on after a rest. */
+  /** Connect, or continue after `pause`. */
   open(): void {
     if (!this._socket && !this._isDisposed && this._state !== 'ended') {
-      this.dial();
+      this.connect();
     }
   }
 
-  /** Go on somewhere else. */
-  restart(beginning: Beginning): void {
-    this.hangUp();
-    this.beginning = beginning;
+  /** Continue at another position. */
+  restart(start: StartPosition): void {
+    this.disconnect();
+    this.start = start;
     this._state = 'connecting';
     this.open();
   }
 
-  /** Go on at an offset of the same epoch, after something else was shown. */
+  /** Continue at an offset of the same epoch. */
   continueAt(offset: number): void {
     this.restart({ offset, epoch: this._epoch });
   }
 
-  /** Take part in another way. */
+  /** Reconnect in another mode. */
   changeMode(mode: Mode): void {
     this._mode = mode;
-    this.typed = [];
+    this.waitingInput = [];
     if (this._state !== 'ended') {
-      this.hangUp();
+      this.disconnect();
       this.open();
     }
   }
 
-  /** Let go until `open`; what comes meanwhile waits at the server. */
-  rest(): void {
+  /** Disconnect until `open`; the server stores the output meanwhile. */
+  pause(): void {
     if (this._state !== 'ended') {
-      this.hangUp();
-      this.turn('resting');
+      this.disconnect();
+      this.setState('paused');
     }
   }
 
-  /** Type: now, or once the socket is open. What is typed while it is broken is not sent. */
+  /** Send input, now or once the socket is open. Input while it is disconnected is dropped. */
   type(data: Uint8Array): void {
-    if (!this.send(inputFrame(data)) && ['connecting', 'resting'].includes(this._state)) {
-      const waiting = this.typed.reduce((sum, piece) => sum + piece.length, data.length);
-      if (waiting <= MOST_TYPED) {
-        this.typed.push(data);
+    if (!this.send(inputFrame(data)) && ['connecting', 'paused'].includes(this._state)) {
+      const size = this.waitingInput.reduce((sum, piece) => sum + piece.length, data.length);
+      if (size <= MAX_INPUT) {
+        this.waitingInput.push(data);
       }
       this.open();
     }
   }
 
   /**
-   * How the server has seated us: who was stolen from comes back as a watcher, and who has stolen
-   * does not steal again after a break.
+   * Call it with the mode that the server assigned to this viewer, which later reconnections use: a
+   * viewer whose console was taken over watches, and one that took over does not do it again.
    */
-  settle(mode: Mode | undefined): void {
+  onModeAssigned(mode: Mode | undefined): void {
     if (mode === 'watch' || (mode && this._mode === 'steal')) {
       this._mode = mode === 'watch' ? 'watch' : 'join';
     }
@@ -139,18 +139,18 @@ export class ConsoleStream implements IDisposable {
     return true;
   }
 
-  private dial(): void {
+  private connect(): void {
     clearTimeout(this._timer);
-    this.turn(this._state === 'broken' ? 'broken' : 'connecting');
-    const socket = this.client.open(this.name, this._mode, this.beginning);
+    this.setState(this._state === 'disconnected' ? 'disconnected' : 'connecting');
+    const socket = this.client.open(this.name, this._mode, this.start);
     this._socket = socket;
     socket.onopen = () => {
       this._pause = FIRST_PAUSE;
-      this.turn('open');
+      this.setState('open');
       if (this._size) {
         this.resize(...this._size);
       }
-      for (const data of this.typed.splice(0)) {
+      for (const data of this.waitingInput.splice(0)) {
         this.send(inputFrame(data));
       }
     };
@@ -164,8 +164,8 @@ export class ConsoleStream implements IDisposable {
       if (this._socket === socket) {
         this._socket = null;
         if (this._state !== 'ended') {
-          this.turn('broken');
-          void this.onBroken(event.code);
+          this.setState('disconnected');
+          void this.onDisconnected(event.code);
         }
       }
     };
@@ -178,57 +178,57 @@ export class ConsoleStream implements IDisposable {
         this._mode = 'watch';
       }
     } else if (frame.type === 'output') {
-      this.beginning = { offset: frame.offset + frame.data.length, epoch: this._epoch };
+      this.start = { offset: frame.offset + frame.data.length, epoch: this._epoch };
     } else if (frame.type === 'gap') {
-      this.beginning = { offset: frame.to, epoch: this._epoch };
+      this.start = { offset: frame.to, epoch: this._epoch };
     } else if (frame.type === 'exit') {
-      this.turn('ended');
+      this.setState('ended');
     }
     this._frame.emit(frame);
   }
 
-  /** The socket broke, or was refused: find out why, and go on. */
-  private async onBroken(code: number): Promise<void> {
+  /** Reconnect, unless the console is gone or the server refuses this viewer. */
+  private async onDisconnected(code: number): Promise<void> {
     try {
       const console = await this.client.get(this.name);
       if (this._epoch && console.epoch !== this._epoch) {
         this._epoch = console.epoch;
-        this.beginning = { offset: console.first_offset, epoch: console.epoch };
+        this.start = { offset: console.first_offset, epoch: console.epoch };
         this._replaced.emit();
-      } else if (code >= REFUSED && !PASSING.includes(code)) {
-        this.turn('refused');
+      } else if (code >= REFUSED && !TEMPORARY.includes(code)) {
+        this.setState('refused');
         return;
       }
     } catch (error) {
       const problem = Problem.caught(error);
       if (problem.status === 404 || problem.status === 403) {
-        const { code: word, message } = problem;
-        this._frame.emit({ type: 'trouble', offset: 0, problem: { error: word, message } });
-        this.turn('refused');
+        const { code: error, message } = problem;
+        this._frame.emit({ type: 'trouble', offset: 0, problem: { error, message } });
+        this.setState('refused');
         return;
       }
     }
-    if (!this._isDisposed && this._state === 'broken' && !this._socket) {
-      this._timer = setTimeout(() => this.dial(), this._pause);
+    if (!this._isDisposed && this._state === 'disconnected' && !this._socket) {
+      this._timer = setTimeout(() => this.connect(), this._pause);
       this._pause = Math.min(this._pause * 2, LONGEST_PAUSE);
     }
   }
 
-  private hangUp(): void {
+  private disconnect(): void {
     clearTimeout(this._timer);
     const socket = this._socket;
     this._socket = null;
     socket?.close();
   }
 
-  private turn(state: StreamState): void {
+  private setState(state: StreamState): void {
     if (this._state !== state) {
       this._state = state;
-      this._turned.emit(state);
+      this._stateChanged.emit(state);
     }
   }
 
-  private typed: Uint8Array[] = [];
+  private waitingInput: Uint8Array[] = [];
   private _socket: WebSocket | null = null;
   private _state: StreamState = 'connecting';
   private _epoch = '';
@@ -237,6 +237,6 @@ export class ConsoleStream implements IDisposable {
   private _timer: ReturnType<typeof setTimeout> | undefined;
   private _isDisposed = false;
   private _frame = new Signal<this, ServerFrame>(this);
-  private _turned = new Signal<this, StreamState>(this);
+  private _stateChanged = new Signal<this, StreamState>(this);
   private _replaced = new Signal<this, void>(this);
 }

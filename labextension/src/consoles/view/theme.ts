@@ -1,7 +1,6 @@
-/** The terminal's colours, taken from JupyterLab's theme as it is now. */
+/** The terminal's colours, from JupyterLab's current theme. */
 import { ITheme } from '@xterm/xterm';
 
-/** The colours of the theme that the page has. */
 export function terminalTheme(): ITheme {
   const style = getComputedStyle(document.body);
   const colour = (name: string) => style.getPropertyValue(name).trim();

@@ -1,4 +1,4 @@
-/** A console in the main area: the screen, a search bar, a status line. */
+/** The view of a console: the screen, a search bar, a status line. */
 import { TranslationBundle } from '@jupyterlab/translation';
 import { ReactWidget } from '@jupyterlab/ui-components';
 import { Message } from '@lumino/messaging';
@@ -8,16 +8,16 @@ import { Consoles } from '../client';
 import { ConsoleModel } from './model';
 import { Screen } from './screen';
 import { SearchBar } from './search';
-import { StatusLine } from './statusline';
+import { StatusLine } from './statusLine';
 import { terminalTheme } from './theme';
 
-/** What of the settings concerns a view. */
+/** The settings of a view, by their names in `schema/consoles.json`. */
 export interface ViewSettings {
   fontSize: number;
   fontFamily: string;
   lineHeight: number;
   screenReader: boolean;
-  /** Seconds out of sight after which nothing is read any more. */
+  /** A view that has been hidden for so many seconds stops reading. */
   restAfter: number;
 }
 
@@ -41,14 +41,14 @@ export class ConsoleView extends Panel {
     this.model = new ConsoleModel(name, mode, client, this.screen, trans);
     this.search = new SearchBar(this.screen, trans);
     this.search.hide();
-    this.place.addClass('jp-BridgeConsole-screen');
+    this.screenHost.addClass('jp-BridgeConsole-screen');
     const status = ReactWidget.create(<StatusLine model={this.model} trans={trans} />);
     status.addClass('jp-BridgeConsole-status');
-    for (const widget of [this.search, this.place, status]) {
+    for (const widget of [this.search, this.screenHost, status]) {
       this.addWidget(widget);
     }
     this.connectKeys();
-    document.addEventListener('visibilitychange', this.onSeen);
+    document.addEventListener('visibilitychange', this.updateVisibility);
   }
 
   readonly model: ConsoleModel;
@@ -56,15 +56,15 @@ export class ConsoleView extends Panel {
 
   override dispose(): void {
     if (!this.isDisposed) {
-      clearTimeout(this.resting);
-      document.removeEventListener('visibilitychange', this.onSeen);
+      clearTimeout(this.pauseTimer);
+      document.removeEventListener('visibilitychange', this.updateVisibility);
       this.model.dispose();
       this.screen.dispose();
       super.dispose();
     }
   }
 
-  /** The theme or the settings have changed. */
+  /** Apply the current theme and these settings. */
   restyle(settings: ViewSettings): void {
     this.settings = settings;
     Object.assign(this.screen.term.options, {
@@ -85,13 +85,13 @@ export class ConsoleView extends Panel {
 
   protected override onAfterShow(message: Message): void {
     super.onAfterShow(message);
-    this.onSeen();
+    this.updateVisibility();
     this.fitScreen();
   }
 
   protected override onAfterHide(message: Message): void {
     super.onAfterHide(message);
-    this.onSeen();
+    this.updateVisibility();
   }
 
   protected override onResize(message: Widget.ResizeMessage): void {
@@ -104,23 +104,23 @@ export class ConsoleView extends Panel {
     this.screen.term.focus();
   }
 
-  /** What no longer is looked at rests; what is looked at goes on where it was. */
-  private onSeen = (): void => {
-    clearTimeout(this.resting);
+  /** Read while the view is visible; pause some time after it was hidden. */
+  private updateVisibility = (): void => {
+    clearTimeout(this.pauseTimer);
     if (this.isVisible && document.visibilityState === 'visible') {
-      this.model.wake();
+      this.model.resume();
     } else {
-      this.resting = setTimeout(() => this.model.rest(), this.settings.restAfter * 1000);
+      this.pauseTimer = setTimeout(() => this.model.pause(), this.settings.restAfter * 1000);
     }
   };
 
   private fitScreen(): void {
-    const { clientWidth, clientHeight } = this.place.node;
+    const { clientWidth, clientHeight } = this.screenHost.node;
     if (!this.isVisible || clientWidth === 0 || clientHeight === 0) {
       return;
     }
     if (!this.screen.term.element) {
-      this.screen.term.open(this.place.node);
+      this.screen.term.open(this.screenHost.node);
       this.screen.term.textarea?.setAttribute('aria-label', this.model.name);
     }
     this.screen.fit.fit();
@@ -135,20 +135,20 @@ export class ConsoleView extends Panel {
     term.onData(text => this.model.type(encoder.encode(text)));
     term.onBinary(text => this.model.type(Uint8Array.from(text, one => one.charCodeAt(0))));
     term.attachCustomKeyEventHandler(event => this.onKey(event));
-    // On the way in: what the terminal makes use of goes no further.
+    // In the capture phase: the terminal stops the events that it handles.
     for (const event of ['wheel', 'pointerup']) {
       const options = { capture: true, passive: true };
-      this.place.node.addEventListener(event, () => this.afterMove(), options);
+      this.screenHost.node.addEventListener(event, () => this.afterScroll(), options);
     }
   }
 
-  /** Keys that are not the terminal's; false for those. */
+  /** Handle a key of the view; returns false for keys that the terminal must not get. */
   private onKey(event: KeyboardEvent): boolean {
     if (event.key === 'Escape' && event.shiftKey) {
       if (event.type === 'keydown') {
         this.node.closest('.jp-MainAreaWidget')?.querySelector<HTMLElement>('button')?.focus();
       }
-      return false; // the way out of the terminal for who has no mouse
+      return false; // leaves the terminal without a mouse
     }
     if (event.shiftKey && ['PageUp', 'PageDown', 'Home', 'End'].includes(event.key)) {
       const { term } = this.screen;
@@ -157,7 +157,7 @@ export class ConsoleView extends Panel {
       } else if (event.type === 'keydown' && event.key === 'End') {
         term.scrollToBottom();
       }
-      this.afterMove();
+      this.afterScroll();
       return event.key.startsWith('Page'); // the terminal scrolls by pages itself
     }
     if (event.key.toLowerCase() === 'f' && event.shiftKey && (event.ctrlKey || event.metaKey)) {
@@ -170,12 +170,12 @@ export class ConsoleView extends Panel {
     return true;
   }
 
-  /** Look where the reader is, when the screen has moved. */
-  private afterMove(): void {
-    requestAnimationFrame(() => setTimeout(() => this.model.onMoved(), 30));
+  /** Tell the model that the user scrolled, once the screen has moved. */
+  private afterScroll(): void {
+    requestAnimationFrame(() => setTimeout(() => this.model.onUserScroll(), 30));
   }
 
   private readonly screen: Screen;
-  private readonly place = new Widget();
-  private resting: ReturnType<typeof setTimeout> | undefined;
+  private readonly screenHost = new Widget();
+  private pauseTimer: ReturnType<typeof setTimeout> | undefined;
 }

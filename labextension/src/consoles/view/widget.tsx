@@ -1,4 +1,4 @@
-/** Consoles as documents of the main area: the view and its toolbar. Loaded when the first opens. */
+/** A console's widget in the main area: the view and its toolbar. Loaded with the first one. */
 import { MainAreaWidget, ReactWidget } from '@jupyterlab/apputils';
 import { TranslationBundle } from '@jupyterlab/translation';
 import { terminalIcon } from '@jupyterlab/ui-components';
@@ -16,7 +16,7 @@ import { visible } from '../../wire/visible';
 
 export type ConsoleWidget = MainAreaWidget<ConsoleView>;
 
-/** A console's widget, to be added to the shell. */
+/** A new widget that shows a console; the caller adds it to the shell. */
 export function openConsole(
   server: Server,
   trans: TranslationBundle,

@@ -1,4 +1,4 @@
-/** Running commands: a form, and what was run from this page with its status, time and output. */
+/** A form that runs shell commands, and the runs with their status, time and output. */
 import { Clipboard } from '@jupyterlab/apputils';
 import { TranslationBundle } from '@jupyterlab/translation';
 import { copyIcon, ReactWidget, stopIcon } from '@jupyterlab/ui-components';
@@ -20,7 +20,7 @@ export class RunView extends ReactWidget {
     this.node.tabIndex = -1;
   }
 
-  /** The console that the form proposes. */
+  /** Select a console in the form. */
   propose(console: string): void {
     this.proposed = console;
     this.update();
@@ -61,10 +61,10 @@ function Runs(props: {
   const onSubmit = (event: FormEvent<HTMLFormElement>) => {
     event.preventDefault();
     const form = new FormData(event.currentTarget);
-    const said = (name: string) => asText(form.get(name)).trim() || undefined;
-    if (said('command')) {
-      const [console, cwd] = [said('console'), said('cwd')];
-      props.runs.start({ command: said('command')!, console, cwd });
+    const field = (name: string) => asText(form.get(name)).trim() || undefined;
+    if (field('command')) {
+      const [console, cwd] = [field('console'), field('cwd')];
+      props.runs.start({ command: field('command')!, console, cwd });
     }
   };
   return (
@@ -193,7 +193,7 @@ function outcome(run: PageRun, trans: TranslationBundle): string {
   }
 }
 
-/** The same, typed into a shell. */
+/** The shell command that does the same. */
 export function asCommand(command: string, console?: string): string {
   return `jupyter bridge run ${console ? `-c ${quoted(console)} ` : ''}-- ${quoted(command)}`;
 }

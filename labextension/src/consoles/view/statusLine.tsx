@@ -16,7 +16,7 @@ export function StatusLine(props: { model: ConsoleModel; trans: TranslationBundl
       <ProblemLine problem={model.problem} trans={trans} onClose={() => model.dismissProblem()} />
       {model.kind === 'kernel' && model.exit === null && <LineInput model={model} trans={trans} />}
       <div className="jp-BridgeConsole-line" role="status">
-        <span>{standing(model, trans)}</span>
+        <span>{stateText(model, trans)}</span>
         {model.past && (
           <button type="button" className="jp-Bridge-link" onClick={() => model.goLive()}>
             {trans.__('Jump to the end')}
@@ -31,14 +31,16 @@ export function StatusLine(props: { model: ConsoleModel; trans: TranslationBundl
             {trans.__('Take over')}
           </button>
         )}
-        <span className="jp-BridgeConsole-others">{others.length > 0 && here(others, trans)}</span>
+        <span className="jp-BridgeConsole-others">
+          {others.length > 0 && viewersText(others, trans)}
+        </span>
       </div>
     </>
   );
 }
 
 /** The state of the console, as a sentence. */
-export function standing(model: ConsoleModel, trans: TranslationBundle): string {
+export function stateText(model: ConsoleModel, trans: TranslationBundle): string {
   if (model.past) {
     return trans.__('You are reading earlier output.');
   }
@@ -51,13 +53,13 @@ export function standing(model: ConsoleModel, trans: TranslationBundle): string 
         : trans.__('Ended with exit code %1.', code);
   }
   switch (model.state) {
-    case 'broken':
+    case 'disconnected':
       return trans.__('Disconnected. Reconnecting; no output is lost.');
     case 'refused':
       return trans.__('You may not open this console.');
     case 'connecting':
       return trans.__('Connecting…');
-    case 'resting':
+    case 'paused':
       return trans.__('Paused: output arrives faster than it can be shown.');
     default:
       break;
@@ -71,14 +73,14 @@ export function standing(model: ConsoleModel, trans: TranslationBundle): string 
   return model.mode === 'watch' ? trans.__('Connected; watching only') : trans.__('Connected');
 }
 
-function here(others: Viewer[], trans: TranslationBundle): string {
+function viewersText(others: Viewer[], trans: TranslationBundle): string {
   const names = others.map(({ user, mode }) =>
     mode === 'watch' ? trans.__('%1 (watching)', user) : trans.__('%1 (typing)', user)
   );
   return trans.__('Also here: %1', visible(names.join(', ')));
 }
 
-/** A line for a kernel: executed, or the answer to what it asks for. */
+/** Input for a kernel: code to execute, or the reply to its input request. */
 function LineInput({ model, trans }: { model: ConsoleModel; trans: TranslationBundle }) {
   const [text, setText] = useState('');
   const send = (event: FormEvent) => {
