@@ -1,4 +1,4 @@
-/** What can be done with a row: all of it follows from what the connection can. */
+/** The actions of a row of the tree; which apply depends on the connection's capabilities. */
 import { Clipboard, Dialog, showDialog } from '@jupyterlab/apputils';
 import {
   copyIcon,
@@ -18,7 +18,7 @@ import { TransfersModel } from './transfers/transfers';
 import { Entry, Tree } from './tree';
 import { Uploads } from './transfers/uploads';
 
-/** What a section of connections consists of. */
+/** The parts of the section of connections. */
 export interface Parts {
   context: PanelContext;
   model: ConnectionsModel;
@@ -26,11 +26,11 @@ export interface Parts {
   transfers: TransfersModel;
   logins: Logins;
   uploads: Uploads;
-  place: FileBrowserTarget;
+  fileBrowser: FileBrowserTarget;
 }
 
-/** Whether files can be uploaded there: a connection, a folder, or an object. */
-export function takesFiles({ conn, item, file, note }: Entry): boolean {
+/** Whether files can be uploaded into the row: a connection, a folder, or an object. */
+export function canUploadInto({ conn, item, file, note }: Entry): boolean {
   return (
     note === undefined &&
     conn.can.includes('upload') &&
@@ -39,17 +39,17 @@ export function takesFiles({ conn, item, file, note }: Entry): boolean {
   );
 }
 
-/** What names the folder or object of a row to the server. */
+/** The server's identifier of a row's folder or object; "" is the connection itself. */
 export function entityOf({ item }: Entry): string {
   return item ? (item.permId ?? item.path) : '';
 }
 
-/** Upload into what a row shows, and say what went wrong there. */
+/** Upload files into a row; shows a Problem if it cannot start. */
 export function uploadInto(parts: Parts, entry: Entry, paths: string[]): Promise<boolean> {
   return parts.model.try(() => parts.uploads.start(entry.conn, entityOf(entry), paths));
 }
 
-/** Download what a row shows into a folder of this side. */
+/** Download a row's data set or file into a folder of the Jupyter server. */
 export function downloadTo(parts: Parts, entry: Entry, path: string): Promise<boolean> {
   const { conn, item, file } = entry;
   return parts.model.try(() =>
@@ -63,7 +63,7 @@ export function downloadTo(parts: Parts, entry: Entry, path: string): Promise<bo
   );
 }
 
-/** Whether a row can be downloaded: a data set, or a file of one. */
+/** Whether the row can be downloaded: a data set, or a file of one. */
 export function canDownload({ conn, item, file }: Entry): boolean {
   return (
     conn.can.includes('download') && !!item?.permId && (file === undefined || item.kind === 'file')
@@ -71,11 +71,12 @@ export function canDownload({ conn, item, file }: Entry): boolean {
 }
 
 export function actionsOf(parts: Parts): Action<Entry>[] {
-  const { model, tree, logins, place, context } = parts;
+  const { model, tree, logins, fileBrowser, context } = parts;
   const { trans, server } = context;
-  const top = (entry: Entry) => entry.note === undefined && !entry.item;
-  const can = (word: string) => (entry: Entry) => top(entry) && entry.conn.can.includes(word);
-  const isIn = ({ conn }: Entry) => conn.state === 'connected';
+  const isConnection = (entry: Entry) => entry.note === undefined && !entry.item;
+  const can = (capability: string) => (entry: Entry) =>
+    isConnection(entry) && entry.conn.can.includes(capability);
+  const isLoggedIn = ({ conn }: Entry) => conn.state === 'connected';
   const act = (action: string, fields = {}) => {
     return ({ conn }: Entry) => model.try(() => logins.act(conn.name, action, fields));
   };
@@ -85,7 +86,8 @@ export function actionsOf(parts: Parts): Action<Entry>[] {
       label: trans.__('Log in…'),
       icon: loginIcon,
       isButton: true,
-      applies: entry => top(entry) && !isIn(entry) && entry.conn.state !== 'connecting',
+      applies: entry =>
+        isConnection(entry) && !isLoggedIn(entry) && entry.conn.state !== 'connecting',
       run: ({ conn }) => model.try(() => logins.login(conn))
     },
     {
@@ -93,7 +95,7 @@ export function actionsOf(parts: Parts): Action<Entry>[] {
       label: trans.__('Browse'),
       icon: folderIcon,
       isButton: true,
-      applies: entry => can('browse')(entry) && isIn(entry) && !entry.isOpen,
+      applies: entry => can('browse')(entry) && isLoggedIn(entry) && !entry.isOpen,
       run: entry => tree.toggle(entry, true)
     },
     {
@@ -102,7 +104,7 @@ export function actionsOf(parts: Parts): Action<Entry>[] {
       icon: downloadIcon,
       isButton: true,
       applies: canDownload,
-      run: entry => downloadTo(parts, entry, place.folder)
+      run: entry => downloadTo(parts, entry, fileBrowser.folder)
     },
     {
       id: 'save',
@@ -118,7 +120,7 @@ export function actionsOf(parts: Parts): Action<Entry>[] {
       id: 'upload',
       label: trans.__('Upload the selection of the file browser'),
       icon: fileUploadIcon,
-      applies: takesFiles,
+      applies: canUploadInto,
       run: entry => uploadSelected(parts, entry)
     },
     {
@@ -138,44 +140,45 @@ export function actionsOf(parts: Parts): Action<Entry>[] {
     {
       id: 'mount',
       label: trans.__('Mount'),
-      applies: entry => can('mount')(entry) && isIn(entry) && !entry.conn.isMounted,
+      applies: entry => can('mount')(entry) && isLoggedIn(entry) && !entry.conn.isMounted,
       run: act('mount')
     },
     {
       id: 'unmount',
       label: trans.__('Unmount'),
-      applies: entry => top(entry) && entry.conn.isMounted,
+      applies: entry => isConnection(entry) && entry.conn.isMounted,
       run: act('unmount')
     },
     {
       id: 'logout',
       label: trans.__('Log out'),
-      applies: entry => top(entry) && (isIn(entry) || entry.conn.state === 'connecting'),
+      applies: entry =>
+        isConnection(entry) && (isLoggedIn(entry) || entry.conn.state === 'connecting'),
       run: act('logout')
     },
     {
       id: 'remember',
       label: trans.__('Remember'),
-      applies: entry => top(entry) && !entry.conn.remembered,
+      applies: entry => isConnection(entry) && !entry.conn.remembered,
       run: act('login', { remember: true })
     },
     {
       id: 'unremember',
       label: trans.__('No longer remember'),
-      applies: entry => top(entry) && entry.conn.remembered,
+      applies: entry => isConnection(entry) && entry.conn.remembered,
       run: act('login', { remember: false })
     },
     {
       id: 'forget',
       label: trans.__('Forget…'),
-      applies: top,
+      applies: isConnection,
       run: ({ conn }) => forget(parts, conn.name)
     }
   ];
 }
 
 async function uploadSelected(parts: Parts, entry: Entry): Promise<void> {
-  const { selected } = parts.place;
+  const { selected } = parts.fileBrowser;
   const { trans } = parts.context;
   if (selected.length === 0) {
     await showDialog({
@@ -201,6 +204,6 @@ async function forget({ model, context }: Parts, name: string): Promise<void> {
     ]
   });
   if (button.accept) {
-    await model.try(async () => model.take(await model.client.remove(name)));
+    await model.try(async () => model.applyList(await model.client.remove(name)));
   }
 }

@@ -28,7 +28,7 @@ export class Connections {
     return this.request('POST', ['conns'], { body: fields });
   }
 
-  /** login, logout, mount or unmount; returns how it stands then. */
+  /** login, logout, mount or unmount; returns the connection's new state. */
   async act(name: string, action: string, fields: Fields = {}): Promise<Connection> {
     const body = { action, ...fields };
     const answer = await this.request<OneConnection>('PUT', ['conn', name], { body });
@@ -52,7 +52,7 @@ export class Connections {
     return answer.dataSetTypes;
   }
 
-  /** Where the bytes of one file are; `file` is its path within the data set. */
+  /** The URL of a file's content; `file` is its path within the data set. */
   contentUrl(name: string, permId: string, file = ''): string {
     return this.server.url('content', name, permId, ...(file ? file.split('/') : []));
   }

@@ -1,7 +1,7 @@
-/** The commands of the connections. */
+/** The commands of connections. */
 export const CommandIDs = {
-  /** Ask for a new connection. */
+  /** Open the dialog that adds a connection. */
   add: 'bridge:add-connection',
-  /** Save what the notebook's kernel runs on beside the notebook. */
+  /** Save the packages and version of the notebook's kernel in the notebook's folder. */
   environment: 'bridge:save-environment'
 } as const;

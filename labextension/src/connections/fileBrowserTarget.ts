@@ -1,4 +1,4 @@
-/** The place of this side: the folder that the file browser shows, and what is selected in it. */
+/** The file browser's folder and selection: where downloads go, and what is uploaded. */
 import { FileBrowser } from '@jupyterlab/filebrowser';
 import { Contents } from '@jupyterlab/services';
 
@@ -8,28 +8,28 @@ export class FileBrowserTarget {
     private contents: Contents.IManager
   ) {}
 
-  /** The folder that is shown, as a path below the server's root; "" is the root. */
+  /** The folder that the file browser shows, as a path below the server's root; "" is the root. */
   get folder(): string {
     return this.browser ? this.local(this.browser.model.path) : '';
   }
 
-  /** The paths of what is selected. */
+  /** The paths of the selected files and folders. */
   get selected(): string[] {
     return this.browser ? [...this.browser.selectedItems()].map(one => this.local(one.path)) : [];
   }
 
-  /** The folder under the pointer, or else the one that is shown. */
+  /** The folder under the pointer, or else the folder that is shown. */
   folderAt(event: MouseEvent): string {
     const under = this.browser?.modelForClick(event);
     return under?.type === 'directory' ? this.local(under.path) : this.folder;
   }
 
-  /** Without the name of a drive: the server reads and writes its own files. */
+  /** A path without the name of a drive, as the server expects it. */
   local(path: string): string {
     return this.contents.localPath(path);
   }
 
-  /** Something has come: show it. */
+  /** Show new files. */
   refresh(): void {
     void this.browser?.model.refresh();
   }

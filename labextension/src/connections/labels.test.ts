@@ -31,7 +31,7 @@ test.each([
   expect(sentenceOf(one, trans)).toBe(sentence);
 });
 
-test('where secrets are kept is said for every vault, also for one that is not known', () => {
+test('every vault has a sentence that says where secrets are kept, an unknown one too', () => {
   for (const vault of ['keyring', 'file', 'memory', 'elsewhere']) {
     expect(vaultSentence(vault, trans)).toContain(' kept ');
   }

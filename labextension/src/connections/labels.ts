@@ -1,10 +1,10 @@
-/** The state of a connection, in colour and in words. */
+/** The state of a connection, as a colour and as a sentence. */
 import { TranslationBundle } from '@jupyterlab/translation';
 import { Connection } from '../api/types';
 
 export type Tone = 'good' | 'busy' | 'idle' | 'bad' | 'off';
 
-/** The colour of a state; an unknown one is no good sign. */
+/** The colour of a state; an unknown state gets the colour of a failure. */
 export function toneOf({ state }: Connection): Tone {
   const tones: Record<string, Tone> = {
     connected: 'good',
@@ -14,7 +14,7 @@ export function toneOf({ state }: Connection): Tone {
   return tones[state] ?? 'bad';
 }
 
-/** The state, as a sentence that says what helps. */
+/** The state as a sentence, with what to do if something is wrong. */
 export function sentenceOf(connection: Connection, trans: TranslationBundle): string {
   const { state, reason, progress, needs } = connection;
   const why = reason ? ` ${reason}` : '';
@@ -35,21 +35,20 @@ export function sentenceOf(connection: Connection, trans: TranslationBundle): st
       return trans.__('Unreachable. Retrying automatically.') + why;
     case 'forbidden':
       return reason
-        ? trans.__('%1. Log in again.', bare(reason))
+        ? trans.__('%1. Log in again.', withoutFullStop(reason))
         : trans.__('Access was refused. Log in again.');
     case 'failed':
       return trans.__('Failed. Logging in again may help.') + why;
-    default: // a newer server's word
+    default: // a state that only a newer server has
       return `${String(state)}.${why}`;
   }
 }
 
-/** A sentence without its full stop. */
-function bare(sentence: string): string {
+function withoutFullStop(sentence: string): string {
   return sentence.replace(/\.$/, '');
 }
 
-/** Where secrets are kept, in words; `vault` is what the server says. */
+/** A sentence that says where secrets are kept; `vault` is the server's word for it. */
 export function vaultSentence(vault: string, trans: TranslationBundle): string {
   switch (vault) {
     case 'keyring':

@@ -16,40 +16,40 @@ function begin(list: () => Promise<ConnectionList>) {
   const client = { list, kinds: async () => [] } as unknown as Connections;
   const events = new Events(new Server());
   const model = new ConnectionsModel(client, events);
-  const tell = () =>
+  const emitEvent = () =>
     (events as any)._received.emit({ name: 'connection_state', data: { connection: 'bis' } });
-  return { model, tell, states: () => model.items.map(one => one.state) };
+  return { model, emitEvent, states: () => model.items.map(one => one.state) };
 }
 
-test('an answer to an earlier question does not undo what a later one has said', async () => {
+test('the response to an earlier request does not undo a later one', async () => {
   const seen: string[] = [];
-  let answer: (said: ConnectionList) => void = () => undefined;
-  let ask = async () => listing('failed');
-  const { model, tell, states } = begin(() => ask());
+  let respond: (listing: ConnectionList) => void = () => undefined;
+  let list = async () => listing('failed');
+  const { model, emitEvent, states } = begin(() => list());
   model.changed.connect(() => seen.push(...states()));
   await settle();
-  ask = () => new Promise(resolve => (answer = resolve));
-  tell();
-  model.takeOne(conn('connected')); // the login's own answer has overtaken the list's
-  ask = async () => listing('connected');
-  answer(listing('connecting'));
+  list = () => new Promise(resolve => (respond = resolve));
+  emitEvent();
+  model.applyOne(conn('connected')); // the login's response arrived before the list's
+  list = async () => listing('connected');
+  respond(listing('connecting'));
   await settle();
   expect(states()).toEqual(['connected']);
   expect(seen).not.toContain('connecting');
   model.dispose();
 });
 
-test('a Problem of asking is forgiven when asking works again, one of acting is not', async () => {
-  let ask = async (): Promise<ConnectionList> => Promise.reject(new Error('away'));
-  const { model, tell } = begin(() => ask());
+test('a later fetch dismisses the Problem of a failed fetch, not that of an action', async () => {
+  let list = async (): Promise<ConnectionList> => Promise.reject(new Error('away'));
+  const { model, emitEvent } = begin(() => list());
   await settle();
   expect(model.problem?.message).toBe('away');
-  ask = async () => listing('connected');
-  tell();
+  list = async () => listing('connected');
+  emitEvent();
   await settle();
   expect(model.problem).toBeNull();
   await model.try(() => Promise.reject(new Error('refused')));
-  tell();
+  emitEvent();
   await settle();
   expect(model.problem?.message).toBe('refused');
   model.dispose();

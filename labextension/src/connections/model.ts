@@ -13,10 +13,10 @@ export class ConnectionsModel extends LiveList<Connection> {
   }
 
   vault = '';
-  /** What is wrong with the configuration, a sentence each. */
+  /** The errors of the configuration, a sentence each. */
   reports: readonly string[] = [];
 
-  /** The kinds; asked for once. */
+  /** The kinds of connections; fetched once. */
   async kinds(): Promise<Kind[]> {
     if (!this._kinds) {
       this._kinds = await this.client.kinds();
@@ -25,18 +25,18 @@ export class ConnectionsModel extends LiveList<Connection> {
     return this._kinds;
   }
 
-  /** What a person calls a kind. */
+  /** The display name of a kind. */
   titleOf(kind: string): string {
     return this._kinds?.find(one => one.kind === kind)?.title ?? kind;
   }
 
-  /** What an answer says anyway. */
-  take(listing: ConnectionList): void {
+  /** Show the list of a response. */
+  applyList(listing: ConnectionList): void {
     this.setItems(this.read(listing));
   }
 
-  /** How one stands now, as an answer says. */
-  takeOne(connection: Connection): void {
+  /** Show the connection of a response. */
+  applyOne(connection: Connection): void {
     this.setItems(this.items.map(one => (one.name === connection.name ? connection : one)));
   }
 

@@ -32,11 +32,11 @@ export const connections: JupyterFrontEndPlugin<void> = {
       load: async context =>
         (await import('./section')).section(context, {
           commands,
-          place: new FileBrowserTarget(browser, contents),
+          fileBrowser: new FileBrowserTarget(browser, contents),
           dismissed: dismissedIn(bridge.server.settings.baseUrl),
           summary: bridge.transfers,
-          offer: adding => {
-            add = adding;
+          setAdd: openDialog => {
+            add = openDialog;
           }
         })
     });

@@ -1,4 +1,4 @@
-/** The rows of the tree: a connection, what is at it, and what is said where nothing is. */
+/** The rows of the tree: a connection, an item of one, or a note where there is no item. */
 import { TranslationBundle } from '@jupyterlab/translation';
 import { fileIcon, folderIcon, LabIcon, listIcon } from '@jupyterlab/ui-components';
 import { ReactNode } from 'react';
@@ -28,9 +28,9 @@ export function ConnectionRow(props: {
   const { conn, trans } = props;
   const sentence = visible(sentenceOf(conn, trans));
   const mounted = conn.isMounted ? trans.__('mounted at %1', visible(conn.mountpoint)) : '';
-  // What works needs no words but where it leads; what does not, why.
-  const isWell = conn.state === 'connected' && !conn.reason;
-  const detail = isWell ? [conn.url, mounted].filter(Boolean).join(' · ') : sentence;
+  // A connection that works shows its address, any other why it does not work.
+  const works = conn.state === 'connected' && !conn.reason;
+  const detail = works ? [conn.url, mounted].filter(Boolean).join(' · ') : sentence;
   return (
     <Row
       before={<Dot tone={toneOf(conn)} label={sentence} />}
@@ -55,7 +55,7 @@ export function ConnectionRow(props: {
               <span style={{ inlineSize: `${conn.progress.percent}%` }} />
             </span>
           )}
-          <span title={isWell ? detail : sentence}>{detail}</span>
+          <span title={works ? detail : sentence}>{detail}</span>
         </>
       }
       actions={props.actions}
@@ -102,7 +102,7 @@ export function NoteRow({ entry }: { entry: Entry }): JSX.Element {
   );
 }
 
-/** The day of a time, in the reader's own writing. */
+/** The date of a time, in the user's locale. */
 function day(when: string): string {
   const time = new Date(when.includes('T') ? when : when.replace(' ', 'T'));
   return isNaN(time.getTime()) ? visible(when) : time.toLocaleDateString();

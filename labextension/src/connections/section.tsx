@@ -1,4 +1,4 @@
-/** The section "Connections": what there is, what is at it, and what is on its way. */
+/** The section "Connections": the connections with their data, and the transfers. */
 import { addIcon } from '@jupyterlab/ui-components';
 import { CommandRegistry } from '@lumino/commands';
 import { MessageLoop } from '@lumino/messaging';
@@ -9,11 +9,11 @@ import { IconButton } from '../ui/components';
 import { useModel } from '../ui/model';
 import { Filter, sectionWidget } from '../ui/section';
 import { TreeList } from '../ui/tree';
-import { actionsOf, canDownload, downloadTo, Parts, takesFiles, uploadInto } from './actions';
+import { actionsOf, canDownload, canUploadInto, downloadTo, Parts, uploadInto } from './actions';
 import { Connections } from './client';
 import { CommandIDs } from './commands';
 import { FileBrowserTarget } from './fileBrowserTarget';
-import { dragSoon, takeFiles, takeRemote } from './transfers/drag';
+import { acceptDatasets, acceptFiles, dragSoon } from './transfers/drag';
 import { Logins } from './form/login';
 import { ConnectionsModel } from './model';
 import { CONNECTION_HEIGHT, ConnectionRow, ItemRow, ITEM_HEIGHT, NoteRow } from './rows';
@@ -25,33 +25,33 @@ import { Uploads } from './transfers/uploads';
 /** What the section needs besides the panel's context. */
 export interface SectionOptions {
   commands: CommandRegistry;
-  place: FileBrowserTarget;
+  fileBrowser: FileBrowserTarget;
   dismissed: DismissedTransfers;
-  /** Told what the status bar shows. */
+  /** Gets the counts for the status bar. */
   summary: ITransfersSummary;
-  /** Handed the function that asks for a new connection. */
-  offer: (add: () => Promise<unknown>) => void;
+  /** Called with the function that opens the dialog to add a connection. */
+  setAdd: (openDialog: () => Promise<unknown>) => void;
 }
 
 export function section(context: PanelContext, options: SectionOptions): Widget {
   const { trans, server, events } = context;
-  const { place } = options;
+  const { fileBrowser } = options;
   const client = new Connections(server);
   const model = new ConnectionsModel(client, events);
   const tree = new Tree(client);
   const transfers = new TransfersModel(server, events, options.dismissed);
   const logins = new Logins(model, trans);
   const uploads = new Uploads(client, transfers, trans);
-  const parts: Parts = { context, model, tree, transfers, logins, uploads, place };
+  const parts: Parts = { context, model, tree, transfers, logins, uploads, fileBrowser };
   const actions = actionsOf(parts);
   transfers.changed.connect(() => options.summary.set(transfers));
-  // What is not connected shows nothing old, and what has come is shown.
+  // Items of a connection that is no longer connected are out of date.
   model.changed.connect(() => tree.prune(name => model.get(name)?.state === 'connected'));
   const arrivals = events.on(['transfer_state'], ({ data }) => {
     const conn = model.get(data.connection);
     if (data.state === 'done') {
       if (data.direction === 'download') {
-        place.refresh();
+        fileBrowser.refresh();
       } else if (conn) {
         void tree.reload(conn);
       }
@@ -74,36 +74,36 @@ export function section(context: PanelContext, options: SectionOptions): Widget 
   );
   const entryAt = (at: number) => entries(parts)[at];
   const drops = [
-    takeFiles(
+    acceptFiles(
       widget.node,
-      at => takesFiles(entryAt(at)),
+      at => canUploadInto(entryAt(at)),
       (paths, at) => {
-        const local = paths.map(path => place.local(path));
+        const local = paths.map(path => fileBrowser.local(path));
         void uploadInto(parts, entryAt(at), local);
       }
     )
   ];
-  if (place.browser) {
-    const take = takeRemote(place.browser.node, (dragged, event) => {
-      const path = place.folderAt(event) || '.';
+  if (fileBrowser.browser) {
+    const drop = acceptDatasets(fileBrowser.browser.node, (dragged, event) => {
+      const path = fileBrowser.folderAt(event) || '.';
       for (const { connection, permId, file } of dragged) {
         const files = file === undefined ? undefined : [file];
-        const wanted = { connection, direction: 'download' as const, permId, path, files };
-        void transfers.try(() => transfers.start(wanted));
+        const request = { connection, direction: 'download' as const, permId, path, files };
+        void transfers.try(() => transfers.start(request));
       }
     });
-    drops.push(take);
+    drops.push(drop);
   }
   MessageLoop.installMessageHook(widget, (_, message) => {
     if (['after-show', 'after-attach', 'after-hide', 'before-detach'].includes(message.type)) {
-      // The widget itself hears of it after this hook.
+      // The widget gets the message after this hook.
       queueMicrotask(() => {
         transfers.isShown = widget.isVisible;
       });
     }
     return true;
   });
-  options.offer(() => model.try(() => logins.add()));
+  options.setAdd(() => model.try(() => logins.add()));
   widget.disposed.connect(() => {
     [arrivals, ...drops, tree, transfers].forEach(one => one.dispose());
   });
@@ -148,7 +148,9 @@ function Content(props: { parts: Parts; actions: Action<Entry>[] }): JSX.Element
           entry.item || entry.note !== undefined ? ITEM_HEIGHT : CONNECTION_HEIGHT
         }
         onToggle={(entry, open) => tree.toggle(entry, open)}
-        onOpen={entry => canDownload(entry) && void downloadTo(parts, entry, parts.place.folder)}
+        onOpen={entry =>
+          canDownload(entry) && void downloadTo(parts, entry, parts.fileBrowser.folder)
+        }
         onMouseDown={(entry, event) => {
           const { conn, item, file } = entry;
           const isButton = (event.target as HTMLElement).closest('button') !== null;

@@ -12,13 +12,13 @@ const dataset = {
     { path: 'original/none', directory: true }
   ]
 };
-const held: Item = { name: 'scan', path: 'S/P1', kind: 'dataset', permId: 'P1' };
+const scan: Item = { name: 'scan', path: 'S/P1', kind: 'dataset', permId: 'P1' };
 
-test('the files of a data set are folded, folders first, with the bytes below them', () => {
-  expect(foldersOf(dataset, held, '').map(one => [one.file, one.item.kind])).toEqual([
+test('the files of a data set form folders, which come first and have the sum of the sizes', () => {
+  expect(foldersOf(dataset, scan, '').map(one => [one.file, one.item.kind])).toEqual([
     ['original', 'folder']
   ]);
-  const inside = foldersOf(dataset, held, 'original/');
+  const inside = foldersOf(dataset, scan, 'original/');
   expect(inside.map(one => [one.file, one.item.kind, one.item.size])).toEqual([
     ['original/deep', 'folder', 11],
     ['original/none', 'folder', 0],
@@ -28,48 +28,48 @@ test('the files of a data set are folded, folders first, with the bytes below th
 });
 
 describe('the tree', () => {
-  const asked: string[] = [];
+  const requested: string[] = [];
   let answer: () => Promise<Item[]>;
   const client = {
     browse: (_: string, path: string) => {
-      asked.push(path);
+      requested.push(path);
       return answer();
     },
     dataset: async () => dataset
   } as unknown as Connections;
-  const lines = (tree: Tree) =>
+  const rows = (tree: Tree) =>
     tree
       .entries([conn], 'nothing', 'wait')
       .map(one => `${one.level} ${one.note ?? one.item?.name}`);
 
-  test('asks for a branch once, when it is first opened', async () => {
+  test('fetches a branch once, when it is first expanded', async () => {
     const tree = new Tree(client);
-    answer = async () => [held];
+    answer = async () => [scan];
     tree.toggle(tree.entries([conn], '', '')[0]);
-    expect(lines(tree)).toEqual(['1 undefined', '2 wait']);
+    expect(rows(tree)).toEqual(['1 undefined', '2 wait']);
     await new Promise(resolve => setTimeout(resolve));
-    expect(lines(tree)).toEqual(['1 undefined', '2 scan']);
+    expect(rows(tree)).toEqual(['1 undefined', '2 scan']);
     tree.toggle(tree.entries([conn], '', '')[0]);
-    expect(lines(tree)).toEqual(['1 undefined']);
+    expect(rows(tree)).toEqual(['1 undefined']);
     tree.toggle(tree.entries([conn], '', '')[0]);
-    expect(lines(tree)).toEqual(['1 undefined', '2 scan']);
-    expect(asked).toEqual(['']);
+    expect(rows(tree)).toEqual(['1 undefined', '2 scan']);
+    expect(requested).toEqual(['']);
     await tree.load(tree.entries([conn], '', '')[1]);
-    expect(lines(tree)).toEqual(['1 undefined', '2 scan', '3 original']);
+    expect(rows(tree)).toEqual(['1 undefined', '2 scan', '3 original']);
   });
 
-  test('says what went wrong in the place of what it does not know, and asks again', async () => {
+  test('shows a Problem in place of the items, and fetches again', async () => {
     const tree = new Tree(client);
     answer = async () => Promise.reject(new Error('gone away'));
     await tree.load(tree.entries([conn], '', '')[0]);
-    expect(lines(tree)).toEqual(['1 undefined', '2 gone away']);
+    expect(rows(tree)).toEqual(['1 undefined', '2 gone away']);
     answer = async () => [];
     const [top] = tree.entries([conn], '', '');
     tree.toggle(top, false);
     tree.toggle({ ...top, isOpen: false });
     await new Promise(resolve => setTimeout(resolve));
-    expect(lines(tree)).toEqual(['1 undefined', '2 nothing']);
+    expect(rows(tree)).toEqual(['1 undefined', '2 nothing']);
     tree.prune(() => false);
-    expect(lines(tree)).toEqual(['1 undefined']);
+    expect(rows(tree)).toEqual(['1 undefined']);
   });
 });

@@ -1,22 +1,22 @@
-/** What is at the connections: a tree whose branches are asked for when they are first opened. */
+/** The tree of connections and their items; a branch is fetched when it is first expanded. */
 import { Model } from '../ui/model';
 import { Problem } from '../api/problem';
 import { Connection, Dataset, Item } from '../api/types';
 import { Connections } from './client';
 
-/** A line of the tree that is shown: a connection, a thing at one, or what is to be said instead. */
+/** A row of the tree: a connection, an item of one, or a note where there is no item. */
 export interface Entry {
   key: string;
   level: number;
   conn: Connection;
-  /** Nothing for the connection itself. */
+  /** Undefined for the connection itself. */
   item?: Item;
-  /** The path of a file, or of a folder, within its data set. */
+  /** The path of a file or folder within its data set. */
   file?: string;
-  /** Said in place of what is below. */
+  /** A text in place of items. */
   note?: string;
   problem?: Problem;
-  /** Undefined where nothing can be below. */
+  /** Whether it is expanded; undefined for a leaf. */
   isOpen?: boolean;
   position: number;
   siblings: number;
@@ -24,11 +24,9 @@ export interface Entry {
 
 interface Branch {
   isOpen: boolean;
-  /** Null while it is asked for. */
+  /** Null until the first fetch has ended. */
   children: { item: Item; file?: string }[] | null;
   problem: Problem | null;
-  /** Which asking is the last one. */
-  asking: number;
 }
 
 export class Tree extends Model {
@@ -36,17 +34,17 @@ export class Tree extends Model {
     super();
   }
 
-  /** The lines that are shown, below these connections. */
+  /** The rows of these connections and their expanded branches. */
   entries(connections: readonly Connection[], empty: string, loading: string): Entry[] {
     const found: Entry[] = [];
     connections.forEach((conn, at) => {
       const key = keyOf(conn.name);
       const canOpen = conn.state === 'connected' && conn.can.includes('browse');
       const isOpen = canOpen ? this.isOpen(key) : undefined;
-      const place = { position: at + 1, siblings: connections.length };
-      found.push({ key, level: 1, conn, isOpen, ...place });
+      const position = { position: at + 1, siblings: connections.length };
+      found.push({ key, level: 1, conn, isOpen, ...position });
       if (isOpen) {
-        this.below(found, conn, key, 2, empty, loading);
+        this.addBranch(found, conn, key, 2, empty, loading);
       }
     });
     return found;
@@ -56,7 +54,7 @@ export class Tree extends Model {
     return this.branches.get(key)?.isOpen ?? false;
   }
 
-  /** Show what is below, asking for it if that was never done; or hide it. */
+  /** Expand a row, fetching its items if needed; or collapse it. */
   toggle(entry: Entry, open = !entry.isOpen): void {
     const known = this.branches.get(entry.key);
     if (known && (!open || (known.children && !known.problem))) {
@@ -67,20 +65,18 @@ export class Tree extends Model {
     }
   }
 
-  /** Ask anew for what is below. */
+  /** Fetch the items of a row again, and expand it. */
   async load(entry: Entry): Promise<void> {
     const { key } = entry;
-    const before = this.branches.get(key);
     const branch: Branch = {
       isOpen: true,
-      children: before?.children ?? null,
-      problem: null,
-      asking: (before?.asking ?? 0) + 1
+      children: this.branches.get(key)?.children ?? null,
+      problem: null
     };
     this.branches.set(key, branch);
     this.emitChanged();
     try {
-      branch.children = await this.ask(entry);
+      branch.children = await this.fetch(entry);
     } catch (error) {
       branch.children = [];
       branch.problem = Problem.caught(error);
@@ -88,7 +84,7 @@ export class Tree extends Model {
     this.emitChanged();
   }
 
-  /** Ask anew for all that is open at a connection. */
+  /** Fetch all expanded branches of a connection again. */
   async reload(conn: Connection): Promise<void> {
     const open = this.entries([conn], '', '').filter(one => one.isOpen);
     for (const entry of open) {
@@ -98,7 +94,7 @@ export class Tree extends Model {
     }
   }
 
-  /** Forget what is at connections of which `keep` is false. */
+  /** Discard the items of connections for which `keep` returns false. */
   prune(keep: (name: string) => boolean): void {
     for (const key of [...this.branches.keys()]) {
       if (!keep(key.split('\0')[0])) {
@@ -108,7 +104,7 @@ export class Tree extends Model {
     }
   }
 
-  private async ask({ conn, item, file }: Entry): Promise<Branch['children']> {
+  private async fetch({ conn, item, file }: Entry): Promise<Branch['children']> {
     if (item?.kind === 'dataset') {
       return foldersOf(await this.client.dataset(conn.name, item.permId ?? item.path), item, '');
     }
@@ -120,7 +116,7 @@ export class Tree extends Model {
     return items.map(one => ({ item: one }));
   }
 
-  private below(
+  private addBranch(
     found: Entry[],
     conn: Connection,
     key: string,
@@ -132,8 +128,8 @@ export class Tree extends Model {
     const note = branch.children === null ? loading : branch.children.length === 0 ? empty : null;
     if (note !== null) {
       const { problem } = branch;
-      const said = { note: problem?.message ?? note, problem: problem ?? undefined };
-      found.push({ key: `${key}\0`, level, conn, ...said, position: 1, siblings: 1 });
+      const text = { note: problem?.message ?? note, problem: problem ?? undefined };
+      found.push({ key: `${key}\0`, level, conn, ...text, position: 1, siblings: 1 });
       return;
     }
     const siblings = branch.children!.length;
@@ -142,7 +138,7 @@ export class Tree extends Model {
       const isOpen = child.item.kind === 'file' ? undefined : this.isOpen(own);
       found.push({ key: own, level, conn, ...child, isOpen, position: at + 1, siblings });
       if (isOpen) {
-        this.below(found, conn, own, level + 1, empty, loading);
+        this.addBranch(found, conn, own, level + 1, empty, loading);
       }
     });
   }
@@ -154,7 +150,7 @@ function keyOf(conn: string, item?: Item, file?: string): string {
   return [conn, ...(item ? [item.path] : []), ...(file === undefined ? [] : [file])].join('\0');
 }
 
-/** What of a data set lies directly in a folder of it, folders first. `below` ends with a slash. */
+/** The content of a data set's folder, folders first; `below` is the folder's path and a slash. */
 export function foldersOf(
   dataset: Dataset,
   { path, permId }: Item,

@@ -32,9 +32,9 @@ export abstract class LiveList<T> extends Model {
 
   /** The items that match the filter. */
   get shown(): readonly T[] {
-    const wanted = this.filter.trim().toLowerCase();
-    return wanted
-      ? this.items.filter(one => this.textOf(one).toLowerCase().includes(wanted))
+    const text = this.filter.trim().toLowerCase();
+    return text
+      ? this.items.filter(one => this.textOf(one).toLowerCase().includes(text))
       : this.items;
   }
 

@@ -3,7 +3,7 @@ import { fromServerFrame, inputFrame, resizeFrame, SUBPROTOCOL } from './console
 import { FrameError } from './json';
 
 const bytes = (hex: string) => Uint8Array.from(Buffer.from(hex, 'hex'));
-/** Python's names of the frames. */
+/** The frame types by the names of their Python classes. */
 const TYPES: Record<string, string> = {
   Start: 'start',
   OutputFrame: 'output',
@@ -14,11 +14,11 @@ const TYPES: Record<string, string> = {
   Trouble: 'trouble'
 };
 
-test('the subprotocol is the one that the server speaks', () => {
+test('the server has the same subprotocol', () => {
   expect(SUBPROTOCOL).toBe(vectors.subprotocol);
 });
 
-test.each(vectors.server)('$name is read as Python means it', ({ type, frame, fields }) => {
+test.each(vectors.server)('$name is read as Python reads it', ({ type, frame, fields }) => {
   const expected: Record<string, unknown> = { type: TYPES[type], ...fields };
   if (typeof expected.data === 'string') {
     expected.data = bytes(expected.data);

@@ -26,7 +26,7 @@ export interface Viewer {
 
 export type Mode = 'watch' | 'join' | 'steal';
 
-/** What the server sends; the offset of start, exit, viewers and trouble is the present end. */
+/** The server's frames; the offset of start, exit, viewers and trouble is the journal's end. */
 export type ServerFrame =
   | { type: 'start'; offset: number; about: About }
   | { type: 'output'; offset: number; data: Uint8Array }
@@ -38,7 +38,7 @@ export type ServerFrame =
 
 const HEAD = 9;
 
-/** What the server sent; null for a type that this version does not know. */
+/** Decode a frame of the server; null for a type that this version does not know. */
 export function fromServerFrame(frame: Uint8Array): ServerFrame | null {
   if (frame.length < HEAD) {
     throw new FrameError(`A console frame has at least ${HEAD} bytes, this one ${frame.length}.`);
@@ -69,7 +69,7 @@ export function fromServerFrame(frame: Uint8Array): ServerFrame | null {
   }
 }
 
-/** Bytes to type. */
+/** A frame with input. */
 export function inputFrame(data: Uint8Array): Uint8Array {
   const frame = new Uint8Array(1 + data.length);
   frame[0] = 'i'.charCodeAt(0);
@@ -77,7 +77,7 @@ export function inputFrame(data: Uint8Array): Uint8Array {
   return frame;
 }
 
-/** The screen's size; at least one row and one column. */
+/** A frame with the screen's size; at least one row and one column. */
 export function resizeFrame(rows: number, cols: number): Uint8Array {
   const frame = new Uint8Array(5);
   const view = new DataView(frame.buffer);
@@ -110,7 +110,7 @@ function readEnd(payload: Uint8Array, least: number): number {
 function readList(payload: Uint8Array): unknown[] {
   const value = readJson(payload, PAYLOAD);
   if (!Array.isArray(value)) {
-    throw new FrameError('The payload is no JSON list.');
+    throw new FrameError('The payload is not a JSON list.');
   }
   return value;
 }

@@ -16,7 +16,7 @@ test.each(vectors.v1_bad)('$name is refused', ({ frame }) => {
   expect(() => fromFrame(bytes(frame))).toThrow(FrameError);
 });
 
-test('a message is what its parts say, with the sizes of its buffers', () => {
+test('a message has the content of its parts, and the sizes of its buffers', () => {
   const part = (value: unknown) => new TextEncoder().encode(JSON.stringify(value));
   const parts = [
     part({ msg_id: 'a', msg_type: 'comm_msg' }),

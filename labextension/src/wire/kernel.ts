@@ -8,13 +8,13 @@ import { asText, FrameError, readObject, readText } from './json';
 
 export const V1 = 'v1.kernel.websocket.jupyter.org';
 
-/** A frame's parts as they are: four of JSON, then any buffers. */
+/** The parts of a frame, not decoded: four of JSON, then any number of buffers. */
 export interface Frame {
   channel: string;
   parts: Uint8Array[];
 }
 
-/** A message as one reads it. */
+/** A decoded message. */
 export interface Message {
   channel: string;
   msg_id: string;
@@ -25,14 +25,14 @@ export interface Message {
   content: Record<string, unknown>;
   /** The sizes of its binary buffers, bytes. */
   buffers: number[];
-  /** The whole frame, bytes. */
+  /** The size of the whole frame, bytes. */
   size: number;
 }
 
 const WORD = 8;
 const JSON_PARTS = 4;
 
-/** The parts of a frame. */
+/** Split a frame into its parts. */
 export function fromFrame(frame: Uint8Array): Frame {
   const view = new DataView(frame.buffer, frame.byteOffset, frame.byteLength);
   const word = (at: number): number => {
@@ -55,7 +55,7 @@ export function fromFrame(frame: Uint8Array): Frame {
   return { channel: readText(name, 'The channel'), parts };
 }
 
-/** A frame of these parts. */
+/** Join parts into a frame. */
 export function toFrame({ channel, parts }: Frame): Uint8Array {
   const pieces = [new TextEncoder().encode(channel), ...parts];
   const count = pieces.length + 1;
@@ -77,7 +77,7 @@ export function toFrame({ channel, parts }: Frame): Uint8Array {
   return frame;
 }
 
-/** The message in a frame. */
+/** Decode the message in a frame. */
 export function fromFrameToMessage(frame: Uint8Array): Message {
   const { channel, parts } = fromFrame(frame);
   const [header, parent_header, metadata, content] = parts

@@ -1,6 +1,6 @@
 /**
- * Lines of text in a stream of bytes, as `application/x-ndjson` answers hold them: UTF-8, ended by
- * `\n`; empty ones only keep the connection open and are left out.
+ * The lines of a stream of UTF-8 bytes, such as an `application/x-ndjson` response. Empty lines,
+ * which only keep the connection open, are left out.
  */
 export async function* lines(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<string> {
   const decoder = new TextDecoder();

@@ -1,16 +1,16 @@
 /**
- * Text of strangers, made safe to read: what is unseen becomes visible, as Python writes it. A name
- * in the panel may hold characters that reorder the line, that have no width, or that break it;
- * React shows them as they are. `jupyter_bridge/wire/visible.py` has the same characters.
+ * Makes untrusted text safe to read: invisible characters become escape sequences, as in Python. A
+ * name may contain characters that reorder the line, that have no width, or that break it; React
+ * shows them unchanged. `jupyter_bridge/wire/visible.py` has the same characters.
  */
-const UNSEEN =
+const INVISIBLE =
   /[\0-\x1f\x7f-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202e\u2060-\u206f\u2800\u3164\ufe00-\ufe0d\ufeff\uffa0\ufff0-\ufffb\u{13430}-\u{1345f}\u{1bca0}-\u{1bca3}\u{1d173}-\u{1d17a}\u{e0000}-\u{e0fff}\ud800-\udfff]|(?<![\u00a9\u00ae\u203c-\u3299\u{1f000}-\u{1faff}])[\ufe0e\ufe0f]/gu;
 
 const SHORT: Record<string, string> = { '\n': '\\n', '\r': '\\r', '\t': '\\t' };
 
-/** The text as one line in which no character is unseen. */
+/** The text as one line without invisible characters. */
 export function visible(text: string): string {
-  return text.replace(UNSEEN, one => SHORT[one] ?? escaped(one.codePointAt(0)!.toString(16)));
+  return text.replace(INVISIBLE, one => SHORT[one] ?? escaped(one.codePointAt(0)!.toString(16)));
 }
 
 function escaped(hex: string): string {

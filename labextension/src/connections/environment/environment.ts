@@ -1,4 +1,4 @@
-/** "Save Environment": what the notebook's kernel runs on, as files beside the notebook. */
+/** The command "Save Environment": saves the kernel's packages and version beside the notebook. */
 import { Dialog, Notification, showDialog } from '@jupyterlab/apputils';
 import { INotebookTracker } from '@jupyterlab/notebook';
 import { Contents } from '@jupyterlab/services';
@@ -51,14 +51,14 @@ export function addEnvironment(
       await saving.catch(() => undefined);
     }
   });
-  const tell = () => commands.notifyCommandChanged(CommandIDs.environment);
+  const onChange = () => commands.notifyCommandChanged(CommandIDs.environment);
   notebooks.currentChanged.connect((_, notebook) => {
-    tell();
-    notebook?.sessionContext.kernelChanged.connect(tell);
+    onChange();
+    notebook?.sessionContext.kernelChanged.connect(onChange);
   });
 }
 
-/** The names of what is in a folder of the server. */
+/** The names in a folder of the server. */
 async function namesIn(contents: Contents.IManager, folder: string): Promise<string[]> {
   const model = await contents.get(folder);
   return (model.content as Contents.IModel[]).map(one => one.name);

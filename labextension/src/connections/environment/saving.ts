@@ -1,14 +1,14 @@
-/** Saving what a kernel runs on beside a notebook; nothing is replaced unasked. */
+/** Saves a kernel's environment beside a notebook; asks before it replaces files. */
 import { PathExt } from '@jupyterlab/coreutils';
 import { Server } from '../../api/server';
 import { Environment } from '../../api/types';
 
-/** The names of what is in a folder, as a path below the server's root; "" is the root. */
+/** The names in a folder, whose path is relative to the server's root; "" is the root. */
 export type NamesIn = (folder: string) => Promise<string[]>;
 
 /**
- * The contents paths that were written; null if `mayReplace`, which is told those that are there
- * already, would rather not.
+ * Returns the paths of the saved files, or null if `mayReplace`, which gets the paths of existing
+ * files, returns false.
  */
 export async function saveEnvironment(
   server: Server,
@@ -19,12 +19,12 @@ export async function saveEnvironment(
 ): Promise<string[] | null> {
   const ask = (body: object) =>
     server.request<Environment>('POST', server.url('environment', kernelId), { body });
-  // Which files it will be depends on the kernel's language, so it is asked before and again to save.
+  // The names depend on the kernel's language: the first request returns them, the second saves.
   const { requirements_filename, runtime_filename } = await ask({});
   const folder = PathExt.dirname(notebook);
   const names = await namesIn(folder);
-  const there = [requirements_filename, runtime_filename].filter(name => names.includes(name));
-  if (there.length && !(await mayReplace(there.map(name => PathExt.join(folder, name))))) {
+  const existing = [requirements_filename, runtime_filename].filter(name => names.includes(name));
+  if (existing.length && !(await mayReplace(existing.map(name => PathExt.join(folder, name))))) {
     return null;
   }
   return (await ask({ path: notebook, save: true })).saved;

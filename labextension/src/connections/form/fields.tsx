@@ -1,18 +1,18 @@
-/** The fields of a form, drawn. They keep what is typed; nobody else does, until it is sent. */
+/** The input elements of a form. Only they hold the values, until the form is sent. */
 import { TranslationBundle } from '@jupyterlab/translation';
 import { Field, Values } from './form';
 
 export interface FieldsProps {
-  /** Distinguishes this form's ids. */
+  /** The prefix of the elements' ids. */
   id: string;
   fields: readonly Field[];
-  /** What is wrong, by field. */
+  /** Messages by the name of the field. */
   errors: Record<string, string>;
   trans: TranslationBundle;
   onChoose?: (name: string, value: string) => void;
 }
 
-/** Those that must or often will be filled in; the others behind "More". */
+/** Required and common fields; the others are behind "More". */
 export function Fields(props: FieldsProps): JSX.Element {
   const isShown = (field: Field) =>
     field.required ||
@@ -125,7 +125,7 @@ function Entry(props: {
   }
 }
 
-/** What stands in the fields below `node`. */
+/** The values of the fields below `node`. */
 export function valuesIn(node: HTMLElement): Values {
   const values: Values = {};
   for (const entry of node.querySelectorAll<HTMLInputElement>('[data-field]')) {
@@ -134,7 +134,7 @@ export function valuesIn(node: HTMLElement): Values {
   return values;
 }
 
-/** Forget the secrets that stand in the fields below `node`. */
+/** Empty the password fields below `node`. */
 export function wipe(node: HTMLElement): void {
   node.querySelectorAll<HTMLInputElement>('input[type=password]').forEach(one => {
     one.value = '';

@@ -21,14 +21,14 @@ describe('the form of a schema', () => {
   const fields = fieldsOf(schema, ['word']);
   const named = Object.fromEntries(fields.map(field => [field.name, field]));
 
-  test('has what is required first, then who one is and how it is proven', () => {
+  test('has required fields first, then the username and secrets', () => {
     expect(fields.slice(0, 3).map(field => field.name)).toEqual(['url', 'username', 'word']);
     expect(named.url.required).toBe(true);
     expect(named.url.label).toBe('Address');
     expect(named.username.label).toBe('Username');
   });
 
-  test('knows each type, also beside null and behind a reference', () => {
+  test('knows each type, also in a union with null and behind a reference', () => {
     const inputs = Object.fromEntries(fields.map(field => [field.name, field.input]));
     expect(inputs).toEqual({
       url: 'text',
@@ -46,7 +46,7 @@ describe('the form of a schema', () => {
     expect([named.port.minimum, named.port.maximum]).toEqual([1, 65535]);
   });
 
-  test('sends what was filled in, in its type, and leaves out what was not', () => {
+  test('sends changed values in their types, and leaves out the others', () => {
     const values = { ...initialsOf(fields), url: 'x://y', port: '2022', mint: true };
     expect(bodyOf(fields, values)).toEqual({ url: 'x://y', port: 2022, mint: true });
     const more = { ...values, nodes: ' a \n\nb', options: '{"cpus": 2}', mode: 'fast' };
@@ -63,7 +63,7 @@ describe('the form of a schema', () => {
     ['port', { url: 'x', port: '' }],
     ['port', { url: 'x', port: '1.5' }],
     ['options', { url: 'x', options: '{' }]
-  ])('names the field %s that it refuses', (name, given) => {
+  ])('names the field %s if its value is invalid', (name, given) => {
     let error: unknown;
     try {
       bodyOf(fields, { ...initialsOf(fields), ...given });
@@ -75,18 +75,18 @@ describe('the form of a schema', () => {
   });
 });
 
-test('the properties of a data set are fields, with the terms of a vocabulary to choose from', () => {
-  const unsaid = { mandatory: null, ordinal: null, section: null, label: null, description: null };
+test('properties of data sets are fields, and a vocabulary is a choice', () => {
+  const unset = { mandatory: null, ordinal: null, section: null, label: null, description: null };
   const fields = propertyFields([
-    { ...unsaid, code: '$NAME', label: 'Name', mandatory: true, dataType: 'VARCHAR' },
-    { ...unsaid, code: 'COUNT', dataType: 'INTEGER' },
+    { ...unset, code: '$NAME', label: 'Name', mandatory: true, dataType: 'VARCHAR' },
+    { ...unset, code: 'COUNT', dataType: 'INTEGER' },
     {
-      ...unsaid,
+      ...unset,
       code: 'KIND',
       dataType: 'CONTROLLEDVOCABULARY',
       terms: [{ code: 'A', label: 'Apple' }]
     },
-    { ...unsaid, code: 'LOST', dataType: 'CONTROLLEDVOCABULARY' }
+    { ...unset, code: 'LOST', dataType: 'CONTROLLEDVOCABULARY' }
   ]);
   expect(fields.map(field => field.input)).toEqual(['text', 'integer', 'choice', 'text']);
   expect(fields[0]).toMatchObject({ label: 'Name', required: true });

@@ -1,10 +1,10 @@
 /**
- * Forms as data: a connector's JSON Schema, or the properties of a type of data sets, as the fields
- * that are drawn, and what was filled in as the body of a request. Nothing here knows a kind.
+ * Forms as data: turns a connector's JSON Schema, or the properties of a type of data sets, into
+ * fields, and the fields' values into the body of a request. Independent of the kind of connection.
  */
 import { PropertyAssignment } from '../../api/types';
 
-/** What is used of JSON Schema; the server's own says no more. */
+/** The part of JSON Schema that the server uses. */
 export interface Schema {
   title?: string;
   description?: string;
@@ -24,7 +24,7 @@ export interface Schema {
   $defs?: Record<string, Schema>;
 }
 
-/** `lines` is a list of texts, one a line; `json` whatever has no better field. */
+/** `lines` is a list of strings, one in each line; `json` is for types without a better input. */
 export type Input =
   'text' | 'secret' | 'integer' | 'number' | 'boolean' | 'choice' | 'lines' | 'json';
 
@@ -34,17 +34,17 @@ export interface Field {
   description?: string;
   input: Input;
   required: boolean;
-  /** What stands there at first. */
+  /** The initial value. */
   initial: string | boolean;
   options?: { value: string; label: string }[];
   minimum?: number;
   maximum?: number;
 }
 
-/** What was filled in: texts, and ticks. */
+/** The values by the name of the field: strings, and booleans of checkboxes. */
 export type Values = Record<string, string | boolean>;
 
-/** A value that the form itself refuses. */
+/** The value of a field is invalid. */
 export class FieldError extends Error {
   constructor(
     readonly field: string,
@@ -54,18 +54,18 @@ export class FieldError extends Error {
   }
 }
 
-/** The fields of a schema, the required ones first, secrets next to the name that they prove. */
+/** The fields of a schema: the required ones first, then the username, secrets, and the others. */
 export function fieldsOf(schema: Schema, secret: readonly string[] = []): Field[] {
   const required = schema.required ?? [];
-  const fields = Object.entries(schema.properties ?? {}).map(([name, told]) => {
-    const inner = resolve(told, schema);
+  const fields = Object.entries(schema.properties ?? {}).map(([name, property]) => {
+    const inner = resolve(property, schema);
     return {
       name,
-      label: told.title ?? inner.title ?? worded(name),
-      description: told.description ?? inner.description,
+      label: property.title ?? inner.title ?? labelOf(name),
+      description: property.description ?? inner.description,
       input: inputOf(inner, secret.includes(name)),
       required: required.includes(name),
-      initial: initialOf(told.default ?? inner.default, inner),
+      initial: initialOf(property.default ?? inner.default, inner),
       options: optionsOf(inner),
       minimum: inner.minimum,
       maximum: inner.maximum
@@ -76,7 +76,7 @@ export function fieldsOf(schema: Schema, secret: readonly string[] = []): Field[
   return fields.sort((one, other) => order(one) - order(other));
 }
 
-/** The fields of the properties that a data set of a type has. */
+/** The fields of the properties of a type of data sets. */
 export function propertyFields(assignments: readonly PropertyAssignment[]): Field[] {
   const inputs: Record<string, Input> = {
     INTEGER: 'integer',
@@ -101,25 +101,25 @@ export function propertyFields(assignments: readonly PropertyAssignment[]): Fiel
   });
 }
 
-/** What stands in a form at first. */
+/** The initial values of a form. */
 export function initialsOf(fields: readonly Field[]): Values {
   return Object.fromEntries(fields.map(field => [field.name, field.initial]));
 }
 
-/** What is sent: fields left as they were are left out. Throws a FieldError. */
+/** The body to send, without optional fields that were not changed. Throws a FieldError. */
 export function bodyOf(
   fields: readonly Field[],
   values: Values,
-  say: (text: string, label: string) => string = text => text
+  translate: (text: string, label: string) => string = text => text
 ): Record<string, unknown> {
   const body: Record<string, unknown> = {};
   for (const field of fields) {
     const value = values[field.name] ?? field.initial;
     if (field.required && value === '') {
-      throw new FieldError(field.name, say('%1 is required.', field.label));
+      throw new FieldError(field.name, translate('%1 is required.', field.label));
     }
     if (value !== field.initial || (field.required && value !== '')) {
-      body[field.name] = parsed(field, value, say);
+      body[field.name] = parsed(field, value, translate);
     }
   }
   return body;
@@ -128,7 +128,7 @@ export function bodyOf(
 function parsed(
   field: Field,
   value: string | boolean,
-  say: (text: string, label: string) => string
+  translate: (text: string, label: string) => string
 ): unknown {
   if (typeof value === 'boolean') {
     return value;
@@ -138,7 +138,7 @@ function parsed(
     case 'number': {
       const number = value.trim() === '' ? NaN : Number(value);
       if (field.input === 'integer' ? !Number.isSafeInteger(number) : !Number.isFinite(number)) {
-        throw new FieldError(field.name, say('%1 must be a number.', field.label));
+        throw new FieldError(field.name, translate('%1 must be a number.', field.label));
       }
       return number;
     }
@@ -151,14 +151,14 @@ function parsed(
       try {
         return JSON.parse(value);
       } catch {
-        throw new FieldError(field.name, say('%1 must be JSON.', field.label));
+        throw new FieldError(field.name, translate('%1 must be JSON.', field.label));
       }
     default:
       return value;
   }
 }
 
-/** The schema that counts: behind a reference, and beside `null`. */
+/** The schema behind a reference, and in a union with `null` the other one. */
 function resolve(schema: Schema, root: Schema): Schema {
   if (schema.$ref) {
     return resolve(root.$defs?.[schema.$ref.split('/').pop()!] ?? {}, root);
@@ -206,7 +206,7 @@ function optionsOf(schema: Schema): Field['options'] {
 }
 
 /** `ca_file` is "Ca file", `url` "URL". */
-function worded(name: string): string {
+function labelOf(name: string): string {
   const text = name.replace(/_/g, ' ');
   return /^(url|id|ip)$/.test(text) ? text.toUpperCase() : text[0].toUpperCase() + text.slice(1);
 }

@@ -1,17 +1,17 @@
-/** Adding a connection, logging in, and what has to be asked for on the way. */
+/** The dialogs for adding a connection, for logging in, and for host keys. */
 import { Dialog, showDialog } from '@jupyterlab/apputils';
 import { TranslationBundle } from '@jupyterlab/translation';
 import { Problem } from '../../api/problem';
 import { Connection } from '../../api/types';
 import { Fields } from '../client';
 import { Field, fieldsOf } from './form';
-import { openForm } from './formdialog';
+import { openForm } from './formDialog';
 import { ConnectionsModel } from '../model';
 import { vaultSentence } from '../labels';
 import { asText } from '../../wire/json';
 
-/** What a server is asked for again with a host key that a person has accepted. */
-interface Refused {
+/** A request that failed because of the host's key; it is repeated if the user accepts the key. */
+interface UntrustedHost {
   fields: Fields;
   problem: Problem;
 }
@@ -22,13 +22,13 @@ export class Logins {
     private trans: TranslationBundle
   ) {}
 
-  /** Ask for a new connection, add it, and log it in; its name, or null. */
+  /** Ask for a new connection, add it and log in; returns its name, or null if the user cancels. */
   async add(): Promise<string | null> {
     const { model, trans } = this;
     const kinds = await model.kinds();
     const usable = kinds.filter(kind => kind.fields);
     const unusable = kinds.filter(kind => kind.problem);
-    const before = [
+    const common = [
       text('name', trans.__('Name')),
       {
         ...text('kind', trans.__('Kind')),
@@ -44,53 +44,53 @@ export class Logins {
         fields: chosen => {
           const kind = usable.find(one => one.kind === chosen.kind);
           if (!kind?.fields) {
-            return before;
+            return common;
           }
           const own = fieldsOf(kind.fields, kind.secret);
-          // A kind without secrets logs in as nobody.
-          const asked = kind.secret?.length ? own : own.filter(one => one.name !== 'username');
-          return [...before, ...asked, this.remember()];
+          // A kind without secrets needs no username.
+          const shown = kind.secret?.length ? own : own.filter(one => one.name !== 'username');
+          return [...common, ...shown, this.remember()];
         },
         submit: async fields => {
-          model.take(await model.client.add(fields));
+          model.applyList(await model.client.add(fields));
           return String(fields.name);
         }
       },
       trans
     );
-    const made = added === null ? undefined : model.get(added);
-    if (made && ['failed', 'forbidden', 'disconnected', 'expired'].includes(made.state)) {
-      await this.login(made);
+    const connection = added === null ? undefined : model.get(added);
+    const needsLogin = ['failed', 'forbidden', 'disconnected', 'expired'];
+    if (connection && needsLogin.includes(connection.state)) {
+      await this.login(connection);
     }
     return added;
   }
 
-  /** Log in with what the server knows; ask for what it does not, or what was refused. */
+  /** Log in with the stored secrets; ask for those that are missing or were refused. */
   async login(connection: Connection): Promise<void> {
     const { name } = connection;
-    let said: Problem | null = null;
+    let problem: Problem | null = null;
     if (connection.needs.length === 0 && connection.state !== 'forbidden') {
       try {
         return await this.act(name, 'login');
       } catch (error) {
-        said = Problem.caught(error);
-        if (said.status !== 401 && said.code !== 'needs-login') {
+        problem = Problem.caught(error);
+        if (problem.status !== 401 && problem.code !== 'needs-login') {
           throw error;
         }
       }
     } else if (connection.state === 'forbidden' && connection.reason) {
-      said = new Problem('denied', 401, connection.reason);
+      problem = new Problem('denied', 401, connection.reason);
     }
-    await this.ask(connection, said);
+    await this.openLogin(connection, problem);
   }
 
-  /** Do something; where the host shows a key that nobody has accepted, ask and repeat. */
+  /** Request an action; if the host's key is not trusted, ask the user and repeat the request. */
   async act(name: string, action: string, fields: Fields = {}): Promise<void> {
-    const refused = await this.attempt(name, action, fields);
-    await this.settle(name, action, refused);
+    await this.confirmHost(name, action, await this.attempt(name, action, fields));
   }
 
-  private async ask(connection: Connection, problem: Problem | null): Promise<void> {
+  private async openLogin(connection: Connection, problem: Problem | null): Promise<void> {
     const { model, trans } = this;
     const { name } = connection;
     const kind = (await model.kinds()).find(one => one.kind === connection.kind);
@@ -100,7 +100,7 @@ export class Logins {
         ...field,
         initial: field.name === 'username' ? connection.username : field.initial
       }));
-    const refused = await openForm(
+    const untrusted = await openForm(
       {
         title: trans.__('Log in to %1', name),
         okLabel: trans.__('Log in'),
@@ -110,13 +110,17 @@ export class Logins {
       },
       trans
     );
-    await this.settle(name, 'login', refused);
+    await this.confirmHost(name, 'login', untrusted);
   }
 
-  /** Null if it was done, what to ask about if the host's key stands in the way. */
-  private async attempt(name: string, action: string, fields: Fields): Promise<Refused | null> {
+  /** Returns null on success, or the request if the host's key is not trusted. */
+  private async attempt(
+    name: string,
+    action: string,
+    fields: Fields
+  ): Promise<UntrustedHost | null> {
     try {
-      this.model.takeOne(await this.model.client.act(name, action, fields));
+      this.model.applyOne(await this.model.client.act(name, action, fields));
       return null;
     } catch (error) {
       const problem = Problem.caught(error);
@@ -127,12 +131,16 @@ export class Logins {
     }
   }
 
-  private async settle(name: string, action: string, refused: Refused | null): Promise<void> {
-    if (!refused) {
+  private async confirmHost(
+    name: string,
+    action: string,
+    untrusted: UntrustedHost | null
+  ): Promise<void> {
+    if (!untrusted) {
       return;
     }
     const { trans } = this;
-    const { problem, fields } = refused;
+    const { problem, fields } = untrusted;
     const key = asText(problem.details.host_key);
     const isChanged = problem.code === 'host-key-changed';
     const { button } = await showDialog({

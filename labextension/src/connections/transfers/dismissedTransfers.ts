@@ -1,4 +1,4 @@
-/** The browser's memory of transfers that were cleared away; the server keeps them for a week. */
+/** Remembers the transfers that the user has cleared, in the browser's local storage. */
 import { DismissedTransfers } from './transfers';
 
 const KEY = 'jupyter-bridge:dismissed:';
@@ -7,8 +7,8 @@ export function dismissedIn(baseUrl: string): DismissedTransfers {
   return {
     load: () => {
       try {
-        const kept: unknown = JSON.parse(localStorage.getItem(KEY + baseUrl) ?? '[]');
-        return Array.isArray(kept) ? kept.map(String) : [];
+        const stored: unknown = JSON.parse(localStorage.getItem(KEY + baseUrl) ?? '[]');
+        return Array.isArray(stored) ? stored.map(String) : [];
       } catch {
         return [];
       }
@@ -17,7 +17,7 @@ export function dismissedIn(baseUrl: string): DismissedTransfers {
       try {
         localStorage.setItem(KEY + baseUrl, JSON.stringify(ids));
       } catch {
-        // A browser that keeps nothing shows them again after a reload.
+        // Without local storage they appear again after a reload.
       }
     }
   };

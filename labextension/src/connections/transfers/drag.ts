@@ -1,28 +1,28 @@
 /**
- * Dragging, in both directions: what is at a connection onto the file browser, files of the file
- * browser onto a connection or a folder of one.
+ * Drag and drop: data sets of a connection onto the file browser, and files of the file browser
+ * onto a connection, a folder or an object.
  */
 import { MimeData } from '@lumino/coreutils';
 import { DisposableDelegate, IDisposable } from '@lumino/disposable';
 import { Drag } from '@lumino/dragdrop';
 
-/** What is dragged from a connection: a `Dragged[]`. */
+/** The MIME type of items dragged from a connection: a `Dragged[]`. */
 export const REMOTE_MIME = 'application/x-jupyter-bridge-remote';
-/** What the file browser drags: the contents paths. */
+/** The MIME type of the file browser: the contents paths. */
 const CONTENTS_MIME = 'application/x-jupyter-icontents';
-/** So many pixels are a drag, fewer a click. */
+/** A drag starts after so many pixels; fewer are a click. */
 const THRESHOLD = 5;
 const TARGET_CLASS = 'jp-mod-bridgeTarget';
 
 export interface Dragged {
   connection: string;
   permId: string;
-  /** Only this file of it. */
+  /** Only this file of the data set. */
   file?: string;
   name: string;
 }
 
-/** Begin a drag if the pointer moves on before the button is let go. */
+/** Start a drag if the pointer moves before the mouse button is released. */
 export function dragSoon(down: { clientX: number; clientY: number }, dragged: Dragged): void {
   const onMove = (event: MouseEvent) => {
     const far = Math.max(
@@ -60,14 +60,14 @@ function imageOf(name: string): HTMLElement {
 }
 
 /**
- * Take what is dragged onto `node`: `targetOf` names the element that would take it (null: none),
- * `take` gets what was dropped there.
+ * Accept drops on `node`: `targetOf` returns the element that accepts the drop (null: none), and
+ * `onDrop` gets the dropped data.
  */
-function takeDrops(
+function acceptDrops(
   node: HTMLElement,
   mime: string,
   targetOf: (event: Drag.Event) => HTMLElement | null,
-  take: (data: unknown, event: Drag.Event, target: HTMLElement) => void
+  onDrop: (data: unknown, event: Drag.Event, target: HTMLElement) => void
 ): IDisposable {
   let marked: HTMLElement | null = null;
   const mark = (target: HTMLElement | null) => {
@@ -82,7 +82,7 @@ function takeDrops(
     if (!event.mimeData.hasData(mime)) {
       return;
     }
-    // It is ours to judge, also where the file browser would take it for its own.
+    // Also where the file browser would handle the event itself.
     event.preventDefault();
     event.stopPropagation();
     const isLeaving = event.type === 'lm-dragleave' && event.target === node;
@@ -91,7 +91,7 @@ function takeDrops(
       mark(null);
       event.dropAction = target ? event.proposedAction : 'none';
       if (target) {
-        take(event.mimeData.getData(mime), event, target);
+        onDrop(event.mimeData.getData(mime), event, target);
       }
     } else {
       mark(event.type === 'lm-dragleave' ? null : target);
@@ -106,33 +106,33 @@ function takeDrops(
   });
 }
 
-/** What is dragged from a connection is taken anywhere on the file browser. */
-export function takeRemote(
+/** Accept data sets of a connection anywhere on the file browser. */
+export function acceptDatasets(
   node: HTMLElement,
-  take: (dragged: Dragged[], event: MouseEvent) => void
+  onDrop: (dragged: Dragged[], event: MouseEvent) => void
 ): IDisposable {
-  return takeDrops(
+  return acceptDrops(
     node,
     REMOTE_MIME,
     event =>
       (event.target as HTMLElement).closest<HTMLElement>(
         '.jp-DirListing-item[data-isdir="true"]'
       ) ?? node,
-    (data, event) => take(data as Dragged[], event)
+    (data, event) => onDrop(data as Dragged[], event)
   );
 }
 
-/** Files of the file browser are taken by the rows of `node` for which `accepts` says so. */
-export function takeFiles(
+/** Accept files of the file browser on the rows of `node` for which `accepts` returns true. */
+export function acceptFiles(
   node: HTMLElement,
   accepts: (at: number) => boolean,
-  take: (paths: string[], at: number) => void
+  onDrop: (paths: string[], at: number) => void
 ): IDisposable {
   const rowOf = (event: Drag.Event) => {
     const row = (event.target as HTMLElement).closest<HTMLElement>('[data-at]');
     return row && accepts(Number(row.dataset.at)) ? row : null;
   };
-  return takeDrops(node, CONTENTS_MIME, rowOf, (data, _, row) =>
-    take(data as string[], Number(row.dataset.at))
+  return acceptDrops(node, CONTENTS_MIME, rowOf, (data, _, row) =>
+    onDrop(data as string[], Number(row.dataset.at))
   );
 }

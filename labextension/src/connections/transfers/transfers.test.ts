@@ -6,12 +6,12 @@ import { TransfersModel } from './transfers';
 
 function transfer(id: string, state: Transfer['state'], created: number): Transfer {
   const about = { connection: 'c', direction: 'download' as const, permId: id, path: '/r' };
-  const standing = { done: 5, total: 10, rate: 1, eta: 5, file: null, files: 1 };
-  return { transfer: id, state, created, ...about, ...standing };
+  const progress = { done: 5, total: 10, rate: 1, eta: 5, file: null, files: 1 };
+  return { transfer: id, state, created, ...about, ...progress };
 }
 
-/** What a server would answer, and what it was asked. */
-function made(list: Transfer[], kept: string[] = []) {
+/** A model with a server that has these transfers; `push` sends an event of its stream. */
+function begin(list: Transfer[], stored: string[] = []) {
   const streams: AbortSignal[] = [];
   let push: (event: string, data: unknown) => void = () => undefined;
   const server = {
@@ -40,7 +40,7 @@ function made(list: Transfer[], kept: string[] = []) {
     on: () => ({ dispose: () => undefined, isDisposed: false }),
     resumed: new Signal(holder)
   } as unknown as Events;
-  let saved = kept;
+  let saved = stored;
   const dismissed = { load: () => saved, save: (ids: string[]) => void (saved = ids) };
   const model = new TransfersModel(server, events, dismissed);
   return { model, streams, push: (e: string, d: unknown) => push(e, d), saved: () => saved };
@@ -48,8 +48,8 @@ function made(list: Transfer[], kept: string[] = []) {
 
 const turn = () => new Promise(resolve => setTimeout(resolve));
 
-test('one stream is followed while something runs and somebody looks, and no longer', async () => {
-  const { model, streams, push } = made([transfer('a', 'running', 1)]);
+test('one stream is followed while a transfer is active and the tray is visible', async () => {
+  const { model, streams, push } = begin([transfer('a', 'running', 1)]);
   await turn();
   expect(streams).toHaveLength(0);
   model.isShown = true;
@@ -67,7 +67,7 @@ test('one stream is followed while something runs and somebody looks, and no lon
 });
 
 test('hiding the panel ends the stream', async () => {
-  const { model, streams } = made([transfer('a', 'queued', 1)]);
+  const { model, streams } = begin([transfer('a', 'queued', 1)]);
   await turn();
   model.isShown = true;
   model.isShown = false;
@@ -75,17 +75,17 @@ test('hiding the panel ends the stream', async () => {
   model.dispose();
 });
 
-test('ended transfers that were cleared away stay away, the others are listed newest first', async () => {
+test('cleared transfers stay away, and the others are listed newest first', async () => {
   const list = [
     transfer('old', 'done', 1),
-    transfer('held', 'paused', 2),
+    transfer('waiting', 'paused', 2),
     transfer('new', 'failed', 3)
   ];
-  const { model, saved } = made(list, ['old', 'unknown']);
+  const { model, saved } = begin(list, ['old', 'unknown']);
   await turn();
-  expect(model.transfers.map(one => one.transfer)).toEqual(['new', 'held']);
+  expect(model.transfers.map(one => one.transfer)).toEqual(['new', 'waiting']);
   model.clear();
-  expect(model.transfers.map(one => one.transfer)).toEqual(['held']);
+  expect(model.transfers.map(one => one.transfer)).toEqual(['waiting']);
   expect(saved()).toEqual(['old', 'new']);
   model.dispose();
 });

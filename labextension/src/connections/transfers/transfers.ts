@@ -1,19 +1,19 @@
-/** The transfers: all of them, kept up to date by one stream while one is under way and somebody looks. */
+/** All transfers; one stream keeps them up to date while one is active and the tray is visible. */
 import { Events } from '../../api/events';
 import { Server, StreamEvent } from '../../api/server';
 import { Transfer, TransferBody } from '../../api/types';
 import { Model } from '../../ui/model';
 import { Throttle } from '../../ui/throttle';
 
-/** Which ended ones a person has cleared away; it outlives the page. */
+/** Stores the ids of the ended transfers that the user has cleared, across reloads. */
 export interface DismissedTransfers {
   load(): string[];
   save(ids: string[]): void;
 }
 
 const PAUSE = 250;
-/** A stream that broke is followed again after so many milliseconds. */
-const AGAIN = 2000;
+/** Pause before a dropped stream is followed again, milliseconds. */
+const RETRY_AFTER = 2000;
 
 export class TransfersModel extends Model {
   constructor(
@@ -36,28 +36,29 @@ export class TransfersModel extends Model {
     this.throttle.request();
   }
 
-  /** All that were not cleared away, the newest first. */
+  /** The transfers that were not cleared, the newest first. */
   get transfers(): Transfer[] {
     return [...this.known.values()]
       .filter(one => !this.hidden.has(one.transfer))
       .sort((one, other) => other.created - one.created);
   }
 
-  /** How many wait or run. */
+  /** How many are queued or running. */
   get active(): number {
     return [...this.known.values()].filter(isActive).length;
   }
 
-  /** The bytes of these, brought and in all. */
+  /** The bytes of the active ones so far. */
   get done(): number {
     return this.sum('done');
   }
 
+  /** The bytes of the active ones in total. */
   get total(): number {
     return this.sum('total');
   }
 
-  /** Whether somebody looks: only then the progress is followed. */
+  /** Whether the tray is visible; progress is followed only then. */
   set isShown(shown: boolean) {
     this._isShown = shown;
     this.follow();
@@ -68,23 +69,23 @@ export class TransfersModel extends Model {
     super.dispose();
   }
 
-  start(wanted: TransferBody): Promise<void> {
-    return this.tell('POST', ['transfers'], wanted);
+  start(body: TransferBody): Promise<void> {
+    return this.send('POST', ['transfers'], body);
   }
 
   pause(one: Transfer): Promise<void> {
-    return this.tell('POST', ['transfers', one.transfer, 'pause']);
+    return this.send('POST', ['transfers', one.transfer, 'pause']);
   }
 
   resume(one: Transfer): Promise<void> {
-    return this.tell('POST', ['transfers', one.transfer, 'resume']);
+    return this.send('POST', ['transfers', one.transfer, 'resume']);
   }
 
   cancel(one: Transfer): Promise<void> {
-    return this.tell('DELETE', ['transfers', one.transfer]);
+    return this.send('DELETE', ['transfers', one.transfer]);
   }
 
-  /** Clear the ended ones away. */
+  /** Remove the ended transfers from the tray. */
   clear(): void {
     const ended = this.transfers.filter(one => !isActive(one) && one.state !== 'paused');
     ended.forEach(one => this.hidden.add(one.transfer));
@@ -92,26 +93,26 @@ export class TransfersModel extends Model {
     this.emitChanged();
   }
 
-  private async tell(method: string, path: string[], body?: unknown): Promise<void> {
-    this.take(await this.server.request<Transfer>(method, this.server.url(...path), { body }));
+  private async send(method: string, path: string[], body?: unknown): Promise<void> {
+    this.set(await this.server.request<Transfer>(method, this.server.url(...path), { body }));
     this.follow();
   }
 
   private async refresh(): Promise<void> {
     try {
-      this.takeAll(await this.server.request<Transfer[]>('GET', this.server.url('transfers')));
+      this.setAll(await this.server.request<Transfer[]>('GET', this.server.url('transfers')));
     } catch (error) {
       this.fail(error);
     }
     this.follow();
   }
 
-  private takeAll(all: Transfer[]): void {
+  private setAll(all: Transfer[]): void {
     this.known = new Map(all.map(one => [one.transfer, one]));
     this.emitChanged();
   }
 
-  private take(one: Transfer): void {
+  private set(one: Transfer): void {
     this.known.set(one.transfer, one);
     this.emitChanged();
   }
@@ -120,13 +121,13 @@ export class TransfersModel extends Model {
     return [...this.known.values()].filter(isActive).reduce((sum, one) => sum + one[name], 0);
   }
 
-  /** Follow while that is worth it, and no longer. */
+  /** Start or stop following, as the state requires. */
   private follow(): void {
-    const wanted = this._isShown && this.active > 0 && !this.isDisposed;
-    if (wanted && !this.following) {
+    const isNeeded = this._isShown && this.active > 0 && !this.isDisposed;
+    if (isNeeded && !this.following) {
       this.following = new AbortController();
       void this.read(this.following);
-    } else if (!wanted && this.following) {
+    } else if (!isNeeded && this.following) {
       this.following.abort();
       this.following = null;
     }
@@ -140,9 +141,9 @@ export class TransfersModel extends Model {
       });
       for await (const { event, data } of stream) {
         if (event === 'transfers') {
-          this.takeAll(data as Transfer[]);
+          this.setAll(data as Transfer[]);
         } else if (event === 'transfer') {
-          this.take(data as Transfer);
+          this.set(data as Transfer);
         }
         this.follow();
         if (signal.aborted) {
@@ -150,11 +151,11 @@ export class TransfersModel extends Model {
         }
       }
     } catch {
-      // Disconnected, or nobody follows; the events tell when the server is back.
+      // Disconnected or aborted. An event reports when the server is back.
     }
     if (this.following === following) {
       this.following = null;
-      setTimeout(() => !this.isDisposed && this.throttle.request(), AGAIN);
+      setTimeout(() => !this.isDisposed && this.throttle.request(), RETRY_AFTER);
     }
   }
 

@@ -1,4 +1,4 @@
-/** The tray of transfers: how far each has come, and what can be done about it. */
+/** The tray of transfers, with their progress and actions. */
 import { TranslationBundle } from '@jupyterlab/translation';
 import {
   closeIcon,
@@ -84,7 +84,7 @@ function TransferRow({
             aria-valuemin={0}
             aria-valuemax={100}
             aria-valuenow={percent}
-            aria-valuetext={standing(one, percent, trans)}
+            aria-valuetext={stateText(one, percent, trans)}
           >
             <div style={{ inlineSize: `${share * 100}%` }} />
           </div>
@@ -93,7 +93,7 @@ function TransferRow({
           className="jp-Bridge-detail"
           title={visible(one.problem ? String(one.problem.message) : (one.file ?? '')) || undefined}
         >
-          {visible(standing(one, percent, trans))}
+          {visible(stateText(one, percent, trans))}
         </div>
       </div>
       <div className="jp-Bridge-transferActions">
@@ -123,16 +123,16 @@ function TransferRow({
   );
 }
 
-/** What it is called: the data set's name, or the file's. */
+/** The name of the data set, or of the file. */
 export function nameOf({ permId, path, direction }: Transfer): string {
   const whole = direction === 'upload' ? path : permId || path;
   return whole.replace(/\/+$/, '').split('/').pop() || whole;
 }
 
 /** The state in words. */
-export function standing(one: Transfer, percent: number, trans: TranslationBundle): string {
+export function stateText(one: Transfer, percent: number, trans: TranslationBundle): string {
   const how = trans.__('%1 of %2', bytes(one.done), bytes(one.total));
-  const said = one.problem && String(one.problem.message);
+  const message = one.problem && String(one.problem.message);
   switch (one.state) {
     case 'queued':
       return trans.__('Queued');
@@ -150,9 +150,9 @@ export function standing(one: Transfer, percent: number, trans: TranslationBundl
       return [...parts, ...(one.file ? [one.file.split('/').pop()!] : [])].join(' · ');
     }
     case 'paused':
-      return [trans.__('Paused at %1 %', percent), how, ...(said ? [said] : [])].join(' · ');
+      return [trans.__('Paused at %1 %', percent), how, ...(message ? [message] : [])].join(' · ');
     case 'failed':
-      return trans.__('Failed: %1', said ?? how);
+      return trans.__('Failed: %1', message ?? how);
     case 'cancelled':
       return trans.__('Cancelled');
     default:

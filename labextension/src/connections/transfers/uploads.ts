@@ -1,13 +1,13 @@
-/** Files of this side become a data set: what has to be asked for, and the transfer. */
+/** Uploads of the server's files, with the dialog that describes a new data set. */
 import { TranslationBundle } from '@jupyterlab/translation';
 import { Connection, DatasetType } from '../../api/types';
 import { Connections } from '../client';
 import { Field, propertyFields } from '../form/form';
-import { openForm } from '../form/formdialog';
+import { openForm } from '../form/formDialog';
 import { TransfersModel } from './transfers';
 import { visible } from '../../wire/visible';
 
-/** The name of the field of the type; no property of openBIS or another remote begins so. */
+/** The name of the field for the type; no property of a remote system begins with a tilde. */
 const TYPE = '~type';
 
 export class Uploads {
@@ -17,16 +17,16 @@ export class Uploads {
     private trans: TranslationBundle
   ) {}
 
-  /** Bring `paths` (below the server's root) into `entity`, a folder or object of a connection. */
+  /** Upload `paths` (below the server's root) into `entity`, a folder or object of a connection. */
   async start(conn: Connection, entity: string, paths: string[]): Promise<void> {
-    const wanted = {
+    const request = {
       connection: conn.name,
       direction: 'upload' as const,
       permId: entity,
       files: paths
     };
     if (!conn.can.includes('objects')) {
-      return this.transfers.start(wanted);
+      return this.transfers.start(request);
     }
     const types = await this.client.types(conn.name);
     await openForm(
@@ -37,7 +37,7 @@ export class Uploads {
         fields: chosen => this.fields(types, String(chosen[TYPE] ?? types[0]?.code ?? '')),
         submit: async body => {
           const { [TYPE]: type, ...props } = body;
-          await this.transfers.start({ ...wanted, type: type as string, props });
+          await this.transfers.start({ ...request, type: type as string, props });
           return true;
         }
       },

@@ -1,8 +1,8 @@
 /**
  * Windows: the part of a console's journal that the terminal emulator shows. Text cannot be
- * inserted at the beginning of a terminal emulator, so an earlier part is shown by writing the whole
- * window again. It holds a limited number of lines, so far from the end it shows a window only,
- * without new output.
+ * inserted at the beginning of a terminal emulator, so an earlier part is shown by writing the
+ * whole window again. It holds a limited number of lines, so far from the end it shows a window
+ * only, without new output.
  */
 import { Consoles } from '../client';
 

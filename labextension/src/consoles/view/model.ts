@@ -106,8 +106,8 @@ export class ConsoleModel extends Model {
   }
 
   /**
-   * Send input, and return to the end of the output. Does nothing in mode `watch`. While a window is
-   * written to the screen, the terminal emulator's replies to old escape sequences are ignored.
+   * Send input, and return to the end of the output. Does nothing in mode `watch`. While a window
+   * is written to the screen, the terminal emulator's replies to old escape sequences are ignored.
    */
   type(data: Uint8Array): void {
     if (this.isLoading || this.mode === 'watch') {

@@ -1,4 +1,4 @@
-/** A form in a dialog, which stays until the server has taken what was filled in. */
+/** A form in a dialog, which stays open until the server has accepted the values. */
 import { Dialog } from '@jupyterlab/apputils';
 import { TranslationBundle } from '@jupyterlab/translation';
 import { ReactWidget } from '@jupyterlab/ui-components';
@@ -9,18 +9,19 @@ import { bodyOf, Field, FieldError, Values } from './form';
 export interface FormOptions<T> {
   title: string;
   okLabel: string;
-  /** The fields, which may depend on what was chosen. */
+  /** The fields, which may depend on the choices so far. */
   fields: (chosen: Values) => readonly Field[];
-  /** Said above the fields, and below them. */
+  /** Shown above the fields. */
   problem?: Problem | null;
+  /** Shown below the fields. */
   note?: string;
-  /** Send it; a Problem stays in the dialog, at its field if it names one. */
+  /** Send the values; a Problem is shown in the dialog, at its field if it names one. */
   submit: (body: Record<string, unknown>) => Promise<T>;
 }
 
 let count = 0;
 
-/** Ask; what `submit` gave, or null if it was cancelled. */
+/** Open the dialog; returns the result of `submit`, or null if the user cancels. */
 export async function openForm<T>(
   options: FormOptions<T>,
   trans: TranslationBundle
@@ -45,8 +46,8 @@ class FormBody extends ReactWidget {
 
   fields: readonly Field[];
 
-  /** Say what went wrong, and lead to the field of which. */
-  tell(problem: Problem | null, errors: Record<string, string> = {}): void {
+  /** Show a Problem above the fields, or errors at their fields; focus the first of these. */
+  showErrors(problem: Problem | null, errors: Record<string, string> = {}): void {
     this.problem = problem;
     this.errors = errors;
     this.update();
@@ -74,7 +75,7 @@ class FormBody extends ReactWidget {
           onChoose={(name, value) => {
             this.chosen = { ...this.chosen, [name]: value };
             this.fields = this.fieldsFor(this.chosen);
-            this.tell(null);
+            this.showErrors(null);
           }}
         />
         {this.note && <div className="jp-Bridge-formNote">{this.note}</div>}
@@ -107,7 +108,7 @@ class FormDialog<T> extends Dialog<unknown> {
 
   result: T | null = null;
 
-  /** The button that accepts sends the form first, and closes the dialog if that was well. */
+  /** The accept button sends the form first, and closes the dialog only after a success. */
   override resolve(index?: number): void {
     if (index === 0) {
       wipe(this.form.node);
@@ -134,9 +135,9 @@ class FormDialog<T> extends Dialog<unknown> {
       const problem = Problem.caught(error);
       const field = name ?? problem.details.field;
       if (typeof field === 'string' && form.fields.some(one => one.name === field)) {
-        form.tell(null, { [field]: problem.message });
+        form.showErrors(null, { [field]: problem.message });
       } else {
-        form.tell(problem);
+        form.showErrors(problem);
       }
     } finally {
       this.isBusy = false;
