@@ -12,7 +12,7 @@ import { Problem } from '../api/problem';
 import { DOMAIN, IBridge } from '../panel/tokens';
 import { Kernels } from './client';
 import { CommandIDs } from './commands';
-import type { MessageView } from './messageview';
+import type { MessageView } from './messageView';
 import { asText } from '../wire/json';
 
 export const kernels: JupyterFrontEndPlugin<void> = {
@@ -51,7 +51,7 @@ export const kernels: JupyterFrontEndPlugin<void> = {
         const id = asText(args.id);
         let widget = tracker.find(one => one.content.model.id === id);
         if (!widget) {
-          const { openMessages } = await import('./messageview');
+          const { openMessages } = await import('./messageView');
           widget = openMessages(client, trans, id, asText(args.name) || id);
           shell.add(widget, 'main', { type: 'Bridge Messages' });
           await tracker.add(widget);
