@@ -23,13 +23,15 @@ from dataclasses import dataclass, fields
 from functools import wraps
 from pathlib import Path
 from types import FrameType
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from jupyter_bridge.cli import output
-from jupyter_bridge.client import Bridge, connect
 from jupyter_bridge.problems import BadRequest, Problem
+
+if TYPE_CHECKING:
+    from jupyter_bridge.client import Bridge
 
 PROBLEM = 2
 BROKEN_PIPE = 128 + 13
@@ -96,6 +98,8 @@ class Call:
 
     def connect(self) -> Bridge:
         """Open the client, for `with`."""
+        from jupyter_bridge.client import connect
+
         named = os.environ.get("JUPYTER_BRIDGE_CA_FILE")
         ca_file = self.ca_file or (Path(named) if named else None)
         return connect(self.url, self.token, ca_file=ca_file)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from jupyter_bridge.client import Bridge, KernelModel
+from typing import TYPE_CHECKING
+
 from jupyter_bridge.problems import Conflict, NotFound
 from jupyter_bridge.wire.names import KernelName
+
+if TYPE_CHECKING:
+    from jupyter_bridge.client import Bridge, KernelModel
 
 
 def find_kernels(bridge: Bridge, words: list[str]) -> list[KernelModel]:

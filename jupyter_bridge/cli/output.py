@@ -23,8 +23,6 @@ from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, TextIO
 
-import msgspec
-
 from jupyter_bridge.wire.visible import visible, visible_json, visible_lines, visible_prompt
 
 if TYPE_CHECKING:
@@ -184,6 +182,8 @@ def _line_of(text: str) -> str:
 
 
 def _encoded(value: Any) -> str:
+    import msgspec
+
     try:
         return msgspec.json.encode(value).decode()
     except UnicodeEncodeError:  # an argument of the command line that is not UTF-8

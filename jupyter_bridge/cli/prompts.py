@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import sys
+from typing import TYPE_CHECKING
 
 from jupyter_bridge.cli import output
-from jupyter_bridge.client import InputRequest
+
+if TYPE_CHECKING:
+    from jupyter_bridge.client import InputRequest
 
 # The end of input for Python's kernel: input() raises EOFError.
 END_OF_INPUT = "\x04"

@@ -328,7 +328,10 @@ async def test_several_servers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
 def test_light() -> None:
     """Importing the client imports no server, no Tornado and no ZMQ."""
-    look = "import sys, jupyter_bridge.client; print(*{m.split('.')[0] for m in sys.modules})"
+    look = (
+        "import sys; from jupyter_bridge.client import *\n"
+        "print(*{m.split('.')[0] for m in sys.modules})"
+    )
     done = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, check=True)
     assert not {"jupyter_server", "tornado", "zmq", "traitlets"} & set(done.stdout.split())
 

@@ -11,15 +11,17 @@ import threading
 import tty
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from jupyter_bridge.cli import output
-from jupyter_bridge.client import Bridge
-from jupyter_bridge.client.sync.bridge import SyncConsoleStream
 from jupyter_bridge.problems import Problem, Unavailable
 from jupyter_bridge.wire.console import Ended, GapFrame, OutputFrame, ServerFrame, Trouble, Viewers
 from jupyter_bridge.wire.names import ConsoleName
 from jupyter_bridge.wire.visible import visible
+
+if TYPE_CHECKING:
+    from jupyter_bridge.client import Bridge
+    from jupyter_bridge.client.sync.bridge import SyncConsoleStream
 
 DETACH = b"\x1d"  # Ctrl-], as telnet has it
 # The window's size is checked this often.

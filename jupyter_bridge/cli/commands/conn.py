@@ -5,14 +5,16 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from functools import partial
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from jupyter_bridge.cli import output
 from jupyter_bridge.cli.call import Call, command, pairs_of
-from jupyter_bridge.models.connections import ConnectionModel, KindModel
 from jupyter_bridge.problems import BadRequest, Problem
+
+if TYPE_CHECKING:
+    from jupyter_bridge.models.connections import ConnectionModel, KindModel
 
 group = typer.Typer()
 conn = typer.Typer(no_args_is_help=True, help="Connections to remote systems.")

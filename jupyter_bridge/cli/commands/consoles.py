@@ -7,7 +7,7 @@ import os
 import queue
 import sys
 import threading
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -15,11 +15,13 @@ from jupyter_bridge.cli import output
 from jupyter_bridge.cli.call import Call, command
 from jupyter_bridge.cli.commands.attach import Attachment
 from jupyter_bridge.cli.commands.kernels import ConnOption
-from jupyter_bridge.client import Bridge
-from jupyter_bridge.models.consoles import ConsoleModel
 from jupyter_bridge.problems import BadRequest, Problem, Timeout
 from jupyter_bridge.wire.console import Ended, GapFrame, Matched, OutputFrame, ServerFrame, Start
 from jupyter_bridge.wire.visible import visible
+
+if TYPE_CHECKING:
+    from jupyter_bridge.client import Bridge
+    from jupyter_bridge.models.consoles import ConsoleModel
 
 group = typer.Typer()
 

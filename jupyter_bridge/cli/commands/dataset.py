@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from jupyter_bridge.cli import output
 from jupyter_bridge.cli.call import PROBLEM, Call, command, pairs_of
-from jupyter_bridge.client import Bridge
-from jupyter_bridge.models.transfers import TransferModel
+
+if TYPE_CHECKING:
+    from jupyter_bridge.client import Bridge
+    from jupyter_bridge.models.transfers import TransferModel
 
 group = typer.Typer()
 dataset = typer.Typer(no_args_is_help=True, help="Data sets of connections.")

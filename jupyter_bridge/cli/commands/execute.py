@@ -9,11 +9,8 @@ from typing import Annotated
 import typer
 
 from jupyter_bridge.cli.call import Call, command
-from jupyter_bridge.cli.execute_view import ExecuteView
 from jupyter_bridge.cli.kernel_choice import find_place
 from jupyter_bridge.cli.prompts import Prompter
-from jupyter_bridge.cli.render import Renderer
-from jupyter_bridge.client import KernelModel
 from jupyter_bridge.problems import BadRequest
 
 group = typer.Typer()
@@ -78,10 +75,13 @@ def execute(
     Prompts of input() appear here. Images are written to files, and their paths are shown. Ctrl-C
     interrupts the code. Exit code 1 means that the code raised an error.
     """
+    from jupyter_bridge.cli.execute_view import ExecuteView
+    from jupyter_bridge.cli.render import Renderer
+
     text, stdin_taken = _read(file, code)
     with call.connect() as bridge:
         place = find_place(bridge, kernel)
-        where = place if isinstance(place, KernelModel) else None
+        where = None if isinstance(place, str) else place
         kernelspec = place if isinstance(place, str) else None
         with bridge.stream(where, text, kernelspec=kernelspec, timeout=timeout) as stream:
             asker = Prompter(json=call.json, stdin_taken=stdin_taken)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from jupyter_bridge.cli import output
 from jupyter_bridge.cli.call import PROBLEM, Call, command
 from jupyter_bridge.cli.kernel_choice import find_kernel, find_kernels
-from jupyter_bridge.client import KernelModel
 from jupyter_bridge.problems import BadRequest, Problem
+
+if TYPE_CHECKING:
+    from jupyter_bridge.client import KernelModel
 
 group = typer.Typer()
 

@@ -5,20 +5,21 @@ from __future__ import annotations
 import shlex
 import sys
 from contextlib import suppress
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from jupyter_bridge.cli import output
 from jupyter_bridge.cli.call import Call, command
 from jupyter_bridge.cli.commands.execute import ImagesOption, KernelOption
-from jupyter_bridge.cli.execute_view import ExecuteView
 from jupyter_bridge.cli.kernel_choice import find_place
 from jupyter_bridge.cli.prompts import Prompter
-from jupyter_bridge.cli.render import Renderer
-from jupyter_bridge.client import Bridge, KernelModel
-from jupyter_bridge.client.sync.bridge import SyncChannels
 from jupyter_bridge.problems import Problem
+
+if TYPE_CHECKING:
+    from jupyter_bridge.cli.render import Renderer
+    from jupyter_bridge.client import Bridge, KernelModel
+    from jupyter_bridge.client.sync.bridge import SyncChannels
 
 try:
     import readline
@@ -49,6 +50,8 @@ def console(
     are collected until the code is complete; an empty line ends a block. Ctrl-C interrupts the code
     (twice: stops waiting for it), or discards the typed lines. Ctrl-D leaves.
     """
+    from jupyter_bridge.cli.render import Renderer
+
     with call.connect() as bridge:
         place = find_place(bridge, kernel)
         own = isinstance(place, str)
@@ -95,6 +98,8 @@ class Repl:
                 code = self._run(cell)
 
     def _run(self, cell: str) -> int:
+        from jupyter_bridge.cli.execute_view import ExecuteView
+
         with self._bridge.stream(self._kernel, cell) as stream:
             run = ExecuteView(self._call, stream, self._screen, self._asker)
             code = run.follow()

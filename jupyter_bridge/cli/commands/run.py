@@ -6,15 +6,17 @@ import shlex
 import sys
 from contextlib import suppress
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from jupyter_bridge.cli import output as out
 from jupyter_bridge.cli.call import Call, code_of, command, pairs_of
-from jupyter_bridge.client import RunOutput, RunResult
-from jupyter_bridge.client.sync.bridge import SyncRunStream
 from jupyter_bridge.problems import BadRequest, Problem
+
+if TYPE_CHECKING:
+    from jupyter_bridge.client import RunOutput, RunResult
+    from jupyter_bridge.client.sync.bridge import SyncRunStream
 
 group = typer.Typer()
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+import jupyter_bridge.client
 from jupyter_bridge.client import bridge, channels, connections, console_stream, consoles, runs
 from jupyter_bridge.client import stream as streams
 from jupyter_bridge.client.sync import bridge as sync
@@ -41,3 +42,11 @@ def test_every_verb(asynchronous: type, plain: type) -> None:
     for name in (ours.keys() & theirs.keys()) - own:
         if inspect.isfunction(theirs[name]):
             assert inspect.unwrap(ours[name]) is theirs[name]
+
+
+def test_every_name() -> None:
+    """Each name of the client is imported on its first use; others do not exist."""
+    package = jupyter_bridge.client
+    assert set(dir(package)) == set(package.__all__) == set(package._MODULE_OF)
+    assert all(getattr(package, name).__name__ == name for name in package.__all__)
+    assert not hasattr(package, "Connect")
