@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from jupyter_bridge.connections.connectors.cray.connector import _ended_lines
+from jupyter_bridge.connections.connectors.cray import _ended_lines
 from jupyter_bridge.connections.transfers.byte_range import parse_range
 from jupyter_bridge.consoles.last_line import last_line
 from jupyter_bridge.consoles.run.line.prompt import _last_line, shows_prompt

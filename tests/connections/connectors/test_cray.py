@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from jupyter_bridge.connections.connector import Context, Expired, WrongCredentials
-from jupyter_bridge.connections.connectors.cray.connector import ConsoleFields, ConsoleService
+from jupyter_bridge.connections.connectors.cray import ConsoleFields, ConsoleService
 from jupyter_bridge.connections.net.address_policy import AddressPolicy
 from jupyter_bridge.connections.net.outbound import Outbound
 from jupyter_bridge.interfaces import Exit

@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from jupyter_bridge.connections.connector import Connector, Context, to_fields
-from jupyter_bridge.connections.connectors.cray.connector import ConsoleService
+from jupyter_bridge.connections.connectors.cray import ConsoleService
 from jupyter_bridge.connections.connectors.jupyter.connector import JupyterServer
 from jupyter_bridge.connections.connectors.jupyter.hub import Hub
 from jupyter_bridge.connections.connectors.openbis.connector import OpenBis

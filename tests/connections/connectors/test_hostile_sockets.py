@@ -16,7 +16,7 @@ import pytest
 from aiohttp import web
 
 from jupyter_bridge.aio.changes import Changes
-from jupyter_bridge.connections.connectors.cray.connector import ConsoleService
+from jupyter_bridge.connections.connectors.cray import ConsoleService
 from jupyter_bridge.connections.connectors.jupyter.connector import JupyterServer
 from jupyter_bridge.connections.connectors.jupyter.hub import Hub
 from jupyter_bridge.connections.connectors.ssh.session import MAX_ENTRIES, SftpSession

@@ -1,1 +1,0 @@
-"""The console connector: Cray-style console services."""
