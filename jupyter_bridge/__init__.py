@@ -1,4 +1,4 @@
-"""Jupyter Bridge: one door on a Jupyter server to everything that runs behind it.
+"""HTTP and websocket access to the kernels, consoles and connections of a Jupyter server.
 
 Only the hooks that Jupyter looks for live here. The extension itself is imported inside them, so
 that `jupyter_bridge.client` can be used where no Jupyter server is installed.

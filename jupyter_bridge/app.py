@@ -63,7 +63,9 @@ class BridgeApp(ExtensionApp):
     """The server extension `jupyter_bridge`."""
 
     name = "jupyter_bridge"
-    description = "One door on a Jupyter server to everything that runs behind it."
+    description = (
+        "HTTP and websocket access to the kernels, consoles and connections of a Jupyter server."
+    )
     load_other_extensions = True
     _recovering: asyncio.Task[None] | None = None
 

@@ -44,7 +44,8 @@ def describe(routes: Sequence[Route], *, base: str, version: str) -> dict[str, A
         "info": {
             "title": "Jupyter Bridge",
             "version": version,
-            "description": "One door on a Jupyter server to everything that runs behind it.",
+            "description": "HTTP and websocket access to the kernels, consoles and connections "
+            "of a Jupyter server.",
         },
         "servers": [{"url": base}],
         "security": [{"token": []}, {"query": []}, {"cookie": []}],
