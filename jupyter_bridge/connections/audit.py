@@ -159,10 +159,10 @@ def _follow(path: Path, before: str | None) -> tuple[str, int]:
     with path.open("rb") as file:
         for count, line in enumerate(file, 1):
             try:
-                said = msgspec.json.decode(line, type=dict[str, str])["before"]
+                recorded = msgspec.json.decode(line, type=dict[str, str])["before"]
             except (msgspec.MsgspecError, UnicodeDecodeError, KeyError):
                 raise ChainBroken(path, count) from None
-            if before is not None and said != before:
+            if before is not None and recorded != before:
                 raise ChainBroken(path, count)
             before = _digest(line.rstrip(b"\n"))
     return before or "", count

@@ -80,7 +80,7 @@ class Connection:
         self.connector = connector
         self.source = source
         self.remembered = remembered
-        self.standing = ConnectionState(self._changed)
+        self.current_state = ConnectionState(self._changed)
         self._on_change = on_change
         self._on_keep = on_keep
         self.session = Session()
@@ -99,7 +99,7 @@ class Connection:
 
     @property
     def state(self) -> str:
-        return self.standing.state
+        return self.current_state.state
 
     @property
     def fields(self) -> Fields:
@@ -117,15 +117,15 @@ class Connection:
 
     def model(self, mountpoint: str | None = None) -> ConnectionModel:
         """Return the connection as the routes show it; `mountpoint` None: not mounted."""
-        connector, standing = self.connector, self.standing
+        connector, current = self.connector, self.current_state
         return ConnectionModel(
             name=self.name,
             kind=self.kind,
             url=self.fields.url,
-            status="connected" if standing.state == "connected" else "not connected",
-            state=standing.state,
-            reason=standing.reason or (connector.notice if standing.state == "connected" else None),
-            since=standing.since,
+            status="connected" if current.state == "connected" else "not connected",
+            state=current.state,
+            reason=current.reason or (connector.notice if current.state == "connected" else None),
+            since=current.since,
             username=self.fields.username or "",
             password="******" if self.has_secret else "",
             has_secret=self.has_secret,
@@ -135,7 +135,7 @@ class Connection:
             remembered=self.remembered,
             isMounted=mountpoint is not None,
             mountpoint=mountpoint or "",
-            progress=connector.progress if standing.state == "connecting" else None,
+            progress=connector.progress if current.state == "connecting" else None,
         )
 
     @property
@@ -187,7 +187,7 @@ class Connection:
             self._refusals.check(self.connector.account, secret)
         except Busy as problem:
             if not self.session.alive:
-                self.standing.enter(self.state, problem)
+                self.current_state.enter(self.state, problem)
             raise
 
     def changed(self, given: Mapping[str, Any]) -> Fields:
@@ -283,9 +283,9 @@ class Connection:
 
         Without a session, log in if that is possible automatically.
         """
-        self.standing.ask()
+        self.current_state.on_request()
         count = self.session.count
-        self.standing.misses += 1
+        self.current_state.misses += 1
         try:
             if self.session.is_over or self.session.is_due:
                 if self.is_wanted:
@@ -295,14 +295,16 @@ class Connection:
         except Expired:
             await self._renew_quietly(count)
         except asyncio.TimeoutError:
-            self.standing.enter("unreachable", Timeout(f"No answer within {PROBE_SECONDS:g} s."))
+            self.current_state.enter(
+                "unreachable", Timeout(f"No answer within {PROBE_SECONDS:g} s.")
+            )
         except Problem as problem:
             if self.session.alive and not isinstance(problem, (Unavailable, Timeout)):
-                self.standing.enter(state_of(problem), problem)
+                self.current_state.enter(state_of(problem), problem)
         except Exception:
             self.log.exception("The connector %s failed to probe", self.kind)
-            told = RemoteFailed(f"The connector {self.kind} failed; the log tells more.")
-            self.standing.enter("failed", told)
+            failure = RemoteFailed(f"The connector {self.kind} failed; the log tells more.")
+            self.current_state.enter("failed", failure)
 
     # -- below ---------------------------------------------------------------------------------
 
@@ -353,8 +355,8 @@ class Connection:
     async def _run(self, how: Callable[[], Awaitable[Login]]) -> None:
         """Log in once, from the state `connecting` to the outcome's state."""
         if self.session.is_over:
-            self.standing.enter("connecting")
-        self.standing.ask()
+            self.current_state.enter("connecting")
+        self.current_state.on_request()
         began = time.monotonic()
         outcome = "cancelled"
         try:
@@ -373,7 +375,7 @@ class Connection:
             else:  # the refresh failed, but the session is still valid
                 self.session.put_off(RETRY_SECONDS)
                 if outcome == "unreachable":
-                    self.standing.enter(outcome, problem)
+                    self.current_state.enter(outcome, problem)
             raise problem from None
         finally:
             metrics.LOGINS.labels(self.kind, outcome).inc()
@@ -381,7 +383,7 @@ class Connection:
         self.session.begin(login)
         self._blocked = None
         await self._keep(login)
-        self.standing.enter("connected")
+        self.current_state.enter("connected")
 
     async def _tried(self, how: Callable[[], Awaitable[Login]]) -> Login:
         """Return the login of `how()`, within its deadline; count a refusal."""
@@ -430,17 +432,17 @@ class Connection:
         try:
             result = await call
         except (Unavailable, Timeout) as problem:
-            self.standing.ask()
-            self.standing.enter("unreachable", problem)
+            self.current_state.on_request()
+            self.current_state.enter("unreachable", problem)
             raise
-        self.standing.hear()
+        self.current_state.on_answer()
         if self.session.alive and self.state != "connected":
-            self.standing.enter("connected")
+            self.current_state.enter("connected")
         return result
 
     def _lose(self, state: str, problem: Problem | None) -> None:
         self.session.end()
-        self.standing.enter(state, problem)
+        self.current_state.enter(state, problem)
 
     def _changed(self, before: str) -> None:
         if self._on_change is not None:

@@ -51,7 +51,7 @@ class Health:
     async def _run(self) -> None:
         reloaded = time.monotonic()
         while True:
-            self._tend(time.monotonic())
+            self._start_due_probes(time.monotonic())
             await asyncio.sleep(TICK_SECONDS)
             if time.monotonic() - reloaded >= RELOAD_SECONDS:
                 try:
@@ -60,7 +60,7 @@ class Health:
                     self._log.exception("The configuration could not be reloaded")
                 reloaded = time.monotonic()
 
-    def _tend(self, now: float) -> None:
+    def _start_due_probes(self, now: float) -> None:
         for connection in list(self._connections.values()):
             if len(self._probing) >= AT_ONCE:
                 return
@@ -79,7 +79,7 @@ def is_due(connection: Connection, now: float) -> bool:
     """Tell whether the connection should be probed."""
     if connection.session.is_opening:
         return False
-    idle = now - connection.standing.checked
+    idle = now - connection.current_state.checked
     first, longest = PATIENCE_SECONDS
     if connection.session.is_due and connection.is_wanted:
         return True
@@ -87,6 +87,6 @@ def is_due(connection: Connection, now: float) -> bool:
         return idle >= PROBE_EVERY
     if not (connection.is_wanted or connection.session.alive):
         return False
-    if connection.standing.misses == 0:
+    if connection.current_state.misses == 0:
         return True
-    return idle >= min(longest, first * 2.0 ** min(connection.standing.misses - 1, 16))
+    return idle >= min(longest, first * 2.0 ** min(connection.current_state.misses - 1, 16))

@@ -43,12 +43,12 @@ class KernelsOfConnection:
     ) -> Upstream:
         """Return the open upstream of one kernel."""
 
-        async def open_line(there: HasKernels) -> Upstream:
-            line = await there.kernel(kernel_id)
-            await line.open(on_messages, on_lost)
-            return line
+        async def open_upstream(there: HasKernels) -> Upstream:
+            upstream = await there.kernel(kernel_id)
+            await upstream.open(on_messages, on_lost)
+            return upstream
 
-        return await self._connection.use(HasKernels, open_line)
+        return await self._connection.use(HasKernels, open_upstream)
 
     async def spawn(self, kernelspec: str, **how: Any) -> dict[str, Any]:
         """Start a kernel and return its model."""

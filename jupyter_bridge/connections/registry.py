@@ -77,15 +77,17 @@ class ConnectionRegistry:
         self._making: set[str] = set()
         self._refusals = LoginBackoff()
         self._loaded = asyncio.Event()
-        self._tending = Health(self._connections, self._reload, log)
+        self._health = Health(self._connections, self._reload, log)
         self._starting: asyncio.Task[None] | None = None
         self._watchers: list[Callable[[Connection, bool], None]] = []
-        self._news: Throttle[None] = Throttle(lambda name, _: self._tell_again(name), 1 / TELL_HZ)
+        self._throttle: Throttle[None] = Throttle(
+            lambda name, _: self._emit_unchanged(name), 1 / TELL_HZ
+        )
 
     def on_news(self, name: str) -> None:
         """Report a change within the same state: a mount, the progress of a login."""
         if name in self._connections:
-            self._news.note(name, None)
+            self._throttle.note(name, None)
 
     def watch(self, watcher: Callable[[Connection, bool], None]) -> None:
         """Call `watcher(connection, gone)` after each change of a state, and when it is removed."""
@@ -113,8 +115,8 @@ class ConnectionRegistry:
         if self._starting is not None:
             self._starting.cancel()
             await asyncio.wait({self._starting})
-        await self._tending.close()
-        self._news.close()
+        await self._health.close()
+        self._throttle.close()
         closing = [connection.close() for connection in self._connections.values()]
         await asyncio.gather(*closing)
         for connection in self._connections.values():
@@ -171,23 +173,23 @@ class ConnectionRegistry:
     async def _start(self) -> None:
         try:
             found = await asyncio.to_thread(self._sources.read)
-            kept = await self._remembered.load()
+            saved = await self._remembered.load()
             self.reports = list(found.reports)
             self._configured = dict(found.entries)
             for entry in found.entries.values():
                 await self._configure(entry)
-            for name, (kind, settings) in kept.items():
+            for name, (kind, settings) in saved.items():
                 if name not in found.entries:
                     await self._configure(
-                        ConfigEntry(name, kind, settings, "remembered"), kept=True
+                        ConfigEntry(name, kind, settings, "remembered"), saved=True
                     )
-            self._tell()
+            self._log_reports()
         except Exception:
             # Any error: the server works on, and connections can be added.
             self._log.exception("Not all configured connections could be read")
         finally:
             self._loaded.set()
-        self._tending.start()
+        self._health.start()
 
     async def _reload(self) -> None:
         """Read changed files: add new connections, replace changed ones, remove the others."""
@@ -204,7 +206,7 @@ class ConnectionRegistry:
                 await self._configure(entry)
             elif name in self._connections:
                 self._connections[name].source = entry.source  # its line number may differ
-        self._tell()
+        self._log_reports()
 
     async def _release(self, name: str) -> None:
         """Remove a connection, but not its saved secret."""
@@ -212,12 +214,12 @@ class ConnectionRegistry:
         del self._connections[name]
         metrics.CONNECTIONS.labels(connection.kind, connection.state).dec()
         connection.release()
-        self._tell_state(connection, connection.state, "gone")
-        self._tell_watchers(connection, gone=True)
+        self._emit_state(connection, connection.state, "gone")
+        self._call_watchers(connection, gone=True)
         await connection.logout()
         await connection.close()
 
-    async def _configure(self, entry: ConfigEntry, *, kept: bool = False) -> None:
+    async def _configure(self, entry: ConfigEntry, *, saved: bool = False) -> None:
         if entry.name in self._connections:
             self.reports.append(Report(entry.source, f"{entry.name} exists already."))
             return
@@ -227,14 +229,14 @@ class ConnectionRegistry:
             secrets = await self._remembered.secrets(entry.name, kind, url)
             known = entry.name in self._remembered
             entry = replace(entry, given={**secrets, **entry.given})
-            await self._make(entry, remembered=kept or known)
+            await self._make(entry, remembered=saved or known)
         except Problem as problem:
             self.reports.append(Report(entry.source, problem.message))
         except Exception as error:
             self._log.exception("The connection in %s could not be made", entry.source)
             self.reports.append(Report(entry.source, f"It failed with a {type(error).__name__}."))
 
-    def _tell(self) -> None:
+    def _log_reports(self) -> None:
         for report in self.reports:
             self._log.warning("%s: %s", report.source, report.message)
 
@@ -289,7 +291,7 @@ class ConnectionRegistry:
             )
             self._connections[name] = connection
             metrics.CONNECTIONS.labels(kind, connection.state).inc()
-            self._tell_state(connection, "gone", connection.state)
+            self._emit_state(connection, "gone", connection.state)
             return connection
         finally:
             self._making.discard(name)
@@ -307,10 +309,10 @@ class ConnectionRegistry:
             return
         metrics.CONNECTIONS.labels(connection.kind, before).dec()
         metrics.CONNECTIONS.labels(connection.kind, connection.state).inc()
-        self._tell_state(connection, before, connection.state)
-        self._tell_watchers(connection)
+        self._emit_state(connection, before, connection.state)
+        self._call_watchers(connection)
 
-    def _tell_state(self, connection: Connection, before: str, state: str) -> None:
+    def _emit_state(self, connection: Connection, before: str, state: str) -> None:
         with contextlib.suppress(Exception):
             self._events.emit(
                 "connection_state",
@@ -320,12 +322,12 @@ class ConnectionRegistry:
                 before=before,
             )
 
-    def _tell_again(self, name: str) -> None:
+    def _emit_unchanged(self, name: str) -> None:
         connection = self._connections.get(name)
         if connection is not None:
-            self._tell_state(connection, connection.state, connection.state)
+            self._emit_state(connection, connection.state, connection.state)
 
-    def _tell_watchers(self, connection: Connection, *, gone: bool = False) -> None:
+    def _call_watchers(self, connection: Connection, *, gone: bool = False) -> None:
         for watcher in self._watchers:
             try:
                 watcher(connection, gone)

@@ -44,11 +44,11 @@ class ConnectionState:
             self.since = now()
             self._on_change(before)
 
-    def ask(self) -> None:
+    def on_request(self) -> None:
         """Note a request to the remote."""
         self.checked = time.monotonic()
 
-    def hear(self) -> None:
+    def on_answer(self) -> None:
         """Note an answer of the remote, whatever it says."""
         self.checked = time.monotonic()
         self.misses = 0

@@ -106,7 +106,7 @@ async def test_a_new_connection_for_each_guess_waits(tmp_path: Path) -> None:
         except Busy as problem:
             busy += 1
             waits.append(problem.details["retry_after"])
-            assert connection.standing.reason
+            assert connection.current_state.reason
         tried += remote.logins
         connection.release()
         await connection.close()

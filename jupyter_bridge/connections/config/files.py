@@ -142,10 +142,10 @@ def read_file(path: Path, found: Found) -> None:
         found.reports.append(Report(f"{path}{line}", message))
         return
     except (OSError, ValueError, yaml.YAMLError, RecursionError) as error:
-        said = error.strerror if isinstance(error, OSError) else type(error).__name__
-        said = str(error) if isinstance(error, _Misplaced) else said
+        reason = error.strerror if isinstance(error, OSError) else type(error).__name__
+        reason = str(error) if isinstance(error, _Misplaced) else reason
         where = f"{path}:{error.line}" if isinstance(error, _Misplaced) else str(path)
-        found.reports.append(Report(where, f"The file cannot be read: {said}."))
+        found.reports.append(Report(where, f"The file cannot be read: {reason}."))
         return
     private = stat.S_IMODE(known.st_mode) & 0o077 == 0
     for at, entry in entries:

@@ -20,7 +20,7 @@ from jupyter_bridge.private_files import alone, write_private
 from jupyter_bridge.problems import Problem
 
 
-class _Kept(msgspec.Struct):
+class _Saved(msgspec.Struct):
     """`settings` is None if the connection is configured elsewhere."""
 
     kind: str
@@ -35,7 +35,7 @@ class SavedConnections:
         self._path = folder / "connections.json"
         self._vault = vault
         self._log = log
-        self._kept: dict[str, _Kept] = {}
+        self._saved: dict[str, _Saved] = {}
         self._lock = asyncio.Lock()
 
     @property
@@ -43,24 +43,24 @@ class SavedConnections:
         return self._vault
 
     def __contains__(self, name: str) -> bool:
-        return name in self._kept
+        return name in self._saved
 
     async def load(self) -> dict[str, tuple[str, dict[str, Any]]]:
         """Return kind and settings of the connections added at run time, by name. Never raises."""
         try:
-            self._kept = await asyncio.to_thread(self._read)
+            self._saved = await asyncio.to_thread(self._read)
         except (OSError, msgspec.MsgspecError) as error:
             self._log.warning("Remembered connections cannot be read: %s", type(error).__name__)
         return {
-            name: (kept.kind, kept.settings)
-            for name, kept in self._kept.items()
-            if kept.settings is not None
+            name: (saved.kind, saved.settings)
+            for name, saved in self._saved.items()
+            if saved.settings is not None
         }
 
     async def secrets(self, name: str, kind: str, url: str) -> dict[str, str]:
         """Return the secrets of one connection; empty if the vault has none or fails."""
-        kept = self._kept.get(name)
-        if kept is None or not kept.has_secret:
+        saved = self._saved.get(name)
+        if saved is None or not saved.has_secret:
             return {}
         try:
             return await self._vault.read(name, _binding(kind, url))
@@ -77,37 +77,37 @@ class SavedConnections:
         async with self._lock:
             if secrets:
                 await self._vault.write(name, _binding(kind, fields.url), secrets)
-            elif name in self._kept and self._kept[name].has_secret:
+            elif name in self._saved and self._saved[name].has_secret:
                 await self._vault.delete(name)
-            await self._store(name, _Kept(kind, shown if settings else None, bool(secrets)))
+            await self._store(name, _Saved(kind, shown if settings else None, bool(secrets)))
 
     async def forget(self, name: str) -> None:
         async with self._lock:
-            kept = self._kept.get(name)
-            if kept is None:
+            saved = self._saved.get(name)
+            if saved is None:
                 return
             await self._store(name, None)
-            if kept.has_secret:
+            if saved.has_secret:
                 await self._vault.delete(name)
 
-    async def _store(self, name: str, kept: _Kept | None) -> None:
-        self._kept = await to_its_end(lambda: self._change(name, kept))
+    async def _store(self, name: str, saved: _Saved | None) -> None:
+        self._saved = await to_its_end(lambda: self._change(name, saved))
 
-    def _change(self, name: str, kept: _Kept | None) -> dict[str, _Kept]:
+    def _change(self, name: str, saved: _Saved | None) -> dict[str, _Saved]:
         """Change one entry of the file; other servers of this user may have changed others."""
         with alone(self._path):
-            all_kept = self._read()
-            if kept is None:
-                all_kept.pop(name, None)
+            all_saved = self._read()
+            if saved is None:
+                all_saved.pop(name, None)
             else:
-                all_kept[name] = kept
-            content = msgspec.json.format(msgspec.json.encode(all_kept), indent=2)
+                all_saved[name] = saved
+            content = msgspec.json.format(msgspec.json.encode(all_saved), indent=2)
             write_private(self._path, content)
-        return all_kept
+        return all_saved
 
-    def _read(self) -> dict[str, _Kept]:
+    def _read(self) -> dict[str, _Saved]:
         try:
-            return msgspec.json.decode(self._path.read_bytes(), type=dict[str, _Kept])
+            return msgspec.json.decode(self._path.read_bytes(), type=dict[str, _Saved])
         except FileNotFoundError:
             return {}
 

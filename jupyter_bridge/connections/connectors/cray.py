@@ -1,13 +1,13 @@
 """console: a Cray-style console service, whose nodes are consoles with a journal here.
 
-The service has two websockets, `/tail/{node}` (follows the node's log) and `/interact/{node}` (a
-seat at the node's console manager), a bearer token, and a header for the tenant. Its frames are
-text, cut anywhere, even within a character; it has no offsets and adds a newline to each message.
+The service has two websockets, `/tail/{node}` (follows the node's log) and `/interact/{node}` (the
+node's console manager), a bearer token, and a header for the tenant. Its frames are text, cut
+anywhere, even within a character; it has no offsets and adds a newline to each message.
 
 So output comes from `tail` only: the log has all output, whoever typed. After a reconnect the known
-part of the repeated output is cut; if the log was rotated meanwhile, there is a gap. A seat is only
-taken for input, which is sent by lines. A control character is sent at once, with the newline that
-the service adds.
+part of the repeated output is cut; if the log was rotated meanwhile, there is a gap. `interact` is
+only opened for input, which is sent by lines. A control character is sent at once, with the newline
+that the service adds.
 """
 
 from __future__ import annotations
@@ -171,9 +171,9 @@ class NodeSource(SocketSource):
         self._service = service
         self._node = node
         self._replay = Replay()
-        self._again: _Again | None = None
-        self._seat: Socket | None = None
-        self._hearing: asyncio.Task[None] | None = None
+        self._repeated: _Repeated | None = None
+        self._input: Socket | None = None
+        self._discarding: asyncio.Task[None] | None = None
         self._typing = asyncio.Lock()
         self._typed = codecs.getincrementaldecoder("utf-8")("replace")
         self._started = ""
@@ -199,7 +199,7 @@ class NodeSource(SocketSource):
             self._replay.passed(data)
             on_output(data)
 
-        def told_again(data: bytes) -> None:
+        def on_repeated(data: bytes) -> None:
             rest, sure = self._replay.rest(data)
             if not sure:
                 on_gap(1)
@@ -210,70 +210,70 @@ class NodeSource(SocketSource):
             data = frame.encode("utf-8", "surrogateescape") if isinstance(frame, str) else frame
             if not past.is_over:
                 past.feed(b"")
-            if self._again is not None and not self._again.is_over:
-                self._again.feed(data)
+            if self._repeated is not None and not self._repeated.is_over:
+                self._repeated.feed(data)
             else:
                 passed(data)
 
         def on_up() -> None:
-            if self._again is not None:
-                self._again.finish()  # disconnected again: use what arrived
-            self._again = _Again(told_again)
+            if self._repeated is not None:
+                self._repeated.finish()  # disconnected again: use what arrived
+            self._repeated = _Repeated(on_repeated)
 
         if self._recalled:
-            self._again = _Again(told_again)
-        past = _Again(lambda data: None)
-        await self._line.open(on_frame, lambda reason: on_end(Exit()), on_up)
+            self._repeated = _Repeated(on_repeated)
+        past = _Repeated(lambda data: None)
+        await self._socket.open(on_frame, lambda reason: on_end(Exit()), on_up)
         past.feed(b"")
         await past.over()
 
     async def write(self, data: bytes) -> None:
         async with self._typing:
             for line in self._lines(self._typed.decode(data)):
-                await self._say(line)
+                await self._send_line(line)
 
     def _lines(self, text: str) -> list[str]:
         """Return the lines that can be sent, without the newlines that the service adds."""
         lines, self._started = _ended_lines(self._started + text)
         return lines
 
-    async def _say(self, line: str) -> None:
-        if self._seat is None or self._seat.closed:
-            await self._leave()
-            self._seat = await self._service.dial("interact", self._node)
-            self._hearing = asyncio.create_task(_hear(self._seat))
+    async def _send_line(self, line: str) -> None:
+        if self._input is None or self._input.closed:
+            await self._close_input()
+            self._input = await self._service.dial("interact", self._node)
+            self._discarding = asyncio.create_task(_discard_output(self._input))
         try:
-            await self._seat.send_str(line)
+            await self._input.send_str(line)
         except (aiohttp.ClientError, OSError) as error:
             raise Unavailable(f"The connection to {self._node} was lost.") from error
 
-    async def _leave(self) -> None:
-        hearing, self._hearing = self._hearing, None
+    async def _close_input(self) -> None:
+        hearing, self._discarding = self._discarding, None
         if hearing is not None:
             hearing.cancel()
             await asyncio.wait({hearing})
-        seat, self._seat = self._seat, None
-        if seat is not None:
-            await seat.close()
+        socket, self._input = self._input, None
+        if socket is not None:
+            await socket.close()
 
     async def close(self) -> None:
         await super().close()
-        if self._again is not None:
-            self._again.finish()
-        await self._leave()
+        if self._repeated is not None:
+            self._repeated.finish()
+        await self._close_input()
 
 
-async def _hear(seat: Socket) -> None:
-    """Discard the seat's output, which `tail` has, too."""
-    async for _ in seat:
+async def _discard_output(socket: Socket) -> None:
+    """Discard the output of `interact`, which `tail` has, too."""
+    async for _ in socket:
         await asyncio.sleep(0)  # a burst of frames would not yield to the loop
 
 
-class _Again:
+class _Repeated:
     """Gathers output repeated after a reconnect, and passes it on when it is complete."""
 
-    def __init__(self, told: Callable[[bytes], None]) -> None:
-        self._told = told
+    def __init__(self, on_complete: Callable[[bytes], None]) -> None:
+        self._on_complete = on_complete
         self._loop = asyncio.get_running_loop()
         self._deadline = self._loop.time() + _LONGEST
         self._pieces: list[bytes] = []
@@ -305,7 +305,7 @@ class _Again:
             if self._timer is not None:
                 self._timer.cancel()
             if self._pieces:
-                self._told(b"".join(self._pieces))
+                self._on_complete(b"".join(self._pieces))
 
 
 def _ended_lines(text: str) -> tuple[list[str], str]:

@@ -14,7 +14,7 @@ class SocketSource(Source):
     """Base class: `_dial` opens the websocket, `_size_frame` encodes a screen size."""
 
     def __init__(self, log: logging.Logger | logging.LoggerAdapter[Any]) -> None:
-        self._line = ReconnectingSocket(self._dial, log)
+        self._socket = ReconnectingSocket(self._dial, log)
         self._size: tuple[int, int] | None = None
 
     @abstractmethod
@@ -31,16 +31,16 @@ class SocketSource(Source):
             self._send_size()
 
     def _send_size(self) -> None:
-        if self._size is not None and self._line.is_up:
+        if self._size is not None and self._socket.is_up:
             frame = self._size_frame(*self._size)
             if frame is not None:
-                self._line.post(frame)
+                self._socket.post(frame)
 
     def pause(self) -> None:
-        self._line.pause()
+        self._socket.pause()
 
     def resume(self) -> None:
-        self._line.resume()
+        self._socket.resume()
 
     async def close(self) -> None:
-        await self._line.close()
+        await self._socket.close()

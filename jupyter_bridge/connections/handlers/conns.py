@@ -95,8 +95,8 @@ class ConnectionHandler(BridgeHandler):
     def one(self, connection: Connection) -> OneConnectionModel:
         return OneConnectionModel(200, self.model(connection), self.root_dir)
 
-    async def tell(self, action: str, connection: Connection, doing: Awaitable[T]) -> T:
-        """Return the result of `doing`; report its user and outcome to events and the audit log."""
+    async def audited(self, action: str, connection: Connection, doing: Awaitable[T]) -> T:
+        """Return the result of `doing`; its user and outcome go to events and the audit log."""
         outcome = "failed"
         try:
             result = await doing
@@ -106,15 +106,15 @@ class ConnectionHandler(BridgeHandler):
             outcome = problem.code
             raise
         finally:
-            told = {
+            event = {
                 "user": self.username,
                 "connection": connection.name,
                 "kind": connection.kind,
                 "action": action,
                 "outcome": outcome,
             }
-            self.events.emit("connection_action", **told)
-            await self.audit.write(**told)
+            self.events.emit("connection_action", **event)
+            await self.audit.write(**event)
 
 
 class KindsHandler(ConnectionHandler):
@@ -151,7 +151,7 @@ class ConnsHandler(ConnectionHandler):
     async def post(self, body: AddConnectionBody) -> ConnectionListModel:
         given = self.fields_of(body)
         connection = await self.connections.add(body.name, body.kind, given, remember=body.remember)
-        await self.tell("add", connection, log_in_soon(connection))
+        await self.audited("add", connection, log_in_soon(connection))
         self.set_header("Location", self.link(f"/conn/{connection.name}"))
         return await self.listing()
 
@@ -180,13 +180,13 @@ class ConnHandler(ConnectionHandler):
             **self.others(PutConnectionBody),
         }
         _check_given(connection, given)
-        await self.tell(body.action, connection, self.act(connection, body, given))
+        await self.audited(body.action, connection, self.act(connection, body, given))
         return self.one(connection)
 
     @verb("write", "Log out, unmount and delete a connection", reply=ConnectionListModel)
     async def delete(self, name: str) -> ConnectionListModel:
         connection = await self.find(name)
-        await self.tell("remove", connection, self.remove(connection))
+        await self.audited("remove", connection, self.remove(connection))
         return await self.listing()
 
     async def act(

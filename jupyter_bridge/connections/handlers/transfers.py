@@ -68,22 +68,24 @@ class TransfersBase(ConnectionHandler, JobHandler):
             parents=how.parents,
             props=how.props,
         )
-        return await self.tell("upload", connection, starting)
+        return await self.audited("upload", connection, starting)
 
     async def download(
         self, connection: Connection, perm_id: str, path: Path, files: list[str] | None = None
     ) -> Transfer:
         starting = self.transfers.download(connection.name, perm_id, str(path), files)
-        return await self.tell("download", connection, starting)
+        return await self.audited("download", connection, starting)
 
-    async def told(self, action: str, transfer: Transfer, doing: Awaitable[Any]) -> None:
-        """As `tell`, for the connection of a transfer, unless it was removed meanwhile."""
+    async def audited_transfer(
+        self, action: str, transfer: Transfer, doing: Awaitable[Any]
+    ) -> None:
+        """As `audited`, for the connection of a transfer, unless it was removed meanwhile."""
         try:
             connection = transfer.connection
         except NotFound:
             await doing
         else:
-            await self.tell(action, connection, doing)
+            await self.audited(action, connection, doing)
 
     def started(self, transfer: Transfer) -> TransferModel:
         self.set_header("Location", self.link(f"/transfers/{transfer.id}"))
@@ -163,7 +165,7 @@ class TransferHandler(OneTransfer):
     @verb("write", "Cancel a transfer", reply=TransferModel, status=202)
     async def delete(self, transfer_id: str) -> TransferModel:
         transfer = self.transfers.get(transfer_id)
-        await self.told("cancel", transfer, self.transfers.cancel(transfer_id))
+        await self.audited_transfer("cancel", transfer, self.transfers.cancel(transfer_id))
         return transfer.model()
 
 
@@ -171,7 +173,7 @@ class PauseHandler(OneTransfer):
     @verb("write", "Pause a transfer", reply=TransferModel, status=202)
     async def post(self, transfer_id: str) -> TransferModel:
         transfer = self.transfers.get(transfer_id)
-        await self.told("pause", transfer, self.transfers.pause(transfer_id))
+        await self.audited_transfer("pause", transfer, self.transfers.pause(transfer_id))
         return self.started(transfer)
 
 
@@ -179,7 +181,7 @@ class ResumeHandler(OneTransfer):
     @verb("write", "Resume a failed or paused transfer", reply=TransferModel, status=202)
     async def post(self, transfer_id: str) -> TransferModel:
         transfer = self.transfers.get(transfer_id)
-        await self.told("resume", transfer, self.transfers.resume(transfer_id))
+        await self.audited_transfer("resume", transfer, self.transfers.resume(transfer_id))
         return self.started(transfer)
 
 
@@ -234,8 +236,8 @@ class RegisterHandler(TransfersBase):
 def _registered(conn: str, model: TransferModel | None) -> RegisteredModel | None:
     if model is None:
         return None
-    said = f"DataSet successfully registered: {conn} with permId: {model.permId}"
-    return RegisteredModel(200, model.permId, said, model.transfer)
+    message = f"DataSet successfully registered: {conn} with permId: {model.permId}"
+    return RegisteredModel(200, model.permId, message, model.transfer)
 
 
 async def _all_events(
@@ -257,8 +259,8 @@ def _whole(model: TransferModel) -> TransferModel:
     """Return the transfer if it is done; raise the Problem that ended it, in its own class."""
     if model.state == "done":
         return model
-    told = dict(model.problem or {})
-    kind = BY_CODE.get(str(told.pop("error", "")), RemoteFailed)
-    message = str(told.pop("message", f"The transfer is {model.state}."))
-    told.pop("reason", None)
-    raise kind(message, **{**told, "transfer": model.transfer})
+    details = dict(model.problem or {})
+    kind = BY_CODE.get(str(details.pop("error", "")), RemoteFailed)
+    message = str(details.pop("message", f"The transfer is {model.state}."))
+    details.pop("reason", None)
+    raise kind(message, **{**details, "transfer": model.transfer})

@@ -50,8 +50,8 @@ class MountRecords:
 
     def _replace(self, content: bytes) -> None:
         private_folder(self._folder)
-        beside = self._folder / f".mounts.{os.getpid()}"
-        beside.unlink(missing_ok=True)
-        with open(open_private(beside, os.O_WRONLY | os.O_EXCL), "wb") as file:
+        temporary = self._folder / f".mounts.{os.getpid()}"
+        temporary.unlink(missing_ok=True)
+        with open(open_private(temporary, os.O_WRONLY | os.O_EXCL), "wb") as file:
             file.write(content)
-        beside.replace(self._folder / "mounts.json")
+        temporary.replace(self._folder / "mounts.json")

@@ -136,15 +136,15 @@ class MountRegistry:
                 await self._forget(name)
                 raise NotFound(f"{name} is not mounted.")
             lazy = lazy or mount.stale or not await mount.question.answers(ANSWER_SECONDS)
-            said = await sshfs.unmount(mount.mountpoint, lazy=lazy)
-            if said is not None and mount.is_there():
-                if "busy" in said:
+            error = await sshfs.unmount(mount.mountpoint, lazy=lazy)
+            if error is not None and mount.is_there():
+                if "busy" in error:
                     raise Busy(
                         f"A program works in {mount.mountpoint}. Close its files and leave the "
                         "folder, then try again.",
                         mountpoint=mount.mountpoint,
                     )
-                raise RemoteFailed(f"{mount.mountpoint} cannot be unmounted: {said}")
+                raise RemoteFailed(f"{mount.mountpoint} cannot be unmounted: {error}")
             await self._forget(name)
 
     async def recover(self) -> dict[str, Mount]:
@@ -203,8 +203,8 @@ class MountRegistry:
         return target
 
     async def _start(self, name: str, config: Path, what: Sshfs, target: str, made: bool) -> Mount:
-        words = self._folder / f"{name}.log"
-        process = await sshfs.start(config, what, target, words)
+        log_file = self._folder / f"{name}.log"
+        process = await sshfs.start(config, what, target, log_file)
         question = MountProbe(target)
         entry = mount = None
         try:
@@ -222,8 +222,8 @@ class MountRegistry:
                         MountRecord(target, entry.device, process.pid, made), question, process
                     )
                 elif process.returncode is not None:
-                    said = await asyncio.to_thread(words.read_text, errors="replace")
-                    raise sshfs.failure(said, what.host)
+                    output = await asyncio.to_thread(log_file.read_text, errors="replace")
+                    raise sshfs.failure(output, what.host)
                 elif asyncio.get_running_loop().time() > deadline:
                     raise Timeout(f"{what.host} was not mounted in {sshfs.MOUNT_SECONDS:g} s.")
                 await asyncio.sleep(_POLL)
@@ -263,11 +263,11 @@ class MountRegistry:
             return
         try:
             if mount.is_there():
-                said = await sshfs.unmount(mount.mountpoint, lazy=False)
-                if said is not None and mount.is_there():
-                    said = await sshfs.unmount(mount.mountpoint, lazy=True)
-                if said is not None and mount.is_there():
-                    self._log.error("%s cannot be unmounted: %s", mount.mountpoint, said)
+                output = await sshfs.unmount(mount.mountpoint, lazy=False)
+                if output is not None and mount.is_there():
+                    output = await sshfs.unmount(mount.mountpoint, lazy=True)
+                if output is not None and mount.is_there():
+                    self._log.error("%s cannot be unmounted: %s", mount.mountpoint, output)
         except (Problem, OSError) as error:
             self._log.error("%s cannot be unmounted: %s", mount.mountpoint, error)
         await self._forget(name)

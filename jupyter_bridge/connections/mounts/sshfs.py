@@ -105,9 +105,9 @@ def _write(path: Path, text: str) -> None:
 
 
 async def start(
-    config: Path, what: Sshfs, mountpoint: str, words: Path
+    config: Path, what: Sshfs, mountpoint: str, log_file: Path
 ) -> asyncio.subprocess.Process:
-    """Start sshfs in the foreground, in a session of its own; its messages go to `words`."""
+    """Start sshfs in the foreground, in a session of its own; its messages go to `log_file`."""
     host = f"[{what.host}]" if ":" in what.host else what.host
     options = ["reconnect", "idmap=user", "transform_symlinks"]
     if what.password is not None:
@@ -115,7 +115,7 @@ async def start(
     keep = ["PATH", "HOME", "LANG", "TMPDIR"]
     if what.password is None and what.key_file is None:
         keep.append("SSH_AUTH_SOCK")
-    output = open_private(words, os.O_WRONLY | os.O_TRUNC)
+    output = open_private(log_file, os.O_WRONLY | os.O_TRUNC)
     try:
         process = await asyncio.create_subprocess_exec(
             *("sshfs", "-f", "-F", str(config), "-o", ",".join(options)),
@@ -138,20 +138,20 @@ async def start(
     return process
 
 
-def failure(words: str, where: str) -> Problem:
+def failure(output: str, where: str) -> Problem:
     """Return the Problem of an sshfs that ended before it mounted, from its messages."""
-    said = " ".join(words.split())[-500:]
-    if "Host key verification failed" in words or "IDENTIFICATION HAS CHANGED" in words:
+    quoted = " ".join(output.split())[-500:]
+    if "Host key verification failed" in output or "IDENTIFICATION HAS CHANGED" in output:
         return Denied(f"{where} shows a host key that was not accepted. Log in again to see it.")
-    if "Permission denied" in words:
+    if "Permission denied" in output:
         return Denied(f"{where} does not take this username and password or key.")
     if any(
-        sign in words for sign in ("Connection refused", "timed out", "No route", "unreachable")
+        sign in output for sign in ("Connection refused", "timed out", "No route", "unreachable")
     ):
-        return Unavailable(f"{where} cannot be reached: {said}")
-    if "No such file" in words:
+        return Unavailable(f"{where} cannot be reached: {quoted}")
+    if "No such file" in output:
         return RemoteFailed(f"The folder to mount is not on {where}.")
-    return RemoteFailed(f"sshfs could not mount {where}: {said or 'it did not say why'}")
+    return RemoteFailed(f"sshfs could not mount {where}: {quoted or 'it did not say why'}")
 
 
 async def unmount(mountpoint: str, *, lazy: bool) -> str | None:
@@ -166,21 +166,21 @@ async def unmount(mountpoint: str, *, lazy: bool) -> str | None:
         stderr=asyncio.subprocess.PIPE,
     )
     try:
-        _, said = await within(UNMOUNT_SECONDS, process.communicate())
+        _, output = await within(UNMOUNT_SECONDS, process.communicate())
     except asyncio.TimeoutError:
         with contextlib.suppress(ProcessLookupError):
             process.kill()
         raise Timeout(f"{mountpoint} was not unmounted in {UNMOUNT_SECONDS:g} s.") from None
-    return None if process.returncode == 0 else said.decode(errors="replace").strip()
+    return None if process.returncode == 0 else output.decode(errors="replace").strip()
 
 
 def is_ours(pid: int, config: Path) -> bool:
     """Tell whether process `pid` is the sshfs that was started with this configuration."""
     try:
-        words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+        arguments = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
     except OSError:
         return False
-    return os.path.basename(words[0]) == b"sshfs" and os.fsencode(config) in words
+    return os.path.basename(arguments[0]) == b"sshfs" and os.fsencode(config) in arguments
 
 
 def orphans(folder: Path) -> list[tuple[int, Path]]:

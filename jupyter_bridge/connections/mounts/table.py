@@ -57,16 +57,16 @@ class MountProbe:
 
     def __init__(self, mountpoint: str) -> None:
         self._mountpoint = mountpoint
-        self._asking: threading.Thread | None = None
+        self._question: threading.Thread | None = None
 
     async def answers(self, timeout: float) -> bool:
         """Tell whether the mount answers within `timeout` seconds."""
-        if self._asking is not None and self._asking.is_alive():
+        if self._question is not None and self._question.is_alive():
             return False
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[bool] = loop.create_future()
 
-        def tell(alive: bool) -> None:
+        def set_answer(alive: bool) -> None:
             if not answer.done():
                 answer.set_result(alive)
 
@@ -78,10 +78,10 @@ class MountProbe:
                 # A file system that refuses does answer; one that has lost its process does not.
                 alive = error.errno in (errno.EACCES, errno.EPERM, errno.ENOSYS)
             with contextlib.suppress(RuntimeError):  # the loop has been closed meanwhile
-                loop.call_soon_threadsafe(tell, alive)
+                loop.call_soon_threadsafe(set_answer, alive)
 
-        self._asking = threading.Thread(target=ask, name="bridge-mount-question", daemon=True)
-        self._asking.start()
+        self._question = threading.Thread(target=ask, name="bridge-mount-question", daemon=True)
+        self._question.start()
         try:
             return await within(timeout, answer)
         except asyncio.TimeoutError:

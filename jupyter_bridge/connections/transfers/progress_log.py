@@ -51,7 +51,7 @@ class ProgressLog:
         self._path = path
         self._files: dict[int, FileProgress] = {}
         self._checked: dict[int, int] = {}  # size by file; their pieces are not needed
-        self._line: int | None = None
+        self._file: int | None = None
         self._lock = threading.Lock()
 
     def load(self) -> None:
@@ -112,9 +112,9 @@ class ProgressLog:
             self._close()
 
     def _close(self) -> None:
-        if self._line is not None:
-            os.close(self._line)
-            self._line = None
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
 
     def _apply(self, kind: int, index: int, start: int, stop: int, check: int) -> int:
         if kind == _PIECE:
@@ -127,6 +127,6 @@ class ProgressLog:
         return 0
 
     def _write(self, *record: int) -> None:
-        if self._line is None:
-            self._line = open_private(self._path, os.O_WRONLY | os.O_APPEND)
-        os.write(self._line, _RECORD.pack(*record))
+        if self._file is None:
+            self._file = open_private(self._path, os.O_WRONLY | os.O_APPEND)
+        os.write(self._file, _RECORD.pack(*record))

@@ -78,21 +78,21 @@ class TransferStore(ResultStore[Transfer]):
 
         A change of state is yielded at once. Ends with this server.
         """
-        told = {one.id: one.model() for one in self.all()}
-        yield list(told.values())
+        reported = {one.id: one.model() for one in self.all()}
+        yield list(reported.values())
         while not self._closed:
             changed, moving = self._news.next, False
             for one in self.all():
-                before = told.get(one.id)
+                before = reported.get(one.id)
                 moving = moving or one.state == "running"
                 if before is not None and _is_settled(one, before):
                     continue
                 now = one.model()
                 if now != before:
-                    told[one.id] = now
+                    reported[one.id] = now
                     yield now
-            for name in told.keys() - self._all.keys():
-                del told[name]
+            for name in reported.keys() - self._all.keys():
+                del reported[name]
             with anyio.move_on_after(1 / TELL_HZ if moving else None):
                 await changed.wait()
 
@@ -241,11 +241,11 @@ class TransferStore(ResultStore[Transfer]):
         shutil.rmtree(result.folder, ignore_errors=True)
 
 
-def _is_settled(transfer: Transfer, told: TransferModel) -> bool:
+def _is_settled(transfer: Transfer, reported: TransferModel) -> bool:
     """Tell whether the model is up to date, without adding up the sizes of a million files."""
     job = transfer.job
     return (
-        job.state == told.state
+        job.state == reported.state
         and job.state not in ("queued", "running")
-        and job.problem is told.problem
+        and job.problem is reported.problem
     )

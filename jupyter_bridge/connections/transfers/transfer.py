@@ -168,14 +168,14 @@ class Transfer(ABC):
 
         As (number, `progress` or `done`, model). Past events are not repeated, whatever `after`.
         """
-        told: TransferModel | None = None
+        reported: TransferModel | None = None
         count = 0
         while True:
             changed = self._news.next
             now = self.model()
             is_over = not self._is_under_way
-            if now != told:
-                told, count = now, count + 1
+            if now != reported:
+                reported, count = now, count + 1
                 yield count, "done" if is_over else "progress", now
             if is_over:
                 return
@@ -294,8 +294,8 @@ class Transfer(ABC):
             state, problem = "failed", error.to_json()
         except Exception as error:
             self.connection.connector.context.log.exception("The transfer %s failed", self.id)
-            told = RemoteFailed(f"The transfer failed ({type(error).__name__}).")
-            state, problem = "failed", told.to_json()
+            failure = RemoteFailed(f"The transfer failed ({type(error).__name__}).")
+            state, problem = "failed", failure.to_json()
         # Before the end is reported, as it may be resumed at once.
         await asyncio.to_thread(self.pieces.close)
         self._task = None
@@ -357,7 +357,7 @@ def _may_pass(problem: Problem) -> bool:
 
 
 def _write(path: Path, data: bytes) -> None:
-    beside = path.with_suffix(".new")
-    with open(open_private(beside, os.O_WRONLY | os.O_TRUNC), "wb") as file:
+    temporary = path.with_suffix(".new")
+    with open(open_private(temporary, os.O_WRONLY | os.O_TRUNC), "wb") as file:
         file.write(data)
-    os.replace(beside, path)
+    os.replace(temporary, path)

@@ -38,14 +38,14 @@ class Upload(Transfer):
         async def abort(connector: CanWrite) -> None:
             await connector.abort(upload)
 
-        async def tell() -> None:
+        async def abort_quietly() -> None:
             try:
                 await within(ABORT_SECONDS, self.connection.use(CanWrite, abort))
             except (Problem, asyncio.TimeoutError):
                 pass  # the remote deletes it some time later
 
         # In the background: a remote may be slow, and a cancel returns at once.
-        self._abort = asyncio.ensure_future(tell())
+        self._abort = asyncio.ensure_future(abort_quietly())
 
     async def _work(self) -> None:
         if self.job.permId is not None:
@@ -152,10 +152,10 @@ class Upload(Transfer):
             return  # it is registered, even if it cannot be read now
         for index, file in enumerate(self.job.files or []):
             check = self.pieces.of(index).crc32(file.size)
-            told = _find(found.files, file)
-            if told is not None and told.size != file.size:
-                raise RemoteFailed(f"The remote has {told.size} bytes of {file.path}.")
-            if told and None not in (check, told.crc32) and check != told.crc32:
+            stored = _find(found.files, file)
+            if stored is not None and stored.size != file.size:
+                raise RemoteFailed(f"The remote has {stored.size} bytes of {file.path}.")
+            if stored and None not in (check, stored.crc32) and check != stored.crc32:
                 raise RemoteFailed(f"The remote has other bytes of {file.path} than were sent.")
 
     async def _stopped(self) -> None:

@@ -351,7 +351,7 @@ async def test_a_bridges_journals_are_used(bridged: Server, tmp_path: Path) -> N
         await source.write(b"exit 7\n")
         await seen.when(lambda: seen.exits == [Exit(7)])
         # What has ended is not asked for again.
-        socket = source._line  # type: ignore[attr-defined]
+        socket = source._socket  # type: ignore[attr-defined]
         await asyncio.wait_for(asyncio.wait({socket._running}), 30)
         assert not socket.is_up
         await source.close()
@@ -541,6 +541,6 @@ async def test_a_connection_uses_it(plain: Server, tmp_path: Path) -> None:
 
 def _cut(thing: Any) -> None:
     """Break the line as a network does: without a word."""
-    socket = thing._line._socket
+    socket = thing._socket._socket
     if socket is not None:
         socket._response.connection.transport.abort()

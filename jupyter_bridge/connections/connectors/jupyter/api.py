@@ -206,9 +206,9 @@ async def problem_of(answer: RemoteAnswer, name: str) -> Problem:
     if answer.status in NOT_RUNNING:
         return Expired(f"{name} is not running.", remote_status=answer.status)
     try:
-        said = (await answer.json(_Refusal)).message
+        message = (await answer.json(_Refusal)).message
     except JSON_ERRORS:
-        said = ""
+        message = ""
     kind = _KINDS.get(answer.status, RemoteFailed)
-    told = sentence(said) if said else f"it answers {answer.status}"
-    return kind(f"{name}: {told}", remote_status=answer.status)
+    reason = sentence(message) if message else f"it answers {answer.status}"
+    return kind(f"{name}: {reason}", remote_status=answer.status)

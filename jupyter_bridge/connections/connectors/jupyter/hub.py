@@ -86,11 +86,11 @@ class Hub:
 
     def _is_ready(self, event: bytes, on_progress: Callable[[int, str], None]) -> bool:
         try:
-            told = bounded.decode(event.strip(), HubProgress, NAMES)
+            update = bounded.decode(event.strip(), HubProgress, NAMES)
         except JSON_ERRORS:
             raise RemoteFailed("The hub sent a progress message that cannot be read.") from None
-        message = sentence(told.message)
-        on_progress(int(min(max(told.progress, 0.0), 100.0)), message)
-        if told.failed:
+        message = sentence(update.message)
+        on_progress(int(min(max(update.progress, 0.0), 100.0)), message)
+        if update.failed:
             raise Unavailable(f"The hub could not start the server: {message}")
-        return told.ready
+        return update.ready

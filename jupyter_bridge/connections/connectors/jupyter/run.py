@@ -78,13 +78,13 @@ class BridgeRun(Command):
             method, self._server.url_of(path), headers=headers, body=body or None
         ) as response:
             if response.status >= 300:
-                said = await read_whole(response, NAMES)
-                raise await self._refused(RemoteAnswer(response.status, response.headers, said))
+                content = await read_whole(response, NAMES)
+                raise await self._refused(RemoteAnswer(response.status, response.headers, content))
             self._run = response.headers.get("Location", "").rpartition("/")[2] or self._run
             if method == "POST":
                 # With `queue`, the remote answers before the command runs.
                 if self._ask.get("queue"):
-                    await self._begun()
+                    await self._wait_while_queued()
                 yield "begun", {}
             async for line in Lines(response, _MAX_EVENT):
                 event = await _event_of(line)
@@ -94,10 +94,9 @@ class BridgeRun(Command):
                     raise RemoteFailed(sentence(data.get("message") or "It failed there."))
                 yield event.event, data
 
-    async def _begun(self) -> None:
-        """Wait until it is no longer queued."""
+    async def _wait_while_queued(self) -> None:
         pause = 0.02
-        while (await self._tell("GET", f"bridge/runs/{self._run}")).status == "queued":
+        while (await self._request("GET", f"bridge/runs/{self._run}")).status == "queued":
             await asyncio.sleep(pause)
             pause = min(2 * pause, _LOOK_EVERY)
 
@@ -110,12 +109,12 @@ class BridgeRun(Command):
     async def stop(self) -> None:
         if not self._run:
             raise Unavailable("The command is just being sent.")
-        await self._tell("DELETE", f"bridge/runs/{self._run}")
+        await self._request("DELETE", f"bridge/runs/{self._run}")
 
     async def send_input(self, data: bytes) -> None:
-        await self._tell("POST", f"bridge/runs/{self._run}/input", data)
+        await self._request("POST", f"bridge/runs/{self._run}/input", data)
 
-    async def _tell(self, method: str, path: str, body: bytes | None = None) -> _Run:
+    async def _request(self, method: str, path: str, body: bytes | None = None) -> _Run:
         server = self._server
         answer = await server.outbound.ask(
             method,

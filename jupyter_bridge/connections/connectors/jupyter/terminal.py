@@ -36,20 +36,20 @@ class _Frame(msgspec.Struct, array_like=True):
     """A frame of terminado: a word and its data."""
 
     word: str
-    said: msgspec.Raw = msgspec.Raw(b"null")
+    data: msgspec.Raw = msgspec.Raw(b"null")
 
 
 _decode = msgspec.json.Decoder(_Frame).decode
 _decode_text = msgspec.json.Decoder(str).decode
 
 
-def _told(frame: str | bytes) -> tuple[str, bytes]:
+def _parse(frame: str | bytes) -> tuple[str, bytes]:
     """Return the word of a frame, and the output of `stdout`; RemoteFailed if it is malformed."""
     try:
-        told = _decode(frame)
-        if told.word != "stdout":
-            return told.word, b""
-        return told.word, _decode_text(told.said).encode()
+        parsed = _decode(frame)
+        if parsed.word != "stdout":
+            return parsed.word, b""
+        return parsed.word, _decode_text(parsed.data).encode()
     except JSON_ERRORS:
         raise RemoteFailed("The terminal sent a frame that cannot be read.") from None
 
@@ -72,7 +72,7 @@ class PlainTerminalSource(SocketSource):
         self._typed = codecs.getincrementaldecoder("utf-8")("replace")
         self._ended = False
         self._checking: asyncio.Task[None] | None = None
-        self._told: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._past_read: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.title = f"Terminal {name}"
 
     def recall(self, tail: bytes) -> bool:
@@ -96,14 +96,13 @@ class PlainTerminalSource(SocketSource):
         on_end: Callable[[Exit], None],
     ) -> None:
         def on_frame(frame: str | bytes) -> None:
-            word, said = _told(frame)
-            if word == "setup" and not self._told.done():
+            word, data = _parse(frame)
+            if word == "setup" and not self._past_read.done():
                 # Old output, if there is any, follows.
                 loop = asyncio.get_running_loop()
-                loop.call_later(_NOTHING_SECONDS, self._on_told)
+                loop.call_later(_NOTHING_SECONDS, self._on_past_read)
             if word == "stdout":
-                self._on_told()
-                data = said
+                self._on_past_read()
                 if not self._replayed:
                     data, sure = self._replay.rest(data)
                     if not sure:
@@ -117,7 +116,7 @@ class PlainTerminalSource(SocketSource):
 
         def on_lost(reason: str) -> None:
             self._stop_checking()
-            self._line.finish()
+            self._socket.finish()
             if not self._ended:
                 self._ended = True
                 on_end(Exit())
@@ -128,13 +127,13 @@ class PlainTerminalSource(SocketSource):
             self._stop_checking()
             self._checking = asyncio.create_task(self._check())
 
-        await self._line.open(on_frame, on_lost, on_up)
+        await self._socket.open(on_frame, on_lost, on_up)
         self._send_size()
-        await asyncio.wait({self._told}, timeout=PAST_SECONDS)
+        await asyncio.wait({self._past_read}, timeout=PAST_SECONDS)
 
-    def _on_told(self) -> None:
-        if not self._told.done():
-            self._told.set_result(None)
+    def _on_past_read(self) -> None:
+        if not self._past_read.done():
+            self._past_read.set_result(None)
 
     async def _check(self) -> None:
         """After a reconnect, check whether output is missing; if so, reconnect again.
@@ -145,25 +144,25 @@ class PlainTerminalSource(SocketSource):
         for pause in _CHECKS:
             await asyncio.sleep(pause)
             try:
-                replay = await self._look()
+                replay = await self._output_of_new_client()
             except Problem as problem:
                 self._server.log.debug("%s could not be checked: %s", self.title, problem.code)
                 continue
             if not self._replay.agrees(replay):
                 self._server.log.info("%s has missing output; reconnecting.", self.title)
-                await self._line.renew()
+                await self._socket.renew()
                 return  # a new check begins with the reconnect
 
-    async def _look(self) -> bytes:
+    async def _output_of_new_client(self) -> bytes:
         """Return the output that a new client of the terminal gets."""
         socket = await self._dial_terminal()
         try:
             # One deadline for all, should a remote send other frames for ever.
             with anyio.fail_after(_LOOK_SECONDS):
                 while True:
-                    word, said = _told(await socket.receive_str())
+                    word, data = _parse(await socket.receive_str())
                     if word == "stdout":
-                        return said
+                        return data
                     await asyncio.sleep(0)
         except (RemoteFailed, TypeError, TimeoutError, aiohttp.ClientError) as error:
             raise RemoteFailed("The terminal did not send its output.") from error
@@ -178,7 +177,7 @@ class PlainTerminalSource(SocketSource):
     async def write(self, data: bytes) -> None:
         text = self._typed.decode(data)
         if text:
-            await self._line.say(json.dumps(["stdin", text]))
+            await self._socket.say(json.dumps(["stdin", text]))
 
     def _size_frame(self, rows: int, cols: int) -> str:
         return json.dumps(["set_size", rows, cols])

@@ -48,7 +48,7 @@ class BridgeConsoleSource(SocketSource):
         self._replay: Replay | None = None
         self._past = bytearray()
         self._past_end = 0
-        self._told: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._past_read: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.title = name
 
     def recall(self, tail: bytes) -> bool:
@@ -98,7 +98,7 @@ class BridgeConsoleSource(SocketSource):
         on_end: Callable[[Exit], None],
     ) -> None:
         def ended(exit_: Exit) -> None:
-            self._line.finish()
+            self._socket.finish()
             if not self._ended:
                 self._ended = True
                 on_end(exit_)
@@ -133,18 +133,18 @@ class BridgeConsoleSource(SocketSource):
                     on_gap(1)
                 if data:
                     on_output(data)
-            if (self._offset or 0) >= self._past_end and not self._told.done():
-                self._told.set_result(None)
+            if (self._offset or 0) >= self._past_end and not self._past_read.done():
+                self._past_read.set_result(None)
             if isinstance(frame, console.Ended):
                 ended(Exit(frame.exit.get("code"), frame.exit.get("signal")))
 
-        await self._line.open(on_frame, lambda reason: ended(Exit()), self._send_size)
-        await asyncio.wait({self._told}, timeout=PAST_SECONDS)
+        await self._socket.open(on_frame, lambda reason: ended(Exit()), self._send_size)
+        await asyncio.wait({self._past_read}, timeout=PAST_SECONDS)
 
     async def write(self, data: bytes) -> None:
         if not self._may_type:
             raise Denied(f"This token may only watch {self._name}.")
-        await self._line.say(console.to_client_frame(console.Input(data)))
+        await self._socket.say(console.to_client_frame(console.Input(data)))
 
     def _size_frame(self, rows: int, cols: int) -> bytes | None:
         return console.to_client_frame(console.Resize(rows, cols)) if self._may_type else None
@@ -167,7 +167,7 @@ class KernelUpstream(Upstream):
         self._session = uuid.uuid4().hex
         self._last = ""
         self._v1 = True
-        self._line = ReconnectingSocket(self._dial, server.log)
+        self._socket = ReconnectingSocket(self._dial, server.log)
 
     async def _dial(self) -> Socket:
         await self._server.call("GET", f"api/kernels/{self._id}", NoneType)
@@ -201,14 +201,14 @@ class KernelUpstream(Upstream):
                 return
             on_messages(channel, [parts])
 
-        await self._line.open(on_frame, on_lost)
+        await self._socket.open(on_frame, on_lost)
 
     def send(self, channel: str, parts: Sequence[bytes]) -> None:
         build: Callable[[str, Sequence[bytes]], str | bytes] = (
             kernel.build_v1 if self._v1 else kernel.build_default
         )
-        if not self._line.post(build(channel, parts)):
+        if not self._socket.post(build(channel, parts)):
             self._server.log.warning("A message to kernel %s is lost: the queue is full.", self._id)
 
     async def close(self) -> None:
-        await self._line.close()
+        await self._socket.close()

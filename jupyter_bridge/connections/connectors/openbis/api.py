@@ -85,8 +85,8 @@ class Api:
     async def enter(self, token: str) -> None:
         """Use this token from now on, and read the server's description."""
         self.token = token
-        told = await self.ask(dict[str, str | None], "getServerInformation")
-        self.server = {name: value for name, value in told.items() if value is not None}
+        information = await self.ask(dict[str, str | None], "getServerInformation")
+        self.server = {name: value for name, value in information.items() if value is not None}
         version = _VERSION.match(self.server.get("api-version", "3.0"))
         if version is None:
             raise RemoteFailed(f"{self.url} names no API version.")
@@ -203,16 +203,16 @@ def store_url(store: DataStore) -> str:
 
 
 def _problem(error: RpcError, method: str, secret: set[str]) -> Problem:
-    said = error.message
+    message = error.message
     for value in secret:
         # Servers repeat the token, and may repeat a password: remove them even from cut sentences.
         if value:
-            said = said.replace(value, "…")
-    said = sentence(said)
+            message = message.replace(value, "…")
+    message = sentence(message)
     if error.expired and method != "login":
         return Expired("The openBIS session has ended.")
-    if "uthorization failure" in said or "no rights" in said:
-        return Denied(f"openBIS does not allow it: {said}")
+    if "uthorization failure" in message or "no rights" in message:
+        return Denied(f"openBIS does not allow it: {message}")
     if method == "login":
-        return NeedsLogin(f"openBIS refuses the login: {said}")
-    return RemoteFailed(f"openBIS answers {method} with an error: {said}")
+        return NeedsLogin(f"openBIS refuses the login: {message}")
+    return RemoteFailed(f"openBIS answers {method} with an error: {message}")

@@ -149,8 +149,8 @@ class OpenBis(Connector[OpenBisFields], CanBrowse, CanRead, CanWrite, HasObjects
 
     async def _enter(self, token: str) -> Login:
         await self._api.enter(token)
-        told = await self._api.ask_maybe(SessionInformation, "getSessionInformation")
-        username = told.userName if told else None
+        session = await self._api.ask_maybe(SessionInformation, "getSessionInformation")
+        username = session.userName if session else None
         if token.startswith("$pat-"):
             return await self._keep_token(token, username)
         if not self.fields.mint or self._api.server.get("personal-access-tokens-enabled") != "true":
@@ -209,10 +209,10 @@ class OpenBis(Connector[OpenBisFields], CanBrowse, CanRead, CanWrite, HasObjects
     def _seconds(self, name: str, default: float) -> float:
         """Return a setting in the server's description, in seconds."""
         try:
-            told = float(self._api.server.get(name) or default)
+            seconds = float(self._api.server.get(name) or default)
         except ValueError:
             return default
-        return told if 0 <= told <= LONGEST else default
+        return seconds if 0 <= seconds <= LONGEST else default
 
     # -- browsing ------------------------------------------------------------------------------
 

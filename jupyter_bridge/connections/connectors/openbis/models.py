@@ -151,6 +151,6 @@ class TableReport(msgspec.Struct):
     rows: list[list[Cell]]
 
 
-def perm_id_of(told: PermId | str | None) -> str | None:
+def perm_id_of(value: PermId | str | None) -> str | None:
     """Return the permId that openBIS sent as an object or as a string."""
-    return told.permId if isinstance(told, PermId) else told
+    return value.permId if isinstance(value, PermId) else value

@@ -240,8 +240,8 @@ class WorkspaceUploads:
             raise RemoteFailed(f"openBIS took {taken} of {size} bytes.")
 
 
-def _perm_id(told: PermId | str | None) -> str:
-    found = perm_id_of(told)
+def _perm_id(value: PermId | str | None) -> str:
+    found = perm_id_of(value)
     if not found:
         raise RemoteFailed("openBIS does not report the data set that it made.")
     return found

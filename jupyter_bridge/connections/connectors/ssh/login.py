@@ -116,11 +116,11 @@ class KnownHosts:
     def accept(self, where: SshAddress, key: asyncssh.SSHKey) -> None:
         """Accept this key, and no other, for the host."""
         lines = [line for line in self._lines() if line.partition(" ")[0] != where.alias]
-        beside = self._path.with_suffix(".new")
-        beside.unlink(missing_ok=True)
-        with open(open_private(beside, os.O_WRONLY | os.O_EXCL), "w") as file:
+        temporary = self._path.with_suffix(".new")
+        temporary.unlink(missing_ok=True)
+        with open(open_private(temporary, os.O_WRONLY | os.O_EXCL), "w") as file:
             file.write("".join(f"{line}\n" for line in [*lines, line_of(where, key)]))
-        beside.replace(self._path)
+        temporary.replace(self._path)
 
     def _lines(self) -> list[str]:
         try:

@@ -42,10 +42,10 @@ class CompatAnswers(BridgeHandler):
         status, body = self._to_reply(error, status_code)
         self.set_status(status)
         self.set_header("Content-Type", "application/json")
-        told: dict[str, Any] = {"reason": body["reason"]}
+        content: dict[str, Any] = {"reason": body["reason"]}
         if isinstance(error, Refused) and error.errors:
-            told = {"errors": error.errors}
-        web.RequestHandler.finish(self, json_encode(told))
+            content = {"errors": error.errors}
+        web.RequestHandler.finish(self, json_encode(content))
 
 
 class CompatHandler(CompatAnswers, TransfersBase):

@@ -55,7 +55,7 @@ class CompatConns(CompatHandler):
             given["password"] = body.password
         await self.replace(body.name)
         connection = await self.connections.add(body.name, KIND, given)
-        await self.tell("add", connection, log_in_soon(connection))
+        await self.audited("add", connection, log_in_soon(connection))
         return await self.list_all()
 
     async def replace(self, name: str) -> None:
@@ -66,7 +66,7 @@ class CompatConns(CompatHandler):
             return
         if old.kind != KIND:
             raise Conflict(f"There is a connection {name} already.")
-        await self.tell("remove", old, self.connections.remove(name))
+        await self.audited("remove", old, self.connections.remove(name))
 
 
 class CompatConn(CompatHandler):
@@ -85,15 +85,15 @@ class CompatConn(CompatHandler):
     async def put(self, name: str, body: CompatPutBody) -> dict[str, Any]:
         connection = await self.openbis(name)
         if body.action in ("mount", "unmount", "logout"):
-            await self.tell(body.action, connection, self.act(connection, body))
+            await self.audited(body.action, connection, self.act(connection, body))
             return {"status": 200, "connection": self.info(connection)}
-        await self.tell("login", connection, self.login(connection, body))
+        await self.audited("login", connection, self.login(connection, body))
         return {"status": 200, "connection": self.info(connection), "notebook_dir": self.root_dir}
 
     @verb("write", "Log out, unmount and delete, as jupyter-openbis-server does")
     async def delete(self, name: str) -> str:
         connection = await self.openbis(name)
-        await self.tell("remove", connection, self.remove(name))
+        await self.audited("remove", connection, self.remove(name))
         return ""
 
     async def login(self, connection: Connection, body: CompatPutBody) -> None:

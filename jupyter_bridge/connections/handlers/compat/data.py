@@ -99,8 +99,8 @@ class CompatUpload(CompatHandler):
             transfer = await self.upload(conn, names, body.entityIdentifier or "", body.how())
             model = await self.done(transfer)
         except Problem as problem:
-            said = f"Error while saving the dataset: {problem.message}"
-            raise Refused(500, errors=[{"save": said}]) from problem
+            message = f"Error while saving the dataset: {problem.message}"
+            raise Refused(500, errors=[{"save": message}]) from problem
         return {
             "status": 200,
             "statusText": f"DataSet successfully registered: {conn} with permId: {model.permId}",
@@ -143,11 +143,11 @@ class CompatUpload(CompatHandler):
         errors, given = [], {name.lower(): value for name, value in (body.props or {}).items()}
         for name in body.props or {}:
             if name.lower() not in known:
-                said = (
+                message = (
                     f"No such property: «{name.lower()}». Allowed properties are: "
                     f"{', '.join(known)}"
                 )
-                errors.append({f"prop.{name}": repr(said)})
+                errors.append({f"prop.{name}": repr(message)})
         for name, one in known.items():
             if one.mandatory and given.get(name) in (None, ""):
                 errors.append({f"prop.{name}": "is mandatory"})
