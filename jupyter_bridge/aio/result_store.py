@@ -139,9 +139,9 @@ class ResultStore(Generic[R]):
             timer.cancel()
         if result.id in self._names:
             self._repeats.forget(self._names.pop(result.id))
-        self._let_go(result)
+        self._release(result)
 
-    def _let_go(self, result: R) -> None:
+    def _release(self, result: R) -> None:
         """Release the resources of a discarded result."""
 
     async def close(self) -> None:

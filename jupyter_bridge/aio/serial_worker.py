@@ -39,7 +39,7 @@ class SerialWorker:
             else:
                 self._running = True
                 # A daemon: a write to a stalled pty must not delay the server's exit.
-                threading.Thread(target=self._run, name="bridge-lane", daemon=True).start()
+                threading.Thread(target=self._run, name="bridge-worker", daemon=True).start()
         return future
 
     def _run(self) -> None:
@@ -56,29 +56,29 @@ class SerialWorker:
                     future.set_exception(error)
 
 
-async def in_worker(lane: SerialWorker | None, call: Callable[..., T], *args: Any) -> T:
+async def in_worker(worker: SerialWorker | None, call: Callable[..., T], *args: Any) -> T:
     """Make a blocking call in this worker, or in a shared thread if it is None."""
-    if lane is None:
+    if worker is None:
         return await asyncio.to_thread(call, *args)
-    return await asyncio.wrap_future(lane.submit(lambda: call(*args)))
+    return await asyncio.wrap_future(worker.submit(lambda: call(*args)))
 
 
 class InputWorkers(Executor):
     """An Executor for the host's terminal websockets, with one worker per terminal."""
 
     def __init__(self) -> None:
-        self._lanes: WeakKeyDictionary[object, SerialWorker] = WeakKeyDictionary()
+        self._workers: WeakKeyDictionary[object, SerialWorker] = WeakKeyDictionary()
         self._other = SerialWorker()
 
-    def lane(self, terminal: object) -> SerialWorker:
+    def worker(self, terminal: object) -> SerialWorker:
         """Return the worker of this terminal, which exists as long as the terminal."""
-        lane = self._lanes.get(terminal)
-        if lane is None:
-            lane = self._lanes[terminal] = SerialWorker()
-        return lane
+        worker = self._workers.get(terminal)
+        if worker is None:
+            worker = self._workers[terminal] = SerialWorker()
+        return worker
 
     def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
         # terminado submits methods bound to its TermSocket, which knows its terminal.
         terminal = getattr(args[0], "terminal", None) if args else None
-        lane = self._other if terminal is None else self.lane(terminal)
-        return lane.submit(lambda: fn(*args, **kwargs))
+        worker = self._other if terminal is None else self.worker(terminal)
+        return worker.submit(lambda: fn(*args, **kwargs))

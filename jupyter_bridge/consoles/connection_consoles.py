@@ -43,7 +43,7 @@ MAX_NODE_TEXT = 1_000
 class _Known:
     """The consoles of one connection: when they were asked for (monotonic), and first seen."""
 
-    told: Changes
+    log: Changes
     asked: float = 0.0
     nodes: dict[str, Node] = field(default_factory=dict)
     since: dict[str, datetime.datetime] = field(default_factory=dict)
@@ -58,8 +58,8 @@ class ConnectionConsoles:
         self.on_news: Callable[[str], None] = lambda name: None
         self._connections = connections
         self._known: dict[str, _Known] = {}
-        self._asking: SingleFlight[None] = SingleFlight()
-        self._beside = TaskSet()
+        self._requests: SingleFlight[None] = SingleFlight()
+        self._tasks = TaskSet()
         connections.watch(self._on_state)
 
     # -- listing -------------------------------------------------------------------------------
@@ -76,7 +76,7 @@ class ConnectionConsoles:
     def state_of(self, console: str) -> str | None:
         """Return the known state of the console of this name; None if it is unknown."""
         name = ConsoleName.parse(console)
-        known = self._known.get(name.home)
+        known = self._known.get(name.prefix)
         node = known.nodes.get(name.rest) if known is not None else None
         return None if node is None else node.state
 
@@ -86,7 +86,7 @@ class ConnectionConsoles:
             known = self._known.get(connection.name)
             old = known is None or time.monotonic() - known.asked > STALE_SECONDS
             if old and connection.state == "connected" and "consoles" in connection.can:
-                self._beside.start(self._ask_quietly(connection))
+                self._tasks.start(self._ask_quietly(connection))
 
     async def ask(self, name: str) -> None:
         """Ask one connection and wait for its answer; raises a Problem if it fails."""
@@ -94,24 +94,24 @@ class ConnectionConsoles:
         await self._ask(self._connections.get(name))
 
     async def _ask(self, connection: Connection) -> None:
-        await self._asking.join(connection.name, lambda: self._learn(connection))
+        await self._requests.join(connection.name, lambda: self._request(connection))
 
-    async def _learn(self, connection: Connection) -> None:
+    async def _request(self, connection: Connection) -> None:
         name = connection.name
         known = self._known.setdefault(name, _Known(Changes(connection.log)))
         known.asked = time.monotonic()
-        asking = connection.use(HasConsoles, lambda connector: connector.consoles())
+        request = connection.use(HasConsoles, lambda connector: connector.consoles())
         try:
-            told: list[Node] = await within(ASK_SECONDS, asking)
+            listed: list[Node] = await within(ASK_SECONDS, request)
         except asyncio.TimeoutError:
             raise Timeout(f"{name} did not list its consoles in {ASK_SECONDS:g} s.") from None
         finally:
             known.asked = time.monotonic()
-        fit = (one for one in told if len(one.name + one.title + one.state) <= MAX_NODE_TEXT)
+        fit = (one for one in listed if len(one.name + one.title + one.state) <= MAX_NODE_TEXT)
         nodes = {one.name: one for one in itertools.islice(fit, MAX_NODES)}
-        if len(nodes) < len(told):
+        if len(nodes) < len(listed):
             form = "%s lists %d consoles; %d of them can be shown"
-            known.told.info(form, name, len(told), len(nodes))
+            known.log.info(form, name, len(listed), len(nodes))
         before = {node: one.state for node, one in known.nodes.items()}
         after = {node: one.state for node, one in nodes.items()}
         since, known.nodes = now(), nodes
@@ -126,14 +126,14 @@ class ConnectionConsoles:
 
     async def check(self, name: ConsoleName) -> None:
         """Raise NotFound unless the console is live on the remote now."""
-        await self.ask(name.home)
+        await self.ask(name.prefix)
         if self.state_of(str(name)) != "live":
-            raise NotFound(f"{name.home} has no live console {name.rest!r}.")
+            raise NotFound(f"{name.prefix} has no live console {name.rest!r}.")
 
     async def source(self, name: ConsoleName) -> RemoteSource:
         """Return the source of a console, not yet open; NotFound if the connection is unknown."""
         await self._connections.loaded()
-        return RemoteSource(self._connections.get(name.home), name.rest)
+        return RemoteSource(self._connections.get(name.prefix), name.rest)
 
     async def create(self, connection: str, **how: Any) -> str:
         """Create a console on the remote; return its name here."""
@@ -151,7 +151,7 @@ class ConnectionConsoles:
             await self._ask(connection)
         except Problem as problem:
             if known := self._known.get(connection.name):
-                known.told.info("%s did not list its consoles: %r", connection.name, problem)
+                known.log.info("%s did not list its consoles: %r", connection.name, problem)
         except Exception:
             connection.log.exception("Listing the consoles of %s failed", connection.name)
 
@@ -160,19 +160,19 @@ class ConnectionConsoles:
             self._forget(connection.name)
             self.on_gone(connection.name)
         elif connection.state == "connected" and "consoles" in connection.can:
-            self._beside.start(self._ask_quietly(connection))
+            self._tasks.start(self._ask_quietly(connection))
 
     def _forget(self, name: str) -> None:
         left = Unavailable(f"{name} was disconnected.")
-        self._asking.give_up(left, lambda asked: asked == name)
+        self._requests.give_up(left, lambda asked: asked == name)
         known = self._known.pop(name, None)
         for node in known.nodes if known is not None else ():
             self.on_news(str(ConsoleName(name, node)))
 
     async def close(self) -> None:
         """Stop asking."""
-        await self._asking.stop(Unavailable("The server is stopping."))
-        await self._beside.stop()
+        await self._requests.stop(Unavailable("The server is stopping."))
+        await self._tasks.stop()
 
 
 def _model(connection: str, node: Node, since: datetime.datetime) -> ConsoleModel:

@@ -35,7 +35,7 @@ class Log(Protocol):
     """A console's bytes by absolute offset: a Journal, or a followed file itself."""
 
     @property
-    def lane(self) -> SerialWorker | None:
+    def worker(self) -> SerialWorker | None:
         """The worker for its blocking calls; None for a log on the server's own disk."""
 
     @property
@@ -121,7 +121,7 @@ class Console:
         self._append = on_output
         self._skip = on_gap
         self.on_ended = on_ended
-        self.on_seats: Callable[[], None] = lambda: None
+        self.on_viewers: Callable[[], None] = lambda: None
         # Called often, for every change that lists show: must be cheap.
         self.on_news: Callable[[], None] = lambda: None
         # The end offset for which the last line was computed, and that line.
@@ -243,7 +243,7 @@ class Console:
         """Like `read`, with the disk read off the event loop."""
         if self.log.near(offset):
             return self.log.read(offset, max_bytes)
-        return await in_worker(self.log.lane, self.log.read, offset, max_bytes)
+        return await in_worker(self.log.worker, self.log.read, offset, max_bytes)
 
     async def write(self, data: bytes) -> None:
         """Type `data` unchanged; return when the source has accepted it. Gone after the end."""
@@ -262,13 +262,13 @@ class Console:
                 if other is not viewer:
                     other.mode = "watch"
                     other.stolen_by = viewer.user
-        self._seats_changed()
+        self._viewers_changed()
 
     def leave(self, viewer: Viewer) -> None:
         """Remove a viewer; leaving twice is fine."""
         if viewer in self.viewers:
             self.viewers.remove(viewer)
-            self._seats_changed()
+            self._viewers_changed()
 
     @property
     def shown_viewers(self) -> list[Viewer]:
@@ -308,10 +308,10 @@ class Console:
             cols = min((size[1] for size in sizes), default=None)
             self.source.resize(rows, cols)
 
-    def _seats_changed(self) -> None:
+    def _viewers_changed(self) -> None:
         self._shown = None
         self._fit()
-        self.on_seats()
+        self.on_viewers()
         self.on_news()
         for viewer in list(self.viewers):
             try:

@@ -74,8 +74,8 @@ class ConsoleRegistry:
         linger: float = LINGER,
     ) -> None:
         self._shelf = ConsoleStore(archive, on_ended=self._on_ended, on_news=self._on_news)
-        self._news = Throttle(self._tell_state, TELL_SECONDS)
-        self._tell = on_state
+        self._throttle = Throttle(self._report_state, TELL_SECONDS)
+        self._on_state = on_state
         self._quiet = False
         self._root_dir = root_dir
         self._manager = manager
@@ -88,7 +88,7 @@ class ConsoleRegistry:
         self._ended_hook = on_ended
         self._linger = linger
         self._openings: SingleFlight[Console] = SingleFlight()
-        self._beside = TaskSet()
+        self._tasks = TaskSet()
         self._timers: dict[Console, asyncio.TimerHandle] = {}
         # Consoles whose source was closed here while the remote terminal or kernel runs on.
         self._left: WeakSet[Console] = WeakSet()
@@ -107,16 +107,16 @@ class ConsoleRegistry:
 
     def _on_news(self, name: str, kind: str) -> None:
         if not self._quiet:
-            self._news.note(name, kind)
+            self._throttle.note(name, kind)
 
-    def _tell_state(self, name: str, kind: str) -> None:
+    def _report_state(self, name: str, kind: str) -> None:
         """Report the present state of a console."""
         console = self._shelf.find(name)
         state: str = console.state if console is not None else "gone"
         if state != "live" and kind == "remote" and self._remotes is not None:
             # As in `models`: it has ended here only, and can be opened again.
             state = self._remotes.state_of(name) or state
-        self._tell(name, kind, state)
+        self._on_state(name, kind, state)
 
     def __iter__(self) -> Iterator[Console]:
         return iter(self._shelf)
@@ -208,8 +208,8 @@ class ConsoleRegistry:
             return await self._open_remote(called, self._remotes)
         else:
             raise NoConsole(f"No console named {name!r}.")
-        console.on_seats = lambda: self._seats_changed(console)
-        self._seats_changed(console)
+        console.on_viewers = lambda: self._viewers_changed(console)
+        self._viewers_changed(console)
         return console
 
     async def _open_or_forget(self, console: Console) -> None:
@@ -266,34 +266,34 @@ class ConsoleRegistry:
         """Record a terminal from now on; an old console of this name is renamed."""
         self._shelf.make_room(name)
         console = self._shelf.start(name, source)
-        self._beside.start(console.open())
+        self._tasks.start(console.open())
         return console
 
     def _on_ended(self, console: Console) -> None:
         is_over = console not in self._left
         self._shelf.end(console, (console.exit or Exit()) if is_over else None)
         if isinstance(console.source, RemoteSource) and is_over:
-            self._beside.start(console.source.close())
+            self._tasks.start(console.source.close())
         self._ended_hook(console)
 
     # -- consoles that are open only while they have viewers -----------------------------------
 
-    def _seats_changed(self, console: Console) -> None:
+    def _viewers_changed(self, console: Console) -> None:
         timer = self._timers.pop(console, None)
         if timer is not None:
             timer.cancel()
         if not console.viewers and console.state == "live":
             loop = asyncio.get_running_loop()
-            self._timers[console] = loop.call_later(self._linger, self._let_go, console)
+            self._timers[console] = loop.call_later(self._linger, self._close_unused, console)
 
-    def _let_go(self, console: Console) -> None:
+    def _close_unused(self, console: Console) -> None:
         self._timers.pop(console, None)
         if not console.viewers and console.source is not None:
             self._close(console, console.source)
 
     def _close(self, console: Console, source: Source) -> None:
         """Close the source here; the terminal or kernel itself runs on."""
-        self._beside.start(source.close())
+        self._tasks.start(source.close())
         self._left.add(console)
         console.on_end(Exit())
 
@@ -338,8 +338,8 @@ class ConsoleRegistry:
         self._ended_hook = lambda console: None
         self._quiet = True
         await self._openings.stop(Unavailable("The server is stopping."))
-        await self._beside.stop()
-        self._news.close()
+        await self._tasks.stop()
+        self._throttle.close()
         for console in self._shelf:
             if console.source is not None and console.state == "live":
                 if isinstance(console.source, RemoteSource):

@@ -6,29 +6,29 @@ from typing import NamedTuple
 
 
 class ConsoleName(NamedTuple):
-    """A console's name; `home` is `kernel`, `file` or a connection, empty for a host terminal."""
+    """A console's name; `prefix` is `kernel`, `file` or a connection, empty for a host terminal."""
 
-    home: str
+    prefix: str
     rest: str
 
     @classmethod
     def parse(cls, text: str) -> ConsoleName:
         """Parse a name; any text is valid."""
-        home, colon, rest = text.partition(":")
-        return cls(home, rest) if colon and home else cls("", text)
+        prefix, colon, rest = text.partition(":")
+        return cls(prefix, rest) if colon and prefix else cls("", text)
 
     def __str__(self) -> str:
-        return f"{self.home}:{self.rest}" if self.home else self.rest
+        return f"{self.prefix}:{self.rest}" if self.prefix else self.rest
 
     @property
     def kind(self) -> str:
         """The kind of console that this name opens."""
-        return {"": "terminal", "kernel": "kernel", "file": "file"}.get(self.home, "remote")
+        return {"": "terminal", "kernel": "kernel", "file": "file"}.get(self.prefix, "remote")
 
     @property
     def connection(self) -> str | None:
         """The console's connection; None if it is of this server."""
-        return self.home if self.kind == "remote" else None
+        return self.prefix if self.kind == "remote" else None
 
 
 class KernelName(NamedTuple):

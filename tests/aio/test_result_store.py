@@ -26,7 +26,7 @@ class Jobs(ResultStore[Job]):
         super().__init__("job", keep, Limits(running=2, running_bytes=10, ended=3, ended_bytes=10))
         self.let_go: list[str] = []
 
-    def _let_go(self, result: Job) -> None:
+    def _release(self, result: Job) -> None:
         self.let_go.append(result.id)
 
     def have(self, *jobs: Job) -> None:

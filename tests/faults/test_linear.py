@@ -95,7 +95,10 @@ CASES: dict[str, tuple[Callable[[Any], Any], Any]] = {
     "secrets in a log": (_redacted, "Authorization: a?token=" * 20_000),
     "marks of another run": (in_bits(begun, 1), b"\x1b]133;D;1;jb=abce;" * 5_000),
     "marks of a run at once": (in_bits(begun, 65536), b"\x1b]133;D;1;jb=abcd;" * 5_000),
-    "marks of a receiver": (lambda data: line_upload.heard(data, "a"), b"\x1b]133;H;jb=" * 50_000),
+    "marks of a receiver": (
+        lambda data: line_upload.marks_in(data, "a"),
+        b"\x1b]133;H;jb=" * 50_000,
+    ),
 }
 
 

@@ -237,7 +237,7 @@ class TransferStore(ResultStore[Transfer]):
         private_folder(self._folder)
         return sorted(self._folder.glob("*/transfer.json"))
 
-    def _let_go(self, result: Transfer) -> None:
+    def _release(self, result: Transfer) -> None:
         shutil.rmtree(result.folder, ignore_errors=True)
 
 

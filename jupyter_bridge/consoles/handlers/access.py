@@ -63,7 +63,7 @@ class ConsoleDoor(RequestBase):
     async def open_console(self, name: str, action: str, *, to_write: bool = False) -> Console:
         """Return the console of this name, opened; Denied unless the user may do `action`."""
         await self.demand_named(name, action)
-        async with self.telling_names():
+        async with self.adding_names():
             console = await self.consoles.open(name, to_write=to_write)
         # The name may have passed to another console meanwhile.
         await self.demand_console(console, action)
@@ -82,7 +82,7 @@ class ConsoleDoor(RequestBase):
         return shown
 
     @asynccontextmanager
-    async def telling_names(self) -> AsyncIterator[None]:
+    async def adding_names(self) -> AsyncIterator[None]:
         """Add to a NoConsole problem the names of the consoles that the user may read."""
         try:
             yield

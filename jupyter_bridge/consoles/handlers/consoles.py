@@ -86,14 +86,14 @@ class OneConsoleHandler(ConsoleHandler):
         models = await self.readable(m for m in self.consoles.models() if m.name == name)
         if models:
             return models[0]
-        async with self.telling_names():
+        async with self.adding_names():
             console = self.consoles.get(name)
         await self.demand_console(console, "read")
         return console.model()
 
     @verb("write", "End a console", query=PurgeQuery, status=204)
     async def delete(self, name: str, query: PurgeQuery) -> None:
-        async with self.telling_names():
+        async with self.adding_names():
             await self.consoles.end(name, purge=query.purge, permit=self.permit("write"))
         self.answer_nothing(204)
 
@@ -128,7 +128,7 @@ class RecordingHandler(ConsoleHandler):
         kinds=("application/x-asciicast",),
     )
     async def get(self, name: str, query: RecordingQuery) -> None:
-        async with self.telling_names():
+        async with self.adding_names():
             console = self.consoles.get(name)
         await self.demand_console(console, "read")
         kind = "application/x-asciicast"

@@ -46,7 +46,7 @@ class RunsHandler(RunHandler):
     async def post(self, body: RunBody) -> None:
         permit = self.permit("execute")
         key = self.repeat_key
-        async with self.telling_names():
+        async with self.adding_names():
             run = await self.runs.start(self.identity, body, key=key, permit=permit)
         await permit(run.console)  # an earlier request may have started the run
         self.events.emit("console_run", user=self.username, console=run.console.name, run=run.id)

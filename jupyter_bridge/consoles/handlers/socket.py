@@ -15,7 +15,7 @@ from jupyter_bridge.consoles.console import Console, Mode, Viewer
 from jupyter_bridge.consoles.handlers.access import OWN, ConsoleDoor
 from jupyter_bridge.consoles.handlers.tail import TextStream
 from jupyter_bridge.consoles.registry import ConsoleRegistry
-from jupyter_bridge.consoles.tail.query import InteractQuery, TailQuery, asked
+from jupyter_bridge.consoles.tail.query import InteractQuery, TailQuery, tail_request
 from jupyter_bridge.consoles.tail.view import Step, View, counted
 from jupyter_bridge.models.consoles import ViewerModel
 from jupyter_bridge.observe.events import Events
@@ -67,9 +67,9 @@ class ConsoleSocket(ConsoleDoor, BridgeSocket):
         self.events = events
         self._viewer: Viewer | None = None
         self._pump: asyncio.Task[None] | None = None
-        self._telling: asyncio.Future[None] | None = None
-        self._soon: asyncio.TimerHandle | None = None
-        self._news = False
+        self._sending: asyncio.Future[None] | None = None
+        self._send_timer: asyncio.TimerHandle | None = None
+        self._is_outdated = False
 
     @property
     def _v1(self) -> bool:
@@ -78,7 +78,7 @@ class ConsoleSocket(ConsoleDoor, BridgeSocket):
 
     async def _look_up(self, name: str, action: str, query: TailQuery, follow: bool) -> None:
         await self.demand_named(name, action)
-        what = asked(query, self.request.headers, follow=follow)
+        what = tail_request(query, self.request.headers, follow=follow)
         if query.format == "raw":
             raise BadRequest("format: raw is for HTTP; a frame holds raw bytes.", field="format")
         self._console: Console = await self.open_console(name, action)
@@ -136,34 +136,34 @@ class ConsoleSocket(ConsoleDoor, BridgeSocket):
 
         Each viewer is sent all viewers: for a thousand in one turn, the event loop would stall.
         """
-        if self._telling is None:
-            self._tell_viewers()
-        elif self._soon is None:
+        if self._sending is None:
+            self._send_viewers()
+        elif self._send_timer is None:
             pause = random.random() * TELL_SECONDS * len(self._console.viewers)
-            self._soon = asyncio.get_running_loop().call_later(pause, self._tell_viewers)
+            self._send_timer = asyncio.get_running_loop().call_later(pause, self._send_viewers)
 
-    def _tell_viewers(self) -> None:
+    def _send_viewers(self) -> None:
         """Send the viewers; while the client does not read, only the newest list is kept."""
-        self._soon = None
+        self._send_timer = None
         if not self._v1 or self._viewer is None or not self.open_for_frames:
             return
-        if self._telling is not None and not self._telling.done():
-            self._news = True
+        if self._sending is not None and not self._sending.done():
+            self._is_outdated = True
             return
-        self._news = False
+        self._is_outdated = False
         mine, shown = self._viewer, self._console.shown_viewers
         viewers = [
             ViewerModel(viewer.user, viewer.mode, viewer is mine)
             for viewer in (shown if mine in shown else [*shown, mine])
         ]
-        told = msgspec.to_builtins(viewers)
-        self._telling = self._send(wire.Viewers(self._console.end_offset, told))
-        if self._telling is not None:
-            self._telling.add_done_callback(self._told)
+        encoded = msgspec.to_builtins(viewers)
+        self._sending = self._send(wire.Viewers(self._console.end_offset, encoded))
+        if self._sending is not None:
+            self._sending.add_done_callback(self._on_viewers_sent)
 
-    def _told(self, done: asyncio.Future[None]) -> None:
-        if not done.cancelled() and done.exception() is None and self._news:
-            self._tell_viewers()
+    def _on_viewers_sent(self, done: asyncio.Future[None]) -> None:
+        if not done.cancelled() and done.exception() is None and self._is_outdated:
+            self._send_viewers()
 
     def _send(self, frame: wire.ServerFrame) -> asyncio.Future[None] | None:
         try:
@@ -184,9 +184,9 @@ class ConsoleSocket(ConsoleDoor, BridgeSocket):
         viewer, self._viewer = self._viewer, None
         if viewer is not None:
             self._console.leave(viewer)
-        if self._soon is not None:
-            self._soon.cancel()
-        pump, self._pump, self._telling = self._pump, None, None
+        if self._send_timer is not None:
+            self._send_timer.cancel()
+        pump, self._pump, self._sending = self._pump, None, None
         if pump is not None:
             pump.cancel()
         super().on_close()

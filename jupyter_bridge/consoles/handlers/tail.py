@@ -10,7 +10,7 @@ from typing import Any
 
 from jupyter_bridge.consoles.console import Viewer
 from jupyter_bridge.consoles.handlers.consoles import ConsoleHandler, attachment
-from jupyter_bridge.consoles.tail.query import TailQuery, asked
+from jupyter_bridge.consoles.tail.query import TailQuery, tail_request
 from jupyter_bridge.consoles.tail.view import Step, counted
 from jupyter_bridge.problems import Problem
 from jupyter_bridge.web import NDJSON, verb
@@ -84,7 +84,7 @@ class TailHandler(ConsoleHandler):
         kinds=("text/plain", NDJSON, RAW),
     )
     async def get(self, name: str, query: TailQuery) -> None:
-        what = asked(query, self.request.headers)
+        what = tail_request(query, self.request.headers)
         console = await self.open_console(name, "read")
         kind = NDJSON if NDJSON in self.request.headers.get("Accept", "") else TEXT
         kind = {"ndjson": NDJSON, "raw": RAW}.get(query.format, kind)

@@ -55,11 +55,11 @@ class ConsoleRecord:
         """Write `meta.json` atomically; does nothing if there is no folder."""
         if not self.folder.exists():
             return
-        beside = self.folder / "meta.json.new"
-        number = open_private(beside, os.O_WRONLY | os.O_TRUNC)
+        temporary = self.folder / "meta.json.new"
+        number = open_private(temporary, os.O_WRONLY | os.O_TRUNC)
         with os.fdopen(number, "w", encoding="utf-8") as file:
             json.dump(self.about, file, ensure_ascii=False)
-        beside.replace(self.folder / "meta.json")
+        temporary.replace(self.folder / "meta.json")
 
     def release(self) -> None:
         """Release the lock; twice is fine."""
@@ -91,7 +91,7 @@ class Archive:
         self._total_bytes = total_bytes
         self._max_age = max_age
         self._on_trouble = on_trouble
-        self._told = False
+        self._has_reported = False
         self._journals: dict[Journal, ConsoleRecord] = {}
         self._errands: list[Callable[[], None]] = []
         self._work = threading.Event()
@@ -136,8 +136,8 @@ class Archive:
         )
 
     def _trouble(self, error: OSError) -> None:
-        if not self._told and self._on_trouble is not None:
-            self._told = True
+        if not self._has_reported and self._on_trouble is not None:
+            self._has_reported = True
             self._on_trouble(error)
 
     def poke(self, backlog: int = 0) -> None:

@@ -84,7 +84,7 @@ class Journal:
         self._lines = 0
 
     @property
-    def lane(self) -> None:
+    def worker(self) -> None:
         """None: the archive is on the server's own disk."""
         return None
 

@@ -197,8 +197,8 @@ class Run:
         self._status = status
         if self._since is not None:
             metrics.RUN_SECONDS.labels(status).observe(self._seconds)
-        for told in (self.ended, self.begun, self.answered):
-            told.set()
+        for event in (self.ended, self.begun, self.answered):
+            event.set()
         self._driver.on_end()
         self._news.tell()
         self._on_end(self)

@@ -65,7 +65,7 @@ class RunStore(ResultStore[Run]):
         self._scripts = Scripts()
         # Entries of ended consoles are removed explicitly: a LineShell keeps its console alive.
         self._shells: WeakKeyDictionary[Console, _Shell] = WeakKeyDictionary()
-        self._beside = TaskSet()
+        self._tasks = TaskSet()
 
     async def start(
         self, user: str, body: RunBody, *, key: str | None = None, permit: Permit = anybody
@@ -148,7 +148,7 @@ class RunStore(ResultStore[Run]):
         run.start()
         return run
 
-    def _let_go(self, result: Run) -> None:
+    def _release(self, result: Run) -> None:
         result.spool.close()
 
     def _end_console(self, console: Console) -> None:
@@ -158,14 +158,14 @@ class RunStore(ResultStore[Run]):
             except Problem:
                 pass  # the console has ended by itself
 
-        self._beside.start(end())
+        self._tasks.start(end())
 
     async def close(self) -> None:
         """Forget all runs and end the shells opened for a run; other commands run on."""
         await super().close()
         for run in self:
             await run.close()
-        await self._beside.settle()
+        await self._tasks.settle()
         self._scripts.close()
 
 

@@ -51,9 +51,9 @@ class FilePart:
 class FileLog:
     """The bytes of a followed file. `refresh` checks for changes; reading is thread-safe."""
 
-    def __init__(self, path: Path, lane: SerialWorker | None = None) -> None:
+    def __init__(self, path: Path, worker: SerialWorker | None = None) -> None:
         self.path = path
-        self.lane = lane or SerialWorker()
+        self.worker = worker or SerialWorker()
         self._lock = threading.Lock()
         self._looking = threading.Lock()
         self._gap = 0
@@ -191,9 +191,9 @@ class FileSource(Source):
     @classmethod
     async def find(cls, root: Path, path: str, *, allow_hidden: bool) -> FileSource:
         """Return the source for a path below `root`; raises NotFound or BadRequest."""
-        lane = SerialWorker()  # its own from the first check: the file system may hang
-        found = await in_worker(lane, _resolve, root, path, allow_hidden)
-        return cls(await in_worker(lane, FileLog, found, lane), path)
+        worker = SerialWorker()  # its own from the first check: the file system may hang
+        found = await in_worker(worker, _resolve, root, path, allow_hidden)
+        return cls(await in_worker(worker, FileLog, found, worker), path)
 
     async def open(
         self,
@@ -228,7 +228,7 @@ class FileSource(Source):
             await asyncio.sleep(POLL_SECONDS)
 
     async def _look(self) -> None:
-        if await in_worker(self.log.lane, self.log.refresh):
+        if await in_worker(self.log.worker, self.log.refresh):
             self._on_output(b"")  # wakes the readers; the log has the bytes already
 
     async def write(self, data: bytes) -> None:
@@ -241,7 +241,7 @@ class FileSource(Source):
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         # If the file system does not answer now, the thread closes the file later.
-        closing = asyncio.ensure_future(in_worker(self.log.lane, self.log.close))
+        closing = asyncio.ensure_future(in_worker(self.log.worker, self.log.close))
         await asyncio.wait({closing}, timeout=CLOSE_SECONDS)
 
 

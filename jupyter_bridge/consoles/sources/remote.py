@@ -22,7 +22,7 @@ class RemoteSource(Source):
     def __init__(self, connection: Connection, node: str) -> None:
         self._connection = connection
         self._node = node
-        self._line: Source | None = None
+        self._source: Source | None = None
         self._tail: bytes | None = None
         self._size: tuple[int | None, int | None] = (None, None)
         self.title = f"{node} at {connection.name}"
@@ -33,23 +33,23 @@ class RemoteSource(Source):
         return self._connection
 
     @property
-    def line(self) -> Source:
+    def source(self) -> Source:
         """The connector's source; Gone before it is open and after it was closed."""
-        if self._line is None:
+        if self._source is None:
             raise Gone(f"The console {self.title} is closed.")
-        return self._line
+        return self._source
 
     @property
     def types_runs(self) -> bool:
         """Whether this side types a command, rather than the remote."""
-        return self._line is not None and self._line.has_shell
+        return self._source is not None and self._source.has_shell
 
     @property
     def times_broken(self) -> int:
         """How many times output may have been lost unnoticed."""
-        return 0 if self._line is None else self._line.breaks
+        return 0 if self._source is None else self._source.breaks
 
-    async def beside(self, line: bytes, seconds: float) -> None:
+    async def type_in_new_terminal(self, line: bytes, seconds: float) -> None:
         """Type a line into a new terminal on the remote and wait until that has ended."""
         use, over = self._connection.use, asyncio.Event()
         name = await use(HasConsoles, lambda connector: connector.create_console())
@@ -67,7 +67,7 @@ class RemoteSource(Source):
     @property
     def offset_there(self) -> int | None:
         """The end offset of the remote's own console; None if it has none."""
-        return None if self._line is None else self._line.offset
+        return None if self._source is None else self._source.offset
 
     async def command(self, ask: dict[str, Any]) -> Command:
         """Run a command in the remote's shell; Unsupported if the remote cannot."""
@@ -85,40 +85,40 @@ class RemoteSource(Source):
         on_gap: Callable[[int], None],
         on_end: Callable[[Exit], None],
     ) -> None:
-        async def open_line(connector: HasConsoles) -> Source:
-            line = await connector.console(self._node)
-            if self._tail is not None and not line.recall(self._tail):
+        async def open_source(connector: HasConsoles) -> Source:
+            source = await connector.console(self._node)
+            if self._tail is not None and not source.recall(self._tail):
                 on_gap(1)  # the output of the meantime is unknown
-            await line.open(on_output, on_gap, on_end)
-            return line
+            await source.open(on_output, on_gap, on_end)
+            return source
 
-        line: Source = await self._connection.use(HasConsoles, open_line)
-        self._line = line
-        self.title = line.title or self.title
+        source: Source = await self._connection.use(HasConsoles, open_source)
+        self._source = source
+        self.title = source.title or self.title
         if self._size != (None, None):
-            line.resize(*self._size)
+            source.resize(*self._size)
 
     async def write(self, data: bytes) -> None:
-        await self.line.write(data)
+        await self.source.write(data)
 
     def resize(self, rows: int | None, cols: int | None) -> None:
         self._size = (rows, cols)
-        if self._line is not None:
-            self._line.resize(rows, cols)
+        if self._source is not None:
+            self._source.resize(rows, cols)
 
     def pause(self) -> None:
-        if self._line is not None:
-            self._line.pause()
+        if self._source is not None:
+            self._source.pause()
 
     def resume(self) -> None:
-        if self._line is not None:
-            self._line.resume()
+        if self._source is not None:
+            self._source.resume()
 
     async def end(self) -> None:
-        line = self.line
-        await self._connection.use(HasConsoles, lambda connector: line.end())
+        source = self.source
+        await self._connection.use(HasConsoles, lambda connector: source.end())
 
     async def close(self) -> None:
-        line, self._line = self._line, None
-        if line is not None:
-            await line.close()
+        source, self._source = self._source, None
+        if source is not None:
+            await source.close()

@@ -41,11 +41,11 @@ class TerminalSource(Source):
 
     kind = "terminal"
 
-    def __init__(self, terminal: Any, lane: SerialWorker) -> None:
+    def __init__(self, terminal: Any, worker: SerialWorker) -> None:
         self._terminal = terminal
-        self._lane = lane
-        self._seat = SizeHolder()
-        terminal.clients.append(self._seat)
+        self._worker = worker
+        self._size_holder = SizeHolder()
+        terminal.clients.append(self._size_holder)
         # A descriptor of its own, so that a write never meets a reused number.
         self._input = os.dup(terminal.ptyproc.fd)
         self._early: list[bytes] = []
@@ -125,12 +125,12 @@ class TerminalSource(Source):
             self._gone.set_result(None)
             # Up to 4 MB, for clients of the host that connect; the console is kept for days.
             self._terminal.read_buffer.clear()
-            self._lane.submit(self._close_input)
+            self._worker.submit(self._close_input)
             if self._on_end is not None:
                 self._on_end(exit)
 
     async def write(self, data: bytes) -> None:
-        written = asyncio.wrap_future(self._lane.submit(lambda: self._write(data)))
+        written = asyncio.wrap_future(self._worker.submit(lambda: self._write(data)))
         await asyncio.wait({written, self._gone}, return_when=asyncio.FIRST_COMPLETED)
         if not written.done():
             # The write may have succeeded, and ended the terminal; its thread is about to report.
@@ -169,7 +169,7 @@ class TerminalSource(Source):
             os.close(number)
 
     def resize(self, rows: int | None, cols: int | None) -> None:
-        self._seat.size = (rows, cols)
+        self._size_holder.size = (rows, cols)
         if self._exit is None:
             self._terminal.resize_to_smallest()
 
@@ -180,9 +180,9 @@ class TerminalSource(Source):
 
     async def close(self) -> None:
         """Leave the terminal, which the host keeps."""
-        if self._seat in self._terminal.clients:
-            self._terminal.clients.remove(self._seat)
-        self._lane.submit(self._close_input)
+        if self._size_holder in self._terminal.clients:
+            self._terminal.clients.remove(self._size_holder)
+        self._worker.submit(self._close_input)
 
 
 def exit_of(process: Any) -> Exit:

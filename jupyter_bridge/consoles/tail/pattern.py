@@ -180,8 +180,8 @@ def _tokens(pattern: str) -> Iterator[str]:
 
 
 def _fault(error: Exception) -> str:
-    said = error.args[0] if error.args else b""
-    text = said.decode("utf-8", "replace") if isinstance(said, bytes) else str(said)
+    message = error.args[0] if error.args else b""
+    text = message.decode("utf-8", "replace") if isinstance(message, bytes) else str(message)
     if "too large" in text:
         return _TOO_LARGE
     kind, _, quoted = text.partition(": ")

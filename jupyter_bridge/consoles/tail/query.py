@@ -94,10 +94,10 @@ class TailRequest:
                 raise _ends(console, query.offset)
             return query.offset
         if self.since is not None:
-            return await in_worker(log.lane, log.since, self.since)
+            return await in_worker(log.worker, log.since, self.since)
         if self.lines == 0:
             return console.end_offset
-        start = await in_worker(log.lane, log.tail, self.lines)
+        start = await in_worker(log.worker, log.tail, self.lines)
         # A tail that was cut for its long lines must not begin inside a character.
         head = await console.fetch(start, 4)
         return start + len(head) - len(head.lstrip(bytes(range(0x80, 0xC0)))) if start else start
@@ -111,7 +111,9 @@ def _ends(console: Console, offset: int, hint: str = "") -> Conflict:
     )
 
 
-def asked(query: TailQuery, headers: Mapping[str, str], *, follow: bool = False) -> TailRequest:
+def tail_request(
+    query: TailQuery, headers: Mapping[str, str], *, follow: bool = False
+) -> TailRequest:
     """Return the checked request; headers count where the query is silent. Raises BadRequest.
 
     `until` implies `follow`, unless the query denies it.
@@ -126,12 +128,12 @@ def asked(query: TailQuery, headers: Mapping[str, str], *, follow: bool = False)
     lines = query.lines
     if lines is None:
         lines = _lines(headers.get("Cray-Console-Lines"))
-    told = headers.get("Cray-Console-Follow", "").strip().lower()
-    if told not in ("", "true", "false"):
+    header = headers.get("Cray-Console-Follow", "").strip().lower()
+    if header not in ("", "true", "false"):
         raise BadRequest("Cray-Console-Follow: must be True or False.", field="Cray-Console-Follow")
     following = query.follow
     if following is None:
-        following = follow or query.until is not None or told == "true"
+        following = follow or query.until is not None or header == "true"
     since = _since(query.since) if query.since is not None else None
     return TailRequest(query, following, lines, since, until)
 

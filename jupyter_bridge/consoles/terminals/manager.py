@@ -53,8 +53,8 @@ class RecordedTerminals(TerminalManager):
     bridge_record: Record = staticmethod(lambda name, source: None)
 
     def __init__(self, **kwargs: Any) -> None:
-        self.bridge_lanes = InputWorkers()
-        kwargs.setdefault("blocking_io_executor", self.bridge_lanes)
+        self.bridge_workers = InputWorkers()
+        kwargs.setdefault("blocking_io_executor", self.bridge_workers)
         super().__init__(**kwargs)
         self._sources: dict[Any, TerminalSource] = {}
         self._reaping = TaskSet()
@@ -66,7 +66,7 @@ class RecordedTerminals(TerminalManager):
 
     def start_reading(self, ptywclients: Any) -> None:
         """Record the terminal, then read it."""
-        source = TerminalSource(ptywclients, self.bridge_lanes.lane(ptywclients))
+        source = TerminalSource(ptywclients, self.bridge_workers.worker(ptywclients))
         ptywclients.ptyproc.write = source.type_text
         fd = ptywclients.ptyproc.fd
 
@@ -95,7 +95,7 @@ class RecordedTerminals(TerminalManager):
             self._sources[terminal].feed(data)
             text = terminal.ptyproc.decoder.decode(data, final=False)
             if text:
-                _tell(terminal, text)
+                _send_to_clients(terminal, text)
         if ended:
             IOLoop.current().remove_handler(fd)
             self._reaping.start(self._reap(terminal))
@@ -125,7 +125,7 @@ class RecordedTerminals(TerminalManager):
                 _log.exception("A client of terminal %s failed", name)
 
 
-def _tell(terminal: Any, text: str) -> None:
+def _send_to_clients(terminal: Any, text: str) -> None:
     for start in range(0, len(text), HOST_CHUNK):
         terminal.read_buffer.append(text[start : start + HOST_CHUNK])
     for client in list(terminal.clients):

@@ -20,30 +20,30 @@ RESERVED = frozenset({"new"})
 
 
 async def spawn(
-    manager: Any, wish: TerminalOptions, *, root_dir: Path, taken: Collection[str]
+    manager: Any, options: TerminalOptions, *, root_dir: Path, taken: Collection[str]
 ) -> Console:
     """Start a terminal, add it to the manager, and return its console.
 
     `cwd` may be relative to `root_dir`. Raises BadRequest, Conflict if the name is taken,
     StartFailed.
     """
-    options = _options(wish, root_dir)
-    name = wish.name
+    arguments = _arguments_for(options, root_dir)
+    name = options.name
     if name is not None and (name in manager.terminals or name in taken):
         raise Conflict(f"A console named {name!r} already exists.")
     try:
         if isinstance(manager, RecordedTerminals):
             # This takes about 10 ms.
-            terminal = await to_its_end(lambda: manager.new_terminal(**options), discard=_end)
+            terminal = await to_its_end(lambda: manager.new_terminal(**arguments), discard=_end)
             if name is not None and name in manager.terminals:
                 await _end(terminal)
                 raise Conflict(f"A console named {name!r} already exists.")
-            options["bridge_spawned"] = terminal
-        terminal = manager.terminals[manager.create(**options)["name"]]
+            arguments["bridge_spawned"] = terminal
+        terminal = manager.terminals[manager.create(**arguments)["name"]]
     except OSError as error:
         raise StartFailed(f"The shell did not start: {error}") from error
-    if wish.rows is not None or wish.cols is not None:
-        terminal.ptyproc.setwinsize(wish.rows or 24, wish.cols or 80)
+    if options.rows is not None or options.cols is not None:
+        terminal.ptyproc.setwinsize(options.rows or 24, options.cols or 80)
     console: Console = terminal.bridge_console
     return console
 
@@ -66,25 +66,25 @@ def folder_at(cwd: str, root_dir: Path) -> str:
     return path
 
 
-def _options(wish: TerminalOptions, root_dir: Path) -> dict[str, Any]:
+def _arguments_for(options: TerminalOptions, root_dir: Path) -> dict[str, Any]:
     """Return the manager's options. All is checked here: in the forked child it is too late."""
-    options: dict[str, Any] = {"height": wish.rows or 24, "width": wish.cols or 80}
-    if wish.name is not None:
-        if not re.fullmatch(r"\w{1,100}", wish.name, re.ASCII) or wish.name in RESERVED:
+    arguments: dict[str, Any] = {"height": options.rows or 24, "width": options.cols or 80}
+    if options.name is not None:
+        if not re.fullmatch(r"\w{1,100}", options.name, re.ASCII) or options.name in RESERVED:
             raise BadRequest("name: use letters, digits and _ only, not 'new'.", field="name")
-        options["name"] = wish.name
-    if wish.cwd is not None:
-        options["cwd"] = folder_at(wish.cwd, root_dir)
-    if wish.env:
-        for key, value in wish.env.items():
+        arguments["name"] = options.name
+    if options.cwd is not None:
+        arguments["cwd"] = folder_at(options.cwd, root_dir)
+    if options.env:
+        for key, value in options.env.items():
             if not key or "=" in key or "\0" in key or "\0" in (value or ""):
                 raise BadRequest(f"env: {key!r} is not a valid variable.", field="env")
-        options["extra_env"] = dict(wish.env)
-    if wish.shell_command is not None:
-        words = list(wish.shell_command)
+        arguments["extra_env"] = dict(options.env)
+    if options.shell_command is not None:
+        words = list(options.shell_command)
         if not words or any("\0" in word for word in words):
             raise BadRequest(
                 "shell_command: give at least one word, no NUL.", field="shell_command"
             )
-        options["shell_command"] = words
-    return options
+        arguments["shell_command"] = words
+    return arguments

@@ -74,7 +74,7 @@ class ExecutionStore(ResultStore[Execution]):
         self.add(execution, body.size)
         return execution
 
-    def _let_go(self, result: Execution) -> None:
+    def _release(self, result: Execution) -> None:
         result.release()
 
     async def _stop(self, kernel_id: str) -> None:

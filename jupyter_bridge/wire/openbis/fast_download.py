@@ -109,7 +109,7 @@ class _Reason(msgspec.Struct):
     message: str | None = None
 
 
-class _Told(msgspec.Struct):
+class _ErrorReply(msgspec.Struct):
     error: _Reason | str | None = None
     retriable: bool | None = None
 
@@ -165,12 +165,12 @@ def raise_error(body: bytes) -> None:
     if body[:1] != b"{":
         return
     try:
-        told = bounded.decode(body, _Told, MAX_ERROR)
+        reply = bounded.decode(body, _ErrorReply, MAX_ERROR)
     except JSON_ERRORS:
         return
-    error = told.error.message if isinstance(told.error, _Reason) else told.error
-    if told.error:
-        raise ServerError(error or "an error without a message", told.retriable is not False)
+    error = reply.error.message if isinstance(reply.error, _Reason) else reply.error
+    if reply.error:
+        raise ServerError(error or "an error without a message", reply.retriable is not False)
 
 
 def build_chunk(chunk: Chunk) -> bytes:

@@ -23,7 +23,7 @@ Dialect = Literal["bash", "zsh", "fish", "sh"]
 # The wrapper compares this with `__jb_v`: a shell with an older version sources the script again.
 VERSION = "2"
 # The same for a shell that also reports its exit.
-VERSION_FAREWELL = "2f"
+VERSION_WITH_EXIT = "2f"
 
 _SCRIPTS: dict[Dialect, tuple[str, ...]] = {
     "bash": ("bash.bash", "start.sh"),
@@ -42,12 +42,12 @@ _COMMENTS = re.compile(r"^ *#.*\n", re.MULTILINE)
 
 
 @cache
-def integration(dialect: Dialect, *, farewell: bool = False) -> str:
+def integration(dialect: Dialect, *, reports_exit: bool = False) -> str:
     """Return the script for this dialect; its last line sets `__jb_v`."""
-    names = _SCRIPTS[dialect] + (_EXIT_SCRIPTS[dialect] if farewell else ())
-    version = VERSION_FAREWELL if farewell else VERSION
-    said = f"set -g __jb_v {version}\n" if dialect == "fish" else f"__jb_v={version}\n"
-    return "".join(map(_read, names)) + said
+    names = _SCRIPTS[dialect] + (_EXIT_SCRIPTS[dialect] if reports_exit else ())
+    version = VERSION_WITH_EXIT if reports_exit else VERSION
+    last_line = f"set -g __jb_v {version}\n" if dialect == "fish" else f"__jb_v={version}\n"
+    return "".join(map(_read, names)) + last_line
 
 
 def _read(name: str) -> str:

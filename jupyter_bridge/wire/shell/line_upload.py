@@ -78,12 +78,12 @@ def opening(nonce: str, folder: str | None) -> bytes:
     """
     # zsh's own status after an interrupted run may be wrong (see `data/zsh.zsh`).
     posix = "${BASH_VERSION:+b}${ZSH_VERSION:+z}${__jb_k:-$?}"
-    tell = f"""jb={nonce} '\\' "{posix}" ' "f$status" \\'"""
+    report = f"""jb={nonce} '\\' "{posix}" ' "f$status" \\'"""
     if folder is None:
-        return f" /bin/sh -c '{RECEIVER}' jb-hand {tell}\r".encode()
+        return f" /bin/sh -c '{RECEIVER}' jb-hand {report}\r".encode()
     # A path that needs no quoting is the same in every shell; another folder is not used again.
     gone = f'printf "\\033]133;N;jb={nonce};\\007"'
-    return f" /bin/sh {folder}/{RECEIVER_FILE} {tell} {folder} || {gone}\r".encode()
+    return f" /bin/sh {folder}/{RECEIVER_FILE} {report} {folder} || {gone}\r".encode()
 
 
 def is_plain(folder: str) -> bool:
@@ -154,7 +154,7 @@ class Missing:
     folder: str
 
 
-def heard(data: bytes, nonce: str) -> list[Reader | ReceivedFiles | Missing]:
+def marks_in(data: bytes, nonce: str) -> list[Reader | ReceivedFiles | Missing]:
     """Return the receiver's marks with this nonce in these bytes."""
     found: list[Reader | ReceivedFiles | Missing] = []
     for match in _MARK.finditer(data):
@@ -165,7 +165,7 @@ def heard(data: bytes, nonce: str) -> list[Reader | ReceivedFiles | Missing]:
             found.append(Missing(rest))
         elif letter == b"U":
             found.append(ReceivedFiles(rest.strip()))
-        elif told := _READER.fullmatch(rest):
-            shell, status, pid, folder = told.groups()
+        elif reader := _READER.fullmatch(rest):
+            shell, status, pid, folder = reader.groups()
             found.append(Reader(_SHELLS[shell], int(status), int(pid), folder))
     return found

@@ -9,7 +9,7 @@ import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from jupyter_bridge.wire.shell.integration import VERSION, VERSION_FAREWELL, Dialect
+from jupyter_bridge.wire.shell.integration import VERSION, VERSION_WITH_EXIT, Dialect
 
 _DIALECTS: dict[str, Dialect] = {
     "bash": "bash",
@@ -57,12 +57,12 @@ class Wrapping:
     # The `$?` to restore, if lines were typed since; None: the present one.
     status: int | None = None
     # A script to run once, just before D. If there is one, the shell also reports its exit.
-    parting: str | None = None
+    final_script: str | None = None
 
     @property
     def version(self) -> str:
         """The version of the integration that the wrapper needs."""
-        return VERSION if self.parting is None else VERSION_FAREWELL
+        return VERSION if self.final_script is None else VERSION_WITH_EXIT
 
     def _redirections(self) -> str:
         pairs = ((">", self.stdout), ("2>", self.stderr), ("<", self.stdin))
@@ -89,10 +89,10 @@ class Wrapping:
         if self.dialect == "fish":
             return "\n".join((*self._fish_begin(), "__jb_end $__jb_s", "__jb_a", ""))
         unlearn = f"__jb_unlearn {quote(self.dialect, self.text)}; " * (self.dialect == "bash")
-        said = f'__jb_n={self.nonce}; __jb_o=; __jb_end "$__jb_s"; __jb_d'
-        return f"{self._begin()}{unlearn}{said}\n"
+        mark = f'__jb_n={self.nonce}; __jb_o=; __jb_end "$__jb_s"; __jb_d'
+        return f"{self._begin()}{unlearn}{mark}\n"
 
-    def asking(self) -> bytes:
+    def typed_ask(self) -> bytes:
         """Return the line that sources `ask`, once that is in the wrapper's place."""
         path = quote(self.dialect, self.wrapper)
         return f" {'source' if self.dialect == 'fish' else '.'} {path}\r".encode()
@@ -100,10 +100,10 @@ class Wrapping:
     def _begin(self) -> str:
         integration = quote(self.dialect, self.integration)
         status = "$?" if self.status is None else self.status
-        parting = f"; __jb_w={quote(self.dialect, self.parting)}" if self.parting else ""
+        last = f"; __jb_w={quote(self.dialect, self.final_script)}" if self.final_script else ""
         check = f'[ "${{__jb_v-}}" = {self.version} ] || . {integration}'
-        trap = "; __jb_trap" if self.parting and self.dialect == "bash" else ""
-        return f"__jb_s={status}{parting}; {check}{trap}\n"
+        trap = "; __jb_trap" if self.final_script and self.dialect == "bash" else ""
+        return f"__jb_s={status}{last}; {check}{trap}\n"
 
     def _command(self) -> str:
         name = {"bash": "\\builtin", "zsh": "\\builtin"}.get(self.dialect, "\\command")
@@ -127,7 +127,7 @@ class Wrapping:
     def _fish_begin(self) -> tuple[str, ...]:
         return (
             f"set -g __jb_s {'$status' if self.status is None else self.status}",
-            f"set -g __jb_w {quote('fish', self.parting or '')}",
+            f"set -g __jb_w {quote('fish', self.final_script or '')}",
             f'test "$__jb_v" = {self.version}; or source {quote("fish", self.integration)}',
             f"set -g __jb_n {self.nonce}",
             "set -g __jb_o 1",

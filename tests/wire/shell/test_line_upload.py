@@ -52,7 +52,7 @@ def test_pieces_are_cut_between_lines() -> None:
 def test_marks_of_another_nonce_are_not_heard() -> None:
     """What a program prints, or an earlier receiver, answers nobody."""
     said = b"\x1b]133;H;jb=00;b0;1;/tmp\x07\x1b]133;U;jb=%s;1 2\x07" % NONCE.encode()
-    assert line_upload.heard(said, NONCE) == [ReceivedFiles("1 2")]
+    assert line_upload.marks_in(said, NONCE) == [ReceivedFiles("1 2")]
 
 
 class Far:
@@ -88,7 +88,9 @@ class Far:
 
     def mark(self, kind: Kind, nonce: str) -> Reader | ReceivedFiles | Missing:
         def found() -> list[Reader | ReceivedFiles | Missing]:
-            return [mark for mark in line_upload.heard(self.said, nonce) if isinstance(mark, kind)]
+            return [
+                mark for mark in line_upload.marks_in(self.said, nonce) if isinstance(mark, kind)
+            ]
 
         self.until(found)
         return found()[0]

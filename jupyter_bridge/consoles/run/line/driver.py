@@ -47,7 +47,7 @@ SIGNALS = (("TERM", 2.0), ("KILL", 1.0), ("KILL", 1.0), ("KILL", 1.0))
 # and a signal could hit only the shell. Seconds.
 ASKING = 10.0
 # How long it may take to open a terminal on the remote, type a line and wait for its end, seconds.
-BESIDE_SECONDS = 20.0
+NEW_TERMINAL_SECONDS = 20.0
 
 # Some systems have no `ps`, some no /proc. The line is kept out of the history.
 _KILL = (
@@ -70,9 +70,9 @@ class LineDriver(ShellDriver):
         super().__init__(console, run, nobody_follows=not body.stays)
         self._shell = shell
         self._body = body
-        self._parted = StreamFinder(self._nonce)
+        self._stream_finder = StreamFinder(self._nonce)
         self._wrapping: Wrapping | None = None
-        self._asking = b""
+        self._ask_line = b""
         # The console's end at the last test of its prompt, and the number of tests at that end.
         self._looked_at = self._looks = 0
         self._start = self._breaks = 0
@@ -83,7 +83,7 @@ class LineDriver(ShellDriver):
         await self._shell.prompt.wait(patience)
 
     async def perform(self) -> None:
-        await self._shell.hand_over(self._to_keep, self._to_run)
+        await self._shell.send_files(self._to_keep, self._to_run)
         assert self._wrapping is not None
         # Wait for the prompt: a line typed ahead would be echoed twice.
         await self._shell.prompt.settle(1.0, DRAWN)
@@ -104,7 +104,7 @@ class LineDriver(ShellDriver):
         return {
             line_upload.RECEIVER_FILE: line_upload.RECEIVER.encode(),
             line_download.FILE: line_download.SCRIPT,
-            reader.dialect: integration(reader.dialect, farewell=True).encode(),
+            reader.dialect: integration(reader.dialect, reports_exit=True).encode(),
         }
 
     def _to_run(self, reader: Reader) -> Mapping[str, bytes]:
@@ -123,16 +123,16 @@ class LineDriver(ShellDriver):
             stdout=f"{folder}/{line_download.STREAMS[0]}" if split else None,
             stderr=f"{folder}/{line_download.STREAMS[1]}" if split else None,
             status=reader.status,
-            parting=f"{folder}/{line_download.FILE}",
+            final_script=f"{folder}/{line_download.FILE}",
         )
         # A shell that is asked is at its prompt, so its `$?` is right.
-        asked = replace(wrapping, status=None, wrapper=f"{folder}/{_ASK}")
-        self._wrapping, self._asking = wrapping, asked.asking()
+        asking = replace(wrapping, status=None, wrapper=f"{folder}/{_ASK}")
+        self._wrapping, self._ask_line = wrapping, asking.typed_ask()
         order = f"{self._nonce} {body.max_output}\n".encode()
         return {
             _WRAPPER: wrapping.script().encode(),
             _TEXT: body.command.encode(),
-            _ASK: asked.ask().encode(),
+            _ASK: asking.ask().encode(),
             **({} if stdin is None else {_STDIN: stdin}),
             **({line_download.ORDER: order} if split else {}),
         }
@@ -140,7 +140,7 @@ class LineDriver(ShellDriver):
     def _take(self, data: bytes) -> bytes:
         if self._body.output == "tty":
             return data
-        for stream, piece, lost in self._parted.feed(data):
+        for stream, piece, lost in self._stream_finder.feed(data):
             if piece:
                 self._run.on_data(piece, stream)
             if lost:
@@ -149,7 +149,8 @@ class LineDriver(ShellDriver):
 
     def _drain(self) -> None:
         if self._body.output == "split":
-            sure = self._parted.streams == {0, 1}  # else it reached its prompt without sending both
+            # Otherwise it reached its prompt without sending both.
+            sure = self._stream_finder.streams == {0, 1}
         else:
             sure = self._shell.times_broken == self._breaks
         if not sure:
@@ -191,8 +192,8 @@ class LineDriver(ShellDriver):
             self._looks += 1
         else:
             self._looks = 1
-        said = await asyncio.to_thread(self._console.newest, min(end - self._start, LOOK_BYTES))
-        if not shows_prompt(said, edits=not lost):
+        output = await asyncio.to_thread(self._console.newest, min(end - self._start, LOOK_BYTES))
+        if not shows_prompt(output, edits=not lost):
             self._looked_at, self._looks = end, LOOKS
             return False
         cut, self._cut = self._cut, end if self._cut is None else self._cut
@@ -203,7 +204,7 @@ class LineDriver(ShellDriver):
         return found
 
     async def _ask(self) -> None:
-        await self._type(self._asking)
+        await self._type(self._ask_line)
 
     # -- stopping ------------------------------------------------------------------------------
 
@@ -223,7 +224,8 @@ class LineDriver(ShellDriver):
             before, self.last_signal = self.last_signal, f"SIG{name}"
             line = _KILL.format(pid=self._shell.pid, name=name)
             try:
-                await within(BESIDE_SECONDS, self._shell.beside(line.encode(), BESIDE_SECONDS))
+                typing = self._shell.type_in_new_terminal(line.encode(), NEW_TERMINAL_SECONDS)
+                await within(NEW_TERMINAL_SECONDS, typing)
             except (Problem, asyncio.TimeoutError):
                 self.last_signal = before
             if await self._over(grace):
@@ -231,5 +233,5 @@ class LineDriver(ShellDriver):
         self._run.on_unreachable()
 
     async def _seems_at_prompt(self) -> bool:
-        said = await asyncio.to_thread(self._console.newest, LOOK_BYTES)
-        return shows_prompt(said, edits=False)
+        output = await asyncio.to_thread(self._console.newest, LOOK_BYTES)
+        return shows_prompt(output, edits=False)

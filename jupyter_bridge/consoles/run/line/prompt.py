@@ -94,11 +94,11 @@ class Prompt:
         None: other output came meanwhile, which may be a program's end and a prompt.
         """
         start = self._looked = self._console.end_offset
-        said = await self._said()
-        last = _last_line(said)
-        if _last(_SCREEN, said) == b"h" or _OTHER.search(last):
+        output = await self._newest_output()
+        last = _last_line(output)
+        if _last(_SCREEN, output) == b"h" or _OTHER.search(last):
             return False
-        edits = _last(_EDITOR, said) == b"h"
+        edits = _last(_EDITOR, output) == b"h"
         if not edits and not last.strip():
             return False
         seen = await self._react(start)
@@ -107,7 +107,7 @@ class Prompt:
         # In the terminal's own line mode the typed keys have been deleted by now.
         in_line_mode = b"^E" in seen or b"\x05" in seen
         if in_line_mode and not edits:
-            last = _last_line(await self._said())
+            last = _last_line(await self._newest_output())
         found = edits or not in_line_mode or bool(_PROMPT.search(last))
         # Text typed just before appears only now. A line editor prints newlines of its own in a
         # line that is longer than the screen.
@@ -117,7 +117,7 @@ class Prompt:
             self.is_drawn()
         return found
 
-    async def _said(self) -> bytes:
+    async def _newest_output(self) -> bytes:
         return await asyncio.to_thread(self._console.newest, LOOK_BYTES)
 
     async def _react(self, start: int) -> bytes:
@@ -147,11 +147,11 @@ class Prompt:
         return self._console.end_offset, self._console.typed
 
 
-def shows_prompt(said: bytes, *, edits: bool) -> bool:
+def shows_prompt(output: bytes, *, edits: bool) -> bool:
     """Tell whether the output ends with a shell's prompt; `edits` requires a line editor."""
-    if _last(_SCREEN, said) == b"h" or (edits and _last(_EDITOR, said) != b"h"):
+    if _last(_SCREEN, output) == b"h" or (edits and _last(_EDITOR, output) != b"h"):
         return False
-    last = _last_line(said)
+    last = _last_line(output)
     return bool(_PROMPT.search(last)) and not _OTHER.search(last)
 
 
@@ -164,9 +164,9 @@ async def more(console: Console, offset: int, patience: float | None) -> bool:
     return console.end_offset > offset or console.state == "ended"
 
 
-def _last_line(said: bytes) -> str:
+def _last_line(output: bytes) -> str:
     """Return the text of the screen's last line, as far as possible without an emulator."""
-    text = ansi.strip(said.replace(b"\r\n", b"\n")).decode("utf-8", "replace")
+    text = ansi.strip(output.replace(b"\r\n", b"\n")).decode("utf-8", "replace")
     text = text.rpartition("\n")[2].rpartition("\r")[2].replace("\x07", "")
     shown: list[str] = []
     for character in text if "\b" in text else ():

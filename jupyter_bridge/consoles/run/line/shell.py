@@ -23,7 +23,7 @@ from jupyter_bridge.wire.shell.line_upload import Missing, Reader, ReceivedFiles
 # Seconds.
 TAKE_PATIENCE = 15.0
 # How long to wait for a connection that drops while a run's files are sent, seconds.
-MEND_PATIENCE = 60.0
+RECONNECT_PATIENCE = 60.0
 ATTEMPTS = 3
 
 _INTERRUPT = b"\x03"
@@ -34,7 +34,7 @@ class LineShell:
 
     def __init__(self, console: Console, source: RemoteSource) -> None:
         self.prompt = Prompt(console)
-        self.beside = source.beside
+        self.type_in_new_terminal = source.type_in_new_terminal
         self._console = console
         self._source = source
         self._loop = asyncio.get_running_loop()
@@ -50,7 +50,7 @@ class LineShell:
 
     # -- sending files -------------------------------------------------------------------------
 
-    async def hand_over(
+    async def send_files(
         self,
         keep: Callable[[Reader], Mapping[str, bytes]],
         files: Callable[[Reader], Mapping[str, bytes]],
@@ -63,31 +63,31 @@ class LineShell:
         for attempt in range(ATTEMPTS):
             start, breaks = self._console.end_offset, self.times_broken
             try:
-                reader = await self._hand_over(keep, files)
+                reader = await self._send_files(keep, files)
             except Unavailable:
                 if attempt == ATTEMPTS - 1:
                     raise
-                await self._mended()
+                await self._wait_for_connection()
             else:
                 if reader is not None:
                     return reader
                 if self._has_gap(start) or self.times_broken != breaks:
-                    await self._mended()
+                    await self._wait_for_connection()
         raise RemoteFailed(
             f"Input for console {self._console.name!r} arrived damaged; another user may be typing "
             "there. The command was not run."
         )
 
-    async def _hand_over(
+    async def _send_files(
         self,
         keep: Callable[[Reader], Mapping[str, bytes]],
         files: Callable[[Reader], Mapping[str, bytes]],
     ) -> Reader | None:
-        """Like `hand_over`, once; None after a failure that may pass."""
+        """Like `send_files`, once; None after a failure that may pass."""
         nonce, start, breaks = uuid.uuid4().hex, self._console.end_offset, self.times_broken
         self.prompt.is_left()
         await self._console.write(KILL_LINE + line_upload.opening(nonce, self._folder))
-        mark = await self._hear(nonce, start, (Reader, Missing))
+        mark = await self._wait_for_mark(nonce, start, (Reader, Missing))
         if isinstance(mark, Missing):
             if self._folder is None:
                 raise Unavailable(f"The remote cannot create a run's folder: {mark.folder}.")
@@ -109,12 +109,14 @@ class LineShell:
         try:
             for piece in line_upload.pieces(all_):
                 await self._console.write(piece)
-            said = await self._hear(nonce, start, (ReceivedFiles,), patience=TAKE_PATIENCE * 4)
+            received = await self._wait_for_mark(
+                nonce, start, (ReceivedFiles,), patience=TAKE_PATIENCE * 4
+            )
         except asyncio.CancelledError:
             with contextlib.suppress(Problem):
                 await self._console.write(_INTERRUPT)
             raise
-        if not isinstance(said, ReceivedFiles) or said.sums != line_upload.sums(all_):
+        if not isinstance(received, ReceivedFiles) or received.sums != line_upload.sums(all_):
             await self._console.write(_INTERRUPT)
             await self.prompt.settle(REACTION)
             return None
@@ -123,16 +125,16 @@ class LineShell:
         self.pid = mark.pid
         return mark
 
-    async def _hear(
+    async def _wait_for_mark(
         self, nonce: str, start: int, kinds: tuple[type, ...], patience: float = TAKE_PATIENCE
     ) -> Reader | ReceivedFiles | Missing | None:
         """Return the first mark of these kinds since `start`; None after `patience` seconds."""
         until = self._loop.time() + patience
-        said, at = b"", start
+        output, at = b"", start
         while True:
             while data := await self._console.fetch(at, LOOK_BYTES):
-                said, at = said + data, at + len(data)
-            for mark in line_upload.heard(said, nonce):
+                output, at = output + data, at + len(data)
+            for mark in line_upload.marks_in(output, nonce):
                 if isinstance(mark, kinds):
                     return mark
             if self._console.state == "ended":
@@ -150,9 +152,9 @@ class LineShell:
             at += len(data)
         return at < self._console.end_offset
 
-    async def _mended(self) -> None:
+    async def _wait_for_connection(self) -> None:
         """Wait for the connection, and interrupt a receiver that has a part of the files."""
-        until = self._loop.time() + MEND_PATIENCE
+        until = self._loop.time() + RECONNECT_PATIENCE
         while True:
             try:
                 await self._console.write(_INTERRUPT)

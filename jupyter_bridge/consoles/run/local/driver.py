@@ -120,7 +120,7 @@ class LocalDriver(ShellDriver):
         )
         self._scripts.write(self._files, wrapping.ask())
         self._cut = self._console.end_offset if self._cut is None else self._cut
-        await self._console.write(wrapping.asking())
+        await self._console.write(wrapping.typed_ask())
 
     # -- stopping ------------------------------------------------------------------------------
 
