@@ -190,7 +190,7 @@ class BridgeApp(ExtensionApp):
             **relayed,
         )
         self.relays = KernelRegistry(
-            host, ConnectionKernels(self._home, self.kernels.policy, **relayed)
+            host, ConnectionKernels(self._kernels_of, self.kernels.policy, **relayed)
         )
         self.remotes.watch(self._on_connection)
         self.executions = ExecutionStore(self.relays, keep=self.execution_keep)
@@ -225,7 +225,7 @@ class BridgeApp(ExtensionApp):
         ]
         self.handlers.extend(handlers)
 
-    async def _home(self, connection: str) -> KernelsOfConnection:
+    async def _kernels_of(self, connection: str) -> KernelsOfConnection:
         """Return the kernels of a connection."""
         await self.remotes.loaded()
         return KernelsOfConnection(self.remotes.get(connection))
@@ -356,7 +356,7 @@ class BridgeApp(ExtensionApp):
         """Ask a kernel for its environment, by a silent execution."""
         kernel = await self.relays.model(kernel_id)
         if kernel.conn:
-            language = await (await self._home(kernel.conn)).language(kernel.kernelspec)
+            language = await (await self._kernels_of(kernel.conn)).language(kernel.kernelspec)
         else:
             language = (await self.kernels.spec(kernel.kernelspec)).language
 

@@ -32,11 +32,11 @@ def resources_of(name: str) -> tuple[str, ...]:
 
 
 @asynccontextmanager
-async def telling_kernelspecs(door: RequestBase, kernelspec: str) -> AsyncIterator[None]:
+async def hiding_kernelspecs(handler: RequestBase, kernelspec: str) -> AsyncIterator[None]:
     """On NoKernelspec, name the available kernelspecs only to a user who may read them."""
     try:
         yield
     except NoKernelspec as problem:
-        if await door.may("read", "kernelspecs"):
+        if await handler.may("read", "kernelspecs"):
             raise
         raise problem.without_names(kernelspec) from None

@@ -19,7 +19,7 @@ from jupyter_bridge.wire import kernel
 _RULES = ("start_watching_activity", "stop_watching_activity", "track_message_type")
 
 
-def can_be_told(manager: Any) -> bool:
+def can_report(manager: Any) -> bool:
     """Tell whether `manager` watches activity by the rules of this module."""
     return all(
         getattr(type(manager), rule, None) is getattr(MappingKernelManager, rule, rule)
@@ -28,7 +28,7 @@ def can_be_told(manager: Any) -> bool:
 
 
 class Activity:
-    """One kernel's activity. `take` it over, `note` each iopub message, `tell` after each batch."""
+    """One kernel's activity. `take` it over, `note` iopub messages, `report` after each batch."""
 
     def __init__(self, manager: Any, kernel_id: str) -> None:
         self._manager = manager
@@ -74,7 +74,7 @@ class Activity:
             # The kernel answered an untracked request, which is no activity.
             self._kernel.execution_state = "idle"
 
-    def tell(self) -> None:
+    def report(self) -> None:
         """Report the activity since the last call to the host."""
         if self._active:
             self._active = False

@@ -110,4 +110,4 @@ def relay_model(relay: Relay | None) -> RelayModel:
     if relay is None:
         return NO_RELAY
     ring = relay.ring
-    return RelayModel(relay.seats, ring.first, ring.end - 1, ring.bytes)
+    return RelayModel(relay.channel_count, ring.first, ring.end - 1, ring.bytes)

@@ -138,11 +138,11 @@ class ClientChannel:
         self._cursor, self._seen = ring.first, ring.forgotten
         if number is None:
             # The position of `after` is unknown; all forgotten messages may be missing.
-            self._tell_gap(max(1, ring.forgotten), exact=False)
+            self._add_gap(max(1, ring.forgotten), exact=False)
         elif number < ring.forgotten:
-            self._tell_gap(ring.forgotten - number, exact=True)
+            self._add_gap(ring.forgotten - number, exact=True)
 
-    def _tell_gap(self, lost: int, *, exact: bool) -> None:
+    def _add_gap(self, lost: int, *, exact: bool) -> None:
         """Put a `bridge_gap` before the next message."""
         if IOPUB in self.names:
             parts = gap(lost, self.relay.session, exact=exact)
@@ -219,7 +219,7 @@ class ClientChannel:
             lost = ring.forgotten - self._seen
             self._cursor, self._seen = ring.first, ring.forgotten
             if lost > 0:
-                self._tell_gap(lost, exact=True)
+                self._add_gap(lost, exact=True)
         notices, self._notices = self._notices, []
         return notices
 

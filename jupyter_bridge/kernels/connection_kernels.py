@@ -45,50 +45,50 @@ class RemoteKernels(Protocol):
 class RemoteUpstream(Upstream):
     """A connector's upstream to one kernel, opened after a login."""
 
-    def __init__(self, home: RemoteKernels, kernel_id: str) -> None:
-        self._home = home
+    def __init__(self, kernels: RemoteKernels, kernel_id: str) -> None:
+        self._kernels = kernels
         self._kernel_id = kernel_id
-        self._line: Upstream | None = None
+        self._upstream: Upstream | None = None
 
     async def open(self, on_messages: OnMessages, on_lost: OnLost) -> None:
-        self._line = await self._home.open(self._kernel_id, on_messages, on_lost)
+        self._upstream = await self._kernels.open(self._kernel_id, on_messages, on_lost)
 
     def send(self, channel: str, parts: Sequence[bytes]) -> None:
-        if self._line is not None:
-            self._line.send(channel, parts)
+        if self._upstream is not None:
+            self._upstream.send(channel, parts)
 
     def is_complete(self) -> bool:
-        return self._line is not None and self._line.is_complete()
+        return self._upstream is not None and self._upstream.is_complete()
 
     async def close(self) -> None:
-        line, self._line = self._line, None
-        if line is not None:
-            await line.close()
+        upstream, self._upstream = self._upstream, None
+        if upstream is not None:
+            await upstream.close()
 
 
 class ConnectionKernels(KernelBackend):
-    """The relays of connections' kernels. `home(connection)` raises if it has no kernels."""
+    """The relays of connections' kernels. `kernels_of(connection)` raises if it has none."""
 
     def __init__(
         self,
-        home: Callable[[str], Awaitable[RemoteKernels]],
+        kernels_of: Callable[[str], Awaitable[RemoteKernels]],
         policy: Callable[[], KernelPolicy],
         **how: Any,
     ) -> None:
         super().__init__(policy, **how)
-        self._home = home
+        self._kernels_of = kernels_of
         self._leaving = TaskSet()
 
     async def _find(self, name: str) -> tuple[RemoteKernels, KernelName]:
         parsed = KernelName.parse(name)
-        return await self._home(str(parsed.connection)), parsed
+        return await self._kernels_of(str(parsed.connection)), parsed
 
     async def _open(self, name: str) -> Relay:
-        home, parsed = await self._find(name)
-        model = await home.kernel(parsed.rest)
+        remote, parsed = await self._find(name)
+        model = await remote.kernel(parsed.rest)
         busy = model.get("execution_state") == "busy"
         relay = self._new_relay(
-            name, lambda: RemoteUpstream(home, parsed.rest), is_busy=lambda: busy
+            name, lambda: RemoteUpstream(remote, parsed.rest), is_busy=lambda: busy
         )
         try:
             await relay.open()
@@ -102,12 +102,12 @@ class ConnectionKernels(KernelBackend):
         return relay
 
     async def model(self, name: str) -> KernelModel:
-        home, parsed = await self._find(name)
-        return self._to_model(str(parsed.connection), await home.kernel(parsed.rest))
+        remote, parsed = await self._find(name)
+        return self._to_model(str(parsed.connection), await remote.kernel(parsed.rest))
 
     async def list(self, connection: str) -> list[KernelModel]:
         """Return the kernels of one connection, requested now."""
-        models = await (await self._home(connection)).kernels()
+        models = await (await self._kernels_of(connection)).kernels()
         return [self._to_model(connection, model) for model in models]
 
     def _to_model(self, connection: str, model: dict[str, Any]) -> KernelModel:
@@ -132,35 +132,35 @@ class ConnectionKernels(KernelBackend):
     # -- actions on kernels --------------------------------------------------------------------
 
     async def spawn(self, kernelspec: str, **options: Any) -> str:
-        home, parsed = await self._find(kernelspec)
+        remote, parsed = await self._find(kernelspec)
         how = {key: value or None for key, value in options.items()}
-        model = await home.spawn(parsed.rest, **how)
+        model = await remote.spawn(parsed.rest, **how)
         spawned = str(KernelName(parsed.connection, str(model["id"])))
         try:
             await self.get(spawned)
         except BaseException:
-            await home.control(model["id"], "shutdown")
+            await remote.control(model["id"], "shutdown")
             raise
         return spawned
 
     async def interrupt(self, name: str) -> None:
-        home, parsed = await self._find(name)
-        await home.control(parsed.rest, "interrupt")
+        remote, parsed = await self._find(name)
+        await remote.control(parsed.rest, "interrupt")
 
     async def restart(self, name: str) -> None:
-        home, parsed = await self._find(name)
+        remote, parsed = await self._find(name)
         if (relay := self._live(name)) is not None:
             relay.on_restarting()
-        await home.control(parsed.rest, "restart")
+        await remote.control(parsed.rest, "restart")
         if relay is not None:
             await relay.on_restarted(moved=False)
 
     async def shutdown(self, name: str) -> None:
-        home, parsed = await self._find(name)
+        remote, parsed = await self._find(name)
         relay = self._relays.get(name)
         if relay is not None:
             await relay.settled(SETTLE_TIME)
-        await home.control(parsed.rest, "shutdown")
+        await remote.control(parsed.rest, "shutdown")
         if relay is not None:
             relay.on_dead()
         await self._close_relay(name)

@@ -23,7 +23,7 @@ class KernelRegistry:
         self.host = host
         self.remotes = remotes
         metrics.RELAYS.set_function(lambda: len(self._all()))
-        metrics.CLIENTS.set_function(lambda: sum(relay.seats for relay in self._all()))
+        metrics.CLIENTS.set_function(lambda: sum(relay.channel_count for relay in self._all()))
         metrics.RING_BYTES.set_function(lambda: sum(relay.ring.bytes for relay in self._all()))
 
     def _all(self) -> list[Relay]:

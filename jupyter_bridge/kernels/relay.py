@@ -72,7 +72,7 @@ class Relay:
         deadline: float,
         log: logging.Logger,
         is_busy: Callable[[], bool] = lambda: False,
-        on_seats: Callable[[int], None] = lambda change: None,
+        on_channels: Callable[[int], None] = lambda change: None,
         activity: Activity | None = None,
     ) -> None:
         self.kernel_id = kernel_id
@@ -83,17 +83,17 @@ class Relay:
         # Frames built in this tick, shared by the channels at the same position.
         self.batches: dict[Any, tuple[int, int, bytes]] = {}
         self.ended: Problem | None = None
-        self._line = UpstreamLink(connect, self._on_messages, self._on_lost)
+        self._link = UpstreamLink(connect, self._on_messages, self._on_lost)
         self._deadline = deadline
         self._is_busy = is_busy
-        self._on_seats = on_seats
+        self._on_channels = on_channels
         self._activity = activity
         self._log = log
         self._clients: WeakValueDictionary[object, Client] = WeakValueDictionary()
-        self._seats: set[ClientChannel] = set()
+        self._channels: set[ClientChannel] = set()
         self._requests = Routing()
         self._watchers: dict[str, Watcher] = {}
-        self._handshake = ReadinessProbe(session, self._line.send, self._line.is_complete)
+        self._handshake = ReadinessProbe(session, self._link.send, self._link.is_complete)
         self._settling: asyncio.Task[None] | None = None
         self._restarting = False
         self._waking = False
@@ -138,7 +138,7 @@ class Relay:
                 if not done.cancelled():
                     done.exception()  # ready() raises it
                     self._restarting = False
-                    self._line.release()
+                    self._link.release()
 
         task.add_done_callback(settled)
 
@@ -147,11 +147,11 @@ class Relay:
         return self._is_busy() and not self._restarting
 
     async def _reconnect(self) -> None:
-        await self._line.open()
+        await self._link.open()
         if self.ended is not None:
-            await self._line.close()
+            await self._link.close()
         elif not self._restarting:
-            self._line.release()
+            self._link.release()
 
     async def close(self) -> None:
         """Close the upstream; open channels end because the server stops."""
@@ -160,7 +160,7 @@ class Relay:
         if settling is not None:
             settling.cancel()
             await asyncio.wait({settling})
-        await self._line.close()
+        await self._link.close()
 
     # -- restart and death ---------------------------------------------------------------------
 
@@ -169,7 +169,7 @@ class Relay:
         if self._restarting or self.ended is not None:
             return
         self._begin_restart(exit_code)
-        self._tell_status("restarting")
+        self._send_status("restarting")
         self._settle()
 
     def _begin_restart(self, exit_code: int | None) -> None:
@@ -188,7 +188,7 @@ class Relay:
     def on_dead(self, exit_code: int | None = None) -> None:
         """End all requests and channels because the kernel is dead for good."""
         if self.ended is None:
-            self._tell_status("dead")
+            self._send_status("dead")
             self._fail_requests(exit_code)
             self.end(dead(self.kernel_id))
 
@@ -203,17 +203,17 @@ class Relay:
             return
         self.ended = problem
         self._fail_requests(None)
-        for seat in list(self._seats):
-            seat.end(problem)
+        for channel in list(self._channels):
+            channel.end(problem)
 
     def _fail_requests(self, exit_code: int | None) -> None:
         self._requests.clear()
         watchers, self._watchers = self._watchers, {}
         for watcher in watchers.values():
-            self._on_seats(-1)
+            self._on_channels(-1)
             watcher.on_died(exit_code)
 
-    def _tell_status(self, state: str) -> None:
+    def _send_status(self, state: str) -> None:
         parts = kernel.build_message("status", {"execution_state": state}, self.session)
         self.ring.append(IOPUB, kernel.parse_header(parts[0]), parts)
         self._wake()
@@ -221,8 +221,8 @@ class Relay:
     # -- clients -------------------------------------------------------------------------------
 
     @property
-    def seats(self) -> int:
-        return len(self._seats)
+    def channel_count(self) -> int:
+        return len(self._channels)
 
     def join(
         self,
@@ -243,20 +243,20 @@ class Relay:
         if self.ended is not None:
             raise self.ended
         client = self._clients.setdefault(key, Client(self, session))
-        for other in list(self._seats):
+        for other in list(self._channels):
             if other.client is client and other.names == names:
                 other.end(Conflict("This session has connected again.", session_id=session))
                 other.close()
-        seat = ClientChannel(self, client, names, may_send=may_send, on_ready=on_ready)
-        seat.start(after)
-        self._seats.add(seat)
-        self._on_seats(1)
-        return seat
+        channel = ClientChannel(self, client, names, may_send=may_send, on_ready=on_ready)
+        channel.start(after)
+        self._channels.add(channel)
+        self._on_channels(1)
+        return channel
 
     def leave(self, channel: ClientChannel) -> None:
         """Remove a closed channel."""
-        self._seats.discard(channel)
-        self._on_seats(-1)
+        self._channels.discard(channel)
+        self._on_channels(-1)
 
     # -- to the kernel -------------------------------------------------------------------------
 
@@ -279,9 +279,9 @@ class Relay:
         sent = list(parts)
         try:
             if self._restarting:
-                self._line.hold(channel, sent)
+                self._link.hold(channel, sent)
             else:
-                self._line.put(channel, sent)
+                self._link.put(channel, sent)
         except Problem:
             self._requests.done(header.msg_id)
             raise
@@ -291,11 +291,11 @@ class Relay:
     def watch(self, watcher: Watcher, msg_id: str) -> None:
         """Pass the iopub messages of a request to `watcher`, a client until `unwatch`."""
         self._watchers[msg_id] = watcher
-        self._on_seats(1)
+        self._on_channels(1)
 
     def unwatch(self, msg_id: str) -> None:
         if self._watchers.pop(msg_id, None) is not None:
-            self._on_seats(-1)
+            self._on_channels(-1)
 
     # -- from the kernel -----------------------------------------------------------------------
 
@@ -310,7 +310,7 @@ class Relay:
                 self._log.warning("Kernel %s sent a malformed message: %s", self.kernel_id, error)
                 metrics.REFUSED.labels("malformed").inc()
         if self._activity is not None:
-            self._activity.tell()
+            self._activity.report()
         metrics.MESSAGES.labels(channel, "out").inc(len(messages))
         metrics.MESSAGE_BYTES.labels(channel, "out").inc(size)
         self._wake()
@@ -374,12 +374,12 @@ class Relay:
     def _wake(self) -> None:
         if not self._waking:
             self._waking = True
-            asyncio.get_running_loop().call_soon(self._wake_seats)
+            asyncio.get_running_loop().call_soon(self._wake_channels)
 
-    def _wake_seats(self) -> None:
+    def _wake_channels(self) -> None:
         self._waking = False
-        for seat in list(self._seats):
-            seat.on_ready()
+        for channel in list(self._channels):
+            channel.on_ready()
         self.batches.clear()
 
 

@@ -32,7 +32,7 @@ class Routing:
 
     def __init__(self) -> None:
         self._in_flight: dict[str, Requester] = {}
-        self._asking: dict[str, Requester] = {}
+        self._requesters: dict[str, Requester] = {}
 
     def register(self, sender: Requester, header: kernel.Header) -> None:
         """Store the sender of a request on shell or control; BadRequest if it is invalid."""
@@ -58,11 +58,11 @@ class Routing:
     def done(self, msg_id: str) -> None:
         """Remove an answered request and its input request."""
         self._in_flight.pop(msg_id, None)
-        self._asking.pop(msg_id, None)
+        self._requesters.pop(msg_id, None)
 
     def ask(self, msg_id: str, requester: Requester) -> None:
         """Store an input request of the kernel to `requester`."""
-        self._asking[msg_id] = requester
+        self._requesters[msg_id] = requester
 
     def take_answer(self, sender: Requester, header: kernel.Header) -> bool:
         """Tell whether the kernel waits for this message on stdin.
@@ -71,19 +71,19 @@ class Routing:
         """
         if header.msg_type != "input_reply":
             raise BadRequest("Send only an input_reply on stdin.")
-        for msg_id, asked in self._asking.items():
-            if asked is sender:
-                del self._asking[msg_id]
+        for msg_id, requester in self._requesters.items():
+            if requester is sender:
+                del self._requesters[msg_id]
                 return True
         metrics.REFUSED.labels("input-reply").inc()
-        if self._asking:
+        if self._requesters:
             raise Denied("The kernel asks another client for this input.")
         return False
 
     def clear(self) -> None:
         """Remove all requests, because the kernel is gone."""
         self._in_flight.clear()
-        self._asking.clear()
+        self._requesters.clear()
 
 
 class CurrentExecution:

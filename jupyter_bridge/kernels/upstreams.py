@@ -296,7 +296,7 @@ class GatewayUpstream(Upstream):
                 until = loop.time() + _BURST_SECONDS
             if frame is None:
                 self._socket.close()
-                if not await self._mend():
+                if not await self._reconnect():
                     on_lost("the gateway closed the connection and refuses a new one")
                     return
                 continue
@@ -312,16 +312,16 @@ class GatewayUpstream(Upstream):
                 continue
             on_messages(channel, [parts])
 
-    async def _mend(self) -> bool:
+    async def _reconnect(self) -> bool:
         """Reconnect, with the retries and pauses of the gateway client; tell whether it worked."""
-        told = Changes(self._log)
+        log = Changes(self._log)
         for attempt in range(self._client.gateway_retry_max):
             pause = self._client.gateway_retry_interval * 2**attempt
             await asyncio.sleep(min(pause, self._client.gateway_retry_interval_max))
             try:
                 await self._connect()
             except Exception as error:
-                told.info("The gateway refuses a connection: %s", error)
+                log.info("The gateway refuses a connection: %s", error)
                 if getattr(error, "code", None) == 404:
                     return False
             else:

@@ -14,7 +14,7 @@ from jupyter_server.services.kernels.kernelmanager import (
     MappingKernelManager,
 )
 
-from jupyter_bridge.kernels.activity import Activity, can_be_told
+from jupyter_bridge.kernels.activity import Activity, can_report
 from jupyter_bridge.wire import kernel
 from tests.conftest import Server
 from tests.support.kernel_client import Bridge, is_type
@@ -94,7 +94,7 @@ def test_the_hosts_own_rules(said: list[tuple[str, str | None, str]]) -> None:
             one.last_activity = LONG_AGO
         theirs.streams[0].on_message([b"topic", kernel.DELIMITER, b"", *parts])
         activity.note(kernel.parse_header(parts[0]), parts)
-        activity.tell()
+        activity.report()
         assert ours.execution_state == theirs.execution_state
         assert (ours.last_activity > LONG_AGO) == (theirs.last_activity > LONG_AGO)
     assert (manager.last_kernel_activity > LONG_AGO) == (host.last_kernel_activity > LONG_AGO)
@@ -142,9 +142,9 @@ def test_a_site_with_rules_of_its_own() -> None:
         def track_message_type(self, message_type: str) -> bool:
             return True
 
-    assert can_be_told(AsyncMappingKernelManager())
-    assert can_be_told(MappingKernelManager())
-    assert not can_be_told(Own())
+    assert can_report(AsyncMappingKernelManager())
+    assert can_report(MappingKernelManager())
+    assert not can_report(Own())
 
 
 async def test_what_the_host_shows(bridge: Bridge, kernel: str) -> None:

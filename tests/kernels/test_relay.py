@@ -237,7 +237,7 @@ async def test_lost_line() -> None:
         seat.send("shell", request())
     seat.close()
     seat.close()
-    assert relay.seats == 0
+    assert relay.channel_count == 0
     await relay.close()
 
 
@@ -250,7 +250,7 @@ async def test_same_client_twice() -> None:
     second = relay.join("1", "s", ALL)
     assert isinstance(first.ended, Conflict)
     assert (beside.ended, second.ended) == (None, None)
-    assert relay.seats == 2
+    assert relay.channel_count == 2
     await relay.close()
 
 
@@ -575,7 +575,7 @@ class Seats(RuleBasedStateMachine):
                 assert due[len(due) - len(tail) :] == tail
                 assert self.heard[name] + self.lost[name] == len(due)
         assert self.relay.ring.bytes <= 12_000
-        assert self.relay.seats == len(self.seats)
+        assert self.relay.channel_count == len(self.seats)
 
     def teardown(self) -> None:
         self.run(self.relay.close())

@@ -40,7 +40,7 @@ def routes(relays: KernelRegistry, executions: ExecutionStore, events: Events) -
         Route("/executions/{execution_id}", OneExecutionHandler, runs),
         Route("/executions/{execution_id}/input", InputHandler, runs),
         *(
-            Route(f"/{seat}/{{kernel_id}}", ChannelsSocket, {"relays": relays, "seat": seat})
-            for seat in CHANNELS_BY_ROUTE
+            Route(f"/{name}/{{kernel_id}}", ChannelsSocket, {"relays": relays, "route": name})
+            for name in CHANNELS_BY_ROUTE
         ),
     ]

@@ -58,10 +58,10 @@ class ChannelsSocket(BridgeSocket):
     subprotocols = (kernel.V1,)
     query_type = ChannelsQuery
 
-    def initialize(self, relays: KernelRegistry, seat: str) -> None:
+    def initialize(self, relays: KernelRegistry, route: str) -> None:
         self.relays = relays
-        self.seat = seat
-        self._seat: ClientChannel | None = None
+        self._route = route
+        self._channel: ClientChannel | None = None
         self._relay: Relay | None = None
         self._writing = False
         self._lagging = False
@@ -75,16 +75,16 @@ class ChannelsSocket(BridgeSocket):
         self.may_send = await self.may("execute")
         if not self.may_send:
             await self.authorize("read")
-            if IOPUB not in CHANNELS_BY_ROUTE[self.seat]:
-                raise Denied(f"You may watch this kernel's iopub, but not open its {self.seat}.")
-        self._names = CHANNELS_BY_ROUTE[self.seat] if self.may_send else frozenset({IOPUB})
+            if IOPUB not in CHANNELS_BY_ROUTE[self._route]:
+                raise Denied(f"You may watch this kernel's iopub, but not open its {self._route}.")
+        self._names = CHANNELS_BY_ROUTE[self._route] if self.may_send else frozenset({IOPUB})
         self._relay = await self.relays.get(kernel_id)
 
     async def on_open(self) -> None:
         assert self._relay is not None
         self._v1 = self.selected_subprotocol == kernel.V1
         session = self._query.session_id or uuid.uuid4().hex
-        self._seat = self._relay.join(
+        self._channel = self._relay.join(
             (self.identity, session),
             session,
             self._names,
@@ -95,21 +95,21 @@ class ChannelsSocket(BridgeSocket):
         self._pump()
 
     def on_frame(self, frame: str | bytes) -> Awaitable[None] | None:
-        if self._seat is None:
+        if self._channel is None:
             return None
-        self._seat.check_may_send()  # before any error in the frame
+        self._channel.check_may_send()  # before any error in the frame
         if self._v1 and isinstance(frame, str):
             raise BadRequest(f"{kernel.V1} has only binary frames.")
         if len(frame) > LARGE and not self._v1:
             return self._send_large(frame)
-        self._seat.send(*self._parse(frame))
+        self._channel.send(*self._parse(frame))
         return None
 
     async def _send_large(self, frame: str | bytes) -> None:
         # The next frame is read after this one is sent.
         parsed = await asyncio.to_thread(self._parse, frame)
-        if self._seat is not None:
-            self._seat.send(*parsed)
+        if self._channel is not None:
+            self._channel.send(*parsed)
 
     def _parse(self, frame: Any) -> tuple[str | None, list[bytes]]:
         try:
@@ -119,17 +119,17 @@ class ChannelsSocket(BridgeSocket):
 
     def _pump(self) -> None:
         """Write the waiting messages, one batch at a time, as fast as the socket accepts them."""
-        seat = self._seat
-        if seat is None:
+        channel = self._channel
+        if channel is None:
             return
         while not self._writing and self.open_for_frames:
             try:
-                written = self._write(seat)
+                written = self._write(channel)
             except (WebSocketClosedError, StreamClosedError):
                 return
             if written is None:
-                if seat.ended is not None:
-                    self.fail(seat.ended)
+                if channel.ended is not None:
+                    self.fail(channel.ended)
                 return
             if written.done():
                 self._lagging = False
@@ -137,15 +137,15 @@ class ChannelsSocket(BridgeSocket):
                 self._writing = self._lagging = True
                 written.add_done_callback(self._on_written)
 
-    def _write(self, seat: ClientChannel) -> asyncio.Future[None] | None:
+    def _write(self, channel: ClientChannel) -> asyncio.Future[None] | None:
         if self.takes_raw_frames:
             encode = encode_v1 if self._v1 else encode_default
-            frames = seat.take_frames(encode, merge=self._lagging)
+            frames = channel.take_frames(encode, merge=self._lagging)
             if isinstance(frames, RingEntry):
                 return asyncio.ensure_future(self._write_large(frames))
             return self.send_frames(frames) if frames else None
         written = None
-        for entry in seat.take(merge=self._lagging):
+        for entry in channel.take(merge=self._lagging):
             if entry.large is not None:
                 return asyncio.ensure_future(self._write_large(entry))
             frame: str | bytes = entry.frame
@@ -166,6 +166,6 @@ class ChannelsSocket(BridgeSocket):
             self._pump()
 
     def on_close(self) -> None:
-        if self._seat is not None:
-            self._seat.close()
+        if self._channel is not None:
+            self._channel.close()
         super().on_close()

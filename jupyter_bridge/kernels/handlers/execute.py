@@ -9,9 +9,9 @@ import msgspec
 from jupyter_bridge.kernels.access import (
     RESOURCES,
     ConnectionQuery,
+    hiding_kernelspecs,
     qualified,
     resources_of,
-    telling_kernelspecs,
 )
 from jupyter_bridge.kernels.executions.store import ExecutionStore
 from jupyter_bridge.models.executions import ExecuteBody, ExecutionModel, InputBody
@@ -35,7 +35,7 @@ class ExecutionHandler(JobHandler):
         await super().authorize(action)
 
     async def run(self, where: str, body: ExecuteBody, *, ephemeral: bool) -> None:
-        async with telling_kernelspecs(self, where):
+        async with hiding_kernelspecs(self, where):
             execution = await self.executions.start(
                 self.identity,
                 where,

@@ -10,9 +10,9 @@ import msgspec
 from jupyter_bridge.kernels.access import (
     RESOURCES,
     ConnectionQuery,
+    hiding_kernelspecs,
     qualified,
     resources_of,
-    telling_kernelspecs,
 )
 from jupyter_bridge.kernels.registry import KernelRegistry
 from jupyter_bridge.models.kernels import KernelId, KernelModel, SpawnBody, StoppedKernel
@@ -87,7 +87,7 @@ class SpawnHandler(KernelHandler):
         return await self.spawn(qualified(kernelspec, query.conn), SpawnBody())
 
     async def spawn(self, kernelspec: str, body: SpawnBody) -> KernelModel:
-        async with telling_kernelspecs(self, kernelspec):
+        async with hiding_kernelspecs(self, kernelspec):
             kernel_id = await self.relays.spawn(kernelspec, **msgspec.structs.asdict(body))
         self.events.emit(
             "kernel_spawn", user=self.username, kernel_id=kernel_id, kernelspec=kernelspec

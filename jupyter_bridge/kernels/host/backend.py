@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from jupyter_bridge.interfaces import Upstream
-from jupyter_bridge.kernels.activity import Activity, can_be_told
+from jupyter_bridge.kernels.activity import Activity, can_report
 from jupyter_bridge.kernels.backend import SETTLE_TIME, KernelBackend, relay_model
 from jupyter_bridge.kernels.host.host_events import HostEvents
 from jupyter_bridge.kernels.host.manager import ALIVE_PERIOD, HostKernels, PortTaken, exit_code
@@ -67,7 +67,7 @@ class HostBackend(KernelBackend):
             log=self._log,
         )
         self._gateway = gateway
-        self._tells_activity = tell_activity and gateway is None and can_be_told(kernels.manager)
+        self._reports_activity = tell_activity and gateway is None and can_report(kernels.manager)
         self._actions = HostEvents(event_logger, self._on_action)
         self._holds: dict[str, _Hold] = {}
         # Kernels that are restarted through the bridge; the host's event is no news for them.
@@ -84,12 +84,12 @@ class HostBackend(KernelBackend):
     async def _open(self, kernel_id: str) -> Relay:
         # The host drops a dead kernel before it reports the death: keep its manager.
         process = self.kernels.get(kernel_id)
-        activity = Activity(self.kernels.manager, kernel_id) if self._tells_activity else None
+        activity = Activity(self.kernels.manager, kernel_id) if self._reports_activity else None
         relay = self._new_relay(
             kernel_id,
             lambda: self._upstream(kernel_id),
             is_busy=lambda: self.kernels.is_busy(kernel_id),
-            on_seats=lambda change: self._count_clients(kernel_id, change),
+            on_channels=lambda change: self._count_clients(kernel_id, change),
             activity=activity,
         )
         unwatch = self.kernels.watch(
@@ -189,7 +189,7 @@ class HostBackend(KernelBackend):
         self.states.look()
 
     async def restart(self, name: str) -> None:
-        self._tell_restarting(name)
+        self._report_restarting(name)
         self.states.on_restarting(name)
         self._restarting.add(name)
         try:
@@ -204,7 +204,7 @@ class HostBackend(KernelBackend):
         restarting = kernel_id in self._restarting
         return not restarting and (relay is None or not relay.is_settling)
 
-    def _tell_restarting(self, kernel_id: str) -> None:
+    def _report_restarting(self, kernel_id: str) -> None:
         relay = self._relays.get(kernel_id)
         if relay is not None:
             relay.on_restarting()
@@ -234,7 +234,7 @@ class HostBackend(KernelBackend):
         if data.get("status") != "success" or kernel_id not in self._relays:
             return
         if data["action"] == "restart" and kernel_id not in self._restarting:
-            self._tell_restarting(kernel_id)
+            self._report_restarting(kernel_id)
             try:
                 await self._restarted(kernel_id)
             except Timeout as problem:

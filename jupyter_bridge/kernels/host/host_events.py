@@ -19,12 +19,12 @@ class HostEvents:
     def __init__(self, event_logger: Any, listener: Listener) -> None:
         self._logger = event_logger
         self._how = {"schema_id": _SCHEMA, "listener": listener}
-        self._told = event_logger is not None and _SCHEMA in event_logger.schemas
+        self._is_enabled = event_logger is not None and _SCHEMA in event_logger.schemas
 
     def start(self) -> None:
-        if self._told:
+        if self._is_enabled:
             self._logger.add_listener(**self._how)
 
     def stop(self) -> None:
-        if self._told:
+        if self._is_enabled:
             self._logger.remove_listener(**self._how)

@@ -72,7 +72,7 @@ class HostKernels:
         self._specs = specs
         self._log = log
         self._names: dict[str, str] = {}
-        self._words: dict[str, StderrTail] = {}
+        self._stderr: dict[str, StderrTail] = {}
 
     def __contains__(self, kernel_id: str) -> bool:
         return kernel_id in self.manager
@@ -149,19 +149,19 @@ class HostKernels:
             options["cwd"] = self._checked_cwd(cwd)
         if path is not None:
             options["path"] = self._checked_path(path)
-        words = StderrTail() if self._is_local(spec) else None
-        if words is not None:
-            options["stderr"] = words.write_end
+        stderr = StderrTail() if self._is_local(spec) else None
+        if stderr is not None:
+            options["stderr"] = stderr.write_end
         try:
             kernel_id: str = await ensure_async(
                 self.manager.start_kernel(kernel_name=kernelspec, **options)
             )
         except Exception as error:
-            if words is not None:
-                words.close()
+            if stderr is not None:
+                stderr.close()
             raise _start_failed(kernelspec, error) from error
-        if words is not None:
-            self._words[kernel_id] = words
+        if stderr is not None:
+            self._stderr[kernel_id] = stderr
         if name:
             self._names[kernel_id] = name
         return kernel_id
@@ -219,16 +219,16 @@ class HostKernels:
         if await ensure_async(manager.is_alive()):
             return
         code = exit_code(manager)
-        words = self._words[kernel_id].lines()[-QUOTE:] if kernel_id in self._words else []
+        stderr = self._stderr[kernel_id].lines()[-QUOTE:] if kernel_id in self._stderr else []
         with contextlib.suppress(NotFound):  # already removed
             await self.stop(kernel_id, now=True)
-        last = next((line for line in reversed(words) if line.strip()), "")
-        lost = any(PORT_TAKEN in line for line in words)
+        last = next((line for line in reversed(stderr) if line.strip()), "")
+        lost = any(PORT_TAKEN in line for line in stderr)
         raise (PortTaken if lost else StartFailed)(
             f"The kernel {kernelspec!r} ended as it started"
             + (f", with exit code {code}" if code is not None else "")
             + (f": {last}" if last else "."),
-            stderr=words,
+            stderr=stderr,
             exit_code=code,
         )
 
@@ -268,18 +268,18 @@ class HostKernels:
     def forget(self, kernel_id: str) -> None:
         """Release the resources of a kernel that is gone; twice is fine."""
         self._names.pop(kernel_id, None)
-        words = self._words.pop(kernel_id, None)
-        if words is not None:
-            words.close()
+        stderr = self._stderr.pop(kernel_id, None)
+        if stderr is not None:
+            stderr.close()
 
     def forget_gone(self) -> None:
         """Forget the kernels that the host has removed."""
-        for kernel_id in {*self._names, *self._words}:
+        for kernel_id in {*self._names, *self._stderr}:
             if kernel_id not in self.manager:
                 self.forget(kernel_id)
 
     def close(self) -> None:
-        for kernel_id in list(self._words):
+        for kernel_id in list(self._stderr):
             self.forget(kernel_id)
 
     async def ask(self, kernel_id: str) -> None:
@@ -356,11 +356,11 @@ async def _settled(manager: Any) -> bool:
 
 
 def _start_failed(kernelspec: str, error: Exception) -> Problem:
-    reason = _said(error) if isinstance(error, HTTPError) else str(error)
+    reason = _message_of(error) if isinstance(error, HTTPError) else str(error)
     return StartFailed(f"The kernel {kernelspec!r} could not be started: {reason}", stderr=[])
 
 
-def _said(error: HTTPError) -> str:
+def _message_of(error: HTTPError) -> str:
     """Return the formatted message of an HTTPError."""
     message = error.log_message or error.reason or "no reason given"
     return str(message % error.args) if error.args else str(message)
@@ -374,7 +374,7 @@ async def _translated(outcome: Any, what: str) -> Any:
         raise Timeout(f"The kernel did not {what} in time.") from error
     except HTTPError as error:
         if error.status_code == 404:
-            raise NotFound(_said(error)) from error
-        raise StartFailed(f"The kernel did not {what}: {_said(error)}") from error
+            raise NotFound(_message_of(error)) from error
+        raise StartFailed(f"The kernel did not {what}: {_message_of(error)}") from error
     except RuntimeError as error:
         raise StartFailed(f"The kernel did not {what}: {error}") from error

@@ -60,7 +60,7 @@ class StateEvents:
     def __init__(
         self,
         kernels: HostKernels,
-        tell: Callable[[str, str], None],
+        emit: Callable[[str, str], None],
         *,
         is_settled: Callable[[str], bool] = lambda kernel_id: True,
         ask: Callable[[str], Awaitable[None]] | None = None,
@@ -70,12 +70,12 @@ class StateEvents:
         self._kernels = kernels
         self._is_settled = is_settled
         self._ask = ask
-        self._paced = Throttle(tell, 1 / TELL_HZ)
+        self._throttle = Throttle(emit, 1 / TELL_HZ)
         self._actions = HostEvents(event_logger, self._on_action)
         self._log = log
         self._watched: dict[str, _Watched] = {}
         self._looking: asyncio.Task[None] | None = None
-        self._asking = TaskSet()
+        self._requests = TaskSet()
 
     def start(self) -> None:
         """Start observing, on the event loop; twice is fine."""
@@ -90,10 +90,10 @@ class StateEvents:
             self._actions.stop()
             looking.cancel()
             await asyncio.wait({looking})
-        await self._asking.stop()
+        await self._requests.stop()
         for kernel_id in list(self._watched):
             self._leave(kernel_id)
-        self._paced.close()
+        self._throttle.close()
 
     def busy_since(self, kernel_id: str) -> datetime.datetime | None:
         """Return when the kernel became busy; None if it is not busy, or unknown."""
@@ -103,7 +103,7 @@ class StateEvents:
     def on_clients(self, kernel_id: str) -> None:
         """Report that the number of the kernel's clients has changed."""
         if kernel_id in self._watched:
-            self._paced.note(kernel_id, "clients", "clients")
+            self._throttle.note(kernel_id, "clients", "clients")
 
     def on_restarting(self, kernel_id: str) -> None:
         """Report a restart, which the host's trait does not show."""
@@ -111,7 +111,7 @@ class StateEvents:
         if watched is not None:
             watched.since = None
             watched.restarts = True
-            self._paced.note(kernel_id, "restarting", "state")
+            self._throttle.note(kernel_id, "restarting", "state")
 
     def look(self) -> None:
         """Observe new kernels; report kernels that are gone, or back after a restart."""
@@ -119,7 +119,7 @@ class StateEvents:
         for kernel_id in [*self._watched]:
             if kernel_id not in present:
                 self._leave(kernel_id)
-                self._paced.note_last(kernel_id, "gone")
+                self._throttle.note_last(kernel_id, "gone")
         for kernel_id in present:
             watched = self._watched.get(kernel_id)
             if watched is None:
@@ -131,7 +131,7 @@ class StateEvents:
                 self._on_state(kernel_id, _state_of(watched.manager))
             elif watched.silent is not None and _clock() - watched.silent > SILENCE:
                 watched.silent = None
-                self._asking.start(self._ask_quietly(kernel_id))
+                self._requests.start(self._ask_quietly(kernel_id))
 
     async def _ask_quietly(self, kernel_id: str) -> None:
         if self._ask is None:
@@ -147,7 +147,7 @@ class StateEvents:
             unwatch = self._kernels.watch(
                 kernel_id,
                 lambda: self.on_restarting(kernel_id),
-                lambda: self._paced.note(kernel_id, "dead", "state"),
+                lambda: self._throttle.note(kernel_id, "dead", "state"),
             )
         except NotFound:
             return
@@ -166,7 +166,7 @@ class StateEvents:
         watched.restarts = False
         watched.silent = _clock() if state == "starting" else None
         if state:
-            self._paced.note(kernel_id, state, "state")
+            self._throttle.note(kernel_id, state, "state")
 
     def _leave(self, kernel_id: str) -> None:
         watched = self._watched.pop(kernel_id)

@@ -51,7 +51,7 @@ class SocketIOServer:
     def __init__(self, relays: KernelRegistry, *, max_frame: int) -> None:
         self._relays = relays
         self.visitors = Visitors(max_frame)
-        self._beside = TaskSet()
+        self._tasks = TaskSet()
         # The engine's task for each connection that waits to send the next ping.
         self._pings: dict[str, asyncio.Task[Any]] = {}
         self._server = socketio.AsyncServer(
@@ -194,7 +194,7 @@ class SocketIOServer:
 
     def _background(self, work: Any, *arguments: Any, **options: Any) -> asyncio.Task[Any]:
         """Start a task for the engine; `close` ends it."""
-        task = self._beside.start(work(*arguments, **options))
+        task = self._tasks.start(work(*arguments, **options))
         if getattr(work, "__func__", None) is AsyncSocket._send_ping:
             self._pings[work.__self__.sid] = task
         return task
@@ -214,7 +214,7 @@ class SocketIOServer:
         if connection is not None:
             if connection.connect_timer is not None:
                 connection.connect_timer.cancel()
-            for namespace in list(connection.seats):
+            for namespace in list(connection.channels):
                 self._leave(connection, namespace)
 
     # -- namespaces ----------------------------------------------------------------------------
@@ -242,7 +242,7 @@ class SocketIOServer:
                 names = frozenset({IOPUB})
             relay = await self._relays.get(found[2])
             after = auth.get("after")
-            seat = relay.join(
+            channel = relay.join(
                 ("socket.io", eio_sid),
                 eio_sid,
                 names,
@@ -252,12 +252,12 @@ class SocketIOServer:
         except Problem as problem:
             raise Refused(problem.message, problem.to_json()) from problem
         if eio_sid not in self.visitors:  # closed while the kernel got ready
-            seat.close()
+            channel.close()
             raise Refused("The connection was closed.")
-        connection.seats[namespace] = seat
+        connection.channels[namespace] = channel
         named = found[1] == "channels"
         connection.pumps[namespace] = self._background(
-            self._pump, seat, eio_sid, sid, namespace, named
+            self._pump, channel, eio_sid, sid, namespace, named
         )
 
     async def _user(self, handler: Any, connection: Visitor, auth: dict[str, Any]) -> Any:
@@ -279,14 +279,14 @@ class SocketIOServer:
     async def _on_msg(self, namespace: str, sid: str, message: Any = None) -> None:
         eio_sid = self._server.manager.eio_sid_from_sid(sid, namespace)
         connection = self.visitors.get(eio_sid)
-        seat = connection.seats.get(namespace) if connection is not None else None
-        if seat is None:
+        channel = connection.channels.get(namespace) if connection is not None else None
+        if channel is None:
             return
         try:
-            seat.check_may_send()
+            channel.check_may_send()
             if not isinstance(message, socketio_event.Received):
                 raise BadRequest("The event msg takes a Jupyter message.")
-            seat.send(*message.parse())
+            channel.send(*message.parse())
         except kernel.FrameError as error:
             problem = BadRequest(f"This is not a Jupyter message: {error}.")
             await self._fail(sid, namespace, problem)
@@ -300,15 +300,15 @@ class SocketIOServer:
             self._leave(connection, namespace)
 
     def _leave(self, connection: Visitor, namespace: str) -> None:
-        seat = connection.seats.pop(namespace, None)
-        if seat is not None:
-            seat.close()
+        channel = connection.channels.pop(namespace, None)
+        if channel is not None:
+            channel.close()
         pump = connection.pumps.pop(namespace, None)
         if pump is not None and pump is not asyncio.current_task():
             pump.cancel()
 
     async def _pump(
-        self, seat: ClientChannel, eio_sid: str, sid: str, namespace: str, named: bool
+        self, channel: ClientChannel, eio_sid: str, sid: str, namespace: str, named: bool
     ) -> None:
         """Emit the kernel's messages, and wait until the client has read them."""
         queue = self._server.eio._get_socket(eio_sid).queue
@@ -317,16 +317,16 @@ class SocketIOServer:
                 break
             await asyncio.sleep(0)
         try:
-            async for entry in seat.messages():
-                channel = entry.channel if named else None
+            async for entry in channel.messages():
+                name = entry.channel if named else None
                 if entry.large is not None:
                     for large in await asyncio.to_thread(
-                        engine.large_packets, namespace, entry.parts, channel
+                        engine.large_packets, namespace, entry.parts, name
                     ):
                         await self._server.eio.send_packet(eio_sid, large)
                 else:
-                    told = socketio_event.build(entry.parts, channel)
-                    await self._server.emit("msg", told, to=sid, namespace=namespace)
+                    packet = socketio_event.build(entry.parts, name)
+                    await self._server.emit("msg", packet, to=sid, namespace=namespace)
                 await queue.join()  # the engine has taken every packet
         except Problem as problem:
             await self._fail(sid, namespace, problem)
@@ -341,4 +341,4 @@ class SocketIOServer:
         for eio_sid in self.visitors:
             await self._hang_up(eio_sid)
         await self._server.shutdown()
-        await self._beside.stop()
+        await self._tasks.stop()

@@ -61,7 +61,7 @@ class Visitor:
         self.limit = MAX_BYTES
         # The handler of its websocket, if any.
         self.websocket: Any = None
-        self.seats: dict[str, ClientChannel] = {}
+        self.channels: dict[str, ClientChannel] = {}
         self.pumps: dict[str, asyncio.Task[None]] = {}
         self.connect_timer: asyncio.TimerHandle | None = None
 
