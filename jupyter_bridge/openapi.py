@@ -151,14 +151,14 @@ def _handshake(
 ) -> dict[str, Any]:
     """Describe a websocket's handshake, and the plain GET of the same path if there is one."""
     spoken = f" Subprotocols: {', '.join(socket.subprotocols)}, or none."
-    said = f"A websocket: {(socket.__doc__ or '').strip().splitlines()[0]}"
+    summary = f"A websocket: {(socket.__doc__ or '').strip().splitlines()[0]}"
     parameters = _parameters_of(socket.query_type) if socket.query_type else []
     operation = plain or {
         "operationId": f"{socket.__name__}.{route.path.split('/')[1]}",
         "parameters": [*_path_parameters(route), *parameters],
         "responses": {"default": _problem(schemas)},
     }
-    operation["summary"] = said + (spoken if socket.subprotocols else "")
+    operation["summary"] = summary + (spoken if socket.subprotocols else "")
     operation["responses"]["101"] = {"description": "The websocket is open."}
     return operation
 

@@ -41,15 +41,15 @@ def open_private(path: Path, flags: int) -> int:
 def write_private(path: Path, content: bytes) -> None:
     """Replace the file atomically, synced to the disk, with mode 0600. Blocks."""
     private_folder(path.parent)
-    beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
-        with open(open_private(beside, os.O_WRONLY | os.O_EXCL), "wb") as file:
+        with open(open_private(temporary, os.O_WRONLY | os.O_EXCL), "wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        beside.replace(path)
+        temporary.replace(path)
     except BaseException:
-        beside.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         raise
 
 

@@ -28,12 +28,12 @@ class Changes:
         self._left_out = 0
 
     def info(self, form: str, *values: object) -> None:
-        self._tell(logging.INFO, form, values)
+        self._write(logging.INFO, form, values)
 
     def warning(self, form: str, *values: object) -> None:
-        self._tell(logging.WARNING, form, values)
+        self._write(logging.WARNING, form, values)
 
-    def _tell(self, level: int, form: str, values: tuple[object, ...]) -> None:
+    def _write(self, level: int, form: str, values: tuple[object, ...]) -> None:
         text = form % values
         if len(text) > MAX_LINE:
             text = f"{text[: MAX_LINE - 1]}…"

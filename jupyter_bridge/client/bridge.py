@@ -77,7 +77,7 @@ class BridgeClient:
         self._ca_file = ca_file
         self._verify = verify
         self._timeout = timeout
-        self._door: BridgeSession | None = None
+        self._session: BridgeSession | None = None
 
     def __repr__(self) -> str:
         return f"<BridgeClient {', '.join(server.url for server in self._found)}>"
@@ -89,19 +89,19 @@ class BridgeClient:
 
     async def open(self) -> BridgeClient:
         """Open the session; if several servers run here, choose the one that has the bridge."""
-        if self._door is None:
+        if self._session is None:
             if len(self._found) > 1:
                 self._found = [await self._choose(self._found)]
-            door = self._door_of(self._found[0])
-            await door.open()
-            self._door = door
+            session = self._session_for(self._found[0])
+            await session.open()
+            self._session = session
         return self
 
     async def close(self) -> None:
         """Close every connection; closing twice is fine."""
-        door, self._door = self._door, None
-        if door is not None:
-            await door.close()
+        session, self._session = self._session, None
+        if session is not None:
+            await session.close()
 
     async def __aenter__(self) -> BridgeClient:
         return await self.open()
@@ -112,7 +112,7 @@ class BridgeClient:
     @property
     def connections(self) -> Connections:
         """The connections of the server: named remote systems."""
-        return Connections(self._open_door)
+        return Connections(self._live_session)
 
     # -- the server ----------------------------------------------------------------------------
 
@@ -122,21 +122,21 @@ class BridgeClient:
 
     async def kernelspecs(self) -> dict[str, str]:
         """Map the server's kernelspecs, name to display name, the default first."""
-        answer = await self._ask("GET", "api/kernelspecs", beside=True)
-        said = answer.read(dict[str, Any])
-        specs = said.get("kernelspecs", {})
-        names = sorted(specs, key=lambda name: (name != said.get("default"), name))
+        answer = await self._ask("GET", "api/kernelspecs", from_root=True)
+        listing = answer.read(dict[str, Any])
+        specs = listing.get("kernelspecs", {})
+        names = sorted(specs, key=lambda name: (name != listing.get("default"), name))
         return {name: specs[name].get("spec", {}).get("display_name", name) for name in names}
 
     @property
     def consoles(self) -> Consoles:
         """The server's consoles: list, open, end, tail, interact, send, recording."""
-        return Consoles(self._open_door)
+        return Consoles(self._live_session)
 
     @property
     def runs(self) -> Runs:
         """Shell commands on the server: start, stream, follow, get, cancel, send_input."""
-        return Runs(self._open_door)
+        return Runs(self._live_session)
 
     async def run(self, command: str, **options: Unpack[RunOptions]) -> RunResult:
         """Run a shell command in a terminal and wait for its output and exit status."""
@@ -196,7 +196,9 @@ class BridgeClient:
         `after` is the id of the last iopub message already received; later messages come first.
         """
         kernel_id = kernel.id if isinstance(kernel, KernelModel) else kernel
-        return Channels(self._open_door(), kernel_id, channel, after=after, session_id=session_id)
+        return Channels(
+            self._live_session(), kernel_id, channel, after=after, session_id=session_id
+        )
 
     # -- executions ----------------------------------------------------------------------------
 
@@ -218,7 +220,7 @@ class BridgeClient:
     ) -> Stream:
         """Return a stream of the code's events. The code starts when it is first iterated."""
         options.setdefault("allow_stdin", True)
-        return Stream(self._open_door(), post=_request(kernel, code, options))
+        return Stream(self._live_session(), post=_request(kernel, code, options))
 
     async def run_async(
         self, kernel: str | KernelModel | None = None, code: str = "", **options: Unpack[Options]
@@ -235,7 +237,7 @@ class BridgeClient:
 
     def follow(self, execution: str, *, after: str | None = None) -> Stream:
         """Return a stream of a running execution's events, from the first or `after` an id."""
-        return Stream(self._open_door(), name=execution, after=after)
+        return Stream(self._live_session(), name=execution, after=after)
 
     async def send_input(self, execution: str, value: str) -> None:
         """Answer the execution's input request."""
@@ -248,7 +250,7 @@ class BridgeClient:
     # -- below ---------------------------------------------------------------------------------
 
     async def _ask(self, method: str, path: str, **how: Any) -> Response:
-        return await self._open_door().ask(method, path, **how)
+        return await self._live_session().ask(method, path, **how)
 
     async def _post(
         self,
@@ -276,12 +278,12 @@ class BridgeClient:
         answer = await self._ask("GET", path, query=query, timeout=clock, persist=True)
         return answer.read(Result)
 
-    def _open_door(self) -> BridgeSession:
-        if self._door is None:
+    def _live_session(self) -> BridgeSession:
+        if self._session is None:
             raise Conflict("This client is not open. Use `async with` or `await client.open()`.")
-        return self._door
+        return self._session
 
-    def _door_of(self, server: Server, timeout: float | None = None) -> BridgeSession:
+    def _session_for(self, server: Server, timeout: float | None = None) -> BridgeSession:
         return BridgeSession(
             server,
             ca_file=self._ca_file,
@@ -308,15 +310,15 @@ class BridgeClient:
         )
 
     async def _has_bridge(self, server: Server) -> bool:
-        door = self._door_of(server, _PROBE_SECONDS)
+        session = self._session_for(server, _PROBE_SECONDS)
         try:
-            await door.open()
-            answer = await door.ask("GET", "")
+            await session.open()
+            answer = await session.ask("GET", "")
             return "version" in answer.read(dict[str, Any])
         except Problem:
             return False
         finally:
-            await door.close()
+            await session.close()
 
 
 def _name(kernel: str | KernelModel) -> str:

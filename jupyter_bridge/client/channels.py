@@ -76,14 +76,14 @@ class Channels(ResumingSocket[Message]):
 
     def __init__(
         self,
-        door: BridgeSession,
+        session: BridgeSession,
         kernel_id: str,
         channel: str = "channels",
         *,
         after: str | None = None,
         session_id: str | None = None,
     ) -> None:
-        super().__init__(door, f"{segment(channel)}/{segment(kernel_id)}")
+        super().__init__(session, f"{segment(channel)}/{segment(kernel_id)}")
         self.session_id = session_id or uuid.uuid4().hex
         self.after = after
         self._channel = channel
@@ -123,13 +123,13 @@ class Channels(ResumingSocket[Message]):
     def _query(self) -> dict[str, Any]:
         return {"session_id": self.session_id, "after": self.after}
 
-    def _heard(self, data: bytes) -> Message:
+    def _decode_frame(self, data: bytes) -> Message:
         message = Message.from_frame(data)
         if message.channel == "iopub" and message.msg_type != "bridge_gap":
             self.after = message.msg_id or self.after
         return message
 
-    def _farewell(self, text: str | None, status: int | None) -> Problem | None:
+    def _problem_of_close(self, text: str | None, status: int | None) -> Problem | None:
         if text is None:
             return None
         where = f"The websocket {self._path}"

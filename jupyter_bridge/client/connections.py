@@ -30,8 +30,8 @@ LOGIN_SECONDS = 180.0
 class Connections:
     """The routes of connections and transfers. Every method raises the server's Problem."""
 
-    def __init__(self, door: Callable[[], BridgeSession]) -> None:
-        self._door = door
+    def __init__(self, session: Callable[[], BridgeSession]) -> None:
+        self._session = session
 
     async def list(self) -> ConnectionListModel:
         """List all connections, as the server last knew them."""
@@ -144,7 +144,7 @@ class Connections:
     async def watch(self, transfer: str) -> AsyncGenerator[TransferModel, None]:
         """Iterate a transfer's progress, up to 4 times a second, until it ends."""
         path = f"transfers/{segment(transfer)}"
-        response = await self._door().stream("GET", path, silence=SILENCE_SECONDS)
+        response = await self._session().stream("GET", path, silence=SILENCE_SECONDS)
         try:
             async for line in response.content:
                 if line.strip():
@@ -190,4 +190,4 @@ class Connections:
         return answer.read(OneConnectionModel).connection
 
     async def _ask(self, method: str, path: str, **how: Any) -> Response:
-        return await self._door().ask(method, path, **how)
+        return await self._session().ask(method, path, **how)

@@ -29,8 +29,8 @@ class ConsoleStream(ResumingSocket[wire.ServerFrame]):
     _protocol = wire.SUBPROTOCOL
     _limit = MAX_FRAME_BYTES
 
-    def __init__(self, door: BridgeSession, path: str, query: Mapping[str, Any]) -> None:
-        super().__init__(door, path)
+    def __init__(self, session: BridgeSession, path: str, query: Mapping[str, Any]) -> None:
+        super().__init__(session, path)
         self.offset: int | None = query.get("offset")
         self.epoch: str | None = query.get("epoch")
         self.about: dict[str, Any] = {}
@@ -65,7 +65,7 @@ class ConsoleStream(ResumingSocket[wire.ServerFrame]):
     def _is_over(self) -> bool:
         return self._over
 
-    def _heard(self, data: bytes) -> wire.ServerFrame | None:
+    def _decode_frame(self, data: bytes) -> wire.ServerFrame | None:
         try:
             frame = wire.from_server_frame(data)
         except wire.ConsoleFrameError as error:
@@ -89,7 +89,7 @@ class ConsoleStream(ResumingSocket[wire.ServerFrame]):
             self._over = True
         return frame
 
-    def _farewell(self, text: str | None, status: int | None) -> Problem | None:
+    def _problem_of_close(self, text: str | None, status: int | None) -> Problem | None:
         if status is None:
             return None
         where = f"The websocket {self._path}"

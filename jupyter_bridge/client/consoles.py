@@ -13,8 +13,8 @@ from jupyter_bridge.transport.bridge_session import BridgeSession, segment
 class Consoles:
     """The consoles of a server, as `BridgeClient.consoles`."""
 
-    def __init__(self, door: Callable[[], BridgeSession]) -> None:
-        self._door = door
+    def __init__(self, session: Callable[[], BridgeSession]) -> None:
+        self._session = session
 
     async def list(self, conn: str | None = None) -> list[ConsoleModel]:
         """List all consoles, including ended ones whose output is kept.
@@ -22,11 +22,11 @@ class Consoles:
         Consoles of connections are listed as last known; `conn` asks and lists that one alone.
         """
         query = {} if conn is None else {"conn": conn}
-        return (await self._door().ask("GET", "consoles", query=query)).read(list[ConsoleModel])
+        return (await self._session().ask("GET", "consoles", query=query)).read(list[ConsoleModel])
 
     async def get(self, name: str | ConsoleModel) -> ConsoleModel:
         """Return the console's current state."""
-        return (await self._door().ask("GET", _path("consoles", name))).read(ConsoleModel)
+        return (await self._session().ask("GET", _path("consoles", name))).read(ConsoleModel)
 
     async def open(
         self,
@@ -48,12 +48,12 @@ class Consoles:
             "cols": cols,
         }
         body = {key: value for key, value in given.items() if value is not None}
-        return (await self._door().ask("POST", "consoles", body=body)).read(ConsoleModel)
+        return (await self._session().ask("POST", "consoles", body=body)).read(ConsoleModel)
 
     async def end(self, name: str | ConsoleModel, *, purge: bool = False) -> None:
         """End a terminal; `purge` also deletes its output."""
         query = {"purge": 1} if purge else None
-        await self._door().ask("DELETE", _path("consoles", name), query=query)
+        await self._session().ask("DELETE", _path("consoles", name), query=query)
 
     async def send(
         self, name: str | ConsoleModel, data: bytes | str, *, newline: bool = False
@@ -61,13 +61,13 @@ class Consoles:
         """Type `data` unchanged into a console."""
         raw = data.encode() if isinstance(data, str) else data
         query = {"newline": 1} if newline else None
-        await self._door().ask("POST", _path("send", name), query=query, body=raw)
+        await self._session().ask("POST", _path("send", name), query=query, body=raw)
 
     def recording(
         self, name: str | ConsoleModel, *, start: int | None = None, end: int | None = None
     ) -> AsyncGenerator[bytes, None]:
         """Iterate the console's recording (asciicast v2) in pieces of bytes."""
-        return self._door().download(_path("recording", name), query={"from": start, "to": end})
+        return self._session().download(_path("recording", name), query={"from": start, "to": end})
 
     def tail(
         self,
@@ -99,7 +99,7 @@ class Consoles:
             "until": until,
             "timeout": timeout,
         }
-        return ConsoleStream(self._door(), _path("tail", name), query)
+        return ConsoleStream(self._session(), _path("tail", name), query)
 
     def interact(
         self,
@@ -112,7 +112,7 @@ class Consoles:
     ) -> ConsoleStream:
         """Return a stream to take part in a console: iterate its frames, `write`, `resize`."""
         query = {"mode": mode, "lines": lines, "offset": offset, "epoch": epoch}
-        return ConsoleStream(self._door(), _path("interact", name), query)
+        return ConsoleStream(self._session(), _path("interact", name), query)
 
 
 def _path(route: str, name: str | ConsoleModel) -> str:

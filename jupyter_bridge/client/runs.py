@@ -73,8 +73,8 @@ class RunOutput(msgspec.Struct, frozen=True):
 class Runs:
     """The runs of a server, as `BridgeClient.runs`."""
 
-    def __init__(self, door: Callable[[], BridgeSession]) -> None:
-        self._door = door
+    def __init__(self, session: Callable[[], BridgeSession]) -> None:
+        self._session = session
 
     async def run(self, command: str, **options: Unpack[RunOptions]) -> RunResult:
         """Run a command and wait for its result."""
@@ -89,32 +89,32 @@ class Runs:
 
     def stream(self, command: str, **options: Unpack[RunOptions]) -> RunStream:
         """Return a stream of the command's output. The command starts when it is first iterated."""
-        return RunStream(self._door(), post=_post(command, options))
+        return RunStream(self._session(), post=_post(command, options))
 
     def follow(self, run: str, *, after: int = 0) -> RunStream:
         """Return a stream of a running command's output, after its first `after` bytes."""
-        return RunStream(self._door(), name=run, after=str(after))
+        return RunStream(self._session(), name=run, after=str(after))
 
     async def get(self, run: str, *, wait: float = 0) -> RunResult:
         """Return a run's state; waits up to `wait` seconds for its end."""
         clock = wait + START_SECONDS
         query = {"wait": wait}
-        door = self._door()
-        answer = await door.ask("GET", _path(run), query=query, timeout=clock, persist=True)
+        session = self._session()
+        answer = await session.ask("GET", _path(run), query=query, timeout=clock, persist=True)
         return answer.read(RunResult)
 
     async def cancel(self, run: str) -> None:
         """Stop a run: SIGINT, then TERM, then KILL."""
-        await self._door().ask("DELETE", _path(run))
+        await self._session().ask("DELETE", _path(run))
 
     async def send_input(self, run: str, data: bytes | str) -> None:
         """Type `data` unchanged into a run; a line must include its newline."""
         raw = data.encode() if isinstance(data, str) else data
-        await self._door().ask("POST", f"{_path(run)}/input", body=raw)
+        await self._session().ask("POST", f"{_path(run)}/input", body=raw)
 
     async def _begin(self, command: str, options: RunOptions, prefer: str) -> RunResult:
         path, query, body, key = _post(command, options)
-        answer = await self._door().ask(
+        answer = await self._session().ask(
             "POST",
             path,
             query=query,
@@ -139,7 +139,7 @@ class RunStream(LineFollower[RunOutput, RunResult]):
     async def send_input(self, data: bytes | str) -> None:
         """Type `data` unchanged into the run."""
         raw = data.encode() if isinstance(data, str) else data
-        await self._door.ask("POST", f"{self._path()}/input", body=raw)
+        await self._session.ask("POST", f"{self._path()}/input", body=raw)
 
     def _read(self, line: Line) -> RunOutput | None:
         if line.event == "done":

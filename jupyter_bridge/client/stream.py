@@ -19,7 +19,7 @@ class Stream(LineFollower[Event, Result]):
 
     async def send_input(self, value: str) -> None:
         """Answer the last InputRequest."""
-        await self._door.ask("POST", f"{self._path()}/input", body={"value": value})
+        await self._session.ask("POST", f"{self._path()}/input", body={"value": value})
 
     def _read(self, line: Line) -> Event | None:
         event = event_of(line)

@@ -43,7 +43,7 @@ async def off_loop(decode: Callable[..., T], body: str | bytes, *more: Any) -> T
     return decode(body, *more)
 
 
-def sentence(told: object) -> str:
+def sentence(value: object) -> str:
     """Return a remote's message, cut for lists and the log."""
-    text = told if isinstance(told, str) else str(told)
+    text = value if isinstance(value, str) else str(value)
     return text if len(text) <= MAX_SENTENCE else f"{text[: MAX_SENTENCE - 1]}…"

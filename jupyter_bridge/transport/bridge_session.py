@@ -99,20 +99,20 @@ class BridgeSession:
         body: Any = None,
         headers: Mapping[str, str] | None = None,
         timeout: float | None = None,
-        beside: bool = False,
+        from_root: bool = False,
         persist: bool = False,
     ) -> Response:
         """Send a request and return the whole answer; raises its Problem.
 
-        `path` is below `/bridge/`, or with `beside` below the server's base url. `timeout` is the
-        longest silence in seconds. `persist` repeats the request after a dropped connection; use it
-        only where repeating is safe.
+        `path` is below `/bridge/`, or with `from_root` below the server's base URL. `timeout` is
+        the longest silence in seconds. `persist` repeats the request after a dropped connection;
+        use it only where repeating is safe.
         """
         wait = self._timeout if timeout is None else timeout
         patience = RetryPeriod()
         while True:
             try:
-                return await self._ask(method, path, query, body, headers or {}, wait, beside)
+                return await self._ask(method, path, query, body, headers or {}, wait, from_root)
             except ConnectionDropped as error:  # noqa: PERF203
                 if not persist:
                     raise error.to_problem() from error
@@ -126,9 +126,9 @@ class BridgeSession:
         body: Any,
         headers: Mapping[str, str],
         wait: float,
-        beside: bool,
+        from_root: bool,
     ) -> Response:
-        response = await self._send(method, path, query, body, headers, wait, beside)
+        response = await self._send(method, path, query, body, headers, wait, from_root)
         where = shown(response.url)
         try:
             content = await _read(response, MAX_ANSWER_BYTES)
@@ -235,9 +235,9 @@ class BridgeSession:
         body: Any,
         headers: Mapping[str, str],
         silence: float,
-        beside: bool,
+        from_root: bool,
     ) -> aiohttp.ClientResponse:
-        url = self._url(path, query or {}, beside)
+        url = self._url(path, query or {}, from_root)
         head = {"Accept": "application/json", **headers}
         data = None
         if body is not None:
@@ -271,8 +271,8 @@ class BridgeSession:
             raise Conflict("This client is closed.")
         return self._session
 
-    def _url(self, path: str, query: Mapping[str, Any], beside: bool) -> URL:
-        root = self.server.root if beside else f"{self.server.root}bridge/"
+    def _url(self, path: str, query: Mapping[str, Any], from_root: bool) -> URL:
+        root = self.server.root if from_root else f"{self.server.root}bridge/"
         given = {name: value for name, value in query.items() if value is not None}
         return URL(f"{root}{path}?{urlencode(given)}" if given else f"{root}{path}", encoded=True)
 

@@ -38,8 +38,8 @@ class ResumingSocket(ABC, Generic[F]):
     _protocol: str
     _limit: int
 
-    def __init__(self, door: BridgeSession, path: str) -> None:
-        self._door = door
+    def __init__(self, session: BridgeSession, path: str) -> None:
+        self._session = session
         self._path = path
         self._socket: aiohttp.ClientWebSocketResponse[bool] | None = None
         self._opening = asyncio.Lock()
@@ -86,11 +86,11 @@ class ResumingSocket(ABC, Generic[F]):
         """Return the query of the next handshake."""
 
     @abstractmethod
-    def _heard(self, data: bytes) -> F | None:
+    def _decode_frame(self, data: bytes) -> F | None:
         """Decode a binary frame; None for a frame to skip."""
 
     @abstractmethod
-    def _farewell(self, text: str | None, status: int | None) -> Problem | None:
+    def _problem_of_close(self, text: str | None, status: int | None) -> Problem | None:
         """Return why the server closed, None if unknown. `text` is its last text frame, `status`
         the HTTP status in the close code."""
 
@@ -123,7 +123,7 @@ class ResumingSocket(ABC, Generic[F]):
             if self._closing.is_set():
                 raise _Left
             if self._socket is None:
-                dialling = self._door.websocket(
+                dialling = self._session.websocket(
                     self._path,
                     query=self._query(),
                     protocol=self._protocol,
@@ -161,7 +161,7 @@ class ResumingSocket(ABC, Generic[F]):
         frame = await socket.receive()
         if frame.type is aiohttp.WSMsgType.BINARY:
             self._patience.renew()
-            return self._heard(frame.data)
+            return self._decode_frame(frame.data)
         if self._socket is socket:
             self._socket = None
         await socket.close()
@@ -171,7 +171,7 @@ class ResumingSocket(ABC, Generic[F]):
             self._closing.set()
             return None
         status = code - 4000 if code is not None and code in _PROBLEM_CODES else None
-        reason = self._farewell(text, status)
+        reason = self._problem_of_close(text, status)
         if reason is not None and not isinstance(reason, Unavailable):
             self._closing.set()
             raise reason

@@ -23,9 +23,9 @@ def never_redirected(
 ) -> aiohttp.TraceConfig:
     """Make `ws_connect` raise `refuse(…)` on a redirect; it has no option not to follow one."""
 
-    async def stop(session: Any, context: Any, told: aiohttp.TraceRequestRedirectParams) -> None:
-        told.response.close()
-        raise refuse(told.response)
+    async def stop(session: Any, context: Any, params: aiohttp.TraceRequestRedirectParams) -> None:
+        params.response.close()
+        raise refuse(params.response)
 
     config = aiohttp.TraceConfig()
     config.on_request_redirect.append(stop)

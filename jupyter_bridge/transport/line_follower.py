@@ -54,14 +54,14 @@ _decode = msgspec.json.Decoder(Line).decode
 def read_line(line: bytes) -> Line:
     """Decode the event in one NDJSON line; raises its Problem, or RemoteFailed if malformed."""
     try:
-        said = _decode(line)
+        decoded = _decode(line)
     except JSON_ERRORS as error:
         raise RemoteFailed(f"The event stream has a malformed event: {error}.") from error
-    if said.event == "problem":
-        raise problem_of(said.data, None, "The event stream") or RemoteFailed(
+    if decoded.event == "problem":
+        raise problem_of(decoded.data, None, "The event stream") or RemoteFailed(
             "The event stream ended with a malformed problem."
         )
-    return said
+    return decoded
 
 
 def name_in(headers: Mapping[str, str]) -> str:
@@ -85,7 +85,7 @@ class LineFollower(ABC, Generic[E, R]):
 
     def __init__(
         self,
-        door: BridgeSession,
+        session: BridgeSession,
         *,
         post: Post | None = None,
         name: str | None = None,
@@ -94,7 +94,7 @@ class LineFollower(ABC, Generic[E, R]):
         """`post` starts a new one; otherwise `name` is an existing one, and `after` the id of the
         last event already seen."""
         self.result: R | None = None
-        self._door = door
+        self._session = session
         self._post = post
         self._after = after
         self._name = name
@@ -143,7 +143,7 @@ class LineFollower(ABC, Generic[E, R]):
                 await within(_CANCEL_SECONDS, self._named.wait())
             except asyncio.TimeoutError:
                 raise Timeout("The server has not started it yet. Cancel again later.") from None
-        await self._door.ask("DELETE", self._path())
+        await self._session.ask("DELETE", self._path())
 
     @abstractmethod
     def _read(self, line: Line) -> E | None:
@@ -200,11 +200,11 @@ class LineFollower(ABC, Generic[E, R]):
         if self._name is not None:
             seen = {"Last-Event-ID": self._after} if self._after else {}
             path = self._path()
-            return await self._door.stream("GET", path, headers=seen, silence=SILENCE_SECONDS)
+            return await self._session.stream("GET", path, headers=seen, silence=SILENCE_SECONDS)
         assert self._post is not None
         path, query, body, key = self._post
         self._posted = True
-        return await self._door.stream(
+        return await self._session.stream(
             "POST",
             path,
             query=query,

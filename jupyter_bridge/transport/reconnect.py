@@ -52,7 +52,7 @@ class ReconnectingSocket:
     ) -> None:
         self._dial = dial
         self._log = log
-        self._told = Changes(log)
+        self._changes = Changes(log)
         self._give_up = give_up
         self._socket: Socket | None = None
         self._running: asyncio.Task[None] | None = None
@@ -97,7 +97,7 @@ class ReconnectingSocket:
             if self._is_over():
                 return
             # A remote that accepts a connection and drops it at once gets a pause.
-            reason = await self._mend(at_once=loop.time() - since > _SHORT)
+            reason = await self._reconnect(at_once=loop.time() - since > _SHORT)
             if self._is_over():
                 return
             if reason is not None:
@@ -121,13 +121,13 @@ class ReconnectingSocket:
             try:
                 on_frame(message.data)
             except (Problem, ValueError) as error:
-                self._told.warning("Cannot read a frame of the remote: %s", sentence(error))
+                self._changes.warning("Cannot read a frame of the remote: %s", sentence(error))
                 return
             except Exception:
                 self._log.exception("Cannot handle a frame of the remote")
                 return
 
-    async def _mend(self, *, at_once: bool) -> str | None:
+    async def _reconnect(self, *, at_once: bool) -> str | None:
         """Reconnect; returns None when connected, otherwise the reason for giving up."""
         patience = RetryPeriod(self._give_up, _LONGEST_PAUSE)
         if not at_once:
@@ -144,7 +144,7 @@ class ReconnectingSocket:
                 return problem.message
             except Problem as problem:
                 # A refusal may pass, too: the Connection logs in again meanwhile.
-                self._told.info("Reconnecting after: %s", problem.message)
+                self._changes.info("Reconnecting after: %s", problem.message)
                 why = problem
             else:
                 return None

@@ -25,7 +25,7 @@ async def test_the_first_is_told_at_once_and_the_last_always() -> None:
     await pass_time(PERIOD / 2)
     assert told == [("a", 0), ("a", 999)]
     await pass_time(PERIOD)
-    assert (paced._news, paced._timers) == ({}, {})  # nothing is kept of what is quiet
+    assert (paced._waiting, paced._timers) == ({}, {})  # nothing is kept of what is quiet
 
 
 async def test_each_key_has_its_own_pace() -> None:
@@ -75,7 +75,7 @@ async def test_one_that_fails_stops_nothing() -> None:
     """An event that cannot be told is the event loop's to report; the next one is told."""
     told: list[int] = []
 
-    def tell(key: str, n: int) -> None:
+    def callback(key: str, n: int) -> None:
         told.append(n)
         if n == 0:
             raise RuntimeError("no")
@@ -84,7 +84,7 @@ async def test_one_that_fails_stops_nothing() -> None:
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(lambda loop, context: reported.append(context["exception"]))
     try:
-        paced = Throttle[int](tell, PERIOD)
+        paced = Throttle[int](callback, PERIOD)
         paced.note("k", 0)
         await asyncio.sleep(0)
         paced.note("k", 1)
