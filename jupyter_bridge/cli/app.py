@@ -37,8 +37,8 @@ def _shown() -> Iterator[None]:
         yield
     except Exception as error:
         if hasattr(error, "format_message"):  # typer may vendor click, so its class is unknown
-            said = visible_lines(error.format_message())
-            error.format_message = lambda: said
+            message = visible_lines(error.format_message())
+            error.format_message = lambda: message
         raise
 
 

@@ -108,7 +108,7 @@ class Call:
         """Print a JSON value on one line."""
         output.json_line(value)
 
-    def tell(self, value: Any, *lines: str) -> None:
+    def show(self, value: Any, *lines: str) -> None:
         """Print `value` with `--json`, otherwise the lines of text."""
         if self.json:
             self.print_json(value)

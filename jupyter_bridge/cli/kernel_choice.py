@@ -24,7 +24,7 @@ def find_kernel(bridge: Bridge, word: str) -> KernelModel:
     return find_kernels(bridge, [word])[0]
 
 
-def find_place(bridge: Bridge, word: str | None) -> KernelModel | str:
+def find_kernel_or_kernelspec(bridge: Bridge, word: str | None) -> KernelModel | str:
     """Return where to run code: a running kernel, or the name of a kernelspec.
 
     The name of a kernelspec wins over the beginning of an id. The default is the server's default
@@ -32,14 +32,14 @@ def find_place(bridge: Bridge, word: str | None) -> KernelModel | str:
     """
     if word is not None and (connection := KernelName.parse(word).connection) is not None:
         running = bridge.kernels(connection)
-        return _one(word, running) if _meant(word, running) else word
+        return _one(word, running) if _matching(word, running) else word
     specs = bridge.kernelspecs()
     if word is None:
         return next(iter(specs), "python3")
     if word in specs:
         return word
     running = bridge.kernels()
-    if _meant(word, running):
+    if _matching(word, running):
         return _one(word, running)
     raise NotFound(
         f"No kernel or kernelspec named {word!r}. Running kernels: {_listed(running)}. "
@@ -50,11 +50,11 @@ def find_place(bridge: Bridge, word: str | None) -> KernelModel | str:
 
 
 def _one(word: str, running: list[KernelModel]) -> KernelModel:
-    meant = _meant(word, running)
-    if len(meant) == 1:
-        return meant[0]
-    ids = [kernel.id for kernel in meant or running]
-    if meant:
+    matching = _matching(word, running)
+    if len(matching) == 1:
+        return matching[0]
+    ids = [kernel.id for kernel in matching or running]
+    if matching:
         raise Conflict(f"{word!r} matches {len(ids)} kernels: {', '.join(ids)}.", kernels=ids)
     raise NotFound(f"No kernel {word!r}. Running kernels: {_listed(running)}.", kernels=ids)
 
@@ -64,7 +64,7 @@ def _listed(running: list[KernelModel]) -> str:
     return ids or "none"
 
 
-def _meant(word: str, running: list[KernelModel]) -> list[KernelModel]:
+def _matching(word: str, running: list[KernelModel]) -> list[KernelModel]:
     """Return the kernels with this id, otherwise with this name, otherwise with this prefix."""
     by_id = [kernel for kernel in running if kernel.id == word]
     rest = KernelName.parse(word).rest

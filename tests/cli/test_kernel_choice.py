@@ -6,7 +6,7 @@ from typing import Any, cast
 
 import pytest
 
-from jupyter_bridge.cli.kernel_choice import find_kernel, find_kernels, find_place
+from jupyter_bridge.cli.kernel_choice import find_kernel, find_kernel_or_kernelspec, find_kernels
 from jupyter_bridge.client import Bridge, KernelModel
 from jupyter_bridge.models.kernels import NO_RELAY
 from jupyter_bridge.problems import Conflict, NotFound
@@ -52,8 +52,8 @@ def test_a_kernel_of_a_connection() -> None:
     server = known(AB1, far)
     for word in ("lab:ab9", "lab:ab", "lab:distant"):
         assert find_kernels(server, [word, "ab1"]) == [far, AB1]
-        assert find_place(server, word) == far
-    assert find_place(server, "lab:python3") == "lab:python3"
+        assert find_kernel_or_kernelspec(server, word) == far
+    assert find_kernel_or_kernelspec(server, "lab:python3") == "lab:python3"
     with pytest.raises(NotFound, match="Running kernels: lab:ab9"):
         find_kernel(server, "lab:")
 
@@ -95,10 +95,10 @@ def test_all_or_nothing() -> None:
 )
 def test_place(word: str | None, place: Any) -> None:
     """Code runs in a kernelspec of that name, else in a kernel; without a word, in the default."""
-    assert find_place(known(AB1, AB2, ADA), word) == place
+    assert find_kernel_or_kernelspec(known(AB1, AB2, ADA), word) == place
 
 
 def test_no_place() -> None:
     """A word that is neither is told with both."""
     with pytest.raises(NotFound, match=r"Running kernels: ab1\. Kernelspecs: python3, ada"):
-        find_place(known(AB1), "zz")
+        find_kernel_or_kernelspec(known(AB1), "zz")

@@ -48,41 +48,41 @@ class Attachment:
         self._raw = False
         self._modes: list[str] = []
 
-    def hold(self) -> int:
+    def run(self) -> int:
         """Stay attached until Ctrl-] or the end of the console; returns the exit code."""
         rows = os.get_terminal_size(self._out).lines
-        kept = termios.tcgetattr(self._in)
-        line = self._bridge.consoles.interact(self._name, mode=self._mode, lines=rows)
-        farewell = f"[left {self._name}]"
+        modes = termios.tcgetattr(self._in)
+        stream = self._bridge.consoles.interact(self._name, mode=self._mode, lines=rows)
+        last_note = f"[left {self._name}]"
         typist: threading.Thread | None = None
         try:
-            with line:
-                for frame in line:
+            with stream:
+                for frame in stream:
                     if typist is None:
-                        self._sit_down()
-                        threading.Thread(target=self._send, args=(line,), daemon=True).start()
-                        typist = threading.Thread(target=self._type, args=(line,), daemon=True)
+                        self._begin()
+                        threading.Thread(target=self._send, args=(stream,), daemon=True).start()
+                        typist = threading.Thread(target=self._type, args=(stream,), daemon=True)
                         typist.start()
                     self._show(frame)
                     if isinstance(frame, Ended):
                         how = frame.exit.get("signal") or frame.exit.get("code")
-                        farewell = f"[{self._name} has ended{'' if how is None else f': {how}'}]"
+                        last_note = f"[{self._name} has ended{'' if how is None else f': {how}'}]"
         except Problem:
             if not self._left.is_set():
                 raise
         finally:
             self._left.set()
-            self._outbox.put(lambda line: None)
+            self._outbox.put(lambda stream: None)
             if typist is not None:
                 typist.join()  # so that it reads no later key
             if self._raw:
                 output.raw_to(self._out, _RESTORE)
                 output.raw_to(self._out, _LEAVE_SCREEN if self._other_screen else b"")
-            termios.tcsetattr(self._in, termios.TCSADRAIN, kept)
-        self._say(farewell)
+            termios.tcsetattr(self._in, termios.TCSADRAIN, modes)
+        self._say(last_note)
         return 0
 
-    def _sit_down(self) -> None:
+    def _begin(self) -> None:
         # A kernel takes whole lines, which this terminal edits.
         self._raw = ConsoleName.parse(self._name).kind != "kernel"
         if self._raw:
@@ -90,9 +90,9 @@ class Attachment:
         if self._mode != "watch":
             # A new size makes a full-screen program redraw.
             cols, rows = os.get_terminal_size(self._out)
-            self._outbox.put(lambda line: line.resize(max(1, rows - 1), cols))
+            self._outbox.put(lambda stream: stream.resize(max(1, rows - 1), cols))
 
-    def _type(self, line: SyncConsoleStream) -> None:
+    def _type(self, stream: SyncConsoleStream) -> None:
         """Read the keyboard and check the window's size; never waits for the connection, so Ctrl-]
         always works."""
         size: os.terminal_size | None = None
@@ -111,25 +111,25 @@ class Attachment:
                 if detach or not data:
                     self._outbox.put(self._leave)
                     if not self._left.wait(_FAREWELL_SECONDS):
-                        self._leave(line)
+                        self._leave(stream)
 
     def _press(self, keys: bytes) -> None:
-        self._outbox.put(lambda line: line.write(keys))
+        self._outbox.put(lambda stream: stream.write(keys))
 
     def _resize(self, size: os.terminal_size) -> None:
-        self._outbox.put(lambda line: line.resize(size.lines, size.columns))
+        self._outbox.put(lambda stream: stream.resize(size.lines, size.columns))
 
-    def _leave(self, line: SyncConsoleStream) -> None:
+    def _leave(self, stream: SyncConsoleStream) -> None:
         self._left.set()
-        line.close()
+        stream.close()
 
-    def _send(self, line: SyncConsoleStream) -> None:
+    def _send(self, stream: SyncConsoleStream) -> None:
         """Send the typed keys in order; waits while disconnected."""
         with suppress(Problem):  # closed, or the reader of the frames gets the same Problem
             while not self._left.is_set():
-                told = self._outbox.get()
+                action = self._outbox.get()
                 try:
-                    told(line)
+                    action(stream)
                 except Unavailable:
                     # The keys may or may not have arrived: do not send them twice.
                     output.raw_to(self._out, b"\a")
@@ -148,8 +148,8 @@ class Attachment:
         elif isinstance(frame, Viewers):
             mine = [viewer.get("mode") for viewer in frame.viewers if viewer.get("you")]
             if mine == ["watch"] and self._modes not in ([], mine):
-                thieves = [str(v.get("user")) for v in frame.viewers if v.get("mode") == "steal"]
-                self._note(f"{', '.join(thieves) or 'somebody'} has taken over; you are watching")
+                writers = [str(v.get("user")) for v in frame.viewers if v.get("mode") == "steal"]
+                self._note(f"{', '.join(writers) or 'somebody'} has taken over; you are watching")
             self._modes = [str(mode) for mode in mine]
 
     def _note(self, text: str) -> None:

@@ -127,7 +127,7 @@ def mount(
     """Mount the connection on the server's host, and print where."""
     with call.connect() as bridge:
         made = _with_host_key(call, partial(bridge.connections.mount, name, mountpoint))
-    call.tell(made, made.mountpoint)
+    call.show(made, made.mountpoint)
 
 
 @command(conn)
@@ -142,7 +142,7 @@ def remove(call: Call, name: Name) -> None:
     """Log out, unmount, and delete the connection and its saved secret."""
     with call.connect() as bridge:
         bridge.connections.remove(name)
-    call.tell({"name": name}, name)
+    call.show({"name": name}, name)
 
 
 @command(conn)
@@ -242,4 +242,4 @@ def _title(kind: KindModel | None, name: str, otherwise: str) -> str:
 
 
 def _print(call: Call, one: ConnectionModel) -> None:
-    call.tell(one, f"{one.name}: {one.state}" + (f" ({one.reason})" if one.reason else ""))
+    call.show(one, f"{one.name}: {one.state}" + (f" ({one.reason})" if one.reason else ""))

@@ -145,8 +145,8 @@ class Tails:
 
     def _pull(self, name: str) -> None:
         try:
-            with self._bridge.consoles.tail(name, **self._how) as line:
-                for frame in line:
+            with self._bridge.consoles.tail(name, **self._how) as stream:
+                for frame in stream:
                     self._frames.put((name, frame))
         except Problem as problem:
             self._frames.put((name, problem))
@@ -219,7 +219,7 @@ def attach(
         raise BadRequest("attach needs a terminal; use `tail` and `send` in scripts.")
     mode: Literal["watch", "join", "steal"] = "watch" if watch else "steal" if steal else "join"
     with call.connect() as bridge:
-        return Attachment(bridge, name, mode).hold()
+        return Attachment(bridge, name, mode).run()
 
 
 @command(group)
@@ -253,8 +253,8 @@ def send(
             return 0
         typed = False
         try:
-            with bridge.consoles.tail(name, lines=0, until=until, timeout=timeout) as line:
-                for frame in line:
+            with bridge.consoles.tail(name, lines=0, until=until, timeout=timeout) as stream:
+                for frame in stream:
                     if isinstance(frame, Start) and not typed:
                         _type(bridge, name, words, newline=not no_newline)
                         typed = True

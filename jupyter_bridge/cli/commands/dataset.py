@@ -31,7 +31,7 @@ def list_(call: Call, connection: Name, perm_id: PermId) -> None:
     """List the files of a data set."""
     with call.connect() as bridge:
         found = bridge.connections.dataset(connection, perm_id)
-    call.tell(found, *(f"{file.size:>14}  {file.path}" for file in found.files))
+    call.show(found, *(f"{file.size:>14}  {file.path}" for file in found.files))
 
 
 @command(dataset)
@@ -104,7 +104,7 @@ def cancel(
 ) -> None:
     """Cancel a transfer."""
     with call.connect() as bridge:
-        _tell(call, bridge.connections.cancel(transfer))
+        _show_result(call, bridge.connections.cancel(transfer))
 
 
 @command(dataset)
@@ -114,7 +114,7 @@ def pause(
     """Pause a transfer; `resume` continues it."""
     with call.connect() as bridge:
         paused = bridge.connections.pause(transfer)
-    call.tell(paused, paused.state)
+    call.show(paused, paused.state)
 
 
 @command(dataset)
@@ -130,18 +130,18 @@ def resume(
 
 def _follow(call: Call, bridge: Bridge, transfer: TransferModel, detach: bool) -> int:
     if detach:
-        call.tell(transfer, transfer.transfer)
+        call.show(transfer, transfer.transfer)
         return 0
     with output.progress(quiet=call.json) as progress:
         about = transfer.permId or transfer.path
         bar = progress.add_task(_short(about), total=None)
 
         def on_progress(now: TransferModel) -> None:
-            told = _short(now.file or about)
-            progress.update(bar, completed=now.done, total=now.total, description=told)
+            shown = _short(now.file or about)
+            progress.update(bar, completed=now.done, total=now.total, description=shown)
 
         last = bridge.connections.follow(transfer.transfer, on_progress)
-    return _tell(call, last)
+    return _show_result(call, last)
 
 
 def _short(path: str) -> str:
@@ -149,7 +149,7 @@ def _short(path: str) -> str:
     return path.rstrip("/").rpartition("/")[2][:40]
 
 
-def _tell(call: Call, last: TransferModel) -> int:
+def _show_result(call: Call, last: TransferModel) -> int:
     if call.json:
         call.print_json(last)
     if last.problem is not None:

@@ -24,7 +24,7 @@ def show(call: Call, kernel: KernelArgument) -> None:
     """Print the packages that are installed for a kernel, as requirements."""
     with call.connect() as bridge:
         found = bridge.connections.environment(find_kernel(bridge, kernel).id)
-    call.tell(found, *found.requirements_list.rstrip("\n").split("\n"))
+    call.show(found, *found.requirements_list.rstrip("\n").split("\n"))
 
 
 @command(env)
@@ -43,4 +43,4 @@ def save(
     with call.connect() as bridge:
         kernel_id = find_kernel(bridge, kernel).id
         found = bridge.connections.environment(kernel_id, beside=notebook)
-    call.tell(found, *found.saved)
+    call.show(found, *found.saved)

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from jupyter_bridge.cli.call import Call, command
-from jupyter_bridge.cli.kernel_choice import find_place
+from jupyter_bridge.cli.kernel_choice import find_kernel_or_kernelspec
 from jupyter_bridge.cli.prompts import Prompter
 from jupyter_bridge.problems import BadRequest
 
@@ -80,7 +80,7 @@ def execute(
 
     text, stdin_taken = _read(file, code)
     with call.connect() as bridge:
-        place = find_place(bridge, kernel)
+        place = find_kernel_or_kernelspec(bridge, kernel)
         where = None if isinstance(place, str) else place
         kernelspec = place if isinstance(place, str) else None
         with bridge.stream(where, text, kernelspec=kernelspec, timeout=timeout) as stream:

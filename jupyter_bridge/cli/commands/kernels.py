@@ -113,7 +113,7 @@ def spawn(
     variables = _variables(env or [])
     with call.connect() as bridge:
         kernel = bridge.spawn(kernelspec, cwd=cwd, path=path, env=variables or None, name=name)
-    call.tell(kernel, kernel.id)
+    call.show(kernel, kernel.id)
 
 
 def _variables(words: list[str]) -> dict[str, str]:
@@ -183,4 +183,4 @@ def restart(call: Call, kernel: KernelArgument) -> None:
 
 
 def _print_id(call: Call, kernel: KernelModel) -> None:
-    call.tell({"id": kernel.id}, kernel.id)
+    call.show({"id": kernel.id}, kernel.id)

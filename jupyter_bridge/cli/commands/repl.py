@@ -12,7 +12,7 @@ import typer
 from jupyter_bridge.cli import output
 from jupyter_bridge.cli.call import Call, command
 from jupyter_bridge.cli.commands.execute import ImagesOption, KernelOption
-from jupyter_bridge.cli.kernel_choice import find_place
+from jupyter_bridge.cli.kernel_choice import find_kernel_or_kernelspec
 from jupyter_bridge.cli.prompts import Prompter
 from jupyter_bridge.problems import Problem
 
@@ -53,12 +53,13 @@ def console(
     from jupyter_bridge.cli.render import Renderer
 
     with call.connect() as bridge:
-        place = find_place(bridge, kernel)
+        place = find_kernel_or_kernelspec(bridge, kernel)
         own = isinstance(place, str)
         with_kernel = bridge.spawn(place) if isinstance(place, str) else place
         try:
-            with bridge.channels(with_kernel) as line:
-                return Repl(call, bridge, with_kernel, line, Renderer(call, images, _out)).hold()
+            with bridge.channels(with_kernel) as channels:
+                screen = Renderer(call, images, _out)
+                return Repl(call, bridge, with_kernel, channels, screen).run()
         finally:
             if own and keep:
                 call.note(
@@ -74,19 +75,24 @@ class Repl:
     """Reads cells and runs them on one kernel, until the end of input."""
 
     def __init__(
-        self, call: Call, bridge: Bridge, kernel: KernelModel, line: SyncChannels, screen: Renderer
+        self,
+        call: Call,
+        bridge: Bridge,
+        kernel: KernelModel,
+        channels: SyncChannels,
+        screen: Renderer,
     ) -> None:
         self._call = call
         self._bridge = bridge
         self._kernel = kernel
-        self._line = line
+        self._channels = channels
         self._screen = screen
         self._asker = Prompter(json=call.json)
         self._typed = sys.stdin.isatty()
         self._pastes = self._typed and _take_pastes_whole()
         self._count: int | None = None
 
-    def hold(self) -> int:
+    def run(self) -> int:
         """Run all cells; returns the exit code, in a pipe that of the last cell."""
         code = 0
         self._count = self._ask_count() if self._typed else None
@@ -160,12 +166,12 @@ class Repl:
         none, and the indent of the next line."""
         if not cell.strip():
             return "complete", ""
-        asked = self._line.send("is_complete_request", {"code": cell})
+        request_id = self._channels.send("is_complete_request", {"code": cell})
         while True:
-            message = self._line.receive(_ANSWER_SECONDS)
+            message = self._channels.receive(_ANSWER_SECONDS)
             if message is None:
                 break
-            if message.parent_id == asked and message.channel == "shell":
+            if message.parent_id == request_id and message.channel == "shell":
                 status = str(message.content.get("status", "unknown"))
                 if status == "unknown":
                     break
