@@ -1,1 +1,1 @@
-"""The figures of docs/performance.md, measured here and now, beside what the host does today."""
+"""The benchmarks behind docs/performance.md: the bridge compared with the host alone."""

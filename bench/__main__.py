@@ -1,4 +1,4 @@
-"""`python -m bench [PART …] [--quick] [--markdown]`: every bench there is, or some parts."""
+"""`python -m bench [PART …] [--quick] [--markdown]`: run all benchmarks, or the named ones."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ PARTS = {
 
 
 def main(argv: list[str]) -> int:
-    """Run the named parts (all, if none is named) with the options given; the worst exit code."""
+    """Run the named parts (default: all) with these options; return the highest exit code."""
     options = [word for word in argv if word not in PARTS]
     chosen = [name for name in argv if name in PARTS] or list(PARTS)
     return max(_measure(name, options) for name in chosen)
 
 
 def _measure(name: str, options: list[str]) -> int:
-    """The part's exit code; one that breaks off does not keep the others from being measured."""
+    """Run one part and return its exit code; 1 if it raises, so that the other parts still run."""
     try:
         return PARTS[name](options)
     except Exception:

@@ -1,4 +1,4 @@
-"""A server extension for the bench alone: `GET /bench/block?seconds=3` stops the event loop."""
+"""A server extension for benchmarks: `GET /bench/block?seconds=3` blocks the event loop."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """`python -m bench.connections`: the speed of connections, and their behaviour under faults.
 
-The simulator of openBIS runs in a thread of this process, and beside it where the event loop or the
-disk is measured; remotes are on loopback, sshd is real.
+The simulator of openBIS runs in a thread of this process, or in a process of its own where the
+event loop or the disk is measured. Remotes are on loopback; sshd is real.
 """
 
 from __future__ import annotations
@@ -47,14 +47,14 @@ from tests.support.killing import MIB, kill
 from tests.support.sshd import start_sshd
 
 LOG = logging.getLogger("bench")
-# A chunk as openBIS's own client sends it: what may be under way in one stream.
+# The size of a chunk of openBIS's own client: the most that is on the way in one stream. Bytes.
 STREAMS = 4
 CHUNK = 10
 _AN = {"download": "a download", "upload": "an upload"}
 
 
 def make(folder: Path, policy: AddressPolicy | None = None) -> ConnectionRegistry:
-    """Connections as a server has them, configured by the files in `folder`."""
+    """A ConnectionRegistry as in a server, configured by the files in `folder`."""
     return ConnectionRegistry(
         ConnectorRegistry(),
         SavedConnections(folder, Vault(folder / "vault", LOG, "memory"), LOG),
@@ -67,7 +67,7 @@ def make(folder: Path, policy: AddressPolicy | None = None) -> ConnectionRegistr
 
 
 class Bench:
-    """The rows; each has its own folder."""
+    """The measurements, each in a folder of its own; they add rows to the table."""
 
     def __init__(self, table: Table, folder: Path, *, quick: bool) -> None:
         self.table = table
@@ -77,8 +77,8 @@ class Bench:
     # -- life ----------------------------------------------------------------------------------
 
     def loop(self) -> None:
-        """Measure the event loop while 100 connections log in to a remote that answers in 3 s."""
-        # Beside, not in a thread: what answers 100 logins would hold this loop up by the GIL.
+        """Measure the event loop's delays during 100 logins to a remote that answers after 3 s."""
+        # In a process: a thread that answers 100 logins would delay this loop by the GIL.
         with openbis_process(self.folder / "openbis", "3.7", latency=3.0) as (url, _):
             late = asyncio.run(self._logins(url, 100))
         self.table.add(
@@ -108,7 +108,7 @@ class Bench:
         return late
 
     def list(self) -> None:
-        """GET conns over HTTP: 500 folders and 500 remotes that are not there."""
+        """Measure GET conns over HTTP, with 500 folders and 500 unreachable remotes."""
         config = self.folder / "config"
         config.mkdir(parents=True)
         lines = ["connections:"]
@@ -133,9 +133,9 @@ class Bench:
             for _ in range(21):
                 began = time.perf_counter()
                 with urllib.request.urlopen(request, timeout=60) as answer:
-                    said = answer.read()
+                    body = answer.read()
                 seconds.append(time.perf_counter() - began)
-                listed = json.loads(said)["connections"]
+                listed = json.loads(body)["connections"]
                 states |= {one["state"] for one in listed if one["name"].startswith("dead")}
         finally:
             server.stop()
@@ -170,7 +170,7 @@ class Bench:
         self.table.add(Row(name, "logins", None, logins, 1))
 
     def mounts(self) -> None:
-        """Mount and unmount by sshfs, 50 times."""
+        """Measure 50 mounts and unmounts by sshfs."""
         missing = sshfs.available()
         if missing is not None:
             self.table.remark(f"No mounts were measured: {missing}")
@@ -204,7 +204,7 @@ class Bench:
     # -- what is refused -----------------------------------------------------------------------
 
     def addresses(self) -> None:
-        """Try every way of test_policy.py to a forbidden address."""
+        """Try each URL of the address policy's tests that leads to a forbidden address."""
 
         async def passes(url: str) -> bool:
             outbound = Outbound(AddressPolicy())
@@ -225,7 +225,7 @@ class Bench:
         self.table.add(Row(name, "URLs", None, asyncio.run(work()), 0))
 
     def yaml(self) -> None:
-        """Connections of 2,000 broken files; each has to come up with what is left."""
+        """Start with 2,000 broken configuration files; the valid parts must still be used."""
         chance, count = random.Random(4), 200 if self.quick else 2000
 
         async def work() -> int:
@@ -246,14 +246,14 @@ class Bench:
                     await remotes.close()
             return failed
 
-        logging.disable(logging.WARNING)  # each file is reported, which is not looked at here
+        logging.disable(logging.WARNING)  # the reports of the files are not checked here
         failed = asyncio.run(work())
         logging.disable(logging.NOTSET)
         name = f"failed starts with {count:,} broken YAML files"
         self.table.add(Row(name, "starts", None, failed, 0))
 
     def refused(self) -> None:
-        """Rotten bytes, hostile names, links: how many were delivered."""
+        """Count the data sets that were delivered despite flipped bits, hostile names or links."""
         with Simulator(self.folder / "openbis") as simulator:
             made = simulator.store.add(CONTENT)
             tries = delivered = 0
@@ -265,7 +265,7 @@ class Bench:
                     place = self.folder / str(tries)
                     state = self._download(simulator, made.perm_id, place)
                     tries += 1
-                    # What came so far stays beside the place, to go on from.
+                    # The received part stays in the staging folder, for a resume.
                     delivered += state == "done" or (place / made.perm_id).exists()
                 simulator.knobs.rotten, simulator.knobs.hostile_listing = set(), []
                 place = self.folder / f"link-{api}"
@@ -303,7 +303,7 @@ class Bench:
     # -- transfers in trouble ------------------------------------------------------------------
 
     def kills(self) -> None:
-        """kill -9 at random points of both directions."""
+        """Kill transfers of both directions at random points."""
         size, count = (64 * MIB, 5) if self.quick else (1024 * MIB, 20)
         for direction in ("download", "upload"):
             with Simulator(self.folder / f"openbis-{direction}") as simulator:
@@ -325,7 +325,7 @@ class Bench:
             )
 
     def cancel(self) -> None:
-        """From the call to its answer, with the remote silent from then on."""
+        """Measure the seconds until a cancel is answered, while the remote is silent."""
         rounds = 3 if self.quick else 10
         for direction in ("download", "upload"):
             seconds, left = [], 0
@@ -351,13 +351,13 @@ class Bench:
             )
 
     def many(self) -> None:
-        """A data set of very many files: its listing, and its way here."""
+        """Measure listing and downloading a data set of very many files."""
         count = 10_000 if self.quick else 100_000
         for n in range(count):
             path = self.folder / "seed" / str(n % 100) / str(n)
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(b"%d" % n)
-        # In a process of its own: what is measured here is the bridge.
+        # In a process of its own, so that only the bridge is measured.
         with openbis_process(self.folder, "3.7") as (url, perm_id):
             place = self.folder / "down"
 
@@ -381,14 +381,14 @@ class Bench:
 
 
 async def _cancel(simulator: Simulator, folder: Path, what: Path | str) -> float:
-    """Begin to upload the file, or to download the data set; seconds until a cancel is answered."""
+    """Start an upload or a download; return the seconds until a cancel is answered."""
     async with transfers(simulator.url, folder) as (all_of_them, _):
         if isinstance(what, Path):
             about = ([what], "/LAB/PROJECT/S1")
             transfer = await all_of_them.upload("bis", *about, type="RAW_DATA")
         else:
             transfer = await all_of_them.download("bis", what, str(folder / "down"))
-        # Not by `watch`, which tells four times a second: by then all of it may be there.
+        # Not with `watch`, which reports four times a second: the transfer may be complete by then.
         while not transfer.model().done and transfer.state in ("queued", "running"):
             await asyncio.sleep(0.001)
         assert transfer.state == "running", transfer.model()
@@ -408,14 +408,14 @@ ROWS = (
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Measure, print, save; 1 if a goal was missed."""
+    """Measure, print and save; return 1 if a goal was missed."""
     parser = argparse.ArgumentParser(prog="bench.connections", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="smaller sizes, for a first look")
+    parser.add_argument("--quick", action="store_true", help="smaller sizes, for a quick check")
     parser.add_argument("--only", nargs="*", default=[], metavar="ROW", choices=ROWS)
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there, too")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures to FILE")
     parser.add_argument("--markdown", action="store_true", help="into docs/performance.md")
     options = parser.parse_args(argv)
-    # The simulator tells of each line that breaks off, which is what is done here all the time.
+    # The simulator logs each dropped connection, and here most are dropped.
     logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)
     table = Table("connections")
     for row in options.only or ROWS:

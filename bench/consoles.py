@@ -1,10 +1,10 @@
-"""Consoles beside the host's `/terminals/websocket` and beside `tail`: the table of the issue.
+"""Consoles, compared with the host's `/terminals/websocket` and with the program `tail`.
 
     python -m bench.consoles [--quick] [--only NAME ...] [--json FILE] [--markdown]
 
-What runs in the host's own manager (a paste that stalls, the end of a terminal, throughput) is
-measured in this process, once with the host's class and once with the recorded one; the rest over
-HTTP and websockets on a server process.
+A stalled paste, the end of a terminal, and throughput are measured in this process, once with the
+host's class of terminals and once with the recording class. The rest is measured over HTTP and
+websockets, on a server process.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ PLAIN = "--ServerApp.jpserver_extensions=jupyter_bridge=False"
 
 @contextlib.asynccontextmanager
 async def manager_of(record: bool) -> AsyncIterator[Any]:
-    """The host's terminal manager, as it is or recorded to a disk; ends its terminals."""
+    """The host's terminal manager, without or with recording to disk; ends its terminals."""
     with tempfile.TemporaryDirectory() as folder:
         consoles, cls = None, TerminalManager
         if record:
@@ -68,7 +68,7 @@ async def manager_of(record: bool) -> AsyncIterator[Any]:
 
 
 class Page:
-    """The host's client of a terminal: types through the host's executor, keeps the output."""
+    """A client of the host's terminal: types through the host's executor, stores the output."""
 
     size = (None, None)
 
@@ -105,8 +105,10 @@ def open_page(manager: Any, script: str) -> Page:
 
 
 async def stalled_paste(record: bool, patience: float) -> None:
-    """Print the seconds until terminal B echoes while a paste into A goes nowhere, and exit at
-    once: the host's loop would hang for ever when it closes A."""
+    """Print the seconds until terminal B echoes while nothing reads a paste into A.
+
+    It exits at once, because the host's loop would hang for ever when it closes A.
+    """
     async with manager_of(record) as manager:
         a = open_page(manager, "stty raw -echo; echo ready; sleep 1000")
         b = open_page(manager, "cat")
@@ -126,7 +128,7 @@ def apart(call: str) -> float:
 
 
 async def stall_of_exit(record: bool, count: int) -> float:
-    """Measure the event loop's longest pause while terminals end, the median of `count` ends."""
+    """Measure the event loop's longest pause when a terminal ends, as the median of `count`."""
     stalls = []
     async with manager_of(record) as manager:
         for _ in range(count):
@@ -163,7 +165,7 @@ async def throughput(record: bool, size: int) -> float:
 
 
 class Client:
-    """Raw calls on a server."""
+    """HTTP requests to a server, without a client library."""
 
     def __init__(self, server: Server, session: aiohttp.ClientSession) -> None:
         self.server = server
@@ -200,7 +202,7 @@ async def client_of(server: Server) -> AsyncIterator[Client]:
 
 
 async def first_byte(client: Client, path: str) -> tuple[float, int]:
-    """Measure the seconds until the first byte of an answer, the best of five, and its size."""
+    """Measure the seconds until the first byte of an answer (the best of five), and its size."""
     best, size = 1e9, 0
     for _ in range(5):
         start = time.perf_counter()
@@ -214,7 +216,7 @@ async def first_byte(client: Client, path: str) -> tuple[float, int]:
 
 
 async def disconnects(client: Client, cuts: int) -> tuple[int, int]:
-    """Bytes lost or wrong, and bytes in all, over so many cut connections while it is produced."""
+    """Return the bytes lost or wrong, and all bytes, over so many cut connections."""
     count = max(cuts * 300, 30_000)
     name = await client.terminal(f"read x; seq {count}; exit 0")
     dice = random.Random(3)
@@ -228,7 +230,7 @@ async def disconnects(client: Client, cuts: int) -> tuple[int, int]:
             async for message in socket:
                 frame = wire.from_server_frame(message.data)
                 if isinstance(frame, wire.OutputFrame):
-                    # Cut in the middle of a frame: only a part of it has been taken.
+                    # Cut within a frame, of which only a part was read.
                     taken = frame.data[:budget]
                     wrong = frame.offset != len(got)
                     if wrong:
@@ -245,8 +247,8 @@ async def disconnects(client: Client, cuts: int) -> tuple[int, int]:
 
 
 class Probe:
-    """Asks `/api/status` again and again inside a `with` block, from a process of its own, so that
-    what the bench itself does is in no `latencies`."""
+    """Requests `/api/status` repeatedly during a `with` block, from a process of its own, so that
+    the benchmark's own work does not count in `latencies`."""
 
     def __init__(self, server: Server) -> None:
         self._server = server
@@ -261,16 +263,16 @@ class Probe:
             text=True,
         )
         assert self._process.stdout is not None
-        self._process.stdout.readline()  # it has asked once
+        self._process.stdout.readline()  # after its first request
         return self
 
     def __exit__(self, *_: object) -> None:
-        said = self._process.communicate(timeout=60)[0]
-        self.latencies = json.loads(said)
+        printed = self._process.communicate(timeout=60)[0]
+        self.latencies = json.loads(printed)
 
 
 def probe(url: str, token: str) -> None:
-    """What a Probe's process does until its stdin is closed; then it prints the seconds."""
+    """Run in a Probe's process until its stdin is closed; then print the latencies, seconds."""
     where = urlsplit(url)
     connection = http.client.HTTPConnection(str(where.hostname), where.port)
     latencies: list[float] = []
@@ -291,8 +293,10 @@ def probe(url: str, token: str) -> None:
 async def flood(
     client: Client, size: int, watch: Callable[[str], Awaitable[list[Any]]]
 ) -> tuple[float, int, list[float]]:
-    """A terminal writes `size` bytes while sockets of `watch(name)` do not read: seconds, growth of
-    the server's memory, latencies of `/api/status` meanwhile."""
+    """Write `size` bytes to a terminal while the sockets of `watch(name)` do not read.
+
+    Return the seconds, the growth of the server's memory, and the latencies of `/api/status`.
+    """
     name = await client.terminal(
         f"stty -opost; read x; yes 0123456789abcdef | head -c {size}; echo; echo DONE; sleep 1000"
     )
@@ -300,7 +304,7 @@ async def flood(
     await asyncio.sleep(0.5)
     asking = Probe(client.server)
     with PeakMemory(client.server.process.pid) as memory, asking:
-        # Somebody who reads tells when the producer is done: the host's own socket.
+        # A websocket of the host reads, and shows when the producer has finished.
         async with client.socket(f"terminals/websocket/{name}") as reader:
             start = time.perf_counter()
             await reader.send_str(json.dumps(["stdin", "\n"]))
@@ -318,7 +322,7 @@ async def flood(
 
 
 async def stalled(client: Client, count: int, path: str, *protocols: str) -> list[Any]:
-    """Open sockets that read nothing: their transport is paused before any data."""
+    """Open websockets that read nothing: their transports are paused before any data arrives."""
     sockets = []
     for _ in range(count):
         socket = await client.socket(path, *protocols)
@@ -372,7 +376,7 @@ def write_lines(path: Path, size: int) -> None:
 
 
 def write_journal(folder: Path, size: int) -> None:
-    """A console of an earlier server, of `size` bytes."""
+    """Create an ended console with `size` bytes in `folder`."""
     about = {"name": "huge", "kind": "terminal", "title": "", "epoch": "e", "started": "2026-01-01"}
     path = folder / "huge~e"
     path.mkdir(parents=True)
@@ -407,11 +411,11 @@ class Bench:
 
     async def recording(self) -> None:
         size = int(50e6 * self.scale)
-        await throughput(False, size)  # the first of a process is slower, whichever it is
+        await throughput(False, size)  # the first in a process is always slower
         plain: list[float] = []
         ours: list[float] = []
         for turn in range(15 if self.scale == 1 else 5):
-            # In pairs, who comes first in turns: a busy moment of the machine hits both alike.
+            # In pairs with alternating order, so that other load on the machine affects both alike.
             for record in (False, True) if turn % 2 else (True, False):
                 (ours if record else plain).append(await throughput(record, size))
         ratios = [mine / host for mine, host in zip(ours, plain, strict=True)]
@@ -572,11 +576,11 @@ ROWS = ("paste", "end", "recording", "tails", "resume", "stalls", "fan")
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Measure, print, save; 1 if a goal was missed."""
+    """Measure, print and save; return 1 if a goal was missed."""
     parser = argparse.ArgumentParser(prog="bench.consoles", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="smaller sizes, for a first look")
+    parser.add_argument("--quick", action="store_true", help="smaller sizes, for a quick check")
     parser.add_argument("--only", nargs="*", default=[], metavar="ROW", choices=ROWS)
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there, too")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures to FILE")
     parser.add_argument("--markdown", action="store_true", help="into docs/performance.md")
     options = parser.parse_args(argv)
     table = Table("consoles")

@@ -1,7 +1,7 @@
 """The costs of a kernel, a console, a viewer and a journaled gigabyte, for docs/operations.md.
 
-Memory is resident size, each figure the difference that so many more of the thing make, divided by
-how many. Kernels' and shells' own memory is what they do not share with others (USS).
+Memory is resident size. Each figure is the growth that a number of the things cause, divided by
+that number. Of kernels and shells the unshared memory (USS) counts.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import psutil
 
 from bench.consoles import PLAIN
-from bench.crowd import BRIDGE, Crowd, Seat, audience
+from bench.crowd import BRIDGE, Crowd, Endpoint, audience
 from bench.harness import REPOSITORY, cpu_seconds, machine, rss, serving, wait_idle, write_between
 from bench.kernels import request
 from tests.conftest import Server
@@ -26,7 +26,7 @@ KIB, MIB = 1 << 10, 1 << 20
 
 
 class Cost(NamedTuple):
-    """One line of the table."""
+    """One row of the table."""
 
     what: str
     memory: str
@@ -49,7 +49,7 @@ def _children(server: Server) -> float:
 
 
 def _each(server: Server, count: int, more: Callable[[], Any]) -> tuple[float, float]:
-    """Return the server's bytes and descriptors for each of `count` things that `more` makes."""
+    """Return the growth of the server's bytes and descriptors per thing; `more` makes `count`."""
     memory, sockets = _usage(server)
     more()
     after, then = _usage(server)
@@ -57,7 +57,7 @@ def _each(server: Server, count: int, more: Callable[[], Any]) -> tuple[float, f
 
 
 def servers(starts: int) -> list[Cost]:
-    """Measure the server without and with the bridge: medians of `starts` starts, in turn."""
+    """Measure servers without and with the bridge: medians of `starts` starts, alternating."""
     sides: dict[str, list[str]] = {"the host alone": [PLAIN], "the host with the bridge": []}
     found: dict[str, list[tuple[float, float, float]]] = {side: [] for side in sides}
     for _ in range(starts):
@@ -91,8 +91,8 @@ def kernels(count: int) -> list[Cost]:
 
         request(server, "POST", f"bridge/execute/{crowd.kernels[0]}", {"code": "1"})
         line = _each(server, count, relay)
-        own = _children(server)  # all have run something, and so are really there
-        viewer = _viewers(server, crowd.seats(BRIDGE, 40))
+        own = _children(server)  # all have run code, so all are ready
+        viewer = _viewers(server, crowd.endpoints(BRIDGE, 40))
     return [
         Cost("a python3 kernel, its process", f"{own / MIB:.0f} MiB", "-", "without what it loads"),
         Cost("a kernel, in the server", f"{started[0] / KIB:.0f} KiB", f"{started[1]:.1f}"),
@@ -106,11 +106,11 @@ def kernels(count: int) -> list[Cost]:
     ]
 
 
-def _viewers(server: Server, seats: list[Seat]) -> tuple[float, float]:
+def _viewers(server: Server, endpoints: list[Endpoint]) -> tuple[float, float]:
     memory, sockets = _usage(server)
-    with audience(seats, server.token):
+    with audience(endpoints, server.token):
         after, then = _usage(server)
-    return (after - memory) / len(seats), (then - sockets) / len(seats)
+    return (after - memory) / len(endpoints), (then - sockets) / len(endpoints)
 
 
 def consoles(count: int) -> list[Cost]:
@@ -120,7 +120,7 @@ def consoles(count: int) -> list[Cost]:
         crowd.grow(1, 0)
         one = _each(server, count, lambda: crowd.grow(count, 0))
         own = _children(server)
-        viewer = _viewers(server, crowd.seats(BRIDGE, 10))
+        viewer = _viewers(server, crowd.endpoints(BRIDGE, 10))
     return [
         Cost("a terminal, its shell", f"{own / MIB:.1f} MiB", "-"),
         Cost("a console, in the server", f"{one[0] / KIB:.0f} KiB", f"{one[1]:.1f}"),
@@ -129,7 +129,7 @@ def consoles(count: int) -> list[Cost]:
 
 
 def journal(megabytes: int) -> list[Cost]:
-    """Measure output saved to disk, with the limit of a console lifted."""
+    """Measure output that is saved to disk, without a console's usual size limit."""
     bounds = (f"--BridgeApp.console_bytes={4 << 30}", f"--BridgeApp.console_total_bytes={8 << 30}")
     with serving(*bounds) as server:
         pid = server.process.pid
@@ -143,21 +143,21 @@ def journal(megabytes: int) -> list[Cost]:
         took = time.monotonic() - start
         after, _ = _usage(server)
         spent = cpu_seconds(pid) - spent
-        said = model["end_offset"]
+        size = model["end_offset"]
         kept = sum(path.stat().st_size for path in (server.root.parent / "data").rglob("*.log"))
         kept = kept or sum(
             path.stat().st_size
             for path in (server.root.parent / "data" / "bridge").rglob("*")
             if path.is_file()
         )
-    giga = said / 1e9
+    giga = size / 1e9
     return [
         Cost(
             "a gigabyte that consoles say",
             f"{(after - memory) / MIB / giga:.0f} MiB",
             "-",
             f"{kept / 1e9 / giga:.2f} GB of disk while it is kept, {spent / giga:.0f} s of CPU "
-            f"({said / 1e6 / took:.0f} MB/s)",
+            f"({size / 1e6 / took:.0f} MB/s)",
         )
     ]
 
@@ -176,7 +176,7 @@ def measure(*, quick: bool) -> str:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Measure and print; nothing here has a goal."""
+    """Measure and print; these figures have no goals."""
     parser = argparse.ArgumentParser(prog="bench.costs", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="fewer of everything")
     parser.add_argument("--json", type=Path, metavar="FILE", help="not for this one")

@@ -1,7 +1,7 @@
 """Many terminals, kernels and clients on one server, and a process that counts what clients get.
 
 The terminals and kernels are made through the host's own routes, so that a server without the
-bridge can have the same ones. Each says a line a second.
+bridge can have the same ones. Each prints a line every second.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from multiprocessing.connection import Connection
 from typing import Any
 from urllib.parse import urlsplit
 
-from bench.kernels import BRIDGE, HOST, Door, request
+from bench.kernels import BRIDGE, HOST, HttpConnection, request
 from jupyter_bridge.wire import console, kernel
 from tests.conftest import Server
 
-# What every terminal runs instead of a shell: small, and no new process for each line.
+# Every terminal runs this instead of a shell: it is small, and starts no process per line.
 TALKER = '$|=1; while (1) { print "x" x 99, "\\n"; select(undef, undef, undef, 1) }'
 TERMINALS = f"--ServerApp.terminado_settings={{'shell_command': ['perl', '-e', {TALKER!r}]}}"
 TALK = """
@@ -37,13 +37,13 @@ def bench_talk():
 threading.Thread(target=bench_talk, daemon=True).start()
 """
 
-# How often a kernel that does not start is replaced.
+# How often a kernel that fails to start is replaced.
 TRIES = 3
 
 
 @dataclass(frozen=True)
-class Seat:
-    """The url and the subprotocol of one client."""
+class Endpoint:
+    """The URL and the subprotocol of one client."""
 
     url: str
     subprotocol: str = ""
@@ -71,9 +71,9 @@ class Crowd:
         return str(request(self.server, "POST", "api/kernels", {"name": "python3"})["id"])
 
     def talk(self) -> None:
-        """Have the kernels say a line a second; through the host, as both sides have it.
+        """Make the kernels print a line every second, through the host's own routes.
 
-        One that did not start, as another process has taken a port of its meanwhile, is replaced.
+        A kernel that failed to start, because another process took one of its ports, is replaced.
         """
         for number, name in enumerate(self.kernels):
             for _ in range(TRIES):
@@ -86,52 +86,52 @@ class Crowd:
                 raise failed
             self.kernels[number] = name
 
-    def seats(self, side: str, each: int) -> list[Seat]:
-        """`each` clients for every terminal and kernel, on the host's routes or the bridge's."""
+    def endpoints(self, side: str, each: int) -> list[Endpoint]:
+        """Return `each` clients of every terminal and kernel, on the routes of one side."""
         url = self.server.url
-        found: list[Seat] = []
+        found: list[Endpoint] = []
         for name in self.terminals * each:
             if side == HOST:
-                found.append(Seat(f"{url}terminals/websocket/{name}?"))
+                found.append(Endpoint(f"{url}terminals/websocket/{name}?"))
             else:
                 place = f"{url}bridge/tail/{name}?follow=true&lines=0"
-                found.append(Seat(place, console.SUBPROTOCOL))
+                found.append(Endpoint(place, console.SUBPROTOCOL))
         for name in self.kernels * each:
             path = f"api/kernels/{name}/channels" if side == HOST else f"bridge/channels/{name}"
-            found.append(Seat(f"{url}{path}?session_id={uuid.uuid4().hex}", kernel.V1))
+            found.append(Endpoint(f"{url}{path}?session_id={uuid.uuid4().hex}", kernel.V1))
         return found
 
 
 def _talk(server: Server, kernel_id: str) -> None:
-    seat = Seat(f"{server.url}api/kernels/{kernel_id}/channels?session_id=bench", kernel.V1)
-    line = _connect(seat, server.token)
-    with line:
+    endpoint = Endpoint(f"{server.url}api/kernels/{kernel_id}/channels?session_id=bench", kernel.V1)
+    socket_ = _connect(endpoint, server.token)
+    with socket_:
         content = {"code": TALK, "silent": False, "store_history": False, "allow_stdin": False}
         payload = kernel.build_v1("shell", kernel.build_message("execute_request", content, "b"))
         head = bytes((0x82, 0xFE)) + len(payload).to_bytes(2, "big")
-        line.sendall(head + bytes(4) + payload)
-        heard = b""
-        while b'"execute_reply"' not in heard:
-            more = line.recv(1 << 16)
+        socket_.sendall(head + bytes(4) + payload)
+        received = b""
+        while b'"execute_reply"' not in received:
+            more = socket_.recv(1 << 16)
             if not more:
-                raise ConnectionError(f"{kernel_id} hung up: {heard[-200:]!r}")
-            heard += more
+                raise ConnectionError(f"{kernel_id} hung up: {received[-200:]!r}")
+            received += more
 
 
 class Audience:
     """Clients in a separate process, which count received bytes."""
 
-    def __init__(self, seats: Sequence[Seat], token: str) -> None:
+    def __init__(self, endpoints: Sequence[Endpoint], token: str) -> None:
         context = multiprocessing.get_context("spawn")
         self._pipe, theirs = context.Pipe()
         self._process: Any = context.Process(
-            target=_count, args=(list(seats), token, theirs), daemon=True
+            target=_count, args=(list(endpoints), token, theirs), daemon=True
         )
         self._process.start()
-        theirs.close()  # so that its end is seen here
-        self._pipe.recv()  # all are seated
+        theirs.close()  # so that this process sees its end
+        self._pipe.recv()  # all are connected
 
-    def heard(self) -> list[int]:
+    def received(self) -> list[int]:
         """Return the bytes that each client has received."""
         self._pipe.send(True)
         return list(self._pipe.recv())
@@ -142,8 +142,8 @@ class Audience:
 
 
 @contextmanager
-def audience(seats: Sequence[Seat], token: str) -> Iterator[Audience]:
-    clients = Audience(seats, token)
+def audience(endpoints: Sequence[Endpoint], token: str) -> Iterator[Audience]:
+    clients = Audience(endpoints, token)
     try:
         yield clients
     finally:
@@ -153,18 +153,18 @@ def audience(seats: Sequence[Seat], token: str) -> Iterator[Audience]:
 def status_times(server: Server, seconds: float, pause: float = 0.02) -> list[float]:
     """Measure the latencies of repeated requests to `/api/status`, ms."""
     times, end = [], time.monotonic() + seconds
-    with Door(server) as door:
+    with HttpConnection(server) as connection:
         while time.monotonic() < end:
             start = time.perf_counter()
-            door.ask("GET", "api/status")
+            connection.ask("GET", "api/status")
             times.append(1e3 * (time.perf_counter() - start))
             time.sleep(pause)
     return times
 
 
-def _connect(seat: Seat, token: str) -> socket.socket:
-    target = urlsplit(seat.url)
-    line = socket.create_connection((target.hostname or "", target.port or 80), timeout=120)
+def _connect(endpoint: Endpoint, token: str) -> socket.socket:
+    target = urlsplit(endpoint.url)
+    socket_ = socket.create_connection((target.hostname or "", target.port or 80), timeout=120)
     lines = [
         f"GET {target.path}?{target.query} HTTP/1.1",
         f"Host: {target.netloc}",
@@ -174,42 +174,42 @@ def _connect(seat: Seat, token: str) -> socket.socket:
         "Sec-WebSocket-Version: 13",
         f"Sec-WebSocket-Key: {base64.b64encode(os.urandom(16)).decode()}",
     ]
-    if seat.subprotocol:
-        lines.append(f"Sec-WebSocket-Protocol: {seat.subprotocol}")
-    line.sendall("\r\n".join((*lines, "", "")).encode())
+    if endpoint.subprotocol:
+        lines.append(f"Sec-WebSocket-Protocol: {endpoint.subprotocol}")
+    socket_.sendall("\r\n".join((*lines, "", "")).encode())
     head = b""
     while b"\r\n\r\n" not in head:
-        more = line.recv(1)  # not a byte of the frames behind it
+        more = socket_.recv(1)  # not a byte of the frames after it
         if not more:
             raise ConnectionError(head.decode())
         head += more
     if b" 101 " not in head.split(b"\r\n")[0]:
         raise ConnectionError(head.decode())
-    return line
+    return socket_
 
 
-def _count(seats: list[Seat], token: str, pipe: Connection) -> None:
+def _count(endpoints: list[Endpoint], token: str, pipe: Connection) -> None:
     selector = selectors.DefaultSelector()
-    heard = [0] * len(seats)
+    received = [0] * len(endpoints)
     with ThreadPoolExecutor(8) as pool:
-        lines = list(pool.map(lambda seat: _connect(seat, token), seats))
-    for number, line in enumerate(lines):
-        selector.register(line, selectors.EVENT_READ, number)
+        sockets = list(pool.map(lambda endpoint: _connect(endpoint, token), endpoints))
+    for number, socket_ in enumerate(sockets):
+        selector.register(socket_, selectors.EVENT_READ, number)
     selector.register(pipe, selectors.EVENT_READ)
     pipe.send(True)
     while True:
         for key, _ in selector.select():
             if key.fileobj is pipe:
                 if not pipe.recv():
-                    for line in lines:
-                        line.close()
+                    for socket_ in sockets:
+                        socket_.close()
                     return
-                pipe.send(heard)
+                pipe.send(received)
             else:
                 data = key.fileobj.recv(1 << 18)  # type: ignore[union-attr]
                 if not data:
                     selector.unregister(key.fileobj)
-                heard[key.data] += len(data)
+                received[key.data] += len(data)
 
 
 __all__ = ["BRIDGE", "HOST", "TERMINALS", "Audience", "Crowd", "audience", "status_times"]

@@ -1,7 +1,7 @@
 """Kernels behind a Kernel Gateway and an Enterprise Gateway, beside kernels of the server's own.
 
-All three servers run at once, and are asked in turns by the same client. Each kernel is told over
-the bridge what to do, as nobody else can reach the gateways' kernels.
+All three servers run at once, and the same client sends requests to them in turn. Each kernel is
+controlled over the bridge, because nothing else can reach the gateways' kernels.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from bench.harness import HEAD, Row, Table, percentile, run_whole, serving
-from bench.kernels import LESSON, Door
-from bench.wire import PROBE, Heard, Listeners, Socket
+from bench.kernels import KERNEL_CODE, HttpConnection
+from bench.wire import PROBE, Listeners, Received, Socket
 from tests.conftest import Server
 from tests.support import gateways
 
@@ -27,31 +27,31 @@ QUIET_LOG = "--ServerApp.log_level=WARN"
 
 
 class Kernel:
-    """A kernel of one server, reached through the bridge alone."""
+    """A kernel of one server, controlled over the bridge."""
 
     def __init__(self, server: Server) -> None:
         self.server = server
-        self.door = Door(server)
-        self.id = str(self.door.ask("POST", "bridge/spawn/python3", {})["id"])
-        self.run(LESSON)
+        self.connection = HttpConnection(server)
+        self.id = str(self.connection.ask("POST", "bridge/spawn/python3", {})["id"])
+        self.run(KERNEL_CODE)
 
     @property
     def url(self) -> str:
         return f"{self.server.url}bridge/channels/{self.id}?session_id={uuid.uuid4().hex}"
 
     def run(self, code: str) -> None:
-        status = self.door.ask("POST", f"bridge/execute/{self.id}", {"code": code})["status"]
+        status = self.connection.ask("POST", f"bridge/execute/{self.id}", {"code": code})["status"]
         assert status == "ok", status
 
     def stop(self) -> None:
-        self.door.ask("DELETE", f"bridge/shutdown/{self.id}")
-        self.door.__exit__()
+        self.connection.ask("DELETE", f"bridge/shutdown/{self.id}")
+        self.connection.__exit__()
 
 
 @contextmanager
 def kernels(*, own: bool = True, configured: bool = True) -> Iterator[dict[str, Kernel]]:
-    """One kernel of the server's own, if it is asked for, and one behind each gateway, on a server
-    each."""
+    """Start a kernel behind each gateway, and one without a gateway if requested, each on a
+    server of its own."""
     with ExitStack() as stack:
         found = {OWN: Kernel(stack.enter_context(serving()))} if own else {}
         for kind in KINDS:
@@ -66,7 +66,7 @@ def kernels(*, own: bool = True, configured: bool = True) -> Iterator[dict[str, 
 
 
 def round_trips(table: Table, found: dict[str, Kernel], turns: int) -> None:
-    """`1+1` over a websocket, and over HTTP, in turns."""
+    """Measure `1+1` over a websocket and over HTTP, in turn."""
     clients = {kind: Socket(one.url, one.server.token) for kind, one in found.items()}
     asked: dict[str, dict[str, list[float]]] = {"websocket": {}, "HTTP": {}}
     for turn in range(-10, turns):
@@ -89,13 +89,13 @@ def round_trips(table: Table, found: dict[str, Kernel], turns: int) -> None:
             table.add(Row(name, "ms", p50[OWN], p50[kind], 20, p95[OWN], p95[kind]))
 
 
-def burst(one: Kernel, count: int, pause: float) -> tuple[Heard, float]:
-    """Numbered messages to one client, as fast as the kernel can or with a pause in between: what
-    it heard, and how many a second the kernel sent."""
+def burst(one: Kernel, count: int, pause: float) -> tuple[Received, float]:
+    """Send numbered messages to one client, with a pause (seconds) in between; return the numbers
+    that arrived, and how many the kernel sent per second."""
     listeners = Listeners([one.url], one.server.token)
     while not listeners.live:
         one.run(f"bench_send({PROBE}, 100)")
-    time.sleep(0.3)  # the last of the probes
+    time.sleep(0.3)  # the last probe's message
     start = time.perf_counter()
     one.run(f"bench_burst({count}, 100, {pause})")
     rate = count / (time.perf_counter() - start)
@@ -103,15 +103,15 @@ def burst(one: Kernel, count: int, pause: float) -> tuple[Heard, float]:
 
 
 def bursts(table: Table, found: dict[str, Kernel], count: int, pause: float) -> None:
-    """The same burst from each kernel, and what of it was lost."""
-    heard = {kind: burst(one, count, pause) for kind, one in found.items()}
-    lost = {kind: 100 * one.lost(count) / count for kind, (one, _) in heard.items()}
-    notes = {kind: f"{rate:,.0f}/s" for kind, (_, rate) in heard.items()}
+    """Measure how many messages of the same burst are lost from each kernel."""
+    received = {kind: burst(one, count, pause) for kind, one in found.items()}
+    lost = {kind: 100 * one.lost(count) / count for kind, (one, _) in received.items()}
+    notes = {kind: f"{rate:,.0f}/s" for kind, (_, rate) in received.items()}
     paced = f", one each {1e3 * pause:g} ms" if pause else ""
     for kind in KINDS:
         what = f"{NAMES[kind]}: {count:,} messages{paced}"
         row = Row(what, "% lost", lost[OWN], lost[kind], 0, notes[OWN], notes[kind])
-        row.complete = heard[kind][0].ordered and not heard[kind][0].twice
+        row.complete = received[kind][0].ordered and not received[kind][0].twice
         table.add(row)
 
 
@@ -119,15 +119,15 @@ def as_they_come(table: Table, count: int) -> None:
     """Measure the losses of gateways with default queue limits."""
     with kernels(own=False, configured=False) as found:
         lost = {kind: burst(one, count, 0)[0].lost(count) / count for kind, one in found.items()}
-    said = " and ".join(f"{lost[kind]:.1%} behind the {NAMES[kind]}" for kind in KINDS)
+    losses = " and ".join(f"{lost[kind]:.1%} behind the {NAMES[kind]}" for kind in KINDS)
     table.remark(
         "The gateways' queues have no limit, as docs/operations.md has it. As they come they read "
-        f"their kernels through queues of 1,000 messages: of {count:,} {said} were lost there."
+        f"their kernels through queues of 1,000 messages: of {count:,} {losses} were lost there."
     )
 
 
 def measure(*, quick: bool) -> Table:
-    """Every row."""
+    """Measure all rows."""
     head = [HEAD[0], "the server's own kernel", "behind the gateway", *HEAD[3:]]
     table = Table("gateways", head=head)
     many = 5_000 if quick else 30_000
@@ -140,7 +140,7 @@ def measure(*, quick: bool) -> Table:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Measure, print, save; 1 if a goal was missed."""
+    """Measure, print and save; return 1 if a goal was missed."""
     return run_whole(
         measure,
         argv,

@@ -1,4 +1,4 @@
-"""The base of every bench: a server's CPU and memory, percentiles, and a table with goals."""
+"""The base of all benchmarks: CPU and memory of a process, percentiles, a table with goals."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ from tests.conftest import Server, start_server
 REPOSITORY = Path(__file__).parents[1]
 DOCUMENT = REPOSITORY / "docs" / "performance.md"
 MEGA = 1e6
-# In a cell that has no figure.
+# The text of a cell without a figure.
 NOTHING = "-"
 
 
 @contextlib.contextmanager
 def serving(*options: str) -> Iterator[Server]:
-    """A server process of its own, with the bridge and with the routes of blocking.py."""
+    """A new server process with the bridge and the routes of blocking.py."""
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         server = start_server(
             Path(folder),
@@ -49,9 +49,9 @@ def serving(*options: str) -> Iterator[Server]:
 
 
 def cpu_seconds(pid: int) -> float:
-    """Return the user and system time of a process so far, of all its threads, seconds."""
+    """Return the CPU time of a process so far, user and system, all threads, seconds."""
     if platform.system() == "Linux":
-        # The kernel's own clock of that process, in nanoseconds; /proc counts in steps of 10 ms.
+        # The process's CPU clock, in nanoseconds; /proc has steps of 10 ms.
         return time.clock_gettime((~pid << 3) | 2)
     times = psutil.Process(pid).cpu_times()
     return float(times.user + times.system)
@@ -63,7 +63,7 @@ def rss(pid: int) -> int:
 
 
 class PeakMemory:
-    """Measure the largest growth of a process's resident bytes inside a `with` block."""
+    """Measure the largest growth of a process's resident bytes during a `with` block."""
 
     def __init__(self, pid: int, period: float = 0.02) -> None:
         self._pid = pid
@@ -92,7 +92,7 @@ class PeakMemory:
 
 
 def wait_idle(pid: int, *, below: float = 0.05, period: float = 0.25, patience: float = 60) -> None:
-    """Wait until the process uses less than that share of a core."""
+    """Wait until the process uses less than this share of a core."""
     deadline = time.monotonic() + patience
     while time.monotonic() < deadline:
         before = cpu_seconds(pid)
@@ -102,7 +102,7 @@ def wait_idle(pid: int, *, below: float = 0.05, period: float = 0.25, patience: 
 
 
 def percentile(values: Sequence[float], share: float) -> float:
-    """Return the value below which `share` (0 to 1) of the others are."""
+    """Return the value below which `share` (0 to 1) of the values are."""
     ranked = sorted(values)
     return ranked[min(len(ranked) - 1, int(share * len(ranked)))]
 
@@ -112,10 +112,10 @@ def percentile(values: Sequence[float], share: float) -> float:
 
 @dataclass
 class Row:
-    """One line of the table: what was measured, today's figure, the bridge's, and the goal.
+    """One row of the table: what was measured, the host's figure, the bridge's, and the goal.
 
-    `today` is None where the host has nothing like it. The goal is met when the bridge's figure is
-    at most `goal` and nothing says otherwise (`complete`: whether everything was delivered).
+    `today` is the host's figure, None if the host has no such feature. The goal is met if the
+    bridge's figure is at most `goal`, and `complete` is true: everything was delivered.
     """
 
     what: str
@@ -166,12 +166,12 @@ class Table:
 
     name: str
     rows: list[Row] = field(default_factory=list)
-    # What stands above the columns, where it is not the host beside the bridge.
+    # The headings of the columns, if they are not the host and the bridge.
     head: list[str] = field(default_factory=lambda: list(HEAD))
     remarks: list[str] = field(default_factory=list)
 
     def add(self, row: Row) -> None:
-        """Add a row and print it at once, because a bench takes minutes."""
+        """Add a row and print it at once, because a benchmark takes minutes."""
         self.rows.append(row)
         what, *cells, met = row.cells()
         print(f"  {met:6}  {what}\n          " + " | ".join(cells), flush=True)
@@ -199,7 +199,7 @@ class Table:
         return {"bench": self.name, "machine": machine(), "rows": rows, "remarks": self.remarks}
 
     def save(self, *, file: Path | None, document: bool) -> None:
-        """Write the rows as JSON to `file`, and, if asked, the table into docs/performance.md."""
+        """Write the rows as JSON to `file`, and the table into `document`, if these are given."""
         if file is not None:
             file.write_text(json.dumps(self.to_json(), indent=1) + "\n")
         if document:
@@ -207,7 +207,7 @@ class Table:
 
 
 def write_between(document: Path, name: str, text: str) -> None:
-    """Put `text` where `document` has the marks of the bench `name`, or at its end."""
+    """Put `text` between the marks of the benchmark `name` in `document`, or at its end."""
     between = (f"<!-- bench {name} -->", f"<!-- end bench {name} -->")
     written = document.read_text()
     if between[0] not in written:
@@ -218,7 +218,7 @@ def write_between(document: Path, name: str, text: str) -> None:
 
 
 def machine() -> str:
-    """The size of this machine and the versions of what was measured, in one line."""
+    """Describe this machine and the measured versions in one line."""
     gib = psutil.virtual_memory().total / (1 << 30)
     names = ("jupyter_server", "jupyter_client", "ipykernel", "pyzmq", "tornado", "msgspec")
     versions = ", ".join(f"{name} {version(name)}" for name in names)
@@ -230,7 +230,7 @@ def machine() -> str:
 
 
 def _commit() -> str:
-    """Return the measured commit, and whether files other than docs differ from it."""
+    """Return the measured commit, and whether files outside docs differ from it."""
 
     def git(*words: str) -> str:
         command = ("git", "-C", str(REPOSITORY), *words)
@@ -249,13 +249,13 @@ def run_whole(
     about: str | None,
     quick: str,
 ) -> int:
-    """The command of a bench that has one size or the other; 1 if a goal was missed.
+    """Run the command of a benchmark that has two sizes; return 1 if a goal was missed.
 
-    `measure(quick=…)` gives the table; `quick` says in words what that option leaves.
+    `measure(quick=…)` returns the table; `quick` is the help text of that option.
     """
     parser = argparse.ArgumentParser(prog=prog, description=about)
     parser.add_argument("--quick", action="store_true", help=quick)
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there, too")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures to FILE")
     parser.add_argument(
         "--markdown", action="store_true", help="write the table into docs/performance.md"
     )

@@ -1,8 +1,8 @@
 """The cost of each hostile input: the slowest answer meanwhile, and the memory it leaves.
 
-Each goes to a fresh server, from a process of its own, while a second client asks `/api/status`
-every 50 ms. Beside it stands what the same server does under one client that asks small questions,
-or, where the input can be sent to it, what a server without the bridge does under the same input.
+Each input goes to a fresh server, from a process of its own, while a second client requests
+`/api/status` every 50 ms. It is compared with a server without the bridge under the same input, or,
+if the input needs the bridge, with a server under one client that sends small requests.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from tests.hostile.watching import Attack, Watch, watching
 
 # Goals: ms, and MB.
 SLOWEST, GROWN = 250, 64
-# A server that does not answer for so long does not answer; seconds.
+# After so long without an answer the server counts as dead, seconds.
 PATIENCE = 30.0
-# What a server may use of this machine before the attack is broken off, bytes.
+# The attack is stopped if the server uses more memory than this, bytes.
 MEMORY = 2_000_000_000
-# Until what a client left behind has been noticed and given back, seconds.
+# How long the server gets to free what a client left, seconds.
 SETTLED = 3.0
 BESIDE = ["what", "beside it", "under the input", "ratio", "goal", ""]
 
@@ -47,7 +47,7 @@ class Found:
 
 
 def attacked(server: Server, name: str, seconds: float, *, settled: float = SETTLED) -> Found:
-    """Attack a server that does nothing else; memory counts from when all is prepared."""
+    """Attack a server that does nothing else; memory is measured after the preparation."""
     attack = Attack(server, name, seconds)
     wait_idle(server.process.pid, patience=10)
     with watching(server, PATIENCE, MEMORY) as watch:
@@ -58,7 +58,7 @@ def attacked(server: Server, name: str, seconds: float, *, settled: float = SETT
 
 def _left(server: Server, watch: Watch, settled: float) -> float:
     if watch.failed:
-        server.process.kill()  # it would not hear anything gentler
+        server.process.kill()  # it may react to nothing else
         return _mb(watch.peak - watch.start)
     time.sleep(settled)
     wait_idle(server.process.pid, patience=10)
@@ -70,7 +70,7 @@ def _mb(size: int) -> float:
 
 
 def beside(chosen: Input, server: Server, seconds: float) -> tuple[str, Found]:
-    """What stands beside it: the host under the same input, or the server under a benign client."""
+    """Return the comparison: the host under the same input, or the server under a benign client."""
     if not chosen.peer:
         return "benign", attacked(server, "benign", seconds / 6, settled=0.5)
     with serving(PLAIN, *chosen.options) as plain:
@@ -78,7 +78,7 @@ def beside(chosen: Input, server: Server, seconds: float) -> tuple[str, Found]:
 
 
 def rows(table: Table, chosen: Input, seconds: float) -> None:
-    """Both rows of one input."""
+    """Add both rows of one input."""
     with serving(*chosen.options) as server:
         wait_idle(server.process.pid)
         who, peer = beside(chosen, server, seconds)
@@ -110,7 +110,7 @@ def rows(table: Table, chosen: Input, seconds: float) -> None:
 
 
 def measure(only: list[str], *, quick: bool) -> Table:
-    """Every input, or those whose name begins with one of `only`."""
+    """Measure all inputs, or those whose name begins with one of `only`."""
     table = Table("hostile", head=BESIDE)
     seconds = 5.0 if quick else 60.0
     for name, chosen in ATTACKS.items():
@@ -128,17 +128,17 @@ def measure(only: list[str], *, quick: bool) -> Table:
 
 
 def _broken(table: Table, chosen: Input, error: Any) -> None:
-    """An input that could not be tried is a goal that was missed."""
+    """Count an input that could not be tried as a missed goal."""
     note = " ".join(str(error).split())[:80]
     table.add(Row(chosen.what, "ms", None, 0, SLOWEST, "", note, complete=False))
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Measure, print, save; 1 if a goal was missed."""
+    """Measure, print and save; return 1 if a goal was missed."""
     parser = argparse.ArgumentParser(prog="bench.hostile", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="5 s of each input, not 60")
     parser.add_argument("--only", nargs="*", default=[], metavar="INPUT", help="some inputs only")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there, too")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures to FILE")
     parser.add_argument(
         "--markdown", action="store_true", help="write the table into docs/performance.md"
     )

@@ -1,8 +1,8 @@
-"""The kernel relay beside the host's own `/api/kernels/{id}/channels`, in one run.
+"""The kernel relay, compared with the host's own `/api/kernels/{id}/channels`.
 
-Both are measured through the same client code, against the same server process or two alike, on
-kernels of their own, in turns. The host's rate limit is off, as it would throw messages away.
-Kernels are told what to do over ZMQ, past the server, so that this adds nothing to its figures.
+Both are measured in turn, with the same client code, on kernels of their own, on the same server
+process or on two equal ones. The host's rate limit is off, because it would discard messages.
+Kernels get their instructions over ZMQ, not through the server, so that these do not count.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ import psutil
 from jupyter_client.blocking.client import BlockingKernelClient
 
 from bench.harness import MEGA, PeakMemory, Row, Table, cpu_seconds, percentile, serving, wait_idle
-from bench.wire import PROBE, Heard, Listeners, Socket
+from bench.wire import PROBE, Listeners, Received, Socket
 from jupyter_bridge.wire import kernel as wire
 from tests.conftest import Server
 
@@ -31,12 +31,12 @@ HOST, BRIDGE = "host", "bridge"
 BOTH = (HOST, BRIDGE)
 # Between two messages of 1 MB, seconds: 20 MB/s, about what leaves one core half idle.
 FLOOD_PAUSE = 0.05
-# The same where memory is looked at: 100 MB/s, which a server can read as it comes.
+# The same where memory is measured: 100 MB/s, which a server can read without a backlog.
 MEMORY_PAUSE = 0.01
 NO_LIMIT = "--ZMQChannelsWebsocketConnection.limit_rate=False"
 
-# What the kernels are taught. `burst` goes through the kernel's session, as fast as it can.
-LESSON = """
+# Defined in each kernel. `bench_burst` sends through the kernel's session, as fast as possible.
+KERNEL_CODE = """
 import sys, threading, time
 from IPython.display import display
 
@@ -64,7 +64,7 @@ def bench_ticks(count, pause):
 
 
 class Kernel:
-    """A kernel of the server, and a direct connection to it that bypasses the server."""
+    """A kernel of the server, and a direct ZMQ connection to it."""
 
     def __init__(self, server: Server) -> None:
         self.server = server
@@ -93,7 +93,7 @@ class Kernel:
         return f"{self.server.url}{path}?session_id={uuid.uuid4().hex}{query}"
 
     def connect(self, side: str, **options: Any) -> Socket:
-        """Connect a client and wait for the kernel's first answer, so that everything is open."""
+        """Connect a client and wait for the kernel's first answer; then all channels are open."""
         client = Socket(self.url(side), self.server.token, **options)
         client.round_trip("1+1")
         return client
@@ -103,7 +103,7 @@ class Kernel:
         listeners = Listeners([self.url(side) for _ in range(clients)], self.server.token)
         while not listeners.live:
             self.run(f"bench_send({PROBE}, 100)")
-        time.sleep(0.3)  # the last of the probes
+        time.sleep(0.3)  # the last probe's message
         return listeners
 
     def stop(self) -> None:
@@ -112,27 +112,27 @@ class Kernel:
 
 
 @contextmanager
-def kernels(server: Server, count: int = 1, *, lesson: bool = True) -> Iterator[list[Kernel]]:
+def kernels(server: Server, count: int = 1, *, prepare: bool = True) -> Iterator[list[Kernel]]:
     """Start prepared kernels, and stop them at the end."""
     with ExitStack() as stack:
         started = []
         for _ in range(count):
             one = Kernel(server)
             stack.callback(one.stop)
-            if lesson:
-                one.run(LESSON)
+            if prepare:
+                one.run(KERNEL_CODE)
             started.append(one)
         yield started
 
 
 def request(server: Server, method: str, path: str, body: Any = None) -> Any:
     """Send an HTTP request on a new connection and return the answer's JSON."""
-    with Door(server) as door:
-        return door.ask(method, path, body)
+    with HttpConnection(server) as connection:
+        return connection.ask(method, path, body)
 
 
-class Door:
-    """One HTTP connection that is kept open."""
+class HttpConnection:
+    """One HTTP connection that stays open."""
 
     def __init__(self, server: Server) -> None:
         target = urlsplit(server.url)
@@ -144,7 +144,7 @@ class Door:
         self._connection.connect()
 
     def ask(self, method: str, path: str, body: Any = None) -> Any:
-        # One write for head and body: http.client would write twice and wait for an ACK between.
+        # One write for head and body: http.client writes twice, and waits for an ACK in between.
         data = None if body is None else json.dumps(body).encode()
         self._connection.request(method, self._path + path, data, self._headers)
         answer = self._connection.getresponse()
@@ -153,7 +153,7 @@ class Door:
             raise RuntimeError(f"{method} {path}: {answer.status} {text.decode()}")
         return json.loads(text) if text else None
 
-    def __enter__(self) -> Door:
+    def __enter__(self) -> HttpConnection:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -181,13 +181,16 @@ class Sizes:
 def round_trips(table: Table, server: Server, sizes: Sizes) -> None:
     """Measure websocket and HTTP in turn, and the kernel alone as the lower bound."""
     times: dict[str, list[float]] = {HOST: [], BRIDGE: [], "http": [], "kernel": []}
-    with kernels(server, 4) as (host, bridge, http_kernel, alone), Door(server) as door:
+    with (
+        kernels(server, 4) as (host, bridge, http_kernel, alone),
+        HttpConnection(server) as connection,
+    ):
         clients = {HOST: host.connect(HOST), BRIDGE: bridge.connect(BRIDGE)}
         body = {"code": "1+1"}
         ways: dict[str, Callable[[], object]] = {
             HOST: lambda: clients[HOST].round_trip("1+1"),
             BRIDGE: lambda: clients[BRIDGE].round_trip("1+1"),
-            "http": lambda: door.ask("POST", f"bridge/execute/{http_kernel.id}", body),
+            "http": lambda: connection.ask("POST", f"bridge/execute/{http_kernel.id}", body),
             "kernel": lambda: alone.run("1+1"),
         }
         for turn in range(-20, sizes.trips):
@@ -210,16 +213,19 @@ def round_trips(table: Table, server: Server, sizes: Sizes) -> None:
 
 
 def first_execution(table: Table, server: Server, sizes: Sizes) -> None:
-    """The first execution on a kernel that the bridge has not met, and the second one beside it."""
+    """Measure the first execution on a kernel without a relay, and the second one."""
     first: list[float] = []
     second: list[float] = []
     alone = []
     for _ in range(sizes.first):
-        with kernels(server, 2, lesson=False) as (one, other), Door(server) as door:
-            time.sleep(0.5)  # a kernel that has just answered still has things to import
+        with (
+            kernels(server, 2, prepare=False) as (one, other),
+            HttpConnection(server) as connection,
+        ):
+            time.sleep(0.5)  # a new kernel still imports modules after its first answer
             for found in (first, second):
                 start = time.perf_counter()
-                door.ask("POST", f"bridge/execute/{one.id}", {"code": "1+1"})
+                connection.ask("POST", f"bridge/execute/{one.id}", {"code": "1+1"})
                 found.append(1e3 * (time.perf_counter() - start))
             start = time.perf_counter()
             other.run("1+1")
@@ -233,22 +239,24 @@ def first_execution(table: Table, server: Server, sizes: Sizes) -> None:
     )
 
 
-def burst(server: Server, side: str, clients: int, count: int) -> tuple[float, list[Heard], float]:
-    """Server CPU in us per message and client, what each heard, and messages a second."""
+def burst(
+    server: Server, side: str, clients: int, count: int
+) -> tuple[float, list[Received], float]:
+    """Return the server's CPU in µs per message and client, the messages, and messages/s."""
     with kernels(server) as (one,):
         listeners = one.listen(side, clients) if clients else None
         wait_idle(server.process.pid)
         before, start = cpu_seconds(server.process.pid), time.perf_counter()
         one.run(f"bench_burst({count})")
         rate = count / (time.perf_counter() - start)
-        heard = listeners.finish(count) if listeners else []
-        wait_idle(server.process.pid)  # what is left to do belongs to it, too
+        received = listeners.finish(count) if listeners else []
+        wait_idle(server.process.pid)  # the server's work after the last message counts, too
         spent = cpu_seconds(server.process.pid) - before
-    return 1e6 * spent / (count * max(clients, 1)), heard, rate
+    return 1e6 * spent / (count * max(clients, 1)), received, rate
 
 
 def bursts(table: Table, server: Server, sizes: Sizes) -> None:
-    """CPU and delivery of bursts of 100-byte messages, 20 clients and one."""
+    """Measure CPU and delivery of bursts of 100-byte messages, for 20 clients and for one."""
     nobody = min(burst(server, HOST, 0, 5_000)[0] for _ in range(sizes.repeats))
     table.remark(
         "The host reads every kernel's iopub to know what is busy: a burst of 5,000 that nobody "
@@ -273,9 +281,9 @@ def bursts(table: Table, server: Server, sizes: Sizes) -> None:
 
 
 def _burst_row(
-    table: Table, found: dict[str, list[tuple[float, list[Heard], float]]], count: int
+    table: Table, found: dict[str, list[tuple[float, list[Received], float]]], count: int
 ) -> None:
-    ears = {side: [one for _, heard, _ in found[side] for one in heard] for side in BOTH}
+    ears = {side: [one for _, received, _ in found[side] for one in received] for side in BOTH}
     lost = {side: max(one.lost(count) for one in ears[side]) for side in BOTH}
     theirs, ours = (f"{max(run[2] for run in found[side]):,.0f}/s" for side in BOTH)
     ordered = all(one.ordered for one in ears[BRIDGE])
@@ -283,14 +291,14 @@ def _burst_row(
     table.add(Row(what, "lost", lost[HOST], lost[BRIDGE], 0, theirs, ours, complete=ordered))
 
 
-def _delivered(found: list[tuple[float, list[Heard], float]], count: int) -> float:
+def _delivered(found: list[tuple[float, list[Received], float]], count: int) -> float:
     """Return the percentage of messages that arrived, over all clients and runs."""
-    ears = [one for _, heard, _ in found for one in heard]
+    ears = [one for _, received, _ in found for one in received]
     return 100 * (1 - sum(one.lost(count) for one in ears) / (count * len(ears)))
 
 
 def blocked_loop(table: Table, server: Server, sizes: Sizes) -> None:
-    """The event loop stands still for 3 s while a kernel displays 20,000 times."""
+    """Measure delivery of 20,000 displays while the event loop is blocked for 3 s."""
     count = 20_000
     lost: dict[str, list[int]] = {side: [] for side in BOTH}
     for _ in range(sizes.repeats):
@@ -335,7 +343,7 @@ def stalled_client(table: Table, sizes: Sizes) -> None:
         "then messages also wait for the server itself, whoever its clients are."
     )
 
-    # The flood is paced here, so that a round trip has room in it, with and without the stall.
+    # The flood is limited here, so that round trips fit in, with and without the stalled client.
     p95: dict[tuple[str, bool], float] = {}
     for side in BOTH:
         with serving(NO_LIMIT) as server, kernels(server) as (one,):
@@ -367,16 +375,16 @@ def _p95_in_flood(one: Kernel, side: str, megabytes: int) -> float:
 
 
 def dropped_client(table: Table, server: Server, sizes: Sizes) -> None:
-    """A client is away for 1.5 s of a run while another stays, and comes back."""
+    """Measure what a client loses that disconnects for 1.5 s while another one stays."""
     lost: dict[str, list[int]] = {side: [] for side in BOTH}
     twice: dict[str, list[int]] = {side: [] for side in BOTH}
     for _ in range(sizes.repeats):
         for side in BOTH:
             with kernels(server) as (one,):
                 stays = one.listen(side, 1)
-                heard = _drop(one, side, sizes.ticks)
-                lost[side].append(heard.lost(sizes.ticks))
-                twice[side].append(heard.twice)
+                received = _drop(one, side, sizes.ticks)
+                lost[side].append(received.lost(sizes.ticks))
+                twice[side].append(received.twice)
                 if stays.finish(sizes.ticks)[0].lost(sizes.ticks):
                     table.remark(f"The {side}'s client that stayed has lost something, too.")
     what = f"away 1.5 s of a run with {sizes.ticks} messages while another client stays"
@@ -387,8 +395,8 @@ def dropped_client(table: Table, server: Server, sizes: Sizes) -> None:
     )
 
 
-def _drop(one: Kernel, side: str, ticks: int) -> Heard:
-    heard, last = Heard(), ""
+def _drop(one: Kernel, side: str, ticks: int) -> Received:
+    received, last = Received(), ""
     url = one.url(side)
     client = Socket(url, one.server.token)
     client.round_trip("1+1")
@@ -401,7 +409,7 @@ def _drop(one: Kernel, side: str, ticks: int) -> Heard:
             frame = client.receive()
         except TimeoutError:
             break
-        heard.feed(frame)
+        received.feed(frame)
         channel, parts = wire.parse_v1(frame)
         if channel == "iopub":
             last = wire.parse_header(parts[0]).msg_id
@@ -412,11 +420,11 @@ def _drop(one: Kernel, side: str, ticks: int) -> Heard:
             after = f"&after={last}" if side == BRIDGE else ""
             client = Socket(url + after, one.server.token)
             client.raw.settimeout(3)
-        if ticks - 1 in heard.numbers:
+        if ticks - 1 in received.numbers:
             break
     client.close()
     one.run("1")
-    return heard
+    return received
 
 
 def descriptors(table: Table, server: Server, sizes: Sizes) -> None:
@@ -456,7 +464,7 @@ def idle(table: Table, sizes: Sizes) -> None:
 
 
 def measure(only: list[str], *, quick: bool) -> Table:
-    """Every row, or those whose function's name begins with one of `only`."""
+    """Measure all rows, or those whose function's name begins with one of `only`."""
     table, sizes = Table("kernels"), Sizes(quick)
     shared = (round_trips, first_execution, bursts, blocked_loop, dropped_client, descriptors)
     alone = (stalled_client, idle)
@@ -474,11 +482,11 @@ def measure(only: list[str], *, quick: bool) -> Table:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Measure, print, save; 1 if a goal was missed."""
+    """Measure, print and save; return 1 if a goal was missed."""
     parser = argparse.ArgumentParser(prog="bench.kernels", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="smaller sizes, for a first look")
+    parser.add_argument("--quick", action="store_true", help="smaller sizes, for a quick check")
     parser.add_argument("--only", nargs="*", default=[], metavar="ROWS", help="some rows only")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there, too")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures to FILE")
     parser.add_argument(
         "--markdown", action="store_true", help="write the table into docs/performance.md"
     )

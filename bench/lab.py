@@ -1,4 +1,4 @@
-"""The JupyterLab panel in a real browser: how soon it is usable, and what it adds to the start.
+"""The JupyterLab panel in a real browser: the time until it is usable, and its startup cost.
 
 `python -m bench.lab [--quick] [--only panel|start …] [--json FILE] [--markdown]`
 """
@@ -25,7 +25,7 @@ from tests.conftest import Server
 from tests.support.asking import ask
 from tests.support.browsing import LAB, launch, open_lab
 
-# What the page loads of ours, wherever the server stands.
+# The path of the panel's files, below any base URL.
 OURS = "/lab/extensions/jupyter-bridge/"
 CONNECTIONS, CONSOLES = 500, 200
 
@@ -42,7 +42,7 @@ QUICK = Sizes(openings=3, starts=3)
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Measure, print, and write where asked; 1 if a goal was missed."""
+    """Measure, print and save; return 1 if a goal was missed."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="a few repetitions only")
     parser.add_argument("--only", nargs="+", choices=list(ROWS), default=list(ROWS))
@@ -62,7 +62,7 @@ def main(argv: list[str] | None = None) -> int:
 
 # -- the panel -----------------------------------------------------------------------------------
 
-# Resolves with the milliseconds from the command until both long lists have been painted.
+# Resolves with the milliseconds from the command until both long lists are painted.
 _OPENING = """async () => {
   const start = performance.now();
   void jupyterapp.commands.execute('bridge:show');
@@ -76,7 +76,7 @@ _OPENING = """async () => {
 
 
 def measure_panel(browser: Browser, table: Table, sizes: Sizes) -> None:
-    """From the command that shows the panel until its rows are painted."""
+    """Measure the time from the command that shows the panel until its rows are painted."""
     with tempfile.TemporaryDirectory() as folder:
         fill(Path(folder, "consoles"))
         known = [{"name": f"store-{n:03}", "url": folder} for n in range(CONNECTIONS)]
@@ -96,7 +96,7 @@ def measure_panel(browser: Browser, table: Table, sizes: Sizes) -> None:
 
 
 def fill(folder: Path) -> None:
-    """As many consoles as a busy month leaves behind, each with a screenful."""
+    """Create as many ended consoles as after a busy month, each with a screen of output."""
     archive = Archive(folder)
     for number in range(CONSOLES):
         about = {
@@ -114,7 +114,7 @@ def fill(folder: Path) -> None:
 
 @contextmanager
 def shown(browser: Browser, server: Server) -> Iterator[Page]:
-    """A fresh page with JupyterLab at rest."""
+    """A fresh page with JupyterLab, idle."""
     context = browser.new_context(viewport={"width": 1280, "height": 800})
     page = context.new_page()
     open_lab(page, server)
@@ -127,7 +127,7 @@ def shown(browser: Browser, server: Server) -> Iterator[Page]:
 
 
 def measure_start(browser: Browser, table: Table, sizes: Sizes) -> None:
-    """The panel's share of the start's CPU time, by the browser's own profiler; and its bytes."""
+    """Measure the panel's part of the startup's CPU time, by the profiler, and its bytes."""
     spent, with_panel, without = [], [], []
     loaded: dict[str, bytes] = {}
     with tempfile.TemporaryDirectory() as others:
@@ -158,7 +158,7 @@ def measure_start(browser: Browser, table: Table, sizes: Sizes) -> None:
 def start(
     browser: Browser, server: Server, *, expected: bool
 ) -> tuple[float, float, dict[str, bytes]]:
-    """Seconds until JupyterLab stood, milliseconds in our code, and what was loaded of it."""
+    """Return the seconds of the startup, the milliseconds in the panel's code, and its files."""
     context = browser.new_context(viewport={"width": 1280, "height": 800})
     page = context.new_page()
     loaded: dict[str, bytes] = {}
@@ -184,7 +184,7 @@ def start(
 
 
 def own_milliseconds(profile: dict[str, Any]) -> float:
-    """The time of all samples in whose stack a function of ours stands."""
+    """Return the time of all samples with a function of the panel on the stack, ms."""
     parents = {child: node["id"] for node in profile["nodes"] for child in node.get("children", [])}
     urls = {node["id"]: node["callFrame"]["url"] for node in profile["nodes"]}
 
@@ -206,7 +206,7 @@ def own_milliseconds(profile: dict[str, Any]) -> float:
 
 # -- consoles ------------------------------------------------------------------------------------
 
-# Watches for tasks that hold the page up for longer than 50 ms, which is what a browser calls long.
+# Records tasks that block the page for longer than 50 ms, the browser's definition of long.
 _WATCH = """() => {
   window.longTasks = [];
   new PerformanceObserver(list => {
@@ -215,7 +215,7 @@ _WATCH = """() => {
 }"""
 _HEAP = "() => performance.memory.usedJSHeapSize / 2 ** 20"
 STREAM_SECONDS = 15
-# Writes 20 MB a second, in lines of 80 bytes.
+# Writes 20 MB/s in lines of 80 bytes.
 _STREAM = (
     "import os, time\n"
     "line = b'x' * 78 + b'\\r\\n'\n"
@@ -227,7 +227,7 @@ _STREAM = (
 
 
 def measure_stream(browser: Browser, table: Table, sizes: Sizes) -> None:
-    """A page that shows a console saying 20 MB/s: its longest tasks, and its memory."""
+    """Measure a page that shows a console with 20 MB/s of output: its longest task, its memory."""
     with serving(*LAB) as server, shown(browser, server) as page:
         (server.root / "stream.py").write_text(_STREAM)
         name = str(ask(server, "POST", "bridge/consoles", {"name": "stream"})["name"])
@@ -243,9 +243,9 @@ def measure_stream(browser: Browser, table: Table, sizes: Sizes) -> None:
             heap.append(page.evaluate(_HEAP))
         page.wait_for_timeout(1000)
         tasks = page.evaluate("() => window.longTasks")
-        said = ask(server, "GET", f"bridge/consoles/{name}")["end_offset"]
+        size = ask(server, "GET", f"bridge/consoles/{name}")["end_offset"]
     longest = max(tasks, default=0)
-    rate = said / STREAM_SECONDS / 1e6
+    rate = size / STREAM_SECONDS / 1e6
     what = "a console that says 20 MB/s: the page's longest task"
     note = f"{sum(task >= 100 for task in tasks)} of 100 ms and more; it said {rate:.0f} MB/s"
     table.add(Row(what, "ms", None, longest, 100, bridge_note=note))
@@ -255,7 +255,7 @@ def measure_stream(browser: Browser, table: Table, sizes: Sizes) -> None:
     table.add(Row(what, "MiB", None, grown, 16, bridge_note=note))
 
 
-# Resolves with the milliseconds from the command until the last line stands on the screen.
+# Resolves with the milliseconds from the command until the last line is on the screen.
 _FIRST_SCREEN = """async ([name, last]) => {
   const start = performance.now();
   const widget = await jupyterapp.commands.execute('bridge:open-console', { name, mode: 'watch' });
@@ -274,7 +274,7 @@ _FIRST_SCREEN = """async ([name, last]) => {
 
 
 def measure_journal(browser: Browser, table: Table, sizes: Sizes) -> None:
-    """From the command until the last screen of a journal of 1 GB is painted."""
+    """Measure the time from the command until the last screen of a 1 GB journal is painted."""
     with tempfile.TemporaryDirectory() as folder:
         archive = Archive(Path(folder), max_bytes=2 << 30, total_bytes=4 << 30)
         about = {

@@ -1,8 +1,8 @@
-"""200 consoles and 50 kernels with 500 clients, beside the host doing the same work alone.
+"""200 consoles and 50 kernels with 500 clients, compared with the host alone.
 
-Two servers at the same time, so that both have the same machine under them: the host without the
-bridge, its clients on its own websockets, and the same with the bridge, its clients on tail and
-channels.
+Two servers run at the same time, so that other load on the machine affects both alike: one without
+the bridge, with clients on the host's websockets, and one with the bridge, with clients on `tail`
+and `channels`.
 """
 
 from __future__ import annotations
@@ -19,24 +19,24 @@ from tests.conftest import Server
 
 # Clients on each terminal and kernel.
 EACH = 2
-# How often each is asked for a while how quick it is.
+# How many times each server's latency is measured, in turn.
 TURNS = 4
-# Whoever had the kernels begin to talk is gone: the host would keep all they say for a return, on
-# the side where nobody else comes by its own websockets.
+# The client that started the kernels' output has disconnected. The host would buffer all output for
+# it, on the side where no other client uses the host's websockets.
 NO_BUFFER = "--MappingKernelManager.buffer_offline_messages=False"
 
 
 @dataclass
 class Side:
-    """One server with everything on it, and its clients."""
+    """One server with its consoles, kernels and clients."""
 
     server: Server
     clients: Audience
     status: list[float] = field(default_factory=list)  # ms
 
     def marks(self) -> tuple[float, float, list[int]]:
-        """The time, the CPU seconds so far, the bytes that each client has got so far."""
-        return time.monotonic(), cpu_seconds(self.server.process.pid), self.clients.heard()
+        """Return the time, the CPU seconds so far, and the bytes of each client so far."""
+        return time.monotonic(), cpu_seconds(self.server.process.pid), self.clients.received()
 
 
 @dataclass
@@ -45,9 +45,9 @@ class Found:
 
     status: list[float]
     bytes_a_second: float
-    cpu: float  # seconds a second
+    cpu: float  # CPU seconds per second
     rss: int
-    deaf: int  # clients that heard nothing
+    deaf: int  # clients that received nothing
 
 
 @contextmanager
@@ -58,21 +58,21 @@ def crowded(side: str, terminals: int, kernels: int) -> Iterator[Side]:
         crowd.grow(terminals, kernels)
         crowd.talk()
         wait_idle(server.process.pid, below=0.5)
-        with audience(crowd.seats(side, EACH), server.token) as clients:
+        with audience(crowd.endpoints(side, EACH), server.token) as clients:
             yield Side(server, clients)
 
 
 def watch(sides: dict[str, Side], seconds: float) -> dict[str, Found]:
-    """Measure the latency of each side in turn, while both do their work."""
+    """Measure the latency of each side in turn, while both are loaded."""
     before = {name: side.marks() for name, side in sides.items()}
     for _ in range(TURNS):
         for side in sides.values():
             side.status += status_times(side.server, seconds / TURNS)
     found = {}
     for name, side in sides.items():
-        start, spent, heard = before[name]
-        end, spent_now, heard_now = side.marks()
-        got = [b - a for a, b in zip(heard, heard_now, strict=True)]
+        start, spent, received = before[name]
+        end, spent_now, received_now = side.marks()
+        got = [b - a for a, b in zip(received, received_now, strict=True)]
         found[name] = Found(
             side.status,
             sum(got) / (end - start),
@@ -84,7 +84,7 @@ def watch(sides: dict[str, Side], seconds: float) -> dict[str, Found]:
 
 
 def measure(*, quick: bool) -> Table:
-    """Every row."""
+    """Measure all rows."""
     table = Table("load")
     terminals, kernels, seconds = (40, 10, 8.0) if quick else (200, 50, 20.0)
     clients = EACH * (terminals + kernels)
@@ -92,10 +92,10 @@ def measure(*, quick: bool) -> Table:
         sides = {
             side: stack.enter_context(crowded(side, terminals, kernels)) for side in (HOST, BRIDGE)
         }
-        time.sleep(3)  # who came last has been told what there was
+        time.sleep(3)  # the last client has received the earlier output
         found = watch(sides, seconds)
     host, ours = found[HOST], found[BRIDGE]
-    heard = {side: f"{one.deaf} of {clients} heard nothing" for side, one in found.items()}
+    notes = {side: f"{one.deaf} of {clients} heard nothing" for side, one in found.items()}
     whole = ours.deaf == 0
     for share, goal in ((0.5, 10.0), (0.99, 50.0)):
         p = {side: percentile(one.status, share) for side, one in found.items()}
@@ -119,8 +119,8 @@ def measure(*, quick: bool) -> Table:
             host.deaf,
             ours.deaf,
             0,
-            heard[HOST],
-            heard[BRIDGE],
+            notes[HOST],
+            notes[BRIDGE],
             complete=whole,
         )
     )
@@ -143,7 +143,7 @@ def measure(*, quick: bool) -> Table:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Measure, print, save; 1 if a goal was missed."""
+    """Measure, print and save; return 1 if a goal was missed."""
     return run_whole(measure, argv, prog="bench.load", about=__doc__, quick="a fifth of everything")
 
 

@@ -30,7 +30,7 @@ from tests.conftest import Server
 from tests.consoles.conftest import house
 from tests.support.shell_fuzzing import Fuzz, cases
 
-# What today's script costs: a fixed `sleep 5`, and it learns no status (research/consoles.md, 3.4).
+# The usual script sleeps for 5 s after each command, and learns no status. ms.
 SCRIPT_SECONDS = 5.0
 
 
@@ -56,17 +56,17 @@ class Caller:
         self._headers = server.headers
 
     def ask(self, method: str, path: str, body: Any = None) -> Any:
-        """The JSON answer."""
+        """Send a request and return the JSON of its answer."""
         content = None if body is None else json.dumps(body)
         self._connection.request(method, self._base + path, content, self._headers)
         answer = self._connection.getresponse()
-        said = answer.read()
+        received = answer.read()
         if answer.status >= 400:
-            raise RuntimeError(f"{method} {path}: {answer.status} {said!r}")
-        return json.loads(said) if said else None
+            raise RuntimeError(f"{method} {path}: {answer.status} {received!r}")
+        return json.loads(received) if received else None
 
     def events(self, body: Any) -> Iterator[dict[str, Any]]:
-        """The events of a run, as they come."""
+        """Yield the events of a run as they arrive."""
         headers = {**self._headers, "Accept": "application/x-ndjson"}
         self._connection.request("POST", f"{self._base}/run", json.dumps(body), headers)
         answer = self._connection.getresponse()
@@ -81,7 +81,7 @@ class Caller:
 
 
 def latency(table: Table, server: Server, sizes: Sizes) -> None:
-    """`run true` in a warm bash, one after the other."""
+    """Measure `run true` in a running bash, one after the other."""
     caller = Caller(server)
     caller.ask("POST", "/consoles", {"name": "warm", "shell_command": ["bash", "-l"]})
     body = {"command": "true", "console": "warm", "queue": True}
@@ -108,7 +108,7 @@ def latency(table: Table, server: Server, sizes: Sizes) -> None:
 
 
 def fuzz(table: Table, sizes: Sizes, seed: int) -> None:
-    """Random commands, each also given to `subprocess`."""
+    """Compare the results of random commands with those of `subprocess`."""
     seconds, wrong = asyncio.run(_fuzz(sizes.cases, seed))
     table.add(
         Row(
@@ -148,7 +148,7 @@ async def _fuzz(count: int, seed: int) -> tuple[float, list[str]]:
 
 
 def bulk(table: Table, server: Server, sizes: Sizes) -> None:
-    """Many megabytes of lines through one run, as they come; all of them, and not in memory."""
+    """Measure a run with many megabytes of output: it must be complete, and not held in memory."""
     line = "0123456789abcdef" * 6 + "xyz\n"
     count = sizes.megabytes * 10_000
     expected = hashlib.sha256((line * count).encode()).hexdigest()
@@ -218,17 +218,17 @@ def measure(only: list[str], *, quick: bool, seed: int) -> Table:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Measure, print, save; 1 if a goal was missed."""
+    """Measure, print and save; return 1 if a goal was missed."""
     parser = argparse.ArgumentParser(prog="bench.run", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="smaller sizes, for a first look")
+    parser.add_argument("--quick", action="store_true", help="smaller sizes, for a quick check")
     parser.add_argument("--only", nargs="*", default=[], metavar="ROWS", help="some rows only")
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1 << 30))
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there, too")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures to FILE")
     parser.add_argument(
         "--markdown", action="store_true", help="write the table into docs/performance.md"
     )
     options = parser.parse_args(argv)
-    # Started in the background of a script, SIGINT is ignored, here and in every child.
+    # In a script's background job SIGINT is ignored, here and in every child process.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     table = measure(options.only, quick=options.quick, seed=options.seed)
     print(f"\n{table.text()}\n")

@@ -1,9 +1,8 @@
-"""`python -m bench.transfers`: data sets through the bridge, beside pyBIS and a bare client.
+"""`python -m bench.transfers`: data sets through the bridge, pyBIS and a minimal client.
 
-The simulator of openBIS is a process of its own; each measured run is another, so that its memory
-can be told. Each is logged in before its clock starts, as a connection usually is. The bare client
-makes the same requests with aiohttp, as many at the same time, and writes what comes (or sends what
-is there) without a look at it.
+The simulator of openBIS is a process of its own, and so is each measured run, so that its memory
+can be measured. Each is logged in before its clock starts. The minimal ("bare") client makes the
+same requests with aiohttp, as many at the same time, and copies the bytes without any check.
 """
 
 from __future__ import annotations
@@ -37,7 +36,7 @@ CHUNK = 4 * MIB
 
 
 class Clock:
-    """Wall and CPU seconds (of all threads of this process) of the transfer alone."""
+    """Measure wall and CPU seconds (all threads of this process) of the transfer alone."""
 
     def start(self) -> None:
         self._began = time.monotonic(), time.process_time()
@@ -56,7 +55,7 @@ async def _call(client: aiohttp.ClientSession, url: str, path: str, *parts: obje
 
 
 async def bare_file(url: str, perm_id: str, folder: Path) -> None:
-    """One GET, written as it comes."""
+    """Download by one GET, written to a file as it arrives."""
     async with aiohttp.ClientSession(read_bufsize=MIB) as client:
         token = await _call(client, url, rpc.AS_V3, "login", "ada", "secret")
         CLOCK.start()
@@ -69,7 +68,7 @@ async def bare_file(url: str, perm_id: str, folder: Path) -> None:
 
 
 async def bare_fast(url: str, perm_id: str, folder: Path) -> None:
-    """The streams of one fast download, written as they come, one file each."""
+    """Download by the streams of one fast download, each written to a file as it arrives."""
     async with aiohttp.ClientSession(read_bufsize=MIB) as client:
         token = await _call(client, url, rpc.AS_V3, "login", "ada", "secret")
         CLOCK.start()
@@ -115,7 +114,7 @@ async def bare_fast(url: str, perm_id: str, folder: Path) -> None:
 
 
 async def bare_upload(url: str, source: str, _: Path) -> None:
-    """The same chunks of one file, and the call that makes them a data set."""
+    """Upload the same chunks of one file, and make the call that registers them."""
     async with aiohttp.ClientSession() as client:
         token = str(await _call(client, url, rpc.AS_V3, "login", "ada", "secret"))
         CLOCK.start()
@@ -197,7 +196,7 @@ RUNS: dict[str, Callable[[str, str, Path], Awaitable[None]]] = {
 
 
 def _one(name: str, url: str, what: str) -> None:
-    """Run it, and print its seconds, its CPU seconds and the growth of memory."""
+    """Run one transfer, and print its seconds, its CPU seconds and the growth of memory."""
     with tempfile.TemporaryDirectory(dir=os.environ["BENCH_FOLDER"]) as folder:
         os.environ["HOME"] = folder
         with PeakMemory(os.getpid()) as memory:
@@ -210,7 +209,7 @@ def _one(name: str, url: str, what: str) -> None:
 
 @contextmanager
 def simulator(folder: Path, api: str, *, latency: float = 0.0) -> Iterator[tuple[str, str]]:
-    """Its URL, and the permId of the data set of what is in `folder`/seed; `latency` in seconds."""
+    """Yield its URL and the permId of the data set made of `folder`/seed; `latency` in seconds."""
     process = subprocess.Popen(
         [
             *(sys.executable, "-m", "tests.simulators.openbis", str(folder)),
@@ -218,7 +217,7 @@ def simulator(folder: Path, api: str, *, latency: float = 0.0) -> Iterator[tuple
         ],
         stdout=subprocess.PIPE,
         cwd=REPOSITORY,
-        # It is killed, and cleans nothing up: what it keeps goes with the folder.
+        # It is killed and cleans nothing up; its files are deleted with the folder.
         env={**os.environ, "TMPDIR": str(folder)},
     )
     try:
@@ -231,7 +230,7 @@ def simulator(folder: Path, api: str, *, latency: float = 0.0) -> Iterator[tuple
 
 
 class Bench:
-    """The rows; each takes the best of some runs, one after the other in turn."""
+    """The measurements; each takes the best of several runs, made in turn."""
 
     def __init__(self, table: Table, folder: Path, *, quick: bool) -> None:
         self.table = table
@@ -266,7 +265,7 @@ class Bench:
             self.run(bare, url, thing)  # the disk's cache, and the simulator's checksums
             runs: dict[str, list[tuple[float, float, int]]] = {name: [] for name in names}
             for turn in range(self.rounds):
-                # Nobody always comes after the same other: caches and memory are left differently.
+                # In changing order, because each leaves other things in caches and memory.
                 for name in names[turn % 3 :] + names[: turn % 3]:
                     runs[name].append(self.run(name, url, thing))
         best = {name: min(seconds for seconds, _, _ in some) for name, some in runs.items()}
@@ -314,11 +313,11 @@ ROWS = ("fast", "files", "upload", "small_files")
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Measure, print, save; 1 if a goal was missed."""
+    """Measure, print and save; return 1 if a goal was missed."""
     parser = argparse.ArgumentParser(prog="bench.transfers", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="smaller sizes, for a first look")
+    parser.add_argument("--quick", action="store_true", help="smaller sizes, for a quick check")
     parser.add_argument("--only", nargs="*", default=[], metavar="ROW", choices=ROWS)
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there, too")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures to FILE")
     parser.add_argument("--markdown", action="store_true", help="into docs/performance.md")
     parser.add_argument("--one", nargs=3, help=argparse.SUPPRESS)
     options = parser.parse_args(argv)

@@ -1,7 +1,7 @@
 """A websocket client that uses little CPU, and listeners in a separate process.
 
-Bench clients must not be what is measured: frames go out with an empty mask, listeners only look
-for numbered marks in the bytes as they come, and Nagle's algorithm is off on our side.
+The clients must not dominate the measurement: frames are sent with a zero mask, listeners only
+search the received bytes for numbered marks, and Nagle's algorithm is off in the client.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ from urllib.parse import urlsplit
 
 from jupyter_bridge.wire import kernel
 
-# A message of the bench carries its number like this; PROBE stands for "are you there".
+# Each message of a benchmark contains its number in this form. PROBE asks "are you connected?".
 MARK = re.compile(rb"@(\d{7})@")
 PROBE = 9_999_999
 _MARK_SIZE = 9
-# A listener is done when nothing has come for this long, seconds.
+# A listener stops after so long without a message, seconds.
 QUIET = 1.5
 
 
 class Socket:
-    """One websocket, blocking: `send` and `receive` whole frames."""
+    """A blocking websocket that sends and receives whole frames."""
 
     def __init__(
         self, url: str, token: str, *, receive_buffer: int = 0, timeout: float = 60
@@ -69,7 +69,7 @@ class Socket:
         self.buffer += data
 
     def send(self, payload: bytes) -> None:
-        """One binary frame; its mask is zero, so that the payload stays as it is."""
+        """Send one binary frame; its mask is zero, so that the payload is unchanged."""
         size = len(payload)
         if size < 126:
             head = struct.pack("!BB", 0x82, 0x80 | size)
@@ -80,7 +80,7 @@ class Socket:
         self.raw.sendall(head + bytes(4) + payload)
 
     def receive(self) -> bytes:
-        """The payload of the next binary frame."""
+        """Return the payload of the next binary frame."""
         while True:
             opcode, payload = self._receive()
             if opcode == 2:
@@ -105,7 +105,7 @@ class Socket:
         return opcode, payload
 
     def round_trip(self, code: str) -> float:
-        """Seconds from an execute_request to both its reply and `idle`."""
+        """Return the seconds from an execute_request until its reply and `idle` have arrived."""
         start = time.perf_counter()
         content = {"code": code, "silent": False, "store_history": True, "allow_stdin": False}
         parts = kernel.build_message("execute_request", content, "bench")
@@ -129,8 +129,8 @@ class Socket:
 
 
 @dataclass
-class Heard:
-    """What one listener got: the numbers of the bench's messages, in the order they came."""
+class Received:
+    """The numbers of the messages that one listener received, in order."""
 
     numbers: list[int] = field(default_factory=list)
     probed: bool = False
@@ -160,7 +160,7 @@ class Heard:
 
 
 class Listeners:
-    """Clients in another process that read all they get, one for each url."""
+    """Clients in another process, one for each URL, that read everything."""
 
     def __init__(self, urls: Sequence[str], token: str) -> None:
         context = multiprocessing.get_context("spawn")
@@ -175,19 +175,19 @@ class Listeners:
         """Tell whether every listener has received a probe."""
         return self._pipe.poll(0.3) and bool(self._pipe.recv())
 
-    def finish(self, count: int) -> list[Heard]:
-        """What each has heard, when all have heard `count` messages or nothing comes any more."""
+    def finish(self, count: int) -> list[Received]:
+        """Wait until all have `count` messages, or no more arrive; return the numbers of each."""
         self._pipe.send(count)
-        heard: list[Heard] = self._pipe.recv()
+        received: list[Received] = self._pipe.recv()
         self._process.join()
-        return heard
+        return received
 
 
 def _listen(urls: list[str], token: str, pipe: Connection) -> None:
     selector = selectors.DefaultSelector()
-    heard = [Heard() for _ in urls]
+    received = [Received() for _ in urls]
     sockets = [Socket(url, token) for url in urls]
-    for one, ears in zip(sockets, heard, strict=True):
+    for one, ears in zip(sockets, received, strict=True):
         ears.feed(bytes(one.buffer))
         selector.register(one.raw, selectors.EVENT_READ, ears)
     selector.register(pipe, selectors.EVENT_READ)
@@ -204,12 +204,12 @@ def _listen(urls: list[str], token: str, pipe: Connection) -> None:
             if not data:
                 selector.unregister(key.fileobj)
             key.data.feed(data)
-        if not told and all(ears.probed for ears in heard):
+        if not told and all(ears.probed for ears in received):
             pipe.send(told := True)
         if wanted is not None and (
-            all(len(ears.numbers) >= wanted for ears in heard) or time.monotonic() - last > QUIET
+            all(len(ears.numbers) >= wanted for ears in received) or time.monotonic() - last > QUIET
         ):
             break
     for one in sockets:
         one.close()
-    pipe.send(heard)
+    pipe.send(received)
