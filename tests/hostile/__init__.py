@@ -1,1 +1,1 @@
-"""What strangers, careless clients and hostile remotes send, for `make bench` and the fuzzer."""
+"""Hostile inputs of clients and remotes, for `make bench` and the fuzzer."""

@@ -1,7 +1,7 @@
 """`python -m tests.hostile.attacking NAME URL ROOT SECONDS`: one attack, in a process of its own.
 
-The token comes by the environment. It writes `ready`, waits for a line, attacks for so long, and
-writes how many requests or frames it sent.
+The token is in the environment. The process writes `ready`, waits for a line, attacks for SECONDS,
+and writes how many requests or frames it sent.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from tests.hostile.target import Target
 
 
 async def attack(name: str, target: Target, seconds: float) -> None:
-    """Prepare, say so, wait for the word, go on for `seconds`, clean up."""
+    """Prepare, write `ready`, wait for a line, attack for `seconds`, clean up."""
     chosen = benign if name == "benign" else ATTACKS[name].attack
     async with aclosing(cast(Any, chosen(target))) as steps:
         with anyio.fail_after(240):
@@ -32,7 +32,7 @@ async def attack(name: str, target: Target, seconds: float) -> None:
             try:
                 await anext(steps)
             except StopAsyncIteration:
-                await asyncio.sleep(1)  # what it did may still be at work
+                await asyncio.sleep(1)  # the attack's last effects may not be over
     print(target.sent, flush=True)
 
 

@@ -1,8 +1,7 @@
-"""Sends the requests of `fuzzing.py` to a server and judges what comes of them.
+"""Sends the requests of `fuzzing.py` to a server, and checks the answers and the server.
 
-A fault that shows only in what the server is afterwards (its log, its state, how long it let others
-wait) is looked for among the requests of its batch, one by one, until the one is found that makes
-it again.
+Some faults show only afterwards: in the server's log, its state, or its latency for others. Then
+the requests of the batch are repeated one by one, until one reproduces the fault.
 """
 
 from __future__ import annotations
@@ -28,30 +27,30 @@ from tests.web.test_request_base import log_in
 
 # Requests at the same time, and in one batch.
 AT_ONCE, BATCH = 8, 250
-# A request that waits for something is hung up on, seconds.
+# A request that waits longer than this is cancelled, seconds.
 PATIENCE = 2.0
-# After its last frame a websocket is listened to for so long, seconds.
+# How long a websocket is read after its last frame was sent, seconds.
 LISTENED = 0.15
-# What the contract has beside 4xx; `start-failed` is a kernel that does not start.
+# The errors besides 4xx that the contract allows; `start-failed`: a kernel that does not start.
 BY_CONTRACT = {501, 502, 503, 504}
-# What no log may have; none of these is written about a request that was refused.
+# What no log may contain; a refused request never causes any of these.
 ALARMS = re.compile(
     r"Traceback|Internal error|Uncaught exception|never retrieved|was never awaited"
     r"|Task was destroyed|Exception in callback|Exception ignored"
 )
-# A kernel that is ended while it answers says so in the same file.
+# A kernel that is ended while it answers writes its error into the same file.
 OF_A_KERNEL = "[IPKernelApp]"
-# The host's own: while it starts a kernel, its lists of kernels fail for a moment.
+# A fault of the host: while it starts a kernel, its lists of kernels may fail.
 OF_THE_HOST = "The 'last_activity' trait of a ServerKernelManager instance"
 
 
 class Found(AssertionError):
-    """A fault, with the seed and the request that makes it again."""
+    """A fault, with the seed and the request that reproduce it."""
 
 
 @dataclass
 class Fuzzer:
-    """One server under fuzzing; `slow` is how long others may wait for an answer, ms."""
+    """The fuzzing of one server; `slow` is the longest latency allowed for others, ms."""
 
     server: Server
     slow: float
@@ -66,7 +65,7 @@ class Fuzzer:
         self.target = Target(self.server.url, self.server.token, str(self.server.root))
 
     async def furnish(self) -> None:
-        """What requests name: a kernel, a console that only echoes, a connection, files."""
+        """Create what requests name: a kernel, a console that echoes, a connection, files."""
         root = self.server.root
         (root / "store/a").mkdir(parents=True, exist_ok=True)
         (root / "store/a/one.txt").write_text("one")
@@ -80,10 +79,10 @@ class Fuzzer:
             pools.ROOT: str(root),
         }
         await self.tidy()
-        self.alarms()  # of the start
+        self.alarms()  # records of the start
 
     async def tidy(self) -> None:
-        """Take away what requests have made, and put back what they have ended."""
+        """Remove what requests have created, and restore what they have ended."""
         ask, made = self.target.ask, self.target.made
         kernels = [str(kernel["id"]) for kernel in await made("GET", "api/kernels")]
         if self._marks.get(pools.KERNEL) not in kernels:
@@ -108,7 +107,7 @@ class Fuzzer:
             await made("POST", "bridge/conns", added)
 
     async def state(self) -> dict[str, Any]:
-        """All that nobody without a proof may change."""
+        """Return everything that a client without a login may not change."""
         made = self.target.made
         connections = (await made("GET", "bridge/conns"))["connections"]
         names = ("name", "kind", "url", "state", "isMounted", "mountpoint")
@@ -123,7 +122,7 @@ class Fuzzer:
         }
 
     def alarms(self) -> list[str]:
-        """The alarming records of the log since this was asked last."""
+        """Return the alarming records of the log since the last call."""
         text = self.server.log.read_bytes()[self._read :]
         self._read += len(text)
         begins = rf"^(?=\[[A-Z] |{re.escape(OF_A_KERNEL)})"
@@ -137,7 +136,7 @@ class Fuzzer:
     # -- one request -----------------------------------------------------------------------------
 
     async def send(self, asked: Asked) -> None:
-        """Send it all; raises Found for an answer that no request may have."""
+        """Send a request; raises Found for an answer that no request may have."""
         self.sent += 1
         with anyio.move_on_after(PATIENCE):
             async with self.target.connection() as (reader, writer):
@@ -153,7 +152,7 @@ class Fuzzer:
                 self._judge(asked, await self.target.exchange(self.filled(marked), patience=0.5))
 
     def filled(self, data: bytes) -> bytes:
-        """With every mark filled in, and the length of a body that this made longer."""
+        """Return the request with its placeholders filled in, and the new length of its body."""
         head, end, body = data.partition(b"\r\n\r\n")
         filled = body
         for mark, value in self._marks.items():
@@ -174,7 +173,7 @@ class Fuzzer:
     # -- many --------------------------------------------------------------------------------------
 
     async def run(self, maker: Maker, numbers: range) -> None:
-        """Send them in batches, and look for what a batch has done."""
+        """Send the requests in batches, and check the server after each batch."""
         for start in range(numbers.start, numbers.stop, BATCH):
             batch = range(start, min(start + BATCH, numbers.stop))
             await self._check([maker.make(number) for number in batch], proven=maker.proven)
@@ -186,10 +185,10 @@ class Fuzzer:
             await self._narrow(batch, before, fault)
         if proven:
             await self.tidy()
-            self.alarms()  # what is ended may be said to have ended
+            self.alarms()  # messages about ended things are expected
 
     async def _tried(self, batch: list[Asked], before: dict[str, Any] | None) -> str | None:
-        """What the batch did that it may not do; None if nothing."""
+        """Return the fault that the batch has caused; None if there is none."""
         limit = anyio.CapacityLimiter(AT_ONCE)
 
         async def one(asked: Asked) -> None:
@@ -215,9 +214,9 @@ class Fuzzer:
         return f"others waited {watch.worst:.0f} ms" if watch.worst > self.slow else None
 
     async def _narrow(self, batch: list[Asked], before: Any, fault: str) -> None:
-        """Raise Found with the request that makes the fault again, if there is one.
+        """Raise Found with the request that reproduces the fault, if there is one.
 
-        What a machine with other work did to one answer is no fault of any request.
+        A fault that no request reproduces may come from other load on the machine.
         """
         for asked in batch:
             if before is not None:
@@ -232,7 +231,7 @@ class Fuzzer:
 
 
 def _by_contract(asked: Asked, reply: Reply) -> bool:
-    """Whether a 5xx is one that clients are told of: a Problem, or jupyter-openbis-server's own."""
+    """Tell whether a 5xx is an expected error: a Problem, or one of jupyter-openbis-server."""
     if reply.status == 500:
         own = b" /openbis/" in asked.data or b" /requirements" in asked.data
         return b'"start-failed"' in reply.body or (
@@ -242,7 +241,7 @@ def _by_contract(asked: Asked, reply: Reply) -> bool:
 
 
 def _files(root: Path) -> dict[str, str]:
-    """Each file below `root` and a digest of it."""
+    """Return each file below `root` with its digest."""
     return {
         str(path.relative_to(root)): hashlib.sha1(path.read_bytes()).hexdigest()
         if path.is_file()
@@ -261,7 +260,7 @@ def _changed(before: dict[str, Any], after: dict[str, Any]) -> dict[str, Any]:
 
 
 async def _head_of(reader: asyncio.StreamReader) -> Reply:
-    """The status alone: what follows a handshake are frames."""
+    """Read only the status: frames follow a handshake."""
     try:
         head = await reader.readuntil(b"\r\n\r\n")
     except (asyncio.IncompleteReadError, asyncio.LimitOverrunError, OSError):
@@ -270,7 +269,7 @@ async def _head_of(reader: asyncio.StreamReader) -> Reply:
 
 
 async def _close_code(reader: asyncio.StreamReader) -> int:
-    """What a websocket was closed with; 0 if it was not, or without a word."""
+    """Return the close code of a websocket; 0 if it is open, or was closed without a code."""
     deadline = time.monotonic() + LISTENED
     code = 0
     try:
@@ -288,7 +287,7 @@ async def _close_code(reader: asyncio.StreamReader) -> int:
 
 
 def summary(fuzzer: Fuzzer) -> str:
-    """What was tried and what came of it, in a line."""
+    """Summarize the run in one line."""
     statuses = dict(sorted(fuzzer.statuses.items()))
     return (
         f"{fuzzer.sent:,} requests, slowest other answer {fuzzer.worst:.0f} ms, "

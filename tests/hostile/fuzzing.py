@@ -1,6 +1,6 @@
-"""Hostile requests made from a seed: the same number makes the same request.
+"""Hostile requests from a seed: the same seed and number give the same request.
 
-Where a kernel's id, a cookie or the token stands, `pools.py` has a mark, which the sender fills in.
+Kernel ids, cookies and tokens are placeholders of `pools.py`, which the sender fills in.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from tests.hostile.pools import COOKIE, FOREIGN, HOST, KERNEL, SID, TOKEN, XSRF
 from tests.hostile.target import frame, shaking
 
 VERBS = ("get", "post", "put", "delete")
-# What each kind of proof sends. A cookie alone may read; whoever may change something is proven.
+# The headers of each kind of client. A cookie alone may read; changes need another proof.
 NOTHING: list[str] = []
 WITH_COOKIE = [f"Cookie: {COOKIE}"]
 UNPROVEN = {
@@ -40,7 +40,7 @@ PROVEN = {
     "token": [f"Authorization: token {TOKEN}"],
     "cookie, XSRF": [*WITH_COOKIE, f"X-XSRFToken: {XSRF}"],
 }
-# A page of another site has the user's cookie on its websockets, too; only the Origin tells.
+# A page of another site also sends the user's cookie with a websocket; only its Origin differs.
 UNPROVEN_SOCKETS = {
     "nobody": NOTHING,
     "wrong token": ["Authorization: token wrong"],
@@ -51,14 +51,14 @@ UNPROVEN_SOCKETS = {
 }
 SEATS = ("channels", "shell", "iopub", "stdin", "stdio", "control", "interact", "tail")
 SUBPROTOCOLS = ("", "v1.kernel.websocket.jupyter.org", "v1.console.bridge", "x", ", ,")
-# What an unproven request would do if it were obeyed; the state then tells it.
+# Requests whose effect would show in the state if they were obeyed without a proof.
 INTRUSION = {"command": "touch intruder", "code": "open('intruder', 'w')", "name": "intruder"}
 
 
 @dataclass(frozen=True)
 class Asked:
-    """One request, or one connection's requests: `data`, then `frames` if it became a websocket,
-    or each of `then` with the socket.io id that the first was answered."""
+    """One request, or the requests of one connection: `data`, then `frames` if it is a websocket,
+    or each of `then` with the socket.io id of the first answer."""
 
     seed: str
     number: int
@@ -74,7 +74,7 @@ class Asked:
 
 @dataclass(frozen=True)
 class Operation:
-    """A verb of a route: where, and the names of its query's and its body's fields."""
+    """A verb of a route, with the names of the fields of its query and its body."""
 
     method: str
     path: str
@@ -84,7 +84,7 @@ class Operation:
 
 
 def operations() -> list[Operation]:
-    """All verbs of all routes, those of the older systems too."""
+    """Return all verbs of all routes, with those for older clients."""
     return list(_operations())
 
 
@@ -107,7 +107,7 @@ def _fields(kind: Any) -> tuple[str, ...]:
 
 
 class Maker:
-    """Makes the requests of one seed: of those who have no proof, or of those who have."""
+    """Generates the requests of one seed, with or without a valid proof."""
 
     def __init__(self, seed: str, *, proven: bool) -> None:
         self.seed = seed
@@ -135,7 +135,7 @@ class Maker:
         return Asked(self.seed, number, who, _head(method, target, headers, len(body)) + body)
 
     def _path(self, chance: random.Random, operation: Operation) -> str:
-        """Whoever is proven ends nothing that the others need; else it would be no test of them."""
+        """Fill in a path; a request with a proof must not end things that others need."""
         ending = self.proven and operation.changes and not operation.path.startswith("/bridge/exec")
         segments = []
         for word in operation.path.split("/"):
@@ -206,7 +206,7 @@ class Maker:
         )
 
     def _message(self, chance: random.Random) -> bytes:
-        """A Jupyter message, with something wrong in it or not."""
+        """Generate a Jupyter message, valid or not."""
         code = INTRUSION["code"] if not self.proven else "1"
         header = {"msg_id": "1", "session": "s", "username": "u", "version": "5.3", "date": ""}
         kinds = ["execute_request", "kernel_info_request", "comm_msg", "input_reply", "x", ""]
@@ -228,7 +228,7 @@ class Maker:
     # -- socket.io -------------------------------------------------------------------------------
 
     def _polling(self, chance: random.Random, number: int) -> Asked:
-        """A handshake, and packets that are sent with its id by the same, or by somebody else."""
+        """Generate a handshake, and packets with its id from the same client or another one."""
         who, proof = chance.choice(list((PROVEN if self.proven else UNPROVEN).items()))
         path = "/bridge/socket.io/?EIO=4&transport=polling"
         if chance.random() < 0.1:
@@ -258,14 +258,14 @@ def _quoted(text: str) -> str:
 
 
 def _some_headers(chance: random.Random, proof: list[str]) -> list[str]:
-    """Some that are hostile, but none that would take a proof's place."""
+    """Generate hostile headers, but none that replaces a proof."""
     taken = {line.partition(":")[0].lower() for line in proof}
     some = chance.choices(pools.HEADERS, k=chance.choice([0, 0, 1, 1, 2, 4]))
     return [line for line in some if line.partition(":")[0].lower() not in taken]
 
 
 def _head(method: str, target: str, headers: list[str], size: int | None) -> bytes:
-    """A request's head; `size` is the body's length unless a header claims another one."""
+    """Return a request's head; `size` is the body's length unless a header claims another one."""
     lines = [f"{method} {target} HTTP/1.1", *headers]
     names = {line.partition(":")[0].lower() for line in headers}
     if "host" not in names:

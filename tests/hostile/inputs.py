@@ -1,4 +1,4 @@
-"""The hostile inputs by name: each an attack that goes on until it is ended."""
+"""The hostile inputs by name; each is an attack that continues until it is stopped."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.hostile.target import Target
 
 Attack = Callable[[Target], AsyncIterator[None]]
 ATTACKS: dict[str, Input] = {}
-# Where a connection leads to this very machine, as the hostile remotes do.
+# Options for connections to this machine, where the hostile remotes are.
 LOOPBACK = "--BridgeApp.allow_loopback=True"
 
 
@@ -19,9 +19,9 @@ LOOPBACK = "--BridgeApp.allow_loopback=True"
 class Input:
     """One hostile input.
 
-    What `attack` does before its first `yield` is preparation. It counts what it sends in
-    `target.sent`, goes on until it is ended (or has done all there is), and then cleans up.
-    `options` are the server's. With `peer` it can be sent to a server without the bridge, too.
+    `attack` prepares everything before its first `yield`. It counts its requests in `target.sent`,
+    continues until it is stopped or has sent everything, and then cleans up. `options` are the
+    server's. With `peer` it can be sent to a server without the bridge, too.
     """
 
     name: str
@@ -32,7 +32,7 @@ class Input:
 
 
 def hostile(what: str, *options: str, peer: bool = False) -> Callable[[Attack], Attack]:
-    """Keep an attack under the name of its function; `what` is what its row says."""
+    """Register an attack by the name of its function; `what` is the text of its row."""
 
     def keep(attack: Attack) -> Attack:
         name = attack.__name__
@@ -45,7 +45,7 @@ def hostile(what: str, *options: str, peer: bool = False) -> Callable[[Attack], 
 async def at_once(
     count: int, work: Callable[[int], Coroutine[Any, Any, None]], pause: float = 0.0
 ) -> None:
-    """Do `work(number)` again and again, `count` of them beside each other; never returns."""
+    """Repeat `work(number)` in `count` concurrent tasks; never returns."""
 
     async def one(number: int) -> None:
         while True:
@@ -62,7 +62,7 @@ async def at_once(
 
 
 async def again(work: Coroutine[Any, Any, None], pause: float = 0.05) -> None:
-    """Do it; what the server refuses or ends is what it should refuse or end."""
+    """Run it, and ignore refusals and closed connections, which are right."""
     try:
         await work
     except (OSError, asyncio.IncompleteReadError, TimeoutError):
@@ -70,7 +70,7 @@ async def again(work: Coroutine[Any, Any, None], pause: float = 0.05) -> None:
 
 
 async def benign(target: Target) -> AsyncIterator[None]:
-    """What anybody may do: one client that asks small questions, one after the other."""
+    """A benign client that sends small requests, one after the other."""
     yield
     while True:
         await target.ask("GET", "api/kernels")

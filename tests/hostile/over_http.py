@@ -1,4 +1,4 @@
-"""Hostile requests, with a login and without."""
+"""Hostile HTTP requests, with and without a login."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from tests.hostile.inputs import again, at_once, hostile
 from tests.hostile.target import TEXT, Reply, Target
 
 POLLING = "bridge/socket.io/?EIO=4&transport=polling"
-# No console is needed where only the query is read.
+# The console need not exist: only the query is read.
 ANY_TAIL = "bridge/tail/none"
-# What one header line may have in Tornado, with the rest of the head.
+# Tornado's limit for a header line, less the rest of the head. Bytes.
 HEADER = 60_000
 
 
 async def polled(target: Target) -> str:
-    """The id of a socket.io connection that nobody has logged in to; empty if it was refused."""
+    """Return the id of a new anonymous socket.io connection; empty if it was refused."""
     reply = await target.ask("GET", POLLING, login=False)
     return reply.body.decode("latin-1").partition('"sid":"')[2].partition('"')[0]
 
 
 async def posted(target: Target, body: bytes) -> Reply:
-    """What a new anonymous connection's first packets are answered."""
+    """Send the first packets of a new anonymous connection, and return the answer."""
     path = f"{POLLING}&sid={await polled(target)}"
     return await target.ask("POST", path, body, login=False)
 
@@ -246,7 +246,7 @@ async def deep_tree(target: Target) -> AsyncIterator[None]:
     path = "/".join("d" * 1500)
     deep = folder / "deep"
     deep.mkdir()
-    for _ in range(1500):  # Path.mkdir(parents=True) would recurse as deep
+    for _ in range(1500):  # Path.mkdir(parents=True) would recurse too deep
         deep /= "d"
         deep.mkdir()
     await target.made("POST", "bridge/conns", {"name": "tree", "url": str(folder)})

@@ -1,4 +1,4 @@
-"""Connections that lead to hostile remotes, all of them in the attacker's own process."""
+"""Connections to hostile remotes, which run in the attacker's process."""
 
 from __future__ import annotations
 

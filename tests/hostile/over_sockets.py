@@ -1,4 +1,4 @@
-"""Hostile websockets, kernels, consoles: too many, too large, too small, never read."""
+"""Hostile websockets, kernels and consoles: too many, too large, too small, never read."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import anyio
 from tests.hostile.inputs import again, at_once, hostile
 from tests.hostile.target import TEXT, Socket, Target, frame, shaking
 
-# What a kernel says past its own streams, so that nothing merges it; `size` is in bytes.
+# Makes a kernel send messages directly, so that its streams do not merge them.
 LESSON = """
 import threading, time
 def say(kind, make):
@@ -30,7 +30,7 @@ DISPLAYS = LESSON + (
     'say("display_data", lambda: time.sleep(0.5) or '
     '{"data": {"text/plain": big}, "metadata": {}, "transient": {}})'
 )
-# Valid and not: what a terminal's parser may get stuck in.
+# Valid and invalid sequences that may stall a terminal's parser.
 ESCAPES = r"""
 import sys
 out = sys.stdout.buffer
@@ -49,7 +49,7 @@ KERNEL_SEATS = ("channels", "shell", "iopub", "stdin", "control")
 
 
 async def _hear(socket: Socket) -> None:
-    """Read and forget until the other side hangs up."""
+    """Read and discard until the other side closes the connection."""
     try:
         while await socket.reader.read(1 << 18):
             pass
@@ -143,7 +143,7 @@ async def half_open(target: Target) -> AsyncIterator[None]:
             async with target.connection() as (_, writer):
                 target.sent += 1
                 writer.write(asked if number % 2 else asked[:-2])
-                writer.write(frame(b"", claims=9_000_000))  # a frame that never comes
+                writer.write(frame(b"", claims=9_000_000))  # a frame that never arrives
                 await asyncio.sleep(2 + number % 7)
 
         await again(once())
@@ -179,7 +179,7 @@ async def _talking_kernel(target: Target, lesson: str) -> AsyncIterator[None]:
 
         async def count(number: int) -> None:
             try:
-                while await sockets[0].reader.read(1 << 18):  # the other one never reads
+                while await sockets[0].reader.read(1 << 18):  # the other reader never reads
                     target.sent += 1
             except OSError:
                 pass

@@ -1,4 +1,4 @@
-"""What hostile requests are put together from. Nothing here does harm if a server does obey it."""
+"""The parts of hostile requests. None does harm, even if a server obeys it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 import random
 from typing import Any
 
-# Filled in when a request is sent, so that the same seed makes the same requests everywhere.
+# Placeholders, filled in when a request is sent, so that a seed gives the same requests anywhere.
 KERNEL, SID = "@KERNEL@", "@SID@"
 XSRF, COOKIE, TOKEN = "@XSRF@", "@COOKIE@", "@TOKEN@"
 HOST, ROOT = "@HOST@", "@ROOT@"
@@ -25,7 +25,7 @@ VALUES: list[Any] = [
     *(None, True, False, 0, -1, 1, 2**31, 2**63, 2**70, 1e308, -0.0, 0.1, [], {}, [[]], [None]),
     *({"a": {}}, ["a"] * 50, [{}] * 50, {"": ""}, {"\0": "\0"}, {"a": [[[[[]]]]]}),
 ]
-# Names of the path, as they are where they lead to something.
+# The parameters of paths, with values that exist.
 NAMES = {
     "kernel_id": [KERNEL, f"lab:{KERNEL}", "absent"],
     "name": ["one", "lab", f"kernel:{KERNEL}", "file:a.txt", "absent"],
@@ -35,7 +35,7 @@ NAMES = {
     "path": ["a", "here", "store/a", "a.txt", ".hidden"],
     "file": ["one.txt", "absent"],
 }
-# What a field may hold; what is run, opened or written is one of these and nothing else.
+# The values of fields; requests run, open and write only these.
 SAFE: dict[str, list[Any]] = {
     "command": ["true", ":", "exit 3", "echo )", "'", "echo \x1b]0;x", "", "\0", "#", "cat", 1],
     "code": ["1", "1/0", "input()", "print('x' * 9)", "(", "", "\0", "\ud800", None],
@@ -97,7 +97,7 @@ BODIES = [
     *(b'{"\\ud800": "\\ud800"}', b'{"command": "\xff"}', b"a=1&b=2", b" " * 100_000),
 ]
 METHODS = ["GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS", "TRACE", "BREW", "get"]
-# Messages of socket.io's protocol, right and wrong, and of the engine's below.
+# Packets of socket.io and engine.io, valid and invalid.
 PACKETS = [
     *("40", "40/a,", f"40/channels/{KERNEL},", f'40/iopub/{KERNEL},{{"token":"x"}}', "41", "44"),
     *("42[]", '42["msg"]', '42["msg",{}]', f'42/channels/{KERNEL},["msg",null]', "451-[]", "45x"),
@@ -114,14 +114,14 @@ def some_text(chance: random.Random) -> str:
 
 
 def some_value(chance: random.Random, name: str) -> Any:
-    """A value of a field: what it should be or about that, or anything where that does no harm."""
+    """Return a value of a field: a valid or similar one, or any value if that does no harm."""
     if name in SAFE:
         return chance.choice(SAFE[name])
     return chance.choice(VALUES) if chance.random() < 0.5 else some_text(chance)
 
 
 def some_body(chance: random.Random, names: list[str]) -> bytes:
-    """Mostly JSON of these fields; sometimes with bytes that are wrong."""
+    """Return JSON with these fields, sometimes damaged."""
     if not names or chance.random() < 0.1:
         return chance.choice(BODIES)
     fields = {name: some_value(chance, name) for name in names if chance.random() < 0.6}

@@ -1,4 +1,4 @@
-"""Remotes that a connection leads to and that mean no good: bombs, floods, refusals."""
+"""Hostile remotes for connections: decompression bombs, floods, refusals."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ JSON = "Content-Type: application/json\r\n"
 
 @asynccontextmanager
 async def remote(answering: Answering) -> AsyncIterator[str]:
-    """A server on loopback that answers each request by `answering(path, writer)`; its URL."""
+    """Run a server that answers each request by `answering(path, writer)`; yields its URL."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -26,7 +26,7 @@ async def remote(answering: Answering) -> AsyncIterator[str]:
                 await answering(head.split()[1], writer)
                 await writer.drain()
         except (asyncio.IncompleteReadError, OSError, asyncio.CancelledError):
-            pass  # Python 3.11 writes a traceback about the cancelled task of a connection
+            pass  # Python 3.11 logs a traceback for the cancelled task of a connection
         finally:
             writer.close()
 
@@ -38,19 +38,19 @@ async def remote(answering: Answering) -> AsyncIterator[str]:
 
 
 def answer(writer: asyncio.StreamWriter, body: object, status: int = 200, more: str = "") -> None:
-    """Write one answer; a body that is not bytes is sent as JSON."""
+    """Send one answer; a body that is not bytes is sent as JSON."""
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
     head = f"HTTP/1.1 {status} X\r\n{JSON}{more}Content-Length: {len(content)}\r\n\r\n"
     writer.write(head.encode() + content)
 
 
 def bomb(piece: bytes = b"[],", megabytes: int = 120) -> bytes:
-    """A JSON list, never closed, of so many megabytes in about a thousandth of that as gzip."""
+    """An unfinished JSON list of so many megabytes, about 1,000 times smaller as gzip."""
     return gzip.compress(b"[" + piece * (megabytes * 1_000_000 // len(piece)), 9)
 
 
 def bombing(packed: bytes) -> Answering:
-    """A Jupyter server that lets everybody in, and answers every list with the bomb."""
+    """A Jupyter server that accepts every login, and answers every list with the bomb."""
 
     async def answering(path: str, writer: asyncio.StreamWriter) -> None:
         if path.startswith("/api/me"):
@@ -66,7 +66,7 @@ def bombing(packed: bytes) -> Answering:
 
 
 async def flooding_hub(path: str, writer: asyncio.StreamWriter) -> None:
-    """A hub whose progress never ends, and each of its messages would forge a line of the log."""
+    """A hub with endless progress messages that try to forge lines of the log."""
     known = {
         "/hub/api/": {"version": "5.2.1"},
         "/hub/api/user": {"name": "jo"},
@@ -90,5 +90,5 @@ async def flooding_hub(path: str, writer: asyncio.StreamWriter) -> None:
 
 
 async def refusing(path: str, writer: asyncio.StreamWriter) -> None:
-    """An openBIS whose every login is refused."""
+    """An openBIS that refuses every login."""
     answer(writer, {"jsonrpc": "2.0", "id": "1", "result": None})

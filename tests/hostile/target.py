@@ -1,4 +1,4 @@
-"""One server as an attacker sees it: raw HTTP and websocket frames, right or wrong."""
+"""The attacker's access to a server: raw HTTP and websocket frames, valid or not."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from urllib.parse import urlsplit
 
 import anyio
 
-# How much of an answer is read; nothing here needs more.
+# How much of an answer is read, bytes; the attacks need no more.
 KEEP = 1 << 20
 TEXT, BINARY, CLOSE, PING = 1, 2, 8, 9
 
 
 class Reply(NamedTuple):
-    """What a server answered: its status (0: none, it hung up or took too long) and the body."""
+    """A server's answer: its status (0: none, it closed or took too long) and its body."""
 
     status: int
     headers: dict[str, str]
@@ -36,7 +36,7 @@ NO_REPLY = Reply(0, {}, b"")
 
 @dataclass
 class Socket:
-    """A websocket whose frames are made by hand."""
+    """A websocket with hand-made frames."""
 
     reader: asyncio.StreamReader
     writer: asyncio.StreamWriter
@@ -55,7 +55,7 @@ def frame(
     reserved: int = 0,
     claims: int | None = None,
 ) -> bytes:
-    """A client's frame. `claims` is the length that it says it has; the mask is all zeros."""
+    """Return a client's frame with a zero mask; `claims` is its declared length."""
     size = len(payload) if claims is None else claims
     mask = 0x80 if masked else 0
     head = bytes([(0x80 if fin else 0) | (reserved & 7) << 4 | opcode & 15])
@@ -69,7 +69,7 @@ def frame(
 
 
 class Target:
-    """A server at `url`, whose token the attacker has or has not; `sent` counts what was asked."""
+    """The server at `url`, with or without its token; `sent` counts the requests."""
 
     def __init__(self, url: str, token: str, root: str = "") -> None:
         at = urlsplit(url)
@@ -80,7 +80,7 @@ class Target:
         self.sent = 0
 
     def head(self, method: str, path: str, headers: dict[str, str], *, login: bool) -> bytes:
-        """A request's head; a path without a slash in front is below the server's base URL."""
+        """Return a request's head; a path without a leading slash is below the base URL."""
         path = path if path.startswith("/") else f"{self.base}{path}"
         proof = {"Authorization": f"token {self.token}"} if login else {}
         lines = [f"{method} {path} HTTP/1.1", f"Host: {self.host}:{self.port}"]
@@ -97,7 +97,7 @@ class Target:
         patience: float = 20.0,
         headers: dict[str, str] | None = None,
     ) -> Reply:
-        """One request on a connection of its own; a body that is not bytes is sent as JSON."""
+        """Send a request on a new connection; a body that is not bytes is sent as JSON."""
         content = body if isinstance(body, bytes) else b"" if body is None else _json(body)
         more = {"Connection": "close", "Content-Length": str(len(content)), **(headers or {})}
         return await self.exchange(
@@ -105,7 +105,7 @@ class Target:
         )
 
     async def exchange(self, data: bytes, *, patience: float = 20.0) -> Reply:
-        """Send these bytes as they are and read the answer, within `patience` seconds."""
+        """Send these bytes and read the answer within `patience` seconds."""
         reply = NO_REPLY
         with anyio.move_on_after(patience):
             async with self.connection() as (reader, writer):
@@ -114,7 +114,7 @@ class Target:
                     writer.write(data)
                     await writer.drain()
                 except OSError:
-                    pass  # it hung up early: perhaps it has said why
+                    pass  # it closed early; the answer may say why
                 reply = await read_reply(reader)
         return reply
 
@@ -130,7 +130,7 @@ class Target:
     async def socket(
         self, path: str, *, login: bool = True, protocol: str = "", **headers: str
     ) -> AsyncIterator[Socket]:
-        """An open websocket; ConnectionError if it is refused."""
+        """Open a websocket; ConnectionError if it is refused."""
         async with self.connection() as (reader, writer):
             self.sent += 1
             handshake = {**shaking(protocol), **headers}
@@ -144,7 +144,7 @@ class Target:
     # -- what the inputs need --------------------------------------------------------------------
 
     async def made(self, method: str, path: str, body: Any = None) -> Any:
-        """Ask for something that must be there for the rest; the answer's JSON."""
+        """Send a request that must succeed, and return the JSON of its answer."""
         reply = await self.ask(method, path, body, patience=60)
         if not 200 <= reply.status < 300:
             raise ConnectionError(f"{method} {path}: {reply.status} {reply.body!r}")
@@ -152,7 +152,7 @@ class Target:
 
     @asynccontextmanager
     async def kernel(self, code: str = "1") -> AsyncIterator[str]:
-        """A kernel that has run `code`; shut down in the end."""
+        """A kernel that has run `code`; shut down at the end."""
         kernel = str((await self.made("POST", "bridge/spawn/python3", {}))["id"])
         try:
             await self.made("POST", f"bridge/execute/{kernel}", {"code": code})
@@ -163,7 +163,7 @@ class Target:
 
     @asynccontextmanager
     async def console(self, *command: str) -> AsyncIterator[str]:
-        """A console that runs this command; ended and forgotten in the end."""
+        """A console that runs this command; ended and purged at the end."""
         body = {"shell_command": list(command)}
         name = str((await self.made("POST", "bridge/consoles", body))["name"])
         try:
@@ -174,7 +174,7 @@ class Target:
 
 
 def shaking(protocol: str = "") -> dict[str, str]:
-    """The headers of a websocket's handshake."""
+    """Return the headers of a websocket's handshake."""
     asked = {"Sec-WebSocket-Protocol": protocol} if protocol else {}
     return {
         "Upgrade": "websocket",
@@ -190,7 +190,7 @@ def _json(body: Any) -> bytes:
 
 
 async def read_reply(reader: asyncio.StreamReader) -> Reply:
-    """The answer as far as it is read; NO_REPLY if the other side hangs up without one."""
+    """Read an answer up to the limit; NO_REPLY if the server closes without an answer."""
     try:
         head = await reader.readuntil(b"\r\n\r\n")
     except (asyncio.IncompleteReadError, asyncio.LimitOverrunError, OSError):

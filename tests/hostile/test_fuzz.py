@@ -1,6 +1,6 @@
-"""Hostile requests of every kind, made from a seed, against a real server.
+"""Hostile requests of every kind, from a seed, against a real server.
 
-`HOSTILE_SEED` and `HOSTILE_NUMBER` repeat one that was found; the seed alone repeats all of them.
+`HOSTILE_SEED` and `HOSTILE_NUMBER` repeat one request; the seed alone repeats all of them.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 def numbers(count: int) -> range:
-    """Those that are tried; the one that was found alone, if the environment names it."""
+    """The requests to send; only one, if the environment names it."""
     return range(count) if NUMBER is None else range(int(NUMBER), int(NUMBER) + 1)
 
 
@@ -54,9 +54,9 @@ async def fuzz(server: Server, maker: Maker, count: int, slow: float) -> Fuzzer:
 
 @BOTH
 async def test_hostile_requests(server: Server, proven: bool) -> None:
-    """None is answered with an error of ours, holds up others or is told with a traceback.
+    """No request causes an internal error, a traceback, or a long latency for other clients.
 
-    Whoever has no proof changes nothing. Whoever has one is not refused everything.
+    Requests without a proof change nothing, and some of those with a proof succeed.
     """
     fuzzer = await fuzz(server, Maker(SEED, proven=proven), FEW, GENEROUS)
     if NUMBER is None:
@@ -69,15 +69,15 @@ async def test_hostile_requests(server: Server, proven: bool) -> None:
 @pytest.mark.timeout(7200)
 @BOTH
 async def test_a_hundred_thousand_hostile_requests(server: Server, proven: bool) -> None:
-    """The same, with as many and a seed of its own; nobody waits for longer than 250 ms."""
+    """The same holds for many requests of a new seed, with latencies below 250 ms."""
     seed = os.environ.get("HOSTILE_SEED") or secrets.token_hex(4)
     fuzzer = await fuzz(server, Maker(seed, proven=proven), MANY, GOAL)
-    # What none of the requests makes again is the machine's own; it has to be rare.
+    # A fault that no request reproduces comes from the machine; such faults must be rare.
     assert len(fuzzer.unexplained) <= MANY // 10_000, summary(fuzzer)
 
 
 def test_the_same_seed_makes_the_same_requests() -> None:
-    """A number can be repeated, and others are other requests."""
+    """A number always gives the same request, and different numbers give different requests."""
     first, again = Maker("a", proven=False), Maker("a", proven=False)
     made = [first.make(number) for number in range(200)]
     assert [again.make(number) for number in range(200)] == made
@@ -85,7 +85,7 @@ def test_the_same_seed_makes_the_same_requests() -> None:
 
 
 def test_every_route_is_tried() -> None:
-    """The requests of the fast twin meet nearly every verb of every route."""
+    """The requests of the fast test reach nearly every verb of every route."""
     met = set()
     for proven in (False, True):
         maker = Maker(SEED, proven=proven)

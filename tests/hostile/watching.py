@@ -1,4 +1,4 @@
-"""A second client of a server that is attacked: how long it waits, and how the server grows."""
+"""A second client of an attacked server, which measures latency and the server's memory."""
 
 from __future__ import annotations
 
@@ -18,22 +18,21 @@ import psutil
 
 from tests.conftest import Server
 
-# How often the second client asks, seconds.
+# The time between two requests of the second client, seconds.
 PERIOD = 0.05
 REPOSITORY = Path(__file__).parents[2]
 
 
 class Stuck(Exception):
-    """The server does not answer, or takes more memory than the machine should give."""
+    """The server does not answer, or uses too much memory."""
 
 
 @dataclass
 class Watch:
-    """`GET /api/status` every 50 ms, each on a connection of its own, as a new client has it.
+    """Requests `/api/status` every 50 ms, each time on a new connection.
 
-    `times` are the answers' times in ms. An answer that takes more than `patience` seconds counts
-    as that long; then, or when the server has more than `memory` bytes more than at the start,
-    `failed` says so and nothing more is asked.
+    `times` are the latencies in ms. It stops, with the reason in `failed`, after an answer that
+    takes more than `patience` seconds, or when the server has grown by more than `memory` bytes.
     """
 
     server: Server
@@ -66,7 +65,7 @@ class Watch:
         line = http.client.HTTPConnection(str(at.hostname), at.port, timeout=self.patience)
         try:
             line.request("GET", f"{at.path}api/status", headers=self.server.headers)
-            line.getresponse().read()  # the host may say 500 while it starts a kernel
+            line.getresponse().read()  # the host may answer 500 while it starts a kernel
         except TimeoutError:
             self.failed = f"no answer in {self.patience:.0f} s"
         except (OSError, http.client.HTTPException) as error:
@@ -86,7 +85,7 @@ class Watch:
 
 @contextmanager
 def watching(server: Server, patience: float = 30.0, memory: int = 1 << 31) -> Iterator[Watch]:
-    """A Watch in a thread of its own, until the block ends."""
+    """Run a Watch in a thread during the block."""
     watch = Watch(server, patience, memory)
     watch.start = watch.peak = watch.rss()
     thread = threading.Thread(target=watch.run, daemon=True)
@@ -99,7 +98,7 @@ def watching(server: Server, patience: float = 30.0, memory: int = 1 << 31) -> I
 
 
 class Attack:
-    """An attack by name, in a process of its own; prepared once this is made."""
+    """An attack by name, in a process of its own; prepared when this object exists."""
 
     def __init__(self, server: Server, name: str, seconds: float) -> None:
         self.seconds = seconds
@@ -122,7 +121,7 @@ class Attack:
             raise ConnectionError(f"{name} could not be prepared")
 
     def run(self, watch: Watch) -> int:
-        """Attack until its time is over; what it sent. Ended early (-1) if the watch has failed."""
+        """Attack for its time, and return how much it sent; -1 if the watch failed before."""
         assert self._process.stdin is not None
         self._process.stdin.write("go\n")
         self._process.stdin.flush()

@@ -1,4 +1,4 @@
-"""A connector whose remote is a few attributes: what tests need to be slow, dead or expired."""
+"""A connector with a simulated remote, which tests make slow, unreachable or expired."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class DoubleFields(Fields):
 
 
 class Remote:
-    """The other side: `latency` in seconds, `broken` a Problem that everything raises."""
+    """The remote: `latency` in seconds, `broken` the Problem that every call raises."""
 
     def __init__(self) -> None:
         self.latency = 0.0
@@ -100,7 +100,7 @@ def connect(
     refusals: LoginBackoff | None = None,
     **given: Any,
 ) -> tuple[Connection, Remote]:
-    """A connection to a remote of its own."""
+    """A connection with its own simulated remote."""
     context = Context("lab", Outbound(AddressPolicy()), folder, folder, logging.getLogger("test"))
     connector = Double(to_fields(Double, {"url": "double://lab", **given}), context)  # type: ignore[arg-type]
     connector.remote = Remote()

@@ -1,8 +1,8 @@
-"""A double of a Cray console service, with the original's manners (research/consoles.md, 1.1).
+"""A double of a Cray console service, which behaves as the original does.
 
-Each node has a log, as its console manager writes it. `/tail/{node}` is `tail -n N [-F]` of it,
-`/interact/{node}` a seat: each message gets a newline and goes to the node, which echoes it. Frames
-are text, cut at any byte. The tenant is only looked at where the header is there.
+Each node has a log, written by its console manager. `/tail/{node}` is `tail -n N [-F]` of the log.
+`/interact/{node}` sends each message, with a newline, to the node, which echoes it. Frames are
+text, cut at any byte. The tenant is checked only if the header is sent.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from aiohttp import WSMsgType, web
 
 @dataclass
 class Node:
-    """One node: what its console manager wrote, and who follows that."""
+    """One node: the log of its console manager, and the followers of the log."""
 
     log: bytes = b""
     typed: list[str] = field(default_factory=list)
     grown: asyncio.Event = field(default_factory=asyncio.Event)
-    seats: int = 0
+    sessions: int = 0
 
     def say(self, data: bytes) -> None:
         self.log += data
@@ -29,7 +29,7 @@ class Node:
         self.grown = asyncio.Event()
 
     def rotate(self) -> None:
-        """`tail -F` follows; but who comes anew sees the new log only."""
+        """Rotate the log: followers continue, but a new client sees only the new log."""
         self.log = b""
         self.say(b"")
 
@@ -66,7 +66,7 @@ class CrayDouble:
         await self._runner.cleanup()
 
     def cut(self) -> None:
-        """Break all lines as a network does."""
+        """Drop all connections, as a network fault does."""
         for socket in list(self.sockets):
             transport = socket._req.transport if socket._req is not None else None
             if transport is not None:
@@ -128,7 +128,7 @@ class CrayDouble:
     async def _interact(self, request: web.Request) -> web.WebSocketResponse:
         socket = await self._open(request)
         node = self.nodes[request.match_info["node"]]
-        node.seats += 1
+        node.sessions += 1
         try:
             await self._send(socket, b"<ConMan> Connection to console opened.\r\n")
             async for message in socket:
@@ -140,6 +140,6 @@ class CrayDouble:
         except OSError:
             pass
         finally:
-            node.seats -= 1
+            node.sessions -= 1
             self.sockets.discard(socket)
         return socket

@@ -1,4 +1,4 @@
-"""A server that answers as it is told to, well or badly, one request after the other."""
+"""A server with scripted answers, valid or faulty, one for each request."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class Faulty:
-    """What the server was asked, and what it answers: the last answer goes on for ever."""
+    """The requests so far, and the answers to give; the last answer is repeated for ever."""
 
     def __init__(self, *answers: Answer) -> None:
         self.answers = list(answers)
@@ -33,13 +33,13 @@ class Faulty:
 
     @property
     def asked(self) -> list[str]:
-        """The requests as `GET /x/bridge/kernels`."""
+        """The requests, in the form `GET /x/bridge/kernels`."""
         return [f"{request.method} {request.path_qs}" for request in self.requests]
 
 
 @asynccontextmanager
 async def serving(*answers: Answer, **how: Any) -> AsyncIterator[Faulty]:
-    """A server under /x/ that gives these answers."""
+    """A server below /x/ with these answers."""
     faulty = Faulty(*answers)
     app = web.Application()
     app.router.add_route("*", "/{path:.*}", faulty.answer)
@@ -63,7 +63,7 @@ def says(body: Any, status: int = 200, **headers: str) -> Answer:
 
 
 def page(text: str, status: int = 200, kind: str = "text/html", **headers: str) -> Answer:
-    """Answers with something else than JSON."""
+    """Answers with a body that is not JSON."""
 
     async def answer(request: web.Request) -> web.Response:
         return web.Response(text=text, status=status, content_type=kind, headers=headers)
@@ -72,7 +72,7 @@ def page(text: str, status: int = 200, kind: str = "text/html", **headers: str) 
 
 
 async def hangs_up(request: web.Request) -> web.StreamResponse:
-    """Breaks the connection instead of answering."""
+    """Drops the connection instead of answering."""
     assert request.transport is not None
     request.transport.abort()
     return web.Response()
@@ -104,7 +104,7 @@ def done(number: int, **more: Any) -> bytes:
 
 
 def streams(*chunks: bytes, breaks: bool = False, ends: bool = True) -> Answer:
-    """Streams these bytes, then ends well, breaks the connection, or stays silent."""
+    """Streams these bytes, then ends the answer, drops the connection, or stays silent."""
 
     async def answer(request: web.Request) -> web.StreamResponse:
         head = {"Content-Type": "application/x-ndjson", "Location": "/x/bridge/executions/x1"}
@@ -112,7 +112,7 @@ def streams(*chunks: bytes, breaks: bool = False, ends: bool = True) -> Answer:
         await response.prepare(request)
         for chunk in chunks:
             await response.write(chunk)
-            await asyncio.sleep(0.01)  # so that each arrives for itself
+            await asyncio.sleep(0.01)  # so that each piece arrives alone
         if breaks:
             assert request.transport is not None
             request.transport.abort()
@@ -132,7 +132,7 @@ def frame(
 
 
 def socket(*sends: bytes | str, code: int | None = None, echo: bool = False) -> Answer:
-    """Opens a v1 websocket, sends these frames, then closes with `code`, echoes, or breaks."""
+    """Opens a v1 websocket, sends these frames, then closes with `code`, echoes, or drops it."""
 
     async def answer(request: web.Request) -> web.StreamResponse:
         line = web.WebSocketResponse(protocols=(V1,))

@@ -1,4 +1,4 @@
-"""A remote that was taken over: a real HTTP server whose every answer is an attack."""
+"""A hostile remote: a real HTTP server on which every answer is an attack."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from aiohttp import web
 
 MANY = b"[" + b"[]," * (40 << 20) + b"[]]"  # 120 MB
 BOMB = gzip.compress(MANY, 9)
-PLAIN_MANY = b"[" + b"[]," * (2 << 20) + b"[]]"  # 6 MiB: within the limit of a list
+PLAIN_MANY = b"[" + b"[]," * (2 << 20) + b"[]]"  # 6 MiB, within the limit of a list
 DEEP = b"[" * 200_000 + b"]" * 200_000
 DEEP_OBJECTS = b'{"result":' + b'{"a":' * 900 + b"1" + b"}" * 900 + b"}"
-# Twenty members of nothing, then more: each makes a new decompressor.
+# Many empty gzip members: each needs a new decompressor.
 MEMBERS = gzip.compress(b"[") + gzip.compress(b"") * 5000 + gzip.compress(b"]")
 
-# A body, and its Content-Encoding.
+# Bodies with their Content-Encoding.
 BODIES: dict[str, tuple[bytes, str]] = {
     "gzip of 120 MB": (BOMB, "gzip"),
     "deflate of 120 MB": (zlib.compress(MANY, 9), "deflate"),
@@ -46,7 +46,7 @@ BODIES: dict[str, tuple[bytes, str]] = {
     "half a pair": (b'"\\ud800', ""),
     "nothing": (b"", ""),
 }
-# What is wrong before or behind the body.
+# Faults before and after the body.
 HEADS: dict[str, bytes] = {
     "a header of 1 MB": b"HTTP/1.1 200 OK\r\nX: " + b"x" * (1 << 20) + b"\r\n\r\n",
     "100,000 headers": b"HTTP/1.1 200 OK\r\n" + b"X: x\r\n" * 100_000 + b"\r\n",
@@ -63,7 +63,7 @@ ALL = [*BODIES, *HEADS, *ENDLESS]
 
 
 class Hostile:
-    """Answers every request in the way `how`; `sent` counts the bytes of bodies."""
+    """Answers every request in the way `how`; `sent` counts the bytes of all bodies."""
 
     def __init__(self) -> None:
         self.how = "nothing"
@@ -117,7 +117,7 @@ class Hostile:
 
 @asynccontextmanager
 async def hostile() -> AsyncIterator[tuple[Hostile, str]]:
-    """A hostile server on loopback, and its address."""
+    """Run a hostile server on loopback; yields it and its URL."""
     remote = Hostile()
     app = web.Application(client_max_size=1 << 30)
     app.router.add_route("*", "/{path:.*}", remote.answer)
@@ -131,9 +131,9 @@ async def hostile() -> AsyncIterator[tuple[Hostile, str]]:
 
 
 async def worst_tick(work: Callable[[], Awaitable[None]]) -> float:
-    """For how long at worst, in seconds, other tasks of this loop did not get their turn.
+    """Measure the longest time for which other tasks of this loop had to wait, seconds.
 
-    Counted is the time that this thread was computing: what else the machine does is not.
+    Only the CPU time of this thread counts, so that other load on the machine does not.
     """
     worst = 0.0
 

@@ -1,4 +1,4 @@
-"""A JupyterHub that starts a user's server only as fast as a test wants it to."""
+"""A JupyterHub that starts a user's server in steps that a test controls."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-# A test that ends early leaves nobody waiting for longer, seconds.
+# If a test ends early, requests wait no longer than this, seconds.
 PATIENCE = 60.0
 
 
 @dataclass
 class SlowHub:
-    """`tell` says how far the server of the user jo has come; 100 percent is there."""
+    """`tell` sets the progress of the start of jo's server; it runs at 100 percent."""
 
     url: str = ""
     told: queue.Queue[tuple[int, str]] = field(default_factory=queue.Queue)

@@ -1,4 +1,4 @@
-"""A Jupyter server that was taken over: it says what it likes of its user and its consoles."""
+"""A hostile Jupyter server: the names of its user and its consoles are chosen by a test."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from typing import Any
 
 @contextmanager
 def taken_over(user: str, names: Sequence[str], sentence: str | None = None) -> Iterator[str]:
-    """The address of one that has a console of each name; what it is asked else it does not know.
+    """Run a server that lists a console with each of these names; yields its URL.
 
-    It is asked as a server with the bridge is; no console of it can be opened. To all else it
-    answers 404 with `sentence`, or with the path.
+    It looks like a server with the bridge, but no console can be opened. Any other request is
+    answered 404 with `sentence`, or with the path.
     """
     consoles = [{"name": name, "title": name, "state": "live"} for name in names]
     answers: dict[str, Any] = {

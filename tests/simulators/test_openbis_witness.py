@@ -1,4 +1,4 @@
-"""The simulator is openBIS as far as pyBIS 1.37 can tell."""
+"""pyBIS 1.37 works with the simulator as with openBIS."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ CONTENT = {
 
 @pytest.fixture
 def simulator(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Simulator]:
-    # pyBIS reads and writes tokens below the home folder.
+    # pyBIS stores tokens below the home folder.
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     with Simulator(tmp_path / "openbis") as running:
         yield running
@@ -47,7 +47,7 @@ def _tree(folder: Path) -> dict[str, bytes]:
 
 
 def test_a_session_begins_and_ends(simulator: Simulator) -> None:
-    """A wrong password is null, a right one a token that is active until the logout."""
+    """A wrong password gives null, the right one a token that is valid until the logout."""
     with pytest.raises(ValueError, match="login to openBIS failed"):
         Openbis(
             simulator.url,
@@ -65,7 +65,7 @@ def test_a_session_begins_and_ends(simulator: Simulator) -> None:
 def test_pybis_reads_a_data_set(
     simulator: Simulator, tmp_path: Path, api: str, references: bool
 ) -> None:
-    """pyBIS downloads the very bytes, whichever way the version has, references or not."""
+    """pyBIS downloads the same bytes in each version's way, with references or without."""
     simulator.knobs.api, simulator.knobs.references = api, references
     simulator.knobs.chunk_bytes = 100_000
     made = simulator.store.add(CONTENT, sample="/LAB/PROJECT/S1")
@@ -77,7 +77,7 @@ def test_pybis_reads_a_data_set(
 
 @APIS
 def test_pybis_writes_a_data_set(simulator: Simulator, tmp_path: Path, api: str) -> None:
-    """What pyBIS uploads, in chunks where it is large, is what is registered."""
+    """An upload of pyBIS, in chunks if it is large, is registered unchanged."""
     simulator.knobs.api = api
     source = tmp_path / "up.bin"
     source.write_bytes(os.urandom(1 << 20) * 11)
@@ -94,7 +94,7 @@ def test_pybis_writes_a_data_set(simulator: Simulator, tmp_path: Path, api: str)
 
 
 def test_pybis_searches_page_by_page(simulator: Simulator) -> None:
-    """Paging gives the asked part and the whole count."""
+    """Paging returns the requested part and the total count."""
     for number in range(7):
         simulator.store.add({"n": str(number).encode()}, sample="/LAB/PROJECT/S1")
     simulator.store.add({"n": b"x"}, experiment="/LAB/PROJECT/E1")
@@ -103,7 +103,7 @@ def test_pybis_searches_page_by_page(simulator: Simulator) -> None:
 
 
 def test_pybis_mints_a_token(simulator: Simulator) -> None:
-    """A personal access token outlives the session it was minted in."""
+    """A personal access token outlives the session that created it."""
     openbis = _pybis(simulator)
     minted = openbis.get_or_create_personal_access_token("bridge")
     simulator.store.end_all()

@@ -156,7 +156,7 @@ async def test_what_is_typed_goes_line_by_line(tmp_path: Path) -> None:
         source, seen = await opened(remote)
         node.say(b"login: ")
         await seen.until(lambda: seen.data == b"login: ")
-        assert node.seats == 0
+        assert node.sessions == 0
         for typed in (b"ro", b"ot\n", b"a\r", b"b\r\nc\n", "grü".encode()[:-1], b"\xbc\n"):
             await source.write(typed)
         await source.write(b"\x03")
@@ -166,15 +166,15 @@ async def test_what_is_typed_goes_line_by_line(tmp_path: Path) -> None:
         await seen.until(lambda: b"\x03" in seen.data)
         assert seen.data.count(b"root") == 1
         assert b"ConMan" not in seen.data
-        assert node.seats == 1
+        assert node.sessions == 1
         # A seat that broke is taken again.
         service.cut()
-        await seen.until(lambda: node.seats == 0)
+        await seen.until(lambda: node.sessions == 0)
         await source.write(b"again\n")
         await seen.until(lambda: b"again" in seen.data)
         assert seen.data.count(b"again") == 1
         await source.close()
-        await seen.until(lambda: node.seats == 0)
+        await seen.until(lambda: node.sessions == 0)
 
 
 async def test_a_break_loses_and_doubles_nothing(tmp_path: Path) -> None:

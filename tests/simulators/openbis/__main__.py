@@ -1,7 +1,8 @@
 """Run the simulator until Ctrl-C: `python -m tests.simulators.openbis [folder] [options]`.
 
-User ada, password secret. What lies in `folder`/seed becomes a data set; its permId is told after
-the URL. With `--sftp` its data sets can be mounted, by the port that is told after them.
+The user is ada, the password secret. The content of `folder`/seed becomes a data set. It prints the
+URL and the data set's permId. With `--sftp` the data sets can be mounted by SFTP, and the port is
+printed, too.
 """
 
 from __future__ import annotations

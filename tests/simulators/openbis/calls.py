@@ -1,4 +1,4 @@
-"""The calls of the application server and the data store server, each a method of its name."""
+"""The calls of the application server and the data store server, a method for each."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ DAY = 24 * 3600
 
 
 class Calls:
-    """What a JSON-RPC body asks for; `base` is the URL that clients reach this server at."""
+    """Executes JSON-RPC calls; `base` is the URL under which clients reach this server."""
 
     def __init__(self, store: Store) -> None:
         self.store = store
         self.base = ""
         self.seen: list[str] = []
-        # What createFastDownloadSession gave out: user session -> token.
+        # The results of createFastDownloadSession: user session -> token.
         self.user_sessions: dict[str, str] = {}
 
     def call(self, method: str, params: list[Any]) -> Any:
@@ -195,7 +195,7 @@ class Calls:
         return self._named("experiment", self.store.experiments.values(), criteria, options)
 
     def _named(self, kind: str, names: Any, criteria: Any, options: Any) -> Any:
-        """Those with the code that is asked for, if one is."""
+        """Return those with the requested code, or all if no code is requested."""
         codes = {
             one["fieldValue"]["value"]
             for one in criteria.get("criteria", [])
@@ -240,7 +240,7 @@ class Calls:
     def do_createReportFromAggregationService(  # noqa: N802
         self, token: str, _: str, __: str, about: Any
     ) -> Any:
-        """How servers up to API 3.5 register: a report with one row."""
+        """Register as servers up to API 3.5 do: the answer is a report with one row."""
         workspace = self.store.workspace(token)
         upload = workspace / "aggregated"
         inside = upload / about["folderName"] if len(about["fileNames"]) > 1 else upload
@@ -281,7 +281,7 @@ class Calls:
         return Dto(self.store, self.base)
 
     def _page(self, area: str, found: list[Any], options: Any) -> Any:
-        # Jackson reads a number out of a text, too.
+        # Jackson also accepts a number in a string.
         start = int(options.get("from") or 0)
         count = None if options.get("count") is None else int(options["count"])
         part = found[start:] if count is None else found[start : start + count]

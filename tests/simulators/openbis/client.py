@@ -1,4 +1,4 @@
-"""The openBIS connector at the simulator, as tests want it."""
+"""The openBIS connector with the simulator, for tests."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from jupyter_bridge.models.datasets import File
 async def connection(
     url: str, folder: Path, *, trust: TLSSettings | None = None, **fields: Any
 ) -> AsyncIterator[Connection]:
-    """A connection to the openBIS at `url`, as ada unless `fields` say otherwise."""
+    """A connection to the openBIS at `url`, as user ada unless `fields` change that."""
     if "token" not in fields:
         fields = {"username": "ada", "password": "secret", **fields}
     outbound = Outbound(AddressPolicy(allow_loopback=True), trust)
@@ -34,11 +34,11 @@ async def connection(
         yield made
     finally:
         await made.close()
-        await asyncio.sleep(0.02)  # aborted lines are let go of by the loop, a turn later
+        await asyncio.sleep(0.02)  # the loop releases aborted connections one turn later
 
 
 class MemorySink:
-    """Takes a download into memory."""
+    """Stores a download in memory."""
 
     def __init__(self) -> None:
         self.files: dict[str, bytearray] = {}
@@ -62,7 +62,7 @@ class MemorySink:
 
 
 class MemorySupply:
-    """Gives an upload out of memory, and remembers what the remote has."""
+    """Supplies an upload from memory, and records what the remote has received."""
 
     def __init__(self, files: dict[str, bytes]) -> None:
         self._files = files

@@ -8,7 +8,7 @@ from tests.simulators.openbis.store import CREATED, DataSet, Store, Token
 
 
 class Dto:
-    """Makes the objects of one answer: one Python object for each thing, however often named."""
+    """Builds the objects of one answer: one Python object per thing, however often it occurs."""
 
     def __init__(self, store: Store, base: str) -> None:
         self.store = store
@@ -210,7 +210,7 @@ class Dto:
 
 
 def to_jackson(value: Any, *, references: bool) -> Any:
-    """`value` as Jackson writes it: objects numbered, repeated ones (if so) as their number."""
+    """Return `value` as Jackson writes it: objects have ids, and repeats may be the id alone."""
     numbers: dict[int, int] = {}
     kept: list[Any] = []  # so that no id() is used twice
 

@@ -18,7 +18,7 @@ from jupyter_bridge.wire.openbis.fast_download import Chunk
 from tests.simulators.openbis.calls import Calls
 from tests.simulators.openbis.store import Refusal, Store
 
-# As openBIS's own servlet: what is sent at a time.
+# The size of a write, as in openBIS's own servlet.
 PIECE = 256 << 10
 
 
@@ -33,7 +33,7 @@ class Download:
 
 
 class Files:
-    """The handlers; what goes wrong is said by the store's knobs."""
+    """The handlers; the store's knobs say which faults occur."""
 
     def __init__(self, store: Store, calls: Calls) -> None:
         self.store = store

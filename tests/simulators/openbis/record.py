@@ -1,8 +1,8 @@
-"""Record what jupyter-openbis-server answers: `python -m tests.simulators.openbis.record > FILE`.
+"""Record jupyter-openbis-server's answers: `python -m tests.simulators.openbis.record > FILE`.
 
 Needs the package jupyter-openbis-server (0.5.0 is recorded in tests/vectors/openbis-server.json),
-which is no dependency of the tests. `REQUESTS` is what its front ends ask; the test of our own
-routes asks the same and compares.
+which is not a dependency of the tests. `REQUESTS` are the requests of its front ends; the test of
+the bridge's own routes sends the same ones and compares.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ REQUESTS: list[tuple[str, str, str, Any]] = [
 
 @contextmanager
 def store(folder: Path) -> Iterator[tuple[Simulator, str]]:
-    """The simulator with two data sets of one object, and the permId of the first."""
+    """Run the simulator with two data sets of one object; yields it and the first's permId."""
     with Simulator(folder) as simulator:
         about: dict[str, Any] = {"sample": OBJECT}
         made = simulator.store.add({"a.txt": b"a", "deep/b.txt": b"bb"}, **about)
@@ -84,7 +84,7 @@ def store(folder: Path) -> Iterator[tuple[Simulator, str]]:
 
 
 def ask(server: Server, simulator: Simulator, perm_id: str) -> dict[str, dict[str, Any]]:
-    """What is answered to each request: status, type and text, without this run's own words."""
+    """Return status, type and text of each answer, without values that differ in each run."""
     root = str(server.root)
     words = {
         "url": simulator.url,
@@ -107,7 +107,7 @@ def ask(server: Server, simulator: Simulator, perm_id: str) -> dict[str, dict[st
         line.close()
         for value, word in ((simulator.url, "{url}"), (root, "{root}")):
             text = text.replace(value, word)
-        if name.startswith("upload"):  # numbered in the order of all that was made
+        if name.startswith("upload"):  # numbered in the order of creation
             text = re.sub(r'(permId"?: "?)\d{17}-1\d\b', r"\1{made}", text)
         kind = (answer.getheader("Content-Type") or "").partition(";")[0]
         found[name] = {"status": answer.status, "type": kind, "text": text}
@@ -115,7 +115,7 @@ def ask(server: Server, simulator: Simulator, perm_id: str) -> dict[str, dict[st
 
 
 def main() -> None:
-    """Ask the package itself."""
+    """Send the requests to the package itself."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         with store(folder / "openbis") as (simulator, perm_id):

@@ -1,4 +1,4 @@
-"""The simulator itself: an aiohttp application in a thread of its own."""
+"""The simulator: an aiohttp application in a thread of its own."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from tests.simulators.openbis.files import Files
 from tests.simulators.openbis.knobs import Knobs
 from tests.simulators.openbis.store import Refusal, Store
 
-# A request of pyBIS's upload may hold 10 MiB.
+# An upload request of pyBIS has up to 10 MiB.
 MAX_BODY = 64 << 20
 
 
 class Simulator:
     """One openBIS (application server and data store server at one address); a context manager.
 
-    `tls` is a PEM file with certificate and key. After `start`, `url` is where it listens.
+    `tls` is a PEM file with certificate and key. After `start`, `url` is its address.
     """
 
     def __init__(self, folder: Path, *, port: int = 0, tls: Path | None = None) -> None:

@@ -1,4 +1,4 @@
-"""What the simulated openBIS holds: people, sessions, objects, data sets; files are on disk."""
+"""The data of the simulated openBIS: users, sessions, objects, data sets; files are on disk."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ CREATED = 1_704_067_200_000
 
 
 class Refusal(Exception):
-    """The server's own error; it becomes a JSON-RPC error."""
+    """An error of the server; becomes a JSON-RPC error."""
 
 
 @dataclass
 class DataSet:
-    """A registered data set; its files lie below `folder`."""
+    """A registered data set, with its files below `folder`."""
 
     perm_id: str
     folder: Path
@@ -37,7 +37,7 @@ class DataSet:
     _files: list[tuple[str, Path]] = field(default_factory=list)
 
     def files(self) -> list[tuple[str, Path]]:
-        """Every path within the data set, folders included, in order; it does not change."""
+        """Return every path in the data set, with folders, sorted; a data set never changes."""
         if not self._files:
             found = sorted(self.folder.rglob("*"))
             self._files = [(path.relative_to(self.folder).as_posix(), path) for path in found]
@@ -46,7 +46,7 @@ class DataSet:
 
 @dataclass
 class Token:
-    """A session token or a personal access token; a workspace of uploads belongs to each."""
+    """A session token or a personal access token; each has a workspace for uploads."""
 
     name: str
     user: str
@@ -57,7 +57,7 @@ class Token:
 
 
 class Store:
-    """All of it; one lock is not needed, as all runs on the simulator's one loop."""
+    """All data; no lock is needed, because everything runs on the simulator's one loop."""
 
     def __init__(self, folder: Path, knobs: Knobs) -> None:
         self.folder = folder
@@ -88,7 +88,7 @@ class Store:
         return name
 
     def token(self, name: Any) -> Token | None:
-        """The token, unless it is unknown or over."""
+        """Return the token; raises if it is unknown or has ended."""
         found = self.tokens.get(name) if isinstance(name, str) else None
         if found is None:
             return None
@@ -109,12 +109,12 @@ class Store:
         return found
 
     def end(self, name: str) -> None:
-        """The session is over, and so is its workspace."""
+        """End a session and delete its workspace."""
         self.tokens.pop(name, None)
         shutil.rmtree(self.workspace(name), ignore_errors=True)
 
     def end_all(self) -> None:
-        """What an administrator, or a restart of the server, does to sessions."""
+        """End sessions, as an administrator or a restart of the server does."""
         for token in list(self.tokens.values()):
             if token.session_name is None:
                 self.end(token.name)
@@ -127,7 +127,7 @@ class Store:
     def add(
         self, files: Mapping[str, bytes | Path], perm_id: str | None = None, **about: Any
     ) -> DataSet:
-        """A data set of these files (below `original/`, as openBIS has them)."""
+        """Add a data set with these files, below `original/` as in openBIS."""
         perm_id = perm_id or f"20240101000000000-{next(self._numbers)}"
         folder = self.folder / "store" / perm_id
         for name, content in files.items():
@@ -142,7 +142,7 @@ class Store:
         return data_set
 
     def register(self, source: Path, **about: Any) -> DataSet:
-        """Make what was uploaded a data set: the one file or folder that `source` holds."""
+        """Register an upload as a data set: `source` must have exactly one file or folder."""
         content = list(source.iterdir()) if source.is_dir() else []
         if len(content) != 1:
             raise Refusal(f"The upload {source.name} must hold one file or folder.")
@@ -159,7 +159,7 @@ class Store:
         return data_set
 
     def crc32(self, path: Path) -> int:
-        """As openBIS says it: signed."""
+        """Return the CRC32 as openBIS does: signed."""
         if path not in self._sums:
             value = 0
             with path.open("rb") as source:
@@ -170,14 +170,14 @@ class Store:
         return value - (1 << 32) if value >= 1 << 31 else value
 
     def identifier(self, kind: str, name: str) -> str | None:
-        """The identifier of a sample or experiment, by either of its names."""
+        """Return the identifier of a sample or experiment, given either of its names."""
         known = {"sample": self.samples, "experiment": self.experiments}[kind]
         if name in known:
             return known[name]
         return name.upper() if name.upper() in known.values() else None
 
     def find(self, criteria: Iterable[Mapping[str, Any]]) -> list[DataSet]:
-        """The data sets that match all criteria, oldest first."""
+        """Return the data sets that match all criteria, the oldest first."""
         found = list(self.data_sets.values())
         for criterion in criteria:
             area = criterion["@type"].split(".")[2]
