@@ -46,7 +46,7 @@ def read(
 ) -> bytes:
     """Return the bytes of the server's answer; raises urllib's HTTPError if it is no success.
 
-    `path` is below the server's address; a body that is not bytes is sent as JSON.
+    `path` is below the server's base URL; a body that is not bytes is sent as JSON.
     """
     head = {**server.headers, **(headers or {})}
     if body is not None and not isinstance(body, bytes):
@@ -58,6 +58,6 @@ def read(
 
 
 def ask(server: Server, method: str, path: str, body: Any = None) -> Any:
-    """The JSON of the server's answer, None where it is empty; fails as `read` does."""
+    """Return the JSON of the server's answer, None if it is empty; raises as `read` does."""
     text = read(server, method, path, body)
     return json.loads(text) if text else None

@@ -1,4 +1,4 @@
-"""Broken configuration files: a good one with bytes flipped, cut, doubled and inserted."""
+"""Broken configuration files: a valid file with bytes flipped, cut, doubled and inserted."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _ODD = [
 
 
 def broken_file(chance: random.Random) -> bytes:
-    """One of them."""
+    """Return a broken file."""
     text = bytearray(GOOD.encode())
     for _ in range(chance.randint(1, 8)):
         at = chance.randrange(len(text))

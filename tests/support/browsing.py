@@ -1,4 +1,4 @@
-"""A browser that shows JupyterLab, for the tests and for the bench."""
+"""A browser with JupyterLab, for tests and benchmarks."""
 
 from __future__ import annotations
 
@@ -12,37 +12,37 @@ from tests.conftest import Server
 from tests.support.asking import read
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-# What Chromium needs as root, and what keeps it from asking anybody but this server.
+# Options that Chromium needs as root, and that keep it from requests to other servers.
 FLAGS = [
     *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
     "--enable-precise-memory-info",
 ]
-# The options of a server with JupyterLab, which asks nobody outside.
+# The options of a server with JupyterLab that sends no requests to other servers.
 LAB = (
     "--ServerApp.jpserver_extensions=jupyterlab=True",
     "--LabApp.extension_manager=readonly",
     "--LabApp.news_url=None",
     "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
-    "--LabApp.expose_app_in_browser=True",  # the tests read what terminals hold
+    "--LabApp.expose_app_in_browser=True",  # the tests read the content of terminals
     "--BridgeApp.allow_loopback=True",
 )
-# JupyterLab takes 3 to 10 s to stand in a fresh browser; a loaded machine gets its time. ms.
+# JupyterLab takes 3 to 10 s to start in a fresh browser, longer on a loaded machine. ms.
 PATIENCE = 60_000
 expect.set_options(timeout=30_000)
 PANEL_TAB = ".jp-SideBar .lm-TabBar-tab[data-id='jupyter-bridge']"
 
 
 def launch(playwright: Playwright) -> Browser:
-    """Chromium, with a profile of its own that goes with it."""
+    """Start Chromium with a temporary profile."""
     return playwright.chromium.launch(executable_path=CHROMIUM, headless=True, args=FLAGS)
 
 
 def open_lab(page: Page, lab: Server, path: str = "lab?reset", *, panel: bool = True) -> None:
-    """Log in and wait until JupyterLab is ready, with the panel's tab if it is expected.
+    """Log in and wait until JupyterLab is ready, with the panel's tab if `panel` is true.
 
-    A layout that is reset opens a launcher, which takes the focus some time after the page shows
-    it: from a field or a row, if a test has got there first.
+    After a reset of the layout a launcher opens and takes the focus some time later, perhaps from
+    the field or row that a test has focused meanwhile. So this waits for the launcher.
     """
     page.set_default_timeout(PATIENCE)
     mark = "&" if "?" in path else "?"
@@ -60,7 +60,7 @@ def open_panel(page: Page) -> None:
 
 
 def file_row(page: Page, name: str) -> Locator:
-    """A file or folder in the file browser, which by itself looks for new ones every 10 s."""
+    """Return a file or folder in the file browser, after a refresh if necessary."""
     page.evaluate("window.jupyterapp.commands.execute('filebrowser:refresh')")
     return page.locator(".jp-DirListing-item", has_text=name)
 
@@ -71,7 +71,7 @@ def layout_saved(page: Page, lab: Server, text: str) -> None:
 
 
 def until(page: Page, condition: Callable[[], bool], seconds: float = 60) -> None:
-    """Wait for it as a person would: the page goes on meanwhile."""
+    """Wait until `condition` is true, while the page continues."""
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "it did not happen in time"

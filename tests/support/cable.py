@@ -1,4 +1,4 @@
-"""The network between a client and a server, to be broken."""
+"""A proxy between a client and a server that can cut the network."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from urllib.parse import urlsplit
 
 
 class Cable:
-    """A port that leads to another one: `cut` breaks every connection, as a reset, and refuses new
-    ones until `mend`. `url` is the way through it."""
+    """Forwards a port to another one. `cut` resets every connection and refuses new ones until
+    `mend`. `url` is the URL through the proxy."""
 
     def __init__(self, url: str) -> None:
         there = urlsplit(url)
@@ -39,19 +39,19 @@ class Cable:
             thread.join()
 
     def cut(self) -> None:
-        """Break everything, on both sides."""
+        """Reset all connections, on both sides."""
         with self._lock:
             self._whole = False
             for end in self._ends:
-                # No time to linger is a reset.
+                # Closing with a linger time of zero sends a reset.
                 end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
                 try:
                     end.shutdown(socket.SHUT_RDWR)
                 except OSError:
-                    pass  # the other side was faster
+                    pass  # the other side has closed it already
 
     def mend(self) -> None:
-        """Let new connections through."""
+        """Accept new connections."""
         with self._lock:
             self._whole = True
 

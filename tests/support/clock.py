@@ -1,7 +1,7 @@
-"""A server extension of the tests: the server's clock is off by what the file TEST_CLOCK says.
+"""A server extension for tests: shifts the server's clock by the seconds in the file TEST_CLOCK.
 
-libfaketime sets the clocks of whole processes, but also those of their locks, which kernels do not
-bear. Here only the time of day is set, in seconds, as when somebody sets the clock of a machine.
+libfaketime shifts all clocks of a process, also those of its locks, which breaks kernels. This
+extension shifts only the time of day, as if the machine's clock were set.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ def off() -> int:
 
 
 class Shifted(datetime):
-    """A datetime whose `now` is off."""
+    """A datetime with a shifted `now`."""
 
     @classmethod
     def now(cls, tz: tzinfo | None = None) -> datetime:  # type: ignore[override]

@@ -1,7 +1,7 @@
-"""Atheris at the codecs: `python -m tests.support.codec_fuzzing NAME [libFuzzer's options]`.
+"""Fuzz a codec with Atheris: `python -m tests.support.codec_fuzzing NAME [libFuzzer options]`.
 
-It follows which branches the bytes reach, and so gets deeper into a format than examples do. Any
-exception but the documented one ends it with status 1 and shows the bytes.
+Atheris is guided by the branches that the bytes reach, so it gets deeper into a format than random
+examples. An undocumented exception ends it with status 1, and the bytes are shown.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What the browser tests of connections share."""
+"""Helpers of the browser tests of connections."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from tests.conftest import Server
 from tests.support.asking import ask
 from tests.support.browsing import open_panel
 
-# The panel's tab, where it stands at the right.
+# The panel's tab.
 RIGHT = ".jp-SideBar.jp-mod-right [data-id='jupyter-bridge']"
 
 
 def open_connections(page: Page) -> None:
-    """Show the panel with the section of connections alone, so that it has all the height."""
+    """Show the panel with only the section of connections, so that it has the full height."""
     open_panel(page)
     for name in ("Kernels", "Consoles"):
         page.locator(".jp-Bridge .jp-AccordionPanel-title", has_text=name).click()
 
 
 def row(page: Page, text: str) -> Locator:
-    """The row of the tree with this text; the innermost last."""
+    """Return the rows of the tree with this text; the innermost is the last."""
     return page.locator(".jp-Bridge [role=treeitem]").filter(has_text=text).last
 
 
 def connected(page: Page, name: str) -> Locator:
-    """The row of a connection, once it is logged in and the form has given the focus back."""
+    """Return the row of a connection, after its login and after the form has closed."""
     expect(row(page, name).get_by_role("img", name="Connected.")).to_be_visible()
     expect(page.get_by_role("dialog")).to_have_count(0)
     return row(page, name)
@@ -43,7 +43,7 @@ def add_connection(
     *,
     submit: bool = True,
 ) -> None:
-    """Fill in the form of a kind, and send it unless it is only to be looked at."""
+    """Fill in the form of a kind, and send it if `submit` is true."""
     page.get_by_role("button", name="Add a connection…").click()
     dialog = page.get_by_role("dialog")
     dialog.get_by_role("textbox", name="Name", exact=True).fill(name)
@@ -60,7 +60,7 @@ def add_connection(
 
 
 def forget_all(lab: Server) -> None:
-    """No connection is left, no transfer runs."""
+    """Remove all connections, and wait until no transfer runs."""
     for one in ask(lab, "GET", "bridge/transfers"):
         with contextlib.suppress(urllib.error.HTTPError):
             ask(lab, "DELETE", f"bridge/transfers/{one['transfer']}")

@@ -1,4 +1,4 @@
-"""A client of the consoles' raw routes."""
+"""A client of the consoles' routes, without the client library."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ async def bridge_of(server: Server) -> AsyncIterator[Bridge]:
 
 
 async def frames(socket: Any) -> list[wire.ServerFrame]:
-    """Every frame until the socket closes."""
+    """Return all frames until the websocket closes."""
     found: list[wire.ServerFrame] = []
     async for message in socket:
         assert message.type is aiohttp.WSMsgType.BINARY, message
@@ -89,7 +89,7 @@ async def frames(socket: Any) -> list[wire.ServerFrame]:
 
 
 async def frame(socket: Any, kind: type) -> Any:
-    """The next frame of this kind."""
+    """Return the next frame of this type."""
     while True:
         message = await asyncio.wait_for(socket.receive(), PATIENCE)
         assert message.type is aiohttp.WSMsgType.BINARY, message
@@ -99,7 +99,7 @@ async def frame(socket: Any, kind: type) -> Any:
 
 
 async def said(socket: Any, text: bytes) -> bytes:
-    """Output frames until this was said."""
+    """Return the output frames up to this text."""
     got = b""
     while text not in got:
         got += (await frame(socket, wire.OutputFrame)).data

@@ -1,4 +1,4 @@
-"""A server extension of the tests: `GET /counted` tells what the server's process holds now."""
+"""A server extension for tests: `GET /counted` counts the resources of the server's process."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tornado.web import RequestHandler
 
 
 class Counted(RequestHandler):
-    """Numbers alone; the server is one test's, on loopback."""
+    """Returns numbers only; needs no login, as the server is a test's own, on loopback."""
 
     _allow_unauthenticated = True
 
@@ -39,7 +39,7 @@ class Counted(RequestHandler):
 
 
 def _is_request(task: asyncio.Task[Any]) -> bool:
-    """Whether a request is being answered there; this one is, too."""
+    """Tell whether this object is a request in progress; the current one counts, too."""
     return getattr(task.get_coro(), "__qualname__", "").endswith("._execute")
 
 

@@ -1,4 +1,4 @@
-"""An authorizer that allows what TEST_ALLOWED names, and nothing else of the bridge."""
+"""An authorizer that allows only the actions in TEST_ALLOWED on the bridge."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Start the command hundreds of times: a process that has imported it forks for each start.
+"""Run the command hundreds of times: a process that has imported it forks for each run.
 
-Run as `python -m tests.support.forking`, it reads jobs as lines of JSON, and answers each:
+`python -m tests.support.forking` reads jobs as lines of JSON, and answers each:
 `{"arguments": […], "terminal": true, "keys": [[pattern, keys], …], "seconds": 30}` gives
 `{"code": 0, "shown": "…"}`, where `shown` is stdout and stderr as Latin-1, so that no byte is lost.
 """
@@ -24,12 +24,12 @@ from typing import Any, NoReturn
 
 from tests.support.terminal import environment
 
-# Wide enough that no table is folded.
+# Wide enough for every table.
 COLUMNS = 2000
 
 
 class Commands:
-    """The process that forks; `run` one command on a pty, or with pipes."""
+    """The forking process; `run` runs one command on a pty, or with pipes."""
 
     def __init__(self, url: str, token: str) -> None:
         env = {**environment(None), "JUPYTER_BRIDGE_URL": url, "JUPYTER_BRIDGE_TOKEN": token}
@@ -44,7 +44,7 @@ class Commands:
     def run(
         self, *arguments: str, terminal: bool, keys: list[tuple[str, str]] | None = None
     ) -> tuple[int, str]:
-        """The exit code, and all that was written; bytes that are not UTF-8 are surrogates."""
+        """Return the exit code and the output; bytes that are not UTF-8 are surrogates."""
         job = {"arguments": arguments, "terminal": terminal, "keys": keys or []}
         assert self._process.stdin is not None
         assert self._process.stdout is not None
@@ -78,13 +78,13 @@ def _do(job: dict[str, Any]) -> dict[str, Any]:
             continue
         try:
             chunk = os.read(ours, 65536)
-        except OSError:  # Linux's way to say that nobody has the other end
+        except OSError:  # Linux: the other end of the pty is closed
             break
         if not chunk:
             break
         shown += chunk
         if keys and re.search(keys[0][0].encode(), shown):
-            time.sleep(0.5)  # it listens a little after it says so
+            time.sleep(0.5)  # it reads shortly after it has printed the prompt
             os.write(ours, keys.pop(0)[1].encode())
     else:
         os.kill(child, signal.SIGKILL)
@@ -94,7 +94,7 @@ def _do(job: dict[str, Any]) -> dict[str, Any]:
 
 
 def _be(job: dict[str, Any], theirs: int) -> NoReturn:
-    """Be the command, in a session of its own whose terminal this is."""
+    """Run the command in this process, in a new session with this terminal."""
     code = 1
     try:
         os.setsid()
@@ -121,7 +121,7 @@ def _be(job: dict[str, Any], theirs: int) -> NoReturn:
 
 def main() -> None:
     for module in ("jupyter_bridge.cli.app", "rich.progress", "rich.table"):
-        import_module(module)  # so that no child has to
+        import_module(module)  # so that no child imports it again
     for line in sys.stdin:
         print(json.dumps(_do(json.loads(line))), flush=True)
 

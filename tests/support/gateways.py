@@ -1,8 +1,7 @@
-"""Real gateways on loopback: a Kernel Gateway, and an Enterprise Gateway with its own home.
+"""Real gateways on loopback: a Kernel Gateway and an Enterprise Gateway.
 
-Enterprise Gateway pins a jupyter_client and a jupyter_server that are too old for the host, so it
-is installed into an environment beside this one, once, by
-`python -m tests.support.gateways`.
+Enterprise Gateway requires versions of jupyter_client and jupyter_server that are too old for the
+host, so `python -m tests.support.gateways` installs it into an environment of its own, once.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ from tests.conftest import START_TIME, Server, start_server
 from tests.docs.pages import REPOSITORY, blocks
 
 TOKEN = "gate"
-# An Enterprise Gateway refuses kernels for root.
+# Enterprise Gateway refuses to run kernels as root.
 KERNEL_USER = "tester"
 ENTERPRISE = ("jupyter_enterprise_gateway>=3.3,<3.4", "ipykernel>=6.29,<7")
 _HOME = REPOSITORY / ".cache" / "enterprise-gateway"
@@ -31,14 +30,14 @@ _HOME = REPOSITORY / ".cache" / "enterprise-gateway"
 
 @dataclass
 class Gateway:
-    """A gateway in a process of its own; `kind` is "kernel" or "enterprise"."""
+    """A gateway process; `kind` is "kernel" or "enterprise"."""
 
     kind: str
     url: str
     process: subprocess.Popen[bytes]
 
     def ask(self, method: str, path: str) -> bytes:
-        """Ask the gateway directly, past the server in front of it."""
+        """Send a request to the gateway itself, not to the server in front of it."""
         request = urllib.request.Request(
             f"{self.url}/{path}", method=method, headers={"Authorization": f"token {TOKEN}"}
         )
@@ -47,12 +46,12 @@ class Gateway:
 
 
 def install_enterprise() -> Path:
-    """The folder of Enterprise Gateway's programs, installed if it is not there; else OSError."""
+    """Install Enterprise Gateway if it is missing, and return its `bin`; OSError on failure."""
     programs, stamp = _HOME / "bin", _HOME / "installed"
     _HOME.mkdir(parents=True, exist_ok=True)
     wanted = "\n".join((sys.version, *ENTERPRISE))
     with (_HOME.parent / "enterprise-gateway.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # another run may be at it
+        fcntl.flock(lock, fcntl.LOCK_EX)  # another process may be installing it
         if not stamp.exists() or stamp.read_text() != wanted:
             made = subprocess.run(
                 [sys.executable, "-m", "venv", "--clear", _HOME], capture_output=True, check=False
@@ -67,7 +66,7 @@ def install_enterprise() -> Path:
 
 
 def configuration(kind: str) -> str:
-    """What docs/operations.md says to put into the configuration of a gateway of this kind."""
+    """Return the configuration that docs/operations.md recommends for this kind of gateway."""
     title = f"# jupyter_{kind}_gateway_config.py\n"
     (block,) = (block for block in blocks() if block.text.startswith(title))
     return block.text
@@ -75,9 +74,10 @@ def configuration(kind: str) -> str:
 
 @contextlib.contextmanager
 def gateway(kind: str, folder: Path, *, configured: bool = True) -> Iterator[Gateway]:
-    """A gateway of this kind with the token TOKEN; its kernels end with it.
+    """Run a gateway of this kind with the token TOKEN; its kernels end with it.
 
-    Unless it is `configured` as the documentation has it, its queues are those it comes with.
+    `configured` applies the documentation's configuration; otherwise its queues have default
+    limits.
     """
     port = _free_port()
     config = folder / "gateway_config.py"
@@ -87,7 +87,7 @@ def gateway(kind: str, folder: Path, *, configured: bool = True) -> Iterator[Gat
             *(sys.executable, "-m", "kernel_gateway", f"--KernelGatewayApp.port={port}"),
             *("--KernelGatewayApp.ip=127.0.0.1", "--KernelGatewayApp.port_retries=0"),
             "--JupyterWebsocketPersonality.list_kernels=1",
-            # The bridge has a budget of bytes; a gateway's limit of messages a second loses some.
+            # The bridge limits bytes; a gateway's limit of messages per second would lose messages.
             "--ZMQChannelsWebsocketConnection.limit_rate=False",
         ],
         "enterprise": lambda: [
@@ -132,7 +132,7 @@ def gateway(kind: str, folder: Path, *, configured: bool = True) -> Iterator[Gat
 def start_behind(
     folder: Path, url: str, *options: str, env: dict[str, str] | None = None
 ) -> Server:
-    """A server whose kernels are those of the gateway at `url`."""
+    """Run a server whose kernels run behind the gateway at `url`."""
     return start_server(
         folder,
         f"--gateway-url={url}",

@@ -26,15 +26,14 @@ from tests.support.waiting import wait_until
 
 _PATH = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
 _NEEDED = ("jupyterhub", "jupyterhub-singleuser", "configurable-http-proxy")
-# The hub, and each user's server, are Python programs with a database: seconds, on a busy machine
-# a minute.
+# The hub and each user's server take seconds to start, and up to a minute on a loaded machine.
 _START_TIME = 90.0
-# What a program needs that acts for its user, on that user's own server.
+# The scopes of a token with which a program uses its user's own server.
 ACCESS = ["access:servers!user"]
 
 
 def _missing() -> list[str]:
-    """Name the missing programs. PyPI's proxy is no use: it loses websocket subprotocols."""
+    """Name the missing programs. The proxy on PyPI cannot be used: it drops subprotocols."""
     found = {name: shutil.which(name, path=_PATH) for name in _NEEDED}
     proxy = found["configurable-http-proxy"]
     if proxy is not None and b"python" in Path(proxy).read_bytes().splitlines()[0]:
@@ -70,15 +69,15 @@ class RunningHub:
             return json.loads(content) if content else None
 
     def user_token(self, name: str, scopes: list[str]) -> str:
-        with contextlib.suppress(urllib.error.HTTPError):  # there already
+        with contextlib.suppress(urllib.error.HTTPError):  # the user exists already
             self.api("POST", f"users/{name}")
         made = self.api("POST", f"users/{name}/tokens", {"scopes": scopes})
         return str(made["token"])
 
     def server_of(self, name: str) -> Server:
-        """The user's own server, started if it does not run, and a token for it and no more."""
+        """Start the user's server if necessary; return it with a token that is valid only there."""
         token = self.user_token(name, ACCESS)
-        with contextlib.suppress(urllib.error.HTTPError):  # it runs already
+        with contextlib.suppress(urllib.error.HTTPError):  # the server runs already
             self.api("POST", f"users/{name}/server")
         wait_until(
             lambda: self.api("GET", f"users/{name}")["servers"].get("", {}).get("ready"),
@@ -106,7 +105,7 @@ def _ports(count: int) -> list[int]:
 
 @pytest.fixture(scope="session")
 def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningHub]:
-    """One hub for the whole session; each test has users of its own, or does not mind others."""
+    """One hub for the whole session; tests use separate users, unless that does not matter."""
     folder = tmp_path_factory.mktemp("hub")
     port, hub_port, api_port = _ports(3)
     token = secrets.token_hex(16)

@@ -1,4 +1,4 @@
-"""A browser's session with a hub: logged in at its page, sent on to a user's server and back."""
+"""A browser's session with a hub: login on its page, redirected to a user's server."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.support.hub import RunningHub
 
 @dataclass
 class Session:
-    """The cookies that a browser sends to one server, as a header, and that server's XSRF token."""
+    """The cookies that a browser sends to one server, as a header, and its XSRF token."""
 
     cookie: str
     xsrf: str
@@ -20,7 +20,8 @@ class Session:
 
 async def log_in(hub: RunningHub, user: str) -> Session:
     """Log in as `user` at the hub's page and visit that user's server."""
-    jar = aiohttp.CookieJar(unsafe=True)  # the hub's address is a number here
+    # By default aiohttp ignores cookies of an IP address.
+    jar = aiohttp.CookieJar(unsafe=True)
     async with aiohttp.ClientSession(cookie_jar=jar) as session:
         login = f"{hub.url}hub/login"
         async with session.get(login) as page:
@@ -30,7 +31,7 @@ async def log_in(hub: RunningHub, user: str) -> Session:
         async with session.post(login, data=sent) as page:
             assert page.status < 500, await page.text()
         home = f"{hub.url}user/{user}/"
-        # A page that needs a user: to the hub, back with a code, and in.
+        # A page that needs a login: redirected to the hub, back with a code, logged in.
         async with session.get(f"{home}files/") as page:
             assert str(page.url).startswith(home), page.url
         found = jar.filter_cookies(URL(f"{home}bridge/"))

@@ -1,4 +1,4 @@
-"""Servers joined by connections: one with the bridge, and the remotes of its connections."""
+"""Servers joined by connections: a server with the bridge, and its remotes."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from tests.conftest import Server, start_server
 from tests.support.asking import RawRoutes
 from tests.support.waiting import until
 
-# What a loaded machine may take; nothing is asserted about being faster.
+# The limit of all waits, long enough for a loaded machine. Seconds.
 PATIENCE = 90.0
 NEAR = "--BridgeApp.allow_loopback=True"
 
 
 def start_plain(folder: Path, *, env: dict[str, str] | None = None, port: int = 0) -> Server:
-    """A server whose Python finds an empty package where the bridge would be."""
+    """Start a server whose Python finds an empty package instead of the bridge."""
     stub = folder / "stub" / "jupyter_bridge"
     stub.mkdir(parents=True, exist_ok=True)
     (stub / "__init__.py").write_text("def _jupyter_server_extension_points():\n    return []\n")
@@ -31,7 +31,7 @@ def start_plain(folder: Path, *, env: dict[str, str] | None = None, port: int = 
 
 @pytest.fixture(scope="session")
 def near(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server with the bridge that may connect to this machine."""
+    """A server with the bridge, which may connect to this machine."""
     server = start_server(tmp_path_factory.mktemp("near"), NEAR)
     yield server
     server.stop()
@@ -39,7 +39,7 @@ def near(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 @pytest.fixture(scope="session")
 def far(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """Another server with the bridge."""
+    """A second server with the bridge."""
     server = start_server(tmp_path_factory.mktemp("far"))
     yield server
     server.stop()
@@ -47,7 +47,7 @@ def far(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 @pytest.fixture(scope="session")
 def plain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """Another server without it."""
+    """A second server without the bridge."""
     server = start_plain(tmp_path_factory.mktemp("plain"))
     yield server
     server.stop()
@@ -79,7 +79,7 @@ class Caller(RawRoutes):
         )
 
     async def connect(self, name: str, url: str, token: str, **fields: Any) -> None:
-        """Add a connection and wait until it is there."""
+        """Add a connection and wait until it is connected."""
         body = {"name": name, "kind": "jupyter", "url": url, "token": token, **fields}
         await self.post("bridge/conns", json=body)
         self._connections.append(name)
@@ -98,14 +98,14 @@ class Caller(RawRoutes):
         return model
 
     async def tail(self, name: str, text: str) -> str:
-        """What a console said, up to where it says `text` (a regular expression)."""
+        """Return a console's output up to a match of `text` (a regular expression)."""
         return str(
             await self.get(
                 f"bridge/tail/{name}",
                 params={
                     "lines": "1000",
                     "follow": "true",
-                    # Escaped: servers strip the ends of what is asked.
+                    # Escaped, because servers strip white space from the ends of arguments.
                     "until": text.replace("\r", "\\r").replace("\n", "\\n"),
                     "timeout": str(PATIENCE / 2),
                 },
@@ -114,7 +114,7 @@ class Caller(RawRoutes):
 
     async def close(self) -> None:
         for name in self._connections:
-            with contextlib.suppress(aiohttp.ClientError):  # a test has stopped the server
+            with contextlib.suppress(aiohttp.ClientError):  # the test has stopped the server
                 await self.ask("DELETE", f"bridge/conn/{name}")
 
 
@@ -130,7 +130,7 @@ async def caller(server: Server) -> AsyncIterator[Caller]:
 
 @asynccontextmanager
 async def cut_off(server: Server) -> AsyncIterator[tuple[str, Callable[[], None]]]:
-    """An address of the server through which every line can be cut at once."""
+    """Return a URL of the server through which all connections can be cut at once."""
     port = int(server.url.rstrip("/").rpartition(":")[2])
     writers: set[asyncio.StreamWriter] = set()
     tasks: set[asyncio.Task[None]] = set()

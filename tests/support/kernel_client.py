@@ -1,4 +1,4 @@
-"""What drives the bridge from outside: HTTP, and websockets in Jupyter's own serialization."""
+"""A client for tests of kernels: HTTP, and websockets with Jupyter's own serialization."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ Message = dict[str, Any]
 
 @dataclass
 class Answer:
-    """What came back."""
+    """An HTTP answer."""
 
     status: int
     headers: Any
@@ -46,7 +46,7 @@ class Answer:
 
 @dataclass
 class Closed(Exception):
-    """The server closed the websocket, after these last words."""
+    """The server closed the websocket, after this Problem."""
 
     code: int | None
     problem: Any = None
@@ -54,7 +54,7 @@ class Closed(Exception):
 
 @dataclass
 class Seat:
-    """One websocket of a kernel; `v1` or the default protocol."""
+    """A websocket to a kernel, with the subprotocol v1 or the default one."""
 
     socket: aiohttp.ClientWebSocketResponse[Any]
     v1: bool
@@ -110,7 +110,7 @@ class Seat:
         )
 
     async def receive(self, timeout: float = PATIENCE) -> Message:
-        """The next message; Closed if the server closes instead."""
+        """Return the next message; raises Closed if the server closes the websocket."""
         got = await asyncio.wait_for(self.socket.receive(), timeout)
         if got.type in (aiohttp.WSMsgType.CLOSE, aiohttp.WSMsgType.CLOSED, aiohttp.WSMsgType.ERROR):
             raise Closed(self.socket.close_code)
@@ -133,7 +133,7 @@ class Seat:
         return {**message, "channel": channel, "buffers": [bytes(part) for part in parts[4:]]}
 
     async def until(self, found: Callable[[Message], bool]) -> list[Message]:
-        """Everything up to and with the first message that is `found`."""
+        """Return all messages up to the first one for which `found` is true."""
         got = []
         while True:
             got.append(await self.receive())
@@ -141,7 +141,7 @@ class Seat:
                 return got
 
     async def run(self, code: str, **content: Any) -> list[Message]:
-        """Execute and return what belongs to it, in order, until reply and idle have come."""
+        """Execute code and return its messages in order, until reply and idle have arrived."""
         msg_id = await self.execute(code, **content)
         return await self.settle(msg_id)
 
@@ -158,7 +158,7 @@ class Seat:
         return mine
 
     async def ended(self) -> Closed:
-        """How the server ended this seat, whatever came before."""
+        """Wait until the server closes the websocket, and return how."""
         try:
             while True:
                 await self.receive()
@@ -167,7 +167,7 @@ class Seat:
 
 
 class Bridge:
-    """A client of one server: `call`, `seat`; `headers` go with every request."""
+    """A client of one server; `headers` are sent with every request."""
 
     def __init__(self, server: Server, headers: dict[str, str]) -> None:
         self.server = server
@@ -197,7 +197,7 @@ class Bridge:
         data: bytes | None = None,
         host: bool = False,
     ) -> Answer:
-        """One request below /bridge (or, with `host`, below the server's own address)."""
+        """Send a request below /bridge, or with `host` below the server's base URL."""
         all_headers = {**self.headers, **(headers or {})}
         if body is not None:
             data = json.dumps(body).encode()
@@ -225,7 +225,7 @@ class Bridge:
         return await self.call("DELETE", path, **more)
 
     async def execute(self, kernel_id: str, code: str, **body: Any) -> Any:
-        """The whole answer of a run that is waited for."""
+        """Execute code, and return the complete answer."""
         answer = await self.post(f"/execute/{kernel_id}", {"code": code, **body})
         assert answer.status == 200, answer
         return answer.json
@@ -237,7 +237,7 @@ class Bridge:
 
     @asynccontextmanager
     async def kernel(self, kernelspec: str = "python3", body: Any = None) -> AsyncIterator[str]:
-        """A kernel for this block."""
+        """Run a kernel during the block; yields its id."""
         kernel_id = await self.spawn(kernelspec, body)
         try:
             yield kernel_id
@@ -261,7 +261,7 @@ class Bridge:
         host: bool = False,
         read_limit: int | None = None,
     ) -> AsyncIterator[Seat]:
-        """A websocket seat for this block; a refused handshake raises WSServerHandshakeError."""
+        """Open a websocket during the block; raises WSServerHandshakeError if it is refused."""
         session = session if session is not None else uuid.uuid4().hex
         query = f"?session_id={session}" + (f"&after={after}" if after is not None else "")
         path = f"/api/kernels/{kernel_id}/channels" if host else f"/{seat}/{kernel_id}"
@@ -276,7 +276,7 @@ class Bridge:
             yield Seat(socket, v1, session)
 
     async def handshake(self, path: str, **headers: str) -> Answer:
-        """The HTTP answer to a websocket handshake, whatever it is."""
+        """Return the HTTP answer to a websocket handshake, whatever its status."""
         return await self.get(
             path,
             headers={
@@ -315,12 +315,12 @@ def types(messages: list[Message]) -> list[str]:
 
 
 def text_of(messages: list[Message]) -> str:
-    """The stream text in these messages."""
+    """Return the text of the stream messages."""
     return "".join(m["content"]["text"] for m in messages if m["header"]["msg_type"] == "stream")
 
 
 def expect_problem(answer: Answer, status: int, code: str, *words: str) -> Any:
-    """`answer` is this Problem, and its sentence has these words."""
+    """Assert that `answer` is this Problem, and that its message contains these words."""
     assert answer.status == status, answer
     assert answer.headers["Content-Type"].startswith("application/json"), answer.headers
     body = answer.json
@@ -334,7 +334,7 @@ def expect_problem(answer: Answer, status: int, code: str, *words: str) -> Any:
 
 @asynccontextmanager
 async def told(bridge: Bridge, *names: str) -> AsyncIterator[asyncio.Queue[dict[str, Any]]]:
-    """What the host's /api/events/subscribe tells of the bridge's events of these names."""
+    """The bridge's events of these names, from the host's /api/events/subscribe."""
     heard: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
     url = bridge.url("/api/events/subscribe", host=True)
 
@@ -355,7 +355,7 @@ async def told(bridge: Bridge, *names: str) -> AsyncIterator[asyncio.Queue[dict[
 
 
 async def tells(heard: asyncio.Queue[dict[str, Any]], **like: Any) -> dict[str, Any]:
-    """The next event that has these values."""
+    """Return the next event with these values."""
 
     async def look() -> dict[str, Any]:
         while True:

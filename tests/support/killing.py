@@ -1,4 +1,4 @@
-"""A transfer whose process is killed, again and again, and what came of it."""
+"""Kills the process of a transfer again and again, and reports the outcome."""
 
 from __future__ import annotations
 
@@ -42,11 +42,11 @@ asyncio.run(main(*sys.argv[1:]))
 
 @dataclass
 class Outcome:
-    """The output of the last process, and the cost of all of them.
+    """The output of the last process, and the costs of all processes.
 
-    `again` is how many bytes were on the line more than the data set has; `early` how often
-    something stood under the final name, or was registered, before the end; `same` whether the
-    bytes at the end are those of the beginning; `left` what was left beside them.
+    `again` is the number of bytes sent beyond the size of the data set. `early` counts how often a
+    file had its final name, or a data set was registered, before the end. `same` tells whether the
+    content is unchanged. `left` are the files left beside it.
     """
 
     said: str
@@ -57,7 +57,7 @@ class Outcome:
 
 
 def kill(simulator: Simulator, folder: Path, direction: str, size: int, kills: int) -> Outcome:
-    """Transfer `size` bytes with `kills` kill -9 at random points on the way; blocks."""
+    """Transfer `size` bytes, with `kills` times kill -9 at random points; blocks."""
     token = _mint(simulator)
     source = folder / "source"
     digest = _write(source, size)
@@ -105,7 +105,7 @@ def _start(arguments: tuple[str, ...]) -> subprocess.Popen[bytes]:
 
 
 def _mint(simulator: Simulator) -> str:
-    """A token that outlives the processes, as workspaces do not outlive their session."""
+    """Return a token that outlives the processes, because a workspace ends with its session."""
     session = str(simulator.store.login("ada", "secret"))
     token = simulator.store.mint(simulator.store.tokens[session], "t", 0, time.time() + 9999)
     return str(token)

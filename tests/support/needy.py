@@ -1,4 +1,4 @@
-"""A connector's module whose package is not installed."""
+"""The module of a connector that imports a missing package."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Random commands for a shell, and `subprocess` as the oracle of what they write and return."""
+"""Random shell commands, with `subprocess` as the oracle for their output and exit status."""
 
 from __future__ import annotations
 
@@ -27,20 +27,20 @@ _MARKS = [
 
 @dataclass(frozen=True)
 class Case:
-    """One command, how it is run, and what of it can be compared."""
+    """One command, how it is run, and which results can be compared."""
 
     shell: str
     command: str
     split: bool
     stdin: str | None
-    # A syntax error is told in other words by a shell that reads a file.
+    # A shell reports a syntax error in other words if it reads a file.
     output: bool = True
     cancel: bool = False
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of a case: everything in order, or the two streams."""
+    """The results of a case: all output in order, or the two streams."""
 
     status: int | None
     output: bytes
@@ -48,7 +48,7 @@ class Outcome:
 
 
 def cases(seed: int, count: int, shells: tuple[str, ...] = ("bash",)) -> list[Case]:
-    """The same ones for the same seed."""
+    """Generate cases; the same seed gives the same cases."""
     chance = random.Random(seed)
     return [_case(chance, shells[n % len(shells)]) for n in range(count)]
 
@@ -75,7 +75,7 @@ def _case(chance: random.Random, shell: str) -> Case:
 
 
 def _piece(chance: random.Random, shell: str) -> str:
-    """A command that ends with its line, and may stand before `;`."""
+    """Generate a command of one line that may be followed by `;`."""
     quoted = " ".join(_quoted(chance.choice(_WORDS)) for _ in range(chance.randint(0, 4)))
     octal = "".join(f"\\{chance.randrange(256):03o}" for _ in range(chance.randint(1, 40)))
     number = chance.randrange(256)
@@ -123,7 +123,7 @@ def _quoted(text: str) -> str:
 
 
 def expected(case: Case) -> Outcome:
-    """What `subprocess` says."""
+    """Run the case with `subprocess`, and return its results."""
     if case.cancel:
         return Outcome(130, case.command.split(";")[0].removeprefix("echo ").encode() + b"\n")
     done = subprocess.run(
@@ -144,7 +144,7 @@ def _bytes(answer: RunModel, stream: str) -> bytes:
 
 
 class Fuzz:
-    """Runs cases in one warm shell each; a shell that a case ended is replaced."""
+    """Runs cases in one long-lived shell each; a shell that a case has ended is replaced."""
 
     def __init__(self, consoles: ConsoleRegistry, runs: RunStore) -> None:
         self._consoles = consoles
@@ -152,12 +152,12 @@ class Fuzz:
         self._names: dict[str, str] = {}
 
     async def check(self, case: Case) -> str | None:
-        """None when the run did what subprocess did; else both, for a person."""
+        """Run a case; return None if its results equal those of `subprocess`, else a report."""
         answer, found = await self._run(case)
         if answer.status == "session-closed":
             del self._names[case.shell]
         wanted = await asyncio.to_thread(expected, case)
-        # bash and zsh put the prompt's line right after an interrupt; that newline is theirs.
+        # After an interrupt bash and zsh print a newline of their own before the prompt.
         if case.cancel and found.output.rstrip(b"\n") == wanted.output.rstrip(b"\n"):
             found = Outcome(found.status, wanted.output)
         if found == wanted:

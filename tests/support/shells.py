@@ -1,4 +1,4 @@
-"""Real shells in real terminals for the tests of runs."""
+"""Real shells in real terminals, for the tests of runs."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ def needs(shell: str) -> str:
 
 
 def make_home(home: Path) -> Path:
-    """Create a home folder in which no shell does anything at its first start.
+    """Create a home folder that looks as if each shell had been started before.
 
-    zsh would ask for its configuration, and fish would read all manual pages, for a minute and in
-    the background, as long as it has no folder for what it finds there.
+    At its first start zsh asks for its configuration, and fish reads all manual pages in the
+    background for a minute, if the folder for its completions is missing.
     """
     (home / ".local" / "share" / "fish" / "generated_completions").mkdir(parents=True)
     (home / ".zshrc").write_text("")
@@ -43,7 +43,7 @@ def make_home(home: Path) -> Path:
 
 
 class Desk:
-    """Consoles and runs of one test, and shorter words for both."""
+    """The consoles and runs of one test, with short methods for both."""
 
     def __init__(self, consoles: ConsoleRegistry, runs: RunStore, home: Path) -> None:
         self.consoles = consoles
@@ -51,7 +51,7 @@ class Desk:
         self.home = home
 
     async def open(self, shell: str, *arguments: str, **env: str) -> Console:
-        """A terminal with this shell, as a user would have opened it."""
+        """Open a terminal with this shell."""
         arguments = arguments or ("-i",)
         return await self.consoles.create(
             TerminalOptions(
@@ -63,7 +63,7 @@ class Desk:
         return await self.runs.start("me", RunBody(command, console=console, **more))
 
     async def run(self, command: str, console: str | None = "bash", **more: Any) -> RunModel:
-        """Run it when the prompt is there, and wait for the answer."""
+        """Run a command when the prompt is shown, and wait for the answer."""
         more.setdefault("queue", True)
         run = await self.start(command, console, **more)
         await asyncio.wait_for(run.answered.wait(), PATIENCE)
@@ -76,7 +76,7 @@ class Desk:
 
 @contextlib.asynccontextmanager
 async def desk(folder: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Desk]:
-    """Consoles and Runs with an empty home; nothing of them is left afterwards."""
+    """Consoles and runs with an empty home folder; checks at the end that nothing is left."""
     home = make_home(folder / "home")
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.setenv("SHELL", needs("bash"))
@@ -95,7 +95,7 @@ async def desk(folder: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[D
 def d(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, jp_asyncio_loop: asyncio.AbstractEventLoop
 ) -> Iterator[Desk]:
-    """A desk for one test."""
+    """Consoles and runs for one test."""
     opened = desk(tmp_path, monkeypatch)
     yield jp_asyncio_loop.run_until_complete(opened.__aenter__())
     jp_asyncio_loop.run_until_complete(opened.__aexit__(None, None, None))

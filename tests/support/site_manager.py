@@ -1,4 +1,4 @@
-"""A terminal manager as a site may have its own; named in the host's configuration by a test."""
+"""A terminal manager of a site's own, which a test sets in the host's configuration."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from jupyter_server_terminals.terminalmanager import TerminalManager
 
 
 class SiteManager(TerminalManager):
-    """Gives each terminal a variable of the site's."""
+    """Sets an environment variable in each terminal."""
 
     def new_terminal(self, **kwargs: Any) -> Any:
         kwargs["extra_env"] = {**(kwargs.get("extra_env") or {}), "SITE": "ours"}

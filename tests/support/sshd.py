@@ -1,4 +1,4 @@
-"""A real OpenSSH sshd on loopback, with keys of its own in a temporary folder; and its likes."""
+"""A real OpenSSH sshd on loopback with temporary keys; and SSH servers with passwords."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SFTP_SERVER = "/usr/lib/openssh/sftp-server"
 
 @dataclass
 class Sshd:
-    """A running sshd; `line` is what a known_hosts file says of it."""
+    """A running sshd; `line` is its line in a known_hosts file."""
 
     port: int
     folder: Path
@@ -56,7 +56,7 @@ class Sshd:
         return f"sftp://{self.user}@{self.host}:{self.port}{self.data}"
 
     def sessions(self) -> list[int]:
-        """Return the processes that serve a session."""
+        """Return the processes that serve sessions."""
         return children(self.process.pid)
 
     def stop(self) -> None:
@@ -68,7 +68,7 @@ class Sshd:
         self.process.wait()
 
     def new_host_key(self) -> None:
-        """Start again, at the same port, with another key."""
+        """Restart on the same port with another host key."""
         self.stop()
         _keygen(self.folder / "host_key")
         self.process = _start(self.folder)
@@ -136,14 +136,14 @@ def _wait_for(port: int) -> None:
 
 @pytest.fixture
 def sshd(tmp_path: Path) -> Iterator[Sshd]:
-    """An sshd of this test's own."""
+    """An sshd for one test."""
     server = start_sshd(tmp_path / "sshd")
     yield server
     server.stop()
 
 
 class OneUser(asyncssh.SSHServer):
-    """Lets one user in, by password."""
+    """Accepts one user with a password."""
 
     def __init__(self, user: str, password: str, tried: list[str]) -> None:
         self._user, self._password, self._tried = user, password, tried
@@ -159,7 +159,7 @@ class OneUser(asyncssh.SSHServer):
 async def start_password_server(
     folder: Path, user: str, password: str, tried: list[str] | None = None
 ) -> tuple[asyncssh.SSHAcceptor, asyncssh.SSHKey]:
-    """An SFTP server that asks for a password: OpenSSH would ask the machine's own accounts."""
+    """An SFTP server with passwords; OpenSSH would check those of the machine's accounts."""
     key = asyncssh.generate_private_key("ssh-ed25519")
     server = await asyncssh.create_server(
         lambda: OneUser(user, password, [] if tried is None else tried),

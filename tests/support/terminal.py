@@ -1,4 +1,4 @@
-"""The command as people and scripts meet it: in a terminal (a pty), or with pipes."""
+"""Runs the command as users and scripts do: in a terminal (a pty), or with pipes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.conftest import Server
 from tests.support.waiting import PATIENCE, wait_until
 
 COMMAND = [sys.executable, "-c", "from jupyter_bridge.cli import main; main()"]
-# A session's first process gets the terminal that it opens as its own.
+# The first process of a session gets the terminal that it opens as controlling terminal.
 _TAKE_TERMINAL = (
     "import os; os.close(os.open(os.ttyname(2), os.O_RDWR)); "
     "from jupyter_bridge.cli import main; main()"
@@ -28,7 +28,7 @@ _TAKE_TERMINAL = (
 
 
 def environment(server: Server | None, **more: str) -> dict[str, str]:
-    """The surroundings of a command that is to find this server, and no other."""
+    """Return the environment of a command that finds this server and no other."""
     env = {
         name: value
         for name, value in os.environ.items()
@@ -58,7 +58,7 @@ def call(
 class Terminal:
     """The command in a terminal of 100 columns: `expect` its output, `type` input.
 
-    `stdin` and `stdout` may be something else than the terminal.
+    `stdin` and `stdout` may be files or pipes instead of the terminal.
     """
 
     def __init__(
@@ -94,7 +94,7 @@ class Terminal:
         os.close(self._main)
 
     def expect(self, pattern: str) -> str:
-        """Wait until this shows up behind what was expected before; returns what came up to it."""
+        """Wait for a match after the previous one; returns the output up to it."""
         deadline = time.monotonic() + PATIENCE
         while True:
             found = re.compile(pattern, re.DOTALL).search(self.shown, self._seen)
@@ -110,7 +110,7 @@ class Terminal:
         os.write(self._main, text.replace("\n", "\r").encode())
 
     def interrupt(self) -> None:
-        """Press Ctrl-C as a user would: not at the moment when a prompt appears.
+        """Press Ctrl-C, but not at the moment when a prompt appears.
 
         Python's readline shows the prompt a little before it listens, and misses a signal between.
         So wait until the command's first thread waits, too: it runs, or would run, up to there.
@@ -124,11 +124,11 @@ class Terminal:
         self.type("\x03")
 
     def hang_up(self) -> None:
-        """The terminal is closed."""
+        """Close the terminal."""
         self._process.send_signal(signal.SIGHUP)
 
     def wait(self) -> int:
-        """What it exits with; everything that it still shows is in `shown`."""
+        """Wait for the exit code; `shown` then has all output."""
         deadline = time.monotonic() + PATIENCE
         while self._process.poll() is None:
             assert time.monotonic() < deadline, f"it does not end; shown is:\n{self.shown}"
@@ -138,13 +138,13 @@ class Terminal:
         return self._process.returncode
 
     def _read(self, seconds: float) -> bool:
-        """Take in what there is; false when there is nothing any more."""
+        """Read the available output; returns False at the end of the output."""
         ready, _, _ = select.select([self._main], [], [], seconds)
         if not ready:
             return self._process.poll() is None
         try:
             chunk = os.read(self._main, 65536)
-        except OSError:  # Linux's way to say that nobody has the other end
+        except OSError:  # Linux: the other end of the pty is closed
             return False
         self.shown += chunk.decode("utf-8", "replace")
         return bool(chunk)

@@ -1,4 +1,4 @@
-"""A person's window: a pane of tmux with the command in it."""
+"""Windows of tmux with the command, as real terminal emulators."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.support.waiting import PATIENCE, wait_until
 
 
 class Tmux:
-    """A tmux of its own; its windows are real terminal emulators. Ends with everything in it."""
+    """A tmux server of its own; it ends with all its windows."""
 
     def __init__(self, folder: Path) -> None:
         self._call = ["tmux", "-S", str(folder / "tmux"), "-f", os.devnull]
@@ -29,7 +29,7 @@ class Tmux:
     def open(
         self, server: Server, *arguments: str, url: str | None = None, rows: int = 24
     ) -> Window:
-        """A window of 80 columns with this command; when that has ended it says so and stays."""
+        """Open a window of 80 columns with this command; it stays open after the command ends."""
         self._windows += 1
         name = f"w{self._windows}"
         env = environment(server, TERM="tmux-256color")
@@ -41,7 +41,7 @@ class Tmux:
         return Window(self, name)
 
     def ask(self, *words: str, env: dict[str, str] | None = None) -> str:
-        """What tmux answers. A session's environment is that of who opened it, told by `-e`."""
+        """Run a command of tmux and return its output. `-e` sets a session's environment."""
         if env is not None:
             pairs = [word for name, value in env.items() for word in ("-e", f"{name}={value}")]
             at = words.index("/bin/sh")
@@ -53,18 +53,18 @@ class Tmux:
 
 
 class Window:
-    """One window: look at it, type into it, drag its corner."""
+    """One window: read its screen, type into it, resize it."""
 
     def __init__(self, tmux: Tmux, name: str) -> None:
         self._tmux = tmux
         self._name = name
 
     def screen(self) -> str:
-        """What is on it, colours included."""
+        """Return the screen, with colours."""
         return self._tmux.ask("capture-pane", "-p", "-e", "-t", self._name)
 
     def text(self) -> str:
-        """What is on it."""
+        """Return the screen's text."""
         return self._tmux.ask("capture-pane", "-p", "-t", self._name)
 
     def type(self, text: str) -> None:
@@ -80,17 +80,17 @@ class Window:
         self._tmux.ask("send-keys", "-t", self._name, key)
 
     def resize(self, rows: int, cols: int) -> None:
-        """Drag its corner."""
+        """Resize the window."""
         self._tmux.ask("resize-window", "-t", self._name, "-x", str(cols), "-y", str(rows))
 
     @property
     def other_screen(self) -> bool:
-        """Whether a full-screen program has switched it to its other screen."""
+        """Tell whether a full-screen program uses the alternate screen."""
         shown = self._tmux.ask("display-message", "-p", "-t", self._name, "#{alternate_on}")
         return shown.strip() == "1"
 
     def shows(self, *texts: str) -> str:
-        """Wait until all of this is on it; answers the screen."""
+        """Wait until all these texts are on the screen; returns the screen."""
         return self.until(lambda: all(text in self.text() for text in texts), str(texts))
 
     def until(self, condition: Callable[[], bool], what: str) -> str:

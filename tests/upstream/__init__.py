@@ -1,1 +1,1 @@
-"""The test suites of the packages that the bridge runs in, as they were published with them."""
+"""The published test suites of jupyter_server and jupyter_server_terminals, with the bridge."""

@@ -1,4 +1,4 @@
-"""`python -m tests.upstream`: fetch the suites and install what they need, once."""
+"""`python -m tests.upstream`: download the suites and install their dependencies, once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Two runs of one suite, test by test: what passes without the bridge passes with it."""
+"""Compares two runs of a suite: each test that passes without the bridge must pass with it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Comparison:
     without: Run
     with_: Run
     worse: list[str] = field(default_factory=list)
-    # Those that differed only the first time.
+    # Tests that differed only in the first run.
     unsteady: list[str] = field(default_factory=list)
 
     def __str__(self) -> str:
@@ -37,12 +37,12 @@ class Comparison:
 
 
 def compare(suite: Suite) -> Comparison:
-    """Run a suite both ways: at once, unless its servers want ports that there are only once."""
+    """Run a suite both ways: concurrently, unless its servers use fixed ports."""
     with ThreadPoolExecutor(1 if suite.launches else 2) as pool:
         without, with_ = pool.map(lambda bridge: run(suite, bridge=bridge), (False, True))
     both = Comparison(suite, without, with_)
     for test in sorted(without.those("passed") - with_.those("passed")):
-        # A busy machine makes a test fail now and then: asked once more, both ways.
+        # A test may fail on a loaded machine, so it is repeated alone, both ways.
         again, again_with = (run(suite, bridge=bridge, alone=test) for bridge in (False, True))
         worse = again.those("passed") - again_with.those("passed")
         (both.worse if worse else both.unsteady).append(test)

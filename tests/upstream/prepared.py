@@ -1,7 +1,7 @@
-"""The suites of exactly the installed versions, and an environment of their own to run them in.
+"""The suites of the installed versions, and an environment of their own to run them in.
 
-They are in the sdists alone, and need things that are no business of this environment. Only the
-tests are unpacked: what they import is what a wheel installs.
+The suites are only in the sdists, and need packages that this environment does not have. Only the
+tests are unpacked: they import the packages that wheels installed.
 """
 
 from __future__ import annotations
@@ -23,20 +23,20 @@ _STAMP = HOME / "prepared"
 
 
 def folder_of(package: str) -> Path:
-    """Where a package's tests are, with the settings that they are run with."""
+    """Return the folder with a package's tests and their settings."""
     return HOME / f"{package}-{version(package)}"
 
 
 def is_prepared() -> bool:
-    """Whether everything is there, for the versions that are installed now."""
+    """Tell whether everything is installed, for the current versions."""
     return _STAMP.exists() and _STAMP.read_text() == _wanted()
 
 
 def prepare() -> Path:
-    """Fetch and install what is not there yet, and name the folder; else OSError."""
+    """Download and install what is missing, and return the folder; OSError on failure."""
     HOME.mkdir(parents=True, exist_ok=True)
     with (HOME.parent / "upstream.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # another run may be at it
+        fcntl.flock(lock, fcntl.LOCK_EX)  # another process may be installing it
         if not is_prepared():
             _STAMP.unlink(missing_ok=True)
             for package in PACKAGES:
@@ -65,7 +65,7 @@ def _fetch(package: str) -> None:
 
 
 def _is_of_the_tests(member: tarfile.TarInfo) -> bool:
-    # Of `package-version/tests/…` and `package-version/pyproject.toml`, the second part.
+    # Members are `package-version/tests/…` and `package-version/pyproject.toml`.
     return member.name.split("/")[1:2] in (["tests"], ["pyproject.toml"])
 
 
@@ -74,7 +74,7 @@ def _install() -> None:
     pip = (str(PROGRAMS / "python"), "-m", "pip", "install", "--quiet")
     suites = (_pinned(package, "[test]") for package in PACKAGES)
     _run(*pip, "--editable", str(CHECKOUT), *suites, env={"JUPYTER_BRIDGE_SKIP_LABEXT": "1"})
-    # Each run enables the bridge itself, or does not; some build tools' editable installs do, too.
+    # Each run decides whether the bridge is enabled; some editable installs would enable it.
     enabled = HOME / "venv/etc/jupyter/jupyter_server_config.d/jupyter_bridge.json"
     enabled.unlink(missing_ok=True)
 

@@ -1,4 +1,4 @@
-"""One suite, run as its project runs it, with the bridge or without, and what came of it."""
+"""Runs one suite as its project does, with or without the bridge, and collects the outcomes."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from pathlib import Path
 
 from tests.upstream.prepared import CHECKOUT, HOME, PROGRAMS, folder_of
 
-# The file that an installation puts into a config folder.
+# The file with which an installation enables the bridge.
 ENABLING = CHECKOUT / "jupyter-config" / "jupyter_bridge.json"
-# The longest takes five minutes; a loaded machine gets five times that.
+# The longest suite takes five minutes; a loaded machine gets five times that. Seconds.
 RUN_TIME = 1500.0
-# What a server says when it has the bridge; in the log, where nothing is captured.
+# What a server with the bridge logs; found in logs that pytest does not capture.
 _LOADED = "jupyter_bridge | extension was successfully loaded."
 _OPTIONS = (
     *("-p", "bridge_among_others", "-p", "no:cacheprovider", "-o", "log_cli=false"),
-    # A test that hangs fails, and does not end the run.
+    # A test that hangs fails alone.
     *("-o", "timeout_method=signal"),
-    # Said of the suites' own requests by Tornado 6.6, which is younger than they are.
+    # Warnings of Tornado 6.6, which is newer than the suites, about their requests.
     *("-W", "ignore:The method, uri, and version arguments to HTTPServerRequest"),
     *("-W", "ignore:The start_line argument to HTTPServerRequest will be required"),
 )
@@ -30,7 +30,7 @@ _OPTIONS = (
 
 @dataclass(frozen=True)
 class Suite:
-    """A package's tests, or some of them; `launches` are those whose servers are processes."""
+    """A package's tests, or some of them; `launches` are the tests that start processes."""
 
     name: str
     package: str
@@ -40,11 +40,11 @@ class Suite:
 
 @dataclass
 class Run:
-    """What came of each test, by its id: "passed", "failed" or "skipped"; and of the servers."""
+    """The outcome of each test, by its id: "passed", "failed" or "skipped"; and the servers."""
 
     log: Path
     outcomes: dict[str, str] = field(default_factory=dict)
-    # For each server, the test that started it; or a line of its log, where it was a process.
+    # For each server, the test that started it; for a process, a line of its log.
     with_bridge: list[str] = field(default_factory=list)
     without_bridge: list[str] = field(default_factory=list)
 
@@ -56,7 +56,7 @@ class Run:
 
 
 def run(suite: Suite, *, bridge: bool, alone: str | None = None) -> Run:
-    """Run a suite, or one test of it alone; its output is kept in the log that the answer names."""
+    """Run a suite, or one test alone; the result names the file with its output."""
     way = "with" if bridge else "without"
     folder = HOME / "runs" / f"{suite.name}-{'alone-' if alone else ''}{way}"
     shutil.rmtree(folder, ignore_errors=True)
@@ -84,25 +84,25 @@ def run(suite: Suite, *, bridge: bool, alone: str | None = None) -> Run:
         try:
             process.wait(RUN_TIME)
         except subprocess.TimeoutExpired:
-            pass  # what it did not come to is missing
+            pass  # tests that did not run are missing
         finally:
             _end(process)
     return _read(report, log, suite.launches)
 
 
 def _configure(config: Path, bridge: bool) -> None:
-    """A user's config folder."""
+    """Create a user's config folder."""
     extensions = config / "jupyter_server_config.d"
     extensions.mkdir(parents=True)
     if bridge:
         shutil.copy(ENABLING, extensions)
-    if os.geteuid() == 0:  # what the suites do not expect
+    if os.geteuid() == 0:  # settings that the suites do not expect
         allowed = {"ServerApp": {"allow_root": True}}
         (config / "jupyter_server_config.json").write_text(json.dumps(allowed))
 
 
 def _environment(folder: Path, config: Path) -> dict[str, str]:
-    """Nothing of this machine's Jupyter, and nothing of the pytest that asks."""
+    """Return the environment, without this machine's Jupyter and the calling pytest."""
     ours = {
         name: value
         for name, value in os.environ.items()
@@ -119,7 +119,7 @@ def _environment(folder: Path, config: Path) -> dict[str, str]:
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """End the run with all that it left, in its own session."""
+    """End the run with all its processes, which are in one session."""
     try:
         os.killpg(process.pid, signal.SIGKILL)
     except ProcessLookupError:

@@ -1,4 +1,4 @@
-"""What Jupyter promises of its server and its terminals holds with the bridge enabled, too."""
+"""Jupyter's own tests of its server and its terminals pass with the bridge, too."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.upstream.running import Suite
 pytestmark = pytest.mark.soak
 
 TERMINALS = Suite("terminals", "jupyter_server_terminals")
-# Left out are servers in processes that load their own extension only, at a port there is once.
+# Without tests that start a process with only their own extension, on a fixed port.
 SERVER = Suite("server", "jupyter_server", ("--ignore=tests/extension/test_launch.py",))
 COMMANDS = Suite(
     "commands",
@@ -20,11 +20,11 @@ COMMANDS = Suite(
     launches=True,
 )
 
-# Tests that cannot pass with another extension beside those of the test, and why.
+# Tests that cannot pass with another extension, and why.
 DIFFERENT = {
     "tests/extension/test_app.py::test_stop_extension": "says which extensions there are, in all",
 }
-# Servers that have none of the extensions a configuration enables, and why.
+# Tests whose servers ignore the configuration's extensions, and why.
 PLAIN = {
     "tests/test_serverapp.py::test_server_password": "has a config folder of its own",
     "tests/test_serverapp.py::test_password_auth_logs_connect_url_for_wildcard": "is half made",
@@ -33,7 +33,7 @@ PLAIN = {
 
 @pytest.fixture(autouse=True, scope="module")
 def prepared() -> None:
-    """The suites, and what they need."""
+    """The suites and their dependencies."""
     try:
         prepare()
     except OSError as error:
@@ -41,7 +41,7 @@ def prepared() -> None:
 
 
 def check(suite: Suite, passed: int, servers: int, capsys: pytest.CaptureFixture[str]) -> None:
-    """Nothing is worse with the bridge; and there was something that could have been."""
+    """Assert that no test is worse with the bridge, and that some servers had it."""
     both = compare(suite)
     with capsys.disabled():
         print(both)
@@ -54,7 +54,7 @@ def check(suite: Suite, passed: int, servers: int, capsys: pytest.CaptureFixture
 
 
 def test_the_terminals(capsys: pytest.CaptureFixture[str]) -> None:
-    """jupyter_server_terminals' own tests pass the same with the bridge as without."""
+    """jupyter_server_terminals' own tests have the same outcomes with the bridge as without."""
     check(TERMINALS, 15, 15, capsys)
 
 
@@ -69,5 +69,5 @@ def test_the_terminals(capsys: pytest.CaptureFixture[str]) -> None:
 def test_the_server(
     suite: Suite, passed: int, servers: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """jupyter_server's own tests pass the same with the bridge as without."""
+    """jupyter_server's own tests have the same outcomes with the bridge as without."""
     check(suite, passed, servers, capsys)
