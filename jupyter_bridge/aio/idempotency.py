@@ -1,4 +1,4 @@
-"""Idempotency: a request that is sent again, because its answer was lost, is done only once.
+"""Idempotency: requests with the same `Idempotency-Key` are done once, and get the same answer.
 
 Only a digest of a request is kept, made with a key of this process: memory reveals neither its
 content nor whether a guess is right. Answers are kept up to a size and an age.

@@ -1,0 +1,1 @@
+"""Consoles: terminals, kernels, files and remote consoles, recorded, read and typed into."""

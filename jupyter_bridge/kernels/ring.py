@@ -1,4 +1,4 @@
-"""Ring: a kernel's latest messages, numbered, bounded in bytes.
+"""Ring: a kernel's latest messages, numbered, bounded in bytes; large ones are not copied.
 
 Every entry has a sequence number that rises by one. A reader keeps a cursor into the ring, and so
 costs nothing while it is slow. Discarded entries are counted, so that a slow reader learns how many

@@ -1,4 +1,4 @@
-"""BridgeSocket: a websocket that can be refused or ended with a Problem."""
+"""BridgeSocket: the base of all websockets, from the handshake to the close, or a Problem."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Large JSON values, passed on as bytes and written in pieces.
+"""Large JSON values in outputs and answers: not decoded, and written in pieces.
 
 Copying or decoding 50 MB blocks the event loop for up to half a second, even in a thread (Python
 runs one thread at a time). So a value of more than LARGE bytes is not decoded: it is a `LargeJson`

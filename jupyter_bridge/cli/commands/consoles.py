@@ -1,4 +1,4 @@
-"""consoles, tail, attach, send, record."""
+"""consoles, tail, attach, send, record: list consoles, read them and type into them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""execute."""
+"""execute: run code on a kernel, and show its output as it comes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""kernels, spawn, shutdown, interrupt, restart."""
+"""kernels, spawn, shutdown, interrupt, restart: list kernels and control them."""
 
 from __future__ import annotations
 

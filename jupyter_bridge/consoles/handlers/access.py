@@ -1,4 +1,4 @@
-"""Authorization of console requests, by the console's kind."""
+"""Authorization of console requests: who may read, type into or end a console of which kind."""
 
 from __future__ import annotations
 

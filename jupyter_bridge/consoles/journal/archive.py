@@ -1,4 +1,4 @@
-"""Archive: the journals of all consoles on disk, one folder each, and the thread that writes them.
+"""Archive: the journals of all consoles on disk; one thread writes them and deletes old output.
 
     <root>/<quoted name>~<epoch>/meta.json   {name, kind, title, epoch, started, ended?, exit?}
                                  lock        held by the server whose console is live

@@ -1,4 +1,4 @@
-"""Websockets to the channels of a kernel."""
+"""Websockets to the channels of a kernel; a large message is passed on in pieces."""
 
 from __future__ import annotations
 
