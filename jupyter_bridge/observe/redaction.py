@@ -1,9 +1,9 @@
-"""A log without secrets and without control characters of strangers.
+"""A log without secrets and without control characters of untrusted text.
 
-Each record begins at the margin and no other line does, and no control character of a stranger
+Each record begins at the margin and no other line does, and no control character of untrusted text
 reaches a terminal that shows the log:
 
-- text of strangers is in a record's arguments (`log.info("%s: %s", name, error)`): their newlines
+- untrusted text is in a record's arguments (`log.info("%s: %s", name, error)`): their newlines
   and other invisible characters are escaped, and each argument is cut at 2,000 characters;
 - the message itself and a traceback may have several lines. Their other invisible characters are
   escaped, and further lines are indented, so that none looks like a record of its own.
@@ -215,7 +215,7 @@ class _Shown:
 def _with_shown_arguments(record: logging.LogRecord, text: str) -> str:
     """Return the record's text with safe arguments; `text` is the text with the original ones."""
     if not record.args:
-        # An exception as the message is text of a stranger as a whole.
+        # An exception as the message is untrusted as a whole.
         return text if isinstance(record.msg, str) else str(_Shown(record.msg))
     try:
         if isinstance(record.args, Mapping):

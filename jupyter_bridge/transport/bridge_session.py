@@ -48,7 +48,7 @@ from jupyter_bridge.transport.tls_proxy import (
 CONNECT_SECONDS = 10.0
 # The limit of an answer: outputs with many images fit, an endless body does not.
 MAX_ANSWER_BYTES = 512 << 20
-# The part read of an error answer or a stranger's page, to describe it.
+# The part read of an error answer, or of a page of another program, to describe it. Bytes.
 _PEEK_BYTES = 64 << 10
 _PEEK_CLOCK = aiohttp.ClientTimeout(total=10)
 

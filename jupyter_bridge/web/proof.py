@@ -1,7 +1,7 @@
 """Proof of intent for a GET that changes something.
 
 A browser sends the login cookie with every request that a page causes: a followed link, an image in
-a stranger's notebook, a prefetch. If the page is from this server, so is the Referer. Therefore
+another person's notebook, a prefetch. If the page is from this server, so is the Referer. Therefore
 neither the cookie nor the Referer proves intent.
 """
 

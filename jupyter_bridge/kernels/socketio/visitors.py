@@ -15,7 +15,7 @@ from jupyter_bridge.kernels.socketio.engine import CONTROLS, MAX_SMALL, Unreadab
 from jupyter_bridge.problems import Busy, Denied
 
 # The most connections at once without a known user.
-MAX_STRANGERS = 64
+MAX_ANONYMOUS = 64
 # The longest time until such a connection sends a token to a namespace, seconds.
 LOGIN_TIME = 5.0
 # The most engine packets of such a connection: a probe, an upgrade, a close, and a few to spare.
@@ -26,7 +26,7 @@ MAX_BYTES = MAX_SMALL + 1
 WATCHERS_BYTES = 64 << 10
 
 
-class Stranger:
+class AnonymousLimits:
     """The limits of a connection without a user; `check` every packet before decoding it."""
 
     def __init__(self) -> None:
@@ -56,7 +56,7 @@ class Visitor:
         # Whether the handshake had credentials: then every request of the connection needs them.
         self.logged_in = False
         # The limits until the user is known; then None.
-        self.stranger: Stranger | None = Stranger()
+        self.anonymous: AnonymousLimits | None = AnonymousLimits()
         # The most bytes of one POST or frame.
         self.limit = MAX_BYTES
         # The handler of its websocket, if any.
@@ -96,8 +96,8 @@ class Visitors:
 
     def check_room(self, user: Any) -> None:
         """Raise Busy if `user` is None and too many connections have no user."""
-        strangers = sum(known.stranger is not None for known in self._visitors.values())
-        if user is None and strangers >= MAX_STRANGERS:
+        anonymous_count = sum(known.anonymous is not None for known in self._visitors.values())
+        if user is None and anonymous_count >= MAX_ANONYMOUS:
             raise Busy("Too many connections wait for a login. Send the token in the handshake.")
 
     def check_owner(self, eio_sid: str, user: Any, identity: str) -> None:
@@ -121,7 +121,7 @@ class Visitors:
 
     def welcome(self, visitor: Visitor, user: Any, identity: str, *, may_send: bool) -> None:
         """Set the user of a connection, and whether that user may send to kernels."""
-        visitor.user, visitor.identity, visitor.stranger = user, identity, None
+        visitor.user, visitor.identity, visitor.anonymous = user, identity, None
         visitor.limit = self.max_frame if may_send else WATCHERS_BYTES
         if visitor.websocket is not None:
             visitor.websocket.allow(visitor.limit)
@@ -138,5 +138,5 @@ class Visitors:
         visitor = self._visitors.get(eio_sid)
         if visitor is None:
             raise Unreadable("this connection is closed")
-        if visitor.stranger is not None:
-            visitor.stranger.check(packet)
+        if visitor.anonymous is not None:
+            visitor.anonymous.check(packet)

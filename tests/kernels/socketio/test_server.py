@@ -233,8 +233,8 @@ async def test_foreign_origin(bridge: Bridge, bridge_server: Server) -> None:
     sid = json.loads(opened.body[1:])["sid"]
     blind = await bridge.post(f"{query}polling&sid={sid}", data=b"40", headers=browser)
     expect_problem(blind, 403, "denied")
-    stranger = await bridge.get(f"{query}polling&sid={sid}", headers={})
-    expect_problem(stranger, 403, "denied")
+    anonymous = await bridge.get(f"{query}polling&sid={sid}", headers={})
+    expect_problem(anonymous, 403, "denied")
 
 
 @pytest.mark.parametrize("namespace", ["/", "/heartbeat/{id}", "/shell/no-such", "/shell"])

@@ -153,9 +153,9 @@ async def test_how_many(servers: Callable[..., Server], connect: Callable[..., B
     """There is room for so many strangers; a user finds room always."""
     bridge = connect(servers(files={}))
     async with aiohttp.ClientSession() as session:
-        made = [Nobody(bridge, session) for _ in range(visitors.MAX_STRANGERS + 10)]
+        made = [Nobody(bridge, session) for _ in range(visitors.MAX_ANONYMOUS + 10)]
         statuses = [await one.ask("GET") for one in made]
-        assert statuses == [200] * visitors.MAX_STRANGERS + [409] * 10
+        assert statuses == [200] * visitors.MAX_ANONYMOUS + [409] * 10
         async with opened(bridge), polling(bridge):
             pass
 
