@@ -68,22 +68,22 @@ class Source(ABC):
 
     kind = "remote"
     title = ""
-    # Whether it is a terminal with a shell in it that nobody on the other side types commands for:
-    # then a run is typed through the line (consoles/run/line/command.py).
+    # Whether it is a terminal with a shell in which the remote runs no commands by itself: then the
+    # bridge types them (consoles/run/line/).
     has_shell = False
-    # How often the line broke and was mended in a way that may have lost something unnoticed.
+    # How often it has reconnected in a way that may have lost output unnoticed.
     breaks = 0
 
     @property
     def offset(self) -> int | None:
-        """The other side's own offset, in bytes; None if it counts none."""
+        """The remote's own offset of the end, in bytes; None if it has no offsets."""
         return None
 
     def recall(self, tail: bytes) -> bool:
-        """Called before `open`; `tail` is the end of what an earlier source of the same thing gave.
+        """Called before `open`; `tail` is the end of the output of an earlier source.
 
-        True if this source resumes there, as far as the other side still holds it, and reports what
-        is missing itself; otherwise it starts anew.
+        Return True if this source resumes there, as far as the remote still has the output, and
+        reports gaps itself; otherwise it starts without the earlier output.
         """
         return False
 

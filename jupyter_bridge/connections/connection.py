@@ -303,7 +303,7 @@ class Connection:
                 self.current_state.enter(state_of(problem), problem)
         except Exception:
             self.log.exception("The connector %s failed to probe", self.kind)
-            failure = RemoteFailed(f"The connector {self.kind} failed; the log tells more.")
+            failure = RemoteFailed(f"The connector {self.kind} failed; see the server's log.")
             self.current_state.enter("failed", failure)
 
     # -- below ---------------------------------------------------------------------------------
@@ -412,7 +412,7 @@ class Connection:
         # A fault of the connector: its traceback goes to the log.
         self.log.error("The connector %s failed to log in", self.kind, exc_info=error)
         name = type(error).__name__
-        return RemoteFailed(f"The connector {self.kind} failed ({name}); the log tells more.")
+        return RemoteFailed(f"The connector {self.kind} failed ({name}); see the server's log.")
 
     async def _keep(self, login: Login) -> None:
         """Set the fields that a login returned, and save them if the connection is saved."""

@@ -255,7 +255,7 @@ class Console:
     # -- viewers -------------------------------------------------------------------------------
 
     def enter(self, viewer: Viewer) -> None:
-        """Add a viewer. In mode `steal` the other writers become watchers, and are told."""
+        """Add a viewer. In mode `steal` the other writers become watchers, and are notified."""
         self.viewers.append(viewer)
         if viewer.mode == "steal":
             for other in self.writers():

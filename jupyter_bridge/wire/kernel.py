@@ -91,7 +91,7 @@ def read_content(part: bytes) -> dict[str, Any] | None:
         content = large_json.parse(part)
     except JSON_ERRORS:
         try:
-            content = msgspec.json.decode(_mended(part))
+            content = msgspec.json.decode(_repaired(part))
         except FrameError:
             return None
     return content if isinstance(content, dict) else None
@@ -102,7 +102,7 @@ def parse_content(parts: Sequence[bytes]) -> dict[str, Any]:
     return (read_content(parts[3]) if len(parts[3]) <= LARGE else None) or {}
 
 
-def _mended(part: bytes) -> bytes:
+def _repaired(part: bytes) -> bytes:
     """Return a kernel's almost-JSON as strict JSON; FrameError if that is not possible."""
     if len(part) > MAX_MENDED:
         raise FrameError("a part of the message is not JSON")
@@ -115,8 +115,8 @@ def _mended(part: bytes) -> bytes:
 
 
 def as_json(part: bytes) -> bytes:
-    """Return `part` if it is JSON, or mended if it is small; FrameError if neither."""
-    return part if large_json.is_json(part) else _mended(part)
+    """Return `part` if it is JSON, or repaired if it is small; FrameError if neither."""
+    return part if large_json.is_json(part) else _repaired(part)
 
 
 def build_message(

@@ -333,13 +333,15 @@ def _text(value: Any) -> Any:
 
 def _as_json(content: Any) -> dict[str, Any]:
     """Return the content as UTF-8 JSON can carry it; empty if it is no object or cannot be."""
-    mended: dict[str, Any] = dict(content) if isinstance(content, Mapping) else {}
+    repaired: dict[str, Any] = dict(content) if isinstance(content, Mapping) else {}
     try:
         try:
-            large_json.split(mended)
+            large_json.split(repaired)
         except UnicodeEncodeError:
-            text = json.dumps(mended, ensure_ascii=False, default=str)
-            mended = json.loads(text.encode("utf-16", "surrogatepass").decode("utf-16", "replace"))
+            text = json.dumps(repaired, ensure_ascii=False, default=str)
+            repaired = json.loads(
+                text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+            )
     except (TypeError, ValueError, RecursionError):
-        mended = {}
-    return mended
+        repaired = {}
+    return repaired

@@ -128,7 +128,7 @@ class EncryptedFileBackend(Backend):
         except (InvalidToken, msgspec.MsgspecError):
             raise Unavailable(
                 f"{self._path} cannot be opened with the present key; restore the key, or move "
-                "the file away to begin anew."
+                "the file away to start with an empty vault."
             ) from None
 
     def _store(self, texts: dict[str, str]) -> None:
