@@ -23,7 +23,7 @@ from jupyter_bridge.transport.answers import off_loop
 from jupyter_bridge.wire import kernel
 from jupyter_bridge.wire.large_json import LARGE, LargeJson
 
-_SEATS = frozenset({SHELL, IOPUB, STDIN})
+_CHANNELS = frozenset({SHELL, IOPUB, STDIN})
 # The iopub messages that are shown; others are not decoded.
 _SHOWN = frozenset(
     ["stream", "execute_input", "execute_result", "display_data", "update_display_data", "error"]
@@ -41,10 +41,10 @@ class KernelSource(Source):
         self._relay = relay
         self._interrupt = interrupt
         self._session = uuid.uuid4().hex
-        self._seat: ClientChannel | None = None
+        self._channel: ClientChannel | None = None
         self._task: asyncio.Task[None] | None = None
         self._typed = bytearray()
-        self._asked = False
+        self._wants_input = False
         self.title = f"kernel {relay.kernel_id}"
 
     async def open(
@@ -53,18 +53,18 @@ class KernelSource(Source):
         on_gap: Callable[[int], None],
         on_end: Callable[[Exit], None],
     ) -> None:
-        self._seat = self._relay.join(("console", self._session), self._session, _SEATS)
-        self._task = asyncio.ensure_future(self._listen(self._seat, on_output, on_gap, on_end))
+        self._channel = self._relay.join(("console", self._session), self._session, _CHANNELS)
+        self._task = asyncio.ensure_future(self._listen(self._channel, on_output, on_gap, on_end))
 
     async def _listen(
         self,
-        seat: ClientChannel,
+        channel: ClientChannel,
         on_output: Callable[[bytes], None],
         on_gap: Callable[[int], None],
         on_end: Callable[[Exit], None],
     ) -> None:
         try:
-            async for entry in seat.messages():
+            async for entry in channel.messages():
                 kind, parts = entry.header.msg_type, entry.parts
                 if entry.channel != STDIN and kind not in _SHOWN:
                     continue
@@ -74,7 +74,7 @@ class KernelSource(Source):
                 elif kind == "bridge_gap":
                     on_gap(int(content.get("lost", 1)))
                 elif entry.channel == STDIN:
-                    self._asked = True
+                    self._wants_input = True
                     on_output(str(content.get("prompt", "")).encode())
                 else:
                     is_large, texts = len(parts[3]) > LARGE, shown(kind, content)
@@ -91,7 +91,7 @@ class KernelSource(Source):
         _, interrupt, data = data.rpartition(_INTERRUPT)
         if interrupt:
             self._typed.clear()
-            self._asked = False
+            self._wants_input = False
             await self._interrupt()
         for byte in data:
             if byte in _RUBOUT:
@@ -105,11 +105,11 @@ class KernelSource(Source):
             self._send(lines.decode("utf-8", "replace"))
 
     def _send(self, text: str) -> None:
-        assert self._seat is not None
-        if self._asked:
-            self._asked = False
+        assert self._channel is not None
+        if self._wants_input:
+            self._wants_input = False
             parts = kernel.build_message("input_reply", {"value": text}, self._session)
-            self._seat.send(STDIN, parts)
+            self._channel.send(STDIN, parts)
         elif text.strip():
             content = {
                 "code": text,
@@ -119,13 +119,15 @@ class KernelSource(Source):
                 "allow_stdin": True,
                 "stop_on_error": False,  # a line typed after an error is independent of it
             }
-            self._seat.send(SHELL, kernel.build_message("execute_request", content, self._session))
+            self._channel.send(
+                SHELL, kernel.build_message("execute_request", content, self._session)
+            )
 
     async def close(self) -> None:
-        seat, self._seat = self._seat, None
+        channel, self._channel = self._channel, None
         task, self._task = self._task, None
-        if seat is not None:
-            seat.close()
+        if channel is not None:
+            channel.close()
         if task is not None:
             task.cancel()
             await asyncio.wait({task})

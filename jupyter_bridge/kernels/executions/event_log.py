@@ -28,29 +28,29 @@ class EventLog:
 
     def __init__(self) -> None:
         self.size = 0
-        self._steps: deque[LoggedEvent] = deque()
+        self._events: deque[LoggedEvent] = deque()
         self._last_id = 0
         self._is_over = False
         self._news = News()
 
-    def tell(self, event: str, data: Any, size: int) -> None:
+    def add(self, event: str, data: Any, size: int) -> None:
         """Add an event of about `size` bytes."""
         self._last_id += 1
-        step = LoggedEvent(self._last_id, event, data, size + 200)
-        self._steps.append(step)
-        self.size += step.size
-        while self.size > LIMIT and len(self._steps) > 1:
-            self.size -= self._steps.popleft().size
+        logged = LoggedEvent(self._last_id, event, data, size + 200)
+        self._events.append(logged)
+        self.size += logged.size
+        while self.size > LIMIT and len(self._events) > 1:
+            self.size -= self._events.popleft().size
         self._news.tell()
 
     def end(self, data: Any) -> None:
         """Add the last event, `done`."""
         self._is_over = True
-        self.tell("done", data, 0)
+        self.add("done", data, 0)
 
     def clear(self) -> None:
         """Discard all events."""
-        self._steps.clear()
+        self._events.clear()
         self.size = 0
 
     async def after(self, position: int = 0) -> AsyncGenerator[tuple[int, str, Any], None]:
@@ -60,15 +60,15 @@ class EventLog:
         """
         while True:
             more = self._news.next
-            first = self._steps[0].id if self._steps else self._last_id + 1
+            first = self._events[0].id if self._events else self._last_id + 1
             if first > position + 1:
                 yield first - 1, "gap", {"lost": first - 1 - position}
                 position = first - 1
             # A copy, because the events change while a reader is written to.
-            for step in [s for s in self._steps if s.id > position]:
-                yield step.id, step.event, step.data
-                position = step.id
-                if step.event == "done":
+            for logged in [one for one in self._events if one.id > position]:
+                yield logged.id, logged.event, logged.data
+                position = logged.id
+                if logged.event == "done":
                     return
             if self._is_over and position >= self._last_id:
                 return

@@ -89,11 +89,11 @@ class Execution:
         self._interrupted = False
         self._timed_out = False
         self._ending = False
-        self._asked: tuple[InputModel, bytes] | None = None
+        self._request: tuple[InputModel, bytes] | None = None
         self._inputs = deque(body.inputs)
         self._timers: dict[str, asyncio.TimerHandle] = {}
-        self._beside = TaskSet()
-        self._steps = EventLog()
+        self._tasks = TaskSet()
+        self._events = EventLog()
         # A large message that a thread decodes, and the messages after it.
         self._unread: list[tuple[str, kernel.Header, list[bytes]]] = []
         self._reading: asyncio.Task[None] | None = None
@@ -127,12 +127,12 @@ class Execution:
 
     def send_input(self, value: str) -> None:
         """Answer the waiting input request; Conflict if there is none."""
-        if self._asked is None:
+        if self._request is None:
             raise Conflict("This execution is not waiting for input.", status=self.status)
         if not self._relay.policy.allows("input_reply"):
             raise Denied("This server does not allow input_reply.")
-        _, header = self._asked
-        self._asked = None
+        _, header = self._request
+        self._request = None
         content = {"status": "ok", "value": value}
         parts = kernel.build_message("input_reply", content, self._relay.session, header)
         self._relay.send(self, STDIN, parts)
@@ -146,7 +146,7 @@ class Execution:
             return
         self._interrupt_wanted = True
         if self._begun_at is not None:
-            self._beside.start(self._interrupt_now(self._begun_at))
+            self._tasks.start(self._interrupt_now(self._begun_at))
 
     async def _interrupt_now(self, begun_at: float) -> None:
         await asyncio.sleep(begun_at + BEGIN_GRACE - time.monotonic())
@@ -185,7 +185,7 @@ class Execution:
         if self._unread or len(parts[3]) > LARGE:
             self._unread.append((channel, header, parts))
             if len(self._unread) == 1:
-                self._reading = self._beside.start(self._read_large())
+                self._reading = self._tasks.start(self._read_large())
         else:
             self._on_message(channel, header, parts, kernel.read_content(parts[3]))
 
@@ -209,7 +209,7 @@ class Execution:
             change = self.outputs.apply("stream", {**content, "text": piece})
             await asyncio.sleep(0)
         if change is not None:
-            self._steps.tell(change.event, {**change.data, "text": text}, len(text))
+            self._events.add(change.event, {**change.data, "text": text}, len(text))
 
     def _on_message(
         self,
@@ -236,7 +236,7 @@ class Execution:
             if kind == "execute_result" and isinstance(content.get("execution_count"), int):
                 self._count = content["execution_count"]
             if change is not None:
-                self._steps.tell(change.event, change.data, size)
+                self._events.add(change.event, change.data, size)
         elif kind == "execute_input":
             self._echoed = True
             self._begin()
@@ -247,7 +247,7 @@ class Execution:
             self._end_if_complete()
 
     def _on_status(self, state: object) -> None:
-        self._steps.tell("status", {"execution_state": state}, 0)
+        self._events.add("status", {"execution_state": state}, 0)
         if state == "busy":
             self._set_timer("begin", BEGIN_GRACE, self._begin)
         elif state == "idle":
@@ -258,7 +258,7 @@ class Execution:
         if self._begun_at is None:
             self._begun_at = time.monotonic()
             if self._interrupt_wanted:
-                self._beside.start(self._interrupt_now(self._begun_at))
+                self._tasks.start(self._interrupt_now(self._begun_at))
 
     def _on_answer(self, content: dict[str, Any], size: int) -> None:
         self._reply = content or {
@@ -267,18 +267,18 @@ class Execution:
             "evalue": "The kernel's reply is not JSON.",
         }
         self._reply_size = size
-        self._asked = None
+        self._request = None
         count = self._reply.get("execution_count")
         self._count = count if isinstance(count, int) else self._count
         self._end_if_complete()
 
     def _on_input_request(self, content: dict[str, Any], header: bytes) -> None:
-        asked = InputModel(str(content.get("prompt", "")), bool(content.get("password", False)))
-        self._asked = (asked, header)
+        request = InputModel(str(content.get("prompt", "")), bool(content.get("password", False)))
+        self._request = (request, header)
         if self._inputs:
             self.send_input(self._inputs.popleft())
         elif self.body.allow_stdin:
-            self._steps.tell("input_request", msgspec.to_builtins(asked), 0)
+            self._events.add("input_request", msgspec.to_builtins(request), 0)
         else:
             self.cancel()  # there will be no answer
 
@@ -316,7 +316,7 @@ class Execution:
     def _on_timeout(self) -> None:
         self._timed_out = True
         if self.body.on_timeout == "leave":
-            self._steps.tell("done", self.model(), 0)
+            self._events.add("done", self.model(), 0)
             self.answered.set()
         else:
             self.cancel()
@@ -332,18 +332,18 @@ class Execution:
         self._relay.unwatch(self._msg_id)
         for timer in self._timers.values():
             timer.cancel()
-        self._beside.start(self._finish(status))
+        self._tasks.start(self._finish(status))
 
     async def _finish(self, status: str) -> None:
         try:
             await self._on_end(self)
         finally:
             self._status = status
-            self._asked = None
+            self._request = None
             self._inputs.clear()
             self.body = self.body.emptied()
             metrics.EXECUTION_SECONDS.labels(status).observe(self._seconds or 0)
-            self._steps.end(self.model())
+            self._events.end(self.model())
             self.answered.set()
 
     async def close(self) -> None:
@@ -351,12 +351,12 @@ class Execution:
         self._relay.unwatch(self._msg_id)
         for timer in self._timers.values():
             timer.cancel()
-        await self._beside.stop()
+        await self._tasks.stop()
 
     def release(self) -> None:
         """Let go of the result: until the next collection, others may refer to the execution."""
         self.outputs.close()
-        self._steps.clear()
+        self._events.clear()
         self._reply = {}
 
     def _set_timer(self, name: str, seconds: float, call: Callable[[], None]) -> None:
@@ -375,7 +375,7 @@ class Execution:
     @property
     def size(self) -> int:
         """Bytes held: outputs, events and the reply."""
-        return self.outputs.size + self._steps.size + self._reply_size
+        return self.outputs.size + self._events.size + self._reply_size
 
     def model(self) -> ExecutionModel:
         """Return the current state."""
@@ -400,13 +400,13 @@ class Execution:
             seconds=round(seconds, 6),
             error=error,
             exit_code=self._exit_code,
-            input_request=self._asked[0] if self._asked and self.body.allow_stdin else None,
+            input_request=self._request[0] if self._request and self.body.allow_stdin else None,
             truncated=self.outputs.truncated,
         )
 
     def events(self, after: int = 0) -> AsyncGenerator[tuple[int, str, Any], None]:
         """Return the events after `after` as (id, name, data), up to `done`."""
-        return self._steps.after(after)
+        return self._events.after(after)
 
 
 def _unreadable(header: kernel.Header, parts: list[bytes]) -> str:
