@@ -73,7 +73,7 @@ class ConsoleRegistry:
         on_state: Callable[[str, str, str], None] = lambda name, kind, state: None,
         linger: float = LINGER,
     ) -> None:
-        self._shelf = ConsoleStore(archive, on_ended=self._on_ended, on_news=self._on_news)
+        self._store = ConsoleStore(archive, on_ended=self._on_ended, on_news=self._on_news)
         self._throttle = Throttle(self._report_state, TELL_SECONDS)
         self._on_state = on_state
         self._quiet = False
@@ -93,16 +93,16 @@ class ConsoleRegistry:
         # Consoles whose source was closed here while the remote terminal or kernel runs on.
         self._left: WeakSet[Console] = WeakSet()
         metrics.CONSOLES.set_function(
-            lambda: sum(console.state == "live" for console in self._shelf)
+            lambda: sum(console.state == "live" for console in self._store)
         )
         metrics.CONSOLE_VIEWERS.set_function(
-            lambda: sum(len(console.viewers) for console in self._shelf)
+            lambda: sum(len(console.viewers) for console in self._store)
         )
 
     def load(self) -> None:
         """Load the journals of earlier servers; reads the disk, before the loop runs."""
         self._quiet = True
-        self._shelf.load()
+        self._store.load()
         self._quiet = False
 
     def _on_news(self, name: str, kind: str) -> None:
@@ -111,7 +111,7 @@ class ConsoleRegistry:
 
     def _report_state(self, name: str, kind: str) -> None:
         """Report the present state of a console."""
-        console = self._shelf.find(name)
+        console = self._store.find(name)
         state: str = console.state if console is not None else "gone"
         if state != "live" and kind == "remote" and self._remotes is not None:
             # As in `models`: it has ended here only, and can be opened again.
@@ -119,7 +119,7 @@ class ConsoleRegistry:
         self._on_state(name, kind, state)
 
     def __iter__(self) -> Iterator[Console]:
-        return iter(self._shelf)
+        return iter(self._store)
 
     def attach(self) -> None:
         """Record the terminals of a manager that `terminals.adopt` could not subclass."""
@@ -154,7 +154,7 @@ class ConsoleRegistry:
 
     def get(self, name: str) -> Console:
         """Return the console of this name, live or ended; raises NotFound."""
-        console = self._shelf.find(name)
+        console = self._store.find(name)
         if console is None:
             raise NoConsole(f"No console named {name!r}.")
         return console
@@ -165,7 +165,7 @@ class ConsoleRegistry:
         A live console has its own kind, whatever its name. Otherwise the name tells the kind to
         open; if opening fails, the ended console of this name is shown.
         """
-        console, called = self._shelf.find(name), ConsoleName.parse(name).kind
+        console, called = self._store.find(name), ConsoleName.parse(name).kind
         if console is None:
             return [called]
         if console.state == "live" or called == "terminal":
@@ -178,7 +178,7 @@ class ConsoleRegistry:
         Returns the ended console of this name if its target is gone or, unless `to_write`, if the
         connection fails.
         """
-        console, called = self._shelf.find(name), ConsoleName.parse(name)
+        console, called = self._store.find(name), ConsoleName.parse(name)
         if called.kind == "terminal" or (console is not None and console.state == "live"):
             return self.get(name)
         try:
@@ -196,13 +196,13 @@ class ConsoleRegistry:
                 self._root_dir, called.rest, allow_hidden=self._allow_hidden
             )
             self._displace(name, "file")
-            console = Console(name, "file", file.log, file, on_ended=self._shelf.forget)
-            self._shelf.put(console)
+            console = Console(name, "file", file.log, file, on_ended=self._store.forget)
+            self._store.put(console)
             await console.open()
         elif called.kind == "kernel" and self._kernels is not None:
             source = await self._kernels(called.rest)
             self._displace(name, source.kind)
-            console = self._shelf.start(name, source)
+            console = self._store.start(name, source)
             await self._open_or_forget(console)
         elif called.connection is not None and self._remotes is not None:
             return await self._open_remote(called, self._remotes)
@@ -218,7 +218,7 @@ class ConsoleRegistry:
             await console.open()
         except BaseException:
             if console.first_offset == console.end_offset:
-                self._shelf.forget(console)
+                self._store.forget(console)
             raise
 
     def _displace(self, name: str, kind: str) -> None:
@@ -227,35 +227,35 @@ class ConsoleRegistry:
         A terminal may be called `kernel:…` or `file:…`, and a user who may read one kind may not
         read the other.
         """
-        old = self._shelf.find(name)
+        old = self._store.find(name)
         if old is not None and old.kind != kind:
-            self._shelf.make_room(name)
+            self._store.make_room(name)
 
     async def _open_remote(self, called: ConsoleName, remotes: ConnectionConsoles) -> Console:
         """Open a console of a connection. It stays open, and its old journal is continued."""
         name, source = str(called), await remotes.source(called)
         self._displace(name, source.kind)
-        old = self._shelf.find(name)
+        old = self._store.find(name)
         # The old terminal itself has ended: a live one of this name is a different one.
-        is_new = old is not None and self._shelf.has_ended(old)
+        is_new = old is not None and self._store.has_ended(old)
         if is_new:
             await remotes.check(called)
-            self._shelf.make_room(name)
+            self._store.make_room(name)
         elif old is not None:
             source.recall(await asyncio.to_thread(old.newest, RECALL_BYTES))
-        console = self._shelf.start(name, source, goes_on=True)
+        console = self._store.start(name, source, goes_on=True)
         try:
             await self._open_or_forget(console)
         except BaseException:
-            if is_new and old is not None and self._shelf.find(name) is None:
-                self._shelf.give_back(old, name)
+            if is_new and old is not None and self._store.find(name) is None:
+                self._store.give_back(old, name)
             raise
-        self._shelf.retitle(console, source.title)
+        self._store.retitle(console, source.title)
         return console
 
     def leave(self, connection: str) -> None:
         """Close every console of a disconnected connection; each can be opened again."""
-        for console in self._shelf:
+        for console in self._store:
             source = console.source
             if not isinstance(source, RemoteSource) or console.state == "ended":
                 continue
@@ -264,14 +264,14 @@ class ConsoleRegistry:
 
     def record(self, name: str, source: Source) -> Console:
         """Record a terminal from now on; an old console of this name is renamed."""
-        self._shelf.make_room(name)
-        console = self._shelf.start(name, source)
+        self._store.make_room(name)
+        console = self._store.start(name, source)
         self._tasks.start(console.open())
         return console
 
     def _on_ended(self, console: Console) -> None:
         is_over = console not in self._left
-        self._shelf.end(console, (console.exit or Exit()) if is_over else None)
+        self._store.end(console, (console.exit or Exit()) if is_over else None)
         if isinstance(console.source, RemoteSource) and is_over:
             self._tasks.start(console.source.close())
         self._ended_hook(console)
@@ -322,7 +322,7 @@ class ConsoleRegistry:
             except asyncio.TimeoutError:
                 raise Timeout(f"Console {name!r} did not end within {END_SECONDS:g} s.") from None
         if purge:
-            self._shelf.forget(console)
+            self._store.forget(console)
 
     async def create_remote(self, connection: str, options: TerminalOptions) -> Console:
         """Create and open a console of a connection."""
@@ -340,10 +340,10 @@ class ConsoleRegistry:
         await self._openings.stop(Unavailable("The server is stopping."))
         await self._tasks.stop()
         self._throttle.close()
-        for console in self._shelf:
+        for console in self._store:
             if console.source is not None and console.state == "live":
                 if isinstance(console.source, RemoteSource):
                     self._left.add(console)
                 console.on_end(Exit())
                 await console.source.close()
-        await asyncio.to_thread(self._shelf.stop)
+        await asyncio.to_thread(self._store.stop)

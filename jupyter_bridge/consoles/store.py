@@ -35,7 +35,7 @@ class ConsoleStore:
         self._on_ended = on_ended
         self._on_news = on_news
         self._consoles: dict[str, Console] = {}
-        self._kept: dict[Console, tuple[ConsoleRecord, Journal]] = {}
+        self._records: dict[Console, tuple[ConsoleRecord, Journal]] = {}
 
     def load(self) -> None:
         """Load the journals of earlier servers; reads the disk, before the loop runs."""
@@ -56,12 +56,12 @@ class ConsoleStore:
                 last_line=str(about.get("last_line", "")),
             )
             console.last_activity = read_iso(about["ended"]) or console.started
-            self._kept[console] = (record, journal)
+            self._records[console] = (record, journal)
             self.make_room(console.name)
             self.put(console)
 
     def __iter__(self) -> Iterator[Console]:
-        for console, (record, _) in list(self._kept.items()):
+        for console, (record, _) in list(self._records.items()):
             if record.deleted:
                 self.forget(console)
         return iter(list(self._consoles.values()))
@@ -96,8 +96,8 @@ class ConsoleStore:
         A source that `goes_on` reports missing bytes itself.
         """
         old = self._consoles.get(name)
-        if old is not None and old in self._kept:
-            record, journal = self._kept.pop(old)
+        if old is not None and old in self._records:
+            record, journal = self._records.pop(old)
             record.about.pop("ended", None)
             if not goes_on:
                 journal.skip(1)  # a gap: the output of the meantime is unknown
@@ -131,22 +131,22 @@ class ConsoleStore:
             on_ended=self._on_ended,
             last_line=old.last_line if old is not None else "",
         )
-        self._kept[console] = (record, journal)
+        self._records[console] = (record, journal)
         self.put(console)
         return console
 
     def retitle(self, console: Console, title: str) -> None:
         """Set the title, once the source knows it."""
         console.title = title
-        self._kept[console][0].about["title"] = title
+        self._records[console][0].about["title"] = title
 
     def has_ended(self, console: Console) -> bool:
         """Tell whether the terminal or kernel has ended, and not only its source."""
-        return console in self._kept and "exit" in self._kept[console][0].about
+        return console in self._records and "exit" in self._records[console][0].about
 
     def end(self, console: Console, how: Exit | None) -> None:
         """Record the end and `how` it came; None if only the source was closed."""
-        record, journal = self._kept[console]
+        record, journal = self._records[console]
         record.about["ended"] = to_iso(now())
         record.about["last_line"] = console.last_line
         if how is not None:
@@ -158,9 +158,9 @@ class ConsoleStore:
         if self._consoles.get(console.name) is console:
             del self._consoles[console.name]
             self._on_news(console.name, console.kind)
-        kept = self._kept.pop(console, None)
-        if kept is not None and not kept[0].deleted:
-            self._archive.forget(*kept)
+        removed = self._records.pop(console, None)
+        if removed is not None and not removed[0].deleted:
+            self._archive.forget(*removed)
 
     def stop(self) -> None:
         """Write every journal; blocks for the disk."""
