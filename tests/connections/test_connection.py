@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from jupyter_bridge.connections import login_backoff, session
+from jupyter_bridge.connections import login_backoff, state
 from jupyter_bridge.connections.connection import Connection
 from jupyter_bridge.connections.connector import WrongCredentials
 from jupyter_bridge.connections.roles import CanMount
@@ -30,7 +30,7 @@ from tests.support.waiting import StoppedClock, pass_time, settle
 def clock(monkeypatch: pytest.MonkeyPatch) -> StoppedClock:
     """What tells sessions the time."""
     clock = StoppedClock()
-    monkeypatch.setattr(session, "time", clock)
+    monkeypatch.setattr(state, "time", clock)
     return clock
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator, Callable
 from typing import Any, cast
 
@@ -11,7 +12,7 @@ import pytest
 from yarl import URL
 
 from jupyter_bridge.problems import RemoteFailed
-from jupyter_bridge.transport.http import Lines
+from jupyter_bridge.transport.http import Lines, read_whole
 
 
 class Response:
@@ -71,3 +72,19 @@ async def test_who_is_cancelled_loses_no_line() -> None:
             break
     assert came == [b"%d" % n for n in range(len(came))]
     assert len(came) > 20
+
+
+async def test_an_answer_that_is_too_large_is_let_go() -> None:
+    """The error, which others may keep for a while, refers to nothing of it."""
+
+    async def coming() -> AsyncIterator[bytes]:
+        while True:
+            yield b"x" * 1000
+
+    with pytest.raises(RemoteFailed) as refused:
+        await read_whole(cast(aiohttp.ClientResponse, Response()), 1_000_000, coming())
+    held, traceback = 0, refused.value.__traceback__
+    while traceback is not None:
+        held += sum(map(sys.getsizeof, traceback.tb_frame.f_locals.values()))
+        traceback = traceback.tb_next
+    assert held < 100_000

@@ -101,6 +101,16 @@ async def test_the_exit_status_is_kept(tmp_path: Path, script: str, expected: Ex
         await until(lambda: console.name not in consoles._manager().terminals)
 
 
+async def test_an_ended_terminal_holds_no_output_for_the_host(tmp_path: Path) -> None:
+    """The console is kept for days; the host's own copy, up to 4 MB of it, is not."""
+    async with house(tmp_path) as consoles:
+        console = await shell(consoles, "seq 100000")
+        terminal = console.source.terminal
+        await asyncio.wait_for(console.ended(), 30)
+        assert console.end_offset > 500_000
+        assert not terminal.read_buffer
+
+
 async def test_clients_of_the_host_hear_that_a_terminal_died(tmp_path: Path) -> None:
     """The host's own terminal page is told, as without the bridge."""
     async with house(tmp_path) as consoles:

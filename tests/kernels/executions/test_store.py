@@ -57,6 +57,21 @@ async def test_room(monkeypatch: pytest.MonkeyPatch) -> None:
     await relays.relay.close()
 
 
+async def test_a_discarded_result_holds_nothing() -> None:
+    """Others may still refer to it, as its last request does until the next collection."""
+    relays, known = await opened()
+    execution = await known.start("u", "k", BODY, ephemeral=False)
+    relays.answer(1_000_000 * "x")
+    await execution.answered.wait()
+    assert execution.size > 1_000_000
+    known.discard(execution)
+    assert execution.size < 100
+    assert execution.model().outputs == []
+    assert [name async for _, name, _ in execution.events()] == ["gap"]
+    await known.close()
+    await relays.relay.close()
+
+
 async def test_key() -> None:
     """A key names its execution as long as that is kept; afterwards it may be used anew."""
     relays, known = await opened(keep=60)
