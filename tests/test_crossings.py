@@ -62,7 +62,8 @@ def test_code_that_runs(server: Server) -> None:
     """Code is run, waited for and answered."""
     kernel = ask(server, "POST", "api/kernels", {"name": "python3"})["id"]
     files = entered(server, "POST", f"bridge/execute/{kernel}", {"code": "print(1)"})
-    assert len(files) <= 32, "\n".join(sorted(files))
+    # Three of them only where a message of the kernel waits whenever one is sent, as under load.
+    assert len(files) <= 35, "\n".join(sorted(files))
 
 
 def test_a_tail(server: Server, console: str) -> None:

@@ -204,11 +204,13 @@ async def test_the_count_is_real(tmp_path: Path) -> None:
             name = await bridge.open("exec cat")
             sockets.append(await bridge.socket(f"tail/{name}?follow=true"))
 
+        more: dict[str, int] = {}
+
         async def is_counted() -> bool:
             during = await count(bridge)
-            more = {key: during[key] - before[key] for key in SPARE}
+            more.update({key: during[key] - before[key] for key in SPARE})
             return more["descriptors"] > 10 and more["tasks"] > 5 and more["children"] >= 10
 
-        await until(is_counted, "counting them")
+        await until(is_counted, lambda: f"counting them ({more})")
         for socket in sockets:
             await socket.close()
