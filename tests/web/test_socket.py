@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tornado.httpclient import HTTPClientError
 
 from jupyter_bridge.web import TURNS, BridgeSocket
 from jupyter_bridge.web.socket import MAX_LATE
@@ -105,3 +106,21 @@ async def test_frames_begin_a_few_in_a_turn(
     assert max(began.count(one) for one in set(began)) <= 2 * TURNS
     for client in clients:
         client.close()
+
+
+async def test_so_many_may_type(
+    jp_ws_fetch: Any, jp_root_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One more is refused with its handshake; whoever only looks is not."""
+    (jp_root_dir / "a.log").write_text("line\n")
+    monkeypatch.setattr("jupyter_bridge.consoles.handlers.socket.MAX_WRITERS", 1)
+    path = ("bridge", "interact", "file:a.log")
+    first = await jp_ws_fetch(*path)
+    assert await asyncio.wait_for(first.read_message(), PATIENCE) == "line\n"
+    with pytest.raises(HTTPClientError) as refused:
+        await jp_ws_fetch(*path)
+    assert refused.value.code == 409
+    second = await jp_ws_fetch(*path, params={"mode": "watch"})
+    assert await asyncio.wait_for(second.read_message(), PATIENCE) == "line\n"
+    first.close()
+    second.close()

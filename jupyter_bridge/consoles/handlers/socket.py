@@ -192,6 +192,10 @@ class ConsoleSocket(ConsoleDoor, BridgeSocket):
         super().on_close()
 
 
+# The most who may type into one console: what each has sent is typed after it has left.
+MAX_WRITERS = 200
+
+
 class TailSocket(ConsoleSocket):
     """A console's output; a plain GET is answered as text, NDJSON or bytes."""
 
@@ -218,6 +222,8 @@ class InteractSocket(ConsoleSocket):
         self._mode: Mode = query.mode
         self.may_send = query.mode != "watch"
         await self._look_up(name, "execute" if self.may_send else "read", query, follow=True)
+        if self.may_send and len(list(self._console.writers())) >= MAX_WRITERS:
+            raise Busy(f"{MAX_WRITERS} others may type into console {name!r} already.")
 
     async def on_open(self) -> None:
         self._start(self._mode)
