@@ -9,7 +9,7 @@ import sys
 # Parameters of mallopt (man 3 mallopt), and their values, bytes: a larger block is given back as
 # soon as it is freed; of smaller ones so much is kept.
 _MMAP_THRESHOLD, _LARGE = -3, 4 << 20
-_TRIM_THRESHOLD, _KEPT = -1, 16 << 20
+_TRIM_THRESHOLD, _KEPT = -1, 8 << 20
 
 
 def settle() -> None:
