@@ -73,9 +73,9 @@ export function canDownload({ conn, item, file }: Entry): boolean {
 export function actionsOf(parts: Parts): Action<Entry>[] {
   const { model, tree, logins, fileBrowser, context } = parts;
   const { trans, server } = context;
-  const isConnection = (entry: Entry) => entry.note === undefined && !entry.item;
+  const hasConnection = (entry: Entry) => entry.note === undefined && !entry.item;
   const can = (capability: string) => (entry: Entry) =>
-    isConnection(entry) && entry.conn.can.includes(capability);
+    hasConnection(entry) && entry.conn.can.includes(capability);
   const isLoggedIn = ({ conn }: Entry) => conn.state === 'connected';
   const act = (action: string, fields = {}) => {
     return ({ conn }: Entry) => model.try(() => logins.act(conn.name, action, fields));
@@ -87,7 +87,7 @@ export function actionsOf(parts: Parts): Action<Entry>[] {
       icon: loginIcon,
       isButton: true,
       applies: entry =>
-        isConnection(entry) && !isLoggedIn(entry) && entry.conn.state !== 'connecting',
+        hasConnection(entry) && !isLoggedIn(entry) && entry.conn.state !== 'connecting',
       run: ({ conn }) => model.try(() => logins.login(conn))
     },
     {
@@ -146,32 +146,32 @@ export function actionsOf(parts: Parts): Action<Entry>[] {
     {
       id: 'unmount',
       label: trans.__('Unmount'),
-      applies: entry => isConnection(entry) && entry.conn.isMounted,
+      applies: entry => hasConnection(entry) && entry.conn.isMounted,
       run: act('unmount')
     },
     {
       id: 'logout',
       label: trans.__('Log out'),
       applies: entry =>
-        isConnection(entry) && (isLoggedIn(entry) || entry.conn.state === 'connecting'),
+        hasConnection(entry) && (isLoggedIn(entry) || entry.conn.state === 'connecting'),
       run: act('logout')
     },
     {
       id: 'remember',
       label: trans.__('Remember'),
-      applies: entry => isConnection(entry) && !entry.conn.remembered,
+      applies: entry => hasConnection(entry) && !entry.conn.remembered,
       run: act('login', { remember: true })
     },
     {
       id: 'unremember',
       label: trans.__('No longer remember'),
-      applies: entry => isConnection(entry) && entry.conn.remembered,
+      applies: entry => hasConnection(entry) && entry.conn.remembered,
       run: act('login', { remember: false })
     },
     {
       id: 'forget',
       label: trans.__('Forget…'),
-      applies: isConnection,
+      applies: hasConnection,
       run: ({ conn }) => forget(parts, conn.name)
     }
   ];
