@@ -16,6 +16,7 @@ from tornado.iostream import StreamBufferFullError
 from tornado.websocket import WebSocketClientConnection, WebSocketClosedError, websocket_connect
 
 from jupyter_bridge.aio.changes import Changes
+from jupyter_bridge.aio.turns import Pauses
 from jupyter_bridge.interfaces import Upstream
 from jupyter_bridge.kernels.client_channel import STDIN
 from jupyter_bridge.observe import metrics
@@ -37,8 +38,6 @@ _SMALL = 16 << 10
 _LINGER = 0
 # A gateway may send images and buffers; Tornado's own limit is 10 MiB. Bytes.
 _MAX_GATEWAY_FRAME = 256 << 20
-# The longest time to read ready frames before the loop gets its turn, seconds.
-_BURST_SECONDS = 0.005
 # Linux only; elsewhere a gateway's answers may come 40 ms later.
 _QUICK_ACK: int | None = getattr(system, "TCP_QUICKACK", None)
 
@@ -284,16 +283,13 @@ class GatewayUpstream(Upstream):
         self._socket.protocol.stream.max_write_buffer_size = MAX_WAITING_BYTES  # type: ignore[union-attr]
 
     async def _read(self, on_messages: OnMessages, on_lost: OnLost) -> None:
-        loop = asyncio.get_running_loop()
-        until = loop.time() + _BURST_SECONDS
+        pauses = Pauses()
         unread = Changes(self._log)
         while True:
             assert self._socket is not None
             frame = await self._socket.read_message()
             _acknowledge(self._socket)
-            if loop.time() > until:  # reading ready frames never yields to the loop
-                await asyncio.sleep(0)
-                until = loop.time() + _BURST_SECONDS
+            await pauses()  # reading ready frames never yields to the loop
             if frame is None:
                 self._socket.close()
                 if not await self._reconnect():

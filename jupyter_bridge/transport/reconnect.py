@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import aiohttp
 
 from jupyter_bridge.aio.changes import Changes
+from jupyter_bridge.aio.turns import Pauses
 from jupyter_bridge.problems import Gone, NotFound, Problem, Unavailable
 from jupyter_bridge.transport.answers import sentence
 from jupyter_bridge.transport.retry import RetryPeriod
@@ -31,8 +32,6 @@ _SHORT = 1.0
 GIVE_UP = 12 * 3600.0
 # Frames posted while disconnected are kept up to this size and sent after a reconnect, bytes.
 _HELD = 16 << 20
-# Waiting frames are read for this long before other tasks get a turn, seconds.
-BURST_SECONDS = 0.005
 # Only on Linux; elsewhere a remote's answers may come 40 ms later.
 _QUICK_ACK: int | None = getattr(system, "TCP_QUICKACK", None)
 
@@ -107,15 +106,12 @@ class ReconnectingSocket:
             self._flush()
 
     async def _read(self, socket: Socket, on_frame: Callable[[str | bytes], None]) -> None:
-        loop = asyncio.get_running_loop()
-        until = loop.time() + BURST_SECONDS
+        pauses = Pauses()
         while True:
             await self._reading.wait()
             message = await socket.receive()
             _acknowledge(socket)
-            if loop.time() > until:  # `receive` does not yield while frames wait
-                await asyncio.sleep(0)
-                until = loop.time() + BURST_SECONDS
+            await pauses()  # `receive` does not yield while frames wait
             if message.type not in (aiohttp.WSMsgType.TEXT, aiohttp.WSMsgType.BINARY):
                 return
             try:
