@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterator
 from dataclasses import KW_ONLY, dataclass
 from functools import wraps
 from typing import Any, NamedTuple, TypeVar, cast
@@ -219,24 +219,24 @@ class BridgeHandler(RequestBase, APIHandler):
 
     async def answer_large(self, answer: Any, status: int = 200) -> None:
         """The same for an answer that may contain a LargeJson, which is sent in pieces."""
-        self.set_status(status)
-        self.set_header("Content-Type", "application/json")
-        pieces = large_json.encode(answer)
-        piece = next(pieces)
-        for following in pieces:
-            await self.send_piece(piece)
-            piece = following
-        self.finish(piece)
+        await self._answer_in_pieces(large_json.encode(answer), status)
 
     async def answer_listing(self, answer: Any) -> None:
         """The same for a listing, of up to 100,000 entries: encoded in a thread, sent in pieces."""
         content = await asyncio.to_thread(to_json, answer)
         del answer  # it takes more memory than its JSON
+        starts = range(0, len(content), LARGE)
+        await self._answer_in_pieces((content[start : start + LARGE] for start in starts), 200)
+
+    async def _answer_in_pieces(self, pieces: Iterator[bytes], status: int) -> None:
+        """Finish with JSON in pieces, of which there is at least one."""
+        self.set_status(status)
         self.set_header("Content-Type", "application/json")
-        whole = len(content) - len(content) % LARGE
-        for start in range(0, whole, LARGE):
-            await self.send_piece(content[start : start + LARGE])
-        self.finish(content[whole:])
+        piece = next(pieces)
+        for following in pieces:
+            await self.send_piece(piece)
+            piece = following
+        self.finish(piece)
 
     async def send_piece(self, piece: bytes) -> None:
         """Send a piece of an answer, and give the event loop its turn."""
