@@ -57,8 +57,8 @@ class Relay:
 
     `connect` makes a new, unopened Upstream: at the start, and when the kernel has moved.
     `deadline` is the longest time until the kernel answers after a start or restart, in seconds.
-    `is_busy` tells whether the kernel runs code, so that it may not answer at once. `on_seats` gets
-    each change of the number of channels and watchers. `activity` gets every iopub message.
+    `is_busy` tells whether the kernel runs code, so that it may not answer at once. `on_channels`
+    gets each change of the number of channels and watchers. `activity` gets every iopub message.
     """
 
     def __init__(
