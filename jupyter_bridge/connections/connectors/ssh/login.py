@@ -19,7 +19,7 @@ import asyncssh
 
 from jupyter_bridge.aio.loop_thread import to_its_end
 from jupyter_bridge.connections.connector import Context, WrongCredentials
-from jupyter_bridge.private_files import open_private
+from jupyter_bridge.private_files import write_private
 from jupyter_bridge.problems import (
     BadRequest,
     Conflict,
@@ -116,11 +116,8 @@ class KnownHosts:
     def accept(self, where: SshAddress, key: asyncssh.SSHKey) -> None:
         """Accept this key, and no other, for the host."""
         lines = [line for line in self._lines() if line.partition(" ")[0] != where.alias]
-        temporary = self._path.with_suffix(".new")
-        temporary.unlink(missing_ok=True)
-        with open(open_private(temporary, os.O_WRONLY | os.O_EXCL), "w") as file:
-            file.write("".join(f"{line}\n" for line in [*lines, line_of(where, key)]))
-        temporary.replace(self._path)
+        text = "".join(f"{line}\n" for line in [*lines, line_of(where, key)])
+        write_private(self._path, text.encode())
 
     def _lines(self) -> list[str]:
         try:
