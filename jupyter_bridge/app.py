@@ -245,6 +245,7 @@ class BridgeApp(ExtensionApp):
             total_bytes=self.console_total_bytes,
             max_age=self.console_keep,
             on_trouble=self._on_disk_trouble,
+            log=self.log,
         )
 
         async def kernel(kernel_id: str) -> KernelSource:

@@ -6,11 +6,16 @@ Connectors know neither relays nor consoles, and these do not know connectors.
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from jupyter_bridge.problems import Unsupported
+
+# An exit code has at most 32 bits on any system; a signal is SIGKILL, SIGRTMIN+3 or the like.
+_MAX_CODE = 2**32
+_SIGNAL = re.compile(r"[A-Z][A-Z0-9+-]{0,30}")
 
 
 class Upstream(ABC):
@@ -58,6 +63,16 @@ class Exit:
 
     code: int | None = None
     signal: str | None = None
+
+    @classmethod
+    def read(cls, given: object) -> Exit:
+        """Return the Exit in `{code, signal}` of a remote or a file; None for what is neither."""
+        values = given if isinstance(given, dict) else {}
+        code, signal = values.get("code"), values.get("signal")
+        # Not a bool, which is an int, too.
+        known = type(code) is int and -_MAX_CODE <= code <= _MAX_CODE
+        named = isinstance(signal, str) and _SIGNAL.fullmatch(signal)
+        return cls(code if known else None, signal if named else None)
 
 
 class Source(ABC):

@@ -5,13 +5,21 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
+import io
 import os
 import secrets
 import stat
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TypeVar
 
+import msgspec
+
+T = TypeVar("T")
+
+# Opens a FIFO or a device without waiting for its other end; a regular file does not notice.
+_AT_ONCE = os.O_NONBLOCK | os.O_NOCTTY
 # How often a lock with a deadline is tried, in seconds.
 _LOOK_EVERY = 0.02
 # The errors of a file system without locks; then a single server of the user is assumed.
@@ -34,8 +42,60 @@ def private_folder(path: Path) -> Path:
 
 
 def open_private(path: Path, flags: int) -> int:
-    """Open the file, created with mode 0600 if missing; never follows a link."""
-    return os.open(path, flags | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    """Open the file, created with mode 0600 if missing; never follows a link.
+
+    Raises OSError for whatever is no regular file: a FIFO or a device in its place would block.
+    """
+    flags |= os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | _AT_ONCE
+    return _regular(os.open(path, flags, 0o600), path)
+
+
+def open_regular(path: Path) -> io.FileIO:
+    """Open a regular file to read it, unbuffered; a link to one is followed. Raises OSError.
+
+    Never blocks for a writer, as opening a FIFO does.
+    """
+    number = _regular(os.open(path, os.O_RDONLY | os.O_CLOEXEC | _AT_ONCE), path)
+    return open(number, "rb", buffering=0)
+
+
+def read_regular(path: Path, most: int) -> bytes:
+    """Return the content of a regular file of at most `most` bytes. Raises OSError."""
+    with open_regular(path) as file:
+        return read_most(file, most, path)
+
+
+def read_most(file: io.FileIO, most: int, path: Path) -> bytes:
+    """Return the rest of an open file; OSError if it has more than `most` bytes."""
+    content = bytearray()
+    size = os.fstat(file.fileno()).st_size
+    while size <= most and (part := file.read(most + 1 - len(content))):
+        content += part  # it may grow meanwhile
+        size = len(content)
+    if size > most:
+        raise OSError(errno.EFBIG, f"it has more than {most} bytes", str(path))
+    return bytes(content)
+
+
+def read_json(path: Path, kind: type[T], most: int) -> T:
+    """Return the JSON of a regular file of at most `most` bytes, decoded as `kind`.
+
+    Raises OSError, also for other content, which is not quoted: it may hold a secret.
+    """
+    content = read_regular(path, most)
+    try:
+        return msgspec.json.decode(content, type=kind)
+    except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
+        reason = f"it cannot be decoded ({type(error).__name__})"
+        raise OSError(errno.EINVAL, reason, str(path)) from None
+
+
+def _regular(number: int, path: Path) -> int:
+    """Return this open file's number; close it and raise OSError if it is not a regular file."""
+    if not stat.S_ISREG(os.fstat(number).st_mode):
+        os.close(number)
+        raise OSError(errno.EINVAL, "it is not a regular file", str(path))
+    return number
 
 
 def write_private(path: Path, content: bytes) -> None:

@@ -44,7 +44,6 @@ class ConsoleStore:
             if journal.first_offset == journal.end_offset:
                 self._archive.forget(record, journal)
                 continue
-            how = about.get("exit") or {}
             console = Console(
                 str(about["name"]),
                 str(about.get("kind", "terminal")),
@@ -52,7 +51,7 @@ class ConsoleStore:
                 None,
                 title=str(about.get("title", "")),
                 started=read_iso(about["started"]),
-                exit=Exit(how.get("code"), how.get("signal")),
+                exit=Exit.read(about.get("exit")),
                 last_line=str(about.get("last_line", "")),
             )
             console.last_activity = read_iso(about["ended"]) or console.started

@@ -26,6 +26,6 @@ def from_iso(text: str) -> datetime:
 def read_iso(value: object) -> datetime | None:
     """Return the time that `value` holds in ISO 8601; None if it holds none."""
     try:
-        return from_iso(str(value))
-    except ValueError:
+        return from_iso(str(value)).astimezone(timezone.utc)
+    except (ValueError, OverflowError):  # beyond the years 1 to 9999
         return None

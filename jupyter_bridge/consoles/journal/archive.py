@@ -13,15 +13,18 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import json
+import logging
 import os
 import shutil
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from jupyter_bridge.consoles.journal.about import read_about
 from jupyter_bridge.consoles.journal.journal import Journal
 from jupyter_bridge.private_files import open_private, private_folder
 
@@ -31,6 +34,11 @@ WRITE_SECONDS = 0.05
 HURRY_BYTES = 2 * 1024 * 1024
 # How often old journals are deleted, by age and by total size.
 SWEEP_SECONDS = 60.0
+# How long a journal is written before the others have their turn. A segment takes 1 ms.
+SLICE_SECONDS = 0.05
+# How long a stop waits for the disk: what stops the server kills it soon after.
+STOP_SECONDS = 20.0
+_LOG = logging.getLogger(__name__)
 _NAME_BYTES = 180  # a file name has at most 255 bytes; the epoch needs some
 
 
@@ -55,10 +63,11 @@ class ConsoleRecord:
         """Write `meta.json` atomically; does nothing if there is no folder."""
         if not self.folder.exists():
             return
+        # As ASCII: a remote's text may have a surrogate, which is no UTF-8.
+        content = json.dumps(self.about).encode()
         temporary = self.folder / "meta.json.new"
-        number = open_private(temporary, os.O_WRONLY | os.O_TRUNC)
-        with os.fdopen(number, "w", encoding="utf-8") as file:
-            json.dump(self.about, file, ensure_ascii=False)
+        with open(open_private(temporary, os.O_WRONLY | os.O_TRUNC), "wb") as file:
+            file.write(content)
         temporary.replace(self.folder / "meta.json")
 
     def release(self) -> None:
@@ -85,15 +94,18 @@ class Archive:
         total_bytes: int = 1024 * 1024 * 1024,
         max_age: float = 7 * 24 * 3600.0,
         on_trouble: Callable[[OSError], None] | None = None,
+        log: logging.Logger | logging.LoggerAdapter[Any] = _LOG,
     ) -> None:
+        """`on_trouble` is called once if the disk fails."""
         self.root = root
+        self._log = log
         self._max_bytes = max_bytes
         self._total_bytes = total_bytes
         self._max_age = max_age
         self._on_trouble = on_trouble
         self._has_reported = False
         self._journals: dict[Journal, ConsoleRecord] = {}
-        self._errands: list[Callable[[], None]] = []
+        self._errands: deque[Callable[[], bool]] = deque()
         self._work = threading.Event()
         self._hurry = threading.Event()
         self._stopped = threading.Event()
@@ -101,19 +113,22 @@ class Archive:
         self._swept = time.monotonic()
 
     def load(self) -> list[tuple[ConsoleRecord, Journal]]:
-        """Return every console that no running server holds, oldest first. Reads the disk."""
+        """Return every console that no running server holds, oldest first. Reads the disk.
+
+        What cannot be read is named in the log, and left as it is.
+        """
         if self.root is None or not self.root.is_dir():
             return []
         found = []
         for path in self.root.iterdir():
             try:
-                about = json.loads((path / "meta.json").read_text(encoding="utf-8"))
+                record = ConsoleRecord(path, read_about(path / "meta.json"))
                 os.close(_locked(path))
-                record = ConsoleRecord(path, {"started": "", "ended": "", **about})
-                journal = self._journal(record)
-            except (OSError, ValueError, TypeError):
-                continue  # incomplete, held by another server, or another program's
-            found.append((record, journal))
+                found.append((record, self._journal(record)))
+            except (FileNotFoundError, NotADirectoryError, BlockingIOError):  # noqa: PERF203
+                continue  # incomplete, another program's, or held by another server
+            except Exception as error:
+                self._log.warning("The console in %s cannot be read: %s", path, _reason(error))
         found.sort(key=lambda pair: str(pair[0].about["started"]))
         self._journals |= {journal: record for record, journal in found}
         return found
@@ -132,11 +147,16 @@ class Archive:
             str(record.about["epoch"]),
             max_bytes=self._max_bytes,
             prepare=record.prepare,
-            on_trouble=self._trouble,
+            on_trouble=lambda error: self._trouble(record, error),
         )
 
-    def _trouble(self, error: OSError) -> None:
-        if not self._has_reported and self._on_trouble is not None:
+    def _trouble(self, record: ConsoleRecord, error: Exception) -> None:
+        """Report a failure: of the disk once, any other for each console."""
+        if not isinstance(error, OSError):
+            # Not its text, which may quote what the console says.
+            kind, name = type(error).__name__, record.about["name"]
+            self._log.error("The journal of %s failed, and continues in memory: %s", name, kind)
+        elif not self._has_reported and self._on_trouble is not None:
             self._has_reported = True
             self._on_trouble(error)
 
@@ -155,41 +175,60 @@ class Archive:
     def end(self, record: ConsoleRecord, journal: Journal) -> None:
         """End a console: write all, close the files, save `meta.json`, release the lock."""
 
-        def close() -> None:
-            journal.close()
-            if journal.folder is not None:
-                record.save()
-            record.release()
+        def close() -> bool:
+            if not journal.write_pending(SLICE_SECONDS):
+                return False
+            try:
+                journal.close()
+                if journal.folder is not None:
+                    record.save()
+            finally:
+                record.release()
+            return True
 
-        self._errand(close)
+        self._errand(record, close)
 
     def forget(self, record: ConsoleRecord, journal: Journal) -> None:
         """Delete a journal."""
         self._journals.pop(journal, None)
 
-        def delete() -> None:
-            journal.close()
+        def delete() -> bool:
+            journal.abandon()
             record.delete()
+            return True
 
-        self._errand(delete)
+        self._errand(record, delete)
 
-    def _errand(self, errand: Callable[[], None]) -> None:
+    def _errand(self, record: ConsoleRecord, work: Callable[[], bool]) -> None:
+        """Have the thread call `work` until it returns True."""
+
+        def errand() -> bool:
+            try:
+                return work()
+            except Exception as error:  # the others must still be done
+                self._trouble(record, error)
+                return True
+
         if self.root is not None:
             self._errands.append(errand)
             self.poke()
 
     def stop(self) -> None:
-        """Write everything and end the thread. Blocks for the disk; twice is fine."""
+        """Write everything and end the thread. Blocks for STOP_SECONDS at most; twice is fine.
+
+        What a disk does not take in this time is lost; the log says so.
+        """
         self._stopped.set()
         self._work.set()
         self._hurry.set()
-        if self._thread is not None:
-            self._thread.join()
+        if self._thread is None:
+            self._finish()
+            return
+        self._thread.join(STOP_SECONDS)
+        if self._thread.is_alive():  # a daemon: it does not keep the process
+            self._log.error("The disk did not take the output of consoles in %g s.", STOP_SECONDS)
+        else:
             self._thread = None
-        self._write()
-        for journal, record in list(self._journals.items()):
-            journal.close()
-            record.release()
 
     def _run(self) -> None:
         while not self._stopped.is_set():
@@ -197,19 +236,40 @@ class Archive:
             self._hurry.wait(WRITE_SECONDS)
             self._work.clear()
             self._hurry.clear()
-            self._write()
+            if not self._write():
+                self._work.set()
+                self._hurry.set()
             if time.monotonic() - self._swept > SWEEP_SECONDS:
-                self.sweep()
+                try:
+                    self.sweep()
+                except Exception as error:  # the thread must go on
+                    self._log.error("Old output cannot be deleted: %s", _reason(error))
+        self._finish()
 
-    def _write(self) -> None:
+    def _write(self) -> bool:
+        """Give each journal and each errand a turn; tell whether all is written."""
+        done = True
         for journal in list(self._journals):
             if journal.backlog:  # thousands have ended, and have nothing to write
-                journal.write_pending()
-        while self._errands:
+                done = journal.write_pending(SLICE_SECONDS) and done
+        for _ in range(len(self._errands)):
+            errand = self._errands.popleft()
+            if not errand():
+                self._errands.append(errand)
+                done = False
+        return done
+
+    def _finish(self) -> None:
+        """Write everything and close the files."""
+        until = time.monotonic() + STOP_SECONDS
+        while not self._write() and time.monotonic() < until:
+            pass
+        for journal, record in list(self._journals.items()):
             try:
-                self._errands.pop(0)()
-            except OSError as error:  # noqa: PERF203
-                self._trouble(error)
+                journal.close(SLICE_SECONDS)
+            except Exception as error:
+                self._trouble(record, error)
+            record.release()
 
     def sweep(self) -> None:
         """Delete segments that are too old, then the oldest ones until the total fits."""
@@ -226,16 +286,23 @@ class Archive:
             if age >= limit and total <= self._total_bytes:
                 return
             total -= journal.drop_oldest()
-            record = self._journals[journal]
+            record = self._journals.get(journal)  # None if it was forgotten meanwhile
+            if record is None:
+                continue
             if "ended" in record.about and journal.first_offset == journal.end_offset:
-                self._journals.pop(journal)
+                self._journals.pop(journal, None)
                 record.delete()
 
 
+def _reason(error: Exception) -> str:
+    """Return what the log may say of an error: no content of a file."""
+    return (isinstance(error, OSError) and error.strerror) or type(error).__name__
+
+
 def _folder_name(name: str) -> str:
-    quoted = quote(name, safe="").replace("~", "%7E").replace(".", "%2E")
+    quoted = quote(name, safe="", errors="replace").replace("~", "%7E").replace(".", "%2E")
     if len(quoted) > _NAME_BYTES:
-        digest = hashlib.sha256(name.encode()).hexdigest()[:16]
+        digest = hashlib.sha256(name.encode(errors="replace")).hexdigest()[:16]
         return f"{quoted[: _NAME_BYTES - 17]}-{digest}"
     return quoted
 

@@ -10,23 +10,25 @@ gap: `read` stops before it, and `held` returns its end.
 
 from __future__ import annotations
 
+import contextlib
+import math
 import os
 import threading
 import time
-from bisect import bisect_left
 from collections.abc import Callable
 from pathlib import Path
 
+from jupyter_bridge.consoles.journal.arrival import offset_since, times_between
 from jupyter_bridge.consoles.journal.line_search import TAIL_BYTES, furthest, search
-from jupyter_bridge.consoles.journal.memory import MARK_NANOSECONDS, RecentBytes
+from jupyter_bridge.consoles.journal.memory import RecentBytes
 from jupyter_bridge.consoles.journal.segments import (
+    MAX_SEGMENTS,
     Mark,
     Parts,
     Segment,
     Segments,
     SegmentWriter,
     Write,
-    first_since,
     lines_back,
 )
 
@@ -43,8 +45,7 @@ ROLL_NANOSECONDS = 24 * 3600 * 10**9
 class Journal:
     """The bytes of one console in one epoch. Without a folder, memory only.
 
-    The Archive's thread calls `prepare` to create the folder, and `on_trouble` once if the disk
-    fails.
+    The Archive's thread calls `prepare` to create the folder, and `on_trouble` once if it fails.
     """
 
     def __init__(
@@ -57,7 +58,7 @@ class Journal:
         memory_bytes: int = MEMORY_BYTES,
         alone_bytes: int = ALONE_BYTES,
         prepare: Callable[[], None] | None = None,
-        on_trouble: Callable[[OSError], None] | None = None,
+        on_trouble: Callable[[Exception], None] | None = None,
         clock: Callable[[], int] = time.time_ns,
         write: Write = os.writev,
     ) -> None:
@@ -131,28 +132,41 @@ class Journal:
         with self._lock:
             self._memory.skip(lost)
 
-    def write_pending(self) -> bool:
-        """Write the backlog to the disk; return False if that failed."""
+    def write_pending(self, seconds: float = math.inf) -> bool:
+        """Write the backlog, for about so many seconds; tell whether none is left.
+
+        If that fails, whatever the reason, the journal continues in memory, without a backlog.
+        """
+        until = time.monotonic() + seconds
         with self._writing:
-            while True:
-                with self._lock:
-                    offset = self._memory.held(self._written)
-                    if self.folder is None or offset is None:
-                        return True
-                    room = self._segment_bytes
-                    if self._active is not None and self._active.segment.end == offset:
-                        room = room - self._active.segment.size or room
-                    parts = self._memory.parts(offset, max(1, room))
-                    end = offset + sum(map(len, parts))
-                    marks = self._memory.marks_in(offset, end)
-                try:
-                    self._write_out(self.folder, offset, parts, marks)
-                except OSError as error:
-                    self._fail(error)
-                    return False
-                with self._lock:
-                    self._written = end
-                    self._trim()
+            try:
+                while self._write_piece():
+                    if time.monotonic() >= until:
+                        return False
+            except Exception as error:  # the other journals share the thread
+                self._fail(error)
+        return True
+
+    def _write_piece(self) -> bool:
+        """Write bytes up to a gap or the end of a segment; False if there are none."""
+        with self._lock:
+            if self.folder is None:
+                return False
+            offset = self._memory.held(self._written)
+            if offset is None:
+                self._written = self._memory.end  # a gap at the end is no backlog
+                return False
+            room = self._segment_bytes
+            if self._active is not None and self._active.segment.end == offset:
+                room = room - self._active.segment.size or room
+            parts = self._memory.parts(offset, max(1, room))
+            end = offset + sum(map(len, parts))
+            marks = self._memory.marks_in(offset, end)
+        self._write_out(self.folder, offset, parts, marks)
+        with self._lock:
+            self._written = end
+            self._trim()
+        return True
 
     def _write_out(self, folder: Path, offset: int, parts: Parts, marks: list[Mark]) -> None:
         active = self._active
@@ -184,18 +198,24 @@ class Journal:
         self._active.append(parts, marks)
         self._lines = self._active.lines
 
-    def _fail(self, error: OSError) -> None:
+    def _fail(self, error: Exception) -> None:
+        self._leave_disk()
+        if self._on_trouble is not None:
+            self._on_trouble(error)
+
+    def _leave_disk(self) -> None:
         with self._lock:
             self.folder = None
             self._trim()
             active, self._active = self._active, None
         if active is not None:
-            try:
+            with contextlib.suppress(OSError):
                 active.close(sync=False)
-            except OSError:
-                pass  # reported below, once
-        if self._on_trouble is not None:
-            self._on_trouble(error)
+
+    def abandon(self) -> None:
+        """Close the files, which are deleted next, and write nothing more."""
+        with self._writing:
+            self._leave_disk()
 
     def _trim(self) -> None:
         """Free memory; if there is a disk, only bytes that are written."""
@@ -205,12 +225,12 @@ class Journal:
         else:
             self._memory.trim(min(end - self._memory_bytes, self._written))
 
-    def close(self) -> None:
-        """Write the backlog and close the files; reading still works. Closing twice is fine.
+    def close(self, seconds: float = math.inf) -> None:
+        """Write the backlog, for about so many seconds, and close the files; twice is fine.
 
-        Frees the memory of written bytes: ended consoles are many, and seldom read.
+        Reading still works. Frees the memory of written bytes: ended consoles are many.
         """
-        self.write_pending()
+        self.write_pending(seconds)
         with self._writing:
             active, self._active = self._active, None
             if active is not None:
@@ -222,9 +242,11 @@ class Journal:
     # Retention
 
     def _shrink(self) -> None:
-        """Delete segments beyond `max_bytes`; the new segment counts as full."""
+        """Delete segments beyond `max_bytes` or MAX_SEGMENTS; the new segment counts as full."""
         total = self.disk_bytes + self._segment_bytes
-        while total > self._max_bytes and len(self._segments) > 1:
+        while len(self._segments) > 1 and (
+            total > self._max_bytes or len(self._segments) > MAX_SEGMENTS
+        ):
             total -= self._drop_oldest()
 
     def oldest(self) -> int | None:
@@ -250,10 +272,8 @@ class Journal:
         assert segment is not None
         self._segments.remove(segment)
         self._memory.drop(segment.end)
-        try:
+        with contextlib.suppress(OSError):  # the next start finds the file and deletes it by age
             segment.delete()
-        except OSError:
-            pass  # the next start finds the file and deletes it by age
         return segment.size + segment.index_size
 
     # Reading
@@ -316,22 +336,14 @@ class Journal:
 
     def since(self, when: float) -> int:
         """Return the offset of the first byte since this Unix time, or up to 0.1 s before it."""
-        # The bytes after a mark came within MARK_NANOSECONDS of it.
-        nanoseconds = int(when * 1e9) - MARK_NANOSECONDS
         with self._lock:
             marks, segments = list(self._memory.marks), list(self._segments)
             first, end = self.first_offset, self.end_offset
-        at = bisect_left(marks, nanoseconds, key=lambda mark: mark.nanoseconds)
-        if at > 0 or not segments:
-            return max(marks[at].offset, first) if at < len(marks) else end
-        found = [marks[0].offset if marks else end, first_since(segments, nanoseconds)]
-        return max(first, min(at for at in found if at is not None))
+        return offset_since(when, marks, segments, first, end)
 
     def times(self, start: int, end: int) -> list[tuple[int, float]]:
         """Return the known (offset, Unix time) pairs from `start` to `end`, ascending."""
         with self._lock:
             segments = [part for part in self._segments if part.base < end and part.end > start]
-            known = {mark.offset: mark.nanoseconds for mark in self._memory.marks}
-        for segment in segments:
-            known |= {mark.offset: mark.nanoseconds for mark in segment.marks()}
-        return [(at, known[at] / 1e9) for at in sorted(known) if start <= at < end]
+            marks = list(self._memory.marks)
+        return times_between(start, end, marks, segments)

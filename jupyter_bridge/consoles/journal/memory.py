@@ -101,9 +101,10 @@ class RecentBytes:
     def held(self, offset: int) -> int | None:
         """Return the first offset held at or after `offset`."""
         at = max(0, bisect_right(self._bases, offset) - 1)
-        for base, block in zip(self._bases[at:], self._blocks[at:], strict=True):
-            if base + len(block) > offset:
-                return max(offset, base)
+        while at < len(self._bases):  # without a copy: there may be a block for every gap
+            if self._bases[at] + len(self._blocks[at]) > offset:
+                return max(offset, self._bases[at])
+            at += 1
         return None
 
     def behind(self, offset: int) -> int | None:

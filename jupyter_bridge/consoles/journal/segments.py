@@ -16,6 +16,7 @@ of segments, so that no lock is held meanwhile.
 from __future__ import annotations
 
 import os
+import stat
 import struct
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator, Sequence
@@ -23,10 +24,17 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
-from jupyter_bridge.private_files import open_private
+from jupyter_bridge.private_files import open_private, open_regular, read_regular
+from jupyter_bridge.wire.console import MAX_OFFSET
 
 RECORD = struct.Struct(">QQQ")
 BLOCK_BYTES = 64 * 1024
+
+# The most segments of a journal: it has ten or so, and one more for every gap and every day. Each
+# costs two files and some memory.
+MAX_SEGMENTS = 1_000
+# The largest index that is read, bytes: a full segment's has a record for at least each 100 ms.
+MAX_INDEX = 32 * 1024 * 1024
 
 # The most parts of one writev call, on every system.
 _IOV_MAX = 1024
@@ -78,14 +86,16 @@ class Segment:
     def load(cls, folder: Path, base: int, before: Segment | None) -> Segment:
         """Load a segment that follows `before`, even if its writer crashed."""
         segment = cls(folder, base, 0, 0, 0, 0)
-        stat = segment.log_path.stat()
-        segment.size, segment.last = stat.st_size, stat.st_mtime_ns
+        known = segment.log_path.lstat()
+        # Anything but a file, as a FIFO, counts as empty.
+        segment.size = known.st_size if stat.S_ISREG(known.st_mode) else 0
+        segment.last = known.st_mtime_ns
         segment.first = segment.last
         try:
-            with segment.index_path.open("rb") as file:
+            with open_regular(segment.index_path) as file:
                 segment.index_size = os.fstat(file.fileno()).st_size
                 record = file.read(RECORD.size)
-        except FileNotFoundError:
+        except OSError:
             record = b""
         if len(record) == RECORD.size and RECORD.unpack(record)[0] == base:
             _, segment.lines, segment.first = RECORD.unpack(record)
@@ -95,15 +105,15 @@ class Segment:
 
     def read(self, offset: int, max_bytes: int) -> bytes:
         """Return bytes from `offset`; FileNotFoundError if the segment was deleted."""
-        with self.log_path.open("rb", buffering=0) as file:
+        with open_regular(self.log_path) as file:
             file.seek(offset - self.base)
             return file.read(min(max_bytes, self.end - offset))
 
     def marks(self) -> list[Mark]:
         """Return the index's whole records, ascending, up to the first bad one."""
         try:
-            data = self.index_path.read_bytes()
-        except FileNotFoundError:
+            data = read_regular(self.index_path, MAX_INDEX)
+        except OSError:
             return []
         marks: list[Mark] = []
         for values in RECORD.iter_unpack(data[: len(data) // RECORD.size * RECORD.size]):
@@ -260,6 +270,9 @@ class Segments:
 
     def remove(self, segment: Segment) -> None:
         """Remove a segment, but not its files."""
+        if self._segments and self._segments[0] is segment:
+            del self._segments[0]
+            return
         self._segments = [one for one in self._segments if one is not segment]
 
     def reaching(self, offset: int) -> Segment | None:
@@ -308,9 +321,12 @@ def _load(folder: Path) -> list[Segment]:
         for path in folder.glob("*.log")
         if len(path.stem) == 20 and path.stem.isdigit()
     )
+    for base in bases[:-MAX_SEGMENTS]:
+        Segment(folder, base, 0, 0, 0, 0).delete()
     segments: list[Segment] = []
-    for base in bases:
+    for base in bases[-MAX_SEGMENTS:]:
         segment = Segment.load(folder, base, segments[-1] if segments else None)
-        if segment.size and (not segments or base >= segments[-1].end):
+        follows = not segments or base >= segments[-1].end
+        if segment.size and follows and segment.end <= MAX_OFFSET:
             segments.append(segment)
     return segments
