@@ -14,10 +14,12 @@ from typing import Literal, Protocol
 
 from jupyter_bridge.aio.news import News
 from jupyter_bridge.aio.serial_worker import SerialWorker, in_worker
+from jupyter_bridge.consoles.gaps import GapAllowance
 from jupyter_bridge.consoles.last_line import LOOK_BYTES, last_line
 from jupyter_bridge.interfaces import Exit, Source
 from jupyter_bridge.models.consoles import ConsoleModel, ViewerModel
 from jupyter_bridge.problems import Busy, Denied, Gone
+from jupyter_bridge.wire.console import MAX_OFFSET
 from jupyter_bridge.wire.times import now
 
 Mode = Literal["watch", "join", "steal"]
@@ -120,6 +122,7 @@ class Console:
         self.typed = 0
         self._append = on_output
         self._skip = on_gap
+        self._gaps = GapAllowance()
         self.on_ended = on_ended
         self.on_viewers: Callable[[], None] = lambda: None
         # Called often, for every change that lists show: must be cheap.
@@ -180,16 +183,35 @@ class Console:
             raise
 
     def on_output(self, data: bytes) -> None:
-        """Keep output of the source and wake the readers."""
-        if self._append is not None:
+        """Keep output of the source and wake the readers; after the end, does nothing."""
+        if self._append is None:
+            self.wake()
+        elif self._goes_on(len(data)):
+            self._gaps.earn(len(data))
             self._append(data)
-        self.wake()
+            self.wake()
 
     def on_gap(self, lost: int) -> None:
-        """Record a gap of `lost` bytes."""
-        if self._skip is not None:
-            self._skip(max(1, lost))
-        self.wake()
+        """Record a gap of `lost` bytes; after the end, does nothing."""
+        lost = max(1, lost)
+        if self._skip is None:
+            self.wake()
+        elif self._goes_on(lost):
+            if self._gaps.spend():
+                self._skip(lost)
+                self.wake()
+            else:
+                self._break_off("its source leaves too many gaps")
+
+    def _goes_on(self, size: int) -> bool:
+        """Tell whether so many bytes may follow; else the console has ended."""
+        if self.state == "live" and self.end_offset + size > MAX_OFFSET:
+            self._break_off("its output would pass the largest offset")
+        return self.state == "live"
+
+    def _break_off(self, why: str) -> None:
+        logging.getLogger(__name__).warning("Console %r has ended: %s", self.name, why)
+        self.on_end(Exit())
 
     def on_end(self, exit: Exit) -> None:  # noqa: A002
         """End the console; its output stays readable."""

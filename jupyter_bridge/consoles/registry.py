@@ -18,6 +18,7 @@ from jupyter_bridge.consoles.connection_consoles import ConnectionConsoles
 from jupyter_bridge.consoles.console import Console
 from jupyter_bridge.consoles.journal.archive import Archive
 from jupyter_bridge.consoles.sources.file import FileSource
+from jupyter_bridge.consoles.sources.kernel import KernelSource
 from jupyter_bridge.consoles.sources.remote import RemoteSource
 from jupyter_bridge.consoles.store import ConsoleStore
 from jupyter_bridge.consoles.terminals.manager import attach
@@ -272,7 +273,7 @@ class ConsoleRegistry:
     def _on_ended(self, console: Console) -> None:
         is_over = console not in self._left
         self._store.end(console, (console.exit or Exit()) if is_over else None)
-        if isinstance(console.source, RemoteSource) and is_over:
+        if isinstance(console.source, (KernelSource, RemoteSource)) and is_over:  # it may go on
             self._tasks.start(console.source.close())
         self._ended_hook(console)
 

@@ -46,4 +46,5 @@ async def off_loop(decode: Callable[..., T], body: str | bytes, *more: Any) -> T
 def sentence(value: object) -> str:
     """Return a remote's message, cut for lists and the log."""
     text = value if isinstance(value, str) else str(value)
+    text = text.encode("utf-8", "replace").decode()  # JSON may hold half of a surrogate pair
     return text if len(text) <= MAX_SENTENCE else f"{text[: MAX_SENTENCE - 1]}…"

@@ -72,10 +72,11 @@ class KernelSource(Source):
                 if content is None:
                     on_gap(len(parts[3]))
                 elif kind == "bridge_gap":
-                    on_gap(int(content.get("lost", 1)))
+                    lost = content.get("lost")
+                    on_gap(lost if isinstance(lost, int) else 1)
                 elif entry.channel == STDIN:
                     self._wants_input = True
-                    on_output(str(content.get("prompt", "")).encode())
+                    on_output(str(content.get("prompt", "")).encode("utf-8", "replace"))
                 else:
                     is_large, texts = len(parts[3]) > LARGE, shown(kind, content)
                     for text in texts if is_large else ["".join(texts)]:

@@ -17,6 +17,7 @@ from jupyter_bridge.problems import Conflict, Denied, RemoteFailed
 from jupyter_bridge.transport.answers import sentence
 from jupyter_bridge.transport.reconnect import ReconnectingSocket, Replay, Socket
 from jupyter_bridge.wire import console, kernel
+from jupyter_bridge.wire.visible import visible
 
 # Lines of a remote console's journal to copy at first.
 _HISTORY = 10_000
@@ -106,13 +107,16 @@ class BridgeConsoleSource(SocketSource):
         def on_frame(data: str | bytes) -> None:
             frame = console.from_server_frame(data) if isinstance(data, bytes) else None
             if isinstance(frame, console.Start):
-                self._epoch = str(frame.about.get("epoch"))
-                self.title = sentence(frame.about.get("title") or self._name)
+                self._epoch = sentence(frame.about.get("epoch"))
+                title = frame.about.get("title")
+                named = isinstance(title, str) and title
+                self.title = visible(sentence(title)) if named else self._name
                 self._past_end = frame.offset
                 if self._anew:
                     self._anew = False
                     on_gap(1)
             elif isinstance(frame, console.OutputFrame):
+                self._check_offset(frame.offset)
                 self._offset = frame.offset + len(frame.data)
                 if self._replay is None:
                     on_output(frame.data)
@@ -121,6 +125,7 @@ class BridgeConsoleSource(SocketSource):
                 else:  # output before a gap does not connect to the present
                     self._past = bytearray(frame.data)
             elif isinstance(frame, console.GapFrame):
+                self._check_offset(frame.offset)
                 self._offset = frame.to
                 if self._replay is None:
                     on_gap(max(1, frame.to - frame.offset))
@@ -136,10 +141,15 @@ class BridgeConsoleSource(SocketSource):
             if (self._offset or 0) >= self._past_end and not self._past_read.done():
                 self._past_read.set_result(None)
             if isinstance(frame, console.Ended):
-                ended(Exit(frame.exit.get("code"), frame.exit.get("signal")))
+                ended(Exit.read(frame.exit))
 
         await self._socket.open(on_frame, lambda reason: ended(Exit()), self._send_size)
         await asyncio.wait({self._past_read}, timeout=PAST_SECONDS)
+
+    def _check_offset(self, offset: int) -> None:
+        """Raise ConsoleFrameError unless output or a gap here follows what came before."""
+        if self._offset not in (None, offset):
+            raise console.ConsoleFrameError(f"Output or a gap at {offset} follows {self._offset}.")
 
     async def write(self, data: bytes) -> None:
         if not self._may_type:
