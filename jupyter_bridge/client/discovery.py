@@ -28,9 +28,12 @@ from urllib.parse import parse_qs, urlsplit
 import msgspec
 from jupyter_core.paths import jupyter_runtime_dir
 
+from jupyter_bridge.private_files import read_json
 from jupyter_bridge.problems import BadRequest, NotFound
 from jupyter_bridge.transport.server import PORTS, Server, port_of
 
+# The largest jpserver-*.json; a server writes some 500 bytes.
+_MAX_INFO = 64 << 10
 _SCHEMES = ("http", "https", "http+unix")
 # Path ends that users copy along from a browser or from the documentation.
 _TAILS = ("bridge", "lab", "tree")
@@ -95,9 +98,9 @@ def running(runtime_dir: str | Path | None = None) -> Iterator[Server]:
     folder = Path(runtime_dir or jupyter_runtime_dir())
     for file in sorted(folder.glob("jpserver-*.json"), key=_written, reverse=True):
         try:
-            info = msgspec.json.decode(file.read_bytes(), type=_Info)
+            info = read_json(file, _Info, _MAX_INFO)
             server = parse_url(info.url, str(file))
-        except (OSError, msgspec.MsgspecError, BadRequest):
+        except (OSError, BadRequest):
             continue  # incomplete, removed meanwhile, or another program's
         if _is_alive(info.pid):
             yield replace(server, token=info.token, pid=info.pid)

@@ -17,6 +17,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import hashlib
+import io
 import logging
 import os
 import sys
@@ -29,7 +30,8 @@ import msgspec
 
 from jupyter_bridge.aio.loop_thread import in_daemon_thread
 from jupyter_bridge.aio.task_set import ended
-from jupyter_bridge.private_files import alone, open_private, private_folder
+from jupyter_bridge.private_files import alone, open_private, open_regular, private_folder
+from jupyter_bridge.wire.json_errors import JSON_ERRORS
 
 # At this size the file is renamed to `….1`, replacing an older one: some 50,000 lines each.
 MAX_BYTES = 16 << 20
@@ -41,6 +43,8 @@ WAIT_SECONDS = 5.0
 MAX_WAITING = 1000
 # Bytes kept of a partial line that a crash left; a whole line has some 300.
 TORN_BYTES = 4096
+# The longest line that is looked for at the end of the file, bytes.
+MAX_LINE = 1 << 20
 _BLOCK = 4096
 
 
@@ -156,11 +160,11 @@ def verify(path: Path) -> int:
 def _follow(path: Path, before: str | None) -> tuple[str, int]:
     """Return the digest of the last line and the number of lines; None skips the first check."""
     count = 0
-    with path.open("rb") as file:
+    with io.BufferedReader(open_regular(path)) as file:
         for count, line in enumerate(file, 1):
             try:
                 recorded = msgspec.json.decode(line, type=dict[str, str])["before"]
-            except (msgspec.MsgspecError, UnicodeDecodeError, KeyError):
+            except (*JSON_ERRORS, KeyError):
                 raise ChainBroken(path, count) from None
             if before is not None and recorded != before:
                 raise ChainBroken(path, count)
@@ -171,13 +175,15 @@ def _follow(path: Path, before: str | None) -> tuple[str, int]:
 def _tail(path: Path) -> tuple[bytes, int, bytes]:
     """Return the last whole line, the offset of its end, and a partial line after it."""
     try:
-        file = path.open("rb", buffering=0)
+        file = open_regular(path)
     except FileNotFoundError:
         return b"", 0, b""
     with file:
         start, data = os.fstat(file.fileno()).st_size, b""
         while start > 0 and data.count(b"\n") < 2:
-            step = min(_BLOCK, start)
+            if len(data) > MAX_LINE:
+                raise OSError(errno.EFBIG, "its last line is too long", str(path))
+            step = min(max(_BLOCK, len(data)), start)  # doubled: linear in a line of any length
             start -= step
             data = os.pread(file.fileno(), step, start) + data
     head, _, torn = data.rpartition(b"\n")

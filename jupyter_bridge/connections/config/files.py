@@ -25,6 +25,8 @@ from urllib.parse import urlsplit
 
 import yaml
 
+from jupyter_bridge.private_files import open_regular, read_most
+
 FILES = ("bridge-connections.yaml", "openbis-connections.yaml")
 # 10,000 connections take about 1 MiB; a larger file is no list of connections.
 MAX_FILE = 4 << 20
@@ -126,11 +128,9 @@ class ConfigFiles:
 def read_file(path: Path, found: Found) -> None:
     """Read the entries of one YAML file into `found`; a missing file is no fault."""
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             known = os.fstat(file.fileno())
-            content = file.read(MAX_FILE + 1)
-        if len(content) > MAX_FILE:
-            raise ValueError(f"it has more than {MAX_FILE} bytes")
+            content = read_most(file, MAX_FILE, path)
         entries = list(_parse(content.decode("utf-8-sig")))
     except FileNotFoundError:
         return

@@ -16,8 +16,11 @@ import msgspec
 from jupyter_bridge.aio.loop_thread import to_its_end
 from jupyter_bridge.connections.connector import Fields, secrets_of
 from jupyter_bridge.connections.secrets.vault import Vault
-from jupyter_bridge.private_files import alone, write_private
-from jupyter_bridge.problems import Problem
+from jupyter_bridge.private_files import alone, read_json, write_private
+from jupyter_bridge.problems import Problem, Unavailable
+
+# 10,000 connections take about 4 MiB. Bytes.
+MAX_FILE = 16 << 20
 
 
 class _Saved(msgspec.Struct):
@@ -49,8 +52,8 @@ class SavedConnections:
         """Return kind and settings of the connections added at run time, by name. Never raises."""
         try:
             self._saved = await asyncio.to_thread(self._read)
-        except (OSError, msgspec.MsgspecError) as error:
-            self._log.warning("Remembered connections cannot be read: %s", type(error).__name__)
+        except OSError as error:
+            self._log.warning("The saved connections cannot be read: %s", error)
         return {
             name: (saved.kind, saved.settings)
             for name, saved in self._saved.items()
@@ -91,7 +94,12 @@ class SavedConnections:
                 await self._vault.delete(name)
 
     async def _store(self, name: str, saved: _Saved | None) -> None:
-        self._saved = await to_its_end(lambda: self._change(name, saved))
+        try:
+            self._saved = await to_its_end(lambda: self._change(name, saved))
+        except OSError as error:  # what cannot be read is not overwritten either
+            raise Unavailable(
+                f"{self._path} cannot be changed: {error.strerror}. Repair it or move it away."
+            ) from error
 
     def _change(self, name: str, saved: _Saved | None) -> dict[str, _Saved]:
         """Change one entry of the file; other servers of this user may have changed others."""
@@ -107,7 +115,7 @@ class SavedConnections:
 
     def _read(self) -> dict[str, _Saved]:
         try:
-            return msgspec.json.decode(self._path.read_bytes(), type=dict[str, _Saved])
+            return read_json(self._path, dict[str, _Saved], MAX_FILE)
         except FileNotFoundError:
             return {}
 

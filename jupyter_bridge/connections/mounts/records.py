@@ -10,7 +10,10 @@ from pathlib import Path
 import msgspec
 
 from jupyter_bridge.aio.loop_thread import to_its_end
-from jupyter_bridge.private_files import open_private, private_folder
+from jupyter_bridge.private_files import open_private, private_folder, read_json
+
+# A user's mounts are a few dozen, of some hundred bytes each. Bytes.
+MAX_FILE = 1 << 20
 
 
 class MountRecord(msgspec.Struct):
@@ -40,11 +43,10 @@ class MountRecords:
 
     def _read(self) -> dict[str, MountRecord]:
         try:
-            content = (self._folder / "mounts.json").read_bytes()
-            return msgspec.json.decode(content, type=dict[str, MountRecord])
+            return read_json(self._folder / "mounts.json", dict[str, MountRecord], MAX_FILE)
         except FileNotFoundError:
             return {}
-        except (OSError, msgspec.DecodeError) as error:
+        except OSError as error:
             self._log.warning("The list of mounts cannot be read: %s", error)
             return {}
 

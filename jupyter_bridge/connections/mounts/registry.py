@@ -222,7 +222,7 @@ class MountRegistry:
                         MountRecord(target, entry.device, process.pid, made), question, process
                     )
                 elif process.returncode is not None:
-                    output = await asyncio.to_thread(log_file.read_text, errors="replace")
+                    output = await asyncio.to_thread(sshfs.read_log, log_file)
                     raise sshfs.failure(output, what.host)
                 elif asyncio.get_running_loop().time() > deadline:
                     raise Timeout(f"{what.host} was not mounted in {sshfs.MOUNT_SECONDS:g} s.")

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from jupyter_bridge.aio.deadline import within
 from jupyter_bridge.connections.roles import Sshfs
-from jupyter_bridge.private_files import open_private, private_folder
+from jupyter_bridge.private_files import open_private, open_regular, private_folder
 from jupyter_bridge.problems import BadRequest, Denied, Problem, RemoteFailed, Timeout, Unavailable
 
 # Connecting, the key exchange and a slow PAM take up to 10 s together. Seconds.
@@ -26,6 +26,8 @@ MOUNT_SECONDS = 30.0
 UNMOUNT_SECONDS = 10.0
 # How long sshfs may take to end after the unmount. Seconds.
 END_SECONDS = 2.0
+# How much of its messages is read, bytes: the first one says why it failed.
+MAX_LOG = 64 << 10
 _PACKAGES = "install Debian's sshfs and fuse3 on the Jupyter host"
 # Not an option ("-o…"), and without a user, port or path.
 _HOST = re.compile(r"[A-Za-z0-9_.:%][A-Za-z0-9_.:%-]*")
@@ -102,6 +104,12 @@ def _write(path: Path, text: str) -> None:
     path.unlink(missing_ok=True)
     with open(open_private(path, os.O_WRONLY | os.O_EXCL), "w") as file:
         file.write(text)
+
+
+def read_log(log_file: Path) -> str:
+    """Return the messages of sshfs that `start` sent to this file. Raises OSError."""
+    with open_regular(log_file) as file:
+        return file.read(MAX_LOG).decode(errors="replace")
 
 
 async def start(

@@ -12,11 +12,21 @@ from pathlib import Path
 
 import msgspec
 
-from jupyter_bridge.private_files import alone, open_private, private_folder, write_private
+from jupyter_bridge.private_files import (
+    alone,
+    open_private,
+    private_folder,
+    read_regular,
+    write_private,
+)
 from jupyter_bridge.problems import Unavailable
+from jupyter_bridge.wire.json_errors import JSON_ERRORS
 
 SERVICE = "jupyter_bridge"
 KEY_VARIABLE = "JUPYTER_BRIDGE_KEY"
+# The largest vault, some 10,000 passwords, and the largest file of a key. Bytes.
+MAX_VAULT = 16 << 20
+MAX_KEY = 1 << 10
 
 
 class Backend(ABC):
@@ -120,12 +130,12 @@ class EncryptedFileBackend(Backend):
         from cryptography.fernet import InvalidToken
 
         try:
-            sealed = self._path.read_bytes()
+            sealed = read_regular(self._path, MAX_VAULT)
         except FileNotFoundError:
             return {}
         try:
             return msgspec.json.decode(self._fernet.decrypt(sealed), type=dict[str, str])
-        except (InvalidToken, msgspec.MsgspecError):
+        except (InvalidToken, *JSON_ERRORS):
             raise Unavailable(
                 f"{self._path} cannot be opened with the present key; restore the key, or move "
                 "the file away to start with an empty vault."
@@ -146,4 +156,4 @@ def _key(folder: Path) -> bytes:
             file.write(fresh)
     if path.stat().st_mode & 0o077:
         raise Unavailable(f"{path} can be read by others; set its mode to 0600.")
-    return path.read_bytes()
+    return read_regular(path, MAX_KEY)

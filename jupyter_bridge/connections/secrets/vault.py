@@ -27,6 +27,7 @@ from jupyter_bridge.connections.secrets.backends import (
     MemoryBackend,
 )
 from jupyter_bridge.problems import Problem, Unavailable
+from jupyter_bridge.wire.json_errors import JSON_ERRORS
 
 # A keyring may wait for a user to unlock it at a desktop; the bridge does not. Seconds.
 KEYRING_SECONDS = 5.0
@@ -84,7 +85,7 @@ class Vault:
             return {}
         try:
             entry = msgspec.json.decode(text, type=_Entry)
-        except msgspec.MsgspecError:
+        except JSON_ERRORS:
             return {}
         return entry.secrets if entry.bound_to == _digest(bound_to) else {}
 

@@ -15,10 +15,12 @@ from pathlib import Path
 
 from jupyter_bridge.connections.transfers import checksums
 from jupyter_bridge.connections.transfers.ranges import ByteRanges
-from jupyter_bridge.private_files import open_private
+from jupyter_bridge.private_files import open_private, read_regular
 
 _RECORD = struct.Struct("<BIQQI")
 _PIECE, _CHECKED, _FORGET = 1, 2, 3
+# The largest log that is read: 40 million pieces. Bytes.
+MAX_FILE = 1 << 30
 
 
 @dataclass
@@ -59,7 +61,7 @@ class ProgressLog:
         self._files.clear()
         self._checked.clear()
         try:
-            data = self._path.read_bytes()
+            data = read_regular(self._path, MAX_FILE)
         except FileNotFoundError:
             return
         whole = len(data) - len(data) % _RECORD.size

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import anyio
-import msgspec
 
 from jupyter_bridge.aio.news import News
 from jupyter_bridge.aio.result_store import Limits, ResultStore
@@ -24,11 +23,13 @@ from jupyter_bridge.connections.transfers.staging import place_of
 from jupyter_bridge.connections.transfers.transfer import FINAL, PAUSES, TELL_HZ, Job, Transfer
 from jupyter_bridge.connections.transfers.upload import Upload, gather
 from jupyter_bridge.models.transfers import TransferModel
-from jupyter_bridge.private_files import private_folder
+from jupyter_bridge.private_files import private_folder, read_json
 from jupyter_bridge.problems import Busy, Conflict, Problem
 
 # Transfers that run at the same time; each has several streams.
 MAX_RUNNING = 4
+# The largest transfer.json: it may name 100,000 files. Bytes.
+MAX_STATE = 64 << 20
 # How long an ended transfer stays listed, in seconds, and how many at most.
 KEEP_SECONDS = 7 * 24 * 3600.0
 KEEP_ENDED = 200
@@ -107,11 +108,10 @@ class TransferStore(ResultStore[Transfer]):
         """Load the transfers of an earlier process, and resume those that were running."""
         for path in await asyncio.to_thread(self._find):
             try:
-                data = await asyncio.to_thread(path.read_bytes)
-                job = msgspec.json.decode(data, type=Job)
+                job = await asyncio.to_thread(read_json, path, Job, MAX_STATE)
                 transfer = self._make(job)
                 await transfer.load()
-            except (OSError, msgspec.MsgspecError, KeyError) as error:
+            except (OSError, KeyError) as error:
                 self._log.warning("The transfer in %s cannot be read: %s", path.parent, error)
                 continue
             self.add(transfer)

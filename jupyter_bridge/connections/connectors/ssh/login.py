@@ -19,7 +19,7 @@ import asyncssh
 
 from jupyter_bridge.aio.loop_thread import to_its_end
 from jupyter_bridge.connections.connector import Context, WrongCredentials
-from jupyter_bridge.private_files import write_private
+from jupyter_bridge.private_files import read_regular, write_private
 from jupyter_bridge.problems import (
     BadRequest,
     Conflict,
@@ -35,6 +35,8 @@ from jupyter_bridge.transport.answers import sentence
 LOGIN_SECONDS = 30.0
 # The connection is lost after three of these without an answer, seconds.
 KEEPALIVE_SECONDS = 10.0
+# The largest file of accepted host keys: one connection has a few. Bytes.
+MAX_KNOWN = 1 << 20
 
 _ALGORITHMS = (
     "ssh-ed25519",
@@ -98,7 +100,10 @@ class SshAddress:
 
 
 class KnownHosts:
-    """The accepted key of each host of one connection. Its methods block briefly."""
+    """The accepted key of each host of one connection. Its methods block briefly.
+
+    They raise Unavailable if the file cannot be read.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -121,9 +126,12 @@ class KnownHosts:
 
     def _lines(self) -> list[str]:
         try:
-            return self._path.read_text().splitlines()
+            return read_regular(self._path, MAX_KNOWN).decode(errors="replace").splitlines()
         except FileNotFoundError:
             return []
+        except OSError as error:  # accepting a key would overwrite what it holds
+            reason = f"{self._path} cannot be read: {error.strerror}."
+            raise Unavailable(f"{reason} Repair it or move it away.") from error
 
 
 def line_of(where: SshAddress, key: asyncssh.SSHKey) -> str:
