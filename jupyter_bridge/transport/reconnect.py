@@ -1,4 +1,4 @@
-"""ReconnectingSocket: a websocket to a remote that reconnects; and Replay.
+"""ReconnectingSocket: a websocket to a remote that reconnects.
 
 A remote that was away comes back with the same node, terminal or kernel. The owner of the socket
 learns of every reconnect, and of the loss only after the last try.
@@ -10,8 +10,8 @@ import asyncio
 import contextlib
 import logging
 import socket as system
-from collections.abc import Awaitable, Callable, Iterator
-from typing import Any, NamedTuple
+from collections.abc import Awaitable, Callable
+from typing import Any
 
 import aiohttp
 
@@ -22,6 +22,8 @@ from jupyter_bridge.transport.answers import sentence
 from jupyter_bridge.transport.retry import RetryPeriod
 
 Socket = aiohttp.ClientWebSocketResponse[Any]
+OnFrame = Callable[[str | bytes], Awaitable[None] | None]
+"""Takes a frame; the next one waits for what it returns. ValueError or Problem: reconnect."""
 
 # The first attempt comes at once (a network drop: remotes hold little output for absent clients),
 # the next ones soon (a server restart), later ones rarely, to spare the remote. Seconds.
@@ -68,7 +70,7 @@ class ReconnectingSocket:
 
     async def open(
         self,
-        on_frame: Callable[[str | bytes], None],
+        on_frame: OnFrame,
         on_lost: Callable[[str], None],
         on_up: Callable[[], None] = lambda: None,
     ) -> None:
@@ -82,7 +84,7 @@ class ReconnectingSocket:
 
     async def _run(
         self,
-        on_frame: Callable[[str | bytes], None],
+        on_frame: OnFrame,
         on_lost: Callable[[str], None],
         on_up: Callable[[], None],
     ) -> None:
@@ -105,7 +107,7 @@ class ReconnectingSocket:
             on_up()
             self._flush()
 
-    async def _read(self, socket: Socket, on_frame: Callable[[str | bytes], None]) -> None:
+    async def _read(self, socket: Socket, on_frame: OnFrame) -> None:
         pauses = Pauses()
         while True:
             await self._reading.wait()
@@ -115,7 +117,9 @@ class ReconnectingSocket:
             if message.type not in (aiohttp.WSMsgType.TEXT, aiohttp.WSMsgType.BINARY):
                 return
             try:
-                on_frame(message.data)
+                more = on_frame(message.data)
+                if more is not None:
+                    await more
             except (Problem, ValueError) as error:
                 self._changes.warning("Cannot read a frame of the remote: %s", sentence(error))
                 return
@@ -220,118 +224,6 @@ async def _send(socket: Socket, frame: str | bytes) -> None:
         await socket.send_str(frame)
     else:
         await socket.send_bytes(frame)
-
-
-class Remainder(NamedTuple):
-    """The new part of a replay, and whether it surely follows the known part."""
-
-    data: bytes
-    sure: bool
-
-
-class Replay:
-    """Cuts the known part from the output that a remote repeats after a reconnect.
-
-    Remotes without offsets repeat their last output to each new client. The last `KEEP` bytes
-    passed on, the tail, are kept; their longest end that the replay continues from is cut.
-    """
-
-    KEEP = 256 << 10
-    # A shorter match may be chance: all prompts look alike. Bytes.
-    SURE = 16
-    # Matches longer than `NEAR` bytes are searched in only `STARTS` places: repetitive text has
-    # more, and then the match is not sure anyway.
-    NEAR = 1024
-    STARTS = 64
-
-    def __init__(self) -> None:
-        self._tail = b""
-        self._whole = True  # the tail has all output: the replay cannot begin before it
-
-    def recall(self, tail: bytes) -> None:
-        """Set the tail, of an earlier connection."""
-        self._tail = tail[-self.KEEP :]
-        self._whole = False
-
-    def passed(self, data: bytes) -> None:
-        """Note data that was passed on."""
-        tail = self._tail + data
-        self._whole = self._whole and len(tail) <= self.KEEP
-        self._tail = tail[-self.KEEP :]
-
-    def agrees(self, replay: bytes) -> bool:
-        """Whether the replay's known part was passed on without a hole."""
-        return not self._tail or self._goes_on(replay) is not None
-
-    def rest(self, replay: bytes) -> Remainder:
-        """Return the new part of `replay`. If not `sure`, output may be missing before it."""
-        if not self._tail:
-            return Remainder(replay, True)
-        return self._goes_on(replay) or Remainder(replay[self._agreement(replay) :], False)
-
-    def _goes_on(self, replay: bytes) -> Remainder | None:
-        """Return the part after the tail; None if the replay differs before the tail's end."""
-        overlaps = self._overlaps(replay)
-        known, agreement = next(overlaps, (0, -1))
-        if agreement < self._agreement(replay):
-            return None  # a longer match that stops before the tail's end has a hole
-        # Repetitive text (`yes`) may continue from more than one place: it is not sure.
-        _, other = next(overlaps, (0, 0))
-        return Remainder(replay[known:], other < max(self.SURE, agreement / 2))
-
-    def _overlaps(self, replay: bytes) -> Iterator[tuple[int, int]]:
-        """Iterate (length of the known part, length of the match), in bytes, the best first."""
-        tail = self._tail
-        if self._whole and len(tail) < self.SURE:
-            if replay.startswith(tail):
-                yield len(tail), len(tail)
-            return
-        if not self._whole and len(tail) >= self.SURE:
-            found = replay.find(tail, 1)
-            while found > 0:
-                yield found + len(tail), len(tail)
-                found = replay.find(tail, found + 1)
-        for at in self._starts(replay):
-            if len(tail) - at < self.SURE:
-                break
-            if replay.startswith(tail[at:]) or tail.startswith(replay, at):
-                agreement = min(len(tail) - at, len(replay))
-                yield agreement, agreement
-        if len(replay) < self.SURE and tail.endswith(replay):
-            yield len(replay), len(replay)
-
-    def _starts(self, replay: bytes) -> Iterator[int]:
-        """Iterate the offsets in the tail where the replay may begin, few enough to be fast."""
-        near = max(0, len(self._tail) - self.NEAR)
-        head = replay[: self.NEAR]
-        at = self._tail.find(head, 0, near + len(head) - 1)
-        for _ in range(self.STARTS):
-            if at < 0:
-                break
-            yield at
-            at = self._tail.find(head, at + 1, near + len(head) - 1)
-        head = replay[: self.SURE]
-        at = self._tail.find(head, near)
-        while at >= 0:
-            yield at
-            at = self._tail.find(head, at + 1)
-
-    def _agreement(self, replay: bytes) -> int:
-        """Return the longest match of the replay with the tail, to its end or not, bytes."""
-        return max((_common(replay, self._tail[at:]) for at in self._starts(replay)), default=0)
-
-
-def _common(one: bytes, other: bytes) -> int:
-    """Return the length of the common prefix."""
-    size = min(len(one), len(other))
-    low, high = 0, size
-    while low < high:
-        middle = (low + high + 1) // 2
-        if one[low:middle] == other[low:middle]:
-            low = middle
-        else:
-            high = middle - 1
-    return low
 
 
 def _acknowledge(socket: Socket) -> None:

@@ -1,4 +1,4 @@
-"""Line and Replay: what breaks is mended, and what is told twice is cut."""
+"""ReconnectingSocket and Replay: what drops is opened again, and what is told twice is cut."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from aiohttp.test_utils import TestServer
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jupyter_bridge.transport.reconnect import ReconnectingSocket, Replay
+from jupyter_bridge.transport.reconnect import ReconnectingSocket
+from jupyter_bridge.transport.replay import Replay
 from tests.support.waiting import until
 
 

@@ -43,8 +43,9 @@ from jupyter_bridge.problems import (
     NotFound,
     Unavailable,
 )
-from jupyter_bridge.transport.answers import NAMES
-from jupyter_bridge.transport.reconnect import Replay, Socket
+from jupyter_bridge.transport.answers import NAMES, off_loop
+from jupyter_bridge.transport.reconnect import Socket
+from jupyter_bridge.transport.replay import Replay
 from jupyter_bridge.wire import bounded
 from jupyter_bridge.wire.json_errors import JSON_ERRORS
 
@@ -172,6 +173,7 @@ class NodeSource(SocketSource):
         self._node = node
         self._replay = Replay()
         self._repeated: _Repeated | None = None
+        self._cutting: asyncio.Task[None] | None = None
         self._input: Socket | None = None
         self._discarding: asyncio.Task[None] | None = None
         self._typing = asyncio.Lock()
@@ -199,15 +201,22 @@ class NodeSource(SocketSource):
             self._replay.passed(data)
             on_output(data)
 
-        def on_repeated(data: bytes) -> None:
-            rest, sure = self._replay.rest(data)
+        async def cut(data: bytes, before: asyncio.Task[None] | None) -> None:
+            if before is not None:
+                await asyncio.wait({before})
+            rest, sure = await off_loop(self._replay.rest, data)
             if not sure:
                 on_gap(1)
             if rest:
                 passed(rest)
 
-        def on_frame(frame: str | bytes) -> None:
+        def on_repeated(data: bytes) -> None:
+            self._cutting = asyncio.create_task(cut(data, self._cutting))
+
+        async def on_frame(frame: str | bytes) -> None:
             data = frame.encode("utf-8", "surrogateescape") if isinstance(frame, str) else frame
+            if self._cutting is not None and not self._cutting.done():
+                await asyncio.wait({self._cutting})  # what was repeated comes first
             if not past.is_over:
                 past.feed(b"")
             if self._repeated is not None and not self._repeated.is_over:
@@ -260,6 +269,8 @@ class NodeSource(SocketSource):
         await super().close()
         if self._repeated is not None:
             self._repeated.finish()
+        if self._cutting is not None:
+            await asyncio.wait({self._cutting})
         await self._close_input()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import codecs
+import copy
 import json
 from collections.abc import Callable
 from types import NoneType
@@ -21,7 +22,9 @@ from jupyter_bridge.connections.connectors.jupyter.upstreams import (
 from jupyter_bridge.connections.connectors.socket_source import SocketSource
 from jupyter_bridge.interfaces import Exit
 from jupyter_bridge.problems import Problem, RemoteFailed
-from jupyter_bridge.transport.reconnect import Replay, Socket
+from jupyter_bridge.transport.answers import off_loop
+from jupyter_bridge.transport.reconnect import Socket
+from jupyter_bridge.transport.replay import Replay
 from jupyter_bridge.wire.json_errors import JSON_ERRORS
 
 # Old output, if there is any, follows the greeting within this time. Seconds.
@@ -95,22 +98,22 @@ class PlainTerminalSource(SocketSource):
         on_gap: Callable[[int], None],
         on_end: Callable[[Exit], None],
     ) -> None:
-        def on_frame(frame: str | bytes) -> None:
-            word, data = _parse(frame)
+        async def on_frame(frame: str | bytes) -> None:
+            word, data = await off_loop(_parse, frame)
             if word == "setup" and not self._past_read.done():
                 # Old output, if there is any, follows.
                 loop = asyncio.get_running_loop()
                 loop.call_later(_NOTHING_SECONDS, self._on_past_read)
             if word == "stdout":
-                self._on_past_read()
                 if not self._replayed:
-                    data, sure = self._replay.rest(data)
+                    data, sure = await off_loop(self._replay.rest, data)
                     if not sure:
                         on_gap(1)
                 self._replayed = True
                 if data:
                     self._replay.passed(data)
                     on_output(data)
+                self._on_past_read()
             elif word == "disconnect":
                 on_lost("the terminal has ended")
 
@@ -144,25 +147,27 @@ class PlainTerminalSource(SocketSource):
         for pause in _CHECKS:
             await asyncio.sleep(pause)
             try:
-                replay = await self._output_of_new_client()
+                agrees = await self._agrees_with_new_client()
             except Problem as problem:
                 self._server.log.debug("%s could not be checked: %s", self.title, problem.code)
                 continue
-            if not self._replay.agrees(replay):
+            if not agrees:
                 self._server.log.info("%s has missing output; reconnecting.", self.title)
                 await self._socket.renew()
                 return  # a new check begins with the reconnect
 
-    async def _output_of_new_client(self) -> bytes:
-        """Return the output that a new client of the terminal gets."""
+    async def _agrees_with_new_client(self) -> bool:
+        """Tell whether the output that a new client of the terminal gets was passed on whole."""
         socket = await self._dial_terminal()
         try:
             # One deadline for all, should a remote send other frames for ever.
             with anyio.fail_after(_LOOK_SECONDS):
                 while True:
-                    word, data = _parse(await socket.receive_str())
+                    frame = await socket.receive_str()
+                    known = copy.copy(self._replay)  # as it is now: more output may come
+                    word, data = await off_loop(_parse, frame)
                     if word == "stdout":
-                        return data
+                        return await off_loop(known.agrees, data)
                     await asyncio.sleep(0)
         except (RemoteFailed, TypeError, TimeoutError, aiohttp.ClientError) as error:
             raise RemoteFailed("The terminal did not send its output.") from error

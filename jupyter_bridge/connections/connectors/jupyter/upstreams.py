@@ -14,8 +14,9 @@ from jupyter_bridge.connections.connectors.jupyter.api import JupyterApi
 from jupyter_bridge.connections.connectors.socket_source import SocketSource
 from jupyter_bridge.interfaces import Exit, Upstream
 from jupyter_bridge.problems import Conflict, Denied, RemoteFailed
-from jupyter_bridge.transport.answers import sentence
-from jupyter_bridge.transport.reconnect import ReconnectingSocket, Replay, Socket
+from jupyter_bridge.transport.answers import off_loop, sentence
+from jupyter_bridge.transport.reconnect import ReconnectingSocket, Socket
+from jupyter_bridge.transport.replay import Replay
 from jupyter_bridge.wire import console, kernel
 from jupyter_bridge.wire.visible import visible
 
@@ -104,7 +105,7 @@ class BridgeConsoleSource(SocketSource):
                 self._ended = True
                 on_end(exit_)
 
-        def on_frame(data: str | bytes) -> None:
+        async def on_frame(data: str | bytes) -> None:
             frame = console.from_server_frame(data) if isinstance(data, bytes) else None
             if isinstance(frame, console.Start):
                 self._epoch = sentence(frame.about.get("epoch"))
@@ -132,12 +133,12 @@ class BridgeConsoleSource(SocketSource):
                 else:
                     self._past.clear()  # output before a gap does not connect to the present
             if self._replay is not None and (self._offset or 0) >= self._past_end:
-                data, sure = self._replay.rest(bytes(self._past))
+                new, sure = await off_loop(self._replay.rest, bytes(self._past))
                 self._replay, self._past = None, bytearray()
                 if not sure:
                     on_gap(1)
-                if data:
-                    on_output(data)
+                if new:
+                    on_output(new)
             if (self._offset or 0) >= self._past_end and not self._past_read.done():
                 self._past_read.set_result(None)
             if isinstance(frame, console.Ended):
