@@ -17,6 +17,7 @@ from typing import Any, ClassVar, Protocol
 import msgspec
 
 from jupyter_bridge.aio.gather import each
+from jupyter_bridge.connections.command import Command
 from jupyter_bridge.interfaces import Source, Upstream
 from jupyter_bridge.models.datasets import Dataset, DatasetType, File, Item
 from jupyter_bridge.problems import NotFound, Unsupported
@@ -240,25 +241,6 @@ class CanMount(Role):
     @abstractmethod
     async def sshfs(self) -> Sshfs:
         """Return what to mount; called after a login."""
-
-
-class Command(ABC):
-    """One shell command that the remote runs; it starts when `events` is read."""
-
-    @abstractmethod
-    def events(self) -> AsyncIterator[tuple[str, dict[str, Any]]]:
-        """Yield `begun`, `output` as in the stream of `POST B/run`, and `done`, the answer.
-
-        Raises the Problem if the command does not begin, or is lost.
-        """
-
-    @abstractmethod
-    async def stop(self) -> None:
-        """End the command, gently first; `done` follows."""
-
-    @abstractmethod
-    async def send_input(self, data: bytes) -> None:
-        """Type `data` into the command."""
 
 
 class HasConsoles(Role):

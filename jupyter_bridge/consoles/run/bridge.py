@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import contextlib
-from typing import Any
 
 from jupyter_bridge.aio.deadline import within
-from jupyter_bridge.connections.roles import Command
+from jupyter_bridge.connections.command import (
+    Command,
+    RemoteBegan,
+    RemoteDone,
+    RemoteGap,
+    RemoteOutput,
+)
 from jupyter_bridge.consoles.console import Console
 from jupyter_bridge.consoles.run.driver import CommandDriver, CommandObserver
 from jupyter_bridge.consoles.sources.remote import RemoteSource
@@ -21,6 +25,10 @@ from jupyter_bridge.problems import Problem
 CATCH_UP = 5.0
 # How long to wait before the remote is asked again to stop a run, seconds.
 STOP_AGAIN = 0.5
+# How long the remote is asked, and how long its answer to the stop may take, seconds: it needs
+# some 10 s from SIGINT to SIGKILL. Then the run ends here, with its output so far.
+STOP_SECONDS = 10.0
+END_SECONDS = 15.0
 
 
 class BridgeDriver(CommandDriver):
@@ -57,45 +65,40 @@ class BridgeDriver(CommandDriver):
         """Have the command typed; return when it has ended. Busy if its shell is."""
         command = self._command = await self._source.command(self._ask)
         began = self._here(0)
-        async for event, data in command.events():
-            if event == "begun":
+        async for event in command.events():
+            if isinstance(event, RemoteBegan):
                 self._run.on_began(self._console.end_offset)
-            elif event == "output":
-                exact = data.get("base64")
-                text = str(data.get("text", ""))
-                self._run.on_data(
-                    base64.b64decode(exact) if exact else text.encode(),
-                    self._stream.get(str(data.get("stream")), 0),
-                )
-            elif event == "gap":
+            elif isinstance(event, RemoteOutput):
+                self._run.on_data(event.data, self._stream[event.stream])
+            elif isinstance(event, RemoteGap):
                 self._run.on_lost()
-            elif event == "done":
-                await self._end(data, began)
+            else:
+                await self._end(event, began)
 
-    async def _end(self, data: dict[str, Any], began: int | None) -> None:
-        if data.get("truncated"):
+    async def _end(self, done: RemoteDone, began: int | None) -> None:
+        if done.truncated:
             self._run.on_lost()
-        start = await self._reached(data.get("start_offset"))
-        end = await self._reached(data.get("end_offset"))
+        start = await self._reached(done.start_offset)
+        end = await self._reached(done.end_offset)
         if began != self._here(0):  # after a gap the remote's offsets cannot be converted
             start = end = None
         if start is not None:
             self._run.on_began(start)
         at = self._console.end_offset if end is None else end
-        code = data.get("exit_code")
-        if data.get("status") == "session-closed":
-            self._run.on_session_end(Exit(code, data.get("signal")), at)
+        if done.status == "session-closed":
+            how = Exit.read({"code": done.exit_code, "signal": done.signal})
+            self._run.on_session_end(how, at)
         else:
-            self._run.on_status(code, data.get("cwd"), at)
+            self._run.on_status(done.exit_code, done.cwd, at)
 
     def _here(self, offset: int) -> int | None:
         """Convert an offset of the remote's console to one of ours."""
         there = self._source.offset_there
         return None if there is None else self._console.end_offset - there + offset
 
-    async def _reached(self, offset: Any) -> int | None:
-        """Like `_here`, once our console has reached the offset."""
-        if not isinstance(offset, int):
+    async def _reached(self, offset: int | None) -> int | None:
+        """Like `_here`, once our console has reached the offset; None if it never had it."""
+        if offset is None:
             return None
 
         async def catch_up() -> None:
@@ -104,7 +107,8 @@ class BridgeDriver(CommandDriver):
 
         with contextlib.suppress(asyncio.TimeoutError):
             await within(CATCH_UP, catch_up())
-        return self._here(offset)
+        here = self._here(offset)
+        return here if here is not None and 0 <= here <= self._console.end_offset else None
 
     async def send_input(self, data: bytes) -> None:
         """Type into the command on the remote."""
@@ -113,6 +117,12 @@ class BridgeDriver(CommandDriver):
 
     async def _stop(self) -> None:
         # Also before the command has begun: it may wait for its turn on the remote.
+        with contextlib.suppress(asyncio.TimeoutError):
+            await within(STOP_SECONDS, self._ask_to_stop())
+        if not await self._over(END_SECONDS):
+            self._run.on_unreachable()
+
+    async def _ask_to_stop(self) -> None:
         while True:
             if self._command is not None:
                 with contextlib.suppress(Problem):

@@ -8,8 +8,9 @@ from collections.abc import Callable
 from typing import Any
 
 from jupyter_bridge.aio.deadline import within
+from jupyter_bridge.connections.command import Command
 from jupyter_bridge.connections.connection import Connection
-from jupyter_bridge.connections.roles import Command, HasConsoles
+from jupyter_bridge.connections.roles import HasConsoles
 from jupyter_bridge.interfaces import Exit, Source
 from jupyter_bridge.problems import Gone, Problem
 

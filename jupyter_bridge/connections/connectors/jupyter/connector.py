@@ -15,6 +15,7 @@ import msgspec
 from yarl import URL
 
 from jupyter_bridge.aio.changes import Changes
+from jupyter_bridge.connections.command import Command
 from jupyter_bridge.connections.connector import (
     Connector,
     Context,
@@ -32,7 +33,7 @@ from jupyter_bridge.connections.connectors.jupyter.upstreams import (
     BridgeConsoleSource,
     KernelUpstream,
 )
-from jupyter_bridge.connections.roles import Command, HasConsoles, HasKernels, Node
+from jupyter_bridge.connections.roles import HasConsoles, HasKernels, Node
 from jupyter_bridge.interfaces import Source, Upstream
 from jupyter_bridge.models.common import Index
 from jupyter_bridge.models.connections import Progress

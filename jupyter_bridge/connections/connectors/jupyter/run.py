@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import Annotated, Any
 from urllib.parse import quote
 
 import msgspec
 
+from jupyter_bridge.connections.command import (
+    Command,
+    RemoteBegan,
+    RemoteDone,
+    RemoteEvent,
+    RemoteGap,
+    RemoteOutput,
+)
 from jupyter_bridge.connections.connectors.jupyter import api
-from jupyter_bridge.connections.roles import Command
 from jupyter_bridge.problems import Gone, NotFound, Problem, RemoteFailed, Timeout, Unavailable
 from jupyter_bridge.transport.answers import NAMES, RemoteAnswer, off_loop, sentence
 from jupyter_bridge.transport.http import Lines, read_whole
@@ -28,10 +36,30 @@ _MAX_EVENT = 64 << 20
 _UNREADABLE = "The remote bridge does not report its run as expected."
 
 
+# An id is the size of the output so far.
+_Id = Annotated[int, msgspec.Meta(ge=0, le=2**53 - 1)]
+# The last part of a run's `Location`.
+_NAME = re.compile(r"[A-Za-z0-9_-]{1,128}")
+
+
 class _Event(msgspec.Struct):
+    """One line of the stream; `data` is decoded by the kind of event."""
+
     event: str
-    data: dict[str, Any] | None = None
-    id: int | None = None
+    data: msgspec.Raw = msgspec.Raw(b"{}")
+    id: _Id | None = None
+
+
+class _Trouble(msgspec.Struct):
+    message: str = ""
+
+
+_DATA: dict[str, type[RemoteOutput | RemoteGap | RemoteDone | _Trouble]] = {
+    "output": RemoteOutput,
+    "gap": RemoteGap,
+    "done": RemoteDone,
+    "problem": _Trouble,
+}
 
 
 class _Run(msgspec.Struct):
@@ -49,15 +77,15 @@ class BridgeRun(Command):
         self._run = ""
         self._last = 0
 
-    async def events(self) -> AsyncIterator[tuple[str, dict[str, Any]]]:
+    async def events(self) -> AsyncIterator[RemoteEvent]:
         patience = RetryPeriod(_GIVE_UP)
         while True:
             why: Problem = RemoteFailed(_UNREADABLE)
             try:
-                async for event, data in self._read():
+                async for event in self._read():
                     patience.renew()
-                    yield event, data
-                    if event == "done":
+                    yield event
+                    if isinstance(event, RemoteDone):
                         return
             except (Unavailable, Timeout) as problem:
                 why = problem
@@ -66,7 +94,7 @@ class BridgeRun(Command):
                 raise why
             await patience.wait(why)
 
-    async def _read(self) -> AsyncIterator[tuple[str, dict[str, Any]]]:
+    async def _read(self) -> AsyncIterator[RemoteEvent]:
         method, path, body = "POST", "bridge/run", msgspec.json.encode(self._ask)
         headers = {**self._server.headers, "Accept": "application/x-ndjson"}
         if self._run:
@@ -80,19 +108,23 @@ class BridgeRun(Command):
             if response.status >= 300:
                 content = await read_whole(response, NAMES)
                 raise await self._refused(RemoteAnswer(response.status, response.headers, content))
-            self._run = response.headers.get("Location", "").rpartition("/")[2] or self._run
+            name = response.headers.get("Location", "").rpartition("/")[2]
+            self._run = name if _NAME.fullmatch(name) else self._run
             if method == "POST":
                 # With `queue`, the remote answers before the command runs.
                 if self._ask.get("queue"):
                     await self._wait_while_queued()
-                yield "begun", {}
+                yield RemoteBegan()
             async for line in Lines(response, _MAX_EVENT):
-                event = await _event_of(line)
-                self._last = event.id or self._last
-                data = event.data or {}
-                if event.event == "problem":
-                    raise RemoteFailed(sentence(data.get("message") or "It failed there."))
-                yield event.event, data
+                try:
+                    number, event = await off_loop(_read_event, line)
+                except JSON_ERRORS as error:
+                    raise RemoteFailed(_UNREADABLE) from error
+                self._last = number or self._last
+                if isinstance(event, _Trouble):
+                    raise RemoteFailed(sentence(event.message or "It failed there."))
+                if event is not None:
+                    yield event
 
     async def _wait_while_queued(self) -> None:
         pause = 0.02
@@ -131,8 +163,11 @@ class BridgeRun(Command):
             raise RemoteFailed(_UNREADABLE) from error
 
 
-async def _event_of(line: bytes) -> _Event:
-    try:
-        return await off_loop(bounded.decode, line, _Event, _MAX_EVENT)
-    except JSON_ERRORS as error:
-        raise RemoteFailed(_UNREADABLE) from error
+def _read_event(
+    line: bytes,
+) -> tuple[int | None, RemoteOutput | RemoteGap | RemoteDone | _Trouble | None]:
+    """Return the id and the data of an event, None for an unknown kind; raises JSON_ERRORS."""
+    event = bounded.decode(line, _Event, _MAX_EVENT)
+    kind = _DATA.get(event.event)
+    data = None if kind is None else msgspec.json.decode(event.data, type=kind)
+    return event.id, data
