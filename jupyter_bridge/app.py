@@ -70,7 +70,7 @@ class BridgeApp(ExtensionApp):
     _recovering: asyncio.Task[None] | None = None
 
     ring_bytes = Int(
-        40 << 20,
+        36 << 20,
         min=1 << 16,
         help="Bytes kept of each kernel's latest messages, from which clients can resume.",
     ).tag(config=True)

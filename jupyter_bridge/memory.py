@@ -6,10 +6,12 @@ import ctypes
 import gc
 import sys
 
-# Parameters of mallopt (man 3 mallopt), and their values, bytes: a larger block is given back as
-# soon as it is freed; of smaller ones so much is kept.
+# Parameters of mallopt (man 3 mallopt), and their values. Bytes: a larger block is given back as
+# soon as it is freed; of smaller ones so much is kept. One heap for all threads, of which Python
+# runs one at a time: with one for each, every thread keeps what it has freed.
 _MMAP_THRESHOLD, _LARGE = -3, 4 << 20
 _TRIM_THRESHOLD, _KEPT = -1, 8 << 20
+_ARENA_MAX, _HEAPS = -8, 1
 
 
 def settle() -> None:
@@ -28,3 +30,4 @@ def settle() -> None:
         if mallopt is not None:
             mallopt(_MMAP_THRESHOLD, _LARGE)
             mallopt(_TRIM_THRESHOLD, _KEPT)
+            mallopt(_ARENA_MAX, _HEAPS)

@@ -22,7 +22,7 @@ from jupyter_bridge.transport.bridge_socket import ResumingSocket
 from jupyter_bridge.transport.problem_decoder import problem_of
 from jupyter_bridge.wire.kernel import V1, FrameError, build_message, build_v1, parse_v1
 
-# One message is one frame. A kernel's ring holds 40 MiB, but one larger message still arrives.
+# One message is one frame. A kernel's ring holds 36 MiB, but one larger message still arrives.
 MAX_FRAME_BYTES = 512 << 20
 
 
