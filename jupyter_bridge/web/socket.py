@@ -13,6 +13,7 @@ from jupyter_server.base.handlers import JupyterHandler
 from jupyter_server.base.websocket import WebSocketMixin
 from tornado import web
 from tornado.httputil import HTTPServerRequest
+from tornado.iostream import StreamClosedError
 from tornado.websocket import WebSocketClosedError, WebSocketHandler
 
 from jupyter_bridge.aio.turns import Turns
@@ -167,8 +168,8 @@ class BridgeSocket(RequestBase, WebSocketMixin, WebSocketHandler, JupyterHandler
         self._ended = True
         self.log.debug("Ending a websocket: %s: %s", problem.code, problem.message)
         try:
-            self.write_message(msgspec.json.encode(problem.to_json()).decode())
-        except WebSocketClosedError:
+            self.send(msgspec.json.encode(problem.to_json()).decode())
+        except (WebSocketClosedError, StreamClosedError):
             return
         self.close(problem.close_code, problem.code)
 
@@ -195,8 +196,15 @@ class BridgeSocket(RequestBase, WebSocketMixin, WebSocketHandler, JupyterHandler
             written = self.send_frames(piece)
         return written
 
-    def send(self, message: str | bytes) -> Awaitable[None]:
-        """As `write_message`, without a task for each message."""
+    def send(self, message: str | bytes) -> asyncio.Future[None]:
+        """Write one message; done when the operating system has accepted it.
+
+        Use this instead of `write_message`, which makes a task for each message, and logs its
+        failure at the close unless somebody awaits it. Await the answer to a client's frame: the
+        next frame is read then, and so a client that does not read fills no memory.
+        """
         if self.takes_raw_frames:
             return self.send_frames(build_frame(message))
-        return self.write_message(message, binary=isinstance(message, bytes))
+        written = self.write_message(message, binary=isinstance(message, bytes))
+        written.add_done_callback(lambda done: done.cancelled() or done.exception())
+        return written

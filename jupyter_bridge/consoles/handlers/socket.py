@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 import socket
 from typing import Any, get_args
@@ -167,8 +168,8 @@ class ConsoleSocket(ConsoleDoor, BridgeSocket):
 
     def _send(self, frame: wire.ServerFrame) -> asyncio.Future[None] | None:
         try:
-            return self.write_message(wire.to_server_frame(frame), binary=True)
-        except WebSocketClosedError:
+            return self.send(wire.to_server_frame(frame))
+        except (WebSocketClosedError, StreamClosedError):
             return None
 
     def fail(self, problem: Problem) -> None:
@@ -249,8 +250,10 @@ class InteractSocket(ConsoleSocket):
         try:
             await self._console.type(viewer, asks.data)
         except (Busy, Denied) as problem:
-            # The viewer keeps watching.
-            self._send(wire.Trouble(self._console.end_offset, problem.to_json()))
+            # The viewer keeps watching. Its next frame is read when it has taken this answer.
+            with contextlib.suppress(WebSocketClosedError, StreamClosedError):
+                trouble = wire.Trouble(self._console.end_offset, problem.to_json())
+                await self.send(wire.to_server_frame(trouble))
 
 
 def about(console: Console) -> dict[str, Any]:

@@ -151,7 +151,7 @@ class ChannelsSocket(BridgeSocket):
             frame: str | bytes = entry.frame
             if not self._v1:
                 frame = default_frame(entry)
-            written = self.write_message(frame, binary=isinstance(frame, bytes))
+            written = self.send(frame)
         return written
 
     async def _write_large(self, entry: RingEntry) -> None:

@@ -710,3 +710,24 @@ async def test_unclean_end(bridge: Bridge, kernel: str) -> None:
 
     await until(left, "leaving")
     await session.close()
+
+
+async def test_a_compressed_end(
+    servers: Callable[..., Server], connect: Callable[..., Bridge]
+) -> None:
+    """A client that reads nothing and hangs up: the log has nothing of the messages under way."""
+    bridge = connect(servers("--ServerApp.websocket_compression_options={}"))
+    # Each is a message of its own, and does not become smaller.
+    code = "import os\nfor n in range(5_000): display({'x/y': os.urandom(2_000).hex()}, raw=True)"
+    async with bridge.kernel() as kernel_id, aiohttp.ClientSession() as session:
+        socket = await session.ws_connect(
+            bridge.url(f"/channels/{kernel_id}"), headers=bridge.headers, compress=15
+        )
+        assert socket.compress
+        assert (await bridge.execute(kernel_id, code))["status"] == "ok"
+        socket._response.connection.transport.abort()  # type: ignore[union-attr]
+
+        async def left() -> bool:
+            return bool((await bridge.relay(kernel_id))["clients"] == 0)
+
+        await until(left, "leaving")
