@@ -44,7 +44,7 @@ ON_THE_HANDLERS_STAIR = {"kernels/socketio/server.py", "kernels/access.py"}
 HANDLERS = ("tornado.web", "tornado.websocket", "jupyter_server.base")
 # What upstream calls need of Tornado's websocket *client*, and types of refusals.
 NOT_HANDLERS = {
-    ("kernels/upstreams.py", "tornado.websocket"),
+    ("kernels/gateway_upstream.py", "tornado.websocket"),
     ("kernels/host/manager.py", "tornado.web"),
     ("kernels/socketio/engine.py", "tornado.websocket"),
 }

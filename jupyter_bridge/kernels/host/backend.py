@@ -10,11 +10,12 @@ from typing import Any
 from jupyter_bridge.interfaces import Upstream
 from jupyter_bridge.kernels.activity import Activity, can_report
 from jupyter_bridge.kernels.backend import SETTLE_TIME, KernelBackend, relay_model
+from jupyter_bridge.kernels.gateway_upstream import GatewayUpstream
 from jupyter_bridge.kernels.host.host_events import HostEvents
 from jupyter_bridge.kernels.host.manager import ALIVE_PERIOD, HostKernels, PortTaken, exit_code
 from jupyter_bridge.kernels.host.state_events import StateEvents
 from jupyter_bridge.kernels.relay import Relay, dead
-from jupyter_bridge.kernels.upstreams import GatewayUpstream, ZmqUpstream
+from jupyter_bridge.kernels.upstreams import ZmqUpstream
 from jupyter_bridge.models.kernels import ExecutingModel, KernelModel
 from jupyter_bridge.problems import Timeout
 
