@@ -17,7 +17,13 @@ from tornado.websocket import WebSocketClientConnection, WebSocketClosedError, w
 from jupyter_bridge.aio.changes import Changes
 from jupyter_bridge.aio.turns import Pauses
 from jupyter_bridge.interfaces import Upstream
-from jupyter_bridge.kernels.upstreams import MAX_WAITING_BYTES, OnLost, OnMessages, busy
+from jupyter_bridge.kernels.upstreams import (
+    MAX_WAITING,
+    MAX_WAITING_BYTES,
+    OnLost,
+    OnMessages,
+    busy,
+)
 from jupyter_bridge.observe import metrics
 from jupyter_bridge.problems import NotFound, Unavailable
 from jupyter_bridge.transport.answers import off_loop
@@ -45,6 +51,7 @@ class GatewayUpstream(Upstream):
         self._socket: WebSocketClientConnection | None = None
         self._v1 = True
         self._reading: asyncio.Task[None] | None = None
+        self._waiting = 0  # messages that the system has not accepted yet
 
     async def open(self, on_messages: OnMessages, on_lost: OnLost) -> None:
         try:
@@ -121,12 +128,22 @@ class GatewayUpstream(Upstream):
         frame = (
             kernel.build_v1(channel, parts) if self._v1 else kernel.build_default(channel, parts)
         )
+        if self._waiting >= MAX_WAITING:  # each is a task, however small it is
+            raise busy()
         try:
-            self._socket.write_message(frame, binary=isinstance(frame, bytes))
+            written = self._socket.write_message(frame, binary=isinstance(frame, bytes))
         except StreamBufferFullError:
             raise busy() from None
         except WebSocketClosedError:
             self._log.warning("Lost a message to kernel %s: no gateway.", self._kernel_id)
+            return
+        self._waiting += 1
+        written.add_done_callback(self._on_written)
+
+    def _on_written(self, written: asyncio.Future[None]) -> None:
+        self._waiting -= 1
+        if not written.cancelled():
+            written.exception()  # the reading task notices the close, too
 
     async def close(self) -> None:
         reading, self._reading = self._reading, None
