@@ -15,6 +15,8 @@ import msgspec
 from jupyter_core.utils import ensure_async
 from jupyter_server.auth import IdentityProvider
 from jupyter_server.auth.decorator import allow_unauthenticated
+from jupyter_server.auth.identity import LegacyIdentityProvider
+from jupyter_server.auth.login import LegacyLoginHandler
 from jupyter_server.base.handlers import JupyterHandler
 from tornado import web
 from tornado.httputil import HTTPHeaders, HTTPServerRequest
@@ -42,13 +44,25 @@ def identity_of(handler: JupyterHandler) -> str:
     """Return an id of the user that is the same in each request; empty for the server's token.
 
     The host invents a user for every request with the server's token and no cookie, or with no
-    token if none is needed: such names do not tell users apart.
+    token if none is needed: such names do not tell users apart. A provider that finds the user by
+    itself, by a proxy's header for example, names one, whatever the host thinks of tokens.
     """
     provider = handler.identity_provider
-    shared = type(provider).get_user_token is IdentityProvider.get_user_token
-    if shared and (handler.token_authenticated or not provider.auth_enabled):
+    if _invents(provider) and (handler.token_authenticated or not provider.auth_enabled):
         return ""
     return str(handler.current_user.username)
+
+
+def _invents(provider: IdentityProvider) -> bool:
+    """Tell whether the users are found as the host finds them, who invents some."""
+    kind = type(provider)
+    if kind.get_user_token is not IdentityProvider.get_user_token:
+        return False
+    if kind.get_user is LegacyIdentityProvider.get_user:  # asks the login handler's class method
+        login: Any = provider.login_handler_class
+        host: Any = LegacyLoginHandler
+        return getattr(login.get_user, "__func__", None) is host.get_user.__func__
+    return kind.get_user is IdentityProvider.get_user
 
 
 # The most bytes of a JSON body.

@@ -7,7 +7,9 @@ from http.cookies import SimpleCookie
 
 import aiohttp
 import pytest
-from jupyter_server.auth import IdentityProvider
+from jupyter_server.auth import IdentityProvider, User
+from jupyter_server.auth.identity import LegacyIdentityProvider, PasswordIdentityProvider
+from jupyter_server.auth.login import LegacyLoginHandler
 from tornado.httputil import HTTPHeaders
 
 from jupyter_bridge.web.request_base import RequestBase, identity_of, subprotocols_of
@@ -201,25 +203,55 @@ def test_subprotocols_of() -> None:
     assert subprotocols_of(headers) == ["a", "b", "c"]
 
 
-def test_identity() -> None:
-    """Users whom the host invents for a shared token are one; those with a name are not."""
+class ByToken(IdentityProvider):
+    async def get_user_token(self, handler: object) -> None:
+        return None
 
-    class Named(IdentityProvider):
-        async def get_user_token(self, handler: object) -> None:
-            return None
+
+class ByProxy(PasswordIdentityProvider):
+    def get_user(self, handler: object) -> User | None:
+        return None
+
+
+class ByLogin(LegacyLoginHandler):
+    @classmethod
+    def get_user(cls, handler: object) -> str:
+        return "named"
+
+
+class OldLogin(LegacyLoginHandler):
+    """A page of one's own; the users are the host's."""
+
+
+# Who finds the user; whether a token is needed; whether the request had it; whether users are one.
+PROVIDERS: dict[str, tuple[IdentityProvider, bool, bool]] = {
+    "the host's, by a token": (IdentityProvider(token="x"), True, True),
+    "the host's, by a cookie": (IdentityProvider(token="x"), False, False),
+    "the host's, by a password": (
+        PasswordIdentityProvider(token="", hashed_password="a"),
+        False,
+        False,
+    ),
+    "the host's, without a password": (PasswordIdentityProvider(token=""), False, True),
+    "tokens with names": (ByToken(token="x"), True, False),
+    "a proxy's header, without a login": (ByProxy(token=""), False, False),
+    "a proxy's header, with a token": (ByProxy(token="x"), True, False),
+    "an older login page": (LegacyIdentityProvider(login_handler_class=OldLogin), True, True),
+    "an older login with names": (LegacyIdentityProvider(login_handler_class=ByLogin), True, False),
+}
+
+
+@pytest.mark.parametrize("who", PROVIDERS)
+def test_identity(who: str) -> None:
+    """Users whom the host invents for a shared token are one; those with a name are not."""
+    provider, by_token, are_one = PROVIDERS[who]
 
     class Handler:
-        token_authenticated = True
+        token_authenticated = by_token
+        identity_provider = provider
 
         class current_user:  # noqa: N801
-            username = "invented"
+            username = "named"
 
-        def __init__(self, provider: IdentityProvider) -> None:
-            self.identity_provider = provider
-
-    shared = Handler(IdentityProvider(token="x"))
-    assert identity_of(shared) == ""  # type: ignore[arg-type]
-    shared.token_authenticated = False
-    assert identity_of(shared) == "invented"  # type: ignore[arg-type]
-    assert identity_of(Handler(Named(token="x"))) == "invented"  # type: ignore[arg-type]
+    assert identity_of(Handler()) == ("" if are_one else "named")  # type: ignore[arg-type]
     assert RequestBase.resources == ("bridge",)
