@@ -4,7 +4,8 @@ For the `handlers/` of the parts: `BridgeHandler` and its decorator `verb`, `Bri
 and `StreamEvent` for streamed answers.
 """
 
-from jupyter_bridge.web.handler import BridgeHandler, NoSuchRoute, StoredAnswer, Verb, verb
+from jupyter_bridge.web.answers import StoredAnswer
+from jupyter_bridge.web.handler import BridgeHandler, NoSuchRoute, Verb, verb
 from jupyter_bridge.web.jobs import NDJSON, SSE, JobHandler, StreamEvent, WaitQuery
 from jupyter_bridge.web.request_base import RequestBase, is_allowed, user_of_token
 from jupyter_bridge.web.route import Route

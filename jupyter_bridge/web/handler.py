@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import re
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterator
 from dataclasses import KW_ONLY, dataclass
 from functools import wraps
-from typing import Any, NamedTuple, TypeVar, cast
+from typing import Any, TypeVar, cast
 from urllib.parse import quote
 
 import msgspec
@@ -19,6 +17,7 @@ from tornado.iostream import StreamClosedError
 from jupyter_bridge.aio.idempotency import Idempotency
 from jupyter_bridge.aio.task_set import ended
 from jupyter_bridge.problems import BadRequest, Denied, NotFound
+from jupyter_bridge.web.answers import StoredAnswer, to_json
 from jupyter_bridge.web.proof import is_own_fetch, shows_xsrf_token
 from jupyter_bridge.web.request_base import MAX_BODY, UNREAD_BODY, RequestBase, bad_field
 from jupyter_bridge.wire import bounded, large_json
@@ -44,7 +43,8 @@ class Verb:
     not decoded. `limit` is the most bytes of the body.
 
     A POST with an Idempotency-Key runs once, and its repeats get the same answer. A method that
-    `streams` does this itself, because a repeat joins the running stream.
+    `streams` does this itself, because a repeat joins the running stream. Of an answer that depends
+    on what its reader may read, nothing is kept: `anew(handler)` makes it again for each repeat.
     """
 
     action: str
@@ -60,6 +60,7 @@ class Verb:
     also: tuple[int, ...] = ()
     raw: bool = False
     limit: int = MAX_BODY
+    anew: Callable[[Any], Awaitable[Any]] | None = None
 
     def __call__(self, method: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[None]]:
         @wraps(method)
@@ -90,9 +91,8 @@ class Verb:
             answer = await method(handler, **arguments)
             if answer is not None:
                 handler.answer(answer, self.status)
-            return StoredAnswer(
-                handler.get_status(), handler._headers.get("Location"), handler._answer
-            )
+            kept = b"" if self.anew is not None else handler._answer
+            return StoredAnswer(handler.get_status(), handler._headers.get("Location"), kept)
 
         try:
             if key is None:
@@ -102,6 +102,8 @@ class Verb:
                 once = handler.repeats.once(name, handler.request.body, ask)
                 answer = await handler.while_here(once)
                 assert answer is not None, "there was no deadline"
+                if self.anew is not None and not handler._finished:
+                    answer = answer._replace(body=to_json(await self.anew(handler)))
                 handler.answer_as(answer)
         except (ClientLeft, StreamClosedError):
             return  # the client has left
@@ -110,25 +112,8 @@ class Verb:
 verb = Verb  # lower case, as decorators are
 
 
-def to_json(answer: Any) -> bytes:
-    """Return `answer` as JSON, with U+FFFD for surrogates, as in a file name that is not UTF-8."""
-    try:
-        return msgspec.json.encode(answer)
-    except UnicodeEncodeError:
-        text = json.dumps(msgspec.to_builtins(answer), ensure_ascii=False)
-        return re.sub("[\ud800-\udfff]", "\ufffd", text).encode()
-
-
 class ClientLeft(Exception):
     """The client closed the connection while its request waited."""
-
-
-class StoredAnswer(NamedTuple):
-    """A sent answer: status, `Location` if any, and the body."""
-
-    status: int
-    location: str | None
-    body: bytes
 
 
 @web.stream_request_body

@@ -352,16 +352,54 @@ def test_lists_of_files_of_the_host(chosen: Chosen, names: dict[str, str]) -> No
     assert [one["name"] for one in chosen.get("bridge/conns")["connections"]] == ["lab"]
 
 
+# What can be done here, and needs more than the action of its route.
+REPEATED = [
+    "POST /bridge/spawn/{kernelspec} env",
+    "POST /bridge/consoles env",
+    "POST /bridge/conns folder",
+    "POST /bridge/dataset/{conn} upload",
+    "POST /bridge/transfers download",
+    "POST /bridge/requirements ",
+    "POST /bridge/environment/{kernel_id} saved",
+]
+
+
+@pytest.mark.parametrize("name", REPEATED)
 def test_an_answer_is_repeated_to_those_who_may_have_it(
-    chosen: Chosen, names: dict[str, str]
+    chosen: Chosen, names: dict[str, str], name: str
 ) -> None:
     """An Idempotency-Key gets an earlier answer only with what that request needs."""
-    body = {"name": "once", "env": {"A": "1"}}
-    assert chosen.call("POST", "bridge/consoles", body, Idempotency_Key="k1")[0] == 201
-    chosen.deny("execute terminals")
-    assert chosen.call("POST", "bridge/consoles", body, Idempotency_Key="k1")[0] == 403
+    case = CASES[name]
+    path, body = filled(case.path, names), filled(case.body, names)
+    status, first = chosen.call("POST", path, body, Idempotency_Key=name)
+    assert status < 300, first
+    for need in case.needs:
+        chosen.deny(need)
+        assert chosen.call("POST", path, body, Idempotency_Key=name)[0] == 403, need
     chosen.deny()
-    assert chosen.call("POST", "bridge/consoles", body, Idempotency_Key="k1")[0] == 201
+    assert chosen.call("POST", path, body, Idempotency_Key=name) == (status, first)
+    if "conns" in path:
+        assert chosen.call("DELETE", "bridge/conn/new")[0] == 200
+
+
+@pytest.mark.parametrize("route", ["bridge/conns", "openbis/conns"])
+def test_a_repeat_lists_what_its_reader_may_read(
+    chosen: Chosen, names: dict[str, str], route: str
+) -> None:
+    """An answer that lists connections is made anew for a repeat, and is not kept."""
+    body = {"name": "far-away", "url": "https://192.0.2.1"}
+    created = chosen.call("POST", route, body, Idempotency_Key=route)
+    assert "far-away" in str(created)
+    assert ("lab" in str(created)) == (route == "bridge/conns")
+    chosen.deny("read contents")
+    repeated = chosen.call("POST", route, body, Idempotency_Key=route)
+    chosen.deny()
+    assert repeated[0] == created[0]
+    assert [one["name"] for one in repeated[1]["connections"]] == ["far-away"]
+    assert chosen.call("DELETE", "bridge/conn/far-away")[0] == 200
+    gone = chosen.call("POST", route, body, Idempotency_Key=route)
+    assert gone[0] == created[0]
+    assert "far-away" not in str(gone), "nothing of it was kept"
 
 
 def test_what_a_name_meant_before_stays_apart(chosen: Chosen, names: dict[str, str]) -> None:

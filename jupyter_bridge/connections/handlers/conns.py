@@ -147,6 +147,7 @@ class ConnsHandler(ConnectionHandler):
         body=AddConnectionBody,
         reply=ConnectionListModel,
         status=201,
+        anew=ConnectionHandler.listing,
     )
     async def post(self, body: AddConnectionBody) -> ConnectionListModel:
         given = self.fields_of(body)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 from jupyter_bridge.connections.environment import files_of, save
 from jupyter_bridge.models.environments import (
@@ -11,8 +12,8 @@ from jupyter_bridge.models.environments import (
     RequirementsBody,
     SavedModel,
 )
-from jupyter_bridge.problems import BadRequest, Denied
-from jupyter_bridge.web import BridgeHandler, is_allowed, verb
+from jupyter_bridge.problems import BadRequest
+from jupyter_bridge.web import BridgeHandler, verb
 from jupyter_bridge.wire.names import KernelName
 
 AskKernel = Callable[[str, str], Awaitable[EnvironmentModel]]
@@ -41,6 +42,10 @@ class EnvironmentHandler(BridgeHandler):
             self.resources = (*self.resources, "bridge:connections")
         await super().authorize(action)
 
+    async def judge(self, **arguments: Any) -> None:
+        if arguments["body"].save:
+            await self.demand("write", "contents")
+
     @verb(
         "execute",
         "Read the environment of a kernel, and save it if requested",
@@ -48,11 +53,8 @@ class EnvironmentHandler(BridgeHandler):
         reply=EnvironmentModel,
     )
     async def post(self, kernel_id: str, body: EnvironmentBody) -> EnvironmentModel:
-        if body.save:
-            if body.path is None:
-                raise BadRequest("path: is required to save beside the notebook.", field="path")
-            if not await is_allowed(self, self.current_user, "write", ("contents",)):
-                raise Denied("You may not write on contents.")
+        if body.save and body.path is None:
+            raise BadRequest("path: is required to save beside the notebook.", field="path")
         found = await self.ask_kernel(self.username, kernel_id)
         if body.save and body.path is not None:
             found.saved = await save(self.contents_manager, body.path, files_of(found))

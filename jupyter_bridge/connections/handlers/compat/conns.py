@@ -46,7 +46,12 @@ class CompatConns(CompatHandler):
     async def get(self) -> dict[str, Any]:
         return await self.list_all()
 
-    @verb("write", "Add an openBIS connection, as jupyter-openbis-server does", body=CompatAddBody)
+    @verb(
+        "write",
+        "Add an openBIS connection, as jupyter-openbis-server does",
+        body=CompatAddBody,
+        anew=CompatHandler.list_all,
+    )
     async def post(self, body: CompatAddBody) -> dict[str, Any]:
         given: dict[str, Any] = {"url": body.url}
         if body.username is not None:
