@@ -39,7 +39,11 @@ STAIRS = {
     "": 0,
 }
 # The socket.io server asks who may open each namespace, and so stands with the handlers.
-ON_THE_HANDLERS_STAIR = {"kernels/socketio/server.py", "kernels/access.py"}
+ON_THE_HANDLERS_STAIR = {
+    "kernels/socketio/server.py",
+    "kernels/socketio/namespace.py",
+    "kernels/access.py",
+}
 # Tornado's request handlers and jupyter_server's are met on stairs 5 to 7 only.
 HANDLERS = ("tornado.web", "tornado.websocket", "jupyter_server.base")
 # What upstream calls need of Tornado's websocket *client*, and types of refusals.

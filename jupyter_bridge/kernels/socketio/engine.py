@@ -11,6 +11,7 @@ socket.io 5 (https://github.com/socketio/socket.io-protocol).
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import re
 from collections.abc import Callable, Iterator, Sequence
@@ -35,13 +36,17 @@ PING_TIMEOUT = 20.0
 # The most packets of one POST, and attachments of one packet: far more than widgets send.
 MAX_PACKETS = 1_000
 MAX_ATTACHMENTS = 1_000
+# The most that waits until the client reads it: packets, which are a few more than a full POST is
+# answered with, and bytes of those that are not large. Of the large ones there is one at a time.
+MAX_UNREAD, MAX_UNREAD_BYTES = MAX_PACKETS + 100, 32 << 20
 # The most bytes of a CONNECT, a DISCONNECT or an acknowledgement: room for a token.
 MAX_SMALL = 4 << 10
 
 # The text packets of a client besides messages: close, ping (a websocket's probe), pong, upgrade.
 CONTROLS = frozenset({"1", "2", "2probe", "3", "3probe", "5"})
-# Those not allowed in a POST: only the server pings, and only a websocket is probed.
-_OF_WEBSOCKETS = frozenset({"2", "2probe", "3probe"})
+# Those not allowed in a POST: only the server pings, and only a websocket is probed or upgraded to.
+_OF_WEBSOCKETS = frozenset({"2", "2probe", "3probe", "5"})
+_UPGRADE = "5"
 # A message: its socket.io type must follow.
 _MESSAGE = re.compile("4[0-6]")
 # A socket.io packet before its JSON: type, number of attachments, namespace, id.
@@ -93,6 +98,37 @@ def large_packets(namespace: str, parts: Sequence[bytes], channel: str | None) -
     ]
 
 
+class Unread(asyncio.Queue[Any]):
+    """A connection's packets that its client has not read yet.
+
+    The engine queues an answer to most packets of the client, and never waits. `on_full` is called
+    once when MAX_UNREAD or MAX_UNREAD_BYTES are exceeded.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.on_full: Callable[[], object] = lambda: None
+        self._bytes = 0
+
+    def _put(self, item: Any) -> None:
+        super()._put(item)
+        self._bytes += _size(item)
+        if self.qsize() > MAX_UNREAD or self._bytes > MAX_UNREAD_BYTES:
+            on_full, self.on_full = self.on_full, lambda: None
+            on_full()
+
+    def _get(self) -> Any:
+        item = super()._get()
+        self._bytes -= _size(item)
+        return item
+
+
+def _size(item: EnginePacket | None) -> int:
+    """Return the bytes of a packet, 0 for a large one, or the mark of the end."""
+    data = None if item is None or isinstance(item, LargePacket) else item.data
+    return len(data) if isinstance(data, (str, bytes)) else 0
+
+
 class PacedWebSocket(driver.WebSocket):  # type: ignore[misc]
     """The engine's websocket, but sending waits until the operating system has accepted the data.
 
@@ -110,6 +146,7 @@ class PacedWebSocket(driver.WebSocket):  # type: ignore[misc]
         super().__init__(handler, server)
         self._opened = opened
         self._admit = admit
+        self._is_upgraded = False
 
     async def __call__(self, environ: dict[str, Any]) -> None:
         self._opened(self.handler.__self__.sid, environ["tornado.handler"])
@@ -144,6 +181,10 @@ class PacedWebSocket(driver.WebSocket):  # type: ignore[misc]
         try:
             if isinstance(message, str) and not (message in CONTROLS or _MESSAGE.match(message)):
                 raise Unreadable("malformed packet")
+            if message == _UPGRADE:
+                if self._is_upgraded:
+                    raise Unreadable("this websocket is upgraded to already")
+                self._is_upgraded = True
             self._admit(self.handler.__self__.sid, message)
         except Unreadable:
             raise OSError("malformed packet") from None  # as if the client had left

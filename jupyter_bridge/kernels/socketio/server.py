@@ -13,7 +13,6 @@ request gets a Problem before a websocket opens.
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
@@ -28,21 +27,20 @@ from socketio.exceptions import ConnectionRefusedError as Refused
 from tornado.httputil import HTTPServerRequest
 
 from jupyter_bridge.aio.task_set import TaskSet
-from jupyter_bridge.kernels.access import RESOURCES, resources_of
-from jupyter_bridge.kernels.client_channel import CHANNELS_BY_ROUTE, IOPUB, ClientChannel
+from jupyter_bridge.kernels.access import RESOURCES
+from jupyter_bridge.kernels.client_channel import ClientChannel
 from jupyter_bridge.kernels.registry import KernelRegistry
 from jupyter_bridge.kernels.socketio import engine
+from jupyter_bridge.kernels.socketio.handshake import check_query
+from jupyter_bridge.kernels.socketio.namespace import join
 from jupyter_bridge.kernels.socketio.visitors import LOGIN_TIME, Visitor, Visitors
-from jupyter_bridge.problems import BadRequest, Busy, Denied, NotFound, Problem
+from jupyter_bridge.problems import BadRequest, Busy, Denied, Problem
 from jupyter_bridge.web import is_allowed, user_of_token
 from jupyter_bridge.wire import kernel, socketio_event
 
 # The longest time until a connection with credentials opens its first namespace, as in socket.io's
 # own servers, seconds.
 CONNECT_TIME = 45.0
-_TRANSPORTS = ("polling", "websocket")
-# kernel-relay's clients use their server's whole path as the namespace.
-_NAMESPACE = re.compile(rf"^(?:/.*)?/({'|'.join(CHANNELS_BY_ROUTE)})/([^/]+)$")
 
 
 class SocketIOServer:
@@ -67,6 +65,7 @@ class SocketIOServer:
         self._polled: set[str] = set()  # connections with a waiting poll
         eio = self._server.eio
         eio.start_background_task = self._background
+        eio.create_queue = engine.Unread
         eio._async = {**eio._async, "websocket": self._websocket}
         eio.on("connect", self._on_engine_connect)
         eio.on("message", self._on_engine_message)
@@ -86,11 +85,14 @@ class SocketIOServer:
             return False
         if user is not None:
             await self._welcome(handler, visitor, user, handler.identity)
-        patience = LOGIN_TIME if user is None else CONNECT_TIME
-        visitor.connect_timer = asyncio.get_running_loop().call_later(
-            patience, self._background, self._hang_up, eio_sid
+        self._expect_namespace(eio_sid, visitor, LOGIN_TIME if user is None else CONNECT_TIME)
+        self._server.eio.sockets[eio_sid].queue.on_full = partial(
+            self._background, self._cut_off, eio_sid
         )
         return await self._server._handle_eio_connect(eio_sid, environ)
+
+    def _expect_namespace(self, eio_sid: str, visitor: Visitor, seconds: float) -> None:
+        visitor.expect_namespace(seconds, partial(self._background, self._hang_up, eio_sid))
 
     def _websocket(self, handler: Any, server: Any) -> Any:
         return engine.PacedWebSocket(handler, server, self.visitors.open, self.visitors.admit)
@@ -108,21 +110,9 @@ class SocketIOServer:
 
         `upgrades` tells that the request is a websocket's handshake.
         """
-        query = {
-            name: values[-1].decode("utf-8", "replace")
-            for name, values in request.query_arguments.items()
-        }
-        sid, transport = query.get("sid", ""), query.get("transport")
-        if transport not in _TRANSPORTS:
-            raise BadRequest("transport must be polling or websocket.", field="transport")
-        if not sid and query.get("EIO") != "4":
-            raise BadRequest("EIO must be 4, as in socket.io's clients 3 and 4.", field="EIO")
-        if "j" in query:
-            raise BadRequest("JSONP is not supported.", field="j")
+        sid = check_query(request, upgrades=upgrades)
         if not sid:
             self.visitors.check_room(user)
-        if upgrades != (transport == "websocket"):
-            raise BadRequest(f"This is not a {transport} request.", field="transport")
         if sid or request.method == "POST":
             socket = self._socket(sid)
             if socket.upgraded or (socket.upgrading and upgrades):
@@ -192,6 +182,13 @@ class SocketIOServer:
             await socket.close(wait=False)
             self._server.eio.sockets.pop(eio_sid, None)
 
+    async def _cut_off(self, eio_sid: str) -> None:
+        """End a connection that does not read what it is sent, its websocket included."""
+        visitor = self.visitors.get(eio_sid)
+        await self._hang_up(eio_sid)
+        if visitor is not None and visitor.websocket is not None:
+            visitor.websocket.close()  # else its writer would wait as long as its client stays
+
     def _background(self, work: Any, *arguments: Any, **options: Any) -> asyncio.Task[Any]:
         """Start a task for the engine; `close` ends it."""
         task = self._tasks.start(work(*arguments, **options))
@@ -212,8 +209,7 @@ class SocketIOServer:
             ping.cancel()
         connection = self.visitors.leave(eio_sid)
         if connection is not None:
-            if connection.connect_timer is not None:
-                connection.connect_timer.cancel()
+            connection.stop_expecting()
             for namespace in list(connection.channels):
                 self._leave(connection, namespace)
 
@@ -224,52 +220,40 @@ class SocketIOServer:
     ) -> None:
         handler = environ["tornado.handler"]
         eio_sid = self._server.manager.eio_sid_from_sid(sid, namespace)
+        connection = self.visitors.get(eio_sid)
+        if connection is None:
+            raise Refused("The connection was closed.")
         auth = auth if isinstance(auth, dict) else {}
+        connection.joining += 1
         try:
-            connection = self.visitors.get(eio_sid)
-            if connection is None:
-                raise Denied("The connection was closed.")
-            user = await self._user(handler, connection, auth)
-            found = _NAMESPACE.match(namespace)
-            if found is None:
-                raise NotFound(f"No namespace {namespace}. Use /channel/kernel-id.")
-            names = CHANNELS_BY_ROUTE[found[1]]
-            asked = resources_of(found[2])
-            may_send = await is_allowed(handler, user, "execute", asked)
-            if not may_send:
-                if IOPUB not in names or not await is_allowed(handler, user, "read", asked):
-                    raise Denied(f"You may not open {found[1]} of kernels.")
-                names = frozenset({IOPUB})
-            relay = await self._relays.get(found[2])
-            after = auth.get("after")
-            channel = relay.join(
-                ("socket.io", eio_sid),
-                eio_sid,
-                names,
-                after=after if isinstance(after, str) else None,
-                may_send=may_send,
+            user = await self._user(handler, eio_sid, connection, auth)
+            channel, named = await join(
+                self._relays, handler, user, eio_sid, namespace, auth.get("after")
             )
         except Problem as problem:
             raise Refused(problem.message, problem.to_json()) from problem
+        finally:
+            connection.joining -= 1
         if eio_sid not in self.visitors:  # closed while the kernel got ready
             channel.close()
             raise Refused("The connection was closed.")
+        connection.stop_expecting()
         connection.channels[namespace] = channel
-        named = found[1] == "channels"
         connection.pumps[namespace] = self._background(
-            self._pump, channel, eio_sid, sid, namespace, named
+            self._pump, connection, channel, eio_sid, sid, namespace, named
         )
 
-    async def _user(self, handler: Any, connection: Visitor, auth: dict[str, Any]) -> Any:
+    async def _user(
+        self, handler: Any, eio_sid: str, connection: Visitor, auth: dict[str, Any]
+    ) -> Any:
         token = auth.get("token")
         if connection.user is None and isinstance(token, str):
             user, identity = await user_of_token(handler, token)
             if user is not None:
                 await self._welcome(handler, connection, user, identity)
+                self._expect_namespace(eio_sid, connection, CONNECT_TIME)
         if connection.user is None:
             raise Denied("Log in first, or send auth: {token}.")
-        if connection.connect_timer is not None:
-            connection.connect_timer.cancel()
         return connection.user
 
     async def _welcome(self, handler: Any, visitor: Visitor, user: Any, identity: str) -> None:
@@ -308,7 +292,13 @@ class SocketIOServer:
             pump.cancel()
 
     async def _pump(
-        self, channel: ClientChannel, eio_sid: str, sid: str, namespace: str, named: bool
+        self,
+        connection: Visitor,
+        channel: ClientChannel,
+        eio_sid: str,
+        sid: str,
+        namespace: str,
+        named: bool,
     ) -> None:
         """Emit the kernel's messages, and wait until the client has read them."""
         queue = self._server.eio._get_socket(eio_sid).queue
@@ -320,14 +310,16 @@ class SocketIOServer:
             async for entry in channel.messages():
                 name = entry.channel if named else None
                 if entry.large is not None:
-                    for large in await asyncio.to_thread(
-                        engine.large_packets, namespace, entry.parts, name
-                    ):
-                        await self._server.eio.send_packet(eio_sid, large)
+                    async with connection.large_turn:
+                        for large in await asyncio.to_thread(
+                            engine.large_packets, namespace, entry.parts, name
+                        ):
+                            await self._server.eio.send_packet(eio_sid, large)
+                        await queue.join()
                 else:
                     packet = socketio_event.build(entry.parts, name)
                     await self._server.emit("msg", packet, to=sid, namespace=namespace)
-                await queue.join()  # the engine has taken every packet
+                    await queue.join()  # the engine has taken every packet
         except Problem as problem:
             await self._fail(sid, namespace, problem)
 

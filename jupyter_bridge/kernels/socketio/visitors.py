@@ -7,7 +7,7 @@ engine's own small packets. Anything else ends the connection, and is not decode
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from jupyter_bridge.kernels.client_channel import ClientChannel
@@ -63,7 +63,32 @@ class Visitor:
         self.websocket: Any = None
         self.channels: dict[str, ClientChannel] = {}
         self.pumps: dict[str, asyncio.Task[None]] = {}
-        self.connect_timer: asyncio.TimerHandle | None = None
+        # The namespaces that are being opened.
+        self.joining = 0
+        # Held while a large message is sent: another one waits, whatever its namespace.
+        self.large_turn = asyncio.Lock()
+        self._timer: asyncio.TimerHandle | None = None
+
+    def expect_namespace(self, seconds: float, give_up: Callable[[], object]) -> None:
+        """Call `give_up` unless a namespace is opened within `seconds`, in place of an earlier one.
+
+        One that is just being opened, whose kernel may still start, gets as much time again.
+        """
+
+        def look() -> None:
+            if self.joining:
+                self.expect_namespace(seconds, give_up)
+            else:
+                give_up()
+
+        self.stop_expecting()
+        self._timer = asyncio.get_running_loop().call_later(seconds, look)
+
+    def stop_expecting(self) -> None:
+        """A namespace is open, or the connection has ended."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
 
 class Visitors:
