@@ -123,6 +123,9 @@ class Source(ABC):
     def resize(self, rows: int | None, cols: int | None) -> None:  # noqa: B027
         """Set the size of the smallest writer's screen; None if none has one. May be ignored."""
 
+    def follow(self) -> None:  # noqa: B027
+        """Somebody waits for more output. Called often; sources that push it need not care."""
+
     def pause(self) -> None:  # noqa: B027
         """Stop reading, if possible: the disk is behind."""
 

@@ -22,9 +22,13 @@ IDLE_SECONDS = 5.0
 
 
 class SerialWorker:
-    """Runs calls one after the other, in order, off the event loop."""
+    """Runs calls one after the other, in order, off the event loop.
 
-    def __init__(self) -> None:
+    Its thread ends after `idle` seconds without a call.
+    """
+
+    def __init__(self, idle: float = IDLE_SECONDS) -> None:
+        self._idle = idle
         self._jobs: deque[tuple[Future[Any], Callable[[], Any]]] = deque()
         self._more = threading.Condition()
         self._running = False
@@ -45,7 +49,7 @@ class SerialWorker:
     def _run(self) -> None:
         while True:
             with self._more:
-                if not self._jobs and not self._more.wait_for(lambda: self._jobs, IDLE_SECONDS):
+                if not self._jobs and not self._more.wait_for(lambda: self._jobs, self._idle):
                     self._running = False
                     return
                 future, job = self._jobs.popleft()

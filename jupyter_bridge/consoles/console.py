@@ -245,7 +245,10 @@ class Console:
     async def change(self) -> None:
         """Return at the next output, gap or end."""
         if self.state == "live":
-            await self._news.next.wait()
+            assert self.source is not None
+            news = self._news.next
+            self.source.follow()
+            await news.wait()
 
     def newest(self, max_bytes: int) -> bytes:
         """Return the last bytes, from after the last gap. Reads the disk."""

@@ -23,10 +23,11 @@ from jupyter_bridge.consoles.sources.remote import RemoteSource
 from jupyter_bridge.consoles.store import ConsoleStore
 from jupyter_bridge.consoles.terminals.manager import attach
 from jupyter_bridge.consoles.terminals.spawn import spawn
+from jupyter_bridge.consoles.unused import Unused
 from jupyter_bridge.interfaces import Exit, Source
 from jupyter_bridge.models.consoles import ConsoleModel, TerminalOptions
 from jupyter_bridge.observe import metrics
-from jupyter_bridge.problems import NotFound, Problem, Timeout, Unavailable, Unsupported
+from jupyter_bridge.problems import Busy, NotFound, Problem, Timeout, Unavailable, Unsupported
 from jupyter_bridge.wire.names import ConsoleName
 
 Provider = Callable[[str], Awaitable[Source]]
@@ -37,6 +38,8 @@ LINGER = 60.0
 END_SECONDS = 10.0
 # At most one event per console in this time, seconds: people do not read lists faster.
 TELL_SECONDS = 1.0
+# The most open consoles of all connections: each is a socket here and there.
+MAX_REMOTE = 500
 # How much earlier output a remote source is given, to resume from there, bytes.
 RECALL_BYTES = 256 << 10
 
@@ -87,10 +90,9 @@ class ConsoleRegistry:
             remotes.on_news = lambda name: self._on_news(name, "remote")
         self._allow_hidden = allow_hidden
         self._ended_hook = on_ended
-        self._linger = linger
         self._openings: SingleFlight[Console] = SingleFlight()
         self._tasks = TaskSet()
-        self._timers: dict[Console, asyncio.TimerHandle] = {}
+        self._unused = Unused(self._close_unused, linger)
         # Consoles whose source was closed here while the remote terminal or kernel runs on.
         self._left: WeakSet[Console] = WeakSet()
         metrics.CONSOLES.set_function(
@@ -181,7 +183,7 @@ class ConsoleRegistry:
         """
         console, called = self._store.find(name), ConsoleName.parse(name)
         if called.kind == "terminal" or (console is not None and console.state == "live"):
-            return self.get(name)
+            return await self._unused.claimed(self.get(name))
         try:
             return await self._openings.join(name, lambda: self._open(called))
         except Problem as problem:
@@ -196,6 +198,7 @@ class ConsoleRegistry:
             file = await FileSource.find(
                 self._root_dir, called.rest, allow_hidden=self._allow_hidden
             )
+            await self._unused.make_room(file)
             self._displace(name, "file")
             console = Console(name, "file", file.log, file, on_ended=self._store.forget)
             self._store.put(console)
@@ -209,8 +212,8 @@ class ConsoleRegistry:
             return await self._open_remote(called, self._remotes)
         else:
             raise NoConsole(f"No console named {name!r}.")
-        console.on_viewers = lambda: self._viewers_changed(console)
-        self._viewers_changed(console)
+        console.on_viewers = lambda: self._unused.note(console)
+        self._unused.claim(console)
         return console
 
     async def _open_or_forget(self, console: Console) -> None:
@@ -244,8 +247,10 @@ class ConsoleRegistry:
             self._store.make_room(name)
         elif old is not None:
             source.recall(await asyncio.to_thread(old.newest, RECALL_BYTES))
-        console = self._store.start(name, source, goes_on=True)
         try:
+            if sum(one.kind == "remote" and one.state == "live" for one in self) >= MAX_REMOTE:
+                raise Busy(f"{MAX_REMOTE} consoles of connections are open. End some of them.")
+            console = self._store.start(name, source, goes_on=True)
             await self._open_or_forget(console)
         except BaseException:
             if is_new and old is not None and self._store.find(name) is None:
@@ -279,18 +284,9 @@ class ConsoleRegistry:
 
     # -- consoles that are open only while they have viewers -----------------------------------
 
-    def _viewers_changed(self, console: Console) -> None:
-        timer = self._timers.pop(console, None)
-        if timer is not None:
-            timer.cancel()
-        if not console.viewers and console.state == "live":
-            loop = asyncio.get_running_loop()
-            self._timers[console] = loop.call_later(self._linger, self._close_unused, console)
-
     def _close_unused(self, console: Console) -> None:
-        self._timers.pop(console, None)
-        if not console.viewers and console.source is not None:
-            self._close(console, console.source)
+        assert console.source is not None, "it was live"
+        self._close(console, console.source)
 
     def _close(self, console: Console, source: Source) -> None:
         """Close the source here; the terminal or kernel itself runs on."""
@@ -334,8 +330,7 @@ class ConsoleRegistry:
 
     async def close(self) -> None:
         """Close every source and write every journal; the host ends its terminals itself."""
-        for timer in self._timers.values():
-            timer.cancel()
+        self._unused.stop()
         self._ended_hook = lambda console: None
         self._quiet = True
         await self._openings.stop(Unavailable("The server is stopping."))

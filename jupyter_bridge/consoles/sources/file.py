@@ -29,6 +29,8 @@ POLL_SECONDS = 1.0
 STEP_MILLISECONDS = 20
 # How long closing waits for a file system that does not answer.
 CLOSE_SECONDS = 1.0
+# How long the thread of an idle file waits for more work, seconds: many files may be read in turn.
+WORKER_SECONDS = 0.5
 # The most files held open, rotated ones included.
 MAX_PIECES = 8
 # How much is read at each check, for `recent`.
@@ -185,13 +187,16 @@ class FileSource(Source):
         self.log = log
         self.title = title
         self._stop = asyncio.Event()
+        self._closed = False
         self._tasks: list[asyncio.Task[None]] = []
+        self._ending: list[asyncio.Task[None]] = []  # cancelled
         self._on_output: Callable[[bytes], None] = lambda data: None
 
     @classmethod
     async def find(cls, root: Path, path: str, *, allow_hidden: bool) -> FileSource:
         """Return the source for a path below `root`; raises NotFound or BadRequest."""
-        worker = SerialWorker()  # its own from the first check: the file system may hang
+        # Its own from the first check: the file system may hang.
+        worker = SerialWorker(WORKER_SECONDS)
         found = await in_worker(worker, _resolve, root, path, allow_hidden)
         return cls(await in_worker(worker, FileLog, found, worker), path)
 
@@ -202,32 +207,47 @@ class FileSource(Source):
         on_end: Callable[[Exit], None],
     ) -> None:
         self._on_output = on_output
-        self._tasks = [asyncio.ensure_future(self._watch()), asyncio.ensure_future(self._poll())]
 
-    async def _watch(self) -> None:
+    def follow(self) -> None:
+        """Watch the file until `rest`."""
+        if not self._tasks and not self._closed:
+            self._stop = stop = asyncio.Event()
+            watching = (self._watch(stop), self._poll(stop))
+            self._tasks = [asyncio.ensure_future(each) for each in watching]
+
+    def rest(self) -> None:
+        """Watch the file no longer: nobody waits for more of it."""
+        self._stop.set()
+        for task in self._tasks:
+            task.cancel()
+        self._ending = [task for task in (*self._ending, *self._tasks) if not task.done()]
+        self._tasks = []
+
+    async def _watch(self, stop: asyncio.Event) -> None:
         await imported("watchfiles")
         import watchfiles
 
         try:
             async for _ in watchfiles.awatch(
                 self.log.path.parent,
-                stop_event=self._stop,
+                stop_event=stop,
                 step=STEP_MILLISECONDS,
                 debounce=STEP_MILLISECONDS,
                 recursive=False,
                 watch_filter=None,
                 rust_timeout=1000,
             ):
-                await self._look()
+                await self.look()
         except (OSError, RuntimeError):
             pass  # no watches left, or the folder is gone: _poll continues
 
-    async def _poll(self) -> None:
-        while not self._stop.is_set():
-            await self._look()
+    async def _poll(self, stop: asyncio.Event) -> None:
+        while not stop.is_set():
+            await self.look()
             await asyncio.sleep(POLL_SECONDS)
 
-    async def _look(self) -> None:
+    async def look(self) -> None:
+        """Check the file once."""
         if await in_worker(self.log.worker, self.log.refresh):
             self._on_output(b"")  # wakes the readers; the log has the bytes already
 
@@ -235,11 +255,9 @@ class FileSource(Source):
         raise Unsupported("A file takes no input.")
 
     async def close(self) -> None:
-        self._stop.set()
-        tasks, self._tasks = self._tasks, []
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        self._closed = True
+        self.rest()
+        await asyncio.gather(*self._ending, return_exceptions=True)
         # If the file system does not answer now, the thread closes the file later.
         closing = asyncio.ensure_future(in_worker(self.log.worker, self.log.close))
         await asyncio.wait({closing}, timeout=CLOSE_SECONDS)
