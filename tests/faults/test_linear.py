@@ -12,7 +12,7 @@ from jupyter_bridge.connections.connectors.cray import _ended_lines
 from jupyter_bridge.connections.transfers.byte_range import parse_range
 from jupyter_bridge.consoles.last_line import last_line
 from jupyter_bridge.consoles.run.line.prompt import _last_line, shows_prompt
-from jupyter_bridge.kernels.socketio.server import _NAMESPACE
+from jupyter_bridge.kernels.socketio.namespace import _NAMESPACE
 from jupyter_bridge.observe.redaction import _redacted
 from jupyter_bridge.transport.problem_decoder import _title
 from jupyter_bridge.wire import ansi, outputs
