@@ -42,7 +42,8 @@ lint: .venv/test
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/codespell
-	$(BIN)/shellcheck .ci/run jupyter_bridge/wire/shell/data/*.sh jupyter_bridge/wire/shell/data/*.bash
+	$(BIN)/shellcheck .ci/run jupyter_bridge/wire/shell/data/*.sh jupyter_bridge/wire/shell/data/*.bash \
+		jupyter_bridge/wire/shell/data/*/*.sh jupyter_bridge/wire/shell/data/*/*.bash
 
 check: lint
 	$(BIN)/mypy

@@ -21,9 +21,9 @@ from typing import Literal
 Dialect = Literal["bash", "zsh", "fish", "sh"]
 
 # The wrapper compares this with `__jb_v`: a shell with an older version sources the script again.
-VERSION = "2"
+VERSION = "3"
 # The same for a shell that also reports its exit.
-VERSION_WITH_EXIT = "2f"
+VERSION_WITH_EXIT = "3f"
 
 _SCRIPTS: dict[Dialect, tuple[str, ...]] = {
     "bash": ("bash.bash", "start.sh"),
@@ -47,10 +47,10 @@ def integration(dialect: Dialect, *, reports_exit: bool = False) -> str:
     names = _SCRIPTS[dialect] + (_EXIT_SCRIPTS[dialect] if reports_exit else ())
     version = VERSION_WITH_EXIT if reports_exit else VERSION
     last_line = f"set -g __jb_v {version}\n" if dialect == "fish" else f"__jb_v={version}\n"
-    return "".join(map(_read, names)) + last_line
+    return "".join(map(script, names)) + last_line
 
 
-def _read(name: str) -> str:
-    # Without comments: it may be sent through a terminal.
+def script(name: str) -> str:
+    """Return a script of `data/` without its comments: it may be sent through a terminal."""
     text = (files(__package__) / "data" / name).read_text("utf-8")
     return _COMMENTS.sub("", text)

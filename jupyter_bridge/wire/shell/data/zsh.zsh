@@ -12,6 +12,11 @@ __jb_end() {
 __jb_c() {
   __jb_n=$1; __jb_f=$2; __jb_o=1; __jb_dir=${2:h}
   __jb_hooked
+  if [[ -n ${__jb_key-} ]]; then
+    __jb_show
+    eval "$__jb_options"
+    __jb_options=
+  fi
   [[ -z $__jb_k ]] || __jb_s=$__jb_k
   __jb_k=
   __jb_start
@@ -40,6 +45,13 @@ __jb_d() {
       __jb_n=
     else
       __jb_k=
+      [ -z "${__jb_typed-}" ] || __jb_tell "$__jb_s"
+    fi
+    if [ -n "${__jb_key-}" ]; then
+      __jb_show
+      __jb_unfinished
+      __jb_typed=
+      __jb_mark '\033]133;A;jb=%s\007' "$__jb_key"
     fi
   } 2>/dev/null
   return 0
