@@ -52,7 +52,7 @@ async def manager_of(record: bool) -> AsyncIterator[Any]:
         if record:
             root = Path(folder)
             consoles = ConsoleRegistry(Archive(root / "consoles"), root_dir=root)
-            cls = recorded(TerminalManager, consoles.record)  # type: ignore[assignment]
+            cls = recorded(TerminalManager, consoles.record, consoles.shells.prepare)  # type: ignore[assignment]
         manager: Any = cls(shell_command=["/bin/sh"])
         try:
             yield manager

@@ -37,6 +37,7 @@ from jupyter_bridge.consoles.registry import ConsoleRegistry
 from jupyter_bridge.consoles.run.store import RunStore
 from jupyter_bridge.consoles.sources.kernel import KernelSource
 from jupyter_bridge.consoles.terminals import manager
+from jupyter_bridge.consoles.terminals.spawn import pass_on_no_ignored_signals
 from jupyter_bridge.kernels import handlers as relay_handlers
 from jupyter_bridge.kernels.connection_kernels import ConnectionKernels
 from jupyter_bridge.kernels.executions.store import ExecutionStore
@@ -156,7 +157,11 @@ class BridgeApp(ExtensionApp):
         """Also make the host use a terminal manager that records; it creates that after this."""
         super()._link_jupyter_server_extension(serverapp)
         # `self.consoles` is made later, but before the first terminal.
-        manager.adopt(serverapp, lambda name, source: self.consoles.record(name, source))
+        manager.adopt(
+            serverapp,
+            lambda name, source: self.consoles.record(name, source),
+            lambda argv, env: self.consoles.shells.prepare(argv, env),
+        )
 
     def initialize_settings(self) -> None:
         self.repeats: Idempotency[StoredAnswer] = Idempotency(size=lambda answer: len(answer.body))
@@ -168,6 +173,7 @@ class BridgeApp(ExtensionApp):
         server: Any = self.serverapp
         for log in (self.log, server.log):  # handlers use the host's log
             redaction.redact(log)
+        pass_on_no_ignored_signals()
         remote = bool(server.gateway_config.gateway_enabled)
         events = Events(server.event_logger)
         self.make_connections(server, events)

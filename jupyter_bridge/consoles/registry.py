@@ -22,6 +22,7 @@ from jupyter_bridge.consoles.sources.kernel import KernelSource
 from jupyter_bridge.consoles.sources.remote import RemoteSource
 from jupyter_bridge.consoles.store import ConsoleStore
 from jupyter_bridge.consoles.terminals.manager import attach
+from jupyter_bridge.consoles.terminals.shell_folder import ShellFolder
 from jupyter_bridge.consoles.terminals.spawn import spawn
 from jupyter_bridge.consoles.unused import Unused
 from jupyter_bridge.interfaces import Exit, Source
@@ -82,6 +83,7 @@ class ConsoleRegistry:
         self._on_state = on_state
         self._quiet = False
         self._root_dir = root_dir
+        self.shells = ShellFolder()
         self._manager = manager
         self._kernels = kernels
         self._remotes = remotes
@@ -343,3 +345,4 @@ class ConsoleRegistry:
                 console.on_end(Exit())
                 await console.source.close()
         await asyncio.to_thread(self._store.stop)
+        self.shells.close()

@@ -36,7 +36,7 @@ async def house(
     consoles = ConsoleRegistry(
         archive, root_dir=root, manager=lambda: manager, linger=linger, **parts
     )
-    cls: Any = recorded(base, consoles.record)
+    cls: Any = recorded(base, consoles.record, consoles.shells.prepare)
     manager = cls(shell_command=SH, extra_env={"PS1": "$ ", "ENV": ""})
     consoles.load()
     try:

@@ -23,6 +23,9 @@ _MARKS = [
     r"\033]133;A;jb=\007",
     r"\033[?2004h$ ",
 ]
+# How a shell is called that is not a program of its own, and where `$?` is not 128 + the signal.
+PROGRAMS = {"busybox": ["busybox", "sh"]}
+INTERRUPTED = {"ksh": 258}
 
 
 @dataclass(frozen=True)
@@ -125,9 +128,12 @@ def _quoted(text: str) -> str:
 def expected(case: Case) -> Outcome:
     """Run the case with `subprocess`, and return its results."""
     if case.cancel:
-        return Outcome(130, case.command.split(";")[0].removeprefix("echo ").encode() + b"\n")
+        return Outcome(
+            INTERRUPTED.get(case.shell, 130),
+            case.command.split(";")[0].removeprefix("echo ").encode() + b"\n",
+        )
     done = subprocess.run(
-        [case.shell, "-c", case.command],
+        [*PROGRAMS.get(case.shell, [case.shell]), "-c", case.command],
         input=(case.stdin or "").encode(),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE if case.split else subprocess.STDOUT,
@@ -168,9 +174,10 @@ class Fuzz:
         console = self._names.get(case.shell)
         if console is None:
             flags = {"bash": ["--norc"], "zsh": ["-f"]}.get(case.shell, [])
+            program = PROGRAMS.get(case.shell, [case.shell])
             made = await self._consoles.create(
                 TerminalOptions(
-                    shell_command=[case.shell, *flags, "-i"], env={"HISTCONTROL": "ignorespace"}
+                    shell_command=[*program, *flags, "-i"], env={"HISTCONTROL": "ignorespace"}
                 )
             )
             console = self._names[case.shell] = made.name

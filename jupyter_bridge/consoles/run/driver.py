@@ -37,6 +37,15 @@ ANSWER_SECONDS = 2.8
 ASKS = 3
 
 
+async def more(console: Console, offset: int, patience: float | None) -> bool:
+    """Tell whether output after `offset`, or the end, comes in `patience` s (None: no limit)."""
+    if console.end_offset > offset:
+        return True
+    with contextlib.suppress(asyncio.TimeoutError):
+        await within(patience, console.wait(offset))
+    return console.end_offset > offset or console.state == "ended"
+
+
 class CommandObserver(Protocol):
     """The run whose command is driven."""
 
@@ -154,6 +163,10 @@ class ShellDriver(CommandDriver):
     def _not_taken(self) -> Problem:
         """Return the Problem of a typed line that no shell read."""
 
+    def _is_refused(self) -> bool:
+        """Tell whether the shell said that it is not at its prompt."""
+        return False
+
     def _has_left(self, silent: float) -> bool:
         """Tell whether the shell was left without the command's last mark."""
         return False
@@ -181,7 +194,7 @@ class ShellDriver(CommandDriver):
             now = self._loop.time()
             silent = now - self._heard_at
             if not self._began:
-                if now > take_until:
+                if now > take_until or self._is_refused():
                     raise self._not_taken()
             elif self._is_over:
                 continue  # until this task is cancelled

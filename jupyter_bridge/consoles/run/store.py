@@ -62,7 +62,7 @@ class RunStore(ResultStore[Run]):
         super().__init__("run", keep, limits)
         self.consoles = consoles
         self._root_dir = root_dir
-        self._scripts = Scripts()
+        self._scripts = Scripts(consoles.shells)
         # Entries of ended consoles are removed explicitly: a LineShell keeps its console alive.
         self._shells: WeakKeyDictionary[Console, _Shell] = WeakKeyDictionary()
         self._tasks = TaskSet()
@@ -166,7 +166,6 @@ class RunStore(ResultStore[Run]):
         for run in self:
             await run.close()
         await self._tasks.settle()
-        self._scripts.close()
 
 
 def login_shell() -> str:

@@ -17,6 +17,7 @@ from typing import Any
 from jupyter_bridge.aio.serial_worker import SerialWorker
 from jupyter_bridge.interfaces import Exit, Source
 from jupyter_bridge.problems import Gone
+from jupyter_bridge.wire.shell.startup import KnownShell
 
 # A pty that is ready for writing accepts this much; one buffer of the kernel is larger.
 FITS = 1024
@@ -55,7 +56,13 @@ class TerminalSource(Source):
         self._exit: Exit | None = None
         self._gone: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._reading: Callable[[bool], None] | None = None
-        self.title = shlex.join(map(str, terminal.ptyproc.argv or []))
+        argv = getattr(terminal, "bridge_argv", terminal.ptyproc.argv)
+        self.title = shlex.join(map(str, argv or []))
+        # The shell, if it tells its prompt, and its process as it was then (`run/local/shell.py`);
+        # how much was typed, and how much of that before its line was empty: bytes.
+        self.shell: KnownShell | None = getattr(terminal, "bridge_shell", None)
+        self.image: str | None = None
+        self.typed = self.empty_at = 0
 
     @property
     def terminal(self) -> Any:
@@ -113,6 +120,8 @@ class TerminalSource(Source):
 
     def feed(self, data: bytes) -> None:
         """Pass on output of the pty."""
+        if self.shell is not None:
+            self.shell.prompt.feed(data)
         if self._on_output is None:
             self._early.append(data)
         else:
@@ -146,6 +155,7 @@ class TerminalSource(Source):
             raise BrokenPipeError
         poller = select.poll()
         poller.register(self._input, select.POLLOUT)
+        self.typed += len(data)
         while data:
             if any(event & (select.POLLHUP | select.POLLERR) for _, event in poller.poll()):
                 raise BrokenPipeError

@@ -1,12 +1,13 @@
 """Record every terminal of the host from its first byte, whichever client opened it.
 
-`recorded(cls, record)` subclasses the host's terminal manager, or the site's own, for the host's
-trait `TerminalsExtensionApp.terminal_manager_class`. Such a manager
+`recorded(cls, record, prepare)` subclasses the host's terminal manager, or the site's own, for the
+host's trait `TerminalsExtensionApp.terminal_manager_class`. Such a manager
 
     reads bytes, not text, so that output that is not UTF-8 is kept exactly;
     reads all that is available in one turn of the loop, and gives it to the host's clients;
     sends a chunk to every client although one of them fails;
     gives each terminal an input worker of its own, so that a stalled terminal delays no other;
+    starts shells so that they tell when they are at their prompt (`wire/shell/startup.py`);
     waits for a terminal's process without stopping the loop, and knows its exit status.
 
 `attach(manager, record)` is for a manager that exists already: its terminals are recorded from
@@ -19,7 +20,7 @@ import asyncio
 import logging
 import os
 import select
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from types import new_class
 from typing import Any
 
@@ -32,10 +33,14 @@ from jupyter_bridge.aio.serial_worker import InputWorkers, SerialWorker
 from jupyter_bridge.aio.task_set import TaskSet
 from jupyter_bridge.consoles.sources.terminal import TerminalSource, exit_of
 from jupyter_bridge.interfaces import Exit
+from jupyter_bridge.wire.shell.startup import KnownShell
 
 # Called with the name and source of each new terminal; returns its Console, which becomes the
 # terminal's `bridge_console`.
 Record = Callable[[str, TerminalSource], Any]
+# Called with a terminal's arguments and environment; returns how to start its shell so that its
+# prompt is known, or None.
+Prepare = Callable[[Sequence[str], Mapping[str, str]], KnownShell | None]
 
 # The most bytes read in one turn of the loop, so that a fast terminal does not delay the others.
 TURN_BYTES = 64 * 1024
@@ -51,6 +56,7 @@ class RecordedTerminals(TerminalManager):
     """The host's terminal manager, which also records; see `recorded`."""
 
     bridge_record: Record = staticmethod(lambda name, source: None)
+    bridge_prepare: Prepare = staticmethod(lambda argv, env: None)
 
     def __init__(self, **kwargs: Any) -> None:
         self.bridge_workers = InputWorkers()
@@ -62,7 +68,17 @@ class RecordedTerminals(TerminalManager):
     def new_terminal(self, **kwargs: Any) -> Any:
         """Like the host's; `bridge_spawned` is a terminal that was spawned already."""
         spawned = kwargs.pop("bridge_spawned", None)
-        return spawned if spawned is not None else super().new_terminal(**kwargs)
+        if spawned is not None:
+            return spawned
+        options = {**self.term_settings, "shell_command": self.shell_command, **kwargs}
+        argv = options["shell_command"]
+        shell = self.bridge_prepare(argv, self.make_term_env(**options))
+        if shell is not None:
+            kwargs["shell_command"] = shell.start.argv
+            kwargs["extra_env"] = {**(kwargs.get("extra_env") or {}), **shell.start.env}
+        terminal: Any = super().new_terminal(**kwargs)
+        terminal.bridge_shell, terminal.bridge_argv = shell, argv
+        return terminal
 
     def start_reading(self, ptywclients: Any) -> None:
         """Record the terminal, then read it."""
@@ -162,16 +178,20 @@ def _is_alive(process: Any) -> bool:
         return False
 
 
-def recorded(base: type, record: Record) -> type | None:
+def recorded(base: type, record: Record, prepare: Prepare) -> type | None:
     """Return a subclass of `base` that records; None if `base` has its own `pty_read`."""
     if not issubclass(base, TerminalManager) or base.pty_read is not TermManagerBase.pty_read:
         return None
     bases = (RecordedTerminals,) if base is TerminalManager else (RecordedTerminals, base)
-    body = {"bridge_record": staticmethod(record), "__doc__": base.__doc__}
+    body = {
+        "bridge_record": staticmethod(record),
+        "bridge_prepare": staticmethod(prepare),
+        "__doc__": base.__doc__,
+    }
     return new_class(base.__name__, bases, exec_body=lambda namespace: namespace.update(body))
 
 
-def adopt(server: Any, record: Record) -> bool:
+def adopt(server: Any, record: Record, prepare: Prepare) -> bool:
     """Give the host a manager class made by `recorded`; call it while extensions are linked.
 
     Returns False if its manager class cannot be subclassed; then `attach` the manager later.
@@ -180,7 +200,7 @@ def adopt(server: Any, record: Record) -> bool:
     if isinstance(base, str):
         module, _, name = base.rpartition(".")
         base = getattr(__import__(module, fromlist=[name]), name)
-    chosen = recorded(base, record)
+    chosen = recorded(base, record, prepare)
     if chosen is None:
         return False
     server.update_config(Config({"TerminalsExtensionApp": {"terminal_manager_class": chosen}}))

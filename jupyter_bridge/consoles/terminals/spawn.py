@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+import signal
 from collections.abc import Collection
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,17 @@ from jupyter_bridge.problems import BadRequest, Conflict, StartFailed
 
 # `run` gives these words a meaning, so no terminal may have them as its name.
 RESERVED = frozenset({"new"})
+
+
+def pass_on_no_ignored_signals() -> None:
+    """Have Ctrl-C and Ctrl-\\ work in terminals of a server that a script started with `&`.
+
+    Such a server ignores both, and what it starts would, too; a signal that is handled is not
+    passed on. Call it in the main thread.
+    """
+    for number in (signal.SIGINT, signal.SIGQUIT):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, lambda *_: None)
 
 
 async def spawn(

@@ -11,6 +11,9 @@ from dataclasses import dataclass, field
 
 from jupyter_bridge.wire.shell.integration import VERSION, VERSION_WITH_EXIT, Dialect
 
+# How much of a command its line shows, characters.
+SHOWN = 200
+
 _DIALECTS: dict[str, Dialect] = {
     "bash": "bash",
     "rbash": "bash",
@@ -38,6 +41,19 @@ def quote(dialect: Dialect, text: str) -> str:
     if dialect == "fish":
         return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
     return shlex.quote(text)
+
+
+def shown(command: str, *, plain: bool = False) -> str:
+    """Return the first line of a command as a comment; `plain`: in ASCII, for a line that is typed.
+
+    Control characters would do something in a line editor.
+    """
+    first, newline, _ = command.strip().partition("\n")
+    text = first[:SHOWN]
+    if plain:
+        text = text.encode("ascii", "replace").decode()
+    text = "".join(one if one.isprintable() else " " for one in text)
+    return text + (" ..." if newline or len(first) > SHOWN else "")
 
 
 @dataclass(frozen=True)
@@ -73,16 +89,20 @@ class Wrapping:
         say = {"fish": self._fish, "zsh": self._zsh}.get(self.dialect, self._posix)
         return say()
 
-    def typed(self) -> bytes:
-        """The line that starts the run. Its leading space keeps it out of most histories."""
+    def line(self, shown: str = "") -> bytes:
+        """The line that starts the run, with `shown` as its comment.
+
+        Its leading space keeps it out of most histories.
+        """
         path = quote(self.dialect, self.wrapper)
+        comment = f" # {shown}" if shown else ""
         if self.dialect == "fish":
             # `exit` inside a sourced file only leaves that file, so fish evaluates the text.
             body = "eval $__jb_t"
             if redirections := self._redirections():
                 body = f"begin; {body}; end{redirections}"
-            return f" source {path}; {body}; __jb_e\r".encode()
-        return f" . {path}\r".encode()
+            return f" source {path}; {body}; __jb_e{comment}".encode()
+        return f" . {path}{comment}".encode()
 
     def ask(self) -> str:
         """Return a script for a shell that printed no mark: it prints D with its status, and A."""
@@ -92,10 +112,10 @@ class Wrapping:
         mark = f'__jb_n={self.nonce}; __jb_o=; __jb_end "$__jb_s"; __jb_d'
         return f"{self._begin()}{unlearn}{mark}\n"
 
-    def typed_ask(self) -> bytes:
+    def ask_line(self) -> bytes:
         """Return the line that sources `ask`, once that is in the wrapper's place."""
         path = quote(self.dialect, self.wrapper)
-        return f" {'source' if self.dialect == 'fish' else '.'} {path}\r".encode()
+        return f" {'source' if self.dialect == 'fish' else '.'} {path}".encode()
 
     def _begin(self) -> str:
         integration = quote(self.dialect, self.integration)
@@ -110,13 +130,17 @@ class Wrapping:
         quiet = " -q" if self.dialect == "zsh" else ""
         steps = [f"{name} cd{quiet} {quote(self.dialect, self.cwd)}"] if self.cwd else []
         steps += [f"\\export {key}={quote(self.dialect, value)}" for key, value in self.env.items()]
-        steps.append('. "$__jb_f"')
+        # bash has the text in a variable: sourcing would call the user's RETURN trap.
+        steps.append('eval "$__jb_text"' if self.dialect == "bash" else '. "$__jb_f"')
         return "{ " + " && ".join(steps) + "; }" + self._redirections()
 
     def _posix(self) -> str:
         # One line, so that `set -v` echoes all of it before C.
-        start = f"{{ __jb_c {self.nonce} {quote(self.dialect, self.text)} && :; }} 2>/dev/null"
-        return f"{self._begin()}{start}; {self._command()}; {{ __jb_e && :; }} 2>/dev/null\n"
+        text = quote(self.dialect, self.text)
+        start = f"{{ __jb_c {self.nonce} {text} && : __jb_; }} 2>/dev/null"
+        if self.dialect == "bash":  # a function does not see the traps
+            start = f"\\builtin trap -p DEBUG ERR RETURN >|{text}.x 2>/dev/null; {start}"
+        return f"{self._begin()}{start}; {self._command()}; {{ __jb_e && : __jb_; }} 2>/dev/null\n"
 
     def _zsh(self) -> str:
         # `always` also runs after Ctrl-C, before zsh marks an unfinished line (PROMPT_SP).

@@ -14,7 +14,6 @@ import psutil
 import pytest
 
 from jupyter_bridge.consoles.console import Console
-from jupyter_bridge.consoles.run.local.shell import Shell
 from jupyter_bridge.consoles.sources.terminal import TerminalSource
 from jupyter_bridge.models.consoles import TerminalOptions
 from jupyter_bridge.problems import BadRequest, Busy, Conflict, Gone, NotFound
@@ -176,10 +175,14 @@ class TestBash:
         assert (answer.status, answer.exit_code, answer.output) == ("session-closed", 6, "a\n")
 
     async def test_exec(self, d: Desk) -> None:
-        """A shell that replaces itself goes on as the new one; a program ends the session."""
+        """A shell that replaces itself is no shell for runs; a program ends the session."""
         await d.open("bash")
-        assert (await d.run("exec bash --norc")).status == "done"
-        assert (await d.run("echo new")).output == "new\n"
+        answer = await d.run("exec bash --norc")
+        assert (answer.status, answer.exit_code) == ("done", None)
+        with pytest.raises(Busy, match="replaced by bash"):
+            await d.run("echo new")
+        await d.consoles.end("bash", purge=True)
+        await d.open("bash")
         answer = await d.run("exec sh -c 'exit 5'")
         assert (answer.status, answer.exit_code) == ("session-closed", 5)
 
@@ -279,18 +282,18 @@ class TestBash:
         assert (await d.run("echo on")).output == "on\n"
 
     async def test_nested_shell(self, d: Desk) -> None:
-        """A shell that a user started inside the terminal takes runs; leaving it is its status."""
+        """A shell that a user started inside the terminal takes no runs, and the first one does."""
         console = await d.open("bash")
-        await d.run("true")
-        await console.write(b"bash --norc\r")
+        await d.run("N=1")
         source = console.source
         assert isinstance(source, TerminalSource)
-        shell = Shell(console, source)
-        await until(lambda: shell.leader != source.pid and shell.at_prompt())
-        assert (await d.run("echo $SHLVL; N=1")).exit_code == 0
-        answer = await d.run("exit 9")
-        assert (answer.status, answer.exit_code) == ("done", 9)
-        assert (await d.run("echo [$N]")).output == "[]\n"
+        await console.write(b"bash --norc\r")
+        await until(lambda: source.foreground != source.pid)
+        with pytest.raises(Busy, match="bash is in the foreground") as busy:
+            await d.run("echo $SHLVL", queue=False)
+        assert busy.value.details["foreground"] == "bash"
+        await console.write(b"exit\r")
+        assert (await d.run("echo [$N]")).output == "[1]\n"
 
     async def test_history_is_left_alone(self, d: Desk) -> None:
         """The lines that runs type are not in the history, and the user's own are."""
@@ -374,13 +377,12 @@ class TestTurns:
         await run.ended.wait()
         await d.run("true")
         await console.write(b"sleep 100\r")
-        await until(lambda: b"sleep 100" in everything(console)[-40:])
+        await until(lambda: b"sleep 100\r\n" in everything(console)[-90:])
         foreground = None
-        while foreground is None:  # the line is shown before the shell has begun it
+        while foreground != "sleep":  # the line is shown before the shell has begun it
             with pytest.raises(Busy) as busy:
                 await d.start("true")
             foreground = busy.value.details.get("foreground")
-        assert foreground == "sleep"
 
     async def test_queue(self, d: Desk) -> None:
         """Queued runs come in order, each with its own output; a queued one can be cancelled."""
@@ -522,7 +524,7 @@ class TestBounds:
         """Nobody else may read a run's files, and they are gone after it."""
         await d.open("bash")
         await d.run("true")
-        folder = d.runs._scripts.folder
+        folder = d.consoles.shells.path
         assert os.stat(folder).st_mode & 0o777 == 0o700
         run = await d.start("sleep 100", queue=True, stdin="secret", output="split")
         await run.begun.wait()

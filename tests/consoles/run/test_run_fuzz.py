@@ -17,7 +17,10 @@ SEED = 20261122
 
 
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize(("shell", "count"), [("bash", 300), ("dash", 100), ("zsh", 100)])
+@pytest.mark.parametrize(
+    ("shell", "count"),
+    [("bash", 300), ("dash", 100), ("zsh", 100), ("ksh", 50), ("mksh", 50), ("busybox", 50)],
+)
 async def test_subprocess_agrees(d: Desk, shell: str, count: int) -> None:
     """What `subprocess` says of a command, a run in a warm shell says too."""
     if shutil.which(shell) is None:

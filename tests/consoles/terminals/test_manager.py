@@ -376,7 +376,7 @@ async def test_a_manager_that_reads_its_own_way_is_attached_late(tmp_path: Path)
         def pty_read(self, fd: int, events: Any = None) -> None:
             super().pty_read(fd, events)
 
-    assert recorded(OwnReading, lambda name, source: None) is None
+    assert recorded(OwnReading, lambda name, source: None, lambda argv, env: None) is None
     async with house(tmp_path) as consoles:
         manager: Any = OwnReading(shell_command=SH)
         manager.create(name="old", shell_command=["/bin/sh", "-c", "echo before; cat"])

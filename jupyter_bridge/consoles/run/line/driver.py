@@ -89,7 +89,7 @@ class LineDriver(ShellDriver):
         await self._shell.prompt.settle(1.0, DRAWN)
         self._breaks = self._shell.times_broken
         self._start = self._console.end_offset
-        await self._perform(self._type(KILL_LINE + self._wrapping.typed()), self._start)
+        await self._perform(self._type(KILL_LINE + self._wrapping.line() + b"\r"), self._start)
         if self._ready and not self._nobody_follows:
             await self._shell.prompt.settle(1.0, DRAWN)
             # The prompt is free only if nothing else was typed meanwhile.
@@ -127,7 +127,7 @@ class LineDriver(ShellDriver):
         )
         # A shell that is asked is at its prompt, so its `$?` is right.
         asking = replace(wrapping, status=None, wrapper=f"{folder}/{_ASK}")
-        self._wrapping, self._ask_line = wrapping, asking.typed_ask()
+        self._wrapping, self._ask_line = wrapping, asking.ask_line() + b"\r"
         order = f"{self._nonce} {body.max_output}\n".encode()
         return {
             _WRAPPER: wrapping.script().encode(),

@@ -8,11 +8,10 @@ the terminal's own line mode echoes the key.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import re
 
-from jupyter_bridge.aio.deadline import within
 from jupyter_bridge.consoles.console import Console
+from jupyter_bridge.consoles.run.driver import more
 from jupyter_bridge.problems import Busy, Gone
 from jupyter_bridge.wire import ansi
 
@@ -153,15 +152,6 @@ def shows_prompt(output: bytes, *, edits: bool) -> bool:
         return False
     last = _last_line(output)
     return bool(_PROMPT.search(last)) and not _OTHER.search(last)
-
-
-async def more(console: Console, offset: int, patience: float | None) -> bool:
-    """Tell whether output after `offset`, or the end, comes in `patience` s (None: no limit)."""
-    if console.end_offset > offset:
-        return True
-    with contextlib.suppress(asyncio.TimeoutError):
-        await within(patience, console.wait(offset))
-    return console.end_offset > offset or console.state == "ended"
 
 
 def _last_line(output: bytes) -> str:

@@ -13,7 +13,8 @@ import uuid
 from collections.abc import Callable, Mapping
 
 from jupyter_bridge.consoles.console import Console
-from jupyter_bridge.consoles.run.line.prompt import KILL_LINE, LOOK_BYTES, REACTION, Prompt, more
+from jupyter_bridge.consoles.run.driver import more
+from jupyter_bridge.consoles.run.line.prompt import KILL_LINE, LOOK_BYTES, REACTION, Prompt
 from jupyter_bridge.consoles.sources.remote import RemoteSource
 from jupyter_bridge.problems import Busy, Gone, Problem, RemoteFailed, Unavailable
 from jupyter_bridge.wire.shell import line_upload

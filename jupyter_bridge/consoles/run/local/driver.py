@@ -4,23 +4,27 @@ from __future__ import annotations
 
 import os
 import signal
+import termios
 
 from jupyter_bridge.consoles.console import Console
-from jupyter_bridge.consoles.run.driver import CommandObserver, ShellDriver
+from jupyter_bridge.consoles.run.driver import CommandObserver, ShellDriver, more
 from jupyter_bridge.consoles.run.local.scripts import Files, Pipes, Scripts
 from jupyter_bridge.consoles.run.local.shell import Shell, image_of
 from jupyter_bridge.consoles.sources.terminal import TerminalSource
 from jupyter_bridge.models.runs import RunBody
 from jupyter_bridge.problems import Busy
-from jupyter_bridge.wire.shell.wrapper import Wrapping
+from jupyter_bridge.wire.shell.startup import KEY, KnownShell
+from jupyter_bridge.wire.shell.wrapper import Wrapping, shown
 
 # How long the console must be silent before a shell that printed no mark is asked for it, seconds.
 ASK_AFTER = 0.5
-# Ctrl-E and Ctrl-U delete a line that was typed at the prompt but not sent.
-KILL_LINE = {"sh": b"\x15"}
-KILL_EDITED_LINE = b"\x05\x15"
-# The signals, and how long each may take, seconds. A script continues with its next command when
-# one is killed, so there are more and faster rounds, until the shell itself is killed.
+# The same for a shell that has replaced itself, whose prompt nobody knows; seconds.
+LEAVE_AFTER = 1.5
+# How long a terminal may take to echo a key, or a shell to show a new prompt, seconds.
+REACTION = 1.0
+# The signals, and how long each may take, seconds. A script in the foreground continues with its
+# next command when one is killed, so there are more and faster rounds, until the shell itself is
+# killed.
 STEPS = ((signal.SIGINT, 2.0), (signal.SIGTERM, 2.0), (signal.SIGKILL, 1.0))
 AGAIN = ((signal.SIGINT, 0.5), (signal.SIGKILL, 0.5))
 ROUNDS = 5
@@ -30,7 +34,7 @@ LOOK_EVERY = 0.05
 class LocalDriver(ShellDriver):
     """Types through the pty, finds its reader in the process table, and stops it by signals."""
 
-    take_patience = 10.0  # the shell only reads two files before the mark
+    take_patience = 3.0  # the shell only reads two files before the mark
 
     def __init__(
         self,
@@ -50,6 +54,7 @@ class LocalDriver(ShellDriver):
         self._fresh = fresh
         self._image: str | None = None
         self._files: Files | None = None
+        self._refused = 0
         self._pipes: Pipes | None = None
 
     async def wait_for_prompt(self, patience: float | None) -> None:
@@ -58,13 +63,15 @@ class LocalDriver(ShellDriver):
     async def perform(self) -> None:
         offset = self._console.end_offset
         self._image = self._shell.image()
-        dialect = self._shell.dialect()
-        if dialect is None:
-            raise Busy(f"No shell is in the foreground of console {self._console.name!r}.")
+        known = self._shell.known
+        assert known is not None, "wait_for_prompt has raised Busy"
+        dialect, by_key = known.start.dialect, known.start.entry == "key"
         body, split = self._body, self._body.output == "split"
         stdin = None if body.stdin is None else body.stdin.encode()
         files = self._scripts.new(body.command.encode(), stdin=stdin, split=split)
         self._files = files
+        self._refused = known.prompt.refused
+        status = None if by_key else await self._empty_line(known)
         wrapping = Wrapping(
             dialect,
             self._nonce,
@@ -76,14 +83,55 @@ class LocalDriver(ShellDriver):
             stdin=str(files.stdin) if files.stdin else None,
             stdout=str(files.pipes[0]) if split else None,
             stderr=str(files.pipes[1]) if split else None,
+            status=status,
         )
         self._scripts.write(files, wrapping.script())
         self._pipes = Pipes(files.ends, self._run.on_data)
-        keys = b"" if self._fresh else KILL_LINE.get(dialect, KILL_EDITED_LINE)
+        line = wrapping.line(shown(body.command, plain=not by_key))
         try:
-            await self._perform(self._console.write(keys + wrapping.typed()), offset)
+            await self._perform(self._enter(line, by_key=by_key), offset)
         finally:
+            self._scripts.withdraw(self._terminal.pid)
             self._scripts.remove(files, wrapper=self._began)
+
+    async def _enter(self, line: bytes, *, by_key: bool) -> None:
+        """Enter a line at the prompt: by the shell's key, or at a line that is empty."""
+        if by_key:
+            self._scripts.offer(self._terminal.pid, line)
+            await self._console.write(KEY)
+            return
+        line = self._shell.key(termios.VKILL) * self._shell.reads_by_itself() + line + b"\r"
+        typed = self._terminal.typed + len(line)
+        await self._console.write(line)
+        if self._terminal.typed == typed:  # nobody else typed meanwhile
+            self._terminal.empty_at = typed
+
+    async def _empty_line(self, known: KnownShell) -> int | None:
+        """Have the line of a shell without a key empty; Busy if it cannot be known to be.
+
+        Returns the status that the command must find in `$?`, if it is not the shell's own.
+        """
+        if self._terminal.typed == self._terminal.empty_at:
+            return None
+        console, status = self._console, known.prompt.status
+        if self._shell.reads_by_itself():
+            # The terminal's own key deletes the line. A frozen terminal would not echo.
+            kill = self._shell.key(termios.VKILL)
+            end = console.end_offset
+            await console.write(b" ")
+            if kill and await more(console, end, REACTION):
+                return None
+            await console.write(kill)
+            raise self._not_taken()
+        for _ in range(2):  # the first may only leave a search
+            shown = known.prompt.shown
+            await console.write(self._shell.key(termios.VINTR) or b"\x03")
+            until = self._loop.time() + REACTION
+            while self._loop.time() < until:
+                if known.prompt.shown != shown and self._shell.at_prompt():
+                    return status
+                await more(console, console.end_offset, 0.05)
+        raise self._not_taken()
 
     def close(self) -> None:
         """Close the pipes, which background jobs may still hold open."""
@@ -101,26 +149,44 @@ class LocalDriver(ShellDriver):
             self._pipes.drain()
 
     def _not_taken(self) -> Busy:
+        self._scripts.withdraw(self._terminal.pid)
         if self._files is not None:
             self._scripts.disarm(self._files)
-        return Busy(f"The shell in console {self._console.name!r} does not read its input.")
+        return Busy(
+            f"The shell in console {self._console.name!r} does not answer at its prompt: the "
+            "terminal may be stopped (Ctrl-S), or its line editor asks something. The command "
+            "was not run."
+        )
+
+    def _is_refused(self) -> bool:
+        known = self._shell.known
+        return known is not None and known.prompt.refused > self._refused
+
+    def _has_left(self, silent: float) -> bool:
+        """A shell that replaced itself by another program, or whose prompt is not known any more,
+        tells no status."""
+        replaced = self._shell.image() != self._image
+        return replaced and silent > LEAVE_AFTER and self._shell.seems_at_prompt()
 
     async def _is_at_prompt(self, silent: float) -> bool:
-        lost = self.interrupted or self._shell.image() != self._image
         live = self._console.state == "live"
-        return lost and live and silent > ASK_AFTER and self._shell.at_prompt()
+        return self.interrupted and live and silent > ASK_AFTER and self._shell.at_prompt()
 
     async def _ask(self) -> None:
-        dialect = self._shell.dialect()
-        if dialect is None or self._files is None:
+        known, files = self._shell.known, self._files
+        if known is None or files is None:
             return
-        wrapper = str(self._files.wrapper)
+        dialect, by_key = known.start.dialect, known.start.entry == "key"
         wrapping = Wrapping(
-            dialect, self._nonce, self._scripts.integration(dialect), wrapper, str(self._files.text)
+            dialect,
+            self._nonce,
+            self._scripts.integration(dialect),
+            str(files.wrapper),
+            str(files.text),
         )
-        self._scripts.write(self._files, wrapping.ask())
+        self._scripts.write(files, wrapping.ask())
         self._cut = self._console.end_offset if self._cut is None else self._cut
-        await self._console.write(wrapping.typed_ask())
+        await self._enter(wrapping.ask_line(), by_key=by_key)
 
     # -- stopping ------------------------------------------------------------------------------
 
@@ -146,6 +212,9 @@ class LocalDriver(ShellDriver):
                 reached = image
                 self.interrupted, self.last_signal = True, number.name
                 try:
+                    if number != signal.SIGINT and group != self._terminal.pid:
+                        # The shell would go on with what follows the killed command.
+                        os.kill(self._terminal.pid, signal.SIGINT)
                     os.killpg(group, number)
                 except ProcessLookupError:
                     pass

@@ -1,4 +1,4 @@
-"""Scripts: the files that give a run to its shell, in one folder that only the user can read.
+"""Scripts: the files that give a run to its shell.
 
 Pipes: readers of a command's stdout and stderr.
 """
@@ -8,17 +8,15 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import os
-import shutil
 import struct
-import tempfile
 import termios
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import get_args
 
+from jupyter_bridge.consoles.terminals.shell_folder import ShellFolder, write
 from jupyter_bridge.problems import Unavailable
-from jupyter_bridge.wire.shell.integration import Dialect, integration
+from jupyter_bridge.wire.shell.integration import Dialect
 
 # A pipe fills while the event loop is busy; this is the largest that Linux allows all users.
 PIPE_BYTES = 1 << 20
@@ -38,43 +36,29 @@ class Files:
 
 
 class Scripts:
-    """The folder of the files, created at first use with mode 0700; `close` removes it."""
+    """The files of runs, in the folder of the shells' own scripts."""
 
-    def __init__(self) -> None:
-        self._folder: Path | None = None
+    def __init__(self, folder: ShellFolder) -> None:
+        self._folder = folder
         self._count = 0
-
-    @property
-    def folder(self) -> Path:
-        """The path of the folder; Unavailable if it cannot be created."""
-        if self._folder is None:
-            try:
-                # Not below the data directory, which may be on a slow or a full disk.
-                folder = Path(tempfile.mkdtemp(prefix="jb-"))
-                for dialect in get_args(Dialect):
-                    _write(folder / dialect, integration(dialect).encode())
-            except OSError as error:
-                raise Unavailable(f"The folder for runs cannot be created: {error}.") from error
-            self._folder = folder
-        return self._folder
 
     def integration(self, dialect: Dialect) -> str:
         """Return the path of the script that a shell sources once."""
-        return str(self.folder / dialect)
+        return str(self._folder.path / dialect)
 
     def new(self, text: bytes, *, stdin: bytes | None, split: bool) -> Files:
         """Create the files of one run: its text, input and pipes, and a path for its wrapper."""
-        folder = self.folder
+        folder = self._folder.path
         self._count += 1
         base = str(folder / f"{self._count}")
         files = Files(text=Path(base + ".t"), wrapper=Path(base))
         try:
-            _write(files.text, text)
+            write(files.text, text)
             # The shell writes this file, with its own umask.
-            _write(Path(f"{files.text}.x"), b"")
+            write(Path(f"{files.text}.x"), b"")
             if stdin is not None:
                 files.stdin = Path(base + ".i")
-                _write(files.stdin, stdin)
+                write(files.stdin, stdin)
             elif split:
                 files.stdin = Path(os.devnull)
             if split:
@@ -90,11 +74,11 @@ class Scripts:
 
     def write(self, files: Files, wrapper: str) -> None:
         """Write the wrapper to its path."""
-        _write(files.wrapper, wrapper.encode())
+        write(files.wrapper, wrapper.encode())
 
     def disarm(self, files: Files) -> None:
         """Make the typed line harmless, in case a shell reads it later."""
-        _write(files.wrapper, b":\n")
+        write(files.wrapper, b":\n")
 
     def remove(self, files: Files, *, wrapper: bool = True) -> None:
         """Remove the files (not the open ends); removing twice is fine."""
@@ -106,11 +90,13 @@ class Scripts:
         for path in paths:
             path.unlink(missing_ok=True)
 
-    def close(self) -> None:
-        """Remove the folder; closing twice is fine."""
-        if self._folder is not None:
-            shutil.rmtree(self._folder, ignore_errors=True)
-            self._folder = None
+    def offer(self, pid: int, line: bytes) -> None:
+        """Let the shell enter this line when its key is pressed."""
+        write(self._folder.line_of(pid), line + b"\n")
+
+    def withdraw(self, pid: int) -> None:
+        """Let the key do nothing; withdrawing twice is fine."""
+        self._folder.line_of(pid).unlink(missing_ok=True)
 
 
 class Pipes:
@@ -155,12 +141,6 @@ class Pipes:
         self._loop.remove_reader(end)
         del self._ends[end]
         os.close(end)
-
-
-def _write(path: Path, data: bytes) -> None:
-    file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with open(file, "wb") as stream:
-        stream.write(data)
 
 
 def _widen(end: int) -> None:

@@ -1,8 +1,8 @@
-"""Shell: the shell in a terminal's foreground, seen through the system.
+"""Shell: the shell of a terminal of this server, and whether it is at its prompt.
 
-A line may be typed only if a shell will read it. The terminal's foreground process group tells
-which program reads, and the terminal's modes tell how: bash, zsh and fish read a prompt's line with
-echo and line mode off; sh leaves both on and sleeps in a read.
+A line may be typed only at a prompt that is known: the shell itself has printed its mark since the
+last command (`wire/shell/startup.py`), it is in the terminal's foreground, and the terminal is in
+the mode in which that shell reads a line.
 """
 
 from __future__ import annotations
@@ -11,11 +11,12 @@ import asyncio
 import os
 import subprocess
 import termios
+from typing import Any
 
 from jupyter_bridge.consoles.console import Console
 from jupyter_bridge.consoles.sources.terminal import TerminalSource
 from jupyter_bridge.problems import Busy, Gone
-from jupyter_bridge.wire.shell.integration import Dialect
+from jupyter_bridge.wire.shell.startup import KnownShell
 from jupyter_bridge.wire.shell.wrapper import dialect_of
 
 # The kernel functions in which a process waits for a terminal's line; "0" if Linux hides them.
@@ -23,6 +24,7 @@ _READS_TERMINAL = ("wait_woken", "n_tty_read", "tty_read")
 # The longest pause between two checks for a prompt, seconds.
 LOOK_EVERY = 0.05
 _HAS_PROC = os.path.exists("/proc/self/stat")
+_NO_CHARACTER = b"\0"
 
 
 class Shell:
@@ -33,60 +35,110 @@ class Shell:
         self._terminal = terminal
 
     @property
-    def leader(self) -> int | None:
-        """The leader of the foreground process group, if it is alive."""
-        return _alive(self._terminal.foreground)
+    def known(self) -> KnownShell | None:
+        """The shell, if it was started so that it tells its prompt."""
+        return self._terminal.shell
 
     def program(self) -> str | None:
         """Return the name of the program in the foreground."""
-        leader = self.leader
+        leader = _alive(self._terminal.foreground)
         return None if leader is None else _program(leader)
 
-    def dialect(self) -> Dialect | None:
-        """Return the dialect of the shell in the foreground; None if there is no shell."""
-        program = self.program()
-        return None if program is None else dialect_of(program)
-
     def image(self) -> str | None:
-        """Identify the foreground process and its program: `exec` changes it."""
-        leader = self.leader
-        return None if leader is None else image_of(leader)
+        """Identify the shell's process and its program: `exec` changes it."""
+        return image_of(self._terminal.pid)
 
     async def wait_for_prompt(self, patience: float | None) -> None:
-        """Return when a shell is at its prompt; Busy after `patience` seconds (None: never).
+        """Return when the shell is at its prompt; Busy after `patience` seconds (None: never).
 
         Raises Gone if the console ends first.
         """
         loop = asyncio.get_running_loop()
         until = None if patience is None else loop.time() + patience
         pause = 0.001
-        while not self.at_prompt():
+        while (reason := self.why_not()) is not None:
             name = self._console.name
             if self._console.state == "ended":
                 raise Gone(f"Console {name!r} ended before the command was typed.")
-            if until is not None and loop.time() > until:
-                program = self.program()
+            if self._is_hopeless() or (until is not None and loop.time() > until):
                 raise Busy(
-                    f"Console {name!r} is busy: {program} is in the foreground. Try later, or send "
-                    "queue: true.",
-                    foreground=program,
+                    f"Console {name!r} is busy: {reason} Nothing was typed.",
+                    foreground=self.program(),
                 )
             await asyncio.sleep(pause)
             pause = min(pause * 1.5, LOOK_EVERY)
 
     def at_prompt(self) -> bool:
-        """Tell whether a shell is in the foreground and waits for a line."""
-        leader = self.leader
-        dialect = self.dialect()
-        if leader is None or dialect is None:
+        """Tell whether the shell is known to be at its prompt."""
+        return self.why_not() is None
+
+    def seems_at_prompt(self) -> bool:
+        """Tell whether some shell waits for a line there, for all that can be seen."""
+        attributes, program = self.attributes(), self.program()
+        if attributes is None or program is None or self._terminal.foreground != self._terminal.pid:
             return False
-        try:
-            local = termios.tcgetattr(self._terminal.fd)[3]
-        except (termios.error, OSError):
+        if attributes[3] & termios.ICANON:
+            return dialect_of(program) == "sh" and _reads_terminal(self._terminal.pid)
+        return dialect_of(program) is not None and not attributes[3] & termios.ECHO
+
+    def why_not(self) -> str | None:
+        """Return why the shell is not known to be at its prompt, as a sentence; None if it is."""
+        known, terminal = self._terminal.shell, self._terminal
+        if known is None:
+            return "its program was not started as a shell that tells when it is at its prompt."
+        if self._is_hopeless():
+            return f"its shell was replaced by {self.program() or 'another program'}."
+        if terminal.foreground != terminal.pid:
+            return f"{self.program() or 'another program'} is in the foreground."
+        state = known.prompt.state
+        if state == "continuation":
+            return "the shell waits for the rest of a command."
+        if state == "unknown":
+            return f"{self.program() or 'its shell'} has not shown a prompt that the bridge knows."
+        if state == "command" or not self._reads_line(known):
+            return f"{self.program() or 'its shell'} runs a command, or reads its input itself."
+        return None
+
+    def _is_hopeless(self) -> bool:
+        """Tell whether the shell will never be known to be at its prompt."""
+        terminal = self._terminal
+        if terminal.shell is None:
+            return True
+        if terminal.shell.prompt.state == "unknown":
             return False
+        image = image_of(terminal.pid)
+        if terminal.image is None:
+            terminal.image = image
+        return image is not None and image != terminal.image
+
+    def _reads_line(self, known: KnownShell) -> bool:
+        attributes = self.attributes()
+        if attributes is None:
+            return False
+        local = attributes[3]
         if not local & termios.ICANON:
-            return not local & termios.ECHO
-        return dialect == "sh" and _reads_terminal(leader)
+            line = not local & termios.ECHO
+        else:
+            line = known.start.dialect == "sh" and _reads_terminal(self._terminal.pid)
+        return bool(line) and not (known.start.dialect == "sh" and known.prompt.ended_line)
+
+    def attributes(self) -> list[Any] | None:
+        """Return the terminal's attributes (`termios.tcgetattr`); None if it is closed."""
+        try:
+            return termios.tcgetattr(self._terminal.fd)
+        except (termios.error, OSError):
+            return None
+
+    def key(self, index: int) -> bytes:
+        """Return a special character of the terminal (`termios.VKILL`); empty if it has none."""
+        attributes = self.attributes()
+        found: bytes = _NO_CHARACTER if attributes is None else attributes[6][index]
+        return b"" if found == _NO_CHARACTER else found
+
+    def reads_by_itself(self) -> bool:
+        """Tell whether the terminal gives the shell whole lines, which it edits itself."""
+        attributes = self.attributes()
+        return attributes is not None and bool(attributes[3] & termios.ICANON)
 
 
 def image_of(pid: int) -> str | None:
