@@ -92,13 +92,13 @@ def _operation(route: Route, method: str, spec: Verb, schemas: dict[str, Any]) -
 
 def _answer(spec: Verb, schemas: dict[str, Any]) -> dict[str, Any]:
     answer: dict[str, Any] = {"description": spec.summary}
+    content: dict[str, Any] = {kind: {"schema": {}} for kind in spec.kinds}
     if spec.reply is not None:
-        content: dict[str, Any] = {"application/json": {"schema": schemas[_key(spec.reply)]}}
-        if spec.streams:
-            content.update({kind: {"schema": {"type": "string"}} for kind in (SSE, NDJSON)})
+        content["application/json"] = {"schema": schemas[_key(spec.reply)]}
+    if spec.streams:
+        content.update({kind: {"schema": {"type": "string"}} for kind in (SSE, NDJSON)})
+    if content:
         answer["content"] = content
-    elif spec.kinds:
-        answer["content"] = {kind: {"schema": {}} for kind in spec.kinds}
     return answer
 
 

@@ -73,6 +73,9 @@ class Log(Protocol):
     def times(self, start: int, end: int) -> list[tuple[int, float]]:
         """Return the known (offset, Unix time) pairs from `start` to `end`, ascending."""
 
+    def time_of(self, offset: int) -> float | None:
+        """Return the Unix time when the byte at `offset` came; None if unknown. Reads the disk."""
+
 
 @dataclass(eq=False)
 class Viewer:

@@ -52,3 +52,32 @@ class ConsoleModel(Answer):
     last_line: str
     viewers: list[ViewerModel]
     exit_code: int | None = None
+
+
+class HitModel(Answer):
+    """A line of a console in which a search found its text.
+
+    `offset` is that of the line's first byte, `time` when it came; null where times are unknown.
+    `line` has no escape sequences. Of a long line it is the part around the match, with `…` where
+    it was cut. The match is `line[start:end]`, counted in characters (Unicode code points).
+    """
+
+    console: str
+    epoch: str
+    offset: int
+    time: datetime | None
+    line: str
+    start: int
+    end: int
+
+
+class SearchModel(Answer):
+    """The hits of a search: console by console, in each by offset.
+
+    `truncated` if there are more hits than asked for. `unread` names the consoles that could not
+    be read to their end, like a file on a mount that does not answer.
+    """
+
+    hits: list[HitModel]
+    truncated: bool
+    unread: list[str] = []

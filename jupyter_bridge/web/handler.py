@@ -38,7 +38,7 @@ class Verb:
 
     `action` is the authorizer's action. The method gets the path's names, and `body` and `query`
     decoded into the given Structs. It returns the JSON answer, a `reply`, or None if it has
-    answered itself, with one of the content types `kinds`. `also` are statuses besides `status`.
+    answered itself, perhaps with a content type of `kinds`. `also` are statuses besides `status`.
     `proof` marks a GET that changes something: it needs a proof for `check_proof`. A `raw` body is
     not decoded. `limit` is the most bytes of the body.
 

@@ -229,7 +229,7 @@ class RequestBase:
         handler = cast(JupyterHandler, self)
         names = {f.encode_name for f in msgspec.structs.fields(kind)}
         given = {
-            name: handler.get_query_argument(name)
+            name: handler.get_query_argument(name, strip=False)
             for name in handler.request.query_arguments
             if name in names
         }

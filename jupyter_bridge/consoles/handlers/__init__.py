@@ -9,6 +9,7 @@ from jupyter_bridge.consoles.handlers.consoles import (
     SendHandler,
 )
 from jupyter_bridge.consoles.handlers.run import OneRunHandler, RunInputHandler, RunsHandler
+from jupyter_bridge.consoles.handlers.search import SearchHandler
 from jupyter_bridge.consoles.handlers.socket import InteractSocket, TailSocket
 from jupyter_bridge.consoles.handlers.tail import TailHandler
 from jupyter_bridge.consoles.registry import ConsoleRegistry
@@ -36,6 +37,7 @@ def routes(consoles: ConsoleRegistry, runs: RunStore, events: Events) -> list[Ro
         ConsoleRoute("/interact/{name}", InteractSocket, parts),
         ConsoleRoute("/send/{name}", SendHandler, parts),
         ConsoleRoute("/recording/{name}", RecordingHandler, parts),
+        Route("/search", SearchHandler, parts),
         Route("/run", RunsHandler, run_parts),
         Route("/runs/{run_id}", OneRunHandler, run_parts),
         Route("/runs/{run_id}/input", RunInputHandler, run_parts),

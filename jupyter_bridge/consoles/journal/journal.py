@@ -347,3 +347,12 @@ class Journal:
             segments = [part for part in self._segments if part.base < end and part.end > start]
             marks = list(self._memory.marks)
         return times_between(start, end, marks, segments)
+
+    def time_of(self, offset: int) -> float | None:
+        """Return the Unix time at which the byte there came, to the index's precision."""
+        with self._lock:
+            if offset >= self._memory.first and self._memory.marks:
+                return self._memory.when(offset) / 1e9
+            segment = self._segments.reaching(offset)
+        nanoseconds = segment.time_of(offset) if segment is not None else None
+        return nanoseconds / 1e9 if nanoseconds is not None else None

@@ -125,6 +125,24 @@ class Segment:
             marks.append(mark)
         return marks
 
+    def time_of(self, offset: int) -> int | None:
+        """Return the time of the last mark at or before `offset`; None if there is none.
+
+        Reads a few records only: an index may hold half a million.
+        """
+        try:
+            with self.index_path.open("rb", buffering=0) as file:
+
+                def record(at: int) -> tuple[int, ...]:
+                    file.seek(at * RECORD.size)
+                    return RECORD.unpack(file.read(RECORD.size).ljust(RECORD.size, b"\0"))
+
+                records = range(self.index_size // RECORD.size)
+                at = bisect_right(records, offset, key=lambda at: record(at)[0]) - 1
+                return record(at)[2] if at >= 0 else None
+        except FileNotFoundError:
+            return None
+
     def lines_before(self, offset: int) -> int:
         """Return the number of newlines before `offset`, since the console began."""
         marks = self.marks()

@@ -169,6 +169,9 @@ class FileLog:
     def times(self, start: int, end: int) -> list[tuple[int, float]]:
         return []
 
+    def time_of(self, offset: int) -> float | None:
+        return None
+
     def close(self) -> None:
         """Close all files; later reads return nothing. Twice is fine."""
         with self._lock:

@@ -1,11 +1,13 @@
 """Patterns of requests, in RE2's syntax, matched in time linear in the text.
 
     find(text, start, end, least)  the match with the smallest end, or None
+    search(text, start)            the match that begins first, or None
 
 Text without metacharacters needs no google-re2. It is imported for the first other pattern; if it
 is not installed, that is Unsupported.
 
 `^` and `$` match at the ends of lines. `$` matches before LF, and before the CRs in front of it.
+A pattern for `lines` treats each line as a text of its own: no match has an LF in it.
 """
 
 from __future__ import annotations
@@ -25,11 +27,18 @@ MAX_MEMORY = 1024 * 1024
 # instruction and byte: 300 ms for 8 KiB of text, on a thread of its own.
 MAX_PROGRAM = 4000
 
+# Stands for a byte that is not UTF-8: one byte too, so that offsets do not change.
+SUBSTITUTE = "\x1a"
+_NOT_UTF8 = re.compile("[\udc80-\udcff]")
+
 _METACHARACTERS = frozenset("\\.+*?()|[]{}^$")
 _PLAIN_ESCAPES = {"n": "\n", "r": "\r", "t": "\t"}
 _CLASS = r"\[\^?\]?(?:\[:\^?\w*:\]|\\.|[^\]\\])*\]?"
 _TOKEN = re.compile(rf"\\Q(?:.*?)(?:\\E|\Z)|\\.|{_CLASS}|.", re.DOTALL)
 _LINE_END = r"(?:\r*$)"
+# What replaces a token in a pattern for lines: the ends of the text, and any byte, even LF.
+_IN_LINES = {r"\A": "^", r"\z": _LINE_END, r"\C": "(?s:.)"}
+_ENDS_OF_TEXT = re.compile(r"\(\?\w*-\w*m")
 _LOOKS_AHEAD = frozenset(("$", r"\b", r"\B", r"\z"))
 
 _FAULTS = {
@@ -67,6 +76,14 @@ class Pattern(Protocol):
         """
         ...
 
+    def readable(self, text: bytes) -> bytes:
+        """Return `text`, which may not be UTF-8, as `search` needs it, of the same length."""
+        ...
+
+    def search(self, text: bytes, start: int) -> tuple[int, int] | None:
+        """Return the start and end of the first match at or after `start`."""
+        ...
+
 
 class PlainText:
     """Text without metacharacters."""
@@ -80,6 +97,12 @@ class PlainText:
     def find(self, text: bytes, start: int, end: int, least: int = 0) -> tuple[int, int] | None:
         at = text.find(self._text, start, end)
         return None if at < 0 else (at, at + len(self._text))
+
+    def readable(self, text: bytes) -> bytes:
+        return text
+
+    def search(self, text: bytes, start: int) -> tuple[int, int] | None:
+        return self.find(text, start, len(text))
 
 
 class Linear:
@@ -105,12 +128,33 @@ class Linear:
                 found, high = shorter, min(middle, shorter.end())
         return found.start(), found.end()
 
+    def readable(self, text: bytes) -> bytes:
+        return text if text.isascii() else utf8(text.decode("utf-8", "surrogateescape"))
 
-def compiled(pattern: str, field: str) -> Pattern:
+    def search(self, text: bytes, start: int) -> tuple[int, int] | None:
+        found = self._regexp.search(text, start)
+        return None if found is None else (found.start(), found.end())
+
+
+def compiled(pattern: str, field: str, *, lines: bool = False) -> Pattern:
     """Return the pattern of a request's `field`.
 
     Raises BadRequest if it is invalid or too large, Unsupported without google-re2.
     """
+    _check(pattern, field)
+    text = plain_text(pattern)
+    return _linear(pattern, field, lines) if text is None else literal(text, field, lines=lines)
+
+
+def literal(text: str, field: str, *, lines: bool = False) -> Pattern:
+    """Return a pattern that matches exactly this text; raises BadRequest."""
+    _check(text, field)
+    if lines and "\n" in text:
+        raise BadRequest(f"{field}: a match is within one line.", field=field)
+    return PlainText(text)
+
+
+def _check(pattern: str, field: str) -> None:
     if len(pattern) > MAX_PATTERN:
         raise BadRequest(f"{field}: a pattern has at most {MAX_PATTERN} characters.", field=field)
     if sum(map(pattern.count, (r"\p", r"\P"))) > MAX_UNICODE:
@@ -119,8 +163,24 @@ def compiled(pattern: str, field: str) -> Pattern:
         pattern.encode()
     except UnicodeEncodeError as error:
         raise BadRequest(f"{field}: not valid Unicode.", field=field) from error
-    text = plain_text(pattern)
-    return PlainText(text) if text is not None else _linear(pattern, field)
+
+
+def utf8(text: str) -> bytes:
+    """Encode a text to match; its surrogate escapes, for bytes that are not UTF-8, as SUBSTITUTE.
+
+    So each of those bytes is a character, which `.` and negated classes match.
+    """
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        return _NOT_UTF8.sub(SUBSTITUTE, text).encode()
+
+
+def character_at(text: bytes, index: int) -> int:
+    """Return where a character begins, at or after `index`."""
+    while index < len(text) and 0x80 <= text[index] < 0xC0:
+        index += 1
+    return index
 
 
 def plain_text(pattern: str) -> str | None:
@@ -144,7 +204,7 @@ def _is_punctuation(character: str) -> bool:
     return character.isprintable() and not character.isalnum() and character not in "_ "
 
 
-def _linear(pattern: str, field: str) -> Linear:
+def _linear(pattern: str, field: str, lines: bool) -> Linear:
     try:
         import re2
     except ImportError as error:
@@ -159,9 +219,14 @@ def _linear(pattern: str, field: str) -> Linear:
     options.never_capture = True
     options.max_mem = MAX_MEMORY
     tokens = list(_tokens(pattern))
-    lines = "".join(_LINE_END if token == "$" else token for token in tokens)
+    if lines:
+        if _ENDS_OF_TEXT.search(pattern):
+            raise BadRequest(f"{field}: the flag -m has no use within one line.", field=field)
+        options.never_nl = True
+        tokens = [_IN_LINES.get(token, token) for token in tokens]
+    written = "".join(_LINE_END if token == "$" else token for token in tokens)
     try:
-        regexp = re2.compile(f"(?m){lines}".encode(), options)
+        regexp = re2.compile(f"(?m){written}".encode(), options)
     except re2.error as error:
         raise BadRequest(f"{field}: {_fault(error)}.", field=field) from error
     finally:

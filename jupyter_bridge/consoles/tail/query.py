@@ -134,7 +134,7 @@ def tail_request(
     following = query.follow
     if following is None:
         following = follow or query.until is not None or header == "true"
-    since = _since(query.since) if query.since is not None else None
+    since = unix_time(query.since) if query.since is not None else None
     return TailRequest(query, following, lines, since, until)
 
 
@@ -149,7 +149,8 @@ def _lines(header: str | None) -> int:
     return lines
 
 
-def _since(text: str) -> float:
+def unix_time(text: str) -> float:
+    """Return the Unix time of `since`: seconds ago, or ISO 8601. Raises BadRequest."""
     try:
         seconds = float(text)
     except ValueError:

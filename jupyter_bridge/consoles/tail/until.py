@@ -6,7 +6,6 @@ The match that ends first counts, so that a tail ends as soon as its text has a 
 from __future__ import annotations
 
 import codecs
-import re
 from bisect import bisect_right
 from collections.abc import Callable
 from copy import copy
@@ -15,7 +14,7 @@ from operator import attrgetter, itemgetter
 
 from jupyter_bridge.aio.serial_worker import SerialWorker, in_worker
 from jupyter_bridge.aio.turns import Pauses
-from jupyter_bridge.consoles.tail.pattern import Pattern
+from jupyter_bridge.consoles.tail.pattern import SUBSTITUTE, Pattern, character_at, utf8
 from jupyter_bridge.wire import ansi
 from jupyter_bridge.wire.console import Matched
 
@@ -28,10 +27,6 @@ MAX_UNREAD_PARTS = 16
 LOOP_SIZE = 24
 # One worker for all patterns, so that they take one core; they take turns by block.
 _LANE = SerialWorker()
-
-_NOT_UTF8 = re.compile("[\udc80-\udcff]")
-# ASCII's substitute character. It is one byte long, so that offsets do not change.
-_SUBSTITUTE = "\x1a"
 
 
 class Until:
@@ -91,7 +86,7 @@ class Until:
         return len(self._decoder.getstate()[0])
 
     def _add(self, data: bytes) -> Matched | None:
-        more = _utf8(self._decoder.decode(data))
+        more = utf8(self._decoder.decode(data))
         while True:
             full = self._base + 2 * BLOCK + self._pattern.looks_ahead
             room = full - len(self._text)
@@ -108,7 +103,7 @@ class Until:
         text, end = self._text, len(self._text)
         if self._pattern.looks_ahead:
             if self._unfinished:
-                text += _SUBSTITUTE.encode()  # the next character is neither a word's nor a newline
+                text += SUBSTITUTE.encode()  # the next character is neither a word's nor a newline
             else:
                 end -= 1
         end = min(end, self._base + 2 * BLOCK)
@@ -117,13 +112,13 @@ class Until:
         return found
 
     def _find(self, text: bytes, end: int) -> Matched | None:
-        start = _character(text, self._base)
+        start = character_at(text, self._base)
         if start > end or self._least > end:
             return None
         found = self._pattern.find(text, start, end, self._least)
         if found is None:
             return None
-        first, behind = found[0], _character(text, found[1])
+        first, behind = found[0], character_at(text, found[1])
         if first == found[1]:
             return Matched(self._at(behind), self._at(behind))
         return Matched(self._at(first), self._at(behind - 1) + 1)
@@ -177,17 +172,3 @@ class _Part:
         place = bisect_right(self._places, index, key=itemgetter(0))
         begin, offset = self._places[max(0, place - 1)]
         return offset + index - begin
-
-
-def _utf8(text: str) -> bytes:
-    try:
-        return text.encode()
-    except UnicodeEncodeError:
-        return _NOT_UTF8.sub(_SUBSTITUTE, text).encode()
-
-
-def _character(text: bytes, index: int) -> int:
-    """Return where a character begins, at or after `index`."""
-    while index < len(text) and 0x80 <= text[index] < 0xC0:
-        index += 1
-    return index

@@ -1,0 +1,1 @@
+"""Search what consoles said, line by line, off the event loop."""
