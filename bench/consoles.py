@@ -25,7 +25,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import aiohttp
 from jupyter_server_terminals.terminalmanager import TerminalManager
@@ -375,6 +375,53 @@ def write_lines(path: Path, size: int) -> None:
             file.write(block)
 
 
+NEEDLE = b"2026-11-30 worker 4711 gave up: connection refused after 30 s\n"
+# The text and a pattern that match NEEDLE alone, for `grep` and for the bridge.
+SOUGHT = {"literal": "connection refused", "pattern": "worker [0-9]+ gave up: .* after [0-9]+ s$"}
+
+
+def write_log(path: Path, size: int) -> None:
+    """Write lines of a log, of any words, with NEEDLE as the last."""
+    dice = random.Random(1)
+    letters = "abcdefghijklmnopqrstuvwxyz"
+    words = ["".join(dice.choices(letters, k=dice.randint(3, 9))) for _ in range(2000)]
+    lines = (
+        f"2026-11-30T12:{i // 60 % 60:02}:{i % 60:02} INFO worker-{i % 16} "
+        f"{' '.join(dice.choices(words, k=8))}\n"
+        for i in range(200_000)
+    )
+    block = "".join(lines).encode()
+    with path.open("wb") as file:
+        while file.tell() < size:
+            file.write(block)
+        file.write(NEEDLE)
+
+
+async def searched(client: Client, name: str, kind: str) -> tuple[float, list[float]]:
+    """Search a console (the best of three); return the seconds, and the latencies meanwhile."""
+    query = f"bridge/search?q={quote(SOUGHT[kind])}&console={quote(name)}"
+    query += "&regex=true" if kind == "pattern" else ""
+    best = 1e9
+    with Probe(client.server) as asking:
+        for _ in range(3):
+            start = time.perf_counter()
+            found = await client.ask("GET", query)
+            best = min(best, time.perf_counter() - start)
+            assert [hit["line"] for hit in found["hits"]] == [NEEDLE.decode().strip()], found
+    return best, asking.latencies
+
+
+def grepped(path: Path, kind: str) -> float:
+    """Return the seconds of `grep` in the locale of the server, the best of three."""
+    option = "-F" if kind == "literal" else "-E"
+    best = 1e9
+    for _ in range(3):
+        start = time.perf_counter()
+        subprocess.run(["grep", option, SOUGHT[kind], path], check=True, capture_output=True)
+        best = min(best, time.perf_counter() - start)
+    return best
+
+
 def write_journal(folder: Path, size: int) -> None:
     """Create an ended console with `size` bytes in `folder`."""
     about = {"name": "huge", "kind": "terminal", "title": "", "epoch": "e", "started": "2026-01-01"}
@@ -571,8 +618,25 @@ class Bench:
                 ours = min([await fan_out(client, viewers, size, True) for _ in range(2)])
         self.table.add(Row(f"{viewers} viewers x {size / 1e6:g} MB", "s", today, ours, 1.5))
 
+    async def search(self) -> None:
+        size = int(1e9 * self.scale)
+        with serving() as server:
+            log = server.root / "log"
+            write_log(log, size)
+            async with client_of(server) as client:
+                for kind, goal in (("literal", 2), ("pattern", 3)):
+                    grep = grepped(log, kind)
+                    ours, latencies = await searched(client, "file:log", kind)
+                    what = f"search of {size / 1e9:g} GB, {kind}"
+                    note = f"{ours:.2g} s; {size / ours / 1e9:.1f} GB/s"
+                    row = Row(f"{what}, beside grep", "x", 1, ours / grep, goal, bridge_note=note)
+                    row.today_note = f"grep, {grep:.2g} s"
+                    self.table.add(row)
+                    p99 = percentile(latencies, 0.99) * 1e3
+                    self.table.add(Row(f"{what}: /api/status p99 meanwhile", "ms", None, p99, 20))
 
-ROWS = ("paste", "end", "recording", "tails", "resume", "stalls", "fan")
+
+ROWS = ("paste", "end", "recording", "tails", "resume", "stalls", "fan", "search")
 
 
 def main(argv: list[str] | None = None) -> int:

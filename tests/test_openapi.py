@@ -37,6 +37,7 @@ PATHS = {
     "/interact/{name}": {"get"},
     "/send/{name}": {"post"},
     "/recording/{name}": {"get"},
+    "/search": {"get"},
     "/run": {"post"},
     "/runs/{run_id}": {"get", "delete"},
     "/runs/{run_id}/input": {"post"},

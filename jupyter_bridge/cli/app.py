@@ -11,12 +11,22 @@ from typer.core import TyperGroup
 
 from jupyter_bridge.cli import output
 from jupyter_bridge.cli.call import CaFile, Call, Json, Token, Url, prose
-from jupyter_bridge.cli.commands import conn, consoles, dataset, env, execute, kernels, repl, run
+from jupyter_bridge.cli.commands import (
+    conn,
+    consoles,
+    dataset,
+    env,
+    execute,
+    kernels,
+    repl,
+    run,
+    search,
+)
 from jupyter_bridge.version import __version__
 from jupyter_bridge.wire.visible import visible_lines
 
 # Each has `group`, a typer.Typer with its commands.
-GROUPS = (kernels, execute, repl, run, consoles, conn, dataset, env)
+GROUPS = (kernels, execute, repl, run, consoles, search, conn, dataset, env)
 
 
 class Group(TyperGroup):

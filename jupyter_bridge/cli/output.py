@@ -4,6 +4,7 @@ Names, titles and sentences come from untrusted remote servers, files and kernel
 escapes their control characters (wire/visible.py), except in `raw`:
 
     line, note, lines     text, escaped
+    hit                   a line that a search found, escaped
     table, progress       escaped in each cell and each name beside the bar
     json_line             JSON, with the same characters as JSON's escapes
     ask, ask_secret       a prompt, escaped; the prompt of a program keeps its colours
@@ -79,6 +80,14 @@ def is_terminal(*, err: bool = False) -> bool:
 def label(name: str, colour: int) -> str:
     """Return the prefix of each line of a console among several, coloured on a terminal."""
     return f"\x1b[{colour}m{visible(name)}\x1b[0m " if is_terminal() else f"{visible(name)}: "
+
+
+def hit(place: str, before: str, match: str, after: str) -> None:
+    """Print a line that a search found: its place, and the match, coloured on a terminal."""
+    shown = [visible(part) for part in (place, before, match, after)]
+    if is_terminal() and not os.environ.get("NO_COLOR"):
+        shown[0], shown[2] = f"\x1b[35m{shown[0]}\x1b[0m", f"\x1b[1;31m{shown[2]}\x1b[0m"
+    raw("".join(shown) + "\n")
 
 
 def table(

@@ -1,13 +1,20 @@
-"""Consoles: list, open, end, tail and interact with a server's consoles."""
+"""Consoles: list, open, end, tail, search and interact with a server's consoles."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from typing import Any, Literal
 
+import msgspec
+
 from jupyter_bridge.client.console_stream import ConsoleStream
-from jupyter_bridge.models.consoles import ConsoleModel
+from jupyter_bridge.models.consoles import ConsoleModel, HitModel, SearchModel
+from jupyter_bridge.problems import RemoteFailed
 from jupyter_bridge.transport.bridge_session import BridgeSession, segment
+from jupyter_bridge.transport.http import Lines
+from jupyter_bridge.transport.line_follower import MAX_EVENT_BYTES, SILENCE_SECONDS
+from jupyter_bridge.transport.problem_decoder import problem_of
+from jupyter_bridge.wire.json_errors import JSON_ERRORS
 
 
 class Consoles:
@@ -69,6 +76,38 @@ class Consoles:
         """Iterate the console's recording (asciicast v2) in pieces of bytes."""
         return self._session().download(_path("recording", name), query={"from": start, "to": end})
 
+    async def search(
+        self,
+        text: str,
+        *,
+        regex: bool = False,
+        console: str | ConsoleModel | None = None,
+        since: float | str | None = None,
+        limit: int | None = None,
+    ) -> SearchModel:
+        """Search for text, or a pattern in RE2's syntax, in what all consoles said, or one.
+
+        `since` is in seconds ago, or a time in ISO 8601. At most `limit` hits (1,000 unless given)
+        are returned.
+        """
+        query = {
+            "q": text,
+            "regex": "true" if regex else None,
+            "console": console.name if isinstance(console, ConsoleModel) else console,
+            "since": since,
+            "limit": limit,
+        }
+        # As a stream: its blank lines tell a long search from a dead connection.
+        session = self._session()
+        response = await session.stream("GET", "search", query=query, silence=SILENCE_SECONDS)
+        found = SearchModel([], False)
+        try:
+            async for line in Lines(response, MAX_EVENT_BYTES):
+                _read_into(found, line)
+        finally:
+            response.close()
+        return found
+
     def tail(
         self,
         name: str | ConsoleModel,
@@ -117,3 +156,25 @@ class Consoles:
 
 def _path(route: str, name: str | ConsoleModel) -> str:
     return f"{route}/{segment(name.name if isinstance(name, ConsoleModel) else name)}"
+
+
+class _Last(msgspec.Struct):
+    """The last line of a search that has more to tell than hits."""
+
+    truncated: bool = False
+    unread: Sequence[str] = ()
+    problem: dict[str, Any] | None = None
+
+
+def _read_into(found: SearchModel, line: bytes) -> None:
+    """Add a line of a search; raises its Problem, or RemoteFailed."""
+    try:
+        if line.startswith(b'{"console":'):
+            found.hits.append(msgspec.json.decode(line, type=HitModel))
+            return
+        last = msgspec.json.decode(line, type=_Last)
+    except JSON_ERRORS as error:
+        raise RemoteFailed(f"The search has a malformed line: {error}.") from error
+    if last.problem is not None:
+        raise problem_of(last.problem, None, "The search") or RemoteFailed("The search failed.")
+    found.truncated, found.unread = last.truncated, list(last.unread)

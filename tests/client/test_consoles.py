@@ -6,7 +6,7 @@ import pytest
 
 from jupyter_bridge.client import BridgeClient, connect
 from jupyter_bridge.client.console_stream import ConsoleStream
-from jupyter_bridge.problems import Conflict, NotFound
+from jupyter_bridge.problems import BadRequest, Conflict, NotFound
 from jupyter_bridge.wire.console import Ended, Matched, OutputFrame, Start, Trouble
 from tests.conftest import Server, start_server
 from tests.support.cable import Cable
@@ -51,6 +51,31 @@ async def test_consoles_are_opened_tailed_typed_into_and_ended(bridge_server: Se
         with pytest.raises(NotFound):
             async for _ in consoles.recording(mine):
                 pass
+
+
+async def test_what_consoles_said_is_searched(bridge_server: Server) -> None:
+    """The hits of all consoles or one, as objects; the server's Problem is raised."""
+    async with BridgeClient(bridge_server.url, bridge_server.token) as bridge:
+        script = ["/bin/sh", "-c", "echo 'sought: 1'; echo 'sought: 2'; exec sleep 1000"]
+        mine = await bridge.consoles.open(shell_command=script)
+        try:
+            async for _ in bridge.consoles.tail(mine, until="2", timeout=PATIENCE):
+                pass
+            search = bridge.consoles.search
+            hits = (await search("sought: ", since=3600)).hits
+            assert [(hit.console, hit.line) for hit in hits if hit.console == mine.name] == [
+                (mine.name, "sought: 1"),
+                (mine.name, "sought: 2"),
+            ]
+            assert hits[-1].line[hits[-1].start : hits[-1].end] == "sought: "
+            first = await search("s.*t: [0-9]$", regex=True, console=mine, limit=1)
+            assert (first.hits[0].offset, first.truncated) == (0, True)
+            assert (await search("s.*t", console=mine)).hits == []
+            for text, expected in (("(", BadRequest), ("x", NotFound)):
+                with pytest.raises(expected):
+                    await search(text, regex=True, console="nobody")
+        finally:
+            await bridge.consoles.end(mine, purge=True)
 
 
 async def test_a_followed_tail_survives_the_server(tmp_path: Path) -> None:

@@ -70,6 +70,20 @@ SPECIAL: dict[tuple[str, str], dict[str, tuple[str, Any, tuple[str, ...]]]] = {
         "far": (f"consoles?conn={FAR}", {}, ("write bridge:connections",)),
         "far env": (f"consoles?conn={FAR}", ENV, ("execute bridge:connections",)),
     },
+    ("GET", "/search"): {
+        "all": ("search?q=x", None, ()),
+        **{
+            kind: (
+                f"search?q=x&console={name}",
+                None,
+                tuple(
+                    f"read {resource}"
+                    for resource in host.replace("far", "bridge:connections").split()
+                ),
+            )
+            for kind, (name, host) in CONSOLES.items()
+        },
+    },
     ("POST", "/run"): {
         "fresh": ("run", {"command": "touch ran"}, ("execute terminals", "write terminals")),
         "terminal": (
@@ -159,7 +173,7 @@ def own(path: str) -> str:
     """The bridge's resource of a route."""
     if re.match("/(kernels|spawn|shutdown|interrupt|restart|execut|environment)", path):
         return "bridge:kernels"
-    if re.match("/(consoles|send|recording|run|tail)", path):
+    if re.match("/(consoles|send|recording|run|search|tail)", path):
         return "bridge:consoles"
     return "bridge:connections"
 
@@ -334,6 +348,27 @@ def test_a_list_shows_what_its_reader_may_read(
         status, missing = chosen.call("GET", "bridge/consoles/nobody")
         assert status == 404
         assert set(missing["consoles"]) == {name for name, _ in shown}
+    chosen.deny()
+
+
+@pytest.mark.parametrize("denied", LISTED)
+def test_a_search_finds_what_its_reader_may_read(
+    chosen: Chosen, names: dict[str, str], denied: str
+) -> None:
+    """Console by console, by what each one is, however it is called."""
+    chosen.deny()
+    for name, said in ((POSING, b"echo searched"), (f"kernel:{names['kernel']}", b"'searched'")):
+        chosen.call("POST", f"bridge/send/{name}?newline=1", said)
+        chosen.call("GET", f"bridge/tail/{name}?until=searched&follow=true&timeout=30")
+    (chosen.root / "plain.txt").write_text("plain\nsearched\n")
+    chosen.call("GET", "bridge/tail/file:plain.txt?until=searched&follow=true&timeout=30")
+    kinds = {one["name"]: one["kind"] for one in chosen.get("bridge/consoles")}
+    for denials in ((), (denied,)):
+        chosen.deny(*denials)
+        found = {hit["console"] for hit in chosen.get("bridge/search?q=searched")["hits"]}
+        hidden = LISTED[denied] if denials else set[str]()
+        expected = {POSING, f"kernel:{names['kernel']}", "file:plain.txt"}
+        assert found == {name for name in expected if kinds[name] not in hidden}
     chosen.deny()
 
 

@@ -133,6 +133,7 @@ class SyncConsoles(Plain[Consoles]):
     open = call(Consoles.open)
     end = call(Consoles.end)
     send = call(Consoles.send)
+    search = call(Consoles.search)
     recording = opened(Consoles.recording, SyncIterator[Any, bytes])
     tail = opened(Consoles.tail, SyncConsoleStream)
     interact = opened(Consoles.interact, SyncConsoleStream)
@@ -210,7 +211,7 @@ class Bridge(Plain[BridgeClient]):
 
     @property
     def consoles(self) -> SyncConsoles:
-        """The server's consoles: list, open, end, tail, interact, send, recording."""
+        """The server's consoles: list, open, end, tail, search, interact, send, recording."""
         return SyncConsoles(self._loop, self._async.consoles)
 
     @property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import aclosing
+from typing import Any
 
 import msgspec
 
@@ -17,6 +18,11 @@ from jupyter_bridge.web import NDJSON, verb
 
 
 class SearchHandler(ConsoleHandler):
+    async def judge(self, **arguments: Any) -> None:
+        name = arguments["query"].console
+        if name is not None:  # else each console is judged by itself
+            await self.demand_named(name, "read")
+
     @verb(
         "read",
         "Search what consoles said",
@@ -41,7 +47,6 @@ class SearchHandler(ConsoleHandler):
         """Return the consoles to search: those that the user may read."""
         if name is None:
             return await self.readable(self.consoles)
-        await self.demand_named(name, "read")
         try:
             console = self.consoles.get(name)
         except NoConsole:

@@ -154,6 +154,35 @@ export interface Console {
 }
 
 /**
+ * A line of a console in which a search found its text.
+ *
+ * `offset` is that of the line's first byte, `time` when it came; null where times are unknown.
+ * `line` has no escape sequences. Of a long line it is the part around the match, with `…` where
+ * it was cut. The match is `line[start:end]`, counted in characters (Unicode code points).
+ */
+export interface Hit {
+  console: string;
+  epoch: string;
+  offset: number;
+  time: string | null;
+  line: string;
+  start: number;
+  end: number;
+}
+
+/**
+ * The hits of a search: console by console, in each by offset.
+ *
+ * `truncated` if there are more hits than asked for. `unread` names the consoles that could not
+ * be read to their end, like a file on a mount that does not answer.
+ */
+export interface Search {
+  hits: Hit[];
+  truncated: boolean;
+  unread?: string[];
+}
+
+/**
  * An entry of a listing. `kind` is folder, file or dataset, or a word of the remote's own.
  *
  * `path` is the argument of `browse` for the entry's content; `permId` that of `dataset`, if the
