@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from typing import Any
 
 import msgspec
 
+from jupyter_bridge.aio.first_use import imported
 from jupyter_bridge.consoles.console import Console
 from jupyter_bridge.consoles.handlers.consoles import ConsoleHandler
 from jupyter_bridge.consoles.registry import NoConsole
@@ -31,6 +32,8 @@ class SearchHandler(ConsoleHandler):
         kinds=(NDJSON,),
     )
     async def get(self, query: SearchQuery) -> None:
+        with suppress(ImportError):  # text is found without it
+            await imported("re2")
         request = search_request(query)
         search = Search(
             request,

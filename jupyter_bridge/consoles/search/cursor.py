@@ -9,8 +9,9 @@ from jupyter_bridge.consoles.console import Log
 from jupyter_bridge.consoles.search.lines import Hit, hits
 from jupyter_bridge.consoles.tail.pattern import Pattern
 
-# How much is read and searched at once. A longer line counts as several lines.
-PIECE_BYTES = 256 * 1024
+# How much is read and searched at once: it stays in the processor's cache, and is allocated without
+# asking the system. A longer line counts as several lines.
+PIECE_BYTES = 64 * 1024
 # The longest match that is found for sure where a line is cut.
 OVERLAP_BYTES = 4096
 # How far back the line of the first byte may begin.
@@ -18,6 +19,10 @@ LINE_BACK_BYTES = 64 * 1024
 # How long one step goes on, seconds: other searches take their turns, and a client that left is
 # noticed.
 STEP_SECONDS = 0.025
+# After how much work Python's lock is let go, and for how long, seconds. The event loop would wait
+# 5 ms each time it needs the lock, which is several times for a request.
+WORK_SECONDS = 0.002
+REST_SECONDS = 0.0001
 
 Found = tuple[Hit, "float | None"]
 
@@ -42,7 +47,8 @@ class Cursor:
         """
         if self._offset is None:
             self._offset = self._first()
-        until = time.monotonic() + STEP_SECONDS
+        now = time.monotonic()
+        until, rest = now + STEP_SECONDS, now + WORK_SECONDS
         found: list[Found] = []
         while not self.done:
             for hit in self._hits:
@@ -50,8 +56,12 @@ class Cursor:
                 if len(found) >= most:
                     return found
             self._hits = self._next(self._offset)
-            if time.monotonic() > until:
+            now = time.monotonic()
+            if now > until:
                 break
+            if now > rest:
+                time.sleep(REST_SECONDS)
+                rest = time.monotonic() + WORK_SECONDS
         return found
 
     def _first(self) -> int:

@@ -105,6 +105,18 @@ class PlainText:
         return self.find(text, start, len(text))
 
 
+class FastText(PlainText):
+    """The same, searched by RE2: twice as fast, and without Python's lock."""
+
+    def __init__(self, text: str, regexp: Any) -> None:
+        super().__init__(text)
+        self._regexp = regexp
+
+    def search(self, text: bytes, start: int) -> tuple[int, int] | None:
+        found = self._regexp.search(text, start)
+        return None if found is None else (found.start(), found.end())
+
+
 class Linear:
     """A pattern with metacharacters, matched by RE2."""
 
@@ -149,9 +161,22 @@ def compiled(pattern: str, field: str, *, lines: bool = False) -> Pattern:
 def literal(text: str, field: str, *, lines: bool = False) -> Pattern:
     """Return a pattern that matches exactly this text; raises BadRequest."""
     _check(text, field)
-    if lines and "\n" in text:
+    if not lines:
+        return PlainText(text)
+    if "\n" in text:
         raise BadRequest(f"{field}: a match is within one line.", field=field)
-    return PlainText(text)
+    try:
+        import re2
+    except ImportError:
+        return PlainText(text)
+    options = _options(re2)
+    options.literal = True
+    try:
+        return FastText(text, re2.compile(text.encode(), options))
+    except re2.error:  # too long
+        return PlainText(text)
+    finally:
+        re2.purge()
 
 
 def _check(pattern: str, field: str) -> None:
@@ -214,10 +239,7 @@ def _linear(pattern: str, field: str, lines: bool) -> Linear:
             "\\.+*?()|[]{}^$.",
             field=field,
         ) from error
-    options = re2.Options()
-    options.log_errors = False  # RE2 would write the pattern to stderr
-    options.never_capture = True
-    options.max_mem = MAX_MEMORY
+    options = _options(re2)
     tokens = list(_tokens(pattern))
     if lines:
         if _ENDS_OF_TEXT.search(pattern):
@@ -234,6 +256,14 @@ def _linear(pattern: str, field: str, lines: bool) -> Linear:
     if regexp.programsize > MAX_PROGRAM:
         raise BadRequest(f"{field}: {_TOO_LARGE}.", field=field)
     return Linear(regexp, looks_ahead=any(token in _LOOKS_AHEAD for token in tokens))
+
+
+def _options(re2: Any) -> Any:
+    options = re2.Options()
+    options.log_errors = False  # RE2 would write the pattern to stderr
+    options.never_capture = True
+    options.max_mem = MAX_MEMORY
+    return options
 
 
 _TOO_LARGE = "the pattern is too large; use fewer or smaller repeats"
