@@ -336,3 +336,23 @@ def test_a_text_is_searched(page: Page, lab: Server) -> None:
     bar.get_by_label("Search the console").press("Escape")
     expect(bar).to_be_hidden()
     ask(lab, "DELETE", f"bridge/consoles/{name}?purge=1")
+
+
+def test_what_is_not_loaded_is_searched(page: Page, lab: Server) -> None:
+    """The server finds a line far before the screen; a click loads it, and it is in view."""
+    name = terminal(lab)
+    run(lab, name, "echo far a''way; seq -f 'line %.0f of very many' 60000")
+    show(page, name)
+    until(page, lambda: "line 60000 of" in text_of(page, name))
+    page.click(".jp-BridgeConsole-screen:visible")
+    page.keyboard.press("Control+Shift+F")
+    page.get_by_label("Search the console").fill("FAR away")
+    hit = page.locator(".jp-BridgeConsole-hits button:visible")
+    expect(hit).to_have_count(1)
+    expect(hit.locator("mark")).to_have_text("far away")
+    hit.click()
+    until(page, lambda: "far away" in text_of(page, name))
+    selected = "() => jupyterapp.shell.currentWidget.content.screen.term.getSelection()"
+    until(page, lambda: page.evaluate(selected) == "far away")
+    expect(hit).to_have_count(0)
+    ask(lab, "DELETE", f"bridge/consoles/{name}?purge=1")

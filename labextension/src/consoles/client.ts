@@ -1,6 +1,6 @@
 /** The routes of `consoles/handlers/`, for the panel. */
 import { Server, withQuery } from '../api/server';
-import { Console, Run, RunBody } from '../api/types';
+import { Console, Run, RunBody, Search } from '../api/types';
 import { Mode, SUBPROTOCOL } from '../wire/console';
 
 /** Where a stream starts: so many lines before the end, or at an offset of an epoch. */
@@ -59,6 +59,12 @@ export class Consoles {
       offset: Number(response.headers.get('Bridge-Offset') ?? offset),
       data: new Uint8Array(await response.arrayBuffer())
     };
+  }
+
+  /** Search its whole journal for a text, or with `regex` for a pattern in RE2's syntax. */
+  search(name: string, q: string, regex: boolean, limit: number): Promise<Search> {
+    const query = { q, regex: regex ? 'true' : undefined, console: name, limit };
+    return this.server.request('GET', withQuery(this.server.url('search'), query));
   }
 
   /** A websocket for its output and for input. */

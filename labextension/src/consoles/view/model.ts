@@ -19,6 +19,8 @@ const LOW = 64 * 1024;
 const SKIP = 4 * 1024 * 1024;
 /** How many screens of earlier output the view opens with. */
 const SCREENS = 3;
+/** How many rows are shown before a line that was searched. */
+const CONTEXT_ROWS = 3;
 /** The most rows of a window: fewer than the screen holds. */
 const MAX_ROWS = SCROLLBACK - 1000;
 
@@ -162,6 +164,29 @@ export class ConsoleModel extends Model {
       // `before` ends at the first known row, which was `top.row` rows below the top of the buffer.
       await this.showPast(shown, end_offset, rows => rows - top.row, before.data.length);
     });
+  }
+
+  /** Show the line at this offset, selected, and output before and after it. */
+  goTo(offset: number): Promise<unknown> {
+    return this.load(async () => {
+      const { first_offset, end_offset } = await this.client.get(this.name);
+      const start = Math.max(first_offset, offset);
+      this.stream.pause();
+      const found = await earlier(this.client, this.name, first_offset, start);
+      const before = fittingFromEnd(found, MAX_ROWS / 2);
+      const after = fitting(await later(this.client, this.name, start, end_offset), MAX_ROWS / 2);
+      let line = 0;
+      const show = (row: number) => Math.max(0, (line = row) - CONTEXT_ROWS);
+      await this.showPast(joined(before, after), end_offset, show, before.data.length);
+      this.screen.term.select(0, line, this.screen.term.cols);
+    });
+  }
+
+  /** The part of the journal that the screen holds; it ends with the newest output shown. */
+  get loaded(): { start: number; end: number } | null {
+    const start = this.screen.top()?.offset;
+    const end = this.past?.end ?? this.stream.offset;
+    return start === undefined || end === null ? null : { start, end };
   }
 
   /** Show the output after the end of the window. */

@@ -11,6 +11,7 @@ import {
 import { ISearchOptions } from '@xterm/addon-search';
 import { KeyboardEvent } from 'react';
 import { IconButton } from '../../ui/components';
+import { JournalSearch } from './journalSearch';
 import { Screen } from './screen';
 
 const DECORATIONS: ISearchOptions['decorations'] = {
@@ -23,6 +24,7 @@ const DECORATIONS: ISearchOptions['decorations'] = {
 export class SearchBar extends ReactWidget {
   constructor(
     private screen: Screen,
+    private journal: JournalSearch,
     private trans: TranslationBundle
   ) {
     super();
@@ -94,8 +96,10 @@ export class SearchBar extends ReactWidget {
     // Otherwise the add-on does not search again for the same text with other options.
     this.screen.search.clearDecorations();
     if (text === '' || (this.options.regex && !isPattern(text))) {
+      this.journal.find('', this.options);
       this.update();
     } else {
+      this.journal.find(text, this.options);
       this.screen.search.findNext(text, { ...this.options, incremental });
     }
   }
@@ -106,7 +110,13 @@ export class SearchBar extends ReactWidget {
     }
   }
 
+  /** Mark the match in the line that is selected. */
+  markSelected(): void {
+    this.screen.search.findNext(this.text, { ...this.options, incremental: true });
+  }
+
   override close(): void {
+    this.journal.find('', this.options);
     this.screen.search.clearDecorations();
     this.hide();
     this.screen.term.focus();

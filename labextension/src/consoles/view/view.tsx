@@ -5,6 +5,8 @@ import { Message } from '@lumino/messaging';
 import { Panel, Widget } from '@lumino/widgets';
 import { Mode } from '../../wire/console';
 import { Consoles } from '../client';
+import { Hits } from './hits';
+import { JournalSearch } from './journalSearch';
 import { ConsoleModel } from './model';
 import { Screen } from './screen';
 import { SearchBar } from './search';
@@ -39,12 +41,23 @@ export class ConsoleView extends Panel {
       screenReaderMode: settings.screenReader
     });
     this.model = new ConsoleModel(name, mode, client, this.screen, trans);
-    this.search = new SearchBar(this.screen, trans);
+    this.journal = new JournalSearch(this.model, client);
+    this.search = new SearchBar(this.screen, this.journal, trans);
     this.search.hide();
+    const hits = ReactWidget.create(
+      <Hits
+        search={this.journal}
+        console={this.model}
+        trans={trans}
+        onShow={() => this.search.markSelected()}
+      />
+    );
+    hits.addClass('jp-BridgeConsole-found');
+    this.journal.changed.connect(() => requestAnimationFrame(() => this.fitScreen()));
     this.screenHost.addClass('jp-BridgeConsole-screen');
     const status = ReactWidget.create(<StatusLine model={this.model} trans={trans} />);
     status.addClass('jp-BridgeConsole-status');
-    for (const widget of [this.search, this.screenHost, status]) {
+    for (const widget of [this.search, hits, this.screenHost, status]) {
       this.addWidget(widget);
     }
     this.connectKeys();
@@ -58,6 +71,7 @@ export class ConsoleView extends Panel {
     if (!this.isDisposed) {
       clearTimeout(this.pauseTimer);
       document.removeEventListener('visibilitychange', this.updateVisibility);
+      this.journal.dispose();
       this.model.dispose();
       this.screen.dispose();
       super.dispose();
@@ -176,6 +190,7 @@ export class ConsoleView extends Panel {
   }
 
   private readonly screen: Screen;
+  private readonly journal: JournalSearch;
   private readonly screenHost = new Widget();
   private pauseTimer: ReturnType<typeof setTimeout> | undefined;
 }
