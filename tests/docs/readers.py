@@ -63,7 +63,7 @@ ANSWERS = {
     "asciinema play": Answer(r"[$#] $"),
     "search 'Traceback'": Answer("", 1),
     "search -c 1 -E": Answer("", 1),
-    "search -c file:logs/app.log": Answer("^file:logs/app.log:0:started$"),
+    "search -c file:results.csv": Answer("^file:results.csv:4:1,2$"),
     "search?q=": Answer("^$"),
     "jupyter bridge consoles": Answer("(terminal|remote) +live"),
     "jupyter bridge kernels": Answer("python3"),

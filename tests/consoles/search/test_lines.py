@@ -106,3 +106,11 @@ def test_a_text_of_several_lines_is_refused(text: str, regex: bool) -> None:
     with pytest.raises(BadRequest) as refused:
         pattern(text, regex)
     assert refused.value.details["field"] == "q"
+
+
+@pytest.mark.parametrize("text", ["😀" * 1000, "ab" * 500, "a.*(", "\\Q\\E", "ä"])
+def test_a_text_of_any_length_is_text(text: str) -> None:
+    """The longest text, and one that is full of metacharacters, is found as it is written."""
+    hit = search(text, f"x{text}\nx\n".encode())[0]
+    assert hit.offset == 1000
+    assert len(search(text, f"{text}\n{text[1:]}\n".encode())) == 1
