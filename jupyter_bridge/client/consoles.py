@@ -8,6 +8,7 @@ from typing import Any, Literal
 from jupyter_bridge.client.console_stream import ConsoleStream
 from jupyter_bridge.models.consoles import ConsoleModel
 from jupyter_bridge.transport.bridge_session import BridgeSession, segment
+from jupyter_bridge.wire.any_bytes import as_json
 
 
 class Consoles:
@@ -32,7 +33,7 @@ class Consoles:
         self,
         name: str | None = None,
         *,
-        cwd: str | None = None,
+        cwd: str | bytes | None = None,
         env: Mapping[str, str | None] | None = None,
         shell_command: Sequence[str] | None = None,
         rows: int | None = None,
@@ -41,7 +42,7 @@ class Consoles:
         """Open a terminal; raises Conflict if a live console has that name."""
         given: dict[str, Any] = {
             "name": name,
-            "cwd": cwd,
+            **as_json("cwd", cwd),
             "env": env,
             "shell_command": shell_command,
             "rows": rows,

@@ -12,6 +12,7 @@ import msgspec
 from jupyter_bridge.models.runs import RunModel
 from jupyter_bridge.transport.bridge_session import BridgeSession, segment
 from jupyter_bridge.transport.line_follower import Line, LineFollower, Post
+from jupyter_bridge.wire.any_bytes import as_json
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -27,13 +28,14 @@ class RunOptions(TypedDict, total=False):
     """Options of a run; omitted ones take the server's defaults.
 
     `console` is a terminal's name, or `"new"` for a new terminal that stays; without it the command
-    gets its own login shell. `key` is the Idempotency-Key (default: a new one).
+    gets its own login shell. `cwd`, the values of `env`, and `stdin` may be bytes, or a text with
+    surrogateescape. `key` is the Idempotency-Key (default: a new one).
     """
 
     console: str | None
-    cwd: str | None
-    env: Mapping[str, str] | None
-    stdin: str | None
+    cwd: str | bytes | None
+    env: Mapping[str, str | bytes] | None
+    stdin: str | bytes | None
     timeout: float | None
     on_timeout: Literal["kill", "leave"] | None
     output: Literal["tty", "split"] | None
@@ -76,18 +78,18 @@ class Runs:
     def __init__(self, session: Callable[[], BridgeSession]) -> None:
         self._session = session
 
-    async def run(self, command: str, **options: Unpack[RunOptions]) -> RunResult:
+    async def run(self, command: str | bytes, **options: Unpack[RunOptions]) -> RunResult:
         """Run a command and wait for its result."""
         result = await self._begin(command, options, f"wait={WAIT_SECONDS}")
         while not result.finished:
             result = await self.get(result.run, wait=WAIT_SECONDS)
         return result
 
-    async def start(self, command: str, **options: Unpack[RunOptions]) -> str:
+    async def start(self, command: str | bytes, **options: Unpack[RunOptions]) -> str:
         """Start a command; returns the run's name, for `get`, `follow` and `cancel`."""
         return (await self._begin(command, options, "respond-async")).run
 
-    def stream(self, command: str, **options: Unpack[RunOptions]) -> RunStream:
+    def stream(self, command: str | bytes, **options: Unpack[RunOptions]) -> RunStream:
         """Return a stream of the command's output. The command starts when it is first iterated."""
         return RunStream(self._session(), post=_post(command, options))
 
@@ -112,7 +114,7 @@ class Runs:
         raw = data.encode() if isinstance(data, str) else data
         await self._session().ask("POST", f"{_path(run)}/input", body=raw)
 
-    async def _begin(self, command: str, options: RunOptions, prefer: str) -> RunResult:
+    async def _begin(self, command: str | bytes, options: RunOptions, prefer: str) -> RunResult:
         path, query, body, key = _post(command, options)
         answer = await self._session().ask(
             "POST",
@@ -158,7 +160,12 @@ def _path(run: str) -> str:
     return f"runs/{segment(run)}"
 
 
-def _post(command: str, options: RunOptions) -> Post:
+def _post(command: str | bytes, options: RunOptions) -> Post:
     fields: dict[str, Any] = {"command": command, **options}
     key = fields.pop("key", None) or uuid.uuid4().hex
+    for name in ("command", "cwd", "stdin"):
+        fields.update(as_json(name, fields.pop(name, None)))
+    for name, value in (fields.pop("env", None) or {}).items():
+        for field, exact in as_json("env", value).items():
+            fields.setdefault(field, {})[name] = exact
     return Post("run", {}, {k: v for k, v in fields.items() if v is not None}, key)

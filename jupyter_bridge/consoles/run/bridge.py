@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
+from collections.abc import Mapping
 from typing import Any
 
 from jupyter_bridge.aio.deadline import within
@@ -15,6 +16,7 @@ from jupyter_bridge.consoles.sources.remote import RemoteSource
 from jupyter_bridge.interfaces import Exit
 from jupyter_bridge.models.runs import RunBody
 from jupyter_bridge.problems import Problem
+from jupyter_bridge.wire.any_bytes import as_json, odd_bytes, to_text
 
 # A command's output and its console's come by separate connections: how long to wait until the
 # console has caught up, seconds.
@@ -40,14 +42,14 @@ class BridgeDriver(CommandDriver):
         self._command: Command | None = None
         self._stream = {"output": 0, "stdout": 0, "stderr": 1}
         self._ask = {
-            "command": body.command,
+            **as_json("command", body.command),
+            **as_json("cwd", body.cwd),
+            **as_json("stdin", body.stdin),
+            **_env(body.env),
             "output": body.output,
             "max_output": body.max_output,
             # A new shell has no prompt yet.
             "queue": body.queue or fresh,
-            **({} if body.cwd is None else {"cwd": body.cwd}),
-            **({} if not body.env else {"env": body.env}),
-            **({} if body.stdin is None else {"stdin": body.stdin}),
         }
 
     async def wait_for_prompt(self, patience: float | None) -> None:
@@ -86,7 +88,7 @@ class BridgeDriver(CommandDriver):
         if data.get("status") == "session-closed":
             self._run.on_session_end(Exit(code, data.get("signal")), at)
         else:
-            self._run.on_status(code, data.get("cwd"), at)
+            self._run.on_status(code, _folder(data), at)
 
     def _here(self, offset: int) -> int | None:
         """Convert an offset of the remote's console to one of ours."""
@@ -120,3 +122,15 @@ class BridgeDriver(CommandDriver):
                     self.interrupted, self.last_signal = True, "SIGINT"
                     return
             await asyncio.sleep(STOP_AGAIN)
+
+
+def _env(env: Mapping[str, str]) -> dict[str, Any]:
+    """Return the fields of the variables; an older bridge refuses a field that it does not know."""
+    exact = {name: data for name, text in env.items() if (data := odd_bytes(text)) is not None}
+    plain = {name: text for name, text in env.items() if name not in exact}
+    return {**({"env": plain} if plain else {}), **({"env_base64": exact} if exact else {})}
+
+
+def _folder(data: dict[str, Any]) -> str | None:
+    exact = data.get("cwd_base64")
+    return to_text(base64.b64decode(exact)) if exact else data.get("cwd")

@@ -19,6 +19,7 @@ from jupyter_bridge.interfaces import Exit
 from jupyter_bridge.models.runs import RunBody, RunModel
 from jupyter_bridge.observe import metrics
 from jupyter_bridge.problems import Gone, Problem
+from jupyter_bridge.wire.any_bytes import odd_bytes, readable
 from jupyter_bridge.wire.times import now
 
 # How long to wait for a prompt that is being drawn, or is still on its way, before "busy", seconds.
@@ -234,7 +235,8 @@ class Run:
             status=self.status,
             exit_code=self._exit_code,
             truncated=self.spool.truncated,
-            cwd=self._cwd,
+            cwd=None if self._cwd is None else readable(self._cwd),
+            cwd_base64=None if self._cwd is None else odd_bytes(self._cwd),
             started=self._created,
             seconds=round(self.seconds, 6),
             start_offset=self._offsets[0],

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import re
 import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,7 +27,7 @@ from jupyter_bridge.consoles.sources.terminal import TerminalSource
 from jupyter_bridge.consoles.terminals.spawn import folder_at
 from jupyter_bridge.models.consoles import TerminalOptions
 from jupyter_bridge.models.runs import RunBody
-from jupyter_bridge.problems import BadRequest, Busy, Gone, Problem, Unsupported
+from jupyter_bridge.problems import Busy, Gone, Problem, Unsupported
 
 # The most output of all ended runs, bytes, and the most ended runs, each with up to
 # `output.MEMORY_BYTES` in memory.
@@ -37,9 +36,6 @@ TOTAL_RUNS = 1000
 # The most runs that may run or wait, and the most bytes that they were sent together.
 MAX_RUNNING = 1000
 MAX_RUNNING_BYTES = 64 << 20
-
-
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 @dataclass
@@ -75,10 +71,10 @@ class RunStore(ResultStore[Run]):
         `permit(console)` raises if the command may not run in that console. A second call of the
         same user with the same `key` returns the first call's run.
         """
-        body = msgspec.structs.replace(checked(body, self._root_dir))  # the run empties this copy
+        own = checked(body, self._root_dir)  # the run empties it
         if key is None:
-            return await self._start(body, permit)
-        return await self.once((user, key), body, lambda: self._start(body, permit))
+            return await self._start(own, permit)
+        return await self.once((user, key), body, lambda: self._start(own, permit))
 
     async def _start(self, body: RunBody, permit: Permit) -> Run:
         self.check_room(body.size)
@@ -179,23 +175,7 @@ def login_shell() -> str:
 
 def checked(body: RunBody, root_dir: Path) -> RunBody:
     """Return the body with an absolute `cwd`; BadRequest if a shell cannot take a value."""
-    for name, text in (("command", body.command), ("cwd", body.cwd), ("stdin", body.stdin)):
-        _check_text(name, text, nul=name == "stdin")
-    for name, value in body.env.items():
-        if not _NAME.fullmatch(name):
-            raise BadRequest(f"env: {name!r} is not the name of a variable.", field="env")
-        _check_text("env", value)
+    body = body.in_text()
     if body.cwd is None or body.connection is not None:
         return body  # the remote checks its own folders
     return msgspec.structs.replace(body, cwd=folder_at(body.cwd, root_dir))
-
-
-def _check_text(field: str, text: str | None, *, nul: bool = False) -> None:
-    if text is None:
-        return
-    if "\0" in text and not nul:
-        raise BadRequest(f"{field}: must not contain NUL.", field=field)
-    try:
-        text.encode()
-    except UnicodeEncodeError as error:
-        raise BadRequest(f"{field}: not valid Unicode.", field=field) from error

@@ -9,6 +9,7 @@ import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from jupyter_bridge.wire.any_bytes import to_bytes
 from jupyter_bridge.wire.shell.integration import VERSION, VERSION_WITH_EXIT, Dialect
 
 _DIALECTS: dict[str, Dialect] = {
@@ -81,8 +82,8 @@ class Wrapping:
             body = "eval $__jb_t"
             if redirections := self._redirections():
                 body = f"begin; {body}; end{redirections}"
-            return f" source {path}; {body}; __jb_e\r".encode()
-        return f" . {path}\r".encode()
+            return to_bytes(f" source {path}; {body}; __jb_e\r")
+        return to_bytes(f" . {path}\r")
 
     def ask(self) -> str:
         """Return a script for a shell that printed no mark: it prints D with its status, and A."""
@@ -95,7 +96,7 @@ class Wrapping:
     def typed_ask(self) -> bytes:
         """Return the line that sources `ask`, once that is in the wrapper's place."""
         path = quote(self.dialect, self.wrapper)
-        return f" {'source' if self.dialect == 'fish' else '.'} {path}\r".encode()
+        return to_bytes(f" {'source' if self.dialect == 'fish' else '.'} {path}\r")
 
     def _begin(self) -> str:
         integration = quote(self.dialect, self.integration)

@@ -114,11 +114,13 @@ export interface Kind {
 
 /**
  * A new terminal: its name (letters, digits, _), its folder (relative to the server's root),
- * variables to add (null removes one), the command to run as its shell, its size.
+ * variables to add (null removes one), the command to run as its shell, its size. `cwd_base64` has
+ * the folder instead if its path is not UTF-8.
  */
 export interface TerminalOptions {
   name?: string | null;
   cwd?: string | null;
+  cwd_base64?: string | null;
   env?: Record<string, string | null>;
   shell_command?: string[] | null;
   rows?: number | null;
@@ -424,14 +426,19 @@ export interface StoppedKernel {
  * `<connection>:`. `cwd` and `env` are set in the shell before the command, and stay set. Without
  * `stdin`, `tty` reads the terminal and `split` reads nothing. `timeout` is in seconds from the
  * command's start; on a timeout the command is killed, or left running. At most `max_output` bytes
- * are kept. With `queue`, the run waits for a busy shell.
+ * are kept. With `queue`, the run waits for a busy shell. A value that is not UTF-8 is sent in its
+ * `…_base64` field instead.
  */
 export interface RunBody {
-  command: string;
+  command?: string | null;
+  command_base64?: string | null;
   console?: string | null;
   cwd?: string | null;
+  cwd_base64?: string | null;
   env?: Record<string, string>;
+  env_base64?: Record<string, string>;
   stdin?: string | null;
+  stdin_base64?: string | null;
   timeout?: number | null;
   on_timeout?: 'kill' | 'leave';
   output?: 'split' | 'tty';
@@ -446,7 +453,7 @@ export interface RunBody {
  * `status` is `queued` or `running` until the end. `exit_code` is the shell's `$?`; None while
  * unknown. The command's output is between the two offsets of the console. `output` is the
  * terminal's output (`tty`); `stdout` and `stderr` are separate with `split`. The `…_base64`
- * fields hold the exact bytes of a text that is not UTF-8.
+ * fields hold the exact bytes of a text that is not UTF-8, and `cwd_base64` those of a folder.
  */
 export interface Run {
   run: string;
@@ -460,6 +467,7 @@ export interface Run {
   start_offset: number | null;
   end_offset: number | null;
   signal?: string;
+  cwd_base64?: string;
   output?: string;
   output_base64?: string;
   stdout?: string;

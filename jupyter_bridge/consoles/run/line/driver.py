@@ -25,6 +25,7 @@ from jupyter_bridge.consoles.run.line.shell import TAKE_PATIENCE, LineShell
 from jupyter_bridge.interfaces import Exit
 from jupyter_bridge.models.runs import RunBody
 from jupyter_bridge.problems import Busy, Problem, RemoteFailed
+from jupyter_bridge.wire.any_bytes import to_bytes
 from jupyter_bridge.wire.shell import line_download, line_upload
 from jupyter_bridge.wire.shell.integration import integration
 from jupyter_bridge.wire.shell.line_download import StreamFinder
@@ -110,7 +111,7 @@ class LineDriver(ShellDriver):
     def _to_run(self, reader: Reader) -> Mapping[str, bytes]:
         body, folder = self._body, reader.folder
         split = body.output == "split"
-        stdin = None if body.stdin is None else body.stdin.encode()
+        stdin = None if body.stdin is None else to_bytes(body.stdin)
         wrapping = Wrapping(
             reader.dialect,
             self._nonce,
@@ -130,8 +131,8 @@ class LineDriver(ShellDriver):
         self._wrapping, self._ask_line = wrapping, asking.typed_ask()
         order = f"{self._nonce} {body.max_output}\n".encode()
         return {
-            _WRAPPER: wrapping.script().encode(),
-            _TEXT: body.command.encode(),
+            _WRAPPER: to_bytes(wrapping.script()),
+            _TEXT: to_bytes(body.command or ""),
             _ASK: asking.ask().encode(),
             **({} if stdin is None else {_STDIN: stdin}),
             **({line_download.ORDER: order} if split else {}),

@@ -12,6 +12,7 @@ from jupyter_bridge.consoles.run.local.shell import Shell, image_of
 from jupyter_bridge.consoles.sources.terminal import TerminalSource
 from jupyter_bridge.models.runs import RunBody
 from jupyter_bridge.problems import Busy
+from jupyter_bridge.wire.any_bytes import to_bytes
 from jupyter_bridge.wire.shell.wrapper import Wrapping
 
 # How long the console must be silent before a shell that printed no mark is asked for it, seconds.
@@ -62,8 +63,8 @@ class LocalDriver(ShellDriver):
         if dialect is None:
             raise Busy(f"No shell is in the foreground of console {self._console.name!r}.")
         body, split = self._body, self._body.output == "split"
-        stdin = None if body.stdin is None else body.stdin.encode()
-        files = self._scripts.new(body.command.encode(), stdin=stdin, split=split)
+        stdin = None if body.stdin is None else to_bytes(body.stdin)
+        files = self._scripts.new(to_bytes(body.command or ""), stdin=stdin, split=split)
         self._files = files
         wrapping = Wrapping(
             dialect,

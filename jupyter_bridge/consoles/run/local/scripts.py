@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import get_args
 
 from jupyter_bridge.problems import Unavailable
+from jupyter_bridge.wire.any_bytes import to_bytes
 from jupyter_bridge.wire.shell.integration import Dialect, integration
 
 # A pipe fills while the event loop is busy; this is the largest that Linux allows all users.
@@ -90,7 +91,7 @@ class Scripts:
 
     def write(self, files: Files, wrapper: str) -> None:
         """Write the wrapper to its path."""
-        _write(files.wrapper, wrapper.encode())
+        _write(files.wrapper, to_bytes(wrapper))
 
     def disarm(self, files: Files) -> None:
         """Make the typed line harmless, in case a shell reads it later."""
