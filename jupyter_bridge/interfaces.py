@@ -109,7 +109,7 @@ class Source(ABC):
         """Set the size of the smallest writer's screen; None if none has one. May be ignored."""
 
     def pause(self) -> None:  # noqa: B027
-        """Stop reading, if possible: the disk is behind."""
+        """Stop reading, if possible: the disk or a client is behind. Each has its `resume`."""
 
     def resume(self) -> None:  # noqa: B027
         """Continue reading after `pause`."""

@@ -129,9 +129,15 @@ class Runs:
 
 
 class RunStream(LineFollower[RunOutput, RunResult]):
-    """The output of one run as it comes; `result` has none."""
+    """The output of one run as it comes, of any length; `result` has none.
+
+    The command waits while this is not iterated. Output is lost only if the connection was dropped
+    for long: then `lost` counts its bytes.
+    """
 
     _route = "runs"
+    # The bytes of output that were no longer held when this client came back for them.
+    lost = 0
 
     @property
     def run(self) -> str | None:
@@ -146,6 +152,10 @@ class RunStream(LineFollower[RunOutput, RunResult]):
     def _read(self, line: Line) -> RunOutput | None:
         if line.event == "done":
             self.result = msgspec.convert(line.data, RunResult)
+            return None
+        if line.event == "gap":
+            self._after = str(line.id)
+            self.lost += int(line.data["to"]) - int(line.data["from"])
             return None
         if line.event != "output":
             return None

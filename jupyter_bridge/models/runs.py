@@ -27,9 +27,9 @@ class RunBody(Body):
     that is closed afterwards; on a connection `<connection>:<node>`, `<connection>:new`, and
     `<connection>:`. `cwd` and `env` are set in the shell before the command, and stay set. Without
     `stdin`, `tty` reads the terminal and `split` reads nothing. `timeout` is in seconds from the
-    command's start; on a timeout the command is killed, or left running. At most `max_output` bytes
-    are kept. With `queue`, the run waits for a busy shell. A value that is not UTF-8 is sent in its
-    `…_base64` field instead.
+    command's start; on a timeout the command is killed, or left running. An answer in one piece has
+    at most `max_output` bytes of output. With `queue`, the run waits for a busy shell. A value that
+    is not UTF-8 is sent in its `…_base64` field instead.
     """
 
     command: str | None = None
@@ -123,6 +123,13 @@ def _one(
     return value
 
 
+class Omitted(Answer):
+    """So many `bytes` of a text are left out, after its first `offset` bytes."""
+
+    bytes: int
+    offset: int
+
+
 class RunModel(Answer):
     """A run.
 
@@ -130,6 +137,8 @@ class RunModel(Answer):
     unknown. The command's output is between the two offsets of the console. `output` is the
     terminal's output (`tty`); `stdout` and `stderr` are separate with `split`. The `…_base64`
     fields hold the exact bytes of a text that is not UTF-8, and `cwd_base64` those of a folder.
+    Text longer than `max_output` has its beginning and its end, and `omitted` (`stdout_omitted`,
+    `stderr_omitted`) says what is left out; then, and if output was lost, `truncated` is true.
     """
 
     run: str
@@ -148,7 +157,10 @@ class RunModel(Answer):
     cwd_base64: bytes | None = None
     output: str | None = None
     output_base64: str | None = None
+    omitted: Omitted | None = None
     stdout: str | None = None
     stdout_base64: str | None = None
+    stdout_omitted: Omitted | None = None
     stderr: str | None = None
     stderr_base64: str | None = None
+    stderr_omitted: Omitted | None = None

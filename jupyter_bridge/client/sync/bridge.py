@@ -70,6 +70,11 @@ class SyncRunStream(SyncIterator[RunStream, RunOutput]):
         return self._async.run
 
     @property
+    def lost(self) -> int:
+        """The bytes of output that were no longer held when this client came back for them."""
+        return self._async.lost
+
+    @property
     def result(self) -> RunResult | None:
         """The RunResult, without output, after the last piece."""
         return self._async.result

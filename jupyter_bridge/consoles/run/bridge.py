@@ -69,6 +69,7 @@ class BridgeDriver(CommandDriver):
                     base64.b64decode(exact) if exact else text.encode(),
                     self._stream.get(str(data.get("stream")), 0),
                 )
+                await self._run.room()
             elif event == "gap":
                 self._run.on_lost()
             elif event == "done":

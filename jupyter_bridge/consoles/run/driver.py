@@ -49,6 +49,9 @@ class CommandObserver(Protocol):
     def on_data(self, data: bytes, stream: int) -> None:
         """The command wrote this."""
 
+    async def room(self) -> None:
+        """Return when more output may come; for a driver that fetches it."""
+
     def on_lost(self) -> None:
         """Some of the output is lost."""
 
@@ -87,6 +90,9 @@ class CommandDriver(ABC):
     async def send_input(self, data: bytes) -> None:
         """Type into the command."""
         await self._console.write(data)
+
+    def hold(self, on: bool) -> None:  # noqa: B027
+        """Let the command's output wait, or flow again, if the driver can: a reader is slow."""
 
     def stop(self) -> None:
         """Begin to stop the command, once; the observer is told of its end."""

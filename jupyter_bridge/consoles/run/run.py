@@ -15,6 +15,7 @@ from jupyter_bridge.aio.news import News
 from jupyter_bridge.consoles.console import Console
 from jupyter_bridge.consoles.run.driver import CommandDriver
 from jupyter_bridge.consoles.run.output import CapturedOutput, fill, text_of
+from jupyter_bridge.consoles.run.pace import Pace
 from jupyter_bridge.interfaces import Exit
 from jupyter_bridge.models.runs import RunBody, RunModel
 from jupyter_bridge.observe import metrics
@@ -75,6 +76,8 @@ class Run:
         self._timer: asyncio.TimerHandle | None = None
         self._task: asyncio.Task[None] | None = None
         self._news = News()
+        self._pace = Pace(self._driver.hold)
+        self.room = self._pace.room
 
     # -- requests ------------------------------------------------------------------------------
 
@@ -87,6 +90,7 @@ class Run:
         if self.ended.is_set() or self._cancelled:
             return
         self._cancelled = True
+        self._pace.release()
         if self._at_work:
             self._driver.stop()
         else:
@@ -145,6 +149,7 @@ class Run:
         """The command wrote this."""
         self.spool.write(data, stream)
         self._news.tell()
+        self._pace.wrote(self.spool.size)
 
     def on_lost(self) -> None:
         """Some of the output is lost."""
@@ -175,6 +180,7 @@ class Run:
             self.answered.set()
             self._news.tell()
         else:
+            self._pace.release()
             self._driver.stop()
 
     def _fail(self, problem: Problem) -> None:
@@ -200,6 +206,7 @@ class Run:
             metrics.RUN_SECONDS.labels(status).observe(self._seconds)
         for event in (self.ended, self.begun, self.answered):
             event.set()
+        self._pace.release()
         self._driver.on_end()
         self._news.tell()
         self._on_end(self)
@@ -210,7 +217,7 @@ class Run:
     @property
     def size(self) -> int:
         """The bytes of output that are held."""
-        return self.spool.size
+        return self.spool.held_bytes
 
     @property
     def seconds(self) -> float:
@@ -250,19 +257,30 @@ class Run:
     async def events(self, after: int = 0) -> AsyncGenerator[tuple[int, str, Any], None]:
         """Yield events as (id, name, data), up to `done`; an id is the output's size so far.
 
-        `done` is the answer without the output, which the earlier events have.
+        The command waits for a reader that is far behind. One that was away may find a `gap`, of
+        output that is no longer held. `done` is the answer without the output, which the earlier
+        events have.
         """
-        position = after
-        while True:
-            more = self._news.next
-            over = self.answered.is_set()
-            stream, data, open_ended = self.spool.read(position, EVENT_BYTES)
-            text = text_of(data, last=over or not open_ended, more=len(data) == EVENT_BYTES)
-            if text.used:
-                position += text.used
-                yield position, "output", {"stream": stream, **text.fields}
-            elif over:
-                yield position, "done", self.model(outputs=False)
-                return
-            else:
-                await more.wait()
+        reader, position = object(), after
+        try:
+            while True:
+                self._pace.reads(reader, position)
+                more = self._news.next
+                over = self.answered.is_set()
+                held = self.spool.held(position)
+                if held > position:
+                    lost, position = {"from": position, "to": held}, held
+                    yield position, "gap", lost
+                    continue
+                stream, data, open_ended = self.spool.read(position, EVENT_BYTES)
+                text = text_of(data, last=over or not open_ended, more=len(data) == EVENT_BYTES)
+                if text.used:
+                    position += text.used
+                    yield position, "output", {"stream": stream, **text.fields}
+                elif over:
+                    yield position, "done", self.model(outputs=False)
+                    return
+                else:
+                    await more.wait()
+        finally:
+            self._pace.leaves(reader)

@@ -425,9 +425,9 @@ export interface StoppedKernel {
  * that is closed afterwards; on a connection `<connection>:<node>`, `<connection>:new`, and
  * `<connection>:`. `cwd` and `env` are set in the shell before the command, and stay set. Without
  * `stdin`, `tty` reads the terminal and `split` reads nothing. `timeout` is in seconds from the
- * command's start; on a timeout the command is killed, or left running. At most `max_output` bytes
- * are kept. With `queue`, the run waits for a busy shell. A value that is not UTF-8 is sent in its
- * `…_base64` field instead.
+ * command's start; on a timeout the command is killed, or left running. An answer in one piece has
+ * at most `max_output` bytes of output. With `queue`, the run waits for a busy shell. A value that
+ * is not UTF-8 is sent in its `…_base64` field instead.
  */
 export interface RunBody {
   command?: string | null;
@@ -447,6 +447,12 @@ export interface RunBody {
   queue?: boolean;
 }
 
+/** So many `bytes` of a text are left out, after its first `offset` bytes. */
+export interface Omitted {
+  bytes: number;
+  offset: number;
+}
+
 /**
  * A run.
  *
@@ -454,6 +460,8 @@ export interface RunBody {
  * unknown. The command's output is between the two offsets of the console. `output` is the
  * terminal's output (`tty`); `stdout` and `stderr` are separate with `split`. The `…_base64`
  * fields hold the exact bytes of a text that is not UTF-8, and `cwd_base64` those of a folder.
+ * Text longer than `max_output` has its beginning and its end, and `omitted` (`stdout_omitted`,
+ * `stderr_omitted`) says what is left out; then, and if output was lost, `truncated` is true.
  */
 export interface Run {
   run: string;
@@ -470,10 +478,13 @@ export interface Run {
   cwd_base64?: string;
   output?: string;
   output_base64?: string;
+  omitted?: Omitted;
   stdout?: string;
   stdout_base64?: string;
+  stdout_omitted?: Omitted;
   stderr?: string;
   stderr_base64?: string;
+  stderr_omitted?: Omitted;
 }
 
 /**

@@ -86,6 +86,15 @@ class LocalDriver(ShellDriver):
         finally:
             self._scripts.remove(files, wrapper=self._began)
 
+    def hold(self, on: bool) -> None:
+        if self._body.output == "split":
+            assert self._pipes is not None
+            self._pipes.hold(on)
+        elif on:
+            self._terminal.pause()
+        else:
+            self._terminal.resume()
+
     def close(self) -> None:
         """Close the pipes, which background jobs may still hold open."""
         if self._pipes is not None:

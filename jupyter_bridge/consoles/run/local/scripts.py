@@ -128,6 +128,14 @@ class Pipes:
         for end in ends:
             self._loop.add_reader(end, self._read, end)
 
+    def hold(self, on: bool) -> None:
+        """Read no more for now, so that who writes has to wait; or read again."""
+        for end in self._ends:
+            if on:
+                self._loop.remove_reader(end)
+            else:
+                self._loop.add_reader(end, self._read, end)
+
     def drain(self) -> None:
         """The command has ended: pass on its remaining output, and discard all later bytes."""
         for end in list(self._ends):
