@@ -42,6 +42,9 @@ class RunOptions(TypedDict, total=False):
     strip: bool | None
     max_output: int | None
     queue: bool | None
+    queue_timeout: float | None
+    shell: str | None
+    start_timeout: float | None
     key: str | None
 
 
@@ -122,7 +125,7 @@ class Runs:
             query=query,
             body=body,
             headers={"Prefer": prefer, "Idempotency-Key": key},
-            timeout=START_SECONDS + WAIT_SECONDS,
+            timeout=max(START_SECONDS, options.get("start_timeout") or 0) + WAIT_SECONDS,
             persist=True,
         )
         return answer.read(RunResult)

@@ -28,8 +28,10 @@ class RunBody(Body):
     `<connection>:`. `cwd` and `env` are set in the shell before the command, and stay set. Without
     `stdin`, `tty` reads the terminal and `split` reads nothing. `timeout` is in seconds from the
     command's start; on a timeout the command is killed, or left running. An answer in one piece has
-    at most `max_output` bytes of output. With `queue`, the run waits for a busy shell. A value that
-    is not UTF-8 is sent in its `…_base64` field instead.
+    at most `max_output` bytes of output. With `queue`, the run waits for a busy shell, at most
+    `queue_timeout` seconds. A new shell is `shell`, a name or a path, or else the user's; its
+    profile may take `start_timeout` seconds. A value that is not UTF-8 is sent in its `…_base64`
+    field instead.
     """
 
     command: str | None = None
@@ -47,6 +49,14 @@ class RunBody(Body):
     strip: bool = False
     max_output: Annotated[int, msgspec.Meta(ge=0, le=LARGEST_OUTPUT)] = MAX_OUTPUT
     queue: bool = False
+    queue_timeout: Annotated[float, msgspec.Meta(gt=0)] | None = None
+    shell: str | None = None
+    start_timeout: Annotated[float, msgspec.Meta(gt=0)] | None = None
+
+    @property
+    def waits(self) -> bool:
+        """Whether the run waits for a busy shell."""
+        return self.queue or self.queue_timeout is not None
 
     @property
     def connection(self) -> str | None:
@@ -82,6 +92,8 @@ class RunBody(Body):
             if not _NAME.fullmatch(name):
                 raise BadRequest(f"env: {name!r} is not the name of a variable.", field="env")
             _one("env", text, None, escaped=name in self.env_base64)
+        if self.shell is not None and not self.is_fresh:
+            raise BadRequest("shell: only for a new shell, not for a console.", field="shell")
         command = _one("command", self.command, self.command_base64)
         if command is None:
             raise BadRequest("command: give the command to run.", field="command")
@@ -134,7 +146,8 @@ class RunModel(Answer):
     """A run.
 
     `status` is `queued` or `running` until the end. `exit_code` is the shell's `$?`; None while
-    unknown. The command's output is between the two offsets of the console. `output` is the
+    unknown. `shell` is the program that ran it, `instead_of` the user's shell if a run cannot use
+    that. The command's output is between the two offsets of the console. `output` is the
     terminal's output (`tty`); `stdout` and `stderr` are separate with `split`. The `…_base64`
     fields hold the exact bytes of a text that is not UTF-8, and `cwd_base64` those of a folder.
     Text longer than `max_output` has its beginning and its end, and `omitted` (`stdout_omitted`,
@@ -154,6 +167,8 @@ class RunModel(Answer):
     start_offset: int | None
     end_offset: int | None
     signal: str | None = None
+    shell: str | None = None
+    instead_of: str | None = None
     cwd_base64: bytes | None = None
     output: str | None = None
     output_base64: str | None = None

@@ -70,8 +70,11 @@ class Desk:
         return run.model()
 
     async def ended(self, run: Run) -> RunModel:
-        await asyncio.wait_for(run.ended.wait(), PATIENCE)
+        await self.until_ended(run)
         return run.model()
+
+    async def until_ended(self, run: Run) -> None:
+        await asyncio.wait_for(run.ended.wait(), PATIENCE)
 
 
 @contextlib.asynccontextmanager

@@ -49,7 +49,7 @@ class BridgeDriver(CommandDriver):
             "output": body.output,
             "max_output": body.max_output,
             # A new shell has no prompt yet.
-            "queue": body.queue or fresh,
+            "queue": body.waits or fresh,
         }
 
     async def wait_for_prompt(self, patience: float | None) -> None:
@@ -85,7 +85,7 @@ class BridgeDriver(CommandDriver):
         if start is not None:
             self._run.on_began(start)
         at = self._console.end_offset if end is None else end
-        code = data.get("exit_code")
+        code, self.shell = data.get("exit_code"), data.get("shell")
         if data.get("status") == "session-closed":
             self._run.on_session_end(Exit(code, data.get("signal")), at)
         else:

@@ -68,6 +68,7 @@ class CommandObserver(Protocol):
 class CommandDriver(ABC):
     """One command: `wait_for_prompt`, `perform`, then `close`; `stop` at any time.
 
+    `shell` is the name of the shell, once the command is typed.
     `interrupted`: the shell may have been interrupted, and print no mark. `last_signal` is the last
     signal sent to stop the command.
     """
@@ -75,6 +76,7 @@ class CommandDriver(ABC):
     def __init__(self, console: Console, run: CommandObserver) -> None:
         self._console = console
         self._run = run
+        self.shell: str | None = None
         self.interrupted = False
         self.last_signal: str | None = None
         self._stopping: asyncio.Task[None] | None = None

@@ -9,17 +9,20 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
 from typing import Any
 
+from jupyter_bridge.aio.deadline import within
 from jupyter_bridge.aio.news import News
 from jupyter_bridge.consoles.console import Console
 from jupyter_bridge.consoles.run.driver import CommandDriver
+from jupyter_bridge.consoles.run.login_shell import failed_start, slow_start
 from jupyter_bridge.consoles.run.output import CapturedOutput, fill, text_of
 from jupyter_bridge.consoles.run.pace import Pace
 from jupyter_bridge.interfaces import Exit
 from jupyter_bridge.models.runs import RunBody, RunModel
 from jupyter_bridge.observe import metrics
-from jupyter_bridge.problems import Gone, Problem
+from jupyter_bridge.problems import Busy, Gone, Problem
 from jupyter_bridge.wire.any_bytes import odd_bytes, readable
 from jupyter_bridge.wire.times import now
 
@@ -35,7 +38,8 @@ class Run:
     """One run. `start` it once; then read `model`, iterate `events`, wait for `answered`.
 
     `drive(run)` makes the driver; `turn` is held while the command is driven; `fresh` says that the
-    console was opened for this run; `on_end` is called once, at the end.
+    console was opened for this run, `instead_of` the user's shell if that one cannot be used;
+    `on_end` is called once, at the end.
     """
 
     def __init__(
@@ -46,6 +50,7 @@ class Run:
         turn: asyncio.Lock,
         *,
         fresh: bool,
+        instead_of: str | None = None,
         on_end: Callable[[Run], None],
     ) -> None:
         self.id = uuid.uuid4().hex
@@ -66,6 +71,7 @@ class Run:
         self._offsets: list[int | None] = [None, None]
         self._turn = turn
         self._fresh = fresh
+        self._instead_of = instead_of
         self._on_end = on_end
         self._loop = asyncio.get_running_loop()
         self._created = now()
@@ -116,12 +122,9 @@ class Run:
 
     async def _go(self) -> None:
         try:
-            async with self._turn:
-                if self.body.queue and not self._fresh:
-                    patience = None
-                else:
-                    patience = START_PATIENCE if self._fresh else PROMPT_GRACE
-                await self._driver.wait_for_prompt(patience)
+            left = self._queueing_time()
+            async with self._its_turn(left()):
+                await self._wait_for_prompt(left())
                 self._at_work = True
                 await self._driver.perform()
         except Problem as problem:
@@ -131,6 +134,50 @@ class Run:
             raise
         finally:
             self._finish("cancelled")
+
+    def _queueing_time(self) -> Callable[[], float | None]:
+        """Return a function that tells how long the run may still wait in the queue, seconds."""
+        limit = self.body.queue_timeout
+        if limit is None:
+            return lambda: None
+        until = self._loop.time() + limit
+        return lambda: max(0.0, until - self._loop.time())
+
+    @asynccontextmanager
+    async def _its_turn(self, patience: float | None) -> AsyncGenerator[None, None]:
+        async def give_back(taken: bool) -> None:
+            self._turn.release()
+
+        try:
+            await within(patience, self._turn.acquire(), discard=give_back)
+        except asyncio.TimeoutError:
+            raise Busy(f"{self._still_busy()}: other runs are in the queue.") from None
+        try:
+            yield
+        finally:
+            self._turn.release()
+
+    def _still_busy(self) -> str:
+        return f"Console {self.console.name!r} was busy for {self.body.queue_timeout:g} s"
+
+    async def _wait_for_prompt(self, patience: float | None) -> None:
+        """Return at the shell's prompt; raises a Problem that says what the shell waits for."""
+        driver, console, limit = self._driver, self.console, self.body.start_timeout
+        if self._fresh:
+            limit = START_PATIENCE if limit is None else limit
+            try:
+                await driver.wait_for_prompt(limit)
+            except Busy as busy:
+                raise slow_start(console, limit, busy) from busy
+            except Gone as gone:
+                raise failed_start(console) from gone
+        elif self.body.waits:
+            try:
+                await driver.wait_for_prompt(patience)
+            except Busy as busy:
+                raise Busy(f"{self._still_busy()}: {busy.message}", **busy.details) from busy
+        else:
+            await driver.wait_for_prompt(PROMPT_GRACE)
 
     # -- reports of the driver -----------------------------------------------------------------
 
@@ -249,6 +296,8 @@ class Run:
             start_offset=self._offsets[0],
             end_offset=self._offsets[1],
             signal=self._signal,
+            shell=self._driver.shell,
+            instead_of=self._instead_of,
         )
         if outputs:
             fill(model, self.spool, strip=self.body.strip)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 from weakref import WeakKeyDictionary
@@ -21,6 +19,7 @@ from jupyter_bridge.consoles.run.line.driver import LineDriver
 from jupyter_bridge.consoles.run.line.shell import LineShell
 from jupyter_bridge.consoles.run.local.driver import LocalDriver
 from jupyter_bridge.consoles.run.local.scripts import Scripts
+from jupyter_bridge.consoles.run.login_shell import login_shell
 from jupyter_bridge.consoles.run.run import Run
 from jupyter_bridge.consoles.sources.remote import RemoteSource
 from jupyter_bridge.consoles.sources.terminal import TerminalSource
@@ -78,39 +77,46 @@ class RunStore(ResultStore[Run]):
 
     async def _start(self, body: RunBody, permit: Permit) -> Run:
         self.check_room(body.size)
-        fresh = body.is_fresh
+        fresh, instead_of = body.is_fresh, None
         if fresh and body.connection is not None:
             # Not every server accepts a cwd and an environment; the shell there always does.
-            console = await self.consoles.create_remote(body.connection, TerminalOptions())
+            words = None if body.shell is None else [body.shell, "-l"]
+            options = TerminalOptions(shell_command=words)
+            console = await self.consoles.create_remote(body.connection, options)
         elif fresh:
+            words, instead_of = login_shell(body.shell)
             console = await self.consoles.create(
-                TerminalOptions(cwd=body.cwd, env=body.env, shell_command=[login_shell(), "-l"])
+                TerminalOptions(cwd=body.cwd, env=body.env, shell_command=words)
             )
         else:
             console = await self.consoles.open(str(body.console), to_write=True)
+        if not body.stays:
+            console.is_for_one_run = True
         try:
             await permit(console)
             self.check_room(body.size)  # other runs may have begun meanwhile
-            run = self._begin(console, body, fresh=fresh)
+            run = self._begin(console, body, fresh=fresh, instead_of=instead_of)
         except BaseException:
             if not body.stays:
                 self._end_console(console)
             raise
-        if fresh or not body.queue:
+        if fresh or not body.waits:
             await run.begun.wait()
             if run.problem is not None:
                 self.discard(run)
                 raise run.problem
         return run
 
-    def _begin(self, console: Console, body: RunBody, *, fresh: bool) -> Run:
+    def _begin(
+        self, console: Console, body: RunBody, *, fresh: bool, instead_of: str | None
+    ) -> Run:
         if console.state == "ended":
             name = console.name
             raise Gone(f"Console {name!r} has ended and has no shell.")
         for other in [one for one in self._shells if one.state == "ended"]:
             del self._shells[other]
         shell = self._shells.setdefault(console, _Shell())
-        if shell.newest is not None and not body.queue:
+        if shell.newest is not None and not body.waits:
             raise Busy(
                 f"Console {console.name!r} is busy with run {shell.newest.id}. Try later, or send "
                 "queue: true.",
@@ -135,10 +141,12 @@ class RunStore(ResultStore[Run]):
             if shell.newest is run:
                 shell.newest = None
             if not body.stays:
-                self._end_console(console)
+                self._end_console(console, run)
             self.end(run)
 
-        run = Run(console, body, drive, shell.turn, fresh=fresh, on_end=on_end)
+        run = Run(
+            console, body, drive, shell.turn, fresh=fresh, instead_of=instead_of, on_end=on_end
+        )
         shell.newest = run
         self.add(run, body.size)
         run.start()
@@ -146,13 +154,19 @@ class RunStore(ResultStore[Run]):
 
     def _release(self, result: Run) -> None:
         result.spool.close()
+        if result.console.is_for_one_run and result.console.state == "ended":
+            self.consoles.forget(result.console)
 
-    def _end_console(self, console: Console) -> None:
+    def _end_console(self, console: Console, run: Run | None = None) -> None:
+        """End the console of one run; its journal is kept as long as the run."""
+
         async def end() -> None:
             try:
                 await self.consoles.end(console.name)
             except Problem:
                 pass  # the console has ended by itself
+            if run is None or self.find(run.id) is None:
+                self.consoles.forget(console)
 
         self._tasks.start(end())
 
@@ -163,14 +177,6 @@ class RunStore(ResultStore[Run]):
             await run.close()
         await self._tasks.settle()
         self._scripts.close()
-
-
-def login_shell() -> str:
-    """Return the user's shell if it exists, else bash, else sh."""
-    for shell in (os.environ.get("SHELL"), "bash", "sh"):
-        if shell and (found := shutil.which(shell)):
-            return found
-    return "/bin/sh"
 
 
 def checked(body: RunBody, root_dir: Path) -> RunBody:

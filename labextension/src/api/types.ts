@@ -426,8 +426,10 @@ export interface StoppedKernel {
  * `<connection>:`. `cwd` and `env` are set in the shell before the command, and stay set. Without
  * `stdin`, `tty` reads the terminal and `split` reads nothing. `timeout` is in seconds from the
  * command's start; on a timeout the command is killed, or left running. An answer in one piece has
- * at most `max_output` bytes of output. With `queue`, the run waits for a busy shell. A value that
- * is not UTF-8 is sent in its `…_base64` field instead.
+ * at most `max_output` bytes of output. With `queue`, the run waits for a busy shell, at most
+ * `queue_timeout` seconds. A new shell is `shell`, a name or a path, or else the user's; its
+ * profile may take `start_timeout` seconds. A value that is not UTF-8 is sent in its `…_base64`
+ * field instead.
  */
 export interface RunBody {
   command?: string | null;
@@ -445,6 +447,9 @@ export interface RunBody {
   strip?: boolean;
   max_output?: number;
   queue?: boolean;
+  queue_timeout?: number | null;
+  shell?: string | null;
+  start_timeout?: number | null;
 }
 
 /** So many `bytes` of a text are left out, after its first `offset` bytes. */
@@ -457,7 +462,8 @@ export interface Omitted {
  * A run.
  *
  * `status` is `queued` or `running` until the end. `exit_code` is the shell's `$?`; None while
- * unknown. The command's output is between the two offsets of the console. `output` is the
+ * unknown. `shell` is the program that ran it, `instead_of` the user's shell if a run cannot use
+ * that. The command's output is between the two offsets of the console. `output` is the
  * terminal's output (`tty`); `stdout` and `stderr` are separate with `split`. The `…_base64`
  * fields hold the exact bytes of a text that is not UTF-8, and `cwd_base64` those of a folder.
  * Text longer than `max_output` has its beginning and its end, and `omitted` (`stdout_omitted`,
@@ -475,6 +481,8 @@ export interface Run {
   start_offset: number | null;
   end_offset: number | null;
   signal?: string;
+  shell?: string;
+  instead_of?: string;
   cwd_base64?: string;
   output?: string;
   output_base64?: string;

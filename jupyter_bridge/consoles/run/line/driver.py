@@ -110,6 +110,7 @@ class LineDriver(ShellDriver):
 
     def _to_run(self, reader: Reader) -> Mapping[str, bytes]:
         body, folder = self._body, reader.folder
+        self.shell = reader.dialect
         split = body.output == "split"
         stdin = None if body.stdin is None else to_bytes(body.stdin)
         wrapping = Wrapping(

@@ -59,7 +59,7 @@ class LocalDriver(ShellDriver):
     async def perform(self) -> None:
         offset = self._console.end_offset
         self._image = self._shell.image()
-        dialect = self._shell.dialect()
+        self.shell, dialect = self._shell.program(), self._shell.dialect()
         if dialect is None:
             raise Busy(f"No shell is in the foreground of console {self._console.name!r}.")
         body, split = self._body, self._body.output == "split"
