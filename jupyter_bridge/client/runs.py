@@ -28,14 +28,15 @@ class RunOptions(TypedDict, total=False):
     """Options of a run; omitted ones take the server's defaults.
 
     `console` is a terminal's name, or `"new"` for a new terminal that stays; without it the command
-    gets its own login shell. `cwd`, the values of `env`, and `stdin` may be bytes, or a text with
-    surrogateescape. `key` is the Idempotency-Key (default: a new one).
+    gets its own login shell. With `input="pipe"` the command reads what `send_stdin` sends.
+    `cwd`, the values of `env`, and `stdin` may be bytes, or a text with surrogateescape. `key` is the Idempotency-Key (default: a new one).
     """
 
     console: str | None
     cwd: str | bytes | None
     env: Mapping[str, str | bytes] | None
     stdin: str | bytes | None
+    input: Literal["terminal", "pipe"] | None
     timeout: float | None
     on_timeout: Literal["kill", "leave"] | None
     output: Literal["tty", "split"] | None
@@ -117,6 +118,14 @@ class Runs:
         raw = data.encode() if isinstance(data, str) else data
         await self._session().ask("POST", f"{_path(run)}/input", body=raw)
 
+    async def send_stdin(self, run: str, data: bytes, offset: int, *, end: bool = False) -> int:
+        """Send input to a run with `input="pipe"`; `data` begins at `offset` of the input.
+
+        Returns how much of the input the command has taken: send the rest from there. `end` ends
+        the input after the data. What was taken is not taken twice.
+        """
+        return await _send_stdin(self._session(), f"{_path(run)}/input", data, offset, end=end)
+
     async def _begin(self, command: str | bytes, options: RunOptions, prefer: str) -> RunResult:
         path, query, body, key = _post(command, options)
         answer = await self._session().ask(
@@ -152,6 +161,10 @@ class RunStream(LineFollower[RunOutput, RunResult]):
         raw = data.encode() if isinstance(data, str) else data
         await self._session.ask("POST", f"{self._path()}/input", body=raw)
 
+    async def send_stdin(self, data: bytes, offset: int, *, end: bool = False) -> int:
+        """As `Runs.send_stdin`, for this run."""
+        return await _send_stdin(self._session, f"{self._path()}/input", data, offset, end=end)
+
     def _read(self, line: Line) -> RunOutput | None:
         if line.event == "done":
             self.result = msgspec.convert(line.data, RunResult)
@@ -167,6 +180,14 @@ class RunStream(LineFollower[RunOutput, RunResult]):
         exact = line.data.get("base64")
         data = base64.b64decode(exact) if exact else text.encode()
         return RunOutput(str(line.data.get("stream", "output")), text, data)
+
+
+async def _send_stdin(
+    session: BridgeSession, path: str, data: bytes, offset: int, *, end: bool
+) -> int:
+    query = {"offset": offset, "end": int(end)}
+    answer = await session.ask("POST", path, query=query, body=data, persist=True)
+    return int(answer.headers.get("Bridge-Offset", offset))
 
 
 def _path(run: str) -> str:

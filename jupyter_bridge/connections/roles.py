@@ -260,6 +260,10 @@ class Command(ABC):
     async def send_input(self, data: bytes) -> None:
         """Type `data` into the command."""
 
+    @abstractmethod
+    async def send_stdin(self, data: bytes, offset: int, *, end: bool) -> int:
+        """Write to the command's stdin, as `POST …/input` with `offset`; return what it took."""
+
 
 class HasConsoles(Role):
     words = ("consoles",)

@@ -26,7 +26,8 @@ class RunBody(Body):
     `console` is a terminal's name, "new" for one that stays open, or null for a new login shell
     that is closed afterwards; on a connection `<connection>:<node>`, `<connection>:new`, and
     `<connection>:`. `cwd` and `env` are set in the shell before the command, and stay set. Without
-    `stdin`, `tty` reads the terminal and `split` reads nothing. `timeout` is in seconds from the
+    `stdin`, `tty` reads the terminal and `split` reads nothing, unless `input` is "pipe": then the
+    command reads what `POST …/input` sends, up to its `end`. `timeout` is in seconds from the
     command's start; on a timeout the command is killed, or left running. An answer in one piece has
     at most `max_output` bytes of output. With `queue`, the run waits for a busy shell, at most
     `queue_timeout` seconds. A new shell is `shell`, a name or a path, or else the user's; its
@@ -43,6 +44,7 @@ class RunBody(Body):
     env_base64: dict[str, bytes] = {}
     stdin: str | None = None
     stdin_base64: bytes | None = None
+    input: Literal["terminal", "pipe"] = "terminal"
     timeout: Annotated[float, msgspec.Meta(gt=0)] | None = None
     on_timeout: Literal["kill", "leave"] = "kill"
     output: Literal["tty", "split"] = "tty"
@@ -94,6 +96,8 @@ class RunBody(Body):
             _one("env", text, None, escaped=name in self.env_base64)
         if self.shell is not None and not self.is_fresh:
             raise BadRequest("shell: only for a new shell, not for a console.", field="shell")
+        if self.input == "pipe" and (self.stdin, self.stdin_base64) != (None, None):
+            raise BadRequest("stdin: not with input: pipe; send it there.", field="stdin")
         command = _one("command", self.command, self.command_base64)
         if command is None:
             raise BadRequest("command: give the command to run.", field="command")

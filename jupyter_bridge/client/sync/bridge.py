@@ -62,6 +62,7 @@ class SyncRunStream(SyncIterator[RunStream, RunOutput]):
     """The output of one run."""
 
     send_input = call(RunStream.send_input)
+    send_stdin = call(RunStream.send_stdin)
     cancel = call(RunStream.cancel)
 
     @property
@@ -153,6 +154,7 @@ class SyncRuns(Plain[Runs]):
     get = call(Runs.get)
     cancel = call(Runs.cancel)
     send_input = call(Runs.send_input)
+    send_stdin = call(Runs.send_stdin)
 
 
 class SyncConnections(Plain[Connections]):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
+
+import msgspec
 
 from jupyter_bridge.consoles.handlers.access import OWN, ConsoleDoor
 from jupyter_bridge.consoles.run.store import RunStore
@@ -65,11 +67,22 @@ class OneRunHandler(RunHandler):
         self.answer_nothing(202)
 
 
+class InputQuery(msgspec.Struct):
+    """For `input: "pipe"`: where the data begins in the input, and whether the input ends there."""
+
+    offset: Annotated[int, msgspec.Meta(ge=0)] | None = None
+    end: bool = False
+
+
 class RunInputHandler(RunHandler):
-    @verb("execute", "Type into a run", status=204, raw=True, limit=MAX_INPUT)
-    async def post(self, run_id: str) -> None:
+    @verb("execute", "Type into a run", query=InputQuery, status=204, raw=True, limit=MAX_INPUT)
+    async def post(self, run_id: str, query: InputQuery) -> None:
         data = self.request.body
         run = self.runs.get(run_id)
-        await self.while_here(run.begun.wait())
-        await run.send_input(data)
+        if run.body.input == "pipe":
+            sent = run.send_stdin(data, query.offset, end=query.end)
+            self.set_header("Bridge-Offset", str(await self.while_here(sent)))
+        else:
+            await self.while_here(run.begun.wait())
+            await run.send_input(data)
         self.answer_nothing(204)

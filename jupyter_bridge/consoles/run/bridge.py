@@ -40,6 +40,7 @@ class BridgeDriver(CommandDriver):
         super().__init__(console, run)
         self._source = source
         self._command: Command | None = None
+        self._taken = 0
         self._stream = {"output": 0, "stdout": 0, "stderr": 1}
         self._ask = {
             **as_json("command", body.command),
@@ -47,6 +48,7 @@ class BridgeDriver(CommandDriver):
             **as_json("stdin", body.stdin),
             **_env(body.env),
             "output": body.output,
+            **({} if body.input == "terminal" else {"input": body.input}),
             "max_output": body.max_output,
             # A new shell has no prompt yet.
             "queue": body.waits or fresh,
@@ -113,6 +115,16 @@ class BridgeDriver(CommandDriver):
         """Type into the command on the remote."""
         if self._command is not None:
             await self._command.send_input(data)
+
+    async def send_stdin(self, data: bytes, offset: int | None, *, end: bool) -> int:
+        if self._command is not None:
+            start = self.stdin_taken if offset is None else offset
+            self._taken = await self._command.send_stdin(data, start, end=end)
+        return self.stdin_taken
+
+    @property
+    def stdin_taken(self) -> int:
+        return self._taken
 
     async def _stop(self) -> None:
         # Also before the command has begun: it may wait for its turn on the remote.

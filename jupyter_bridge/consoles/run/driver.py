@@ -17,7 +17,7 @@ from typing import Any, Protocol
 from jupyter_bridge.aio.deadline import within
 from jupyter_bridge.consoles.console import Console
 from jupyter_bridge.interfaces import Exit
-from jupyter_bridge.problems import Gone, Problem
+from jupyter_bridge.problems import Conflict, Gone, Problem
 from jupyter_bridge.wire.shell.marks import (
     CommandBegan,
     CommandEnded,
@@ -92,6 +92,18 @@ class CommandDriver(ABC):
     async def send_input(self, data: bytes) -> None:
         """Type into the command."""
         await self._console.write(data)
+
+    async def send_stdin(self, data: bytes, offset: int | None, *, end: bool) -> int:
+        """Write to the pipe that is the command's stdin, from this offset of it on.
+
+        Returns how many bytes it has taken; `end` ends the input. Only for `input: "pipe"`.
+        """
+        raise Conflict('This run reads its terminal. An end or offset needs input: "pipe".')
+
+    @property
+    def stdin_taken(self) -> int:
+        """How many bytes the command's stdin has taken."""
+        return 0
 
     def hold(self, on: bool) -> None:  # noqa: B027
         """Let the command's output wait, or flow again, if the driver can: a reader is slow."""

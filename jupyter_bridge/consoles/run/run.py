@@ -9,27 +9,25 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager
 from typing import Any
 
 from jupyter_bridge.aio.deadline import within
 from jupyter_bridge.aio.news import News
 from jupyter_bridge.consoles.console import Console
 from jupyter_bridge.consoles.run.driver import CommandDriver
-from jupyter_bridge.consoles.run.login_shell import failed_start, slow_start
 from jupyter_bridge.consoles.run.output import CapturedOutput, fill, text_of
 from jupyter_bridge.consoles.run.pace import Pace
+from jupyter_bridge.consoles.run.turn import Turn
 from jupyter_bridge.interfaces import Exit
 from jupyter_bridge.models.runs import RunBody, RunModel
 from jupyter_bridge.observe import metrics
-from jupyter_bridge.problems import Busy, Gone, Problem
+from jupyter_bridge.problems import Gone, Problem
 from jupyter_bridge.wire.any_bytes import odd_bytes, readable
 from jupyter_bridge.wire.times import now
 
-# How long to wait for a prompt that is being drawn, or is still on its way, before "busy", seconds.
-PROMPT_GRACE = 1.0
-# How long a login shell may load modules, conda and a prompt framework, seconds.
-START_PATIENCE = 30.0
+# How long a request with input may wait for a command that does not read, seconds. Proxies cut
+# silent answers at 30 s.
+INPUT_SECONDS = 10.0
 # The most bytes of one event.
 EVENT_BYTES = 64 << 10
 
@@ -69,8 +67,7 @@ class Run:
         self._signal: str | None = None
         self._cwd: str | None = None
         self._offsets: list[int | None] = [None, None]
-        self._turn = turn
-        self._fresh = fresh
+        self._turn = Turn(console, body, turn, fresh=fresh)
         self._instead_of = instead_of
         self._on_end = on_end
         self._loop = asyncio.get_running_loop()
@@ -102,6 +99,24 @@ class Run:
         else:
             self._give_up()
 
+    async def send_stdin(self, data: bytes, offset: int | None = None, *, end: bool = False) -> int:
+        """Write to the command's stdin, of a run with `input: "pipe"`; see CommandDriver.
+
+        With an offset this waits INPUT_SECONDS at most, and not all data may be taken.
+        """
+        try:
+            await within(None if offset is None else INPUT_SECONDS, self._send(data, offset, end))
+        except asyncio.TimeoutError:
+            pass  # the command does not read
+        return self._driver.stdin_taken
+
+    async def _send(self, data: bytes, offset: int | None, end: bool) -> None:
+        await self.begun.wait()
+        if not self.ended.is_set():
+            await self._driver.send_stdin(data, offset, end=end)
+        elif data:
+            raise Gone("This run has ended and takes no input.", run=self.id)
+
     async def send_input(self, data: bytes) -> None:
         """Type `data` unchanged while the command runs; raises Gone after its end."""
         await self.begun.wait()
@@ -122,9 +137,7 @@ class Run:
 
     async def _go(self) -> None:
         try:
-            left = self._queueing_time()
-            async with self._its_turn(left()):
-                await self._wait_for_prompt(left())
+            async with self._turn.at_prompt(self._driver):
                 self._at_work = True
                 await self._driver.perform()
         except Problem as problem:
@@ -134,50 +147,6 @@ class Run:
             raise
         finally:
             self._finish("cancelled")
-
-    def _queueing_time(self) -> Callable[[], float | None]:
-        """Return a function that tells how long the run may still wait in the queue, seconds."""
-        limit = self.body.queue_timeout
-        if limit is None:
-            return lambda: None
-        until = self._loop.time() + limit
-        return lambda: max(0.0, until - self._loop.time())
-
-    @asynccontextmanager
-    async def _its_turn(self, patience: float | None) -> AsyncGenerator[None, None]:
-        async def give_back(taken: bool) -> None:
-            self._turn.release()
-
-        try:
-            await within(patience, self._turn.acquire(), discard=give_back)
-        except asyncio.TimeoutError:
-            raise Busy(f"{self._still_busy()}: other runs are in the queue.") from None
-        try:
-            yield
-        finally:
-            self._turn.release()
-
-    def _still_busy(self) -> str:
-        return f"Console {self.console.name!r} was busy for {self.body.queue_timeout:g} s"
-
-    async def _wait_for_prompt(self, patience: float | None) -> None:
-        """Return at the shell's prompt; raises a Problem that says what the shell waits for."""
-        driver, console, limit = self._driver, self.console, self.body.start_timeout
-        if self._fresh:
-            limit = START_PATIENCE if limit is None else limit
-            try:
-                await driver.wait_for_prompt(limit)
-            except Busy as busy:
-                raise slow_start(console, limit, busy) from busy
-            except Gone as gone:
-                raise failed_start(console) from gone
-        elif self.body.waits:
-            try:
-                await driver.wait_for_prompt(patience)
-            except Busy as busy:
-                raise Busy(f"{self._still_busy()}: {busy.message}", **busy.details) from busy
-        else:
-            await driver.wait_for_prompt(PROMPT_GRACE)
 
     # -- reports of the driver -----------------------------------------------------------------
 

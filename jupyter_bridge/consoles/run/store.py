@@ -100,7 +100,8 @@ class RunStore(ResultStore[Run]):
             if not body.stays:
                 self._end_console(console)
             raise
-        if fresh or not body.waits:
+        # A run that is to be sent its input is answered at once, so that its client can begin.
+        if body.input == "terminal" and (fresh or not body.waits):
             await run.begun.wait()
             if run.problem is not None:
                 self.discard(run)
@@ -134,6 +135,11 @@ class RunStore(ResultStore[Run]):
                 )
             if not source.types_runs:
                 return BridgeDriver(console, source, body, run, fresh=fresh)
+            if body.input == "pipe":
+                raise Unsupported(
+                    f"Console {console.name!r} is a terminal of a server without a bridge, which "
+                    "takes no input by a pipe. Send it with the command, as stdin."
+                )
             shell.line = shell.line or LineShell(console, source)
             return LineDriver(console, shell.line, body, run)
 

@@ -424,7 +424,8 @@ export interface StoppedKernel {
  * `console` is a terminal's name, "new" for one that stays open, or null for a new login shell
  * that is closed afterwards; on a connection `<connection>:<node>`, `<connection>:new`, and
  * `<connection>:`. `cwd` and `env` are set in the shell before the command, and stay set. Without
- * `stdin`, `tty` reads the terminal and `split` reads nothing. `timeout` is in seconds from the
+ * `stdin`, `tty` reads the terminal and `split` reads nothing, unless `input` is "pipe": then the
+ * command reads what `POST …/input` sends, up to its `end`. `timeout` is in seconds from the
  * command's start; on a timeout the command is killed, or left running. An answer in one piece has
  * at most `max_output` bytes of output. With `queue`, the run waits for a busy shell, at most
  * `queue_timeout` seconds. A new shell is `shell`, a name or a path, or else the user's; its
@@ -441,6 +442,7 @@ export interface RunBody {
   env_base64?: Record<string, string>;
   stdin?: string | null;
   stdin_base64?: string | null;
+  input?: 'pipe' | 'terminal';
   timeout?: number | null;
   on_timeout?: 'kill' | 'leave';
   output?: 'split' | 'tty';

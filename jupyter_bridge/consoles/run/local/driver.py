@@ -7,6 +7,7 @@ import signal
 
 from jupyter_bridge.consoles.console import Console
 from jupyter_bridge.consoles.run.driver import CommandObserver, ShellDriver
+from jupyter_bridge.consoles.run.local.input_pipe import InputPipe
 from jupyter_bridge.consoles.run.local.scripts import Files, Pipes, Scripts
 from jupyter_bridge.consoles.run.local.shell import Shell, image_of
 from jupyter_bridge.consoles.sources.terminal import TerminalSource
@@ -52,6 +53,7 @@ class LocalDriver(ShellDriver):
         self._image: str | None = None
         self._files: Files | None = None
         self._pipes: Pipes | None = None
+        self._input: InputPipe | None = None
 
     async def wait_for_prompt(self, patience: float | None) -> None:
         await self._shell.wait_for_prompt(patience)
@@ -64,7 +66,9 @@ class LocalDriver(ShellDriver):
             raise Busy(f"No shell is in the foreground of console {self._console.name!r}.")
         body, split = self._body, self._body.output == "split"
         stdin = None if body.stdin is None else to_bytes(body.stdin)
-        files = self._scripts.new(to_bytes(body.command or ""), stdin=stdin, split=split)
+        by_pipe = body.input == "pipe"
+        text = to_bytes(body.command or "")
+        files = self._scripts.new(text, stdin=stdin, split=split, pipe_in=by_pipe)
         self._files = files
         wrapping = Wrapping(
             dialect,
@@ -80,11 +84,25 @@ class LocalDriver(ShellDriver):
         )
         self._scripts.write(files, wrapping.script())
         self._pipes = Pipes(files.ends, self._run.on_data)
+        if by_pipe and files.stdin is not None:
+            self._input = InputPipe(files.stdin)
+            self._input.start()
         keys = b"" if self._fresh else KILL_LINE.get(dialect, KILL_EDITED_LINE)
         try:
             await self._perform(self._console.write(keys + wrapping.typed()), offset)
         finally:
             self._scripts.remove(files, wrapper=self._began)
+            if self._input is not None:
+                self._input.close()
+
+    async def send_stdin(self, data: bytes, offset: int | None, *, end: bool) -> int:
+        if self._input is None:
+            return await super().send_stdin(data, offset, end=end)
+        return await self._input.send(data, offset, end=end)
+
+    @property
+    def stdin_taken(self) -> int:
+        return 0 if self._input is None else self._input.taken
 
     def hold(self, on: bool) -> None:
         if self._body.output == "split":

@@ -63,8 +63,11 @@ class Scripts:
         """Return the path of the script that a shell sources once."""
         return str(self.folder / dialect)
 
-    def new(self, text: bytes, *, stdin: bytes | None, split: bool) -> Files:
-        """Create the files of one run: its text, input and pipes, and a path for its wrapper."""
+    def new(self, text: bytes, *, stdin: bytes | None, split: bool, pipe_in: bool = False) -> Files:
+        """Create the files of one run: its text, input and pipes, and a path for its wrapper.
+
+        With `pipe_in` the input is a named pipe, for an InputPipe.
+        """
         folder = self.folder
         self._count += 1
         base = str(folder / f"{self._count}")
@@ -76,6 +79,9 @@ class Scripts:
             if stdin is not None:
                 files.stdin = Path(base + ".i")
                 _write(files.stdin, stdin)
+            elif pipe_in:
+                files.stdin = Path(base + ".i")
+                os.mkfifo(files.stdin, 0o600)
             elif split:
                 files.stdin = Path(os.devnull)
             if split:
