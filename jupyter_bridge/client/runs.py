@@ -29,7 +29,8 @@ class RunOptions(TypedDict, total=False):
 
     `console` is a terminal's name, or `"new"` for a new terminal that stays; without it the command
     gets its own login shell. With `input="pipe"` the command reads what `send_stdin` sends.
-    `cwd`, the values of `env`, and `stdin` may be bytes, or a text with surrogateescape. `key` is the Idempotency-Key (default: a new one).
+    `cwd`, the values of `env`, and `stdin` may be bytes, or a text with surrogateescape. `key` is
+    the Idempotency-Key (default: a new one).
     """
 
     console: str | None
@@ -41,6 +42,10 @@ class RunOptions(TypedDict, total=False):
     on_timeout: Literal["kill", "leave"] | None
     output: Literal["tty", "split"] | None
     strip: bool | None
+    raw: bool | None
+    pager: bool | None
+    rows: int | None
+    cols: int | None
     max_output: int | None
     queue: bool | None
     queue_timeout: float | None
@@ -148,6 +153,8 @@ class RunStream(LineFollower[RunOutput, RunResult]):
     """
 
     _route = "runs"
+    # Called on the event loop with the name of a program that waits for a key of its terminal.
+    on_waiting: Callable[[str], None] | None = None
     # The bytes of output that were no longer held when this client came back for them.
     lost = 0
 
@@ -161,6 +168,11 @@ class RunStream(LineFollower[RunOutput, RunResult]):
         raw = data.encode() if isinstance(data, str) else data
         await self._session.ask("POST", f"{self._path()}/input", body=raw)
 
+    async def resize(self, rows: int, cols: int) -> None:
+        """Set the size of the client's screen, which counts for the run's terminal."""
+        query = {"rows": rows, "cols": cols}
+        await self._session.ask("POST", f"{self._path()}/input", query=query, body=b"")
+
     async def send_stdin(self, data: bytes, offset: int, *, end: bool = False) -> int:
         """As `Runs.send_stdin`, for this run."""
         return await _send_stdin(self._session, f"{self._path()}/input", data, offset, end=end)
@@ -169,6 +181,8 @@ class RunStream(LineFollower[RunOutput, RunResult]):
         if line.event == "done":
             self.result = msgspec.convert(line.data, RunResult)
             return None
+        if line.event == "waiting" and self.on_waiting is not None:
+            self.on_waiting(str(line.data.get("program")))
         if line.event == "gap":
             self._after = str(line.id)
             self.lost += int(line.data["to"]) - int(line.data["from"])

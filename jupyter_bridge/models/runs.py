@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from jupyter_bridge.models.common import Answer, Body, one_of
+from jupyter_bridge.models.consoles import Size
 from jupyter_bridge.problems import BadRequest
 from jupyter_bridge.wire.any_bytes import to_text
 from jupyter_bridge.wire.names import ConsoleName
@@ -30,9 +31,11 @@ class RunBody(Body):
     command reads what `POST …/input` sends, up to its `end`. `timeout` is in seconds from the
     command's start; on a timeout the command is killed, or left running. An answer in one piece has
     at most `max_output` bytes of output. With `queue`, the run waits for a busy shell, at most
-    `queue_timeout` seconds. A new shell is `shell`, a name or a path, or else the user's; its
-    profile may take `start_timeout` seconds. A value that is not UTF-8 is sent in its `…_base64`
-    field instead.
+    `queue_timeout` seconds. With `raw`, `tty` output keeps the terminal's CR LF. Without `pager`,
+    git, man and the like print instead of paging. `rows` and `cols` are the client's screen, which
+    counts for the terminal's size until the end. A new shell is `shell`, a name or a path, or else
+    the user's; its profile may take `start_timeout` seconds. A value that is not UTF-8 is sent in
+    its `…_base64` field instead.
     """
 
     command: str | None = None
@@ -49,6 +52,10 @@ class RunBody(Body):
     on_timeout: Literal["kill", "leave"] = "kill"
     output: Literal["tty", "split"] = "tty"
     strip: bool = False
+    raw: bool = False
+    pager: bool = True
+    rows: Size | None = None
+    cols: Size | None = None
     max_output: Annotated[int, msgspec.Meta(ge=0, le=LARGEST_OUTPUT)] = MAX_OUTPUT
     queue: bool = False
     queue_timeout: Annotated[float, msgspec.Meta(gt=0)] | None = None

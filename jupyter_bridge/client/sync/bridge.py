@@ -7,6 +7,7 @@ its `Plain[…]`.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -63,6 +64,12 @@ class SyncRunStream(SyncIterator[RunStream, RunOutput]):
 
     send_input = call(RunStream.send_input)
     send_stdin = call(RunStream.send_stdin)
+    resize = call(RunStream.resize)
+
+    def on_waiting(self, tell: Callable[[str], None]) -> None:
+        """Call `tell`, in the client's thread, with the name of a program that waits for a key."""
+        self._async.on_waiting = tell
+
     cancel = call(RunStream.cancel)
 
     @property

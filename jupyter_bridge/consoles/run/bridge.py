@@ -49,6 +49,8 @@ class BridgeDriver(CommandDriver):
             **_env(body.env),
             "output": body.output,
             **({} if body.input == "terminal" else {"input": body.input}),
+            **({"raw": True} if body.raw else {}),
+            **({} if body.pager else {"pager": False}),
             "max_output": body.max_output,
             # A new shell has no prompt yet.
             "queue": body.waits or fresh,

@@ -37,6 +37,13 @@ ANSWER_SECONDS = 2.8
 ASKS = 3
 
 
+class AsShown(Newlines):
+    """Leaves the terminal's CR LF as it is."""
+
+    def feed(self, data: bytes) -> bytes:
+        return data
+
+
 class CommandObserver(Protocol):
     """The run whose command is driven."""
 
@@ -105,6 +112,10 @@ class CommandDriver(ABC):
         """How many bytes the command's stdin has taken."""
         return 0
 
+    def reader_of_terminal(self) -> str | None:
+        """Return the name of a program that waits for a key of the terminal, if that is known."""
+        return None
+
     def hold(self, on: bool) -> None:  # noqa: B027
         """Let the command's output wait, or flow again, if the driver can: a reader is slow."""
 
@@ -140,12 +151,14 @@ class ShellDriver(CommandDriver):
     # The longest time between the typed line and the first mark, seconds.
     take_patience: float
 
-    def __init__(self, console: Console, run: CommandObserver, *, nobody_follows: bool) -> None:
+    def __init__(
+        self, console: Console, run: CommandObserver, *, nobody_follows: bool, raw: bool
+    ) -> None:
         super().__init__(console, run)
         self._nobody_follows = nobody_follows
         self._loop = asyncio.get_running_loop()
         self._nonce = uuid.uuid4().hex
-        self._newlines = Newlines()
+        self._newlines = AsShown() if raw else Newlines()
         self._began = self._is_over = self._ready = self._gap = False
         self._status: CommandEnded | None = None
         # When the command ended, when a mark or output came last, and the offset of the first

@@ -7,13 +7,14 @@ answer can be read from the command's end until the Run expires.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import uuid
 from collections.abc import AsyncGenerator, Callable
 from typing import Any
 
 from jupyter_bridge.aio.deadline import within
 from jupyter_bridge.aio.news import News
-from jupyter_bridge.consoles.console import Console
+from jupyter_bridge.consoles.console import Console, Viewer
 from jupyter_bridge.consoles.run.driver import CommandDriver
 from jupyter_bridge.consoles.run.output import CapturedOutput, fill, text_of
 from jupyter_bridge.consoles.run.pace import Pace
@@ -28,6 +29,8 @@ from jupyter_bridge.wire.times import now
 # How long a request with input may wait for a command that does not read, seconds. Proxies cut
 # silent answers at 30 s.
 INPUT_SECONDS = 10.0
+# A command that is silent for this long may be waiting for a key, seconds.
+SILENCE_SECONDS = 3.0
 # The most bytes of one event.
 EVENT_BYTES = 64 << 10
 
@@ -75,6 +78,7 @@ class Run:
         self._since: float | None = None
         self._seconds = 0.0
         self._driver = drive(self)
+        self._viewer = Viewer("run", "join", lambda: None)
         self._at_work = self._timed_out = self._cancelled = False
         self._timer: asyncio.TimerHandle | None = None
         self._task: asyncio.Task[None] | None = None
@@ -87,6 +91,12 @@ class Run:
     def start(self) -> None:
         """Begin; a failure is in `problem` once `begun` is set."""
         self._task = self._loop.create_task(self._go())
+
+    def resize(self, rows: int, cols: int) -> None:
+        """Set the size of the client's screen, while the run has its turn."""
+        self.body.rows, self.body.cols = rows, cols
+        if self._viewer in self.console.viewers:
+            self.console.resize(self._viewer, rows, cols)
 
     def cancel(self) -> None:
         """Stop the command by SIGINT, TERM, then KILL to the foreground group, or never type it."""
@@ -139,6 +149,7 @@ class Run:
         try:
             async with self._turn.at_prompt(self._driver):
                 self._at_work = True
+                self._bring_screen()
                 await self._driver.perform()
         except Problem as problem:
             self._fail(problem)
@@ -147,6 +158,12 @@ class Run:
             raise
         finally:
             self._finish("cancelled")
+
+    def _bring_screen(self) -> None:
+        """Let the size of the client's screen count for the terminal's, as a viewer's."""
+        if self.body.rows and self.body.cols:
+            self.console.enter(self._viewer)
+            self.console.resize(self._viewer, self.body.rows, self.body.cols)
 
     # -- reports of the driver -----------------------------------------------------------------
 
@@ -223,6 +240,7 @@ class Run:
         for event in (self.ended, self.begun, self.answered):
             event.set()
         self._pace.release()
+        self.console.leave(self._viewer)
         self._driver.on_end()
         self._news.tell()
         self._on_end(self)
@@ -275,11 +293,12 @@ class Run:
     async def events(self, after: int = 0) -> AsyncGenerator[tuple[int, str, Any], None]:
         """Yield events as (id, name, data), up to `done`; an id is the output's size so far.
 
+        After a silence `waiting` names, once, a program that waits for a key of the terminal.
         The command waits for a reader that is far behind. One that was away may find a `gap`, of
         output that is no longer held. `done` is the answer without the output, which the earlier
         events have.
         """
-        reader, position = object(), after
+        reader, position, hint = object(), after, True
         try:
             while True:
                 self._pace.reads(reader, position)
@@ -298,7 +317,16 @@ class Run:
                 elif over:
                     yield position, "done", self.model(outputs=False)
                     return
-                else:
-                    await more.wait()
+                elif await self._is_silent(more) and hint:
+                    program = await asyncio.to_thread(self._driver.reader_of_terminal)
+                    if program is not None:
+                        hint = False
+                        yield position, "waiting", {"program": program}
         finally:
             self._pace.leaves(reader)
+
+    async def _is_silent(self, more: asyncio.Event) -> bool:
+        """Wait for more, at most SILENCE_SECONDS; tell whether there was nothing."""
+        with contextlib.suppress(asyncio.TimeoutError):
+            await within(SILENCE_SECONDS, more.wait())
+        return not more.is_set()

@@ -86,7 +86,9 @@ class RunStore(ResultStore[Run]):
         elif fresh:
             words, instead_of = login_shell(body.shell)
             console = await self.consoles.create(
-                TerminalOptions(cwd=body.cwd, env=body.env, shell_command=words)
+                TerminalOptions(
+                    cwd=body.cwd, env=body.env, shell_command=words, rows=body.rows, cols=body.cols
+                )
             )
         else:
             console = await self.consoles.open(str(body.console), to_write=True)

@@ -29,6 +29,14 @@ _DIALECTS: dict[str, Dialect] = {
 }
 
 
+# For a run that must not page: the variables that programs ask for their pager.
+NO_PAGER = {
+    **dict.fromkeys(("PAGER", "GIT_PAGER", "MANPAGER", "SYSTEMD_PAGER", "PSQL_PAGER"), "cat"),
+    **dict.fromkeys(("BAT_PAGER", "DELTA_PAGER", "GH_PAGER", "AWS_PAGER"), "cat"),
+    "LESS": "FRX",
+}
+
+
 def dialect_of(program: str) -> Dialect | None:
     """Return the dialect of a shell, from its path, its name or its argv[0] (`-bash`)."""
     return _DIALECTS.get(program.rsplit("/", 1)[-1].lstrip("-"))
@@ -59,6 +67,8 @@ class Wrapping:
     status: int | None = None
     # A script to run once, just before D. If there is one, the shell also reports its exit.
     final_script: str | None = None
+    # Whether git, man and the like may page, in this run.
+    pager: bool = True
 
     @property
     def version(self) -> str:
@@ -80,6 +90,9 @@ class Wrapping:
         if self.dialect == "fish":
             # `exit` inside a sourced file only leaves that file, so fish evaluates the text.
             body = "eval $__jb_t"
+            if not self.pager:
+                words = "; ".join(f"set -lx {name} {value}" for name, value in NO_PAGER.items())
+                body = f"begin; {words}; {body}; end"
             if redirections := self._redirections():
                 body = f"begin; {body}; end{redirections}"
             return to_bytes(f" source {path}; {body}; __jb_e\r")
@@ -111,7 +124,11 @@ class Wrapping:
         quiet = " -q" if self.dialect == "zsh" else ""
         steps = [f"{name} cd{quiet} {quote(self.dialect, self.cwd)}"] if self.cwd else []
         steps += [f"\\export {key}={quote(self.dialect, value)}" for key, value in self.env.items()]
-        steps.append('. "$__jb_f"')
+        # Before `command .` the variables are the sourced file's alone; zsh has no such `command`.
+        here = [f"{name}={value}" for name, value in NO_PAGER.items() if not self.pager]
+        if here and self.dialect != "zsh":
+            here.append("\\command")
+        steps.append(" ".join([*here, '. "$__jb_f"']))
         return "{ " + " && ".join(steps) + "; }" + self._redirections()
 
     def _posix(self) -> str:
@@ -122,8 +139,16 @@ class Wrapping:
     def _zsh(self) -> str:
         # `always` also runs after Ctrl-C, before zsh marks an unfinished line (PROMPT_SP).
         start = f"{{ __jb_c {self.nonce} {quote(self.dialect, self.text)} && :; }} 2>/dev/null"
-        end = "always { { __jb_e $? $TRY_BLOCK_INTERRUPT && :; } 2>/dev/null; }"
-        return f"{self._begin()}{start}; {{ {self._command()}; }} {end}\n"
+        end = "{ __jb_e $? $TRY_BLOCK_INTERRUPT && :; } 2>/dev/null"
+        begin = self._begin()
+        if not self.pager:
+            # A variable before `.` reaches children only if it was exported.
+            begin += "__jb_u=\n" + "".join(
+                f'[ -n "${{{name}+x}}" ] || {{ \\export {name}=; __jb_u="$__jb_u {name}"; }}\n'
+                for name in NO_PAGER
+            )
+            end += "; \\unset ${=__jb_u}"
+        return f"{begin}{start}; {{ {self._command()}; }} always {{ {end}; }}\n"
 
     def _fish_begin(self) -> tuple[str, ...]:
         return (

@@ -428,9 +428,11 @@ export interface StoppedKernel {
  * command reads what `POST …/input` sends, up to its `end`. `timeout` is in seconds from the
  * command's start; on a timeout the command is killed, or left running. An answer in one piece has
  * at most `max_output` bytes of output. With `queue`, the run waits for a busy shell, at most
- * `queue_timeout` seconds. A new shell is `shell`, a name or a path, or else the user's; its
- * profile may take `start_timeout` seconds. A value that is not UTF-8 is sent in its `…_base64`
- * field instead.
+ * `queue_timeout` seconds. With `raw`, `tty` output keeps the terminal's CR LF. Without `pager`,
+ * git, man and the like print instead of paging. `rows` and `cols` are the client's screen, which
+ * counts for the terminal's size until the end. A new shell is `shell`, a name or a path, or else
+ * the user's; its profile may take `start_timeout` seconds. A value that is not UTF-8 is sent in
+ * its `…_base64` field instead.
  */
 export interface RunBody {
   command?: string | null;
@@ -447,6 +449,10 @@ export interface RunBody {
   on_timeout?: 'kill' | 'leave';
   output?: 'split' | 'tty';
   strip?: boolean;
+  raw?: boolean;
+  pager?: boolean;
+  rows?: number | null;
+  cols?: number | null;
   max_output?: number;
   queue?: boolean;
   queue_timeout?: number | null;

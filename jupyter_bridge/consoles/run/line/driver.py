@@ -68,7 +68,7 @@ class LineDriver(ShellDriver):
     def __init__(
         self, console: Console, shell: LineShell, body: RunBody, run: CommandObserver
     ) -> None:
-        super().__init__(console, run, nobody_follows=not body.stays)
+        super().__init__(console, run, nobody_follows=not body.stays, raw=body.raw)
         self._shell = shell
         self._body = body
         self._stream_finder = StreamFinder(self._nonce)
@@ -121,6 +121,7 @@ class LineDriver(ShellDriver):
             f"{folder}/{_TEXT}",
             cwd=body.cwd,
             env=body.env,
+            pager=body.pager,
             stdin=f"{folder}/{_STDIN}" if stdin is not None else "/dev/null" if split else None,
             stdout=f"{folder}/{line_download.STREAMS[0]}" if split else None,
             stderr=f"{folder}/{line_download.STREAMS[1]}" if split else None,

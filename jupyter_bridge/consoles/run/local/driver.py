@@ -8,6 +8,7 @@ import signal
 from jupyter_bridge.consoles.console import Console
 from jupyter_bridge.consoles.run.driver import CommandObserver, ShellDriver
 from jupyter_bridge.consoles.run.local.input_pipe import InputPipe
+from jupyter_bridge.consoles.run.local.processes import reader_of_terminal
 from jupyter_bridge.consoles.run.local.scripts import Files, Pipes, Scripts
 from jupyter_bridge.consoles.run.local.shell import Shell, image_of
 from jupyter_bridge.consoles.sources.terminal import TerminalSource
@@ -44,7 +45,8 @@ class LocalDriver(ShellDriver):
         *,
         fresh: bool,
     ) -> None:
-        super().__init__(console, run, nobody_follows=fresh and not body.stays)
+        nobody_follows = fresh and not body.stays
+        super().__init__(console, run, nobody_follows=nobody_follows, raw=body.raw)
         self._shell = Shell(console, terminal)
         self._terminal = terminal
         self._scripts = scripts
@@ -78,6 +80,7 @@ class LocalDriver(ShellDriver):
             str(files.text),
             cwd=None if self._fresh else body.cwd,
             env={} if self._fresh else body.env,
+            pager=body.pager,
             stdin=str(files.stdin) if files.stdin else None,
             stdout=str(files.pipes[0]) if split else None,
             stderr=str(files.pipes[1]) if split else None,
@@ -103,6 +106,10 @@ class LocalDriver(ShellDriver):
     @property
     def stdin_taken(self) -> int:
         return 0 if self._input is None else self._input.taken
+
+    def reader_of_terminal(self) -> str | None:
+        group = self._terminal.foreground
+        return None if group is None else reader_of_terminal(group)
 
     def hold(self, on: bool) -> None:
         if self._body.output == "split":
