@@ -77,6 +77,9 @@ class RunInput:
     def start(self, stream: SyncRunStream) -> None:
         """Begin to read and send."""
 
+    def before_output(self) -> None:
+        """Prepare the terminal for the command's output; called before each piece of it."""
+
     def stop(self) -> None:
         """Send no more, and restore the terminal; stopping twice is fine."""
 
@@ -170,9 +173,16 @@ class Keyboard(_Reader):
         super().__init__(number)
         self._modes = termios.tcgetattr(number)
         self._lock = threading.Lock()
+        self._is_raw = False
 
     def options(self) -> dict[str, Any]:
         return {"raw": True}
+
+    def before_output(self) -> None:
+        with self._lock:
+            if not self._is_raw and not self._is_over.is_set():
+                self._is_raw = True
+                tty.setraw(self._number, termios.TCSADRAIN)
 
     def stop(self) -> None:
         super().stop()
@@ -180,10 +190,7 @@ class Keyboard(_Reader):
             termios.tcsetattr(self._number, termios.TCSADRAIN, self._modes)
 
     def _send(self, stream: SyncRunStream) -> None:
-        with self._lock:
-            if self._is_over.is_set():
-                return
-            tty.setraw(self._number, termios.TCSADRAIN)
+        self.before_output()
         size = output.terminal_size()
         while not self._is_over.is_set():
             now = output.terminal_size()

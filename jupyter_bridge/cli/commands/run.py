@@ -105,7 +105,7 @@ def run(
 
       jupyter bridge run -c work 'ml fsl && bet T1.nii brain.nii'
 
-      gzip -c T1.nii | jupyter bridge run --stdin - 'cat > T1.nii.gz'
+      gzip -c T1.nii | jupyter bridge run 'cat > T1.nii.gz'
 
     Options come before the command. In a named terminal the shell keeps changes of folder,
     variables and modules. In a terminal the command has the keyboard: Ctrl-C, Ctrl-D and Ctrl-Z are
@@ -172,7 +172,7 @@ def _attend(call: Call, stream: SyncRunStream, given: RunInput, console: str | N
         stream.on_waiting(lambda program: _hint(call, program))
     given.start(stream)
     try:
-        code = _follow(call, stream)
+        code = _follow(call, stream, given)
     finally:
         given.stop()
     result = stream.result
@@ -190,10 +190,11 @@ def _hint(call: Call, program: str) -> None:
     )
 
 
-def _follow(call: Call, stream: SyncRunStream) -> int | None:
+def _follow(call: Call, stream: SyncRunStream, given: RunInput) -> int | None:
     """Show the output; return the exit code if a signal ended this command, else None."""
     try:
         for output in stream:
+            given.before_output()
             _show(call, output)
     except KeyboardInterrupt as stop:
         return _stop(call, stream, stop)

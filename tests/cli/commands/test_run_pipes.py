@@ -193,6 +193,9 @@ def test_queue_timeout(bridge_server: Server, bridge: Bridge) -> None:
     name = bridge.runs.get(first).console
     done = run(bridge_server, "-c", name, "--queue-timeout", "0.3", "true")
     assert (done.returncode, b"busy for 0.3 s" in done.stderr) == (125, True)
+    bridge.runs.cancel(first)
+    done = run(bridge_server, "-c", name, "--queue-timeout", "60", "echo on")
+    assert done.stdout == b"on\n"
     bridge.consoles.end(name, purge=True)
 
 
