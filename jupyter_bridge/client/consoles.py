@@ -8,7 +8,7 @@ from typing import Any, Literal
 from jupyter_bridge.client.console_stream import ConsoleStream
 from jupyter_bridge.models.consoles import ConsoleModel
 from jupyter_bridge.transport.bridge_session import BridgeSession, segment
-from jupyter_bridge.wire.any_bytes import as_json
+from jupyter_bridge.wire.shell.any_bytes import as_json
 
 
 class Consoles:

@@ -12,7 +12,7 @@ import msgspec
 from jupyter_bridge.models.runs import RunModel
 from jupyter_bridge.transport.bridge_session import BridgeSession, segment
 from jupyter_bridge.transport.line_follower import Line, LineFollower, Post
-from jupyter_bridge.wire.any_bytes import as_json
+from jupyter_bridge.wire.shell.any_bytes import as_json
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack

@@ -11,8 +11,8 @@ import msgspec
 from jupyter_bridge.models.common import Answer, Body, one_of
 from jupyter_bridge.models.consoles import Size
 from jupyter_bridge.problems import BadRequest
-from jupyter_bridge.wire.any_bytes import to_text
 from jupyter_bridge.wire.names import ConsoleName
+from jupyter_bridge.wire.shell.any_bytes import to_text
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
@@ -90,7 +90,7 @@ class RunBody(Body):
         return sum(len(each or "") for each in (*texts, *exact))
 
     def in_text(self) -> RunBody:
-        """Return a copy with all bytes in the text fields, as `wire/any_bytes.py` has them.
+        """Return a copy with all bytes in the text fields, as `wire/shell/any_bytes.py` has them.
 
         BadRequest if a value is missing or given twice, or if a shell cannot take it.
         """

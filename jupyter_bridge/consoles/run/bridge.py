@@ -16,7 +16,7 @@ from jupyter_bridge.consoles.sources.remote import RemoteSource
 from jupyter_bridge.interfaces import Exit
 from jupyter_bridge.models.runs import RunBody
 from jupyter_bridge.problems import Problem
-from jupyter_bridge.wire.any_bytes import as_json, odd_bytes, to_text
+from jupyter_bridge.wire.shell.any_bytes import as_json, odd_bytes, to_text
 
 # A command's output and its console's come by separate connections: how long to wait until the
 # console has caught up, seconds.

@@ -23,7 +23,7 @@ from jupyter_bridge.interfaces import Exit
 from jupyter_bridge.models.runs import RunBody, RunModel
 from jupyter_bridge.observe import metrics
 from jupyter_bridge.problems import Gone, Problem
-from jupyter_bridge.wire.any_bytes import odd_bytes, readable
+from jupyter_bridge.wire.shell.any_bytes import odd_bytes, readable
 from jupyter_bridge.wire.times import now
 
 # How long a request with input may wait for a command that does not read, seconds. Proxies cut

@@ -14,7 +14,7 @@ from jupyter_bridge.consoles.console import Console
 from jupyter_bridge.consoles.terminals.manager import RecordedTerminals
 from jupyter_bridge.models.consoles import TerminalOptions
 from jupyter_bridge.problems import BadRequest, Conflict, StartFailed
-from jupyter_bridge.wire.any_bytes import to_text
+from jupyter_bridge.wire.shell.any_bytes import to_text
 
 # `run` gives these words a meaning, so no terminal may have them as its name.
 RESERVED = frozenset({"new"})

@@ -25,8 +25,8 @@ from jupyter_bridge.consoles.run.line.shell import TAKE_PATIENCE, LineShell
 from jupyter_bridge.interfaces import Exit
 from jupyter_bridge.models.runs import RunBody
 from jupyter_bridge.problems import Busy, Problem, RemoteFailed
-from jupyter_bridge.wire.any_bytes import to_bytes
 from jupyter_bridge.wire.shell import line_download, line_upload
+from jupyter_bridge.wire.shell.any_bytes import to_bytes
 from jupyter_bridge.wire.shell.integration import integration
 from jupyter_bridge.wire.shell.line_download import StreamFinder
 from jupyter_bridge.wire.shell.line_upload import Reader

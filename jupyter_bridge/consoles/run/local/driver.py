@@ -14,7 +14,7 @@ from jupyter_bridge.consoles.run.local.shell import Shell, image_of
 from jupyter_bridge.consoles.sources.terminal import TerminalSource
 from jupyter_bridge.models.runs import RunBody
 from jupyter_bridge.problems import Busy
-from jupyter_bridge.wire.any_bytes import to_bytes
+from jupyter_bridge.wire.shell.any_bytes import to_bytes
 from jupyter_bridge.wire.shell.wrapper import Wrapping
 
 # How long the console must be silent before a shell that printed no mark is asked for it, seconds.

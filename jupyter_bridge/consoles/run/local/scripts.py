@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import get_args
 
 from jupyter_bridge.problems import Unavailable
-from jupyter_bridge.wire.any_bytes import to_bytes
+from jupyter_bridge.wire.shell.any_bytes import to_bytes
 from jupyter_bridge.wire.shell.integration import Dialect, integration
 
 # A pipe fills while the event loop is busy; this is the largest that Linux allows all users.

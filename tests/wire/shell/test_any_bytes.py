@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from jupyter_bridge.wire.any_bytes import as_json, odd_bytes, readable, to_bytes, to_text
+from jupyter_bridge.wire.shell.any_bytes import as_json, odd_bytes, readable, to_bytes, to_text
 
 
 @pytest.mark.parametrize("data", [b"", b"abc", "é".encode(), b"caf\xe9", bytes(range(256))])
