@@ -127,7 +127,7 @@ class Source(ABC):
         """Somebody waits for more output. Called often; sources that push it need not care."""
 
     def pause(self) -> None:  # noqa: B027
-        """Stop reading, if possible: the disk is behind."""
+        """Stop reading, if possible: the disk or a client is behind. Each has its `resume`."""
 
     def resume(self) -> None:  # noqa: B027
         """Continue reading after `pause`."""

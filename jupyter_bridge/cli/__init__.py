@@ -4,7 +4,8 @@
 commands.
 
 Exit codes: 0 success; 1 the code failed; 2 a Problem, or a usage error; 124 `--timeout` expired;
-130 Ctrl-C (128 + the signal); 141 the reader of a pipe left.
+130 Ctrl-C (128 + the signal); 141 the reader of a pipe left. `run` has its command's, and 125 for
+its own failures.
 """
 
 from __future__ import annotations

@@ -90,7 +90,7 @@ def bridge(
     server, give --url and --token. Every command takes these options, before or after its name.
 
     Exit codes: 0 success, 1 the code failed, 2 any other error (see stderr), 124 --timeout expired,
-    130 Ctrl-C. `run` exits with the exit code of its command.
+    130 Ctrl-C. `run` exits with the exit code of its command, and with 125 for any other error.
     """
     ctx.obj = Call(url, token, ca_file, json)
 

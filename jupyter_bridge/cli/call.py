@@ -26,6 +26,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
 from jupyter_bridge.cli import output
 from jupyter_bridge.problems import BadRequest, Problem
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
     from jupyter_bridge.client import Bridge
 
 PROBLEM = 2
+# The same for a command that runs another, whose exit codes are its own.
+FAILED = 125
 BROKEN_PIPE = 128 + 13
 
 _SERVER = "Which server"
@@ -154,10 +157,36 @@ def code_of(stop: KeyboardInterrupt) -> int:
     return 128 + (stop.signum if isinstance(stop, Stopped) else signal.SIGINT)
 
 
+class OwnFailure(TyperCommand):
+    """A command whose usage errors have the exit code `failure`."""
+
+    failure = PROBLEM
+
+    def make_context(self, *args: Any, **options: Any) -> Any:
+        try:
+            return super().make_context(*args, **options)
+        except Exception as error:
+            if hasattr(error, "format_message"):  # typer may vendor click: its class is unknown
+                error.exit_code = self.failure  # type: ignore[attr-defined]
+            raise
+
+
+class RunsCommand(OwnFailure):
+    """A command that runs another, whose exit code is any other than 125, as in `docker run`."""
+
+    failure = FAILED
+
+
 def command(
-    group: typer.Typer, name: str | None = None
+    group: typer.Typer, name: str | None = None, *, runs_another: bool = False
 ) -> Callable[[Callable[..., int | None]], Callable[..., int | None]]:
-    """Make a function a command of `group`; its docstring is the help."""
+    """Make a function a command of `group`; its docstring is the help.
+
+    `runs_another`: all words from the first on are another command, with its options, and this
+    command's own failures exit with FAILED.
+    """
+    cls = RunsCommand if runs_another else OwnFailure
+    settings = {"allow_interspersed_args": not runs_another}
 
     def wrap(function: Callable[..., int | None]) -> Callable[..., int | None]:
         own = list(inspect.signature(function, eval_str=True).parameters.values())[1:]
@@ -172,10 +201,10 @@ def command(
             **given: Any,
         ) -> None:
             call = Call(url, token, ca_file, json).over(ctx.obj or Call())
-            raise typer.Exit(_end(call, lambda: function(call, **given)))
+            raise typer.Exit(_end(call, lambda: function(call, **given), cls.failure))
 
         _sign(run, own)
-        group.command(name, help=prose(function))(run)
+        group.command(name, help=prose(function), cls=cls, context_settings=settings)(run)
         return function
 
     return wrap
@@ -206,8 +235,8 @@ def _sign(run: Any, own: list[inspect.Parameter]) -> None:
     run.__annotations__ = {p.name: p.annotation for p in parameters}
 
 
-def _end(call: Call, work: Callable[[], int | None]) -> int:
-    """Do the work and return its exit code, however it ends."""
+def _end(call: Call, work: Callable[[], int | None], failure: int) -> int:
+    """Do the work and return its exit code, however it ends; `failure` after a Problem."""
     for file in (sys.stdout, sys.stderr):
         if isinstance(file, io.TextIOWrapper):
             file.reconfigure(errors="replace")  # the terminal may lack some characters
@@ -217,7 +246,7 @@ def _end(call: Call, work: Callable[[], int | None]) -> int:
     except Problem as problem:
         with suppress(BrokenPipeError):
             call.complain(problem)
-        return PROBLEM
+        return failure
     except KeyboardInterrupt as stop:
         return code_of(stop)
     except BrokenPipeError:

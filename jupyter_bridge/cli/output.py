@@ -77,6 +77,15 @@ def is_terminal(*, err: bool = False) -> bool:
     return (sys.stderr if err else sys.stdout).isatty()
 
 
+def terminal_size() -> tuple[int, int]:
+    """Return the rows and columns of the terminal that stdout is; (0, 0) if it has no size."""
+    try:
+        size = os.get_terminal_size(sys.stdout.fileno())
+    except (OSError, ValueError):
+        return 0, 0
+    return size.lines, size.columns
+
+
 def label(name: str, colour: int) -> str:
     """Return the prefix of each line of a console among several, coloured on a terminal."""
     return f"\x1b[{colour}m{visible(name)}\x1b[0m " if is_terminal() else f"{visible(name)}: "

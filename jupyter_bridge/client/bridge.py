@@ -138,7 +138,7 @@ class BridgeClient:
         """Shell commands on the server: start, stream, follow, get, cancel, send_input."""
         return Runs(self._live_session)
 
-    async def run(self, command: str, **options: Unpack[RunOptions]) -> RunResult:
+    async def run(self, command: str | bytes, **options: Unpack[RunOptions]) -> RunResult:
         """Run a shell command in a terminal and wait for its output and exit status."""
         return await self.runs.run(command, **options)
 

@@ -15,6 +15,7 @@ from jupyter_bridge.transport.http import Lines
 from jupyter_bridge.transport.line_follower import MAX_EVENT_BYTES, SILENCE_SECONDS
 from jupyter_bridge.transport.problem_decoder import problem_of
 from jupyter_bridge.wire.json_errors import JSON_ERRORS
+from jupyter_bridge.wire.shell.any_bytes import as_json
 
 
 class Consoles:
@@ -39,7 +40,7 @@ class Consoles:
         self,
         name: str | None = None,
         *,
-        cwd: str | None = None,
+        cwd: str | bytes | None = None,
         env: Mapping[str, str | None] | None = None,
         shell_command: Sequence[str] | None = None,
         rows: int | None = None,
@@ -48,7 +49,7 @@ class Consoles:
         """Open a terminal; raises Conflict if a live console has that name."""
         given: dict[str, Any] = {
             "name": name,
-            "cwd": cwd,
+            **as_json("cwd", cwd),
             "env": env,
             "shell_command": shell_command,
             "rows": rows,

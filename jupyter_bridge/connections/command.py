@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from jupyter_bridge.wire.console import MAX_OFFSET
+from jupyter_bridge.wire.shell.any_bytes import to_text
 
 
 class RemoteBegan(msgspec.Struct):
@@ -42,9 +43,17 @@ class RemoteDone(msgspec.Struct):
     exit_code: Annotated[int, msgspec.Meta(ge=-(2**32), le=2**32)] | None = None
     signal: Annotated[str, msgspec.Meta(max_length=32)] | None = None
     cwd: Annotated[str, msgspec.Meta(max_length=4096)] | None = None
+    # The exact bytes of a `cwd` that is not UTF-8.
+    cwd_base64: Annotated[bytes, msgspec.Meta(max_length=4096)] | None = None
+    shell: Annotated[str, msgspec.Meta(max_length=4096)] | None = None
     truncated: bool = False
     start_offset: _Offset | None = None
     end_offset: _Offset | None = None
+
+    @property
+    def folder(self) -> str | None:
+        """The folder that the command ended in, as a text of any bytes."""
+        return self.cwd if self.cwd_base64 is None else to_text(self.cwd_base64)
 
 
 RemoteEvent = RemoteBegan | RemoteGap | RemoteOutput | RemoteDone
@@ -67,3 +76,7 @@ class Command(ABC):
     @abstractmethod
     async def send_input(self, data: bytes) -> None:
         """Type `data` into the command."""
+
+    @abstractmethod
+    async def send_stdin(self, data: bytes, offset: int, *, end: bool) -> int:
+        """Write to the command's stdin, as `POST …/input` with `offset`; return what it took."""

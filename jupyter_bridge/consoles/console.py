@@ -119,6 +119,8 @@ class Console:
         self.last_activity = self.started
         self.state: State = "live" if source is not None else "ended"
         self.exit: Exit | None = exit if source is not None else (exit or Exit())
+        # Opened for one run: listed only while it is live.
+        self.is_for_one_run = False
         self.viewers: list[Viewer] = []
         self._shown: list[Viewer] | None = None  # None after a viewer entered or left
         # How many times the bridge has typed into the console.
@@ -148,6 +150,11 @@ class Console:
     def end_offset(self) -> int:
         """One past the newest byte."""
         return self.log.end_offset
+
+    @property
+    def is_listed(self) -> bool:
+        """Whether lists show the console."""
+        return self.state == "live" or not self.is_for_one_run
 
     @property
     def last_line(self) -> str:

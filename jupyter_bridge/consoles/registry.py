@@ -97,12 +97,8 @@ class ConsoleRegistry:
         self._unused = Unused(self._close_unused, linger)
         # Consoles whose source was closed here while the remote terminal or kernel runs on.
         self._left: WeakSet[Console] = WeakSet()
-        metrics.CONSOLES.set_function(
-            lambda: sum(console.state == "live" for console in self._store)
-        )
-        metrics.CONSOLE_VIEWERS.set_function(
-            lambda: sum(len(console.viewers) for console in self._store)
-        )
+        metrics.CONSOLES.set_function(lambda: sum(one.state == "live" for one in self._store))
+        metrics.CONSOLE_VIEWERS.set_function(lambda: sum(len(one.viewers) for one in self._store))
 
     def load(self) -> None:
         """Load the journals of earlier servers; reads the disk, before the loop runs."""
@@ -117,7 +113,7 @@ class ConsoleRegistry:
     def _report_state(self, name: str, kind: str) -> None:
         """Report the present state of a console."""
         console = self._store.find(name)
-        state: str = console.state if console is not None else "gone"
+        state: str = console.state if console is not None and console.is_listed else "gone"
         if state != "live" and kind == "remote" and self._remotes is not None:
             # As in `models`: it has ended here only, and can be opened again.
             state = self._remotes.state_of(name) or state
@@ -136,9 +132,9 @@ class ConsoleRegistry:
         """Return every console as lists show it, unopened ones of connections included."""
         offers = {} if self._remotes is None else self._remotes.offers(connection)
         shown = {
-            console.name: console.model()
-            for console in self
-            if connection in (None, ConsoleName.parse(console.name).connection)
+            one.name: one.model()
+            for one in self
+            if one.is_listed and connection in (None, ConsoleName.parse(one.name).connection)
         }
         for name, offer in offers.items():
             known = shown.setdefault(name, offer)
@@ -322,6 +318,10 @@ class ConsoleRegistry:
                 raise Timeout(f"Console {name!r} did not end within {END_SECONDS:g} s.") from None
         if purge:
             self._store.forget(console)
+
+    def forget(self, console: Console) -> None:
+        """Remove an ended console and delete its journal; twice is fine."""
+        self._store.forget(console)
 
     async def create_remote(self, connection: str, options: TerminalOptions) -> Console:
         """Create and open a console of a connection."""

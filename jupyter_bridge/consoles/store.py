@@ -41,7 +41,7 @@ class ConsoleStore:
         """Load the journals of earlier servers; reads the disk, before the loop runs."""
         for record, journal in self._archive.load():
             about = record.about
-            if journal.first_offset == journal.end_offset:
+            if journal.first_offset == journal.end_offset or about.get("for_one_run"):
                 self._archive.forget(record, journal)
                 continue
             console = Console(
@@ -148,6 +148,8 @@ class ConsoleStore:
         record, journal = self._records[console]
         record.about["ended"] = to_iso(now())
         record.about["last_line"] = console.last_line
+        if console.is_for_one_run:
+            record.about["for_one_run"] = True
         if how is not None:
             record.about["exit"] = {"code": how.code, "signal": how.signal}
         self._archive.end(record, journal)

@@ -15,14 +15,21 @@ Size = Annotated[int, msgspec.Meta(ge=1, le=2000)]
 
 class TerminalOptions(Body):
     """A new terminal: its name (letters, digits, _), its folder (relative to the server's root),
-    variables to add (null removes one), the command to run as its shell, its size."""
+    variables to add (null removes one), the command to run as its shell, its size. `cwd_base64` has
+    the folder instead if its path is not UTF-8."""
 
     name: str | None = None
     cwd: str | None = None
+    cwd_base64: bytes | None = None
     env: Mapping[str, str | None] = {}
     shell_command: list[str] | None = None
     rows: Size | None = None
     cols: Size | None = None
+
+    @property
+    def is_in_folder(self) -> bool:
+        """Whether a folder is given."""
+        return self.cwd is not None or self.cwd_base64 is not None
 
 
 class ViewerModel(Answer):

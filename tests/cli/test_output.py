@@ -25,6 +25,8 @@ WRITER = "cli/output.py"
 EXCEPT = {("kernels/host/stderr_tail.py", "sys.__stderr__")}
 # A file descriptor is asked for its size and its keys; `output.raw_to` writes to it.
 EXCEPT |= {("cli/commands/attach.py", "sys.stdout")}
+# The names of what a process reads are compared with this one.
+EXCEPT |= {("consoles/run/local/processes.py", "/dev/tty")}
 # The command that checks the log: `python -m jupyter_bridge.connections.audit`.
 EXCEPT |= {("connections/audit.py", "sys.stdout")}
 NAMES = {"print", "input", "getpass.getpass", "sys.displayhook"}
@@ -41,7 +43,7 @@ def writes(module: str, source: str) -> Iterator[tuple[str, str]]:
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
             name = f"{node.value.id}.{node.attr}"
-        elif isinstance(node, ast.Name):
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
             name = node.id
         elif isinstance(node, ast.Constant) and node.value == "/dev/tty":
             name = "/dev/tty"

@@ -286,6 +286,13 @@ async def test_a_command_there_is_stopped_and_typed_into(near: Server, far: Serv
         assert ended["status"] == "done"
         assert "got me" in ended["output"]
         long = {"console": name, "command": "echo begun; sleep 600", "queue": True}
+        cat = {"console": "lab:", "command": "cat; exit 5", "input": "pipe"}
+        run = await here.post("bridge/run", json=cat, headers={"Prefer": "respond-async"})
+        path = f"bridge/runs/{run['run']}/input?offset="
+        assert (await here.ask("POST", f"{path}0", data=b"a\xff"))[0] == 204
+        assert (await here.ask("POST", f"{path}2&end=1", data=b"b"))[0] == 204
+        ended = await here.get(f"bridge/runs/{run['run']}?wait=60")
+        assert (ended["output_base64"], ended["exit_code"]) == ("Yf9i", 5)
         ran = await here.post("bridge/run", json={**long, "timeout": 1})
         assert ran["status"] == "timeout"
         assert ran["output"].startswith("begun\n")

@@ -62,10 +62,10 @@ class Desk:
             )
         )
 
-    async def start(self, command: str, console: str | None = "bash", **more: Any) -> Run:
+    async def start(self, command: str | None, console: str | None = "bash", **more: Any) -> Run:
         return await self.runs.start("me", RunBody(command, console=console, **more))
 
-    async def run(self, command: str, console: str | None = "bash", **more: Any) -> RunModel:
+    async def run(self, command: str | None, console: str | None = "bash", **more: Any) -> RunModel:
         """Run a command when the prompt is shown, and wait for the answer."""
         more.setdefault("queue", True)
         run = await self.start(command, console, **more)
@@ -73,8 +73,11 @@ class Desk:
         return run.model()
 
     async def ended(self, run: Run) -> RunModel:
-        await asyncio.wait_for(run.ended.wait(), PATIENCE)
+        await self.until_ended(run)
         return run.model()
+
+    async def until_ended(self, run: Run) -> None:
+        await asyncio.wait_for(run.ended.wait(), PATIENCE)
 
 
 @contextlib.asynccontextmanager

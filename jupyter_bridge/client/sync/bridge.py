@@ -7,6 +7,7 @@ its `Plain[…]`.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -62,12 +63,24 @@ class SyncRunStream(SyncIterator[RunStream, RunOutput]):
     """The output of one run."""
 
     send_input = call(RunStream.send_input)
+    send_stdin = call(RunStream.send_stdin)
+    resize = call(RunStream.resize)
+
+    def on_waiting(self, tell: Callable[[str], None]) -> None:
+        """Call `tell`, in the client's thread, with the name of a program that waits for a key."""
+        self._async.on_waiting = tell
+
     cancel = call(RunStream.cancel)
 
     @property
     def run(self) -> str | None:
         """The run's name on the server; None until the server answers."""
         return self._async.run
+
+    @property
+    def lost(self) -> int:
+        """The bytes of output that were no longer held when this client came back for them."""
+        return self._async.lost
 
     @property
     def result(self) -> RunResult | None:
@@ -149,6 +162,7 @@ class SyncRuns(Plain[Runs]):
     get = call(Runs.get)
     cancel = call(Runs.cancel)
     send_input = call(Runs.send_input)
+    send_stdin = call(Runs.send_stdin)
 
 
 class SyncConnections(Plain[Connections]):

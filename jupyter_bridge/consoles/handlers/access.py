@@ -87,5 +87,7 @@ class ConsoleDoor(RequestBase):
         try:
             yield
         except NoConsole as problem:
-            problem.details["consoles"] = [one.name for one in await self.readable(self.consoles)]
+            problem.details["consoles"] = [
+                one.name for one in await self.readable(self.consoles) if one.is_listed
+            ]
             raise

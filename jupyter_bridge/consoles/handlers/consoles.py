@@ -48,7 +48,7 @@ class ConsolesHandler(ConsoleHandler):
             return
         beside = ("terminals",) if query.conn is None else ("bridge:connections",)
         await self.demand("write", *beside)
-        if body.env or body.cwd is not None or body.shell_command is not None:
+        if body.env or body.is_in_folder or body.shell_command is not None:
             await self.demand("execute", OWN, *beside)  # each can make the shell run code
 
     @verb("read", "List the consoles", query=CreateQuery, reply=list[ConsoleModel])

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
+
+import msgspec
 
 from jupyter_bridge.consoles.handlers.access import OWN, ConsoleDoor
 from jupyter_bridge.consoles.run.store import RunStore
+from jupyter_bridge.models.consoles import Size
 from jupyter_bridge.models.runs import RunBody, RunModel
 from jupyter_bridge.observe.events import Events
 from jupyter_bridge.web import JobHandler, WaitQuery, verb
@@ -65,11 +68,27 @@ class OneRunHandler(RunHandler):
         self.answer_nothing(202)
 
 
+class InputQuery(msgspec.Struct):
+    """The new size of the client's screen. For `input: "pipe"`: where the data begins in the input,
+    and whether the input ends there."""
+
+    offset: Annotated[int, msgspec.Meta(ge=0)] | None = None
+    end: bool = False
+    rows: Size | None = None
+    cols: Size | None = None
+
+
 class RunInputHandler(RunHandler):
-    @verb("execute", "Type into a run", status=204, raw=True, limit=MAX_INPUT)
-    async def post(self, run_id: str) -> None:
+    @verb("execute", "Type into a run", query=InputQuery, status=204, raw=True, limit=MAX_INPUT)
+    async def post(self, run_id: str, query: InputQuery) -> None:
         data = self.request.body
         run = self.runs.get(run_id)
-        await self.while_here(run.begun.wait())
-        await run.send_input(data)
+        if query.rows and query.cols:
+            run.resize(query.rows, query.cols)
+        if run.body.input == "pipe":
+            sent = run.send_stdin(data, query.offset, end=query.end)
+            self.set_header("Bridge-Offset", str(await self.while_here(sent)))
+        elif data:
+            await self.while_here(run.begun.wait())
+            await run.send_input(data)
         self.answer_nothing(204)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Mapping
+from typing import Any
 
 from jupyter_bridge.aio.deadline import within
 from jupyter_bridge.connections.command import (
@@ -19,6 +21,7 @@ from jupyter_bridge.consoles.sources.remote import RemoteSource
 from jupyter_bridge.interfaces import Exit
 from jupyter_bridge.models.runs import RunBody
 from jupyter_bridge.problems import Problem
+from jupyter_bridge.wire.shell.any_bytes import as_json, odd_bytes
 
 # A command's output and its console's come by separate connections: how long to wait until the
 # console has caught up, seconds.
@@ -46,16 +49,20 @@ class BridgeDriver(CommandDriver):
         super().__init__(console, run)
         self._source = source
         self._command: Command | None = None
+        self._taken = 0
         self._stream = {"output": 0, "stdout": 0, "stderr": 1}
         self._ask = {
-            "command": body.command,
+            **as_json("command", body.command),
+            **as_json("cwd", body.cwd),
+            **as_json("stdin", body.stdin),
+            **_env(body.env),
             "output": body.output,
+            **({} if body.input == "terminal" else {"input": body.input}),
+            **({"raw": True} if body.raw else {}),
+            **({} if body.pager else {"pager": False}),
             "max_output": body.max_output,
             # A new shell has no prompt yet.
-            "queue": body.queue or fresh,
-            **({} if body.cwd is None else {"cwd": body.cwd}),
-            **({} if not body.env else {"env": body.env}),
-            **({} if body.stdin is None else {"stdin": body.stdin}),
+            "queue": body.waits or fresh,
         }
 
     async def wait_for_prompt(self, patience: float | None) -> None:
@@ -70,6 +77,7 @@ class BridgeDriver(CommandDriver):
                 self._run.on_began(self._console.end_offset)
             elif isinstance(event, RemoteOutput):
                 self._run.on_data(event.data, self._stream[event.stream])
+                await self._run.room()
             elif isinstance(event, RemoteGap):
                 self._run.on_lost()
             else:
@@ -85,11 +93,12 @@ class BridgeDriver(CommandDriver):
         if start is not None:
             self._run.on_began(start)
         at = self._console.end_offset if end is None else end
+        self.shell = done.shell
         if done.status == "session-closed":
             how = Exit.read({"code": done.exit_code, "signal": done.signal})
             self._run.on_session_end(how, at)
         else:
-            self._run.on_status(done.exit_code, done.cwd, at)
+            self._run.on_status(done.exit_code, done.folder, at)
 
     def _here(self, offset: int) -> int | None:
         """Convert an offset of the remote's console to one of ours."""
@@ -115,6 +124,16 @@ class BridgeDriver(CommandDriver):
         if self._command is not None:
             await self._command.send_input(data)
 
+    async def send_stdin(self, data: bytes, offset: int | None, *, end: bool) -> int:
+        if self._command is not None:
+            start = self.stdin_taken if offset is None else offset
+            self._taken = await self._command.send_stdin(data, start, end=end)
+        return self.stdin_taken
+
+    @property
+    def stdin_taken(self) -> int:
+        return self._taken
+
     async def _stop(self) -> None:
         # Also before the command has begun: it may wait for its turn on the remote.
         with contextlib.suppress(asyncio.TimeoutError):
@@ -130,3 +149,10 @@ class BridgeDriver(CommandDriver):
                     self.interrupted, self.last_signal = True, "SIGINT"
                     return
             await asyncio.sleep(STOP_AGAIN)
+
+
+def _env(env: Mapping[str, str]) -> dict[str, Any]:
+    """Return the fields of the variables; an older bridge refuses a field that it does not know."""
+    exact = {name: data for name, text in env.items() if (data := odd_bytes(text)) is not None}
+    plain = {name: text for name, text in env.items() if name not in exact}
+    return {**({"env": plain} if plain else {}), **({"env_base64": exact} if exact else {})}

@@ -17,7 +17,7 @@ from typing import Any, Protocol
 from jupyter_bridge.aio.deadline import within
 from jupyter_bridge.consoles.console import Console
 from jupyter_bridge.interfaces import Exit
-from jupyter_bridge.problems import Gone, Problem
+from jupyter_bridge.problems import Conflict, Gone, Problem
 from jupyter_bridge.wire.shell.marks import (
     CommandBegan,
     CommandEnded,
@@ -46,6 +46,13 @@ async def more(console: Console, offset: int, patience: float | None) -> bool:
     return console.end_offset > offset or console.state == "ended"
 
 
+class AsShown(Newlines):
+    """Leaves the terminal's CR LF as it is."""
+
+    def feed(self, data: bytes) -> bytes:
+        return data
+
+
 class CommandObserver(Protocol):
     """The run whose command is driven."""
 
@@ -57,6 +64,9 @@ class CommandObserver(Protocol):
 
     def on_data(self, data: bytes, stream: int) -> None:
         """The command wrote this."""
+
+    async def room(self) -> None:
+        """Return when more output may come; for a driver that fetches it."""
 
     def on_lost(self) -> None:
         """Some of the output is lost."""
@@ -74,6 +84,7 @@ class CommandObserver(Protocol):
 class CommandDriver(ABC):
     """One command: `wait_for_prompt`, `perform`, then `close`; `stop` at any time.
 
+    `shell` is the name of the shell, once the command is typed.
     `interrupted`: the shell may have been interrupted, and print no mark. `last_signal` is the last
     signal sent to stop the command.
     """
@@ -81,6 +92,7 @@ class CommandDriver(ABC):
     def __init__(self, console: Console, run: CommandObserver) -> None:
         self._console = console
         self._run = run
+        self.shell: str | None = None
         self.interrupted = False
         self.last_signal: str | None = None
         self._stopping: asyncio.Task[None] | None = None
@@ -96,6 +108,25 @@ class CommandDriver(ABC):
     async def send_input(self, data: bytes) -> None:
         """Type into the command."""
         await self._console.write(data)
+
+    async def send_stdin(self, data: bytes, offset: int | None, *, end: bool) -> int:
+        """Write to the pipe that is the command's stdin, from this offset of it on.
+
+        Returns how many bytes it has taken; `end` ends the input. Only for `input: "pipe"`.
+        """
+        raise Conflict('This run reads its terminal. An end or offset needs input: "pipe".')
+
+    @property
+    def stdin_taken(self) -> int:
+        """How many bytes the command's stdin has taken."""
+        return 0
+
+    def reader_of_terminal(self) -> str | None:
+        """Return the name of a program that waits for a key of the terminal, if that is known."""
+        return None
+
+    def hold(self, on: bool) -> None:  # noqa: B027
+        """Let the command's output wait, or flow again, if the driver can: a reader is slow."""
 
     def stop(self) -> None:
         """Begin to stop the command, once; the observer is told of its end."""
@@ -129,12 +160,14 @@ class ShellDriver(CommandDriver):
     # The longest time between the typed line and the first mark, seconds.
     take_patience: float
 
-    def __init__(self, console: Console, run: CommandObserver, *, nobody_follows: bool) -> None:
+    def __init__(
+        self, console: Console, run: CommandObserver, *, nobody_follows: bool, raw: bool
+    ) -> None:
         super().__init__(console, run)
         self._nobody_follows = nobody_follows
         self._loop = asyncio.get_running_loop()
         self._nonce = uuid.uuid4().hex
-        self._newlines = Newlines()
+        self._newlines = AsShown() if raw else Newlines()
         self._began = self._is_over = self._ready = self._gap = False
         self._status: CommandEnded | None = None
         # When the command ended, when a mark or output came last, and the offset of the first

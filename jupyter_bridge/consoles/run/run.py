@@ -7,24 +7,30 @@ answer can be read from the command's end until the Run expires.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import uuid
 from collections.abc import AsyncGenerator, Callable
 from typing import Any
 
+from jupyter_bridge.aio.deadline import within
 from jupyter_bridge.aio.news import News
-from jupyter_bridge.consoles.console import Console
+from jupyter_bridge.consoles.console import Console, Viewer
 from jupyter_bridge.consoles.run.driver import CommandDriver
 from jupyter_bridge.consoles.run.output import CapturedOutput, fill, text_of
+from jupyter_bridge.consoles.run.pace import Pace
+from jupyter_bridge.consoles.run.turn import Turn
 from jupyter_bridge.interfaces import Exit
 from jupyter_bridge.models.runs import RunBody, RunModel
 from jupyter_bridge.observe import metrics
 from jupyter_bridge.problems import Gone, Problem
+from jupyter_bridge.wire.shell.any_bytes import odd_bytes, readable
 from jupyter_bridge.wire.times import now
 
-# How long to wait for a prompt that is being drawn, or is still on its way, before "busy", seconds.
-PROMPT_GRACE = 1.0
-# How long a login shell may load modules, conda and a prompt framework, seconds.
-START_PATIENCE = 30.0
+# How long a request with input may wait for a command that does not read, seconds. Proxies cut
+# silent answers at 30 s.
+INPUT_SECONDS = 10.0
+# A command that is silent for this long may be waiting for a key, seconds.
+SILENCE_SECONDS = 3.0
 # The most bytes of one event.
 EVENT_BYTES = 64 << 10
 
@@ -33,7 +39,8 @@ class Run:
     """One run. `start` it once; then read `model`, iterate `events`, wait for `answered`.
 
     `drive(run)` makes the driver; `turn` is held while the command is driven; `fresh` says that the
-    console was opened for this run; `on_end` is called once, at the end.
+    console was opened for this run, `instead_of` the user's shell if that one cannot be used;
+    `on_end` is called once, at the end.
     """
 
     def __init__(
@@ -44,6 +51,7 @@ class Run:
         turn: asyncio.Lock,
         *,
         fresh: bool,
+        instead_of: str | None = None,
         on_end: Callable[[Run], None],
     ) -> None:
         self.id = uuid.uuid4().hex
@@ -62,18 +70,21 @@ class Run:
         self._signal: str | None = None
         self._cwd: str | None = None
         self._offsets: list[int | None] = [None, None]
-        self._turn = turn
-        self._fresh = fresh
+        self._turn = Turn(console, body, turn, fresh=fresh)
+        self._instead_of = instead_of
         self._on_end = on_end
         self._loop = asyncio.get_running_loop()
         self._created = now()
         self._since: float | None = None
         self._seconds = 0.0
         self._driver = drive(self)
+        self._viewer = Viewer("run", "join", lambda: None)
         self._at_work = self._timed_out = self._cancelled = False
         self._timer: asyncio.TimerHandle | None = None
         self._task: asyncio.Task[None] | None = None
         self._news = News()
+        self._pace = Pace(self._driver.hold)
+        self.room = self._pace.room
 
     # -- requests ------------------------------------------------------------------------------
 
@@ -81,15 +92,40 @@ class Run:
         """Begin; a failure is in `problem` once `begun` is set."""
         self._task = self._loop.create_task(self._go())
 
+    def resize(self, rows: int, cols: int) -> None:
+        """Set the size of the client's screen, while the run has its turn."""
+        self.body.rows, self.body.cols = rows, cols
+        if self._viewer in self.console.viewers:
+            self.console.resize(self._viewer, rows, cols)
+
     def cancel(self) -> None:
         """Stop the command by SIGINT, TERM, then KILL to the foreground group, or never type it."""
         if self.ended.is_set() or self._cancelled:
             return
         self._cancelled = True
+        self._pace.release()
         if self._at_work:
             self._driver.stop()
         else:
             self._give_up()
+
+    async def send_stdin(self, data: bytes, offset: int | None = None, *, end: bool = False) -> int:
+        """Write to the command's stdin, of a run with `input: "pipe"`; see CommandDriver.
+
+        With an offset this waits INPUT_SECONDS at most, and not all data may be taken.
+        """
+        try:
+            await within(None if offset is None else INPUT_SECONDS, self._send(data, offset, end))
+        except asyncio.TimeoutError:
+            pass  # the command does not read
+        return self._driver.stdin_taken
+
+    async def _send(self, data: bytes, offset: int | None, end: bool) -> None:
+        await self.begun.wait()
+        if not self.ended.is_set():
+            await self._driver.send_stdin(data, offset, end=end)
+        elif data:
+            raise Gone("This run has ended and takes no input.", run=self.id)
 
     async def send_input(self, data: bytes) -> None:
         """Type `data` unchanged while the command runs; raises Gone after its end."""
@@ -111,13 +147,9 @@ class Run:
 
     async def _go(self) -> None:
         try:
-            async with self._turn:
-                if self.body.queue and not self._fresh:
-                    patience = None
-                else:
-                    patience = START_PATIENCE if self._fresh else PROMPT_GRACE
-                await self._driver.wait_for_prompt(patience)
+            async with self._turn.at_prompt(self._driver):
                 self._at_work = True
+                self._bring_screen()
                 await self._driver.perform()
         except Problem as problem:
             self._fail(problem)
@@ -126,6 +158,12 @@ class Run:
             raise
         finally:
             self._finish("cancelled")
+
+    def _bring_screen(self) -> None:
+        """Let the size of the client's screen count for the terminal's, as a viewer's."""
+        if self.body.rows and self.body.cols:
+            self.console.enter(self._viewer)
+            self.console.resize(self._viewer, self.body.rows, self.body.cols)
 
     # -- reports of the driver -----------------------------------------------------------------
 
@@ -144,6 +182,7 @@ class Run:
         """The command wrote this."""
         self.spool.write(data, stream)
         self._news.tell()
+        self._pace.wrote(self.spool.size)
 
     def on_lost(self) -> None:
         """Some of the output is lost."""
@@ -174,6 +213,7 @@ class Run:
             self.answered.set()
             self._news.tell()
         else:
+            self._pace.release()
             self._driver.stop()
 
     def _fail(self, problem: Problem) -> None:
@@ -199,6 +239,8 @@ class Run:
             metrics.RUN_SECONDS.labels(status).observe(self._seconds)
         for event in (self.ended, self.begun, self.answered):
             event.set()
+        self._pace.release()
+        self.console.leave(self._viewer)
         self._driver.on_end()
         self._news.tell()
         self._on_end(self)
@@ -209,7 +251,7 @@ class Run:
     @property
     def size(self) -> int:
         """The bytes of output that are held."""
-        return self.spool.size
+        return self.spool.held_bytes
 
     @property
     def seconds(self) -> float:
@@ -234,12 +276,15 @@ class Run:
             status=self.status,
             exit_code=self._exit_code,
             truncated=self.spool.truncated,
-            cwd=self._cwd,
+            cwd=None if self._cwd is None else readable(self._cwd),
+            cwd_base64=None if self._cwd is None else odd_bytes(self._cwd),
             started=self._created,
             seconds=round(self.seconds, 6),
             start_offset=self._offsets[0],
             end_offset=self._offsets[1],
             signal=self._signal,
+            shell=self._driver.shell,
+            instead_of=self._instead_of,
         )
         if outputs:
             fill(model, self.spool, strip=self.body.strip)
@@ -248,19 +293,40 @@ class Run:
     async def events(self, after: int = 0) -> AsyncGenerator[tuple[int, str, Any], None]:
         """Yield events as (id, name, data), up to `done`; an id is the output's size so far.
 
-        `done` is the answer without the output, which the earlier events have.
+        After a silence `waiting` names, once, a program that waits for a key of the terminal.
+        The command waits for a reader that is far behind. One that was away may find a `gap`, of
+        output that is no longer held. `done` is the answer without the output, which the earlier
+        events have.
         """
-        position = after
-        while True:
-            more = self._news.next
-            over = self.answered.is_set()
-            stream, data, open_ended = self.spool.read(position, EVENT_BYTES)
-            text = text_of(data, last=over or not open_ended, more=len(data) == EVENT_BYTES)
-            if text.used:
-                position += text.used
-                yield position, "output", {"stream": stream, **text.fields}
-            elif over:
-                yield position, "done", self.model(outputs=False)
-                return
-            else:
-                await more.wait()
+        reader, position, hint = object(), after, True
+        try:
+            while True:
+                self._pace.reads(reader, position)
+                more = self._news.next
+                over = self.answered.is_set()
+                held = self.spool.held(position)
+                if held > position:
+                    lost, position = {"from": position, "to": held}, held
+                    yield position, "gap", lost
+                    continue
+                stream, data, open_ended = self.spool.read(position, EVENT_BYTES)
+                text = text_of(data, last=over or not open_ended, more=len(data) == EVENT_BYTES)
+                if text.used:
+                    position += text.used
+                    yield position, "output", {"stream": stream, **text.fields}
+                elif over:
+                    yield position, "done", self.model(outputs=False)
+                    return
+                elif await self._is_silent(more) and hint:
+                    program = await asyncio.to_thread(self._driver.reader_of_terminal)
+                    if program is not None:
+                        hint = False
+                        yield position, "waiting", {"program": program}
+        finally:
+            self._pace.leaves(reader)
+
+    async def _is_silent(self, more: asyncio.Event) -> bool:
+        """Wait for more, at most SILENCE_SECONDS; tell whether there was nothing."""
+        with contextlib.suppress(asyncio.TimeoutError):
+            await within(SILENCE_SECONDS, more.wait())
+        return not more.is_set()

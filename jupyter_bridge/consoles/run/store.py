@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import re
-import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 from weakref import WeakKeyDictionary
@@ -22,13 +19,14 @@ from jupyter_bridge.consoles.run.line.driver import LineDriver
 from jupyter_bridge.consoles.run.line.shell import LineShell
 from jupyter_bridge.consoles.run.local.driver import LocalDriver
 from jupyter_bridge.consoles.run.local.scripts import Scripts
+from jupyter_bridge.consoles.run.login_shell import login_shell
 from jupyter_bridge.consoles.run.run import Run
 from jupyter_bridge.consoles.sources.remote import RemoteSource
 from jupyter_bridge.consoles.sources.terminal import TerminalSource
 from jupyter_bridge.consoles.terminals.spawn import folder_at
 from jupyter_bridge.models.consoles import TerminalOptions
 from jupyter_bridge.models.runs import RunBody
-from jupyter_bridge.problems import BadRequest, Busy, Gone, Problem, Unsupported
+from jupyter_bridge.problems import Busy, Gone, Problem, Unsupported
 
 # The most output of all ended runs, bytes, and the most ended runs, each with up to
 # `output.MEMORY_BYTES` in memory.
@@ -37,9 +35,6 @@ TOTAL_RUNS = 1000
 # The most runs that may run or wait, and the most bytes that they were sent together.
 MAX_RUNNING = 1000
 MAX_RUNNING_BYTES = 64 << 20
-
-
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 @dataclass
@@ -75,46 +70,56 @@ class RunStore(ResultStore[Run]):
         `permit(console)` raises if the command may not run in that console. A second call of the
         same user with the same `key` returns the first call's run.
         """
-        body = msgspec.structs.replace(checked(body, self._root_dir))  # the run empties this copy
+        own = checked(body, self._root_dir)  # the run empties it
         if key is None:
-            return await self._start(body, permit)
-        return await self.once((user, key), body, lambda: self._start(body, permit))
+            return await self._start(own, permit)
+        return await self.once((user, key), body, lambda: self._start(own, permit))
 
     async def _start(self, body: RunBody, permit: Permit) -> Run:
         self.check_room(body.size)
-        fresh = body.is_fresh
+        fresh, instead_of = body.is_fresh, None
         if fresh and body.connection is not None:
             # Not every server accepts a cwd and an environment; the shell there always does.
-            console = await self.consoles.create_remote(body.connection, TerminalOptions())
+            words = None if body.shell is None else [body.shell, "-l"]
+            options = TerminalOptions(shell_command=words)
+            console = await self.consoles.create_remote(body.connection, options)
         elif fresh:
+            words, instead_of = login_shell(body.shell)
             console = await self.consoles.create(
-                TerminalOptions(cwd=body.cwd, env=body.env, shell_command=[login_shell(), "-l"])
+                TerminalOptions(
+                    cwd=body.cwd, env=body.env, shell_command=words, rows=body.rows, cols=body.cols
+                )
             )
         else:
             console = await self.consoles.open(str(body.console), to_write=True)
+        if not body.stays:
+            console.is_for_one_run = True
         try:
             await permit(console)
             self.check_room(body.size)  # other runs may have begun meanwhile
-            run = self._begin(console, body, fresh=fresh)
+            run = self._begin(console, body, fresh=fresh, instead_of=instead_of)
         except BaseException:
             if not body.stays:
                 self._end_console(console)
             raise
-        if fresh or not body.queue:
+        # A run that is to be sent its input is answered at once, so that its client can begin.
+        if body.input == "terminal" and (fresh or not body.waits):
             await run.begun.wait()
             if run.problem is not None:
                 self.discard(run)
                 raise run.problem
         return run
 
-    def _begin(self, console: Console, body: RunBody, *, fresh: bool) -> Run:
+    def _begin(
+        self, console: Console, body: RunBody, *, fresh: bool, instead_of: str | None
+    ) -> Run:
         if console.state == "ended":
             name = console.name
             raise Gone(f"Console {name!r} has ended and has no shell.")
         for other in [one for one in self._shells if one.state == "ended"]:
             del self._shells[other]
         shell = self._shells.setdefault(console, _Shell())
-        if shell.newest is not None and not body.queue:
+        if shell.newest is not None and not body.waits:
             raise Busy(
                 f"Console {console.name!r} is busy with run {shell.newest.id}. Try later, or send "
                 "queue: true.",
@@ -132,6 +137,11 @@ class RunStore(ResultStore[Run]):
                 )
             if not source.types_runs:
                 return BridgeDriver(console, source, body, run, fresh=fresh)
+            if body.input == "pipe":
+                raise Unsupported(
+                    f"Console {console.name!r} is a terminal of a server without a bridge, which "
+                    "takes no input by a pipe. Send it with the command, as stdin."
+                )
             shell.line = shell.line or LineShell(console, source)
             return LineDriver(console, shell.line, body, run)
 
@@ -139,10 +149,12 @@ class RunStore(ResultStore[Run]):
             if shell.newest is run:
                 shell.newest = None
             if not body.stays:
-                self._end_console(console)
+                self._end_console(console, run)
             self.end(run)
 
-        run = Run(console, body, drive, shell.turn, fresh=fresh, on_end=on_end)
+        run = Run(
+            console, body, drive, shell.turn, fresh=fresh, instead_of=instead_of, on_end=on_end
+        )
         shell.newest = run
         self.add(run, body.size)
         run.start()
@@ -150,13 +162,19 @@ class RunStore(ResultStore[Run]):
 
     def _release(self, result: Run) -> None:
         result.spool.close()
+        if result.console.is_for_one_run and result.console.state == "ended":
+            self.consoles.forget(result.console)
 
-    def _end_console(self, console: Console) -> None:
+    def _end_console(self, console: Console, run: Run | None = None) -> None:
+        """End the console of one run; its journal is kept as long as the run."""
+
         async def end() -> None:
             try:
                 await self.consoles.end(console.name)
             except Problem:
                 pass  # the console has ended by itself
+            if run is None or self.find(run.id) is None:
+                self.consoles.forget(console)
 
         self._tasks.start(end())
 
@@ -168,33 +186,9 @@ class RunStore(ResultStore[Run]):
         await self._tasks.settle()
 
 
-def login_shell() -> str:
-    """Return the user's shell if it exists, else bash, else sh."""
-    for shell in (os.environ.get("SHELL"), "bash", "sh"):
-        if shell and (found := shutil.which(shell)):
-            return found
-    return "/bin/sh"
-
-
 def checked(body: RunBody, root_dir: Path) -> RunBody:
     """Return the body with an absolute `cwd`; BadRequest if a shell cannot take a value."""
-    for name, text in (("command", body.command), ("cwd", body.cwd), ("stdin", body.stdin)):
-        _check_text(name, text, nul=name == "stdin")
-    for name, value in body.env.items():
-        if not _NAME.fullmatch(name):
-            raise BadRequest(f"env: {name!r} is not the name of a variable.", field="env")
-        _check_text("env", value)
+    body = body.in_text()
     if body.cwd is None or body.connection is not None:
         return body  # the remote checks its own folders
     return msgspec.structs.replace(body, cwd=folder_at(body.cwd, root_dir))
-
-
-def _check_text(field: str, text: str | None, *, nul: bool = False) -> None:
-    if text is None:
-        return
-    if "\0" in text and not nul:
-        raise BadRequest(f"{field}: must not contain NUL.", field=field)
-    try:
-        text.encode()
-    except UnicodeEncodeError as error:
-        raise BadRequest(f"{field}: not valid Unicode.", field=field) from error

@@ -56,6 +56,8 @@ class TerminalSource(Source):
         self._exit: Exit | None = None
         self._gone: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._reading: Callable[[bool], None] | None = None
+        # How many asked to pause: a full disk, a client that is slow to read a run's output.
+        self._pauses = 0
         argv = getattr(terminal, "bridge_argv", terminal.ptyproc.argv)
         self.title = shlex.join(map(str, argv or []))
         # The shell, if it tells its prompt, and its process as it was then (`run/local/shell.py`);
@@ -107,11 +109,13 @@ class TerminalSource(Source):
         self._reading = reading
 
     def pause(self) -> None:
-        if self._reading is not None and self._exit is None:
+        self._pauses += 1
+        if self._pauses == 1 and self._reading is not None and self._exit is None:
             self._reading(False)
 
     def resume(self) -> None:
-        if self._reading is not None and self._exit is None:
+        self._pauses -= 1
+        if self._pauses == 0 and self._reading is not None and self._exit is None:
             self._reading(True)
 
     def missed(self, count: int) -> None:

@@ -15,6 +15,7 @@ from jupyter_bridge.consoles.console import Console
 from jupyter_bridge.consoles.terminals.manager import RecordedTerminals
 from jupyter_bridge.models.consoles import TerminalOptions
 from jupyter_bridge.problems import BadRequest, Conflict, StartFailed
+from jupyter_bridge.wire.shell.any_bytes import to_text
 
 # `run` gives these words a meaning, so no terminal may have them as its name.
 RESERVED = frozenset({"new"})
@@ -85,8 +86,9 @@ def _arguments_for(options: TerminalOptions, root_dir: Path) -> dict[str, Any]:
         if not re.fullmatch(r"\w{1,100}", options.name, re.ASCII) or options.name in RESERVED:
             raise BadRequest("name: use letters, digits and _ only, not 'new'.", field="name")
         arguments["name"] = options.name
-    if options.cwd is not None:
-        arguments["cwd"] = folder_at(options.cwd, root_dir)
+    cwd = options.cwd if options.cwd_base64 is None else to_text(options.cwd_base64)
+    if cwd is not None:
+        arguments["cwd"] = folder_at(cwd, root_dir)
     if options.env:
         for key, value in options.env.items():
             if not key or "=" in key or "\0" in key or "\0" in (value or ""):

@@ -9,6 +9,7 @@ import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from jupyter_bridge.wire.shell.any_bytes import to_bytes
 from jupyter_bridge.wire.shell.integration import VERSION, VERSION_WITH_EXIT, Dialect
 
 # How much of a command its line shows, characters.
@@ -28,6 +29,14 @@ _DIALECTS: dict[str, Dialect] = {
     "ksh93": "sh",
     "mksh": "sh",
     "yash": "sh",
+}
+
+
+# For a run that must not page: the variables that programs ask for their pager.
+NO_PAGER = {
+    **dict.fromkeys(("PAGER", "GIT_PAGER", "MANPAGER", "SYSTEMD_PAGER", "PSQL_PAGER"), "cat"),
+    **dict.fromkeys(("BAT_PAGER", "DELTA_PAGER", "GH_PAGER", "AWS_PAGER"), "cat"),
+    "LESS": "FRX",
 }
 
 
@@ -74,6 +83,8 @@ class Wrapping:
     status: int | None = None
     # A script to run once, just before D. If there is one, the shell also reports its exit.
     final_script: str | None = None
+    # Whether git, man and the like may page, in this run.
+    pager: bool = True
 
     @property
     def version(self) -> str:
@@ -99,10 +110,13 @@ class Wrapping:
         if self.dialect == "fish":
             # `exit` inside a sourced file only leaves that file, so fish evaluates the text.
             body = "eval $__jb_t"
+            if not self.pager:
+                words = "; ".join(f"set -lx {name} {value}" for name, value in NO_PAGER.items())
+                body = f"begin; {words}; {body}; end"
             if redirections := self._redirections():
                 body = f"begin; {body}; end{redirections}"
-            return f" source {path}; {body}; __jb_e{comment}".encode()
-        return f" . {path}{comment}".encode()
+            return to_bytes(f" source {path}; {body}; __jb_e{comment}")
+        return to_bytes(f" \\. {path}{comment}")
 
     def ask(self) -> str:
         """Return a script for a shell that printed no mark: it prints D with its status, and A."""
@@ -115,7 +129,7 @@ class Wrapping:
     def ask_line(self) -> bytes:
         """Return the line that sources `ask`, once that is in the wrapper's place."""
         path = quote(self.dialect, self.wrapper)
-        return f" {'source' if self.dialect == 'fish' else '.'} {path}".encode()
+        return to_bytes(f" {'source' if self.dialect == 'fish' else chr(92) + '.'} {path}")
 
     def _begin(self) -> str:
         integration = quote(self.dialect, self.integration)
@@ -130,8 +144,16 @@ class Wrapping:
         quiet = " -q" if self.dialect == "zsh" else ""
         steps = [f"{name} cd{quiet} {quote(self.dialect, self.cwd)}"] if self.cwd else []
         steps += [f"\\export {key}={quote(self.dialect, value)}" for key, value in self.env.items()]
-        # bash has the text in a variable: sourcing would call the user's RETURN trap.
-        steps.append('eval "$__jb_text"' if self.dialect == "bash" else '. "$__jb_f"')
+        # Before `command .` the variables are the sourced file's alone; zsh has no such `command`.
+        here = [f"{name}={value}" for name, value in NO_PAGER.items() if not self.pager]
+        if self.dialect == "bash":
+            # It has the text in a variable: sourcing would call the user's RETURN trap.
+            here.append('\\builtin eval "$__jb_text"')
+        else:
+            if here and self.dialect != "zsh":
+                here.append("\\command")
+            here.append('. "$__jb_f"')
+        steps.append(" ".join(here))
         return "{ " + " && ".join(steps) + "; }" + self._redirections()
 
     def _posix(self) -> str:
@@ -145,8 +167,16 @@ class Wrapping:
     def _zsh(self) -> str:
         # `always` also runs after Ctrl-C, before zsh marks an unfinished line (PROMPT_SP).
         start = f"{{ __jb_c {self.nonce} {quote(self.dialect, self.text)} && :; }} 2>/dev/null"
-        end = "always { { __jb_e $? $TRY_BLOCK_INTERRUPT && :; } 2>/dev/null; }"
-        return f"{self._begin()}{start}; {{ {self._command()}; }} {end}\n"
+        end = "{ __jb_e $? $TRY_BLOCK_INTERRUPT && :; } 2>/dev/null"
+        begin = self._begin()
+        if not self.pager:
+            # A variable before `.` reaches children only if it was exported.
+            begin += "__jb_u=\n" + "".join(
+                f'[ -n "${{{name}+x}}" ] || {{ \\export {name}=; __jb_u="$__jb_u {name}"; }}\n'
+                for name in NO_PAGER
+            )
+            end += "; \\unset ${=__jb_u}"
+        return f"{begin}{start}; {{ {self._command()}; }} always {{ {end}; }}\n"
 
     def _fish_begin(self) -> tuple[str, ...]:
         return (

@@ -114,11 +114,13 @@ export interface Kind {
 
 /**
  * A new terminal: its name (letters, digits, _), its folder (relative to the server's root),
- * variables to add (null removes one), the command to run as its shell, its size.
+ * variables to add (null removes one), the command to run as its shell, its size. `cwd_base64` has
+ * the folder instead if its path is not UTF-8.
  */
 export interface TerminalOptions {
   name?: string | null;
   cwd?: string | null;
+  cwd_base64?: string | null;
   env?: Record<string, string | null>;
   shell_command?: string[] | null;
   rows?: number | null;
@@ -451,31 +453,58 @@ export interface StoppedKernel {
  * `console` is a terminal's name, "new" for one that stays open, or null for a new login shell
  * that is closed afterwards; on a connection `<connection>:<node>`, `<connection>:new`, and
  * `<connection>:`. `cwd` and `env` are set in the shell before the command, and stay set. Without
- * `stdin`, `tty` reads the terminal and `split` reads nothing. `timeout` is in seconds from the
- * command's start; on a timeout the command is killed, or left running. At most `max_output` bytes
- * are kept. With `queue`, the run waits for a busy shell.
+ * `stdin`, `tty` reads the terminal and `split` reads nothing, unless `input` is "pipe": then the
+ * command reads what `POST …/input` sends, up to its `end`. `timeout` is in seconds from the
+ * command's start; on a timeout the command is killed, or left running. An answer in one piece has
+ * at most `max_output` bytes of output. With `queue`, the run waits for a busy shell, at most
+ * `queue_timeout` seconds. With `raw`, `tty` output keeps the terminal's CR LF. Without `pager`,
+ * git, man and the like print instead of paging. `rows` and `cols` are the client's screen, which
+ * counts for the terminal's size until the end. A new shell is `shell`, a name or a path, or else
+ * the user's; its profile may take `start_timeout` seconds. A value that is not UTF-8 is sent in
+ * its `…_base64` field instead.
  */
 export interface RunBody {
-  command: string;
+  command?: string | null;
+  command_base64?: string | null;
   console?: string | null;
   cwd?: string | null;
+  cwd_base64?: string | null;
   env?: Record<string, string>;
+  env_base64?: Record<string, string>;
   stdin?: string | null;
+  stdin_base64?: string | null;
+  input?: 'pipe' | 'terminal';
   timeout?: number | null;
   on_timeout?: 'kill' | 'leave';
   output?: 'split' | 'tty';
   strip?: boolean;
+  raw?: boolean;
+  pager?: boolean;
+  rows?: number | null;
+  cols?: number | null;
   max_output?: number;
   queue?: boolean;
+  queue_timeout?: number | null;
+  shell?: string | null;
+  start_timeout?: number | null;
+}
+
+/** So many `bytes` of a text are left out, after its first `offset` bytes. */
+export interface Omitted {
+  bytes: number;
+  offset: number;
 }
 
 /**
  * A run.
  *
  * `status` is `queued` or `running` until the end. `exit_code` is the shell's `$?`; None while
- * unknown. The command's output is between the two offsets of the console. `output` is the
+ * unknown. `shell` is the program that ran it, `instead_of` the user's shell if a run cannot use
+ * that. The command's output is between the two offsets of the console. `output` is the
  * terminal's output (`tty`); `stdout` and `stderr` are separate with `split`. The `…_base64`
- * fields hold the exact bytes of a text that is not UTF-8.
+ * fields hold the exact bytes of a text that is not UTF-8, and `cwd_base64` those of a folder.
+ * Text longer than `max_output` has its beginning and its end, and `omitted` (`stdout_omitted`,
+ * `stderr_omitted`) says what is left out; then, and if output was lost, `truncated` is true.
  */
 export interface Run {
   run: string;
@@ -489,12 +518,18 @@ export interface Run {
   start_offset: number | null;
   end_offset: number | null;
   signal?: string;
+  shell?: string;
+  instead_of?: string;
+  cwd_base64?: string;
   output?: string;
   output_base64?: string;
+  omitted?: Omitted;
   stdout?: string;
   stdout_base64?: string;
+  stdout_omitted?: Omitted;
   stderr?: string;
   stderr_base64?: string;
+  stderr_omitted?: Omitted;
 }
 
 /**

@@ -15,7 +15,7 @@ export interface JournalPart {
 
 /** An event of a run's stream. */
 export interface RunEvent {
-  event: 'output' | 'done' | 'problem';
+  event: 'output' | 'gap' | 'waiting' | 'done' | 'problem';
   id: number;
   data: Partial<Run> & { text?: string; message?: string };
 }

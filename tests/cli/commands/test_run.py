@@ -97,8 +97,12 @@ def test_json(bridge_server: Server, bash: tuple[Bridge, str]) -> None:
 
 
 def test_problems(bridge_server: Server) -> None:
-    """What the server refuses is one sentence on stderr, and exit code 2."""
+    """What the server refuses, or cannot be asked, is a sentence on stderr, and exit code 125."""
     done = call(bridge_server, "run", "-c", "nope", "--", "true")
-    assert (done.returncode, done.stdout) == (2, "")
+    assert (done.returncode, done.stdout) == (125, "")
     assert "No console named 'nope'" in done.stderr
-    assert call(bridge_server, "run", "-e", "novalue", "--", "true").returncode == 2
+    for words in (["-e", "novalue", "true"], ["--nope", "true"], [], ["--stdin", "/no", "cat"]):
+        assert call(bridge_server, "run", *words).returncode == 125
+    nowhere = {"JUPYTER_BRIDGE_URL": "http://127.0.0.1:1/"}
+    assert call(bridge_server, "run", "true", env=nowhere).returncode == 125
+    assert call(bridge_server, "run", "exit 2").returncode == 2

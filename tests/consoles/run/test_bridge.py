@@ -50,6 +50,9 @@ class Reports(Command):
     async def send_input(self, data: bytes) -> None:
         raise AssertionError
 
+    async def send_stdin(self, data: bytes, offset: int, *, end: bool) -> int:
+        raise AssertionError
+
 
 class Node(Talk):
     types_runs = False

@@ -426,15 +426,6 @@ class TestTurns:
 
 
 class TestBounds:
-    async def test_max_output(self, d: Desk) -> None:
-        """More than `max_output` is not kept, and that is said; the status is still there."""
-        await d.open("bash")
-        for mode in ("tty", "split"):
-            answer = await d.run("seq 100000; (exit 3)", max_output=100_000, output=mode)
-            text = answer.output if mode == "tty" else answer.stdout
-            assert text == "".join(f"{n}\n" for n in range(1, 100_001))[:100_000]
-            assert (answer.truncated, answer.exit_code) == (True, 3)
-
     async def test_large_output_is_whole(self, d: Desk) -> None:
         """Megabytes come through exactly, in both modes, and in events as well."""
         await d.open("bash")

@@ -33,6 +33,8 @@ _GIVE_UP = 3600.0
 _LOOK_EVERY = 0.5
 # The largest event of a run: the last one has up to 8 MiB each of output and errors. Bytes.
 _MAX_EVENT = 64 << 20
+# More input than any command reads, bytes.
+_MOST_INPUT = 1 << 60
 _UNREADABLE = "The remote bridge does not report its run as expected."
 
 
@@ -145,6 +147,23 @@ class BridgeRun(Command):
 
     async def send_input(self, data: bytes) -> None:
         await self._request("POST", f"bridge/runs/{self._run}/input", data)
+
+    async def send_stdin(self, data: bytes, offset: int, *, end: bool) -> int:
+        path = f"bridge/runs/{self._run}/input"
+        query = f"?offset={offset}&end={int(end)}"
+        answer = await self._server.outbound.ask(
+            "POST",
+            self._server.url_of(quote(path)) + query,
+            headers=self._server.headers,
+            body=data,
+            limit=_MAX_EVENT,
+        )
+        if answer.status >= 300:
+            raise await self._refused(answer)
+        taken = bounded.number(answer.headers.get("Bridge-Offset", ""), _MOST_INPUT)
+        if taken is None:
+            raise RemoteFailed(_UNREADABLE)
+        return taken
 
     async def _request(self, method: str, path: str, body: bytes | None = None) -> _Run:
         server = self._server

@@ -26,6 +26,7 @@ from jupyter_bridge.interfaces import Exit
 from jupyter_bridge.models.runs import RunBody
 from jupyter_bridge.problems import Busy, Problem, RemoteFailed
 from jupyter_bridge.wire.shell import line_download, line_upload
+from jupyter_bridge.wire.shell.any_bytes import to_bytes
 from jupyter_bridge.wire.shell.integration import integration
 from jupyter_bridge.wire.shell.line_download import StreamFinder
 from jupyter_bridge.wire.shell.line_upload import Reader
@@ -67,7 +68,7 @@ class LineDriver(ShellDriver):
     def __init__(
         self, console: Console, shell: LineShell, body: RunBody, run: CommandObserver
     ) -> None:
-        super().__init__(console, run, nobody_follows=not body.stays)
+        super().__init__(console, run, nobody_follows=not body.stays, raw=body.raw)
         self._shell = shell
         self._body = body
         self._stream_finder = StreamFinder(self._nonce)
@@ -109,8 +110,9 @@ class LineDriver(ShellDriver):
 
     def _to_run(self, reader: Reader) -> Mapping[str, bytes]:
         body, folder = self._body, reader.folder
+        self.shell = reader.dialect
         split = body.output == "split"
-        stdin = None if body.stdin is None else body.stdin.encode()
+        stdin = None if body.stdin is None else to_bytes(body.stdin)
         wrapping = Wrapping(
             reader.dialect,
             self._nonce,
@@ -119,6 +121,7 @@ class LineDriver(ShellDriver):
             f"{folder}/{_TEXT}",
             cwd=body.cwd,
             env=body.env,
+            pager=body.pager,
             stdin=f"{folder}/{_STDIN}" if stdin is not None else "/dev/null" if split else None,
             stdout=f"{folder}/{line_download.STREAMS[0]}" if split else None,
             stderr=f"{folder}/{line_download.STREAMS[1]}" if split else None,
@@ -130,8 +133,8 @@ class LineDriver(ShellDriver):
         self._wrapping, self._ask_line = wrapping, asking.ask_line() + b"\r"
         order = f"{self._nonce} {body.max_output}\n".encode()
         return {
-            _WRAPPER: wrapping.script().encode(),
-            _TEXT: body.command.encode(),
+            _WRAPPER: to_bytes(wrapping.script()),
+            _TEXT: to_bytes(body.command or ""),
             _ASK: asking.ask().encode(),
             **({} if stdin is None else {_STDIN: stdin}),
             **({line_download.ORDER: order} if split else {}),

@@ -8,11 +8,14 @@ import termios
 
 from jupyter_bridge.consoles.console import Console
 from jupyter_bridge.consoles.run.driver import CommandObserver, ShellDriver, more
+from jupyter_bridge.consoles.run.local.input_pipe import InputPipe
+from jupyter_bridge.consoles.run.local.processes import reader_of_terminal
 from jupyter_bridge.consoles.run.local.scripts import Files, Pipes, Scripts
 from jupyter_bridge.consoles.run.local.shell import Shell, image_of
 from jupyter_bridge.consoles.sources.terminal import TerminalSource
 from jupyter_bridge.models.runs import RunBody
 from jupyter_bridge.problems import Busy
+from jupyter_bridge.wire.shell.any_bytes import to_bytes
 from jupyter_bridge.wire.shell.startup import KEY, KnownShell
 from jupyter_bridge.wire.shell.wrapper import Wrapping, shown
 
@@ -46,7 +49,8 @@ class LocalDriver(ShellDriver):
         *,
         fresh: bool,
     ) -> None:
-        super().__init__(console, run, nobody_follows=fresh and not body.stays)
+        nobody_follows = fresh and not body.stays
+        super().__init__(console, run, nobody_follows=nobody_follows, raw=body.raw)
         self._shell = Shell(console, terminal)
         self._terminal = terminal
         self._scripts = scripts
@@ -56,6 +60,7 @@ class LocalDriver(ShellDriver):
         self._files: Files | None = None
         self._refused = 0
         self._pipes: Pipes | None = None
+        self._input: InputPipe | None = None
 
     async def wait_for_prompt(self, patience: float | None) -> None:
         await self._shell.wait_for_prompt(patience)
@@ -66,9 +71,12 @@ class LocalDriver(ShellDriver):
         known = self._shell.known
         assert known is not None, "wait_for_prompt has raised Busy"
         dialect, by_key = known.start.dialect, known.start.entry == "key"
+        self.shell = self._shell.program()
         body, split = self._body, self._body.output == "split"
-        stdin = None if body.stdin is None else body.stdin.encode()
-        files = self._scripts.new(body.command.encode(), stdin=stdin, split=split)
+        stdin = None if body.stdin is None else to_bytes(body.stdin)
+        by_pipe = body.input == "pipe"
+        text = to_bytes(body.command or "")
+        files = self._scripts.new(text, stdin=stdin, split=split, pipe_in=by_pipe)
         self._files = files
         self._refused = known.prompt.refused
         status = None if by_key else await self._empty_line(known)
@@ -80,6 +88,7 @@ class LocalDriver(ShellDriver):
             str(files.text),
             cwd=None if self._fresh else body.cwd,
             env={} if self._fresh else body.env,
+            pager=body.pager,
             stdin=str(files.stdin) if files.stdin else None,
             stdout=str(files.pipes[0]) if split else None,
             stderr=str(files.pipes[1]) if split else None,
@@ -87,12 +96,39 @@ class LocalDriver(ShellDriver):
         )
         self._scripts.write(files, wrapping.script())
         self._pipes = Pipes(files.ends, self._run.on_data)
-        line = wrapping.line(shown(body.command, plain=not by_key))
+        line = wrapping.line(shown(body.command or "", plain=not by_key))
+        if by_pipe and files.stdin is not None:
+            self._input = InputPipe(files.stdin)
+            self._input.start()
         try:
             await self._perform(self._enter(line, by_key=by_key), offset)
         finally:
             self._scripts.withdraw(self._terminal.pid)
             self._scripts.remove(files, wrapper=self._began)
+            if self._input is not None:
+                self._input.close()
+
+    async def send_stdin(self, data: bytes, offset: int | None, *, end: bool) -> int:
+        if self._input is None:
+            return await super().send_stdin(data, offset, end=end)
+        return await self._input.send(data, offset, end=end)
+
+    @property
+    def stdin_taken(self) -> int:
+        return 0 if self._input is None else self._input.taken
+
+    def reader_of_terminal(self) -> str | None:
+        group = self._terminal.foreground
+        return None if group is None else reader_of_terminal(group)
+
+    def hold(self, on: bool) -> None:
+        if self._body.output == "split":
+            assert self._pipes is not None
+            self._pipes.hold(on)
+        elif on:
+            self._terminal.pause()
+        else:
+            self._terminal.resume()
 
     async def _enter(self, line: bytes, *, by_key: bool) -> None:
         """Enter a line at the prompt: by the shell's key, or at a line that is empty."""

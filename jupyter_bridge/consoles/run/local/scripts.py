@@ -16,6 +16,7 @@ from pathlib import Path
 
 from jupyter_bridge.consoles.terminals.shell_folder import ShellFolder, write
 from jupyter_bridge.problems import Unavailable
+from jupyter_bridge.wire.shell.any_bytes import to_bytes
 from jupyter_bridge.wire.shell.integration import Dialect
 
 # A pipe fills while the event loop is busy; this is the largest that Linux allows all users.
@@ -46,8 +47,11 @@ class Scripts:
         """Return the path of the script that a shell sources once."""
         return str(self._folder.path / dialect)
 
-    def new(self, text: bytes, *, stdin: bytes | None, split: bool) -> Files:
-        """Create the files of one run: its text, input and pipes, and a path for its wrapper."""
+    def new(self, text: bytes, *, stdin: bytes | None, split: bool, pipe_in: bool = False) -> Files:
+        """Create the files of one run: its text, input and pipes, and a path for its wrapper.
+
+        With `pipe_in` the input is a named pipe, for an InputPipe.
+        """
         folder = self._folder.path
         self._count += 1
         base = str(folder / f"{self._count}")
@@ -59,6 +63,9 @@ class Scripts:
             if stdin is not None:
                 files.stdin = Path(base + ".i")
                 write(files.stdin, stdin)
+            elif pipe_in:
+                files.stdin = Path(base + ".i")
+                os.mkfifo(files.stdin, 0o600)
             elif split:
                 files.stdin = Path(os.devnull)
             if split:
@@ -74,7 +81,7 @@ class Scripts:
 
     def write(self, files: Files, wrapper: str) -> None:
         """Write the wrapper to its path."""
-        write(files.wrapper, wrapper.encode())
+        write(files.wrapper, to_bytes(wrapper))
 
     def disarm(self, files: Files) -> None:
         """Make the typed line harmless, in case a shell reads it later."""
@@ -112,6 +119,14 @@ class Pipes:
         self._loop = asyncio.get_running_loop()
         for end in ends:
             self._loop.add_reader(end, self._read, end)
+
+    def hold(self, on: bool) -> None:
+        """Read no more for now, so that who writes has to wait; or read again."""
+        for end in self._ends:
+            if on:
+                self._loop.remove_reader(end)
+            else:
+                self._loop.add_reader(end, self._read, end)
 
     def drain(self) -> None:
         """The command has ended: pass on its remaining output, and discard all later bytes."""

@@ -47,7 +47,7 @@ __jb_unlearn() {
       local line=
       IFS= \builtin read -r line <"$1.x"
       case $line in
-        *" . ${1%/*}/"*) \builtin history -d -1; __jb_unlearn "$1" ;;
+        *". ${1%/*}/"*) \builtin history -d -1; __jb_unlearn "$1" ;;
         *" /bin/sh "*" jb="*) \builtin history -d -1 ;;
       esac ;;
   esac

@@ -59,8 +59,8 @@ __jb_d() {
 __jb_h() {
   # A hook that fails would end a shell with `set -e`.
   case $-$1 in
-    *e*" . $__jb_dir/"*|*e*" /bin/sh "*" jb="*) return 0 ;;
-    *" . $__jb_dir/"*|*" /bin/sh "*" jb="*) return 1 ;;
+    *e*". $__jb_dir/"*|*e*" /bin/sh "*" jb="*) return 0 ;;
+    *". $__jb_dir/"*|*" /bin/sh "*" jb="*) return 1 ;;
   esac
   return 0
 }

@@ -156,7 +156,7 @@ function OneRun(props: { run: PageRun; trans: TranslationBundle }): JSX.Element 
         <IconButton
           icon={copyIcon}
           label={trans.__('Copy as a shell command')}
-          onClick={() => Clipboard.copyToSystem(asCommand(command, console ?? undefined))}
+          onClick={() => Clipboard.copyToSystem(asCommand(command ?? '', console ?? undefined))}
         />
       </div>
       <ProblemLine problem={run.problem} trans={trans} />

@@ -38,7 +38,9 @@ export class PageRun extends Model {
           this.append(data.text ?? '');
         } else if (event === 'done') {
           this.answer = data;
-        } else {
+        } else if (event === 'gap') {
+          this.isCut = true;
+        } else if (event === 'problem') {
           throw Problem.of(JSON.stringify(data));
         }
         this.emitChanged();
