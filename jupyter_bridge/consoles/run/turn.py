@@ -57,9 +57,12 @@ class Turn:
         self._lock.release()
 
     async def _new_shell(self, driver: CommandDriver) -> None:
+        until = asyncio.get_running_loop().time() + self._start_timeout
         try:
             await driver.wait_for_prompt(self._start_timeout)
         except Busy as busy:
+            if asyncio.get_running_loop().time() < until:
+                raise  # it will never be known
             raise slow_start(self._console, self._start_timeout, busy) from busy
         except Gone as gone:
             raise failed_start(self._console) from gone
@@ -68,6 +71,8 @@ class Turn:
         try:
             await driver.wait_for_prompt(patience)
         except Busy as busy:
+            if self._queue_timeout is None:
+                raise  # it will never be known
             raise Busy(f"{self._still_busy()}: {busy.message}", **busy.details) from busy
 
     def _still_busy(self) -> str:

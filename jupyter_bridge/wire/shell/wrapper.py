@@ -148,7 +148,7 @@ class Wrapping:
         here = [f"{name}={value}" for name, value in NO_PAGER.items() if not self.pager]
         if self.dialect == "bash":
             # It has the text in a variable: sourcing would call the user's RETURN trap.
-            here.append('\\builtin eval "$__jb_text"')
+            here.append('\\eval "$__jb_text"')
         else:
             if here and self.dialect != "zsh":
                 here.append("\\command")
