@@ -17,7 +17,7 @@ from jupyter_bridge.aio.throttle import Throttle
 from jupyter_bridge.consoles.connection_consoles import ConnectionConsoles
 from jupyter_bridge.consoles.console import Console
 from jupyter_bridge.consoles.journal.archive import Archive
-from jupyter_bridge.consoles.sources.file import FileSource
+from jupyter_bridge.consoles.sources.file import FileSource, is_missing
 from jupyter_bridge.consoles.sources.remote import RemoteSource
 from jupyter_bridge.consoles.store import ConsoleStore
 from jupyter_bridge.consoles.terminals.manager import attach
@@ -172,15 +172,19 @@ class ConsoleRegistry:
             return [console.kind]
         return list(dict.fromkeys((console.kind, called)))
 
-    async def open(self, name: str, *, to_write: bool = False) -> Console:
+    async def open(self, name: str, *, to_write: bool = False, wait: bool = False) -> Console:
         """Like `get`, but opens `kernel:`, `file:` and `<connection>:<node>` by name.
 
         Returns the ended console of this name if its target is gone or, unless `to_write`, if the
-        connection fails.
+        connection fails. With `wait`, a file need not be there yet.
         """
         console, called = self._store.find(name), ConsoleName.parse(name)
         if called.kind == "terminal" or (console is not None and console.state == "live"):
+            if not wait and is_missing(self.get(name).source):
+                raise NotFound(f"There is no file {called.rest!r} yet.")
             return self.get(name)
+        if wait and called.kind == "file":
+            return await self._openings.join(f"wait:{name}", lambda: self._open_file(called, True))
         try:
             return await self._openings.join(name, lambda: self._open(called))
         except Problem as problem:
@@ -192,22 +196,33 @@ class ConsoleRegistry:
     async def _open(self, called: ConsoleName) -> Console:
         name = str(called)
         if called.kind == "file":
-            file = await FileSource.find(
-                self._root_dir, called.rest, allow_hidden=self._allow_hidden
-            )
-            self._displace(name, "file")
-            console = Console(name, "file", file.log, file, on_ended=self._store.forget)
-            self._store.put(console)
-            await console.open()
-        elif called.kind == "kernel" and self._kernels is not None:
+            return await self._open_file(called)
+        if called.kind == "kernel" and self._kernels is not None:
             source = await self._kernels(called.rest)
             self._displace(name, source.kind)
             console = self._store.start(name, source)
             await self._open_or_forget(console)
-        elif called.connection is not None and self._remotes is not None:
+            return self._close_when_unused(console)
+        if called.connection is not None and self._remotes is not None:
             return await self._open_remote(called, self._remotes)
-        else:
-            raise NoConsole(f"No console named {name!r}.")
+        raise NoConsole(f"No console named {name!r}.")
+
+    async def _open_file(self, called: ConsoleName, wait: bool = False) -> Console:
+        name = str(called)
+        file = await FileSource.find(
+            self._root_dir, called.rest, allow_hidden=self._allow_hidden, wait=wait
+        )
+        found = self._store.find(name)
+        if found is not None and found.kind == "file" and found.state == "live":
+            await file.close()  # opened meanwhile by another request
+            return found
+        self._displace(name, "file")
+        console = Console(name, "file", file.log, file, on_ended=self._store.forget)
+        self._store.put(console)
+        await console.open()
+        return self._close_when_unused(console)
+
+    def _close_when_unused(self, console: Console) -> Console:
         console.on_viewers = lambda: self._viewers_changed(console)
         self._viewers_changed(console)
         return console

@@ -162,6 +162,8 @@ def _show_alone(call: Call, name: str, frame: ServerFrame) -> None:
         output.raw(frame.data)
     elif isinstance(frame, GapFrame):
         call.note(f"[{frame.to - frame.offset} older bytes were discarded]")
+    elif isinstance(frame, Start) and frame.about.get("missing"):
+        call.note(f"[{name} is not there yet; waiting for it]")
 
 
 def _print_json(call: Call, name: str, frame: ServerFrame) -> None:

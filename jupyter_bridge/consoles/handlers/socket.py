@@ -15,6 +15,7 @@ from jupyter_bridge.consoles.console import Console, Mode, Viewer
 from jupyter_bridge.consoles.handlers.access import OWN, ConsoleDoor
 from jupyter_bridge.consoles.handlers.tail import TextStream
 from jupyter_bridge.consoles.registry import ConsoleRegistry
+from jupyter_bridge.consoles.sources.file import is_missing
 from jupyter_bridge.consoles.tail.query import InteractQuery, TailQuery, tail_request
 from jupyter_bridge.consoles.tail.view import Step, View, counted
 from jupyter_bridge.models.consoles import ViewerModel
@@ -81,7 +82,7 @@ class ConsoleSocket(ConsoleDoor, BridgeSocket):
         what = tail_request(query, self.request.headers, follow=follow)
         if query.format == "raw":
             raise BadRequest("format: raw is for HTTP; a frame holds raw bytes.", field="format")
-        self._console: Console = await self.open_console(name, action)
+        self._console: Console = await self.open_console(name, action, wait=what.follow)
         offered = self.request.headers.get("Sec-WebSocket-Protocol", "")
         self._view: View = await what.view(self._console, joined=wire.SUBPROTOCOL not in offered)
 
@@ -255,12 +256,13 @@ class InteractSocket(ConsoleSocket):
 
 def about(console: Console) -> dict[str, Any]:
     """Return the content of the first frame."""
-    return {
+    found: dict[str, Any] = {
         "name": console.name,
         "kind": console.kind,
         "state": console.state,
         "epoch": console.epoch,
     }
+    return found | {"missing": True} if is_missing(console.source) else found
 
 
 def _reason(step: Step) -> str:
