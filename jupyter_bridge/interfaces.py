@@ -9,6 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from jupyter_bridge.problems import Unsupported
 
@@ -73,6 +74,11 @@ class Source(ABC):
     has_shell = False
     # How often it has reconnected in a way that may have lost output unnoticed.
     breaks = 0
+
+    @property
+    def echo(self) -> Literal["tty", "editor", "none"] | None:
+        """Who shows typed text in the output: the tty, the program that reads it; None if unknown."""
+        return None
 
     @property
     def offset(self) -> int | None:

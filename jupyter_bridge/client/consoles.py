@@ -82,11 +82,13 @@ class Consoles:
         strip: bool = False,
         until: str | None = None,
         timeout: float | None = None,
+        skip_echo: bool = False,
     ) -> ConsoleStream:
         """Return a stream of the console's output. Connects when first iterated.
 
         `since` is in seconds ago, or a time in ISO 8601; `to` is an offset to stop before; `until`
-        is a pattern in RE2's syntax to stop after, matched by the server.
+        is a pattern in RE2's syntax to stop after, matched by the server. `skip_echo` leaves out
+        the echo of what `send` types.
         """
         query = {
             "lines": lines,
@@ -98,6 +100,7 @@ class Consoles:
             "strip": "ansi" if strip else None,
             "until": until,
             "timeout": timeout,
+            "skip_echo": "true" if skip_echo else None,
         }
         return ConsoleStream(self._session(), _path("tail", name), query)
 

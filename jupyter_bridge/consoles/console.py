@@ -15,6 +15,7 @@ from typing import Literal, Protocol
 from jupyter_bridge.aio.news import News
 from jupyter_bridge.aio.serial_worker import SerialWorker, in_worker
 from jupyter_bridge.consoles.last_line import LOOK_BYTES, last_line
+from jupyter_bridge.consoles.sent_texts import SentTexts
 from jupyter_bridge.interfaces import Exit, Source
 from jupyter_bridge.models.consoles import ConsoleModel, ViewerModel
 from jupyter_bridge.problems import Busy, Denied, Gone
@@ -118,6 +119,7 @@ class Console:
         self._shown: list[Viewer] | None = None  # None after a viewer entered or left
         # How many times the bridge has typed into the console.
         self.typed = 0
+        self.sent = SentTexts()
         self._append = on_output
         self._skip = on_gap
         self.on_ended = on_ended
@@ -244,6 +246,13 @@ class Console:
         if self.log.near(offset):
             return self.log.read(offset, max_bytes)
         return await in_worker(self.log.worker, self.log.read, offset, max_bytes)
+
+    async def send(self, data: bytes) -> None:
+        """Like `write`, and note the text, so that viewers can leave out its echo."""
+        echo = self.source.echo if self.source is not None else "none"
+        if echo != "none":
+            self.sent.note(self.end_offset, data, is_cooked=echo != "editor")
+        await self.write(data)
 
     async def write(self, data: bytes) -> None:
         """Type `data` unchanged; return when the source has accepted it. Gone after the end."""

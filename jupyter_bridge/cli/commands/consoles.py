@@ -245,7 +245,8 @@ def send(
 ) -> int:
     """Type into a console: TEXT and Enter, or the bytes of stdin unchanged.
 
-    With --until the output is read from before typing, so no answer is missed.
+    With --until the output is read from before typing, so no answer is missed; the echo of TEXT
+    is left out.
     """
     if timeout is not None and until is None:
         raise BadRequest("--timeout needs --until.")
@@ -255,7 +256,8 @@ def send(
             return 0
         typed = False
         try:
-            with bridge.consoles.tail(name, lines=0, until=until, timeout=timeout) as stream:
+            tail = bridge.consoles.tail
+            with tail(name, lines=0, until=until, timeout=timeout, skip_echo=True) as stream:
                 for frame in stream:
                     if isinstance(frame, Start) and not typed:
                         _type(bridge, name, words, newline=not no_newline)

@@ -109,7 +109,7 @@ class SendHandler(ConsoleHandler):
     async def post(self, name: str, query: SendQuery) -> None:
         data = self.request.body
         console = await self.open_console(name, "execute", to_write=True)
-        await console.write(data + b"\n" if query.newline else data)
+        await console.send(data + b"\n" if query.newline else data)
         self.answer_nothing(204)
 
 

@@ -11,8 +11,9 @@ import os
 import select
 import shlex
 import signal
+import termios
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 from jupyter_bridge.aio.serial_worker import SerialWorker
 from jupyter_bridge.interfaces import Exit, Source
@@ -79,6 +80,17 @@ class TerminalSource(Source):
             return os.tcgetpgrp(self.fd)
         except (OSError, ValueError):
             return None
+
+    @property
+    def echo(self) -> Literal["tty", "editor", "none"] | None:
+        """Who shows typed text; "none" while a password is read."""
+        try:
+            flags = termios.tcgetattr(self.fd)[3]
+        except (OSError, ValueError, termios.error):
+            return None
+        if not flags & termios.ICANON:
+            return "editor"
+        return "tty" if flags & termios.ECHO else "none"
 
     async def open(
         self,

@@ -6,6 +6,8 @@ Text without metacharacters needs no google-re2. It is imported for the first ot
 is not installed, that is Unsupported.
 
 `^` and `$` match at the ends of lines. `$` matches before LF, and before the CRs in front of it.
+`^` matches after LF, and after a CR that no LF follows: there a shell's line editor or a progress
+bar starts its line over.
 """
 
 from __future__ import annotations
@@ -30,6 +32,13 @@ _PLAIN_ESCAPES = {"n": "\n", "r": "\r", "t": "\t"}
 _CLASS = r"\[\^?\]?(?:\[:\^?\w*:\]|\\.|[^\]\\])*\]?"
 _TOKEN = re.compile(rf"\\Q(?:.*?)(?:\\E|\Z)|\\.|{_CLASS}|.", re.DOTALL)
 _LINE_END = r"(?:\r*$)"
+# In the text of a pattern with `^`, a vertical tab stands for each CR that starts a line over: RE2
+# cannot look behind.
+_OVER = b"\x0b"
+_LINE_START = r"(?:^|\x0b)"
+_RETURNS = re.compile(rb"\r+\n?")
+_RETURN_TOKENS = {r"\r": r"[\r\x0b]", "\r": r"[\r\x0b]", r"\s": r"[\s\x0b]", r"\S": r"[^\s\x0b]"}
+_RETURN_IN_CLASS = re.compile(r"\\[rs]|\r")
 _LOOKS_AHEAD = frozenset(("$", r"\b", r"\B", r"\z"))
 
 _FAULTS = {
@@ -85,12 +94,16 @@ class PlainText:
 class Linear:
     """A pattern with metacharacters, matched by RE2."""
 
-    def __init__(self, regexp: Any, *, looks_ahead: bool) -> None:
+    def __init__(self, regexp: Any, *, looks_ahead: bool, looks_behind: bool = False) -> None:
+        """`looks_behind`: whether the pattern has `^`."""
         self._regexp = regexp
         self.looks_ahead = looks_ahead
+        self._looks_behind = looks_behind
         self.size: int = regexp.programsize
 
     def find(self, text: bytes, start: int, end: int, least: int = 0) -> tuple[int, int] | None:
+        if self._looks_behind and text.count(b"\r") != text.count(b"\r\n"):
+            text = _RETURNS.sub(_started_over, text)
         found = self._regexp.search(text, start, end)
         if found is None:
             return None
@@ -103,7 +116,16 @@ class Linear:
                 low = middle + 1
             else:
                 found, high = shorter, min(middle, shorter.end())
-        return found.start(), found.end()
+        first = found.start()
+        if self._looks_behind and text[first : found.end()][:1] == _OVER:
+            first += 1  # `^` has no width
+        return first, found.end()
+
+
+def _started_over(returns: re.Match[bytes]) -> bytes:
+    text = returns[0]
+    is_end = text.endswith(b"\n") or returns.end() == len(returns.string)
+    return text if is_end else _OVER * len(text)
 
 
 def compiled(pattern: str, field: str) -> Pattern:
@@ -159,6 +181,9 @@ def _linear(pattern: str, field: str) -> Linear:
     options.never_capture = True
     options.max_mem = MAX_MEMORY
     tokens = list(_tokens(pattern))
+    looks_behind = "^" in tokens
+    if looks_behind:
+        tokens = [_with_returns(token) for token in tokens]
     lines = "".join(_LINE_END if token == "$" else token for token in tokens)
     try:
         regexp = re2.compile(f"(?m){lines}".encode(), options)
@@ -168,7 +193,17 @@ def _linear(pattern: str, field: str) -> Linear:
         re2.purge()  # else its cache keeps patterns, with their memory
     if regexp.programsize > MAX_PROGRAM:
         raise BadRequest(f"{field}: {_TOO_LARGE}.", field=field)
-    return Linear(regexp, looks_ahead=any(token in _LOOKS_AHEAD for token in tokens))
+    looks_ahead = any(token in _LOOKS_AHEAD for token in tokens)
+    return Linear(regexp, looks_ahead=looks_ahead, looks_behind=looks_behind)
+
+
+def _with_returns(token: str) -> str:
+    """Return a part of a pattern with `^` for text where `_OVER` stands for some CRs."""
+    if token == "^":
+        return _LINE_START
+    if token[0] == "[" and token[-1] == "]" and _RETURN_IN_CLASS.search(token):
+        return rf"{token[:-1]}\x0b]"
+    return _RETURN_TOKENS.get(token, token)
 
 
 _TOO_LARGE = "the pattern is too large; use fewer or smaller repeats"

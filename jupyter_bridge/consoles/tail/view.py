@@ -12,6 +12,7 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from jupyter_bridge.aio.deadline import within
 from jupyter_bridge.aio.turns import Pauses
 from jupyter_bridge.consoles.console import Console
+from jupyter_bridge.consoles.tail.echo import EchoFilter
 from jupyter_bridge.consoles.tail.pattern import Pattern
 from jupyter_bridge.consoles.tail.until import Until
 from jupyter_bridge.observe import metrics
@@ -45,9 +46,11 @@ class View:
         to: int | None = None,
         raw: bool = False,
         joined: bool = False,
+        skip_echo: bool = False,
     ) -> None:
         """The view ends at `to` at the latest; `raw` leaves history unchanged. If `joined`, a frame
         goes on after what `strip` removed from it, so its length does not tell where it ends.
+        `skip_echo` leaves out the echo of what `send` typed.
         """
         self.console = console
         self.offset = self._start = start
@@ -57,6 +60,7 @@ class View:
         self._present = self._within(console.end_offset)
         self._history: ansi.Cutter | None = None if raw else ansi.without_queries()
         self._stripper = ansi.without_escapes(joined=joined) if strip else None
+        self._echo = EchoFilter(console.sent, start) if skip_echo else None
         self._pauses = Pauses()
         self._until = Until(until) if until is not None else None
         self._timeout = timeout
@@ -85,7 +89,9 @@ class View:
                     if isinstance(step, Matched):
                         return
                 continue
-            for step in await self._rest():
+            is_over = self.console.state == "ended" and self.offset >= self.console.end_offset
+            is_last = is_over or not self._follow or self.offset == self._to
+            for step in await self._rest(is_last=is_last):
                 yield step
                 if isinstance(step, Matched):
                     return
@@ -93,10 +99,9 @@ class View:
             if paused is not None:
                 yield paused
                 return
-            if self.console.state == "ended" and self.offset >= self.console.end_offset:
+            if is_over:
                 yield ended(self.console)
-                return
-            if not self._follow or self.offset == self._to:
+            if is_last:
                 return
             try:
                 # Not `change()`: it would miss a change before the wait has begun.
@@ -137,7 +142,7 @@ class View:
         if held == self.offset:
             await asyncio.sleep(0.01)  # a file that is being replaced just now
             return []
-        steps = await self._rest()
+        steps = await self._rest(is_last=True)
         steps.append(GapFrame(self.offset, held))
         self.offset = held
         self.gaps += 1
@@ -156,19 +161,30 @@ class View:
     @property
     def _is_plain(self) -> bool:
         """Whether bytes are passed on unchanged, as for most viewers once they follow."""
-        return self._history is None and self._stripper is None and self._until is None
+        return (
+            self._history is None
+            and self._stripper is None
+            and self._until is None
+            and self._echo is None
+        )
 
-    async def _rest(self) -> list[Step]:
-        """Return the bytes held back as the possible beginning of an escape sequence."""
+    async def _rest(self, *, is_last: bool = False) -> list[Step]:
+        """Return the bytes held back as the possible beginning of an escape sequence, or of an
+        echo unless that may go on."""
         if self._is_plain:
             return []
         pieces = self._history.flush() if self._history is not None else []
         steps = await self._pass([_behind(self._start, piece) for piece in pieces])
+        if self._echo is not None:
+            steps += await self._show(self._echo.flush() if is_last else self._echo.pause())
         if self._stripper is not None:
             steps += [OutputFrame(*piece) for piece in self._stripper.flush()]
         return steps
 
     async def _pass(self, pieces: list[ansi.Piece]) -> list[Step]:
+        return await self._show(pieces if self._echo is None else self._echo.feed(pieces))
+
+    async def _show(self, pieces: list[ansi.Piece]) -> list[Step]:
         steps: list[Step] = []
         for offset, data in pieces:
             found = await self._until.feed(offset, data) if data and self._until else None
