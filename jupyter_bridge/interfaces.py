@@ -74,10 +74,13 @@ class Source(ABC):
     has_shell = False
     # How often it has reconnected in a way that may have lost output unnoticed.
     breaks = 0
+    # The screen's rows and columns, if known, and who is told of each later size.
+    size: tuple[int, int] | None = None
+    on_size: Callable[[int, int], None] = staticmethod(lambda rows, cols: None)
 
     @property
     def echo(self) -> Literal["tty", "editor", "none"] | None:
-        """Who shows typed text in the output: the tty, the program that reads it; None if unknown."""
+        """Who shows typed text in the output: the tty or what reads it; None if unknown."""
         return None
 
     @property
@@ -110,6 +113,11 @@ class Source(ABC):
     @abstractmethod
     async def write(self, data: bytes) -> None:
         """Type `data`; returns when the other side has accepted it, and never blocks the loop."""
+
+    def sized(self, rows: int, cols: int) -> None:
+        """Report the size that the screen has now."""
+        self.size = (rows, cols)
+        self.on_size(rows, cols)
 
     def resize(self, rows: int | None, cols: int | None) -> None:  # noqa: B027
         """Set the size of the smallest writer's screen; None if none has one. May be ignored."""

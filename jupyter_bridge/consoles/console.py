@@ -72,6 +72,12 @@ class Log(Protocol):
     def times(self, start: int, end: int) -> list[tuple[int, float]]:
         """Return the known (offset, Unix time) pairs from `start` to `end`, ascending."""
 
+    def sizes(self, start: int, end: int) -> list[tuple[int, float, int, int]]:
+        """Return (offset, Unix time, rows, columns) of the size at `start` and of later ones."""
+
+    def modes_at(self, offset: int) -> bytes:
+        """Return the escape sequences that set the terminal's modes of this offset."""
+
 
 @dataclass(eq=False)
 class Viewer:
@@ -104,6 +110,7 @@ class Console:
         last_line: str = "",
         on_output: Callable[[bytes], None] | None = None,
         on_gap: Callable[[int], None] | None = None,
+        on_size: Callable[[int, int], None] = lambda rows, cols: None,
         on_ended: Callable[[Console], None] | None = None,
     ) -> None:
         self.name = name
@@ -122,6 +129,7 @@ class Console:
         self.sent = SentTexts()
         self._append = on_output
         self._skip = on_gap
+        self.on_size = on_size
         self.on_ended = on_ended
         self.on_viewers: Callable[[], None] = lambda: None
         # Called often, for every change that lists show: must be cheap.
@@ -175,6 +183,9 @@ class Console:
     async def open(self) -> None:
         """Open the source; if that raises a Problem, the console has ended."""
         assert self.source is not None
+        self.source.on_size = self.on_size
+        if self.source.size is not None:
+            self.on_size(*self.source.size)
         try:
             await self.source.open(self.on_output, self.on_gap, self.on_end)
         except BaseException:
@@ -246,6 +257,10 @@ class Console:
         if self.log.near(offset):
             return self.log.read(offset, max_bytes)
         return await in_worker(self.log.worker, self.log.read, offset, max_bytes)
+
+    async def modes(self, offset: int) -> bytes:
+        """Return the escape sequences that set the terminal's modes of this offset."""
+        return await in_worker(self.log.worker, self.log.modes_at, offset)
 
     async def send(self, data: bytes) -> None:
         """Like `write`, and note the text, so that viewers can leave out its echo."""

@@ -119,6 +119,10 @@ class ConsoleStore:
             if journal.congested:
                 _pause(source, journal)
 
+        def on_size(rows: int, cols: int) -> None:
+            journal.note_size(rows, cols)
+            self._archive.poke()
+
         console = Console(
             name,
             source.kind,
@@ -128,6 +132,7 @@ class ConsoleStore:
             started=read_iso(record.about["started"]),
             on_output=on_output,
             on_gap=journal.skip,
+            on_size=on_size,
             on_ended=self._on_ended,
             last_line=old.last_line if old is not None else "",
         )

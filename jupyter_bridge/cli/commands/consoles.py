@@ -15,8 +15,18 @@ from jupyter_bridge.cli import output
 from jupyter_bridge.cli.call import Call, command
 from jupyter_bridge.cli.commands.attach import Attachment
 from jupyter_bridge.cli.commands.kernels import ConnOption
+from jupyter_bridge.cli.detach_keys import DEFAULT, DetachKeys
 from jupyter_bridge.problems import BadRequest, Problem, Timeout
-from jupyter_bridge.wire.console import Ended, GapFrame, Matched, OutputFrame, ServerFrame, Start
+from jupyter_bridge.wire.console import (
+    Ended,
+    GapFrame,
+    Matched,
+    ModesFrame,
+    OutputFrame,
+    ServerFrame,
+    Start,
+)
+from jupyter_bridge.wire.terminal.modes import TerminalModes
 from jupyter_bridge.wire.visible import visible
 
 if TYPE_CHECKING:
@@ -124,7 +134,15 @@ class Tails:
         self._frames: queue.Queue[tuple[str, ServerFrame | Problem | None]] = queue.Queue(64)
 
     def show(self) -> int:
-        """Show all output; returns the exit code."""
+        """Show all output; returns the exit code. A terminal's modes are as before at the end."""
+        modes = TerminalModes()
+        try:
+            return self._show(modes)
+        finally:
+            output.raw(modes.put_back())
+
+    def _show(self, modes: TerminalModes) -> int:
+        is_bare = len(self._names) == 1 and not self._call.json and output.is_terminal()
         code = 0
         shows = {name: Prefixed(name, i) for i, name in enumerate(self._names)}
         for name in self._names:
@@ -138,7 +156,11 @@ class Tails:
                 self._call.complain(frame)
                 code = _TIMED_OUT if isinstance(frame, Timeout) else 2
             elif self._call.json or len(self._names) == 1:
-                _show_alone(self._call, name, frame)
+                if is_bare and isinstance(frame, (ModesFrame, OutputFrame)):
+                    modes.feed(frame.data)
+                    output.raw(frame.data)
+                else:
+                    _show_alone(self._call, name, frame)
             else:
                 shows[name].show(frame)
         return code
@@ -210,18 +232,23 @@ def attach(
     steal: Annotated[
         bool, typer.Option("--steal", help="Take over: other writers become watchers.")
     ] = False,
+    detach_keys: Annotated[
+        str,
+        typer.Option(metavar="KEYS", help="The keys that detach, such as ctrl-p,ctrl-q."),
+    ] = DEFAULT,
 ) -> int:
-    """Attach this terminal to a console. Detach with Ctrl-].
+    """Attach this terminal to a console. Detach with Ctrl-]; press it twice to send it.
 
     The console takes this window's size. A dropped connection resumes where it stopped.
     """
     if watch and steal:
         raise BadRequest("--watch and --steal exclude each other.")
+    keys = DetachKeys(detach_keys)
     if not sys.stdin.isatty() or not output.is_terminal():
         raise BadRequest("attach needs a terminal; use `tail` and `send` in scripts.")
     mode: Literal["watch", "join", "steal"] = "watch" if watch else "steal" if steal else "join"
     with call.connect() as bridge:
-        return Attachment(bridge, name, mode).run()
+        return Attachment(bridge, name, mode, keys).run()
 
 
 @command(group)

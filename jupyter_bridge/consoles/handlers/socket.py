@@ -85,6 +85,9 @@ class ConsoleSocket(ConsoleDoor, BridgeSocket):
         self._console: Console = await self.open_console(name, action, wait=what.follow)
         offered = self.request.headers.get("Sec-WebSocket-Protocol", "")
         self._view: View = await what.view(self._console, joined=wire.SUBPROTOCOL not in offered)
+        self._modes = b""
+        if wire.SUBPROTOCOL in offered and query.strip is None:
+            self._modes = await self._console.modes(self._view.offset)
 
     def _enter(self, mode: Mode) -> Viewer:
         viewer = Viewer(self.username, mode, self._on_viewers)
@@ -114,6 +117,8 @@ class ConsoleSocket(ConsoleDoor, BridgeSocket):
 
     async def _write_frames(self) -> str:
         reason = ""
+        if self._modes:
+            await self.send(wire.to_server_frame(wire.ModesFrame(self._view.offset, self._modes)))
         async for step in counted(self._view):
             await self.send(wire.to_server_frame(step))
             reason = _reason(step)

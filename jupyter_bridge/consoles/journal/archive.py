@@ -3,6 +3,7 @@
     <root>/<quoted name>~<epoch>/meta.json   {name, kind, title, epoch, started, ended?, exit?}
                                  lock        held by the server whose console is live
                                  *.log *.idx the Journal
+                                 screen.jsonl the sizes and modes of its terminal
 
 Folders are 0700, files 0600. Two servers of one user may share the root: a live console belongs to
 the server that holds its lock; any server may read an ended one.
@@ -203,7 +204,7 @@ class Archive:
 
     def _write(self) -> None:
         for journal in list(self._journals):
-            if journal.backlog:  # thousands have ended, and have nothing to write
+            if journal.has_unwritten:  # thousands have ended, and have nothing to write
                 journal.write_pending()
         while self._errands:
             try:

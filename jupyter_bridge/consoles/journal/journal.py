@@ -19,6 +19,7 @@ from pathlib import Path
 
 from jupyter_bridge.consoles.journal.line_search import TAIL_BYTES, furthest, search
 from jupyter_bridge.consoles.journal.memory import MARK_NANOSECONDS, RecentBytes
+from jupyter_bridge.consoles.journal.screen_record import ModesAt, ScreenRecord, Size
 from jupyter_bridge.consoles.journal.segments import (
     Mark,
     Parts,
@@ -29,6 +30,7 @@ from jupyter_bridge.consoles.journal.segments import (
     first_since,
     lines_back,
 )
+from jupyter_bridge.wire.terminal.modes import TerminalModes
 
 # The newest bytes also held in memory, for viewers that keep up.
 MEMORY_BYTES = 1024 * 1024
@@ -36,6 +38,8 @@ MEMORY_BYTES = 1024 * 1024
 ALONE_BYTES = 8 * 1024 * 1024
 # The backlog at which the producer should pause: half a second of a fast terminal.
 CONGESTED_BYTES = 8 * 1024 * 1024
+# How far apart the terminal's modes are noted when output is read for them, bytes.
+MODES_BYTES = 256 * 1024
 # A quiet console's segment is closed after this, so that it can be deleted by age.
 ROLL_NANOSECONDS = 24 * 3600 * 10**9
 
@@ -74,6 +78,7 @@ class Journal:
         self._lock = threading.RLock()
         self._writing = threading.Lock()
         self._segments = Segments(folder)
+        self._screen = ScreenRecord(folder)
         newest = self._segments.newest
         self._written = newest.end if newest is not None else 0
         self._memory = RecentBytes(self._written)
@@ -106,6 +111,11 @@ class Journal:
         return self._memory.end - self._written if self.folder is not None else 0
 
     @property
+    def has_unwritten(self) -> bool:
+        """Whether `write_pending` has something to write."""
+        return bool(self.backlog) or self._screen.has_unwritten
+
+    @property
     def congested(self) -> bool:
         """Whether the disk is far behind, so that the producer should pause."""
         return self.backlog > CONGESTED_BYTES
@@ -126,6 +136,10 @@ class Journal:
                 if self.folder is None:
                     self._trim()
 
+    def note_size(self, rows: int, cols: int) -> None:
+        """Note the screen's size from now on."""
+        self._screen.note_size(Size(self.end_offset, self._clock(), rows, cols))
+
     def skip(self, lost: int) -> None:
         """Leave a gap of `lost` bytes that never came."""
         with self._lock:
@@ -138,7 +152,7 @@ class Journal:
                 with self._lock:
                     offset = self._memory.held(self._written)
                     if self.folder is None or offset is None:
-                        return True
+                        break
                     room = self._segment_bytes
                     if self._active is not None and self._active.segment.end == offset:
                         room = room - self._active.segment.size or room
@@ -153,6 +167,13 @@ class Journal:
                 with self._lock:
                     self._written = end
                     self._trim()
+            try:
+                if self.folder is not None and self._segments.newest and self._screen.has_unwritten:
+                    self._screen.write(self.folder)
+            except OSError as error:
+                self._fail(error)
+                return False
+            return True
 
     def _write_out(self, folder: Path, offset: int, parts: Parts, marks: list[Mark]) -> None:
         active = self._active
@@ -172,6 +193,7 @@ class Journal:
         if self._active is None:
             if self._prepare is not None:
                 self._prepare()
+            self._keep_modes()
             with self._lock:
                 came = self._memory.when(offset)
             if not marks or marks[0].offset != offset:
@@ -201,7 +223,11 @@ class Journal:
         """Free memory; if there is a disk, only bytes that are written."""
         end = self._memory.end
         if self.folder is None:
-            self._memory.trim(end - self._alone_bytes)
+            floor = end - self._alone_bytes
+            if floor - self._memory.first >= MODES_BYTES:
+                self.modes_at(floor)
+                self._memory.trim(floor)
+                self._screen.drop(floor)
         else:
             self._memory.trim(min(end - self._memory_bytes, self._written))
 
@@ -227,6 +253,16 @@ class Journal:
         while total > self._max_bytes and len(self._segments) > 1:
             total -= self._drop_oldest()
 
+    def _keep_modes(self) -> None:
+        """Note the terminal's modes after the segments that `_shrink` is about to delete."""
+        total, segments = self.disk_bytes + self._segment_bytes, list(self._segments)
+        doomed = None
+        while total > self._max_bytes and segments:
+            doomed = segments.pop(0)
+            total -= doomed.size + doomed.index_size
+        if doomed is not None:
+            self.modes_at(doomed.end, keep=True)
+
     def oldest(self) -> int | None:
         """Return when the oldest segment that may be deleted was last written, or None."""
         with self._lock:
@@ -235,6 +271,10 @@ class Journal:
 
     def drop_oldest(self) -> int:
         """Delete the oldest segment unless it is being written; return the bytes freed."""
+        with self._lock:
+            oldest = self._droppable()
+        if oldest is not None:
+            self.modes_at(oldest.end, keep=True)  # reads the disk: without the lock
         with self._lock:
             return self._drop_oldest() if self._droppable() is not None else 0
 
@@ -250,6 +290,7 @@ class Journal:
         assert segment is not None
         self._segments.remove(segment)
         self._memory.drop(segment.end)
+        self._screen.drop(segment.end)
         try:
             segment.delete()
         except OSError:
@@ -335,3 +376,28 @@ class Journal:
         for segment in segments:
             known |= {mark.offset: mark.nanoseconds for mark in segment.marks()}
         return [(at, known[at] / 1e9) for at in sorted(known) if start <= at < end]
+
+    def sizes(self, start: int, end: int) -> list[tuple[int, float, int, int]]:
+        """Return (offset, Unix time, rows, columns) of the size at `start` and of later ones."""
+        found = self._screen.sizes(start, end)
+        return [(size.offset, size.nanoseconds / 1e9, size.rows, size.cols) for size in found]
+
+    def modes_at(self, offset: int, *, keep: bool = False) -> bytes:
+        """Return the escape sequences that set the terminal's modes of this offset.
+
+        Reads the output since the last offset where they are known. With `keep` they stay known
+        when that output is deleted.
+        """
+        known = self._screen.modes_before(offset)
+        modes, at = TerminalModes(), known.offset
+        modes.feed(known.data)
+        while at < offset:
+            data = self.read(at, min(MODES_BYTES, offset - at))
+            modes.feed(data)
+            at = at + len(data) if data else max(at + 1, min(offset, self.held(at)))
+            if at - known.offset >= MODES_BYTES:
+                known = ModesAt(at, modes.checkpoint())
+                self._screen.note_modes(known)
+        if keep:
+            self._screen.note_modes(ModesAt(at, modes.checkpoint(), is_kept=True))
+        return modes.set_up()

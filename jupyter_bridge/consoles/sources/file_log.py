@@ -264,6 +264,12 @@ class FileLog:
     def times(self, start: int, end: int) -> list[tuple[int, float]]:
         return []
 
+    def sizes(self, start: int, end: int) -> list[tuple[int, float, int, int]]:
+        return []
+
+    def modes_at(self, offset: int) -> bytes:
+        return b""
+
     def close(self) -> None:
         """Close all files; later reads return nothing. Twice is fine."""
         with self._lock:

@@ -56,6 +56,8 @@ class TerminalSource(Source):
         self._exit: Exit | None = None
         self._gone: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._reading: Callable[[bool], None] | None = None
+        self.size = tuple(terminal.ptyproc.getwinsize())
+        terminal.ptyproc.setwinsize = self._set_size  # whoever resizes it, it is recorded
         self.title = shlex.join(map(str, terminal.ptyproc.argv or []))
 
     @property
@@ -179,6 +181,11 @@ class TerminalSource(Source):
         number, self._input = self._input, -1
         if number >= 0:
             os.close(number)
+
+    def _set_size(self, rows: int, cols: int) -> None:
+        process = self._terminal.ptyproc
+        type(process).setwinsize(process, rows, cols)
+        self.sized(rows, cols)
 
     def resize(self, rows: int | None, cols: int | None) -> None:
         self._size_holder.size = (rows, cols)

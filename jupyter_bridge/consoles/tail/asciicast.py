@@ -7,7 +7,8 @@ from collections.abc import AsyncIterator
 
 from jupyter_bridge.consoles.console import Console
 from jupyter_bridge.consoles.sources.terminal import TerminalSource
-from jupyter_bridge.wire import ansi, asciicast
+from jupyter_bridge.wire import ansi
+from jupyter_bridge.wire.terminal import asciicast
 
 PART_BYTES = 64 * 1024
 _SIZE = (24, 80)
