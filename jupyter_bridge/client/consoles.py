@@ -64,10 +64,16 @@ class Consoles:
         await self._session().ask("POST", _path("send", name), query=query, body=raw)
 
     def recording(
-        self, name: str | ConsoleModel, *, start: int | None = None, end: int | None = None
+        self,
+        name: str | ConsoleModel,
+        *,
+        start: int | None = None,
+        end: int | None = None,
+        version: Literal[2, 3] = 2,
     ) -> AsyncGenerator[bytes, None]:
-        """Iterate the console's recording (asciicast v2) in pieces of bytes."""
-        return self._session().download(_path("recording", name), query={"from": start, "to": end})
+        """Iterate the console's recording, an asciicast of this version, in pieces of bytes."""
+        query = {"from": start, "to": end, "version": version}
+        return self._session().download(_path("recording", name), query=query)
 
     def tail(
         self,

@@ -310,10 +310,13 @@ def record(
     name: Name,
     start: Annotated[int | None, typer.Option("--from", metavar="OFFSET")] = None,
     end: Annotated[int | None, typer.Option("--to", metavar="OFFSET")] = None,
+    v3: Annotated[
+        bool, typer.Option("--v3", help="Write asciicast v3, for asciinema 3, with the exit code.")
+    ] = False,
 ) -> None:
     """Write a console's recording to stdout as an asciicast, for `asciinema play`."""
     if output.is_terminal():
         raise BadRequest("Redirect the recording to a file: add `> x.cast`.")
     with call.connect() as bridge:
-        for part in bridge.consoles.recording(name, start=start, end=end):
+        for part in bridge.consoles.recording(name, start=start, end=end, version=3 if v3 else 2):
             output.raw(part)

@@ -114,16 +114,18 @@ class SendHandler(ConsoleHandler):
 
 
 class RecordingQuery(msgspec.Struct):
-    """The first offset, and the end (exclusive); all that is held if not given."""
+    """The first offset, and the end (exclusive); all that is held if not given. `version` is that
+    of the asciicast: 2, or 3, which has the exit status."""
 
     from_: Annotated[int, msgspec.Meta(ge=0)] = msgspec.field(default=0, name="from")
     to: Annotated[int, msgspec.Meta(ge=0)] | None = None
+    version: Annotated[int, msgspec.Meta(ge=2, le=3)] = 2
 
 
 class RecordingHandler(ConsoleHandler):
     @verb(
         "read",
-        "Download a console's recording, as asciicast v2",
+        "Download a console's recording, as asciicast v2 or v3",
         query=RecordingQuery,
         kinds=("application/x-asciicast",),
     )
@@ -134,7 +136,7 @@ class RecordingHandler(ConsoleHandler):
         kind = "application/x-asciicast"
         self.set_header("Content-Type", kind)
         self.set_header("Content-Disposition", attachment(f"{name}.cast"))
-        async for part in recording(console, query.from_, query.to):
+        async for part in recording(console, query.from_, query.to, query.version):
             self.write(part)
             await self.flush()
         await self.finish(set_content_type=kind)
