@@ -155,9 +155,12 @@ def code_of(stop: KeyboardInterrupt) -> int:
 
 
 def command(
-    group: typer.Typer, name: str | None = None
+    group: typer.Typer, name: str | None = None, *, default: bool = False
 ) -> Callable[[Callable[..., int | None]], Callable[..., int | None]]:
-    """Make a function a command of `group`; its docstring is the help."""
+    """Make a function a command of `group`; its docstring is the help.
+
+    A `default` command is what the group's own name does.
+    """
 
     def wrap(function: Callable[..., int | None]) -> Callable[..., int | None]:
         own = list(inspect.signature(function, eval_str=True).parameters.values())[1:]
@@ -172,10 +175,16 @@ def command(
             **given: Any,
         ) -> None:
             call = Call(url, token, ca_file, json).over(ctx.obj or Call())
+            if ctx.invoked_subcommand is not None:
+                ctx.obj = call
+                return
             raise typer.Exit(_end(call, lambda: function(call, **given)))
 
         _sign(run, own)
-        group.command(name, help=prose(function))(run)
+        if default:
+            group.callback(invoke_without_command=True, help=prose(function))(run)
+        else:
+            group.command(name, help=prose(function))(run)
         return function
 
     return wrap

@@ -76,6 +76,15 @@ def is_terminal(*, err: bool = False) -> bool:
     return (sys.stderr if err else sys.stdout).isatty()
 
 
+def size() -> tuple[int, int] | None:
+    """Return the rows and columns of the terminal that stdout is, if it has a size."""
+    try:
+        found = os.get_terminal_size(sys.stdout.fileno())
+    except (OSError, ValueError):
+        return None
+    return (found.lines, found.columns) if found.lines and found.columns else None
+
+
 def label(name: str, colour: int) -> str:
     """Return the prefix of each line of a console among several, coloured on a terminal."""
     return f"\x1b[{colour}m{visible(name)}\x1b[0m " if is_terminal() else f"{visible(name)}: "

@@ -55,6 +55,12 @@ class Consoles:
         query = {"purge": 1} if purge else None
         await self._session().ask("DELETE", _path("consoles", name), query=query)
 
+    async def rename(self, name: str | ConsoleModel, new: str) -> ConsoleModel:
+        """Rename a terminal of the server; raises Conflict if a live console has that name."""
+        body = {"name": new}
+        answer = await self._session().ask("PATCH", _path("consoles", name), body=body)
+        return answer.read(ConsoleModel)
+
     async def send(
         self, name: str | ConsoleModel, data: bytes | str, *, newline: bool = False
     ) -> None:

@@ -21,11 +21,11 @@ from jupyter_bridge.consoles.sources.file import FileSource, is_missing
 from jupyter_bridge.consoles.sources.remote import RemoteSource
 from jupyter_bridge.consoles.store import ConsoleStore
 from jupyter_bridge.consoles.terminals.manager import attach
-from jupyter_bridge.consoles.terminals.spawn import spawn
+from jupyter_bridge.consoles.terminals.spawn import check_name, spawn
 from jupyter_bridge.interfaces import Exit, Source
 from jupyter_bridge.models.consoles import ConsoleModel, TerminalOptions
 from jupyter_bridge.observe import metrics
-from jupyter_bridge.problems import NotFound, Problem, Timeout, Unavailable, Unsupported
+from jupyter_bridge.problems import Conflict, NotFound, Problem, Timeout, Unavailable, Unsupported
 from jupyter_bridge.wire.names import ConsoleName
 
 Provider = Callable[[str], Awaitable[Source]]
@@ -324,6 +324,21 @@ class ConsoleRegistry:
             raise Unsupported("This server runs without terminals.")
         live = {console.name for console in self if console.state == "live"}
         return await spawn(manager, options, root_dir=self._root_dir, taken=live)
+
+    async def rename(self, name: str, new: str, *, permit: Permit = anybody) -> Console:
+        """Rename a terminal, here only: the host knows it by its first name, and so do viewers that
+        come back while it is live. Conflict if a live console has the new name."""
+        console = self.get(name)
+        await permit(console)
+        if console.kind != "terminal":
+            raise Unsupported("Only terminals of this server can be renamed.")
+        check_name(new)
+        other = self._store.find(new)
+        if other is not None and other is not console and other.state == "live":
+            raise Conflict(f"A console named {new!r} already exists.")
+        if new != console.name:
+            self._store.rename(console, new)
+        return console
 
     async def end(self, name: str, *, purge: bool = False, permit: Permit = anybody) -> None:
         """End a terminal and wait for its exit; `purge` deletes its journal."""

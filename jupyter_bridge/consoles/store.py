@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Callable, Iterator
+from weakref import WeakValueDictionary
 
 from jupyter_bridge.consoles.console import Console
 from jupyter_bridge.consoles.journal.archive import Archive, ConsoleRecord
@@ -35,6 +36,8 @@ class ConsoleStore:
         self._on_ended = on_ended
         self._on_news = on_news
         self._consoles: dict[str, Console] = {}
+        # The former names of renamed consoles, for viewers that come back.
+        self._former: WeakValueDictionary[str, Console] = WeakValueDictionary()
         self._records: dict[Console, tuple[ConsoleRecord, Journal]] = {}
 
     def load(self) -> None:
@@ -67,8 +70,11 @@ class ConsoleStore:
         return iter(list(self._consoles.values()))
 
     def find(self, name: str) -> Console | None:
-        """Return the console of this name, live or ended."""
-        return self._consoles.get(name)
+        """Return the console of this name, live or ended, or a live one that had it."""
+        former = self._former.get(name)
+        if former is not None and former.state == "ended":
+            former = None
+        return self._consoles.get(name, former)
 
     def put(self, console: Console) -> None:
         """Add a console under its name."""
@@ -82,6 +88,19 @@ class ConsoleStore:
         if old is not None:
             old.name = f"{name}~{old.epoch}"
             self.put(old)
+
+    def rename(self, console: Console, name: str) -> None:
+        """Give a console another name; an ended one of that name gets its epoch added."""
+        before = console.name
+        del self._consoles[before]
+        self._on_news(before, console.kind)
+        self.make_room(name)
+        self._former[before] = console
+        console.name = name
+        self.put(console)
+        record = self._records[console][0]
+        record.about["name"] = name
+        self._archive.save(record)
 
     def give_back(self, console: Console, name: str) -> None:
         """Undo `make_room`, if no other console took the name."""

@@ -25,6 +25,12 @@ class TerminalOptions(Body):
     cols: Size | None = None
 
 
+class ConsoleChange(Body):
+    """The new name of a terminal: letters, digits, _."""
+
+    name: str
+
+
 class ViewerModel(Answer):
     """A viewer of a console; `you` is true in the answer to that viewer."""
 

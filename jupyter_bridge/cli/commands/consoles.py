@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from jupyter_bridge.cli import output
-from jupyter_bridge.cli.call import Call, command
+from jupyter_bridge.cli.call import Call, command, pairs_of
 from jupyter_bridge.cli.commands.attach import Attachment
 from jupyter_bridge.cli.commands.kernels import ConnOption
 from jupyter_bridge.cli.detach_keys import DEFAULT, DetachKeys
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from jupyter_bridge.models.consoles import ConsoleModel
 
 group = typer.Typer()
+consoles = typer.Typer()
+group.add_typer(consoles, name="consoles")
 
 _TITLES = ("NAME", "KIND", "STATE", "TITLE", "ACTIVE", "BYTES", "VIEWERS")
 _TIMED_OUT = 124
@@ -51,8 +53,8 @@ Name = Annotated[
 ]
 
 
-@command(group)
-def consoles(call: Call, conn: ConnOption = None) -> None:
+@command(consoles, default=True)
+def list_(call: Call, conn: ConnOption = None) -> None:
     """List the consoles: open ones, and ended ones whose output is kept."""
     with call.connect() as bridge:
         found = bridge.consoles.list(conn)
@@ -77,6 +79,60 @@ def _row(console: ConsoleModel) -> tuple[str, ...]:
         str(console.end_offset - console.first_offset),
         ", ".join(f"{viewer.user} ({viewer.mode})" for viewer in console.viewers),
     )
+
+
+@command(consoles)
+def new(
+    call: Call,
+    name: Annotated[
+        str | None, typer.Argument(metavar="[NAME]", help="Letters, digits and _.")
+    ] = None,
+    words: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[COMMAND]...", help="What to run in it; a shell unless given."),
+    ] = None,
+    cwd: Annotated[
+        str | None, typer.Option(metavar="FOLDER", help="Relative to the server's root.")
+    ] = None,
+    env: Annotated[list[str] | None, typer.Option("-e", "--env", metavar="K=V")] = None,
+) -> None:
+    """Open a terminal, and print its name. It takes this terminal's size."""
+    size = output.size()
+    with call.connect() as bridge:
+        made = bridge.consoles.open(
+            name,
+            cwd=cwd,
+            env=pairs_of(env or [], "--env"),
+            shell_command=words or None,
+            rows=size[0] if size else None,
+            cols=size[1] if size else None,
+        )
+    call.show(made, made.name)
+
+
+@command(consoles)
+def end(
+    call: Call,
+    names: Annotated[list[str], typer.Argument(metavar="NAME...", show_default=False)],
+    purge: Annotated[bool, typer.Option("--purge", help="Also delete what it said.")] = False,
+) -> None:
+    """End consoles: a terminal's programs are stopped. What they said is kept."""
+    with call.connect() as bridge:
+        for name in names:
+            bridge.consoles.end(name, purge=purge)
+
+
+@command(consoles)
+def rename(
+    call: Call,
+    name: Name,
+    new_name: Annotated[
+        str, typer.Argument(metavar="NEW", help="Letters, digits and _.", show_default=False)
+    ],
+) -> None:
+    """Rename a terminal of the server. Its viewers and programs go on."""
+    with call.connect() as bridge:
+        call.show(bridge.consoles.rename(name, new_name))
 
 
 @command(group)

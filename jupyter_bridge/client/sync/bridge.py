@@ -132,6 +132,7 @@ class SyncConsoles(Plain[Consoles]):
     get = call(Consoles.get)
     open = call(Consoles.open)
     end = call(Consoles.end)
+    rename = call(Consoles.rename)
     send = call(Consoles.send)
     recording = opened(Consoles.recording, SyncIterator[Any, bytes])
     tail = opened(Consoles.tail, SyncConsoleStream)

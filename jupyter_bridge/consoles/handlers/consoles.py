@@ -10,7 +10,7 @@ import msgspec
 from jupyter_bridge.consoles.handlers.access import OWN, ConsoleDoor
 from jupyter_bridge.consoles.registry import ConsoleRegistry
 from jupyter_bridge.consoles.tail.asciicast import recording
-from jupyter_bridge.models.consoles import ConsoleModel, TerminalOptions
+from jupyter_bridge.models.consoles import ConsoleChange, ConsoleModel, TerminalOptions
 from jupyter_bridge.observe.events import Events
 from jupyter_bridge.web import BridgeHandler, verb
 
@@ -89,6 +89,12 @@ class OneConsoleHandler(ConsoleHandler):
         async with self.adding_names():
             console = self.consoles.get(name)
         await self.demand_console(console, "read")
+        return console.model()
+
+    @verb("write", "Rename a terminal", body=ConsoleChange, reply=ConsoleModel)
+    async def patch(self, name: str, body: ConsoleChange) -> ConsoleModel:
+        async with self.adding_names():
+            console = await self.consoles.rename(name, body.name, permit=self.permit("write"))
         return console.model()
 
     @verb("write", "End a console", query=PurgeQuery, status=204)

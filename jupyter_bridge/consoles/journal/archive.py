@@ -164,6 +164,10 @@ class Archive:
 
         self._errand(close)
 
+    def save(self, record: ConsoleRecord) -> None:
+        """Write a record's `meta.json` again, if it has a folder."""
+        self._errand(record.save)
+
     def forget(self, record: ConsoleRecord, journal: Journal) -> None:
         """Delete a journal."""
         self._journals.pop(journal, None)
