@@ -165,10 +165,13 @@ def _begins(typed: bytes, line: bytes, least: int) -> bool:
 
 
 def _is_under_way(typed: bytes, line: bytes) -> bool:
-    """Tell whether the line may be the first part of an echo: most of it was typed, in order."""
+    """Tell whether the line may be the first part of an echo, after a prompt."""
     characters = iter(line)
     known = sum(1 for _ in takewhile(lambda one: one in characters, typed)) if line else 0
-    return 2 * known > len(line) or _begins(typed, line, SHORT_BYTES)
+    if known == len(typed) and not line.endswith(typed):
+        return False  # it has all that was typed, and more
+    is_most = 2 * known + PROMPT_BYTES * (known >= SHORT_BYTES) > len(line)
+    return is_most or _begins(typed, line, SHORT_BYTES)
 
 
 def _visible(text: bytes) -> bytes:

@@ -24,8 +24,12 @@ from jupyter_bridge.wire.console import Ended, GapFrame, Matched, OutputFrame
 FRAME_BYTES = 32 * 1024
 # How far a resumed view looks back for an escape sequence that its first byte may be part of.
 LOOKBACK_BYTES = 256
-# How much is searched for escape sequences at once.
+# How much of a history is read at once if its text alone is shown or searched: fewer turns of the
+# disk's thread, and fewer writes.
+HISTORY_BYTES = 256 * 1024
+# How much is searched for escape sequences at once; of simple ones, how much.
 SLICE_BYTES = 4096
+SKIM_BYTES = 32 * 1024
 
 Step = OutputFrame | GapFrame | Ended | Matched
 
@@ -58,7 +62,9 @@ class View:
         self._follow = follow
         self._to = to
         self._present = self._within(console.end_offset)
-        self._history: ansi.Cutter | None = None if raw else ansi.without_queries()
+        # Where all sequences are removed, queries are, too.
+        self._history: ansi.Cutter | None = None if raw or strip else ansi.without_queries()
+        self._chunk = HISTORY_BYTES if joined and (strip or until) else FRAME_BYTES
         self._stripper = ansi.without_escapes(joined=joined) if strip else None
         self._echo = EchoFilter(console.sent, start) if skip_echo else None
         self._pauses = Pauses()
@@ -119,7 +125,7 @@ class View:
 
     async def _next(self, end: int) -> list[Step]:
         console = self.console
-        most = FRAME_BYTES
+        most = self._chunk if self.offset < self._present else FRAME_BYTES
         if self._history is not None:
             most = min(most, self._present - self.offset) or most
         data = await console.fetch(self.offset, min(most, end - self.offset))
@@ -151,12 +157,13 @@ class View:
         return steps
 
     async def _look_back(self) -> None:
-        """Feed the bytes before the start, so that the rest of a cut query is removed, too."""
-        if self._resumed and self._history is not None and self.offset < self._present:
+        """Feed the bytes before the start, so that the rest of a cut sequence is removed, too."""
+        cutter = self._history or self._stripper
+        if self._resumed and cutter is not None and self.offset < self._present:
             start = max(self.console.first_offset, self.offset - LOOKBACK_BYTES)
             before = await self.console.fetch(start, self.offset - start)
             if start + len(before) == self.offset:
-                self._history.feed(start, before)
+                cutter.feed(start, before)
 
     @property
     def _is_plain(self) -> bool:
@@ -178,7 +185,7 @@ class View:
         if self._echo is not None:
             steps += await self._show(self._echo.flush() if is_last else self._echo.pause())
         if self._stripper is not None:
-            steps += [OutputFrame(*piece) for piece in self._stripper.flush()]
+            steps += self._frames(self._stripper.flush())
         return steps
 
     async def _pass(self, pieces: list[ansi.Piece]) -> list[Step]:
@@ -200,15 +207,24 @@ class View:
 
     async def _shown(self, offset: int, data: bytes) -> list[OutputFrame]:
         if self._stripper is not None:
-            return [OutputFrame(*piece) for piece in await self._cut(self._stripper, offset, data)]
+            return self._frames(await self._cut(self._stripper, offset, data))
         return [OutputFrame(offset, data)] if data else []
+
+    def _frames(self, pieces: list[ansi.Piece]) -> list[OutputFrame]:
+        pieces = [_behind(self._start, piece) for piece in pieces]
+        return [OutputFrame(*piece) for piece in pieces if piece.data]
 
     async def _cut(self, cutter: ansi.Cutter, offset: int, data: bytes) -> list[ansi.Piece]:
         """Feed the cutter some bytes at a time: nothing but sequences take it 10 ms for 4 KiB."""
         pieces: list[ansi.Piece] = []
-        for start in range(0, len(data), SLICE_BYTES):
+        for first in range(0, len(data), SKIM_BYTES):
             await self._pauses()
-            pieces += cutter.feed(offset + start, data[start : start + SLICE_BYTES])
+            last = min(len(data), first + SKIM_BYTES)
+            skimmed, size = cutter.skim(offset + first, data[first:last])
+            pieces += skimmed
+            for start in range(first + size, last, SLICE_BYTES):
+                await self._pauses()
+                pieces += cutter.feed(offset + start, data[start : min(last, start + SLICE_BYTES)])
         return _merged(pieces, gaps=cutter.joined)
 
     async def _pause(self) -> Matched | None:

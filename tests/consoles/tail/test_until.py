@@ -48,6 +48,10 @@ def split(data: bytes, cuts: list[int]) -> list[bytes]:
         ("^done$", b"$ do it\r\n\x1b[?2004l\rdone\r\n", (18, 23)),  # bash and zsh
         ("^done$", b"10 %\r20 %\rdone\r\n", (10, 15)),
         ("^50 %", b"\r\r50 %", (2, 6)),
+        ("^|x", b"abc", (0, 0)),
+        ("^a|b$", b"ca\r\ncb\r\n", (5, 7)),
+        ("^*b", b"ab", (1, 2)),
+        ("^(?i)B", b"ab\r\nb", (4, 5)),
         ("^$", b"a\rb\r\n\r\r\n", (5, 7)),
         (r"^\d+ %\r\d+", b"1 %\r2 %\r\n", (0, 5)),
         (r"^[^\r\n]+\r", b"1 %\r2 %\r\n", (0, 4)),
@@ -166,3 +170,30 @@ def test_it_is_the_match_that_ends_first(pattern: str, said: str) -> None:
         assert found is None
     else:
         assert found == Matched(*first.span())
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        "needle",
+        "^needle",
+        "needle$",
+        r"\bneedle\b",
+        "n.*dl",
+        "^(needle|pin)$",
+        "é+ needle",
+    ],
+)
+@pytest.mark.parametrize("before", [0, 1, BLOCK - 3, 2 * BLOCK - 1, 50_000, 300_001])
+async def test_much_output_at_once_is_searched_as_little_is(pattern: str, before: int) -> None:
+    """What is skimmed for its lack of a match has none: the match is the same, piece by piece."""
+    line = "\x1b[32mtime\x1b[0m a line of a log, é and 10 %\r20 %\r\n".encode()
+    text = (line * (before // len(line) + 1))[:before] + b"\x1b[m\r\n" * (before > 0)
+    said = text + "needle\r\né needle\r\n".encode() + line * 3000
+    found = await Until(compiled(pattern, "until")).feed(0, said)
+    assert found == until(pattern, [said])
+    assert found is not None
+    in_pieces = Until(compiled(pattern, "until"))
+    size = 70_001
+    answers = [await in_pieces.feed(at, said[at : at + size]) for at in range(0, len(said), size)]
+    assert next(answer for answer in answers if answer is not None) == found
