@@ -24,8 +24,8 @@ from jupyter_bridge.wire.console import Ended, GapFrame, Matched, OutputFrame
 FRAME_BYTES = 32 * 1024
 # How far a resumed view looks back for an escape sequence that its first byte may be part of.
 LOOKBACK_BYTES = 256
-# How much of a history is read at once if its text alone is shown or searched: fewer turns of the
-# disk's thread, and fewer writes.
+# How much of a history is read at once if its text alone is shown: fewer turns of the disk's
+# thread, and fewer writes.
 HISTORY_BYTES = 256 * 1024
 # How much is searched for escape sequences at once; of simple ones, how much.
 SLICE_BYTES = 4096
@@ -64,7 +64,7 @@ class View:
         self._present = self._within(console.end_offset)
         # Where all sequences are removed, queries are, too.
         self._history: ansi.Cutter | None = None if raw or strip else ansi.without_queries()
-        self._chunk = HISTORY_BYTES if joined and (strip or until) else FRAME_BYTES
+        self._chunk = HISTORY_BYTES if joined else FRAME_BYTES
         self._stripper = ansi.without_escapes(joined=joined) if strip else None
         self._echo = EchoFilter(console.sent, start) if skip_echo else None
         self._pauses = Pauses()
