@@ -22,16 +22,15 @@ from jupyter_bridge.consoles.sources.remote import RemoteSource
 from jupyter_bridge.consoles.store import ConsoleStore
 from jupyter_bridge.consoles.terminals.manager import attach
 from jupyter_bridge.consoles.terminals.spawn import check_name, spawn
+from jupyter_bridge.consoles.unused import LINGER, UnusedConsoles
 from jupyter_bridge.interfaces import Exit, Source
 from jupyter_bridge.models.consoles import ConsoleModel, TerminalOptions
 from jupyter_bridge.observe import metrics
-from jupyter_bridge.problems import Conflict, NotFound, Problem, Timeout, Unavailable, Unsupported
+from jupyter_bridge.problems import NotFound, Problem, Timeout, Unavailable, Unsupported
 from jupyter_bridge.wire.names import ConsoleName
 
 Provider = Callable[[str], Awaitable[Source]]
 
-# A console opened by name is closed when it had no viewer for this long, seconds.
-LINGER = 60.0
 # How long a terminal's processes may take to end before the request fails, seconds.
 END_SECONDS = 10.0
 # At most one event per console in this time, seconds: people do not read lists faster.
@@ -86,10 +85,9 @@ class ConsoleRegistry:
             remotes.on_news = lambda name: self._on_news(name, "remote")
         self._allow_hidden = allow_hidden
         self._ended_hook = on_ended
-        self._linger = linger
+        self._unused = UnusedConsoles(linger, self._close)
         self._openings: SingleFlight[Console] = SingleFlight()
         self._tasks = TaskSet()
-        self._timers: dict[Console, asyncio.TimerHandle] = {}
         # Consoles whose source was closed here while the remote terminal or kernel runs on.
         self._left: WeakSet[Console] = WeakSet()
         metrics.CONSOLES.set_function(
@@ -202,16 +200,14 @@ class ConsoleRegistry:
             self._displace(name, source.kind)
             console = self._store.start(name, source)
             await self._open_or_forget(console)
-            return self._close_when_unused(console)
+            return self._unused.watch(console)
         if called.connection is not None and self._remotes is not None:
             return await self._open_remote(called, self._remotes)
         raise NoConsole(f"No console named {name!r}.")
 
     async def _open_file(self, called: ConsoleName, wait: bool = False) -> Console:
-        name = str(called)
-        file = await FileSource.find(
-            self._root_dir, called.rest, allow_hidden=self._allow_hidden, wait=wait
-        )
+        name, root, hidden = str(called), self._root_dir, self._allow_hidden
+        file = await FileSource.find(root, called.rest, allow_hidden=hidden, wait=wait)
         found = self._store.find(name)
         if found is not None and found.kind == "file" and found.state == "live":
             await file.close()  # opened meanwhile by another request
@@ -220,12 +216,7 @@ class ConsoleRegistry:
         console = Console(name, "file", file.log, file, on_ended=self._store.forget)
         self._store.put(console)
         await console.open()
-        return self._close_when_unused(console)
-
-    def _close_when_unused(self, console: Console) -> Console:
-        console.on_viewers = lambda: self._viewers_changed(console)
-        self._viewers_changed(console)
-        return console
+        return self._unused.watch(console)
 
     async def _open_or_forget(self, console: Console) -> None:
         """Open the console; forget it if that fails and it has no output."""
@@ -291,21 +282,6 @@ class ConsoleRegistry:
             self._tasks.start(console.source.close())
         self._ended_hook(console)
 
-    # -- consoles that are open only while they have viewers -----------------------------------
-
-    def _viewers_changed(self, console: Console) -> None:
-        timer = self._timers.pop(console, None)
-        if timer is not None:
-            timer.cancel()
-        if not console.viewers and console.state == "live":
-            loop = asyncio.get_running_loop()
-            self._timers[console] = loop.call_later(self._linger, self._close_unused, console)
-
-    def _close_unused(self, console: Console) -> None:
-        self._timers.pop(console, None)
-        if not console.viewers and console.source is not None:
-            self._close(console, console.source)
-
     def _close(self, console: Console, source: Source) -> None:
         """Close the source here; the terminal or kernel itself runs on."""
         self._tasks.start(source.close())
@@ -326,18 +302,13 @@ class ConsoleRegistry:
         return await spawn(manager, options, root_dir=self._root_dir, taken=live)
 
     async def rename(self, name: str, new: str, *, permit: Permit = anybody) -> Console:
-        """Rename a terminal, here only: the host knows it by its first name, and so do viewers that
-        come back while it is live. Conflict if a live console has the new name."""
+        """Rename a terminal, here only. Conflict if a live console has the new name."""
         console = self.get(name)
         await permit(console)
         if console.kind != "terminal":
             raise Unsupported("Only terminals of this server can be renamed.")
         check_name(new)
-        other = self._store.find(new)
-        if other is not None and other is not console and other.state == "live":
-            raise Conflict(f"A console named {new!r} already exists.")
-        if new != console.name:
-            self._store.rename(console, new)
+        self._store.rename(console, new)
         return console
 
     async def end(self, name: str, *, purge: bool = False, permit: Permit = anybody) -> None:
@@ -363,8 +334,7 @@ class ConsoleRegistry:
 
     async def close(self) -> None:
         """Close every source and write every journal; the host ends its terminals itself."""
-        for timer in self._timers.values():
-            timer.cancel()
+        self._unused.stop()
         self._ended_hook = lambda console: None
         self._quiet = True
         await self._openings.stop(Unavailable("The server is stopping."))

@@ -12,6 +12,7 @@ from jupyter_bridge.consoles.journal.archive import Archive, ConsoleRecord
 from jupyter_bridge.consoles.journal.journal import Journal
 from jupyter_bridge.interfaces import Exit, Source
 from jupyter_bridge.observe import metrics
+from jupyter_bridge.problems import Conflict
 from jupyter_bridge.wire.times import now, read_iso, to_iso
 
 # How often the backlog is checked while a producer is paused, seconds.
@@ -90,8 +91,16 @@ class ConsoleStore:
             self.put(old)
 
     def rename(self, console: Console, name: str) -> None:
-        """Give a console another name; an ended one of that name gets its epoch added."""
-        before = console.name
+        """Give a console another name; an ended one of that name gets its epoch added.
+
+        Viewers that come back by the old name find it while it is live. Conflict if another live
+        console has the new name.
+        """
+        before, other = console.name, self.find(name)
+        if other is not None and other is not console and other.state == "live":
+            raise Conflict(f"A console named {name!r} already exists.")
+        if name == before:
+            return
         del self._consoles[before]
         self._on_news(before, console.kind)
         self.make_room(name)

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from jupyter_bridge.consoles.journal.archive import Archive
-from jupyter_bridge.consoles.journal.journal import MODES_BYTES, Journal
+from jupyter_bridge.consoles.journal.held_output import MODES_BYTES
+from jupyter_bridge.consoles.journal.journal import Journal
 from jupyter_bridge.models.consoles import TerminalOptions
 from jupyter_bridge.wire import console as wire
 from tests.conftest import Server

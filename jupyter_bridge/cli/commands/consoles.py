@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import codecs
 import os
-import queue
 import sys
-import threading
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -16,18 +13,9 @@ from jupyter_bridge.cli.call import Call, command, pairs_of
 from jupyter_bridge.cli.commands.attach import Attachment
 from jupyter_bridge.cli.commands.kernels import ConnOption
 from jupyter_bridge.cli.detach_keys import DEFAULT, DetachKeys
-from jupyter_bridge.problems import BadRequest, Problem, Timeout
-from jupyter_bridge.wire.console import (
-    Ended,
-    GapFrame,
-    Matched,
-    ModesFrame,
-    OutputFrame,
-    ServerFrame,
-    Start,
-)
-from jupyter_bridge.wire.terminal.modes import TerminalModes
-from jupyter_bridge.wire.visible import visible
+from jupyter_bridge.cli.tails import TIMED_OUT, Tails, show_alone
+from jupyter_bridge.problems import BadRequest, Timeout
+from jupyter_bridge.wire.console import Start
 
 if TYPE_CHECKING:
     from jupyter_bridge.client import Bridge
@@ -38,8 +26,6 @@ consoles = typer.Typer()
 group.add_typer(consoles, name="consoles")
 
 _TITLES = ("NAME", "KIND", "STATE", "TITLE", "ACTIVE", "BYTES", "VIEWERS")
-_TIMED_OUT = 124
-_COLOURS = (36, 33, 32, 35, 34, 31)
 # The size of one read from stdin, bytes.
 _CHUNK = 64 * 1024
 
@@ -179,107 +165,6 @@ def tail(
         return Tails(call, bridge, names, how).show()
 
 
-class Tails:
-    """The output of one or several consoles, shown as it comes."""
-
-    def __init__(self, call: Call, bridge: Bridge, names: list[str], how: dict[str, Any]) -> None:
-        self._call = call
-        self._bridge = bridge
-        self._names = names
-        self._how = how
-        self._frames: queue.Queue[tuple[str, ServerFrame | Problem | None]] = queue.Queue(64)
-
-    def show(self) -> int:
-        """Show all output; returns the exit code. A terminal's modes are as before at the end."""
-        modes = TerminalModes()
-        try:
-            return self._show(modes)
-        finally:
-            output.raw(modes.put_back())
-
-    def _show(self, modes: TerminalModes) -> int:
-        is_bare = len(self._names) == 1 and not self._call.json and output.is_terminal()
-        code = 0
-        shows = {name: Prefixed(name, i) for i, name in enumerate(self._names)}
-        for name in self._names:
-            threading.Thread(target=self._pull, args=(name,), daemon=True).start()
-        left = len(self._names)
-        while left:
-            name, frame = self._frames.get()
-            if frame is None:
-                left -= 1
-            elif isinstance(frame, Problem):
-                self._call.complain(frame)
-                code = _TIMED_OUT if isinstance(frame, Timeout) else 2
-            elif self._call.json or len(self._names) == 1:
-                if is_bare and isinstance(frame, (ModesFrame, OutputFrame)):
-                    modes.feed(frame.data)
-                    output.raw(frame.data)
-                else:
-                    _show_alone(self._call, name, frame)
-            else:
-                shows[name].show(frame)
-        return code
-
-    def _pull(self, name: str) -> None:
-        try:
-            with self._bridge.consoles.tail(name, **self._how) as stream:
-                for frame in stream:
-                    self._frames.put((name, frame))
-        except Problem as problem:
-            self._frames.put((name, problem))
-        finally:
-            self._frames.put((name, None))
-
-
-def _show_alone(call: Call, name: str, frame: ServerFrame) -> None:
-    """Show a frame of a single console: its bytes unchanged, or JSON."""
-    if call.json:
-        _print_json(call, name, frame)
-    elif isinstance(frame, OutputFrame):
-        output.raw(frame.data)
-    elif isinstance(frame, GapFrame):
-        call.note(f"[{frame.to - frame.offset} older bytes were discarded]")
-    elif isinstance(frame, Start) and frame.about.get("missing"):
-        call.note(f"[{name} is not there yet; waiting for it]")
-
-
-def _print_json(call: Call, name: str, frame: ServerFrame) -> None:
-    if isinstance(frame, OutputFrame):
-        text = frame.data.decode("utf-8", "replace")
-        call.print_json({"console": name, "offset": frame.offset, "data": text})
-    elif isinstance(frame, GapFrame):
-        call.print_json({"console": name, "gap": {"from": frame.offset, "to": frame.to}})
-    elif isinstance(frame, Matched):
-        call.print_json({"console": name, "match": {"from": frame.offset, "to": frame.to}})
-    elif isinstance(frame, Ended):
-        call.print_json({"console": name, "exit": frame.exit})
-
-
-class Prefixed:
-    """One console among several: whole lines, each after the console's name."""
-
-    def __init__(self, name: str, index: int) -> None:
-        colour = _COLOURS[index % len(_COLOURS)]
-        self._prefix = output.label(name, colour)
-        self._decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
-        self._rest = ""
-
-    def show(self, frame: ServerFrame) -> None:
-        """Show the complete lines; at the end also the last one."""
-        if isinstance(frame, OutputFrame):
-            *lines, self._rest = (self._rest + self._decoder.decode(frame.data)).split("\n")
-            for line in lines:
-                output.raw(f"{self._prefix}{line.rstrip(chr(13))}\n")
-        elif isinstance(frame, GapFrame):
-            output.raw(f"{self._prefix}[{frame.to - frame.offset} older bytes were discarded]\n")
-        elif isinstance(frame, Ended):
-            if self._rest:
-                output.raw(f"{self._prefix}{self._rest}\n")
-            how = frame.exit.get("signal") or frame.exit.get("code")
-            output.raw(f"{self._prefix}[ended{'' if how is None else visible(f': {how}')}]\n")
-
-
 @command(group)
 def attach(
     call: Call,
@@ -345,10 +230,10 @@ def send(
                     if isinstance(frame, Start) and not typed:
                         _type(bridge, name, words, newline=not no_newline)
                         typed = True
-                    _show_alone(call, name, frame)
+                    show_alone(call, name, frame)
         except Timeout as problem:
             call.complain(problem)
-            return _TIMED_OUT
+            return TIMED_OUT
     return 0
 
 
