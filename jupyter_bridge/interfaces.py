@@ -79,6 +79,11 @@ class Source(ABC):
     on_size: Callable[[int, int], None] = staticmethod(lambda rows, cols: None)
 
     @property
+    def is_missing(self) -> bool:
+        """Whether the source waits for something that is not there yet."""
+        return False
+
+    @property
     def echo(self) -> Literal["tty", "editor", "none"] | None:
         """Who shows typed text in the output: the tty or what reads it; None if unknown."""
         return None

@@ -17,7 +17,7 @@ from jupyter_bridge.aio.throttle import Throttle
 from jupyter_bridge.consoles.connection_consoles import ConnectionConsoles
 from jupyter_bridge.consoles.console import Console
 from jupyter_bridge.consoles.journal.archive import Archive
-from jupyter_bridge.consoles.sources.file import FileSource, is_missing
+from jupyter_bridge.consoles.sources.file import FileSource
 from jupyter_bridge.consoles.sources.remote import RemoteSource
 from jupyter_bridge.consoles.store import ConsoleStore
 from jupyter_bridge.consoles.terminals.manager import attach
@@ -178,9 +178,10 @@ class ConsoleRegistry:
         """
         console, called = self._store.find(name), ConsoleName.parse(name)
         if called.kind == "terminal" or (console is not None and console.state == "live"):
-            if not wait and is_missing(self.get(name).source):
+            found = self.get(name)
+            if not wait and found.source is not None and found.source.is_missing:
                 raise NotFound(f"There is no file {called.rest!r} yet.")
-            return self.get(name)
+            return found
         if wait and called.kind == "file":
             return await self._openings.join(f"wait:{name}", lambda: self._open_file(called, True))
         try:

@@ -15,7 +15,6 @@ from jupyter_bridge.consoles.console import Console, Mode, Viewer
 from jupyter_bridge.consoles.handlers.access import OWN, ConsoleDoor
 from jupyter_bridge.consoles.handlers.tail import TextStream
 from jupyter_bridge.consoles.registry import ConsoleRegistry
-from jupyter_bridge.consoles.sources.file import is_missing
 from jupyter_bridge.consoles.tail.query import InteractQuery, TailQuery, tail_request
 from jupyter_bridge.consoles.tail.view import Step, View, counted
 from jupyter_bridge.models.consoles import ViewerModel
@@ -267,7 +266,8 @@ def about(console: Console) -> dict[str, Any]:
         "state": console.state,
         "epoch": console.epoch,
     }
-    return found | {"missing": True} if is_missing(console.source) else found
+    is_missing = console.source is not None and console.source.is_missing
+    return found | {"missing": True} if is_missing else found
 
 
 def _reason(step: Step) -> str:

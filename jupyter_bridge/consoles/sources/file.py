@@ -36,6 +36,11 @@ class FileSource(Source):
         self._tasks: list[asyncio.Task[None]] = []
         self._on_output: Callable[[bytes], None] = lambda data: None
 
+    @property
+    def is_missing(self) -> bool:
+        """Whether there has been no file yet."""
+        return self.log.is_missing
+
     @classmethod
     async def find(
         cls, root: Path, path: str, *, allow_hidden: bool, wait: bool = False
@@ -110,8 +115,3 @@ class FileSource(Source):
         # If the file system does not answer now, the thread closes the file later.
         closing = asyncio.ensure_future(in_worker(self.log.worker, self.log.close))
         await asyncio.wait({closing}, timeout=CLOSE_SECONDS)
-
-
-def is_missing(source: Source | None) -> bool:
-    """Tell whether this is the source of a file that is not there yet."""
-    return isinstance(source, FileSource) and source.log.is_missing
