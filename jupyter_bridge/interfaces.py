@@ -74,14 +74,11 @@ class Source(ABC):
     has_shell = False
     # How often it has reconnected in a way that may have lost output unnoticed.
     breaks = 0
+    # Whether it waits for something that is not there yet.
+    is_missing = False
     # The screen's rows and columns, if known, and who is told of each later size.
     size: tuple[int, int] | None = None
     on_size: Callable[[int, int], None] = staticmethod(lambda rows, cols: None)
-
-    @property
-    def is_missing(self) -> bool:
-        """Whether the source waits for something that is not there yet."""
-        return False
 
     @property
     def echo(self) -> Literal["tty", "editor", "none"] | None:

@@ -31,15 +31,11 @@ class FileSource(Source):
     def __init__(self, log: FileLog, title: str) -> None:
         self.log = log
         self.title = title
+        self.is_missing = log.is_missing
         self._closed = False
         self._moved = asyncio.Event()  # ends the present watch
         self._tasks: list[asyncio.Task[None]] = []
         self._on_output: Callable[[bytes], None] = lambda data: None
-
-    @property
-    def is_missing(self) -> bool:
-        """Whether there has been no file yet."""
-        return self.log.is_missing
 
     @classmethod
     async def find(
@@ -100,6 +96,7 @@ class FileSource(Source):
 
     async def _look(self) -> None:
         if await in_worker(self.log.worker, self.log.refresh):
+            self.is_missing = self.log.is_missing
             self._on_output(b"")  # wakes the readers; the log has the bytes already
 
     async def write(self, data: bytes) -> None:
