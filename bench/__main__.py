@@ -14,6 +14,7 @@ from bench import (
     kernels,
     lab,
     load,
+    replay,
     run,
     transfers,
 )
@@ -22,6 +23,7 @@ PARTS = {
     "kernels": kernels.main,
     "gateways": gateways.main,
     "consoles": consoles.main,
+    "replay": replay.main,
     "run": run.main,
     "transfers": transfers.main,
     "connections": connections.main,

@@ -10,6 +10,7 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from jupyter_bridge.problems import Unsupported
 
@@ -88,6 +89,16 @@ class Source(ABC):
     has_shell = False
     # How often it has reconnected in a way that may have lost output unnoticed.
     breaks = 0
+    # Whether it waits for something that is not there yet.
+    is_missing = False
+    # The screen's rows and columns, if known, and who is told of each later size.
+    size: tuple[int, int] | None = None
+    on_size: Callable[[int, int], None] = staticmethod(lambda rows, cols: None)
+
+    @property
+    def echo(self) -> Literal["tty", "editor", "none"] | None:
+        """Who shows typed text in the output: the tty or what reads it; None if unknown."""
+        return None
 
     @property
     def offset(self) -> int | None:
@@ -119,6 +130,11 @@ class Source(ABC):
     @abstractmethod
     async def write(self, data: bytes) -> None:
         """Type `data`; returns when the other side has accepted it, and never blocks the loop."""
+
+    def sized(self, rows: int, cols: int) -> None:
+        """Report the size that the screen has now."""
+        self.size = (rows, cols)
+        self.on_size(rows, cols)
 
     def resize(self, rows: int | None, cols: int | None) -> None:  # noqa: B027
         """Set the size of the smallest writer's screen; None if none has one. May be ignored."""

@@ -178,12 +178,16 @@ class RunsCommand(OwnFailure):
 
 
 def command(
-    group: typer.Typer, name: str | None = None, *, runs_another: bool = False
+    group: typer.Typer,
+    name: str | None = None,
+    *,
+    default: bool = False,
+    runs_another: bool = False,
 ) -> Callable[[Callable[..., int | None]], Callable[..., int | None]]:
     """Make a function a command of `group`; its docstring is the help.
 
-    `runs_another`: all words from the first on are another command, with its options, and this
-    command's own failures exit with FAILED.
+    A `default` command is what the group's own name does. `runs_another`: all words from the first
+    on are another command, with its options, and this command's own failures exit with FAILED.
     """
     cls = RunsCommand if runs_another else OwnFailure
     settings = {"allow_interspersed_args": not runs_another}
@@ -201,10 +205,16 @@ def command(
             **given: Any,
         ) -> None:
             call = Call(url, token, ca_file, json).over(ctx.obj or Call())
+            if ctx.invoked_subcommand is not None:
+                ctx.obj = call
+                return
             raise typer.Exit(_end(call, lambda: function(call, **given), cls.failure))
 
         _sign(run, own)
-        group.command(name, help=prose(function), cls=cls, context_settings=settings)(run)
+        if default:
+            group.callback(invoke_without_command=True, help=prose(function))(run)
+        else:
+            group.command(name, help=prose(function), cls=cls, context_settings=settings)(run)
         return function
 
     return wrap

@@ -19,11 +19,12 @@ MAX_FRAME_BYTES = 16 << 20
 
 
 class ConsoleStream(ResumingSocket[wire.ServerFrame]):
-    """Iterate console frames: Start, Output, Gap, Viewers, Matched, Ended.
+    """Iterate console frames: Start, Modes, Output, Gap, Viewers, Matched, Ended.
 
     A Problem that leaves the websocket open (a watcher typed) is a Trouble frame; others are
     raised. A dropped connection resumes where the last output ended, at `offset` of `epoch`, so
-    no output comes twice, and only output that the server discarded is missed.
+    no output comes twice, and only output that the server discarded is missed. The modes come
+    once, before the first output.
     """
 
     _protocol = wire.SUBPROTOCOL
@@ -38,6 +39,7 @@ class ConsoleStream(ResumingSocket[wire.ServerFrame]):
         self._trouble: dict[str, Any] | None = None
         self._size: tuple[int, int] | None = None
         self._over = False
+        self._has_begun = False
 
     async def write(self, data: bytes) -> None:
         """Type `data`, once connected. Raises Unavailable if the connection drops; the data may or
@@ -70,6 +72,10 @@ class ConsoleStream(ResumingSocket[wire.ServerFrame]):
             frame = wire.from_server_frame(data)
         except wire.ConsoleFrameError as error:
             raise RemoteFailed(f"The websocket sent a malformed frame: {error}.") from error
+        if isinstance(frame, (wire.ModesFrame, wire.OutputFrame, wire.GapFrame)):
+            if isinstance(frame, wire.ModesFrame) and self._has_begun:
+                return None  # after a reconnect
+            self._has_begun = True
         if isinstance(frame, wire.Start):
             self.about = frame.about
             self.epoch = str(frame.about.get("epoch"))

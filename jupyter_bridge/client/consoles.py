@@ -63,6 +63,12 @@ class Consoles:
         query = {"purge": 1} if purge else None
         await self._session().ask("DELETE", _path("consoles", name), query=query)
 
+    async def rename(self, name: str | ConsoleModel, new: str) -> ConsoleModel:
+        """Rename a terminal of the server; raises Conflict if a live console has that name."""
+        body = {"name": new}
+        answer = await self._session().ask("PATCH", _path("consoles", name), body=body)
+        return answer.read(ConsoleModel)
+
     async def send(
         self, name: str | ConsoleModel, data: bytes | str, *, newline: bool = False
     ) -> None:
@@ -72,10 +78,16 @@ class Consoles:
         await self._session().ask("POST", _path("send", name), query=query, body=raw)
 
     def recording(
-        self, name: str | ConsoleModel, *, start: int | None = None, end: int | None = None
+        self,
+        name: str | ConsoleModel,
+        *,
+        start: int | None = None,
+        end: int | None = None,
+        version: Literal[2, 3] = 2,
     ) -> AsyncGenerator[bytes, None]:
-        """Iterate the console's recording (asciicast v2) in pieces of bytes."""
-        return self._session().download(_path("recording", name), query={"from": start, "to": end})
+        """Iterate the console's recording, an asciicast of this version, in pieces of bytes."""
+        query = {"from": start, "to": end, "version": version}
+        return self._session().download(_path("recording", name), query=query)
 
     async def search(
         self,
@@ -122,11 +134,13 @@ class Consoles:
         strip: bool = False,
         until: str | None = None,
         timeout: float | None = None,
+        skip_echo: bool = False,
     ) -> ConsoleStream:
         """Return a stream of the console's output. Connects when first iterated.
 
         `since` is in seconds ago, or a time in ISO 8601; `to` is an offset to stop before; `until`
-        is a pattern in RE2's syntax to stop after, matched by the server.
+        is a pattern in RE2's syntax to stop after, matched by the server. `skip_echo` leaves out
+        the echo of what `send` types.
         """
         query = {
             "lines": lines,
@@ -138,6 +152,7 @@ class Consoles:
             "strip": "ansi" if strip else None,
             "until": until,
             "timeout": timeout,
+            "skip_echo": "true" if skip_echo else None,
         }
         return ConsoleStream(self._session(), _path("tail", name), query)
 

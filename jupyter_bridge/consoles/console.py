@@ -10,12 +10,14 @@ import datetime
 import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Literal
 
 from jupyter_bridge.aio.news import News
-from jupyter_bridge.aio.serial_worker import SerialWorker, in_worker
+from jupyter_bridge.aio.serial_worker import in_worker
 from jupyter_bridge.consoles.gaps import GapAllowance
 from jupyter_bridge.consoles.last_line import LOOK_BYTES, last_line
+from jupyter_bridge.consoles.log import Log
+from jupyter_bridge.consoles.sent_texts import SentTexts
 from jupyter_bridge.interfaces import Exit, Source
 from jupyter_bridge.models.consoles import ConsoleModel, ViewerModel
 from jupyter_bridge.problems import Busy, Denied, Gone
@@ -31,50 +33,6 @@ SMALLEST_SCREEN = (2, 10)
 LARGEST_SCREEN = (1000, 2000)
 # Each viewer is sent the names of the others, at most this many: users read no more.
 MOST_SHOWN = 100
-
-
-class Log(Protocol):
-    """A console's bytes by absolute offset: a Journal, or a followed file itself."""
-
-    @property
-    def worker(self) -> SerialWorker | None:
-        """The worker for its blocking calls; None for a log on the server's own disk."""
-
-    @property
-    def epoch(self) -> str:
-        """Changes when offsets restart, so that an old offset is never misread."""
-
-    @property
-    def first_offset(self) -> int:
-        """The offset of the oldest byte held."""
-
-    @property
-    def end_offset(self) -> int:
-        """One past the newest byte."""
-
-    def held(self, offset: int) -> int:
-        """Return the first offset held at or after `offset`, or the end."""
-
-    def near(self, offset: int) -> bool:
-        """Tell whether `offset` can be read without the disk."""
-
-    def read(self, offset: int, max_bytes: int) -> bytes:
-        """Return at most `max_bytes` from `offset`, up to a gap; none at the end or in a gap."""
-
-    def recent(self, max_bytes: int) -> bytes:
-        """Return at most `max_bytes` of the last bytes, from memory only."""
-
-    def tail(self, lines: int) -> int:
-        """Return the offset at which the last `lines` lines begin."""
-
-    def since(self, when: float) -> int:
-        """Return the offset of the first byte since this Unix time, to the index's precision."""
-
-    def times(self, start: int, end: int) -> list[tuple[int, float]]:
-        """Return the known (offset, Unix time) pairs from `start` to `end`, ascending."""
-
-    def time_of(self, offset: int) -> float | None:
-        """Return the Unix time when the byte at `offset` came; None if unknown. Reads the disk."""
 
 
 @dataclass(eq=False)
@@ -108,6 +66,7 @@ class Console:
         last_line: str = "",
         on_output: Callable[[bytes], None] | None = None,
         on_gap: Callable[[int], None] | None = None,
+        on_size: Callable[[int, int], None] = lambda rows, cols: None,
         on_ended: Callable[[Console], None] | None = None,
     ) -> None:
         self.name = name
@@ -125,9 +84,11 @@ class Console:
         self._shown: list[Viewer] | None = None  # None after a viewer entered or left
         # How many times the bridge has typed into the console.
         self.typed = 0
+        self.sent = SentTexts()
         self._append = on_output
         self._skip = on_gap
         self._gaps = GapAllowance()
+        self.on_size = on_size
         self.on_ended = on_ended
         self.on_viewers: Callable[[], None] = lambda: None
         # Called often, for every change that lists show: must be cheap.
@@ -186,6 +147,9 @@ class Console:
     async def open(self) -> None:
         """Open the source; if that raises a Problem, the console has ended."""
         assert self.source is not None
+        self.source.on_size = self.on_size
+        if self.source.size is not None:
+            self.on_size(*self.source.size)
         try:
             await self.source.open(self.on_output, self.on_gap, self.on_end)
         except BaseException:
@@ -279,6 +243,17 @@ class Console:
         if self.log.near(offset):
             return self.log.read(offset, max_bytes)
         return await in_worker(self.log.worker, self.log.read, offset, max_bytes)
+
+    async def modes(self, offset: int) -> bytes:
+        """Return the escape sequences that set the terminal's modes of this offset."""
+        return await in_worker(self.log.worker, self.log.modes_at, offset)
+
+    async def send(self, data: bytes) -> None:
+        """Like `write`, and note the text, so that viewers can leave out its echo."""
+        echo = self.source.echo if self.source is not None else "none"
+        if echo != "none":
+            self.sent.note(self.end_offset, data, is_cooked=echo != "editor")
+        await self.write(data)
 
     async def write(self, data: bytes) -> None:
         """Type `data` unchanged; return when the source has accepted it. Gone after the end."""

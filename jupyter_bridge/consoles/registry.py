@@ -17,14 +17,15 @@ from jupyter_bridge.aio.throttle import Throttle
 from jupyter_bridge.consoles.connection_consoles import ConnectionConsoles
 from jupyter_bridge.consoles.console import Console
 from jupyter_bridge.consoles.journal.archive import Archive
+from jupyter_bridge.consoles.listing import shown_models, shown_state
 from jupyter_bridge.consoles.sources.file import FileSource
 from jupyter_bridge.consoles.sources.kernel import KernelSource
 from jupyter_bridge.consoles.sources.remote import RemoteSource
 from jupyter_bridge.consoles.store import ConsoleStore
 from jupyter_bridge.consoles.terminals.manager import attach
 from jupyter_bridge.consoles.terminals.shell_folder import ShellFolder
-from jupyter_bridge.consoles.terminals.spawn import spawn
-from jupyter_bridge.consoles.unused import Unused
+from jupyter_bridge.consoles.terminals.spawn import check_name, spawn
+from jupyter_bridge.consoles.unused import LINGER, Unused
 from jupyter_bridge.interfaces import Exit, Source
 from jupyter_bridge.models.consoles import ConsoleModel, TerminalOptions
 from jupyter_bridge.observe import metrics
@@ -33,8 +34,6 @@ from jupyter_bridge.wire.names import ConsoleName
 
 Provider = Callable[[str], Awaitable[Source]]
 
-# A console opened by name is closed when it had no viewer for this long, seconds.
-LINGER = 60.0
 # How long a terminal's processes may take to end before the request fails, seconds.
 END_SECONDS = 10.0
 # At most one event per console in this time, seconds: people do not read lists faster.
@@ -43,7 +42,6 @@ TELL_SECONDS = 1.0
 MAX_REMOTE = 500
 # How much earlier output a remote source is given, to resume from there, bytes.
 RECALL_BYTES = 256 << 10
-
 
 Permit = Callable[[Console], Awaitable[None]]
 """`permit(console)` raises if the user may not do the action to this console."""
@@ -94,7 +92,7 @@ class ConsoleRegistry:
         self._ended_hook = on_ended
         self._openings: SingleFlight[Console] = SingleFlight()
         self._tasks = TaskSet()
-        self._unused = Unused(self._close_unused, linger)
+        self._unused = Unused(self._close, linger)
         # Consoles whose source was closed here while the remote terminal or kernel runs on.
         self._left: WeakSet[Console] = WeakSet()
         metrics.CONSOLES.set_function(lambda: sum(one.state == "live" for one in self._store))
@@ -112,11 +110,7 @@ class ConsoleRegistry:
 
     def _report_state(self, name: str, kind: str) -> None:
         """Report the present state of a console."""
-        console = self._store.find(name)
-        state: str = console.state if console is not None and console.is_listed else "gone"
-        if state != "live" and kind == "remote" and self._remotes is not None:
-            # As in `models`: it has ended here only, and can be opened again.
-            state = self._remotes.state_of(name) or state
+        state = shown_state(name, kind, self._store.find(name), self._remotes)
         self._on_state(name, kind, state)
 
     def __iter__(self) -> Iterator[Console]:
@@ -130,21 +124,10 @@ class ConsoleRegistry:
 
     def models(self, connection: str | None = None) -> list[ConsoleModel]:
         """Return every console as lists show it, unopened ones of connections included."""
-        offers = {} if self._remotes is None else self._remotes.offers(connection)
-        shown = {
-            one.name: one.model()
-            for one in self
-            if one.is_listed and connection in (None, ConsoleName.parse(one.name).connection)
-        }
-        for name, offer in offers.items():
-            known = shown.setdefault(name, offer)
-            if known.kind != offer.kind:
-                continue  # a terminal that took the name
-            if known.state == "ended" != offer.state:  # ended here only; it can be opened again
-                known.state, known.exit_code = offer.state, None
+        shown = shown_models(self, self._remotes, connection)
         if self._remotes is not None:
             self._remotes.refresh()
-        return list(shown.values())
+        return shown
 
     async def ask(self, connection: str) -> list[ConsoleModel]:
         """Ask one connection for its consoles; return them."""
@@ -173,15 +156,20 @@ class ConsoleRegistry:
             return [console.kind]
         return list(dict.fromkeys((console.kind, called)))
 
-    async def open(self, name: str, *, to_write: bool = False) -> Console:
+    async def open(self, name: str, *, to_write: bool = False, wait: bool = False) -> Console:
         """Like `get`, but opens `kernel:`, `file:` and `<connection>:<node>` by name.
 
         Returns the ended console of this name if its target is gone or, unless `to_write`, if the
-        connection fails.
+        connection fails. With `wait`, a file need not be there yet.
         """
         console, called = self._store.find(name), ConsoleName.parse(name)
         if called.kind == "terminal" or (console is not None and console.state == "live"):
-            return await self._unused.claimed(self.get(name))
+            found = await self._unused.claimed(self.get(name))
+            if not wait and found.source is not None and found.source.is_missing:
+                raise NotFound(f"There is no file {called.rest!r} yet.")
+            return found
+        if wait and called.kind == "file":
+            return await self._openings.join(f"wait:{name}", lambda: self._open_file(called, True))
         try:
             return await self._openings.join(name, lambda: self._open(called))
         except Problem as problem:
@@ -193,23 +181,33 @@ class ConsoleRegistry:
     async def _open(self, called: ConsoleName) -> Console:
         name = str(called)
         if called.kind == "file":
-            file = await FileSource.find(
-                self._root_dir, called.rest, allow_hidden=self._allow_hidden
-            )
-            await self._unused.make_room(file)
-            self._displace(name, "file")
-            console = Console(name, "file", file.log, file, on_ended=self._store.forget)
-            self._store.put(console)
-            await console.open()
-        elif called.kind == "kernel" and self._kernels is not None:
+            return await self._open_file(called)
+        if called.kind == "kernel" and self._kernels is not None:
             source = await self._kernels(called.rest)
             self._displace(name, source.kind)
             console = self._store.start(name, source)
             await self._open_or_forget(console)
-        elif called.connection is not None and self._remotes is not None:
+            return self._claim(console)
+        if called.connection is not None and self._remotes is not None:
             return await self._open_remote(called, self._remotes)
-        else:
-            raise NoConsole(f"No console named {name!r}.")
+        raise NoConsole(f"No console named {name!r}.")
+
+    async def _open_file(self, called: ConsoleName, wait: bool = False) -> Console:
+        name, root, hidden = str(called), self._root_dir, self._allow_hidden
+        file = await FileSource.find(root, called.rest, allow_hidden=hidden, wait=wait)
+        found = self._store.find(name)
+        if found is not None and found.kind == "file" and found.state == "live":
+            await file.close()  # opened meanwhile by another request
+            return await self._unused.claimed(found)
+        await self._unused.make_room(file)
+        self._displace(name, "file")
+        console = Console(name, "file", file.log, file, on_ended=self._store.forget)
+        self._store.put(console)
+        await console.open()
+        return self._claim(console)
+
+    def _claim(self, console: Console) -> Console:
+        """Keep the console open only while it has viewers; a request will look at it."""
         console.on_viewers = lambda: self._unused.note(console)
         self._unused.claim(console)
         return console
@@ -261,10 +259,9 @@ class ConsoleRegistry:
         """Close every console of a disconnected connection; each can be opened again."""
         for console in self._store:
             source = console.source
-            if not isinstance(source, RemoteSource) or console.state == "ended":
-                continue
-            if source.connection.name == connection:
-                self._close(console, source)
+            is_its = isinstance(source, RemoteSource) and source.connection.name == connection
+            if is_its and console.state == "live":
+                self._close(console)
 
     def record(self, name: str, source: Source) -> Console:
         """Record a terminal from now on; an old console of this name is renamed."""
@@ -280,15 +277,10 @@ class ConsoleRegistry:
             self._tasks.start(console.source.close())
         self._ended_hook(console)
 
-    # -- consoles that are open only while they have viewers -----------------------------------
-
-    def _close_unused(self, console: Console) -> None:
+    def _close(self, console: Console) -> None:
+        """Close a live console's source here; the terminal or kernel itself runs on."""
         assert console.source is not None, "it was live"
-        self._close(console, console.source)
-
-    def _close(self, console: Console, source: Source) -> None:
-        """Close the source here; the terminal or kernel itself runs on."""
-        self._tasks.start(source.close())
+        self._tasks.start(console.source.close())
         self._left.add(console)
         console.on_end(Exit())
 
@@ -304,6 +296,16 @@ class ConsoleRegistry:
             raise Unsupported("This server runs without terminals.")
         live = {console.name for console in self if console.state == "live"}
         return await spawn(manager, options, root_dir=self._root_dir, taken=live)
+
+    async def rename(self, name: str, new: str, *, permit: Permit = anybody) -> Console:
+        """Rename a terminal, here only. Conflict if a live console has the new name."""
+        console = self.get(name)
+        await permit(console)
+        if console.kind != "terminal":
+            raise Unsupported("Only terminals of this server can be renamed.")
+        check_name(new)
+        self._store.rename(console, new)
+        return console
 
     async def end(self, name: str, *, purge: bool = False, permit: Permit = anybody) -> None:
         """End a terminal and wait for its exit; `purge` deletes its journal."""

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Callable, Iterator
+from weakref import WeakValueDictionary
 
 from jupyter_bridge.consoles.console import Console
 from jupyter_bridge.consoles.journal.archive import Archive, ConsoleRecord
 from jupyter_bridge.consoles.journal.journal import Journal
 from jupyter_bridge.interfaces import Exit, Source
 from jupyter_bridge.observe import metrics
+from jupyter_bridge.problems import Conflict
 from jupyter_bridge.wire.times import now, read_iso, to_iso
 
 # How often the backlog is checked while a producer is paused, seconds.
@@ -35,6 +37,8 @@ class ConsoleStore:
         self._on_ended = on_ended
         self._on_news = on_news
         self._consoles: dict[str, Console] = {}
+        # The former names of renamed consoles, for viewers that come back.
+        self._former: WeakValueDictionary[str, Console] = WeakValueDictionary()
         self._records: dict[Console, tuple[ConsoleRecord, Journal]] = {}
 
     def load(self) -> None:
@@ -66,8 +70,11 @@ class ConsoleStore:
         return iter(list(self._consoles.values()))
 
     def find(self, name: str) -> Console | None:
-        """Return the console of this name, live or ended."""
-        return self._consoles.get(name)
+        """Return the console of this name, live or ended, or a live one that had it."""
+        former = self._former.get(name)
+        if former is not None and former.state == "ended":
+            former = None
+        return self._consoles.get(name, former)
 
     def put(self, console: Console) -> None:
         """Add a console under its name."""
@@ -81,6 +88,27 @@ class ConsoleStore:
         if old is not None:
             old.name = f"{name}~{old.epoch}"
             self.put(old)
+
+    def rename(self, console: Console, name: str) -> None:
+        """Give a console another name; an ended one of that name gets its epoch added.
+
+        Viewers that come back by the old name find it while it is live. Conflict if another live
+        console has the new name.
+        """
+        before, other = console.name, self.find(name)
+        if other is not None and other is not console and other.state == "live":
+            raise Conflict(f"A console named {name!r} already exists.")
+        if name == before:
+            return
+        del self._consoles[before]
+        self._on_news(before, console.kind)
+        self.make_room(name)
+        self._former[before] = console
+        console.name = name
+        self.put(console)
+        record = self._records[console][0]
+        record.about["name"] = name
+        self._archive.save(record)
 
     def give_back(self, console: Console, name: str) -> None:
         """Undo `make_room`, if no other console took the name."""
@@ -118,6 +146,10 @@ class ConsoleStore:
             if journal.congested:
                 _pause(source, journal)
 
+        def on_size(rows: int, cols: int) -> None:
+            journal.note_size(rows, cols)
+            self._archive.poke()
+
         console = Console(
             name,
             source.kind,
@@ -127,6 +159,7 @@ class ConsoleStore:
             started=read_iso(record.about["started"]),
             on_output=on_output,
             on_gap=journal.skip,
+            on_size=on_size,
             on_ended=self._on_ended,
             last_line=old.last_line if old is not None else "",
         )

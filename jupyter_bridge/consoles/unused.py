@@ -15,6 +15,8 @@ from jupyter_bridge.consoles.sources.file import FileSource
 from jupyter_bridge.interfaces import Source
 from jupyter_bridge.problems import Busy
 
+# A console opened by name is closed when it had no viewer for this long, seconds.
+LINGER = 60.0
 # The most open consoles of one kind without a viewer.
 MAX_UNUSED = 64
 # How long a request may take from opening a console to looking at it, seconds.

@@ -32,6 +32,12 @@ class TerminalOptions(Body):
         return self.cwd is not None or self.cwd_base64 is not None
 
 
+class ConsoleChange(Body):
+    """The new name of a terminal: letters, digits, _."""
+
+    name: str
+
+
 class ViewerModel(Answer):
     """A viewer of a console; `you` is true in the answer to that viewer."""
 

@@ -59,7 +59,7 @@ _UNFINISHED = b"|".join(
 _SEQUENCE = re.compile(rb"(?:" + _WHOLE + rb")|(?P<unfinished>(?:" + _UNFINISHED + rb")\Z)")
 # Most sequences set a colour, move the cursor, or switch a mode. They are recognised by one short
 # pattern, so that the long one above is needed for the others only.
-_PLAIN_CSI = rb"\[[0-9;:?]*[@-~]"
+_PLAIN_CSI = rb"\[[0-?]*[@-~]"
 _NO_QUERY = rb"\[(?:[0-9;:]*[@-bd-mo-su-wyz{-~]|\?(?!2048h)[0-9]{1,4}[hl])"
 _PLAIN = re.compile(rb"\x1b" + _PLAIN_CSI)
 # Where any other sequence may begin: in text with and without the bytes 5 and 0xC2. The pattern
@@ -200,6 +200,22 @@ class Cutter:
             else:
                 self._hold(offset + end, data[end:])
         return pieces + self._keep(offset, data, start, end)
+
+    def skim(self, offset: int, data: bytes) -> tuple[list[Piece], int]:
+        """Like `feed`, for as much from the beginning of `data` as takes little time; return also
+        how much that is. Nothing, if a sequence that needs a closer look is in it."""
+        end = data.rfind(b"\x1b")
+        end = len(data) if end < 0 else end
+        if self._held or self._discarding or not end or b"\x05" in data or b"\xc2" in data:
+            return [], 0
+        data = data[:end]
+        if self._plain is None:
+            is_kept = self._others[1].search(data) is None
+            return ([Piece(offset, data)], end) if is_kept else ([], 0)
+        kept = self._without_plain(data) if self.joined else b"\x1b"
+        if b"\x1b" in kept:
+            return [], 0
+        return [Piece(offset, kept)] if kept else [], end
 
     def _keep(self, offset: int, data: bytes, start: int, end: int) -> list[Piece]:
         """Return `data[start:end]` without the plain sequences in it; there are no others."""

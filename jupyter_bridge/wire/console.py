@@ -5,7 +5,8 @@ Server to client, binary: one type byte, an offset as u64 big-endian, the payloa
     s  start    JSON {name, kind, state, epoch}; always the first frame
     o  output   the console's bytes from this offset; resume at offset + length
     g  gap      u64: the end of a gap that begins at this offset
-    m  match    u64: the end of the text that `until=` waited for; it begins at this offset
+    m  modes    escape sequences that set the terminal's modes at this offset; before the first o
+    u  match    u64: the end of the text that `until=` waited for; it begins at this offset
     x  exit     JSON {code, signal}; no output follows
     v  viewers  JSON list of {user, mode, you?}
     e  problem  JSON {error, message, …}
@@ -56,6 +57,14 @@ class Start:
 @dataclass(frozen=True)
 class OutputFrame:
     """Bytes of the console from `offset`."""
+
+    offset: int
+    data: bytes
+
+
+@dataclass(frozen=True)
+class ModesFrame:
+    """Escape sequences that set the modes that the terminal has at `offset`."""
 
     offset: int
     data: bytes
@@ -116,7 +125,7 @@ class Resize:
     cols: int
 
 
-ServerFrame = Start | OutputFrame | GapFrame | Matched | Ended | Viewers | Trouble
+ServerFrame = Start | ModesFrame | OutputFrame | GapFrame | Matched | Ended | Viewers | Trouble
 ClientFrame = Input | Resize
 
 
@@ -127,7 +136,9 @@ def to_server_frame(frame: ServerFrame) -> bytes:
     if isinstance(frame, GapFrame):
         return _HEAD.pack(b"g", frame.offset) + _U64.pack(frame.to)
     if isinstance(frame, Matched):
-        return _HEAD.pack(b"m", frame.offset) + _U64.pack(frame.to)
+        return _HEAD.pack(b"u", frame.offset) + _U64.pack(frame.to)
+    if isinstance(frame, ModesFrame):
+        return _HEAD.pack(b"m", frame.offset) + frame.data
     if isinstance(frame, Start):
         return _HEAD.pack(b"s", frame.offset) + _json(frame.about)
     if isinstance(frame, Ended):
@@ -149,7 +160,9 @@ def from_server_frame(data: bytes) -> ServerFrame | None:
     payload = data[_HEAD.size :]
     if kind == b"o":
         return OutputFrame(offset, payload)
-    if kind in (b"g", b"m"):
+    if kind == b"m":
+        return ModesFrame(offset, payload)
+    if kind in (b"g", b"u"):
         if len(payload) != _U64.size:
             raise ConsoleFrameError("A gap or match frame's payload is one u64.")
         to = _U64.unpack(payload)[0]

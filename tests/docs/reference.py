@@ -85,6 +85,9 @@ def command_rows(group: typer.Typer = cli, before: str = "") -> Iterator[tuple[s
     for info in group.registered_groups:
         assert info.typer_instance is not None
         name = str(info.name or info.typer_instance.info.name or "")
+        default = info.typer_instance.registered_callback
+        if default is not None and default.invoke_without_command is True:
+            yield f"`jupyter bridge {before}{name}`", one_line(default.help)
         yield from command_rows(info.typer_instance, f"{before}{name} ".lstrip())
 
 

@@ -56,7 +56,7 @@ def call(
 
 
 class Terminal:
-    """The command in a terminal of 100 columns: `expect` its output, `type` input.
+    """The command in a terminal, of 100 columns unless given: `expect` its output, `type` input.
 
     `stdin` and `stdout` may be files or pipes instead of the terminal.
     """
@@ -68,9 +68,11 @@ class Terminal:
         stdin: int | None = None,
         stdout: int | None = None,
         env: dict[str, str] | None = None,
+        rows: int = 40,
+        cols: int = 100,
     ) -> None:
         self._main, theirs = pty.openpty()
-        subprocess.run(["stty", "cols", "100", "rows", "40"], stdin=theirs, check=True)
+        subprocess.run(["stty", "cols", str(cols), "rows", str(rows)], stdin=theirs, check=True)
         self.shown = ""
         self._seen = 0
         try:

@@ -21,13 +21,14 @@ from tests.conftest import Server, start_server
 from tests.support.waiting import wait_until
 from tests.web.test_request_base import log_in
 
-METHODS = ("GET", "POST", "PUT", "DELETE")
+METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 FOREIGN = "http://evil.example"
 # What each would do to the connection `lab` if it were let in.
 BODIES = {
     ("POST", "/conns"): {"name": "intruder", "url": "/"},
     ("PUT", "/conn/{name}"): {"action": "logout"},
     ("POST", "/consoles"): {"name": "intruder"},
+    ("PATCH", "/consoles/{name}"): {"name": "intruder"},
     ("POST", "/run"): {"command": "touch intruder"},
     ("POST", "/openbis/conns"): {"name": "intruder", "url": "https://example.org"},
     ("POST", "/requirements"): {

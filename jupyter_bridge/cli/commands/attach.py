@@ -1,4 +1,4 @@
-"""Attachment: this terminal attached to a console of the server, in raw mode, until Ctrl-]."""
+"""Attachment: this terminal attached to a console of the server, in raw mode, until it detaches."""
 
 from __future__ import annotations
 
@@ -14,29 +14,48 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Literal
 
 from jupyter_bridge.cli import output
+from jupyter_bridge.cli.detach_keys import DetachKeys
 from jupyter_bridge.problems import Problem, Unavailable
-from jupyter_bridge.wire.console import Ended, GapFrame, OutputFrame, ServerFrame, Trouble, Viewers
+from jupyter_bridge.wire.console import (
+    Ended,
+    GapFrame,
+    ModesFrame,
+    OutputFrame,
+    ServerFrame,
+    Trouble,
+    Viewers,
+)
 from jupyter_bridge.wire.names import ConsoleName
+from jupyter_bridge.wire.terminal.modes import TerminalModes
 from jupyter_bridge.wire.visible import visible
 
 if TYPE_CHECKING:
     from jupyter_bridge.client import Bridge
     from jupyter_bridge.client.sync.bridge import SyncConsoleStream
 
-DETACH = b"\x1d"  # Ctrl-], as telnet has it
 # The window's size is checked this often.
 _LOOK_SECONDS = 0.25
-# While disconnected, keys typed before Ctrl-] are retried this long before detaching.
+# While disconnected, keys typed before the detach keys are retried this long before detaching.
 _FAREWELL_SECONDS = 2.0
-# Resets the terminal modes that a full-screen program may have set.
-_RESTORE = b"\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1004l\x1b[?1006l\x1b[?2004l\x1b[?25h\x1b[0m"
-_LEAVE_SCREEN = b"\x1b[?1049l"
+# The rows of output shown in a terminal that does not tell its size.
+_ROWS = 24
+# The title is saved before the console sets it, and restored at the end.
+_SAVE_TITLE, _RESTORE_TITLE = b"\x1b[22;2t", b"\x1b[23;2t"
+# Colours, character sets and margins, which a full-screen program sets as it draws. Setting margins
+# moves the cursor, so that it is saved before.
+_PLAIN = b"\x1b7\x1b[r\x1b8\x1b(B\x0f\x1b[0m"
 
 
 class Attachment:
     """This terminal, attached to one console."""
 
-    def __init__(self, bridge: Bridge, name: str, mode: Literal["watch", "join", "steal"]) -> None:
+    def __init__(
+        self,
+        bridge: Bridge,
+        name: str,
+        mode: Literal["watch", "join", "steal"],
+        keys: DetachKeys,
+    ) -> None:
         self._bridge = bridge
         self._name = name
         self._mode = mode
@@ -44,13 +63,14 @@ class Attachment:
         self._out = sys.stdout.fileno()
         self._left = threading.Event()
         self._outbox: queue.SimpleQueue[Callable[[SyncConsoleStream], None]] = queue.SimpleQueue()
-        self._other_screen = False
+        self._keys = keys
+        self._shown = TerminalModes()
         self._raw = False
         self._modes: list[str] = []
 
     def run(self) -> int:
-        """Stay attached until Ctrl-] or the end of the console; returns the exit code."""
-        rows = os.get_terminal_size(self._out).lines
+        """Stay attached until the detach keys or the console's end; returns the exit code."""
+        rows = os.get_terminal_size(self._out).lines or _ROWS
         modes = termios.tcgetattr(self._in)
         stream = self._bridge.consoles.interact(self._name, mode=self._mode, lines=rows)
         last_note = f"[left {self._name}]"
@@ -76,8 +96,7 @@ class Attachment:
             if typist is not None:
                 typist.join()  # so that it reads no later key
             if self._raw:
-                output.raw_to(self._out, _RESTORE)
-                output.raw_to(self._out, _LEAVE_SCREEN if self._other_screen else b"")
+                output.raw_to(self._out, self._shown.put_back() + _PLAIN + _RESTORE_TITLE)
             termios.tcsetattr(self._in, termios.TCSADRAIN, modes)
         self._say(last_note)
         return 0
@@ -87,14 +106,15 @@ class Attachment:
         self._raw = ConsoleName.parse(self._name).kind != "kernel"
         if self._raw:
             tty.setraw(self._in)
-        if self._mode != "watch":
+            output.raw_to(self._out, _SAVE_TITLE)
+        size = os.get_terminal_size(self._out)
+        if self._mode != "watch" and size.lines > 1:
             # A new size makes a full-screen program redraw.
-            cols, rows = os.get_terminal_size(self._out)
-            self._outbox.put(lambda stream: stream.resize(max(1, rows - 1), cols))
+            self._resize(os.terminal_size((size.columns, size.lines - 1)))
 
     def _type(self, stream: SyncConsoleStream) -> None:
-        """Read the keyboard and check the window's size; never waits for the connection, so Ctrl-]
-        always works."""
+        """Read the keyboard and check the window's size; never waits for the connection, so that
+        the detach keys always work."""
         size: os.terminal_size | None = None
         with suppress(Problem, OSError):
             while not self._left.is_set():
@@ -102,22 +122,24 @@ class Attachment:
                 if now != size and self._mode != "watch":
                     size = now
                     self._resize(now)
-                if not select.select([self._in], [], [], _LOOK_SECONDS)[0]:
-                    continue
-                data = os.read(self._in, 64 * 1024)
-                head, detach, _ = data.partition(DETACH)
-                if head and self._mode != "watch":
-                    self._press(head)
-                if detach or not data:
+                wait = self._keys.wait
+                wait = _LOOK_SECONDS if wait is None else min(wait, _LOOK_SECONDS)
+                is_typed = bool(select.select([self._in], [], [], wait)[0])
+                data = os.read(self._in, 64 * 1024) if is_typed else b""
+                if is_typed or self._keys.wait == 0 or wait < _LOOK_SECONDS:
+                    self._press(self._keys.feed(data))
+                if self._keys.leaves or (is_typed and not data):
                     self._outbox.put(self._leave)
                     if not self._left.wait(_FAREWELL_SECONDS):
                         self._leave(stream)
 
     def _press(self, keys: bytes) -> None:
-        self._outbox.put(lambda stream: stream.write(keys))
+        if keys and self._mode != "watch":
+            self._outbox.put(lambda stream: stream.write(keys))
 
     def _resize(self, size: os.terminal_size) -> None:
-        self._outbox.put(lambda stream: stream.resize(size.lines, size.columns))
+        if size.lines and size.columns:  # a serial line has no size
+            self._outbox.put(lambda stream: stream.resize(size.lines, size.columns))
 
     def _leave(self, stream: SyncConsoleStream) -> None:
         self._left.set()
@@ -135,12 +157,9 @@ class Attachment:
                     output.raw_to(self._out, b"\a")
 
     def _show(self, frame: ServerFrame) -> None:
-        if isinstance(frame, OutputFrame):
-            data = frame.data
-            entered, left = data.rfind(b"\x1b[?1049h"), data.rfind(b"\x1b[?1049l")
-            if max(entered, left) >= 0:
-                self._other_screen = entered > left
-            output.raw_to(self._out, data)
+        if isinstance(frame, (ModesFrame, OutputFrame)):
+            self._shown.feed(frame.data)
+            output.raw_to(self._out, frame.data)
         elif isinstance(frame, GapFrame):
             self._note(f"{frame.to - frame.offset} older bytes were discarded")
         elif isinstance(frame, Trouble):

@@ -2,32 +2,30 @@
 
 from __future__ import annotations
 
-import codecs
 import os
-import queue
 import sys
-import threading
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from jupyter_bridge.cli import output
-from jupyter_bridge.cli.call import Call, command
+from jupyter_bridge.cli.call import Call, command, pairs_of
 from jupyter_bridge.cli.commands.attach import Attachment
 from jupyter_bridge.cli.commands.kernels import ConnOption
-from jupyter_bridge.problems import BadRequest, Problem, Timeout
-from jupyter_bridge.wire.console import Ended, GapFrame, Matched, OutputFrame, ServerFrame, Start
-from jupyter_bridge.wire.visible import visible
+from jupyter_bridge.cli.detach_keys import DEFAULT, DetachKeys
+from jupyter_bridge.cli.tails import TIMED_OUT, Tails, show_alone
+from jupyter_bridge.problems import BadRequest, Timeout
+from jupyter_bridge.wire.console import Start
 
 if TYPE_CHECKING:
     from jupyter_bridge.client import Bridge
     from jupyter_bridge.models.consoles import ConsoleModel
 
 group = typer.Typer()
+consoles = typer.Typer()
+group.add_typer(consoles, name="consoles")
 
 _TITLES = ("NAME", "KIND", "STATE", "TITLE", "ACTIVE", "BYTES", "VIEWERS")
-_TIMED_OUT = 124
-_COLOURS = (36, 33, 32, 35, 34, 31)
 # The size of one read from stdin, bytes.
 _CHUNK = 64 * 1024
 
@@ -41,8 +39,8 @@ Name = Annotated[
 ]
 
 
-@command(group)
-def consoles(call: Call, conn: ConnOption = None) -> None:
+@command(consoles, default=True)
+def list_(call: Call, conn: ConnOption = None) -> None:
     """List the consoles: open ones, and ended ones whose output is kept."""
     with call.connect() as bridge:
         found = bridge.consoles.list(conn)
@@ -67,6 +65,60 @@ def _row(console: ConsoleModel) -> tuple[str, ...]:
         str(console.end_offset - console.first_offset),
         ", ".join(f"{viewer.user} ({viewer.mode})" for viewer in console.viewers),
     )
+
+
+@command(consoles)
+def new(
+    call: Call,
+    name: Annotated[
+        str | None, typer.Argument(metavar="[NAME]", help="Letters, digits and _.")
+    ] = None,
+    words: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[COMMAND]...", help="What to run in it; a shell unless given."),
+    ] = None,
+    cwd: Annotated[
+        str | None, typer.Option(metavar="FOLDER", help="Relative to the server's root.")
+    ] = None,
+    env: Annotated[list[str] | None, typer.Option("-e", "--env", metavar="K=V")] = None,
+) -> None:
+    """Open a terminal, and print its name. It takes this terminal's size."""
+    rows, cols = output.terminal_size()
+    with call.connect() as bridge:
+        made = bridge.consoles.open(
+            name,
+            cwd=cwd,
+            env=pairs_of(env or [], "--env"),
+            shell_command=words or None,
+            rows=rows or None,
+            cols=cols or None,
+        )
+    call.show(made, made.name)
+
+
+@command(consoles)
+def end(
+    call: Call,
+    names: Annotated[list[str], typer.Argument(metavar="NAME...", show_default=False)],
+    purge: Annotated[bool, typer.Option("--purge", help="Also delete what it said.")] = False,
+) -> None:
+    """End consoles: a terminal's programs are stopped. What they said is kept."""
+    with call.connect() as bridge:
+        for name in names:
+            bridge.consoles.end(name, purge=purge)
+
+
+@command(consoles)
+def rename(
+    call: Call,
+    name: Name,
+    new_name: Annotated[
+        str, typer.Argument(metavar="NEW", help="Letters, digits and _.", show_default=False)
+    ],
+) -> None:
+    """Rename a terminal of the server. Its viewers and programs go on."""
+    with call.connect() as bridge:
+        call.show(bridge.consoles.rename(name, new_name))
 
 
 @command(group)
@@ -113,93 +165,6 @@ def tail(
         return Tails(call, bridge, names, how).show()
 
 
-class Tails:
-    """The output of one or several consoles, shown as it comes."""
-
-    def __init__(self, call: Call, bridge: Bridge, names: list[str], how: dict[str, Any]) -> None:
-        self._call = call
-        self._bridge = bridge
-        self._names = names
-        self._how = how
-        self._frames: queue.Queue[tuple[str, ServerFrame | Problem | None]] = queue.Queue(64)
-
-    def show(self) -> int:
-        """Show all output; returns the exit code."""
-        code = 0
-        shows = {name: Prefixed(name, i) for i, name in enumerate(self._names)}
-        for name in self._names:
-            threading.Thread(target=self._pull, args=(name,), daemon=True).start()
-        left = len(self._names)
-        while left:
-            name, frame = self._frames.get()
-            if frame is None:
-                left -= 1
-            elif isinstance(frame, Problem):
-                self._call.complain(frame)
-                code = _TIMED_OUT if isinstance(frame, Timeout) else 2
-            elif self._call.json or len(self._names) == 1:
-                _show_alone(self._call, name, frame)
-            else:
-                shows[name].show(frame)
-        return code
-
-    def _pull(self, name: str) -> None:
-        try:
-            with self._bridge.consoles.tail(name, **self._how) as stream:
-                for frame in stream:
-                    self._frames.put((name, frame))
-        except Problem as problem:
-            self._frames.put((name, problem))
-        finally:
-            self._frames.put((name, None))
-
-
-def _show_alone(call: Call, name: str, frame: ServerFrame) -> None:
-    """Show a frame of a single console: its bytes unchanged, or JSON."""
-    if call.json:
-        _print_json(call, name, frame)
-    elif isinstance(frame, OutputFrame):
-        output.raw(frame.data)
-    elif isinstance(frame, GapFrame):
-        call.note(f"[{frame.to - frame.offset} older bytes were discarded]")
-
-
-def _print_json(call: Call, name: str, frame: ServerFrame) -> None:
-    if isinstance(frame, OutputFrame):
-        text = frame.data.decode("utf-8", "replace")
-        call.print_json({"console": name, "offset": frame.offset, "data": text})
-    elif isinstance(frame, GapFrame):
-        call.print_json({"console": name, "gap": {"from": frame.offset, "to": frame.to}})
-    elif isinstance(frame, Matched):
-        call.print_json({"console": name, "match": {"from": frame.offset, "to": frame.to}})
-    elif isinstance(frame, Ended):
-        call.print_json({"console": name, "exit": frame.exit})
-
-
-class Prefixed:
-    """One console among several: whole lines, each after the console's name."""
-
-    def __init__(self, name: str, index: int) -> None:
-        colour = _COLOURS[index % len(_COLOURS)]
-        self._prefix = output.label(name, colour)
-        self._decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
-        self._rest = ""
-
-    def show(self, frame: ServerFrame) -> None:
-        """Show the complete lines; at the end also the last one."""
-        if isinstance(frame, OutputFrame):
-            *lines, self._rest = (self._rest + self._decoder.decode(frame.data)).split("\n")
-            for line in lines:
-                output.raw(f"{self._prefix}{line.rstrip(chr(13))}\n")
-        elif isinstance(frame, GapFrame):
-            output.raw(f"{self._prefix}[{frame.to - frame.offset} older bytes were discarded]\n")
-        elif isinstance(frame, Ended):
-            if self._rest:
-                output.raw(f"{self._prefix}{self._rest}\n")
-            how = frame.exit.get("signal") or frame.exit.get("code")
-            output.raw(f"{self._prefix}[ended{'' if how is None else visible(f': {how}')}]\n")
-
-
 @command(group)
 def attach(
     call: Call,
@@ -208,18 +173,23 @@ def attach(
     steal: Annotated[
         bool, typer.Option("--steal", help="Take over: other writers become watchers.")
     ] = False,
+    detach_keys: Annotated[
+        str,
+        typer.Option(metavar="KEYS", help="The keys that detach, such as ctrl-p,ctrl-q."),
+    ] = DEFAULT,
 ) -> int:
-    """Attach this terminal to a console. Detach with Ctrl-].
+    """Attach this terminal to a console. Detach with Ctrl-]; press it twice to send it.
 
     The console takes this window's size. A dropped connection resumes where it stopped.
     """
     if watch and steal:
         raise BadRequest("--watch and --steal exclude each other.")
+    keys = DetachKeys(detach_keys)
     if not sys.stdin.isatty() or not output.is_terminal():
         raise BadRequest("attach needs a terminal; use `tail` and `send` in scripts.")
     mode: Literal["watch", "join", "steal"] = "watch" if watch else "steal" if steal else "join"
     with call.connect() as bridge:
-        return Attachment(bridge, name, mode).run()
+        return Attachment(bridge, name, mode, keys).run()
 
 
 @command(group)
@@ -243,7 +213,8 @@ def send(
 ) -> int:
     """Type into a console: TEXT and Enter, or the bytes of stdin unchanged.
 
-    With --until the output is read from before typing, so no answer is missed.
+    With --until the output is read from before typing, so no answer is missed; the echo of TEXT
+    is left out.
     """
     if timeout is not None and until is None:
         raise BadRequest("--timeout needs --until.")
@@ -253,15 +224,16 @@ def send(
             return 0
         typed = False
         try:
-            with bridge.consoles.tail(name, lines=0, until=until, timeout=timeout) as stream:
+            tail = bridge.consoles.tail
+            with tail(name, lines=0, until=until, timeout=timeout, skip_echo=True) as stream:
                 for frame in stream:
                     if isinstance(frame, Start) and not typed:
                         _type(bridge, name, words, newline=not no_newline)
                         typed = True
-                    _show_alone(call, name, frame)
+                    show_alone(call, name, frame)
         except Timeout as problem:
             call.complain(problem)
-            return _TIMED_OUT
+            return TIMED_OUT
     return 0
 
 
@@ -279,10 +251,13 @@ def record(
     name: Name,
     start: Annotated[int | None, typer.Option("--from", metavar="OFFSET")] = None,
     end: Annotated[int | None, typer.Option("--to", metavar="OFFSET")] = None,
+    v3: Annotated[
+        bool, typer.Option("--v3", help="Write asciicast v3, for asciinema 3, with the exit code.")
+    ] = False,
 ) -> None:
     """Write a console's recording to stdout as an asciicast, for `asciinema play`."""
     if output.is_terminal():
         raise BadRequest("Redirect the recording to a file: add `> x.cast`.")
     with call.connect() as bridge:
-        for part in bridge.consoles.recording(name, start=start, end=end):
+        for part in bridge.consoles.recording(name, start=start, end=end, version=3 if v3 else 2):
             output.raw(part)

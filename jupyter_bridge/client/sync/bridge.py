@@ -145,6 +145,7 @@ class SyncConsoles(Plain[Consoles]):
     get = call(Consoles.get)
     open = call(Consoles.open)
     end = call(Consoles.end)
+    rename = call(Consoles.rename)
     send = call(Consoles.send)
     search = call(Consoles.search)
     recording = opened(Consoles.recording, SyncIterator[Any, bytes])

@@ -60,11 +60,16 @@ class ConsoleDoor(RequestBase):
 
         return ask
 
-    async def open_console(self, name: str, action: str, *, to_write: bool = False) -> Console:
-        """Return the console of this name, opened; Denied unless the user may do `action`."""
+    async def open_console(
+        self, name: str, action: str, *, to_write: bool = False, wait: bool = False
+    ) -> Console:
+        """Return the console of this name, opened; Denied unless the user may do `action`.
+
+        With `wait`, a file need not be there yet.
+        """
         await self.demand_named(name, action)
         async with self.adding_names():
-            console = await self.consoles.open(name, to_write=to_write)
+            console = await self.consoles.open(name, to_write=to_write, wait=wait)
         # The name may have passed to another console meanwhile.
         await self.demand_console(console, action)
         return console

@@ -10,7 +10,7 @@ import msgspec
 from jupyter_bridge.consoles.handlers.access import OWN, ConsoleDoor
 from jupyter_bridge.consoles.registry import ConsoleRegistry
 from jupyter_bridge.consoles.tail.asciicast import recording
-from jupyter_bridge.models.consoles import ConsoleModel, TerminalOptions
+from jupyter_bridge.models.consoles import ConsoleChange, ConsoleModel, TerminalOptions
 from jupyter_bridge.observe.events import Events
 from jupyter_bridge.web import BridgeHandler, verb
 
@@ -91,6 +91,12 @@ class OneConsoleHandler(ConsoleHandler):
         await self.demand_console(console, "read")
         return console.model()
 
+    @verb("write", "Rename a terminal", body=ConsoleChange, reply=ConsoleModel)
+    async def patch(self, name: str, body: ConsoleChange) -> ConsoleModel:
+        async with self.adding_names():
+            console = await self.consoles.rename(name, body.name, permit=self.permit("write"))
+        return console.model()
+
     @verb("write", "End a console", query=PurgeQuery, status=204)
     async def delete(self, name: str, query: PurgeQuery) -> None:
         async with self.adding_names():
@@ -109,21 +115,23 @@ class SendHandler(ConsoleHandler):
     async def post(self, name: str, query: SendQuery) -> None:
         data = self.request.body
         console = await self.open_console(name, "execute", to_write=True)
-        await console.write(data + b"\n" if query.newline else data)
+        await console.send(data + b"\n" if query.newline else data)
         self.answer_nothing(204)
 
 
 class RecordingQuery(msgspec.Struct):
-    """The first offset, and the end (exclusive); all that is held if not given."""
+    """The first offset, and the end (exclusive); all that is held if not given. `version` is that
+    of the asciicast: 2, or 3, which has the exit status."""
 
     from_: Annotated[int, msgspec.Meta(ge=0)] = msgspec.field(default=0, name="from")
     to: Annotated[int, msgspec.Meta(ge=0)] | None = None
+    version: Annotated[int, msgspec.Meta(ge=2, le=3)] = 2
 
 
 class RecordingHandler(ConsoleHandler):
     @verb(
         "read",
-        "Download a console's recording, as asciicast v2",
+        "Download a console's recording, as asciicast v2 or v3",
         query=RecordingQuery,
         kinds=("application/x-asciicast",),
     )
@@ -134,7 +142,7 @@ class RecordingHandler(ConsoleHandler):
         kind = "application/x-asciicast"
         self.set_header("Content-Type", kind)
         self.set_header("Content-Disposition", attachment(f"{name}.cast"))
-        async for part in recording(console, query.from_, query.to):
+        async for part in recording(console, query.from_, query.to, query.version):
             self.write(part)
             await self.flush()
         await self.finish(set_content_type=kind)

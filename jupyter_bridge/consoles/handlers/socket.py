@@ -82,9 +82,12 @@ class ConsoleSocket(ConsoleDoor, BridgeSocket):
         what = tail_request(query, self.request.headers, follow=follow)
         if query.format == "raw":
             raise BadRequest("format: raw is for HTTP; a frame holds raw bytes.", field="format")
-        self._console: Console = await self.open_console(name, action)
+        self._console: Console = await self.open_console(name, action, wait=what.follow)
         offered = self.request.headers.get("Sec-WebSocket-Protocol", "")
         self._view: View = await what.view(self._console, joined=wire.SUBPROTOCOL not in offered)
+        self._modes = b""
+        if wire.SUBPROTOCOL in offered and query.strip is None:
+            self._modes = await self._console.modes(self._view.offset)
 
     def _enter(self, mode: Mode) -> Viewer:
         viewer = Viewer(self.username, mode, self._on_viewers)
@@ -114,6 +117,8 @@ class ConsoleSocket(ConsoleDoor, BridgeSocket):
 
     async def _write_frames(self) -> str:
         reason = ""
+        if self._modes:
+            await self.send(wire.to_server_frame(wire.ModesFrame(self._view.offset, self._modes)))
         async for step in counted(self._view):
             await self.send(wire.to_server_frame(step))
             reason = _reason(step)
@@ -258,12 +263,14 @@ class InteractSocket(ConsoleSocket):
 
 def about(console: Console) -> dict[str, Any]:
     """Return the content of the first frame."""
-    return {
+    found: dict[str, Any] = {
         "name": console.name,
         "kind": console.kind,
         "state": console.state,
         "epoch": console.epoch,
     }
+    is_missing = console.source is not None and console.source.is_missing
+    return found | {"missing": True} if is_missing else found
 
 
 def _reason(step: Step) -> str:

@@ -85,7 +85,7 @@ class TailHandler(ConsoleHandler):
     )
     async def get(self, name: str, query: TailQuery) -> None:
         what = tail_request(query, self.request.headers)
-        console = await self.open_console(name, "read")
+        console = await self.open_console(name, "read", wait=what.follow)
         kind = NDJSON if NDJSON in self.request.headers.get("Accept", "") else TEXT
         kind = {"ndjson": NDJSON, "raw": RAW}.get(query.format, kind)
         text = (LineStream if kind == NDJSON else RawStream if kind == RAW else TextStream)()

@@ -3,6 +3,7 @@
     <root>/<quoted name>~<epoch>/meta.json   {name, kind, title, epoch, started, ended?, exit?}
                                  lock        held by the server whose console is live
                                  *.log *.idx the Journal
+                                 screen.jsonl the sizes and modes of its terminal
 
 Folders are 0700, files 0600. Two servers of one user may share the root: a live console belongs to
 the server that holds its lock; any server may read an ended one.
@@ -188,6 +189,15 @@ class Archive:
 
         self._errand(record, close)
 
+    def save(self, record: ConsoleRecord) -> None:
+        """Write a record's `meta.json` again, if it has a folder."""
+
+        def save() -> bool:
+            record.save()
+            return True
+
+        self._errand(record, save)
+
     def forget(self, record: ConsoleRecord, journal: Journal) -> None:
         """Delete a journal."""
         self._journals.pop(journal, None)
@@ -250,7 +260,7 @@ class Archive:
         """Give each journal and each errand a turn; tell whether all is written."""
         done = True
         for journal in list(self._journals):
-            if journal.backlog:  # thousands have ended, and have nothing to write
+            if journal.has_unwritten:  # thousands have ended, and have nothing to write
                 done = journal.write_pending(SLICE_SECONDS) and done
         for _ in range(len(self._errands)):
             errand = self._errands.popleft()

@@ -1,11 +1,10 @@
 """Journal: a console's bytes by absolute offset. Segments on disk, the newest in memory.
 
+This file writes them and deletes the oldest; held_output.py reads them.
+
 `append` only copies into memory; the Archive's thread writes to the disk some milliseconds later,
 in large writes. While the disk is far behind, `congested` asks the producer to pause. If the disk
 fails (full, not writable), the journal continues in memory and reports it once.
-
-Reading is safe from any thread. Bytes that retention deleted, or that never came (`skip`), are a
-gap: `read` stops before it, and `held` returns its end.
 """
 
 from __future__ import annotations
@@ -18,18 +17,15 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from jupyter_bridge.consoles.journal.arrival import offset_since, times_between
-from jupyter_bridge.consoles.journal.line_search import TAIL_BYTES, furthest, search
-from jupyter_bridge.consoles.journal.memory import RecentBytes
+from jupyter_bridge.consoles.journal.held_output import MODES_BYTES, HeldOutput
+from jupyter_bridge.consoles.journal.screen_record import Size
 from jupyter_bridge.consoles.journal.segments import (
     MAX_SEGMENTS,
     Mark,
     Parts,
     Segment,
-    Segments,
     SegmentWriter,
     Write,
-    lines_back,
 )
 
 # The newest bytes also held in memory, for viewers that keep up.
@@ -42,7 +38,7 @@ CONGESTED_BYTES = 8 * 1024 * 1024
 ROLL_NANOSECONDS = 24 * 3600 * 10**9
 
 
-class Journal:
+class Journal(HeldOutput):
     """The bytes of one console in one epoch. Without a folder, memory only.
 
     The Archive's thread calls `prepare` to create the folder, and `on_trouble` once if it fails.
@@ -62,8 +58,7 @@ class Journal:
         clock: Callable[[], int] = time.time_ns,
         write: Write = os.writev,
     ) -> None:
-        self.folder = folder
-        self.epoch = epoch
+        super().__init__(folder, epoch)
         self._segment_bytes = max(1, min(segment_bytes, max_bytes // 4))
         self._max_bytes = max_bytes
         self._memory_bytes = memory_bytes
@@ -72,12 +67,8 @@ class Journal:
         self._on_trouble = on_trouble
         self._clock = clock
         self._write = write
-        self._lock = threading.RLock()
         self._writing = threading.Lock()
-        self._segments = Segments(folder)
-        newest = self._segments.newest
-        self._written = newest.end if newest is not None else 0
-        self._memory = RecentBytes(self._written)
+        self._written = self._memory.end
         self._active: SegmentWriter | None = None
         # Newlines before the first byte appended here, and before the first unwritten byte; set at
         # the first write, because this may read the disk.
@@ -85,26 +76,14 @@ class Journal:
         self._lines = 0
 
     @property
-    def worker(self) -> None:
-        """None: the archive is on the server's own disk."""
-        return None
-
-    @property
-    def first_offset(self) -> int:
-        """The offset of the oldest byte held."""
-        with self._lock:
-            first, oldest = self._memory.first, self._segments.oldest
-            return first if oldest is None else min(first, oldest.base)
-
-    @property
-    def end_offset(self) -> int:
-        """One past the newest byte."""
-        return self._memory.end
-
-    @property
     def backlog(self) -> int:
         """How many bytes are not on the disk yet; 0 without a disk."""
         return self._memory.end - self._written if self.folder is not None else 0
+
+    @property
+    def has_unwritten(self) -> bool:
+        """Whether `write_pending` has something to write."""
+        return bool(self.backlog) or self._screen.has_unwritten
 
     @property
     def congested(self) -> bool:
@@ -127,6 +106,10 @@ class Journal:
                 if self.folder is None:
                     self._trim()
 
+    def note_size(self, rows: int, cols: int) -> None:
+        """Note the screen's size from now on."""
+        self._screen.note_size(Size(self.end_offset, self._clock(), rows, cols))
+
     def skip(self, lost: int) -> None:
         """Leave a gap of `lost` bytes that never came."""
         with self._lock:
@@ -143,6 +126,8 @@ class Journal:
                 while self._write_piece():
                     if time.monotonic() >= until:
                         return False
+                if self.folder is not None and self._segments.newest and self._screen.has_unwritten:
+                    self._screen.write(self.folder)
             except Exception as error:  # the other journals share the thread
                 self._fail(error)
         return True
@@ -186,6 +171,7 @@ class Journal:
         if self._active is None:
             if self._prepare is not None:
                 self._prepare()
+            self._keep_modes()
             with self._lock:
                 came = self._memory.when(offset)
             if not marks or marks[0].offset != offset:
@@ -221,7 +207,11 @@ class Journal:
         """Free memory; if there is a disk, only bytes that are written."""
         end = self._memory.end
         if self.folder is None:
-            self._memory.trim(end - self._alone_bytes)
+            floor = end - self._alone_bytes
+            if floor - self._memory.first >= MODES_BYTES:
+                self.modes_at(floor)
+                self._memory.trim(floor)
+                self._screen.drop(floor)
         else:
             self._memory.trim(min(end - self._memory_bytes, self._written))
 
@@ -249,6 +239,16 @@ class Journal:
         ):
             total -= self._drop_oldest()
 
+    def _keep_modes(self) -> None:
+        """Note the terminal's modes after the segments that `_shrink` is about to delete."""
+        total, segments = self.disk_bytes + self._segment_bytes, list(self._segments)
+        doomed = None
+        while segments and (total > self._max_bytes or len(segments) >= MAX_SEGMENTS):
+            doomed = segments.pop(0)
+            total -= doomed.size + doomed.index_size
+        if doomed is not None:
+            self.modes_at(doomed.end, keep=True)
+
     def oldest(self) -> int | None:
         """Return when the oldest segment that may be deleted was last written, or None."""
         with self._lock:
@@ -257,6 +257,10 @@ class Journal:
 
     def drop_oldest(self) -> int:
         """Delete the oldest segment unless it is being written; return the bytes freed."""
+        with self._lock:
+            oldest = self._droppable()
+        if oldest is not None:
+            self.modes_at(oldest.end, keep=True)  # reads the disk: without the lock
         with self._lock:
             return self._drop_oldest() if self._droppable() is not None else 0
 
@@ -272,87 +276,7 @@ class Journal:
         assert segment is not None
         self._segments.remove(segment)
         self._memory.drop(segment.end)
+        self._screen.drop(segment.end)
         with contextlib.suppress(OSError):  # the next start finds the file and deletes it by age
             segment.delete()
         return segment.size + segment.index_size
-
-    # Reading
-
-    def near(self, offset: int) -> bool:
-        """Tell whether `offset` can be read without the disk."""
-        with self._lock:
-            return not self._segments or offset >= self._memory.first
-
-    def held(self, offset: int) -> int:
-        """Return the first offset held at or after `offset`, or the end."""
-        with self._lock:
-            found = [self._memory.held(offset), self._segments.held(offset)]
-            return min((at for at in found if at is not None), default=self._memory.end)
-
-    def behind(self, offset: int) -> int:
-        """Return one past the last byte held before `offset`; `first_offset` if there is none."""
-        with self._lock:
-            found = [self._memory.behind(offset), self._segments.behind(offset)]
-            return max(self.first_offset, *(at for at in found if at is not None), 0)
-
-    def read(self, offset: int, max_bytes: int) -> bytes:
-        """Return at most `max_bytes` from `offset`, up to a gap; none at the end or in a gap."""
-        with self._lock:
-            data = self._memory.read(offset, max_bytes)
-            if data:
-                return data
-            segment = self._segments.reaching(offset)
-        if segment is None or offset < segment.base or max_bytes <= 0:
-            return b""
-        try:
-            data = segment.read(offset, max_bytes)
-        except FileNotFoundError:
-            data = b""
-        if not data:
-            # The file was deleted meanwhile, by retention or by the user: a gap from now on.
-            with self._lock:
-                if not self._is_active(segment):
-                    self._segments.remove(segment)
-        return data
-
-    def recent(self, max_bytes: int) -> bytes:
-        """Return at most `max_bytes` of the last bytes, from memory only."""
-        with self._lock:
-            return self._memory.newest(max_bytes)
-
-    def tail(self, lines: int) -> int:
-        """Return the offset of the last `lines` lines, an unfinished one included."""
-        floor = max(self.first_offset, furthest(self, lines))
-        nearby = max(floor, min(self.behind(self.end_offset) - TAIL_BYTES, self._memory.first))
-        start, wanted = search(self, lines, nearby)
-        if wanted == 0 or start <= floor:
-            return start
-        with self._lock:
-            segments = list(self._segments)
-        try:
-            return max(floor, lines_back(segments, start, wanted) or 0)
-        except FileNotFoundError:
-            return self.first_offset
-
-    def since(self, when: float) -> int:
-        """Return the offset of the first byte since this Unix time, or up to 0.1 s before it."""
-        with self._lock:
-            marks, segments = list(self._memory.marks), list(self._segments)
-            first, end = self.first_offset, self.end_offset
-        return offset_since(when, marks, segments, first, end)
-
-    def times(self, start: int, end: int) -> list[tuple[int, float]]:
-        """Return the known (offset, Unix time) pairs from `start` to `end`, ascending."""
-        with self._lock:
-            segments = [part for part in self._segments if part.base < end and part.end > start]
-            marks = list(self._memory.marks)
-        return times_between(start, end, marks, segments)
-
-    def time_of(self, offset: int) -> float | None:
-        """Return the Unix time at which the byte there came, to the index's precision."""
-        with self._lock:
-            if offset >= self._memory.first and self._memory.marks:
-                return self._memory.when(offset) / 1e9
-            segment = self._segments.reaching(offset)
-        nanoseconds = segment.time_of(offset) if segment is not None else None
-        return nanoseconds / 1e9 if nanoseconds is not None else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 
-from jupyter_bridge.consoles.console import Log
+from jupyter_bridge.consoles.log import Log
 from jupyter_bridge.consoles.search.lines import Hit, hits
 from jupyter_bridge.consoles.tail.pattern import Pattern
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import Awaitable, Callable, Iterator
-from typing import Any
+from typing import Any, Literal
 
 from jupyter_bridge.interfaces import Exit, Source
 from jupyter_bridge.kernels.client_channel import IOPUB, SHELL, STDIN, ClientChannel
@@ -46,6 +46,11 @@ class KernelSource(Source):
         self._typed = bytearray()
         self._wants_input = False
         self.title = f"kernel {relay.kernel_id}"
+
+    @property
+    def echo(self) -> Literal["none"]:
+        """A kernel's output has no input in it."""
+        return "none"
 
     async def open(
         self,

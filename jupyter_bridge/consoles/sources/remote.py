@@ -104,6 +104,8 @@ class RemoteSource(Source):
 
     def resize(self, rows: int | None, cols: int | None) -> None:
         self._size = (rows, cols)
+        if rows and cols:
+            self.sized(rows, cols)
         if self._source is not None:
             self._source.resize(rows, cols)
 

@@ -11,8 +11,9 @@ import os
 import select
 import shlex
 import signal
+import termios
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 from jupyter_bridge.aio.serial_worker import SerialWorker
 from jupyter_bridge.interfaces import Exit, Source
@@ -58,6 +59,8 @@ class TerminalSource(Source):
         self._reading: Callable[[bool], None] | None = None
         # How many asked to pause: a full disk, a client that is slow to read a run's output.
         self._pauses = 0
+        self.size = tuple(terminal.ptyproc.getwinsize())
+        terminal.ptyproc.setwinsize = self._set_size  # whoever resizes it, it is recorded
         argv = getattr(terminal, "bridge_argv", terminal.ptyproc.argv)
         self.title = shlex.join(map(str, argv or []))
         # The shell, if it tells its prompt, and its process as it was then (`run/local/shell.py`);
@@ -88,6 +91,17 @@ class TerminalSource(Source):
             return os.tcgetpgrp(self.fd)
         except (OSError, ValueError):
             return None
+
+    @property
+    def echo(self) -> Literal["tty", "editor", "none"] | None:
+        """Who shows typed text; "none" while a password is read."""
+        try:
+            flags = termios.tcgetattr(self.fd)[3]
+        except (OSError, ValueError, termios.error):
+            return None
+        if not flags & termios.ICANON:
+            return "editor"
+        return "tty" if flags & termios.ECHO else "none"
 
     async def open(
         self,
@@ -181,6 +195,11 @@ class TerminalSource(Source):
         number, self._input = self._input, -1
         if number >= 0:
             os.close(number)
+
+    def _set_size(self, rows: int, cols: int) -> None:
+        process = self._terminal.ptyproc
+        type(process).setwinsize(process, rows, cols)
+        self.sized(rows, cols)
 
     def resize(self, rows: int | None, cols: int | None) -> None:
         self._size_holder.size = (rows, cols)

@@ -7,7 +7,9 @@ Text without metacharacters needs no google-re2. It is imported for the first ot
 is not installed, that is Unsupported.
 
 `^` and `$` match at the ends of lines. `$` matches before LF, and before the CRs in front of it.
-A pattern for `lines` treats each line as a text of its own: no match has an LF in it.
+A pattern for `lines` treats each line as a text of its own: no match has an LF in it. In any other,
+`^` matches after LF, and after a CR that no LF follows: there a shell's line editor or a progress
+bar starts its line over.
 """
 
 from __future__ import annotations
@@ -39,6 +41,14 @@ _LINE_END = r"(?:\r*$)"
 # What replaces a token in a pattern for lines: the ends of the text, and any byte, even LF.
 _IN_LINES = {r"\A": "^", r"\z": _LINE_END, r"\C": "(?s:.)"}
 _ENDS_OF_TEXT = re.compile(r"\(\?\w*-\w*m")
+# In the text of a pattern with `^`, a vertical tab stands for each CR that starts a line over: RE2
+# cannot look behind.
+_OVER = b"\x0b"
+_LINE_START = r"(?:^|\x0b)"
+_REPEATS = re.compile(r"[*+?{]")
+_RETURNS = re.compile(rb"\r+\n?")
+_RETURN_TOKENS = {r"\r": r"[\r\x0b]", "\r": r"[\r\x0b]", r"\s": r"[\s\x0b]", r"\S": r"[^\s\x0b]"}
+_RETURN_IN_CLASS = re.compile(r"\\[rs]|\r")
 _LOOKS_AHEAD = frozenset(("$", r"\b", r"\B", r"\z"))
 
 _FAULTS = {
@@ -120,12 +130,22 @@ class FastText(PlainText):
 class Linear:
     """A pattern with metacharacters, matched by RE2."""
 
-    def __init__(self, regexp: Any, *, looks_ahead: bool) -> None:
+    def __init__(
+        self, regexp: Any, *, looks_ahead: bool, looks_behind: bool = False, first: Any = None
+    ) -> None:
+        """`looks_behind`: whether the pattern has `^`. `first` matches wherever `regexp` does, and
+        is faster: RE2 looks for the text that a match begins with."""
         self._regexp = regexp
+        self._first = first
         self.looks_ahead = looks_ahead
+        self._looks_behind = looks_behind
         self.size: int = regexp.programsize
 
     def find(self, text: bytes, start: int, end: int, least: int = 0) -> tuple[int, int] | None:
+        if self._looks_behind and text.count(b"\r") != text.count(b"\r\n"):
+            text = _RETURNS.sub(_started_over, text)
+        if self._first is not None and self._first.search(text, start, end) is None:
+            return None
         found = self._regexp.search(text, start, end)
         if found is None:
             return None
@@ -138,7 +158,10 @@ class Linear:
                 low = middle + 1
             else:
                 found, high = shorter, min(middle, shorter.end())
-        return found.start(), found.end()
+        first = found.start()
+        if self._looks_behind and text[first : found.end()][:1] == _OVER:
+            first += 1  # `^` has no width
+        return first, found.end()
 
     def readable(self, text: bytes) -> bytes:
         return text if text.isascii() else utf8(text.decode("utf-8", "surrogateescape"))
@@ -146,6 +169,12 @@ class Linear:
     def search(self, text: bytes, start: int) -> tuple[int, int] | None:
         found = self._regexp.search(text, start)
         return None if found is None else (found.start(), found.end())
+
+
+def _started_over(returns: re.Match[bytes]) -> bytes:
+    text = returns[0]
+    is_end = text.endswith(b"\n") or returns.end() == len(returns.string)
+    return text if is_end else _OVER * len(text)
 
 
 def compiled(pattern: str, field: str, *, lines: bool = False) -> Pattern:
@@ -241,11 +270,14 @@ def _linear(pattern: str, field: str, lines: bool) -> Linear:
         ) from error
     options = _options(re2)
     tokens = list(_tokens(pattern))
+    looks_behind = "^" in tokens and not lines
     if lines:
         if _ENDS_OF_TEXT.search(pattern):
             raise BadRequest(f"{field}: the flag -m has no use within one line.", field=field)
         options.never_nl = True
         tokens = [_IN_LINES.get(token, token) for token in tokens]
+    if looks_behind:
+        tokens = [_with_returns(token) for token in tokens]
     written = "".join(_LINE_END if token == "$" else token for token in tokens)
     try:
         regexp = re2.compile(f"(?m){written}".encode(), options)
@@ -255,7 +287,33 @@ def _linear(pattern: str, field: str, lines: bool) -> Linear:
         re2.purge()  # else its cache keeps patterns, with their memory
     if regexp.programsize > MAX_PROGRAM:
         raise BadRequest(f"{field}: {_TOO_LARGE}.", field=field)
-    return Linear(regexp, looks_ahead=any(token in _LOOKS_AHEAD for token in tokens))
+    first = None
+    if tokens[0] == _LINE_START and not _REPEATS.match("".join(tokens[1:2])):
+        rest = "".join(_LINE_END if token == "$" else token for token in tokens[1:])
+        first = _without_error(f"(?m){rest}".encode(), options)
+    looks_ahead = any(token in _LOOKS_AHEAD for token in tokens)
+    return Linear(regexp, looks_ahead=looks_ahead, looks_behind=looks_behind, first=first)
+
+
+def _without_error(pattern: bytes, options: Any) -> Any:
+    """Return the compiled pattern; None if it is invalid."""
+    import re2
+
+    try:
+        return re2.compile(pattern, options)
+    except re2.error:
+        return None
+    finally:
+        re2.purge()
+
+
+def _with_returns(token: str) -> str:
+    """Return a part of a pattern with `^` for text where `_OVER` stands for some CRs."""
+    if token == "^":
+        return _LINE_START
+    if token[0] == "[" and token[-1] == "]" and _RETURN_IN_CLASS.search(token):
+        return rf"{token[:-1]}\x0b]"
+    return _RETURN_TOKENS.get(token, token)
 
 
 def _options(re2: Any) -> Any:

@@ -27,7 +27,7 @@ class TailQuery(msgspec.Struct):
     """The tail begins at `lines`, or `offset` (of `epoch`), or `since` (ISO 8601, or seconds ago).
     It ends at `to` (an offset, exclusive), `until` (a pattern in RE2's syntax) or `timeout`
     (seconds); `follow` waits for more output. `strip=ansi` removes escape sequences; `format=raw`
-    (HTTP only) removes only gaps."""
+    (HTTP only) removes only gaps. `skip_echo` leaves out the echo of what `send` typed."""
 
     lines: Annotated[int, msgspec.Meta(ge=0, le=MAX_LINES)] | None = None
     offset: Annotated[int, msgspec.Meta(ge=0)] | None = None
@@ -36,6 +36,7 @@ class TailQuery(msgspec.Struct):
     to: Annotated[int, msgspec.Meta(ge=0)] | None = None
     follow: bool | None = None
     strip: Literal["ansi"] | None = None
+    skip_echo: bool = False
     until: str | None = None
     timeout: Annotated[float, msgspec.Meta(ge=0, le=MAX_TIMEOUT)] | None = None
     format: Literal["text", "ndjson", "raw"] = "text"
@@ -78,6 +79,7 @@ class TailRequest:
             to=query.to,
             raw=query.format == "raw",
             joined=joined,
+            skip_echo=query.skip_echo,
         )
 
     async def start(self, console: Console) -> int:
@@ -125,6 +127,8 @@ def tail_request(
     until = compiled(query.until, "until") if query.until is not None else None
     if query.format == "raw" and query.strip is not None:
         raise BadRequest("strip: not possible with format=raw.", field="strip")
+    if query.format == "raw" and query.skip_echo:
+        raise BadRequest("skip_echo: not possible with format=raw.", field="skip_echo")
     lines = query.lines
     if lines is None:
         lines = _lines(headers.get("Cray-Console-Lines"))

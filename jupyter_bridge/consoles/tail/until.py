@@ -11,6 +11,7 @@ from collections.abc import Callable
 from copy import copy
 from functools import partial
 from operator import attrgetter, itemgetter
+from typing import TypeVar
 
 from jupyter_bridge.aio.serial_worker import SerialWorker, in_worker
 from jupyter_bridge.aio.turns import Pauses
@@ -21,12 +22,18 @@ from jupyter_bridge.wire.console import Matched
 # A match of this many bytes is always found; a longer one, up to twice that, depending on where it
 # begins.
 BLOCK = 4096
+# How much output is searched at once if it has no match, which is the rule.
+SKIM_BYTES = 32 * 1024
+# A larger pattern may take more than 0.2 s for that, and all patterns take turns.
+SKIM_SIZE = 400
 # The most parts whose output is kept: it may be much more than its text.
 MAX_UNREAD_PARTS = 16
 # A larger pattern may take more than 2 ms for two blocks, and is matched off the event loop.
 LOOP_SIZE = 24
 # One worker for all patterns, so that they take one core; they take turns by block.
 _LANE = SerialWorker()
+
+T = TypeVar("T")
 
 
 class Until:
@@ -49,13 +56,42 @@ class Until:
 
     async def feed(self, offset: int, data: bytes) -> Matched | None:
         """Return the first match, if these bytes complete it."""
-        for start in range(0, len(data), BLOCK):
+        for first in range(0, len(data), SKIM_BYTES):
             await self._pauses()
-            part = data[start : start + BLOCK]
-            found = await self._run(partial(self.take, offset + start, part))
-            if found is not None:
-                return found
+            last = min(len(data), first + SKIM_BYTES)
+            size = 0
+            if last - first > BLOCK and self._pattern.size <= SKIM_SIZE:
+                size = await self._run(partial(self._skim, offset + first, data[first:last]))
+            for start in range(first + size, last, BLOCK):
+                await self._pauses()
+                part = data[start : min(last, start + BLOCK)]
+                found = await self._run(partial(self.take, offset + start, part))
+                if found is not None:
+                    return found
         return None
+
+    def _skim(self, offset: int, data: bytes) -> int:
+        """Take as much of `data` as surely has no match, at once; return how much that is.
+
+        It is searched as a whole: a match in two blocks is one in all of them.
+        """
+        pieces, size = self._cutter.skim(offset, data)
+        if not size:
+            return 0
+        part = _Part(len(self._text) + self._unfinished, self._cutter, offset, data[:size])
+        state = self._decoder.getstate()
+        more = b"".join(piece.data for piece in pieces)
+        text, end = self._seen(self._text + utf8(self._decoder.decode(more)))
+        if self._find(text, end) is not None:
+            self._decoder.setstate(state)
+            return 0
+        self._least = max(self._least, end + 1)
+        self._text = text[:-1] if self._pattern.looks_ahead and self._unfinished else text
+        self._parts.append(part)
+        full = self._base + 2 * BLOCK + self._pattern.looks_ahead
+        if len(self._text) >= full:
+            self._forget((len(self._text) - full) // BLOCK + 1)
+        return size
 
     async def pause(self) -> Matched | None:
         """Return the first match if no output follows for now: `$` also matches at the end."""
@@ -77,7 +113,7 @@ class Until:
         """Like `pause`, in this thread."""
         return self._find(self._text, len(self._text))
 
-    async def _run(self, call: Callable[[], Matched | None]) -> Matched | None:
+    async def _run(self, call: Callable[[], T]) -> T:
         return call() if self._pattern.size <= LOOP_SIZE else await in_worker(_LANE, call)
 
     @property
@@ -100,16 +136,19 @@ class Until:
                 return None
 
     def _look(self) -> Matched | None:
-        text, end = self._text, len(self._text)
-        if self._pattern.looks_ahead:
-            if self._unfinished:
-                text += SUBSTITUTE.encode()  # the next character is neither a word's nor a newline
-            else:
-                end -= 1
+        text, end = self._seen(self._text)
         end = min(end, self._base + 2 * BLOCK)
         found = self._find(text, end)
         self._least = max(self._least, end + 1)
         return found
+
+    def _seen(self, text: bytes) -> tuple[bytes, int]:
+        """Return the text with what follows it, and where a match ends at the latest."""
+        if not self._pattern.looks_ahead:
+            return text, len(text)
+        if self._unfinished:  # the next character is neither a word's nor a newline
+            return text + SUBSTITUTE.encode(), len(text)
+        return text, len(text) - 1
 
     def _find(self, text: bytes, end: int) -> Matched | None:
         start = character_at(text, self._base)
@@ -128,9 +167,9 @@ class Until:
         place = bisect_right(self._parts, index, key=attrgetter("index"))
         return self._parts[max(0, place - 1)].offset_of(index) if self._parts else index
 
-    def _forget(self) -> None:
-        """Discard the older block, except its last byte."""
-        cut = self._base + BLOCK - 1
+    def _forget(self, blocks: int = 1) -> None:
+        """Discard the oldest blocks, except the last byte."""
+        cut = self._base + blocks * BLOCK - 1
         first = bisect_right(self._parts, cut, key=attrgetter("index")) - 1
         del self._parts[: max(0, first)]
         for part in self._parts:

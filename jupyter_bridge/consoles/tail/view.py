@@ -12,6 +12,7 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from jupyter_bridge.aio.deadline import within
 from jupyter_bridge.aio.turns import Pauses
 from jupyter_bridge.consoles.console import Console
+from jupyter_bridge.consoles.tail.echo import EchoFilter
 from jupyter_bridge.consoles.tail.pattern import Pattern
 from jupyter_bridge.consoles.tail.until import Until
 from jupyter_bridge.observe import metrics
@@ -23,8 +24,12 @@ from jupyter_bridge.wire.console import Ended, GapFrame, Matched, OutputFrame
 FRAME_BYTES = 32 * 1024
 # How far a resumed view looks back for an escape sequence that its first byte may be part of.
 LOOKBACK_BYTES = 256
-# How much is searched for escape sequences at once.
+# How much of a history is read at once if its text alone is shown: fewer turns of the disk's
+# thread, and fewer writes.
+HISTORY_BYTES = 256 * 1024
+# How much is searched for escape sequences at once; of simple ones, how much.
 SLICE_BYTES = 4096
+SKIM_BYTES = 32 * 1024
 
 Step = OutputFrame | GapFrame | Ended | Matched
 
@@ -45,9 +50,11 @@ class View:
         to: int | None = None,
         raw: bool = False,
         joined: bool = False,
+        skip_echo: bool = False,
     ) -> None:
         """The view ends at `to` at the latest; `raw` leaves history unchanged. If `joined`, a frame
         goes on after what `strip` removed from it, so its length does not tell where it ends.
+        `skip_echo` leaves out the echo of what `send` typed.
         """
         self.console = console
         self.offset = self._start = start
@@ -55,8 +62,11 @@ class View:
         self._follow = follow
         self._to = to
         self._present = self._within(console.end_offset)
-        self._history: ansi.Cutter | None = None if raw else ansi.without_queries()
+        # Where all sequences are removed, queries are, too.
+        self._history: ansi.Cutter | None = None if raw or strip else ansi.without_queries()
+        self._chunk = HISTORY_BYTES if joined else FRAME_BYTES
         self._stripper = ansi.without_escapes(joined=joined) if strip else None
+        self._echo = EchoFilter(console.sent, start) if skip_echo else None
         self._pauses = Pauses()
         self._until = Until(until) if until is not None else None
         self._timeout = timeout
@@ -85,7 +95,9 @@ class View:
                     if isinstance(step, Matched):
                         return
                 continue
-            for step in await self._rest():
+            is_over = self.console.state == "ended" and self.offset >= self.console.end_offset
+            is_last = is_over or not self._follow or self.offset == self._to
+            for step in await self._rest(is_last=is_last):
                 yield step
                 if isinstance(step, Matched):
                     return
@@ -93,10 +105,9 @@ class View:
             if paused is not None:
                 yield paused
                 return
-            if self.console.state == "ended" and self.offset >= self.console.end_offset:
+            if is_over:
                 yield ended(self.console)
-                return
-            if not self._follow or self.offset == self._to:
+            if is_last:
                 return
             try:
                 # Not `change()`: it would miss a change before the wait has begun.
@@ -114,7 +125,7 @@ class View:
 
     async def _next(self, end: int) -> list[Step]:
         console = self.console
-        most = FRAME_BYTES
+        most = self._chunk if self.offset < self._present else FRAME_BYTES
         if self._history is not None:
             most = min(most, self._present - self.offset) or most
         data = await console.fetch(self.offset, min(most, end - self.offset))
@@ -137,7 +148,7 @@ class View:
         if held == self.offset:
             await asyncio.sleep(0.01)  # a file that is being replaced just now
             return []
-        steps = await self._rest()
+        steps = await self._rest(is_last=True)
         steps.append(GapFrame(self.offset, held))
         self.offset = held
         self.gaps += 1
@@ -146,29 +157,41 @@ class View:
         return steps
 
     async def _look_back(self) -> None:
-        """Feed the bytes before the start, so that the rest of a cut query is removed, too."""
-        if self._resumed and self._history is not None and self.offset < self._present:
+        """Feed the bytes before the start, so that the rest of a cut sequence is removed, too."""
+        cutter = self._history or self._stripper
+        if self._resumed and cutter is not None and self.offset < self._present:
             start = max(self.console.first_offset, self.offset - LOOKBACK_BYTES)
             before = await self.console.fetch(start, self.offset - start)
             if start + len(before) == self.offset:
-                self._history.feed(start, before)
+                cutter.feed(start, before)
 
     @property
     def _is_plain(self) -> bool:
         """Whether bytes are passed on unchanged, as for most viewers once they follow."""
-        return self._history is None and self._stripper is None and self._until is None
+        return (
+            self._history is None
+            and self._stripper is None
+            and self._until is None
+            and self._echo is None
+        )
 
-    async def _rest(self) -> list[Step]:
-        """Return the bytes held back as the possible beginning of an escape sequence."""
+    async def _rest(self, *, is_last: bool = False) -> list[Step]:
+        """Return the bytes held back as the possible beginning of an escape sequence, or of an
+        echo unless that may go on."""
         if self._is_plain:
             return []
         pieces = self._history.flush() if self._history is not None else []
         steps = await self._pass([_behind(self._start, piece) for piece in pieces])
+        if self._echo is not None:
+            steps += await self._show(self._echo.flush() if is_last else self._echo.pause())
         if self._stripper is not None:
-            steps += [OutputFrame(*piece) for piece in self._stripper.flush()]
+            steps += self._frames(self._stripper.flush())
         return steps
 
     async def _pass(self, pieces: list[ansi.Piece]) -> list[Step]:
+        return await self._show(pieces if self._echo is None else self._echo.feed(pieces))
+
+    async def _show(self, pieces: list[ansi.Piece]) -> list[Step]:
         steps: list[Step] = []
         for offset, data in pieces:
             found = await self._until.feed(offset, data) if data and self._until else None
@@ -184,15 +207,24 @@ class View:
 
     async def _shown(self, offset: int, data: bytes) -> list[OutputFrame]:
         if self._stripper is not None:
-            return [OutputFrame(*piece) for piece in await self._cut(self._stripper, offset, data)]
+            return self._frames(await self._cut(self._stripper, offset, data))
         return [OutputFrame(offset, data)] if data else []
+
+    def _frames(self, pieces: list[ansi.Piece]) -> list[OutputFrame]:
+        pieces = [_behind(self._start, piece) for piece in pieces]
+        return [OutputFrame(*piece) for piece in pieces if piece.data]
 
     async def _cut(self, cutter: ansi.Cutter, offset: int, data: bytes) -> list[ansi.Piece]:
         """Feed the cutter some bytes at a time: nothing but sequences take it 10 ms for 4 KiB."""
         pieces: list[ansi.Piece] = []
-        for start in range(0, len(data), SLICE_BYTES):
+        for first in range(0, len(data), SKIM_BYTES):
             await self._pauses()
-            pieces += cutter.feed(offset + start, data[start : start + SLICE_BYTES])
+            last = min(len(data), first + SKIM_BYTES)
+            skimmed, size = cutter.skim(offset + first, data[first:last])
+            pieces += skimmed
+            for start in range(first + size, last, SLICE_BYTES):
+                await self._pauses()
+                pieces += cutter.feed(offset + start, data[start : min(last, start + SLICE_BYTES)])
         return _merged(pieces, gaps=cutter.joined)
 
     async def _pause(self) -> Matched | None:

@@ -79,12 +79,17 @@ def folder_at(cwd: str, root_dir: Path) -> str:
     return path
 
 
+def check_name(name: str) -> None:
+    """Raise BadRequest unless a terminal may have this name."""
+    if not re.fullmatch(r"\w{1,100}", name, re.ASCII) or name in RESERVED:
+        raise BadRequest("name: use letters, digits and _ only, not 'new'.", field="name")
+
+
 def _arguments_for(options: TerminalOptions, root_dir: Path) -> dict[str, Any]:
     """Return the manager's options. All is checked here: in the forked child it is too late."""
     arguments: dict[str, Any] = {"height": options.rows or 24, "width": options.cols or 80}
     if options.name is not None:
-        if not re.fullmatch(r"\w{1,100}", options.name, re.ASCII) or options.name in RESERVED:
-            raise BadRequest("name: use letters, digits and _ only, not 'new'.", field="name")
+        check_name(options.name)
         arguments["name"] = options.name
     cwd = options.cwd if options.cwd_base64 is None else to_text(options.cwd_base64)
     if cwd is not None:

@@ -127,6 +127,11 @@ export interface TerminalOptions {
   cols?: number | null;
 }
 
+/** The new name of a terminal: letters, digits, _. */
+export interface ConsoleChange {
+  name: string;
+}
+
 /** A viewer of a console; `you` is true in the answer to that viewer. */
 export interface Viewer {
   user: string;

@@ -6,6 +6,7 @@ const bytes = (hex: string) => Uint8Array.from(Buffer.from(hex, 'hex'));
 /** The frame types by the names of their Python classes. */
 const TYPES: Record<string, string> = {
   Start: 'start',
+  ModesFrame: 'modes',
   OutputFrame: 'output',
   GapFrame: 'gap',
   Matched: 'match',

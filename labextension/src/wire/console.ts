@@ -2,7 +2,7 @@
  * Console frames: the websocket subprotocol `v1.console.bridge`, as `wire/console.py` documents it.
  *
  * Server to client: a type byte, an offset (u64, big-endian, at most 2^53 - 1), the payload:
- * `s` start, `o` output, `g` gap, `m` match, `x` exit, `v` viewers, `e` problem.
+ * `s` start, `m` modes, `o` output, `g` gap, `u` match, `x` exit, `v` viewers, `e` problem.
  * Client to server: a type byte and the payload: `i` input, `r` resize (u16 rows, u16 columns).
  */
 import { FrameError, readJson, readObject } from './json';
@@ -16,6 +16,8 @@ export interface About {
   kind: string;
   state: 'live' | 'ended';
   epoch: string;
+  /** Whether a file is waited for that is not there yet. */
+  missing?: boolean;
 }
 
 export interface Viewer {
@@ -29,6 +31,7 @@ export type Mode = 'watch' | 'join' | 'steal';
 /** The server's frames; the offset of start, exit, viewers and trouble is the journal's end. */
 export type ServerFrame =
   | { type: 'start'; offset: number; about: About }
+  | { type: 'modes'; offset: number; data: Uint8Array }
   | { type: 'output'; offset: number; data: Uint8Array }
   | { type: 'gap'; offset: number; to: number }
   | { type: 'match'; offset: number; to: number }
@@ -53,6 +56,8 @@ export function fromServerFrame(frame: Uint8Array): ServerFrame | null {
     case 'g':
       return { type: 'gap', offset, to: readEnd(payload, offset + 1) };
     case 'm':
+      return { type: 'modes', offset, data: payload };
+    case 'u':
       return { type: 'match', offset, to: readEnd(payload, offset) };
     case 'x':
       return {

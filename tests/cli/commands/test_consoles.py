@@ -50,8 +50,8 @@ def test_send_and_wait(bridge_server: Server, shell: tuple[Bridge, str]) -> None
         words = ("send", name, "echo d''one", "--until", "(?m)^done", "--timeout", "30")
         done = call(bridge_server, *words)
         assert (done.returncode, done.stderr) == (0, "")
-        assert done.stdout.endswith("echo d''one\ndone"), done
-        assert done.stdout.count("done") == 1
+        assert done.stdout.endswith("done"), done
+        assert "echo" not in done.stdout
     done = call(bridge_server, "--json", *words)
     assert [json.loads(line) for line in done.stdout.splitlines()][-1].keys() == {
         "console",
@@ -138,3 +138,53 @@ def test_attach_is_a_real_terminal(bridge_server: Server, shell: tuple[Bridge, s
         terminal.expect(f"left {name}")
         assert terminal.wait() == 0
     assert bridge.consoles.get(name).state == "live"
+
+
+def test_a_terminal_is_opened_renamed_and_ended(bridge_server: Server) -> None:
+    """`consoles` lists as ever; new, rename and end change what it lists."""
+    name, new = (f"cli_{uuid.uuid4().hex[:8]}" for _ in range(2))
+
+    def listed() -> dict[str, str]:
+        done = call(bridge_server, "consoles", "--json")
+        assert done.returncode == 0, done
+        return {one["name"]: one["state"] for one in json.loads(done.stdout)}
+
+    words = ("sh", "-c", "echo $WHAT in $(basename $PWD); exec cat")
+    (bridge_server.root / "work").mkdir(exist_ok=True)
+    done = call(
+        bridge_server, "consoles", "new", name, "-e", "WHAT=this", "--cwd", "work", "--", *words
+    )
+    assert (done.returncode, done.stdout) == (0, f"{name}\n"), done
+    assert listed()[name] == "live"
+    done = call(bridge_server, "tail", "--until", "this in work", "--timeout", "60", name)
+    assert done.returncode == 0
+    assert call(bridge_server, "consoles", "new", name).returncode == 2
+    done = call(bridge_server, "consoles", "rename", name, new)
+    assert (done.returncode, done.stdout) == (0, "")
+    assert (name in listed(), listed()[new]) == (False, "live")
+    assert call(bridge_server, "consoles", "end", new).returncode == 0
+    assert listed()[new] == "ended"
+    done = call(bridge_server, "--json", "consoles", "rename", new, name)
+    assert json.loads(done.stdout)["name"] == name
+    assert call(bridge_server, "consoles", "end", "--purge", name).returncode == 0
+    assert name not in listed()
+    done = call(bridge_server, "consoles", "end", "nope")
+    assert (done.returncode, "No console" in done.stderr) == (2, True)
+
+
+def test_a_new_terminal_has_the_size_of_this_one(bridge_server: Server) -> None:
+    """Opened from a terminal, it begins with that terminal's rows and columns."""
+    name = f"cli_{uuid.uuid4().hex[:8]}"
+    with Terminal(
+        bridge_server, "consoles", "new", name, "--", "sh", "-c", "stty size"
+    ) as terminal:
+        terminal.expect(name)
+        assert terminal.wait() == 0
+    with connect(bridge_server.url, bridge_server.token) as bridge:
+        said = b"".join(
+            frame.data
+            for frame in bridge.consoles.tail(name, offset=0, follow=True)
+            if hasattr(frame, "data")
+        )
+        bridge.consoles.end(name, purge=True)
+    assert said == b"40 100\r\n"

@@ -123,6 +123,12 @@ def cases(scene: Scene) -> dict[str, list[tuple[Any, ...]]]:
             ("tail", f"far:{HOSTILE}", nothing),
             ("tail", HOSTILE, hurt),
         ],
+        "consoles new": [("consoles", "new", HOSTILE, nothing)],
+        "consoles end": [("consoles", "end", HOSTILE, hurt)],
+        "consoles rename": [
+            ("consoles", "rename", HOSTILE, "x", hurt),
+            ("consoles", "rename", "work", HOSTILE, nothing),
+        ],
         "attach": [("attach", file, "--watch", leave), ("attach", HOSTILE, nothing)],
         "send": [("send", HOSTILE, "x", hurt), ("send", file, "x", nothing)],
         "record": [("record", HOSTILE, nothing)],
@@ -193,6 +199,8 @@ def commands(command: Any, path: str = "") -> Iterator[str]:
     if children is None:
         yield path
         return
+    if path and command.invoke_without_command:
+        yield path
     for name, child in children.items():
         yield from commands(child, f"{path} {name}".strip())
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import stat
+import uuid
 from urllib.parse import quote
 
 import aiohttp
@@ -110,3 +111,21 @@ async def test_a_kernel_is_a_console(bridge_server: Server) -> None:
         ended = await bridge.ended(name)
         assert ended.get("exit_code") is None
         await bridge.ask("DELETE", f"consoles/{name}?purge=1")
+
+
+async def test_a_file_that_comes_later_is_waited_for(bridge_server: Server) -> None:
+    """With follow=true, over HTTP and websocket, its lines come as soon as it is there."""
+    name = f"later-{uuid.uuid4().hex[:8]}.log"
+    async with bridge_of(bridge_server) as bridge:
+        status, problem = await bridge.ask("GET", f"tail/file:{name}")
+        assert (status, problem["error"]) == (404, "not-found")
+        asking = asyncio.ensure_future(bridge.text(f"tail/file:{name}?until=one&timeout=60"))
+        async with bridge.socket(f"tail/file:{name}?follow=true") as socket:
+            start = await frame(socket, wire.Start)
+            assert start.about["missing"] is True
+            assert (await bridge.ask("GET", f"tail/file:{name}"))[0] == 404
+            (bridge_server.root / name).write_text("line one\n")
+            assert await said(socket, b"\n") == b"line one\n"
+        assert await asking == "line one"
+        async with bridge.socket(f"tail/file:{name}?follow=true") as socket:
+            assert "missing" not in (await frame(socket, wire.Start)).about

@@ -17,7 +17,7 @@ from hypothesis.stateful import (
     rule,
 )
 
-from jupyter_bridge.consoles.journal import journal as journal_module
+from jupyter_bridge.consoles.journal import held_output as held_module
 from jupyter_bridge.consoles.journal import memory as memory_module
 from jupyter_bridge.consoles.journal.journal import Journal
 from jupyter_bridge.consoles.journal.segments import Parts
@@ -182,7 +182,7 @@ class JournalAgainstBytes(RuleBasedStateMachine):
             expected = offsets[0] if offsets else len(self.said)
         else:
             expected = offsets[newlines[-lines] + 1]
-        with mock.patch.object(journal_module, "TAIL_BYTES", nearby):
+        with mock.patch.object(held_module, "TAIL_BYTES", nearby):
             assert self.journal.held(self.journal.tail(lines)) == expected
 
     @precondition(lambda self: hasattr(self, "folder"))
@@ -257,7 +257,7 @@ def test_a_write_that_takes_a_part_is_gone_on_with(make: Callable[..., Journal])
         journal.write_pending()
         assert journal.backlog == 0
         assert b"".join(map(journal.read, range(0, len(said), 10), [10] * 2000)) == said
-        with mock.patch.object(journal_module, "TAIL_BYTES", 10):
+        with mock.patch.object(held_module, "TAIL_BYTES", 10):
             assert [journal.tail(lines) for lines in (1, 900, 2000)] == [19990, 11000, 0]
     journal.close()
 
@@ -334,7 +334,7 @@ def test_an_index_torn_or_lost_costs_nothing(make: Callable[..., Journal]) -> No
         path.write_bytes(path.read_bytes()[:-7])
     for path in sorted(journal.folder.glob("*.idx"))[3:]:
         path.unlink()
-    with mock.patch.object(journal_module, "TAIL_BYTES", 10):
+    with mock.patch.object(held_module, "TAIL_BYTES", 10):
         again = make(segment_bytes=200)
         for lines in range(1, 100):
             assert again.tail(lines) == 1000 - 10 * lines

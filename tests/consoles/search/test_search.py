@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 
 from jupyter_bridge.aio.serial_worker import in_worker
-from jupyter_bridge.consoles.console import Console, Log
+from jupyter_bridge.consoles.console import Console
 from jupyter_bridge.consoles.journal.journal import Journal
+from jupyter_bridge.consoles.log import Log
 from jupyter_bridge.consoles.search import cursor as cursor_module
 from jupyter_bridge.consoles.search import search as search_module
 from jupyter_bridge.consoles.search.cursor import OVERLAP_BYTES, PIECE_BYTES

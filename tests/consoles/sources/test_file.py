@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from jupyter_bridge.consoles.console import Console, Viewer
-from jupyter_bridge.consoles.sources.file import FileLog, FileSource
+from jupyter_bridge.consoles.sources.file import FileSource
+from jupyter_bridge.consoles.sources.file_log import FileLog, FilePlace
 from jupyter_bridge.consoles.tail.query import TailQuery, TailRequest
 from jupyter_bridge.consoles.tail.view import View
 from jupyter_bridge.problems import NotFound, Unsupported
@@ -17,9 +18,12 @@ from tests.support.waiting import PATIENCE, pass_time, until
 
 
 @asynccontextmanager
-async def followed(path: Path) -> AsyncIterator[tuple[FileLog, list[bytes | GapFrame]]]:
+async def followed(
+    path: Path, root: Path | None = None
+) -> AsyncIterator[tuple[FileLog, list[bytes | GapFrame]]]:
     """A file's log, and what a viewer that follows it from its beginning has got so far."""
-    source = await FileSource.find(path.parent, path.name, allow_hidden=False)
+    root = root or path.parent
+    source = await FileSource.find(root, str(path.relative_to(root)), allow_hidden=False)
     console = Console(f"file:{path.name}", "file", source.log, source)
     await console.open()
     got: list[bytes | GapFrame] = []
@@ -123,13 +127,13 @@ async def test_the_last_lines_of_a_huge_file_come_at_once(tmp_path: Path) -> Non
     with path.open("wb") as file:
         file.seek(2 << 30)
         file.write(b"".join(b"\n%06d" % i for i in range(2000)))
-    log = FileLog(path)
+    log = FileLog(FilePlace(tmp_path, path.name))
     start = log.tail(1000)
     assert log.read(start, 7) == b"001000\n"
     log.close()
     with path.open("wb") as file:
         file.truncate(200_000_000)
-    log = FileLog(path)
+    log = FileLog(FilePlace(tmp_path, path.name))
     assert log.end_offset - log.tail(10) == 1024 * 1024
     log.close()
     assert log.read(0, 10) == b""
@@ -160,7 +164,7 @@ async def test_a_view_ends_at_the_present_unless_it_follows(tmp_path: Path) -> N
     """Without follow the answer ends, although the file is not at its end for good."""
     path = tmp_path / "log"
     path.write_bytes(b"x" * 200_000)
-    log = FileLog(path)
+    log = FileLog(FilePlace(tmp_path, path.name))
     console = Console("file:log", "file", log, FileSource(log, "log"))
 
     async def collect() -> int:

@@ -44,6 +44,19 @@ def split(data: bytes, cuts: list[int]) -> list[bytes]:
         ("ready$", b"ready\nand", (0, 5)),
         ("ready$", b"ready\r\r\n", (0, 7)),
         ("^$", b"a\r\n\r\nb", (3, 4)),
+        ("^done$", b"done?\r\ndone\r\n", (7, 12)),
+        ("^done$", b"$ do it\r\n\x1b[?2004l\rdone\r\n", (18, 23)),  # bash and zsh
+        ("^done$", b"10 %\r20 %\rdone\r\n", (10, 15)),
+        ("^50 %", b"\r\r50 %", (2, 6)),
+        ("^|x", b"abc", (0, 0)),
+        ("^a|b$", b"ca\r\ncb\r\n", (5, 7)),
+        ("^*b", b"ab", (1, 2)),
+        ("^(?i)B", b"ab\r\nb", (4, 5)),
+        ("^$", b"a\rb\r\n\r\r\n", (5, 7)),
+        (r"^\d+ %\r\d+", b"1 %\r2 %\r\n", (0, 5)),
+        (r"^[^\r\n]+\r", b"1 %\r2 %\r\n", (0, 4)),
+        (r"^1\s2", b"1\r2", (0, 3)),
+        (r"^\S+\r2", b"1\r2", (0, 3)),
         (r"ready\r\n", b"ready\r\n", (0, 7)),
         (r"ready.*\n", b"ready!\r\n", (0, 8)),
         ("[$]5$", b"cost $5\r\n", (5, 8)),
@@ -74,6 +87,21 @@ def test_a_match_is_where_it_stands(pattern: str, said: bytes, match: tuple[int,
 
 
 @pytest.mark.parametrize(
+    ("pattern", "said"),
+    [
+        ("^$", b"foo\r\r\n"),
+        (r"^\s*$", b"foo\r\nbar\r\n"),
+        ("^bar", b"foo bar\r\n"),
+        ("10 %$", b"10 %\r20 %\r\n"),
+    ],
+)
+def test_a_line_ends_only_at_its_end(pattern: str, said: bytes) -> None:
+    """The CRs before LF start no line, and a CR that starts a line over ends none."""
+    assert until(pattern, [said]) is None
+    assert until(pattern, split(said, list(range(len(said))))) is None
+
+
+@pytest.mark.parametrize(
     ("pattern", "said", "match"),
     [
         (r"\$ $", b"\x1b[?2004h$ ", (8, 10)),
@@ -81,6 +109,7 @@ def test_a_match_is_where_it_stands(pattern: str, said: bytes, match: tuple[int,
         (r"\bready\b", b"ready", (0, 5)),
         (r"ready\z", b"ready\nready", (6, 11)),
         ("ready$", b"ready\r", (0, 6)),
+        (r"^\$ $", b"%     \r \r\r\x1b[0m$ ", (14, 16)),  # zsh, after an unfinished line
     ],
 )
 def test_the_present_end_is_an_end(pattern: str, said: bytes, match: tuple[int, int]) -> None:
@@ -141,3 +170,30 @@ def test_it_is_the_match_that_ends_first(pattern: str, said: str) -> None:
         assert found is None
     else:
         assert found == Matched(*first.span())
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        "needle",
+        "^needle",
+        "needle$",
+        r"\bneedle\b",
+        "n.*dl",
+        "^(needle|pin)$",
+        "é+ needle",
+    ],
+)
+@pytest.mark.parametrize("before", [0, 1, BLOCK - 3, 2 * BLOCK - 1, 50_000, 300_001])
+async def test_much_output_at_once_is_searched_as_little_is(pattern: str, before: int) -> None:
+    """What is skimmed for its lack of a match has none: the match is the same, piece by piece."""
+    line = "\x1b[32mtime\x1b[0m a line of a log, é and 10 %\r20 %\r\n".encode()
+    text = (line * (before // len(line) + 1))[:before] + b"\x1b[m\r\n" * (before > 0)
+    said = text + "needle\r\né needle\r\n".encode() + line * 3000
+    found = await Until(compiled(pattern, "until")).feed(0, said)
+    assert found == until(pattern, [said])
+    assert found is not None
+    in_pieces = Until(compiled(pattern, "until"))
+    size = 70_001
+    answers = [await in_pieces.feed(at, said[at : at + size]) for at in range(0, len(said), size)]
+    assert next(answer for answer in answers if answer is not None) == found

@@ -116,6 +116,9 @@ class BridgeConsoleSource(SocketSource):
                 if self._anew:
                     self._anew = False
                     on_gap(1)
+            elif isinstance(frame, console.ModesFrame):
+                if self._offset is None and self._replay is None:
+                    on_output(frame.data)  # the journal here begins with these modes
             elif isinstance(frame, console.OutputFrame):
                 self._check_offset(frame.offset)
                 self._offset = frame.offset + len(frame.data)

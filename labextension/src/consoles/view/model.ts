@@ -283,6 +283,9 @@ export class ConsoleModel extends Model {
         this.screen.term.options.convertEol = this.kind === 'file' || this.kind === 'kernel';
         this.skipIfBehind(frame.offset);
         break;
+      case 'modes':
+        this.setModes(frame.offset, frame.data);
+        return;
       case 'output':
         this.show(frame.offset, frame.data);
         return;
@@ -303,6 +306,15 @@ export class ConsoleModel extends Model {
         break;
     }
     this.emitChanged();
+  }
+
+  /** Set the terminal's modes of the first output; a screen that has output has them. */
+  private setModes(offset: number, data: Uint8Array): void {
+    if (this.isFresh) {
+      this.isFresh = false;
+      this.screen.reset(offset);
+      this.screen.term.write(data);
+    }
   }
 
   private show(offset: number, data: Uint8Array): void {

@@ -3,20 +3,20 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jupyter_bridge.wire import asciicast
+from jupyter_bridge.wire.terminal import asciicast
 from jupyter_bridge.wire.visible import visible
 
 
 def test_the_header_is_one_line_that_asciinema_reads() -> None:
     """Version 2, a size, a start in whole seconds, a title where there is one."""
-    assert json.loads(asciicast.header(80, 24, 1504467315.9, "naïve\n")) == {
+    assert json.loads(asciicast.Recording(1504467315.9).header(80, 24, "naïve\n")) == {
         "version": 2,
         "width": 80,
         "height": 24,
         "timestamp": 1504467315,
         "title": "naïve\n",
     }
-    assert "\n" not in asciicast.header(80, 24, 0, "a\nb")
+    assert "\n" not in asciicast.Recording(0).header(80, 24, "a\nb")
 
 
 def test_a_command_of_an_integrated_shell_gets_a_marker() -> None:
@@ -24,6 +24,43 @@ def test_a_command_of_an_integrated_shell_gets_a_marker() -> None:
     recording = asciicast.Recording(10.0)
     lines = recording.output(11.5, b"$ ls\r\n\x1b]133;C;abc\x07file\r\n")
     assert [json.loads(line)[:2] for line in lines] == [[1.5, "o"], [1.5, "m"], [1.5, "o"]]
+
+
+def test_a_marker_names_its_command() -> None:
+    """What stands between the shell's marks 133;B and 133;C, without its escape sequences."""
+    recording = asciicast.Recording(0)
+    said = b"\x1b]133;A\x07$ \x1b]133;B\x07\x1b[1ml\x1b[0ms\b\bls  -l\x1b[K\r\n"
+    said += b"\x1b]133;C\x07file\r\n"
+    for cut in (0, 23, 30):
+        lines = recording.output(1, said[:cut]) + recording.output(1, said[cut:])
+        labels = [json.loads(line)[2] for line in lines if json.loads(line)[1] == "m"]
+        assert labels == ["ls -l"]
+
+
+def test_version_3_has_intervals_sizes_and_the_exit() -> None:
+    """As https://docs.asciinema.org/manual/asciicast/v3/ has it."""
+    recording = asciicast.Recording3(1504467315.5)
+    lines = [
+        recording.header(80, 24, "title"),
+        *recording.output(1504467316.5, b"one"),
+        recording.resize(1504467316.75, 30, 100),
+        *recording.output(1504467316.25, b"two"),
+        *recording.exit(1504467318.75, 1),
+    ]
+    assert [json.loads(line) for line in lines] == [
+        {
+            "version": 3,
+            "term": {"cols": 80, "rows": 24},
+            "timestamp": 1504467315,
+            "title": "title",
+        },
+        [1.0, "o", "one"],
+        [0.25, "r", "100x30"],
+        [0.0, "o", "two"],
+        [2.0, "x", "1"],
+    ]
+    assert asciicast.Recording(0).exit(1, 1) == []
+    assert json.loads(asciicast.Recording(0).resize(2.5, 30, 100)) == [2.5, "r", "100x30"]
 
 
 def test_times_never_go_back() -> None:
@@ -73,7 +110,7 @@ def test_any_bytes_at_any_time_are_a_recording(pieces: list[bytes], times: list[
 @given(st.integers(1, 999), st.integers(1, 999), st.floats(0, 1e10), st.text())
 def test_any_header_is_one_line(width: int, height: int, when: float, title: str) -> None:
     """No title ends the line, or is told as another one."""
-    line = asciicast.header(width, height, when, title)
+    line = asciicast.Recording(when).header(width, height, title)
     assert "\n" not in line
     told = json.loads(line)
     assert visible(line) == line

@@ -1,0 +1,1 @@
+"""What terminals say and hold: modes, and recordings."""
