@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from jupyter_bridge.consoles.journal import journal as journal_module
 from jupyter_bridge.consoles.journal.archive import Archive
 from jupyter_bridge.consoles.journal.held_output import MODES_BYTES
 from jupyter_bridge.consoles.journal.journal import Journal
@@ -57,6 +58,38 @@ def test_modes_outlive_the_output_that_set_them(tmp_path: Path, keep: str) -> No
         assert again.modes_at(again.first_offset) == SET
         assert again.modes_at(again.end_offset) == b""
         again.close()
+
+
+def test_modes_outlive_segments_that_are_too_many(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each gap begins a segment, and the oldest ones are deleted; the modes stay."""
+    monkeypatch.setattr(journal_module, "MAX_SEGMENTS", 3)
+    journal = Journal(tmp_path, "epoch")
+    journal.append(SET)
+    for _ in range(6):
+        journal.write_pending()
+        journal.skip(1)
+        journal.append(b"x")
+    journal.close()
+    again = Journal(tmp_path, "epoch")
+    assert again.first_offset > len(SET)
+    assert again.modes_at(again.first_offset) == SET
+    again.close()
+
+
+def test_modes_of_a_file_that_became_shorter(tmp_path: Path) -> None:
+    """What cannot be read any more sets no modes, and is not tried byte by byte."""
+    journal = Journal(tmp_path, "epoch", memory_bytes=0)
+    journal.append(SET + TEXT * 1024)
+    journal.write_pending()
+    with next(tmp_path.glob("*.log")).open("r+b") as file:
+        file.truncate(len(SET))
+    reads: list[int] = []
+    monitored, journal.read = journal.read, lambda *at: reads.append(at[0]) or monitored(*at)  # type: ignore
+    assert journal.modes_at(journal.end_offset) == SET
+    assert len(reads) < 5
+    journal.close()
 
 
 def test_modes_outlive_a_sweep(tmp_path: Path) -> None:

@@ -173,9 +173,20 @@ async def segment(place: Path, odd: Odd) -> None:
     again.close()
 
 
+async def screen(place: Path, odd: Odd) -> None:
+    odd(place / "screen.jsonl")
+    journal = Journal(place, "e")
+    journal.note_size(24, 80)
+    journal.append(b"hello")
+    assert journal.write_pending()
+    assert journal.folder == place  # the output is kept, whatever stands beside it
+    journal.close()
+    assert Journal(place, "e").read(0, 5) == b"hello"
+
+
 READERS = [
     *(config, saved, mounts, vault, key, known_hosts, transfer, progress, audited, discovered),
-    *(console, segment),
+    *(console, segment, screen),
 ]
 
 

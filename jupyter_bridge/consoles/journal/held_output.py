@@ -143,14 +143,19 @@ class HeldOutput:
         modes, at = TerminalModes(), known.offset
         modes.feed(known.data)
         while at < offset:
-            data = self.read(at, min(MODES_BYTES, offset - at))
+            try:
+                data = self.read(at, min(MODES_BYTES, offset - at))
+            except OSError:  # whoever reads it is told why
+                break
             modes.feed(data)
-            at = at + len(data) if data else max(at + 1, min(offset, self.held(at)))
+            before, at = at, at + len(data) if data else min(offset, self.held(at))
+            if at == before:
+                break  # its file has become shorter
             if at - known.offset >= MODES_BYTES:
                 known = ModesAt(at, modes.checkpoint())
                 self._screen.note_modes(known)
         if keep:
-            self._screen.note_modes(ModesAt(at, modes.checkpoint(), is_kept=True))
+            self._screen.note_modes(ModesAt(offset, modes.checkpoint(), is_kept=True))
         return modes.set_up()
 
     def _is_active(self, segment: Segment) -> bool:

@@ -4,24 +4,27 @@
                    {"offset": 8388608, "modes": "<escape sequences>"}
 
 It stands beside the segments, and is small: a size for each change, modes where retention has
-deleted what had set them. An unreadable line is skipped. Thread-safe; `write` has one caller.
+deleted what had set them. An unreadable line is skipped. Anything but such a file in its place is
+left as it is; then the record is in memory only. Thread-safe; `write` has one caller.
 """
 
 from __future__ import annotations
 
 import json
+import logging
 import os
 import threading
 from bisect import bisect_right
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from jupyter_bridge.private_files import open_private
+from jupyter_bridge.private_files import open_private, read_regular
+from jupyter_bridge.wire.console import MAX_OFFSET
 
 FILE_NAME = "screen.jsonl"
 # The most sizes kept of a console, the newest: a window that is dragged has 60 a second.
 MAX_SIZES = 10_000
-# The most bytes read of the file; a longer one is not ours.
+# The size of the file, bytes; a longer one is not ours.
 MAX_FILE_BYTES = 4 << 20
 
 
@@ -51,13 +54,14 @@ class ScreenRecord:
         self._modes: list[ModesAt] = []
         self._written = 0  # sizes that are in the file
         self._is_outdated = False  # whether the file has more than is kept, or less
+        self._is_ours = True
         if folder is not None:
             self._load(folder / FILE_NAME)
 
     @property
     def has_unwritten(self) -> bool:
         """Whether the file is not up to date."""
-        return self._is_outdated or self._written < len(self._sizes)
+        return self._is_ours and (self._is_outdated or self._written < len(self._sizes))
 
     def note_size(self, size: Size) -> None:
         """Note the size from now on; does nothing if it is the present one."""
@@ -127,22 +131,27 @@ class ScreenRecord:
 
     def _load(self, path: Path) -> None:
         try:
-            with path.open("rb") as file:
-                lines = file.read(MAX_FILE_BYTES).splitlines()
-        except OSError:
+            lines = read_regular(path, MAX_FILE_BYTES).splitlines()
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            self._is_ours = False
+            logging.getLogger(__name__).warning("%s cannot be read: %s", path, error.strerror)
             return
         for line in lines:
             try:
                 found = json.loads(line)
                 offset = int(found["offset"])
+                if not 0 <= offset <= MAX_OFFSET:
+                    continue
                 if "size" in found:
                     rows, cols = map(int, found["size"])
                     self._sizes.append(Size(offset, int(found["time"]), rows, cols))
                 else:
                     data = str(found["modes"]).encode("latin-1")
                     self._modes.append(ModesAt(offset, data, is_kept=True))
-            except (ValueError, TypeError, KeyError):  # noqa: PERF203
-                continue  # cut by a crash
+            except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
+                continue  # cut by a crash, or not ours
         self._sizes.sort()
         self._modes.sort()
         self._written = len(self._sizes)
