@@ -61,7 +61,10 @@ class FilePlace:
             here = at / part
             if number == len(parts) or here.is_symlink() or not here.is_dir():
                 found.add(at)
-            at = here.resolve()
+            try:
+                at = here.resolve()
+            except (OSError, RuntimeError):  # links in a circle
+                return found
             if not at.is_relative_to(top):
                 return found
         return found | ({at.parent} if at.is_file() else set())
