@@ -132,6 +132,12 @@ def cases(scene: Scene) -> dict[str, list[tuple[Any, ...]]]:
         "attach": [("attach", file, "--watch", leave), ("attach", HOSTILE, nothing)],
         "send": [("send", HOSTILE, "x", hurt), ("send", file, "x", nothing)],
         "record": [("record", HOSTILE, nothing)],
+        "search": [
+            ("search", "content", "-c", file, nothing),
+            ("search", "x", "-c", HOSTILE, nothing),
+            ("search", HOSTILE, nothing),
+            ("search", "-E", f"{HOSTILE}(", nothing),
+        ],
         "conn list": [("conn", "list", nothing)],
         "conn ls": [("conn", "ls", nothing)],
         "conn show": [("conn", "show", "far", nothing), ("conn", "show", HOSTILE, hurt)],
