@@ -16,7 +16,7 @@ from jupyter_bridge.kernels.executions.execution import Execution
 from jupyter_bridge.kernels.upstreams import _DRAIN
 from jupyter_bridge.models.executions import ExecuteBody
 from jupyter_bridge.wire import kernel, large_json
-from jupyter_bridge.wire.outputs import MAX_OUTPUTS
+from jupyter_bridge.wire.outputs.outputs import MAX_OUTPUTS
 from tests.kernels.test_large_messages import TURN, nothing, turns
 from tests.kernels.test_relay import FakeUpstream, make
 

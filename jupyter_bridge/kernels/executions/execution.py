@@ -26,10 +26,10 @@ from jupyter_bridge.observe import metrics
 from jupyter_bridge.problems import Conflict, Denied, Problem
 from jupyter_bridge.transport.answers import off_loop
 from jupyter_bridge.wire import kernel
-from jupyter_bridge.wire.displays import Displays
 from jupyter_bridge.wire.large_json import LARGE, LargeJson
-from jupyter_bridge.wire.outputs import MESSAGES, Outputs
-from jupyter_bridge.wire.stream_text import pieces
+from jupyter_bridge.wire.outputs.displays import Displays
+from jupyter_bridge.wire.outputs.outputs import MESSAGES, Outputs
+from jupyter_bridge.wire.outputs.stream_text import pieces
 from jupyter_bridge.wire.times import now
 
 # The longest wait for the end of the code after an interrupt, seconds.

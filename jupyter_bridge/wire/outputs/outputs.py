@@ -46,9 +46,9 @@ from typing import Any, Literal, NamedTuple
 import msgspec
 
 from jupyter_bridge.wire import large_json
-from jupyter_bridge.wire.displays import Display, DisplayGroup, Displays, Encoded
 from jupyter_bridge.wire.large_json import LargeJson
-from jupyter_bridge.wire.stream_text import StreamText
+from jupyter_bridge.wire.outputs.displays import Display, DisplayGroup, Displays, Encoded
+from jupyter_bridge.wire.outputs.stream_text import StreamText
 
 MAX_BYTES = 64 * 2**20
 """Bytes that one execution may hold: as a kernel's ring, and more than a browser can show."""

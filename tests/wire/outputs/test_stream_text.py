@@ -1,4 +1,4 @@
-"""Tests for `jupyter_bridge.wire.stream_text`."""
+"""Tests for `jupyter_bridge.wire.outputs.stream_text`."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from jupyter_bridge.wire.stream_text import StreamText, pieces
-from tests.wire.test_outputs import terminal
+from jupyter_bridge.wire.outputs.stream_text import StreamText, pieces
+from tests.wire.outputs.test_outputs import terminal
 
 NO_LIMIT = 1 << 30
 controlled = st.text(alphabet="ab€\r\r\b\b\n", max_size=40)
