@@ -25,6 +25,7 @@ from jupyter_bridge.connections.transfers.registry import TransferStore
 from jupyter_bridge.models.datasets import File
 from tests.support.sshd import Sshd
 from tests.support.sshd import sshd as sshd  # the fixture
+from tests.support.waiting import until
 
 BAD = os.fsdecode(b"b\xff\xfe")
 SHOWN = "b\ufffd\ufffd"
@@ -88,13 +89,17 @@ async def test_they_are_transferred(tmp_path: Path, sshd: Sshd, kind: str, direc
             one = await transfers.upload("store", [tmp_path / BAD], "here")
         told: list[Any] = [json.loads(msgspec.json.encode(step[2])) async for step in one.events()]
         assert told[-1]["state"] == "done", told[-1]
-    saved = Job.from_bytes((one.folder / "transfer.json").read_bytes())
-    assert (saved.state, saved.files) == ("done", one.job.files)
+
+        def saved() -> Job:
+            return Job.from_bytes((one.folder / "transfer.json").read_bytes())
+
+        await until(lambda: saved().state == "done", "it is saved")
+        assert saved().files == one.job.files
     where = sshd.data / "here" / BAD if direction == "upload" else tmp_path / f"down/set/{BAD}"
     assert found(where) == FILES
     assert SHOWN in told[-1]["permId"]
     async with transferring(tmp_path, kind, sshd) as transfers:  # the next process
-        assert [again.job for again in transfers.all()] == [saved]
+        assert [again.job for again in transfers.all()] == [saved()]
 
 
 @pytest.mark.parametrize("kind", ["folder", "sftp"])
