@@ -46,7 +46,18 @@ class Problem(Exception):
 
     def to_json(self) -> dict[str, Any]:
         """Return the reply body. Jupyter clients show `message`, openBIS clients `reason`."""
-        return {"error": self.code, "message": self.message, "reason": self.message, **self.details}
+        message = _readable(self.message)
+        details = {name: _readable(value) for name, value in self.details.items()}
+        return {"error": self.code, "message": message, "reason": message, **details}
+
+
+def _readable(value: Any) -> Any:
+    """Return a text, or each of a list, with U+FFFD for what UTF-8 cannot encode, as in a name."""
+    if isinstance(value, list | tuple):
+        return [_readable(one) for one in value]
+    if not isinstance(value, str):
+        return value
+    return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 class BadRequest(Problem):

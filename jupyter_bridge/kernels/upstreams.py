@@ -17,10 +17,11 @@ from jupyter_bridge.problems import Busy
 from jupyter_bridge.wire import kernel
 from jupyter_bridge.wire.large_json import LARGE
 
-# Messages, and bytes, read from one socket before the loop gets its turn: 256 small messages take
-# about 5 ms. The host reads the same iopub, one message a turn; reading large messages faster here
-# would let them pile up there: a burst of 300 MB made the server's memory grow by 200 to 450 MB.
-_DRAIN = 256
+# Messages, and bytes, read from one socket before the loop gets its turn: 64 small messages take
+# about 5 ms if an execution, a console and websockets read them. The host reads the same iopub, one
+# message a turn; reading large messages faster here would let them pile up there: a burst of 300 MB
+# made the server's memory grow by 200 to 450 MB.
+_DRAIN = 64
 _DRAIN_BYTES = 512 << 10
 # The most that waits for a kernel that does not read: messages on each channel, and bytes of those
 # that are not small (small ones: 16 MB at most).

@@ -82,7 +82,8 @@ class LargeText:
     def pieces(self) -> Iterator[bytes]:
         """Yield the string as JSON in UTF-8, in pieces."""
         yield b'"'
-        for piece in chain(utf8_pieces(memoryview(self._raw)), (self._rest.encode(),)):
+        rest = (self._rest[at : at + LARGE].encode() for at in range(0, len(self._rest), LARGE))
+        for piece in chain(utf8_pieces(memoryview(self._raw)), rest):
             yield msgspec.json.encode(piece.decode())[1:-1]
         yield b'"'
 

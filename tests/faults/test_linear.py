@@ -15,9 +15,10 @@ from jupyter_bridge.consoles.run.line.prompt import _last_line, shows_prompt
 from jupyter_bridge.kernels.socketio.namespace import _NAMESPACE
 from jupyter_bridge.observe.redaction import _redacted
 from jupyter_bridge.transport.problem_decoder import _title
-from jupyter_bridge.wire import ansi, outputs
-from jupyter_bridge.wire.displays import Displays
+from jupyter_bridge.wire import ansi
 from jupyter_bridge.wire.openbis import rpc
+from jupyter_bridge.wire.outputs import outputs
+from jupyter_bridge.wire.outputs.displays import Displays
 from jupyter_bridge.wire.shell import line_upload, marks
 
 # Each takes a few seconds at most on a loaded machine. Those that were mended took over 25 s.

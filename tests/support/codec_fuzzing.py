@@ -15,8 +15,9 @@ from typing import Any
 import atheris
 
 with atheris.instrument_imports(include=["jupyter_bridge.wire"]):
-    from jupyter_bridge.wire import ansi, console, kernel, outputs
+    from jupyter_bridge.wire import ansi, console, kernel
     from jupyter_bridge.wire.openbis import fast_download, rpc
+    from jupyter_bridge.wire.outputs import outputs
     from jupyter_bridge.wire.shell import marks
     from jupyter_bridge.wire.terminal import asciicast
 

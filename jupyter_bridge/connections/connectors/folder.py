@@ -17,7 +17,6 @@ import threading
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from datetime import datetime, timezone
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, BinaryIO, cast
 from urllib.parse import unquote, urlsplit
@@ -25,10 +24,20 @@ from urllib.parse import unquote, urlsplit
 import msgspec
 
 from jupyter_bridge.connections.connector import Connector, Fields, Login
+from jupyter_bridge.connections.connectors.listing import Count, alone_if_large
 from jupyter_bridge.connections.places import Places
 from jupyter_bridge.connections.roles import CanBrowse, CanRead, CanWrite, NewDataset
 from jupyter_bridge.models.datasets import Dataset, File, Item
-from jupyter_bridge.problems import BadRequest, Conflict, Denied, NotFound, Problem, Unavailable
+from jupyter_bridge.problems import (
+    BadRequest,
+    Conflict,
+    Denied,
+    NotFound,
+    Problem,
+    TooLarge,
+    Unavailable,
+)
+from jupyter_bridge.wire.times import from_epoch
 
 # Bytes of one read; large enough that the switch to a thread costs little.
 _PIECE = 1 << 20
@@ -208,18 +217,25 @@ class Folder(Connector[FolderFields], CanBrowse, CanRead, CanWrite):
         return File(path, known.st_size)
 
     def _browse(self, path: str) -> list[Item]:
-        with os.scandir(self._within(path)) as entries:
-            items = [_item(one, path) for one in entries if self._shows(*os.path.split(one.path))]
+        count, items = Count.of_folder(path, TooLarge), []
+        with os.scandir(self._within(path)) as entries, alone_if_large(count) as turn:
+            base, times = _clean(path), _Times()
+            for one in entries:
+                if self._shows(*os.path.split(one.path)):
+                    items.append(_item(one, base, times))
+                    count.add(items[-1].path)
+                    turn.check()
         return sorted(items, key=lambda item: (item.kind != "folder", item.name))
 
     def _dataset(self, perm_id: str) -> Dataset:
         whole = self._within(perm_id)
         is_folder = whole.is_dir()
-        files = (
-            list(_walk(whole, self._shows))
-            if is_folder
-            else [File(whole.name, whole.stat().st_size)]
-        )
+        count, files = Count.of_tree(perm_id, TooLarge), []
+        with alone_if_large(count) as turn:
+            for file in _walk(whole, self._shows) if is_folder else [_only(whole)]:
+                files.append(file)
+                count.add(file.path)
+                turn.check()
         return Dataset(
             permId=_clean(perm_id),
             files=files,
@@ -290,21 +306,32 @@ def _below(root: Path, path: str) -> Path:
     return root / path
 
 
-def _item(entry: os.DirEntry[str], folder: str) -> Item:
-    path = f"{_clean(folder)}/{entry.name}".lstrip("/")
+class _Times(dict[int, str | None]):
+    """The times of one listing as text, each once: the files of a folder often have the same."""
+
+    def __missing__(self, seconds: int) -> str | None:
+        self[seconds] = shown = from_epoch(seconds)
+        return shown
+
+
+def _only(file: Path) -> File:
+    return File(file.name, file.stat().st_size)
+
+
+def _item(entry: os.DirEntry[str], folder: str, times: _Times) -> Item:
+    path = f"{folder}/{entry.name}" if folder else entry.name
     try:
         known = entry.stat()
     except OSError:  # a dangling link
         return Item(entry.name, path, "link")
     kind = "folder" if stat.S_ISDIR(known.st_mode) else "file"
-    when = datetime.fromtimestamp(known.st_mtime, timezone.utc).isoformat(timespec="seconds")
     return Item(
         name=entry.name,
         path=path,
         kind=kind,
         permId=path,
         size=known.st_size if kind == "file" else None,
-        modified=when.replace("+00:00", "Z"),
+        modified=times[int(known.st_mtime // 1)],
     )
 
 

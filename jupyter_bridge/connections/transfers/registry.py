@@ -19,8 +19,9 @@ from jupyter_bridge.connections.connection import Connection
 from jupyter_bridge.connections.places import Places
 from jupyter_bridge.connections.roles import CanRead, CanWrite
 from jupyter_bridge.connections.transfers.download import Download, check_folder, judge_place
+from jupyter_bridge.connections.transfers.job import Job
 from jupyter_bridge.connections.transfers.staging import place_of
-from jupyter_bridge.connections.transfers.transfer import FINAL, PAUSES, TELL_HZ, Job, Transfer
+from jupyter_bridge.connections.transfers.transfer import FINAL, PAUSES, TELL_HZ, Transfer
 from jupyter_bridge.connections.transfers.upload import Upload, gather
 from jupyter_bridge.models.transfers import TransferModel
 from jupyter_bridge.private_files import private_folder, read_json
@@ -108,10 +109,10 @@ class TransferStore(ResultStore[Transfer]):
         """Load the transfers of an earlier process, and resume those that were running."""
         for path in await asyncio.to_thread(self._find):
             try:
-                job = await asyncio.to_thread(read_json, path, Job, MAX_STATE)
+                job = (await asyncio.to_thread(read_json, path, Job, MAX_STATE)).named()
                 transfer = self._make(job)
                 await transfer.load()
-            except (OSError, KeyError) as error:
+            except (OSError, KeyError, ValueError) as error:
                 self._log.warning("The transfer in %s cannot be read: %s", path.parent, error)
                 continue
             self.add(transfer)

@@ -22,19 +22,17 @@ from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import AsyncGenerator, Callable
 from pathlib import Path
-from typing import Any
 
 import anyio
-import msgspec
 
 from jupyter_bridge.aio.loop_thread import to_its_end
 from jupyter_bridge.aio.news import News
 from jupyter_bridge.connections.connection import Connection
 from jupyter_bridge.connections.places import Places
 from jupyter_bridge.connections.transfers.disk_problems import translated
+from jupyter_bridge.connections.transfers.job import Job
 from jupyter_bridge.connections.transfers.progress_log import ProgressLog
 from jupyter_bridge.connections.transfers.staging import Damaged
-from jupyter_bridge.models.datasets import File
 from jupyter_bridge.models.transfers import TransferModel
 from jupyter_bridge.private_files import open_private
 from jupyter_bridge.problems import (
@@ -45,6 +43,7 @@ from jupyter_bridge.problems import (
     Timeout,
     Unavailable,
 )
+from jupyter_bridge.wire.any_text import readable
 
 # How often progress is reported, per second.
 TELL_HZ = 4.0
@@ -54,33 +53,6 @@ RATE_SECONDS = 5.0
 PAUSES = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
 
 FINAL = frozenset({"done", "failed", "cancelled"})
-
-
-class Job(msgspec.Struct, kw_only=True):
-    """The description of a transfer, sufficient to resume it."""
-
-    transfer: str
-    connection: str
-    direction: str
-    permId: str | None = None  # noqa: N815
-    path: str
-    state: str = "queued"
-    created: float = msgspec.field(default_factory=time.time)
-    # The files of the data set; None: not known yet.
-    files: list[File] | None = None
-    # The requested files of a download; None: all.
-    only: list[str] | None = None
-    # Of an upload: the path and mtime (ns) of each file, and the data set to create.
-    sources: list[tuple[str, int]] = []
-    entity: str = ""
-    type: str | None = None
-    parents: list[str] = []
-    props: dict[str, Any] = {}
-    skipped: list[str] = []
-    upload: str | None = None
-    # Paused by a user: not resumed automatically, not even by the next server.
-    held: bool = False
-    problem: dict[str, Any] | None = None
 
 
 class Transfer(ABC):
@@ -149,18 +121,18 @@ class Transfer(ABC):
             transfer=self.id,
             connection=self.job.connection,
             direction=self.job.direction,
-            permId=self.job.permId,
-            path=self.job.path,
+            permId=self.job.permId and readable(self.job.permId),
+            path=readable(self.job.path),
             state=self.state,
             done=min(self._done, total),
             total=total,
             rate=round(rate, 1),
             eta=round((total - self._done) / rate, 1) if rate > 0 else None,
-            file=self.file if self.state == "running" else None,
+            file=readable(self.file) if self.file and self.state == "running" else None,
             files=len(self.job.files or ()),
             created=self.job.created,
             problem=self.job.problem,
-            skipped=self.job.skipped,
+            skipped=[readable(name) for name in self.job.skipped],
         )
 
     async def events(self, after: int = 0) -> AsyncGenerator[tuple[int, str, TransferModel], None]:
@@ -270,7 +242,7 @@ class Transfer(ABC):
     async def save(self) -> None:
         """Write the job to disk, for the next process."""
         async with self._saving:
-            data = msgspec.json.encode(self.job)
+            data = await asyncio.to_thread(self.job.to_bytes)
             path = self.folder / "transfer.json"
             with translated():
                 # The next save must not write the same file meanwhile.

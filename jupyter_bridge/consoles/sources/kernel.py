@@ -15,6 +15,7 @@ import uuid
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any, Literal
 
+from jupyter_bridge.aio.turns import Pauses
 from jupyter_bridge.interfaces import Exit, Source
 from jupyter_bridge.kernels.client_channel import IOPUB, SHELL, STDIN, ClientChannel
 from jupyter_bridge.kernels.relay import Relay
@@ -68,8 +69,10 @@ class KernelSource(Source):
         on_gap: Callable[[int], None],
         on_end: Callable[[Exit], None],
     ) -> None:
+        pauses = Pauses()
         try:
             async for entry in channel.messages():
+                await pauses()  # a hundred thousand may wait
                 kind, parts = entry.header.msg_type, entry.parts
                 if entry.channel != STDIN and kind not in _SHOWN:
                     continue

@@ -12,6 +12,8 @@ from jupyter_bridge.aio.news import News
 
 # The most bytes of events held; a stream that resumes before them gets a gap.
 LIMIT = 16 << 20
+# The memory of one event besides its text: the object, its message's dictionaries (measured).
+EVENT_COST = 500
 
 
 class LoggedEvent(msgspec.Struct):
@@ -36,7 +38,7 @@ class EventLog:
     def add(self, event: str, data: Any, size: int) -> None:
         """Add an event of about `size` bytes."""
         self._last_id += 1
-        logged = LoggedEvent(self._last_id, event, data, size + 200)
+        logged = LoggedEvent(self._last_id, event, data, size + EVENT_COST)
         self._events.append(logged)
         self.size += logged.size
         while self.size > LIMIT and len(self._events) > 1:
@@ -64,8 +66,14 @@ class EventLog:
             if first > position + 1:
                 yield first - 1, "gap", {"lost": first - 1 - position}
                 position = first - 1
-            # A copy, because the events change while a reader is written to.
-            for logged in [one for one in self._events if one.id > position]:
+            # A copy, because the events change while a reader is written to; from the newest on,
+            # because a reader that keeps up has not read a few of many thousands.
+            unread: list[LoggedEvent] = []
+            for logged in reversed(self._events):
+                if logged.id <= position:
+                    break
+                unread.append(logged)
+            for logged in reversed(unread):
                 yield logged.id, logged.event, logged.data
                 position = logged.id
                 if logged.event == "done":

@@ -17,16 +17,19 @@ from typing import Any
 import msgspec
 
 from jupyter_bridge.aio.task_set import TaskSet
+from jupyter_bridge.aio.turns import Pauses
 from jupyter_bridge.kernels.client_channel import IOPUB, SHELL, STDIN
 from jupyter_bridge.kernels.executions.event_log import EventLog
 from jupyter_bridge.kernels.relay import Relay
 from jupyter_bridge.models.executions import ErrorModel, ExecuteBody, ExecutionModel, InputModel
 from jupyter_bridge.observe import metrics
 from jupyter_bridge.problems import Conflict, Denied, Problem
+from jupyter_bridge.transport.answers import off_loop
 from jupyter_bridge.wire import kernel
-from jupyter_bridge.wire.displays import Displays
 from jupyter_bridge.wire.large_json import LARGE, LargeJson
-from jupyter_bridge.wire.outputs import MESSAGES, Outputs
+from jupyter_bridge.wire.outputs.displays import Displays
+from jupyter_bridge.wire.outputs.outputs import MESSAGES, Outputs
+from jupyter_bridge.wire.outputs.stream_text import pieces
 from jupyter_bridge.wire.times import now
 
 # The longest wait for the end of the code after an interrupt, seconds.
@@ -43,6 +46,8 @@ ABORTED_GRACE = 1.0
 BEGIN_GRACE = 0.2
 INTERRUPT_PAUSE = 1.0
 INTERRUPTS = 5
+# Escapes in a message's JSON: as many carriage returns or backspaces are written in 5 ms at most.
+MANY_ESCAPES = 1000
 
 
 class Execution:
@@ -94,8 +99,8 @@ class Execution:
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._tasks = TaskSet()
         self._events = EventLog()
-        # A large message that a thread decodes, and the messages after it.
-        self._unread: list[tuple[str, kernel.Header, list[bytes]]] = []
+        # A message that takes long, and the messages after it.
+        self._unread: deque[tuple[str, kernel.Header, list[bytes]]] = deque()
         self._reading: asyncio.Task[None] | None = None
 
     # -- to the kernel -------------------------------------------------------------------------
@@ -181,33 +186,36 @@ class Execution:
         self._read(channel, header, parts)
 
     def _read(self, channel: str, header: kernel.Header, parts: list[bytes]) -> None:
-        """Handle a message now, or in its turn if it or an earlier one is large."""
-        if self._unread or len(parts[3]) > LARGE:
+        """Handle a message now, or in its turn if it or an earlier one takes long."""
+        if self._unread or _takes_long(parts[3]):
             self._unread.append((channel, header, parts))
             if len(self._unread) == 1:
-                self._reading = self._tasks.start(self._read_large())
+                self._reading = self._tasks.start(self._read_long())
         else:
             self._on_message(channel, header, parts, kernel.read_content(parts[3]))
 
-    async def _read_large(self) -> None:
+    async def _read_long(self) -> None:
+        pauses = Pauses()
         while self._unread:
+            await pauses()
             channel, header, parts = self._unread[0]
-            content = await asyncio.to_thread(kernel.read_content, parts[3])
+            content = await off_loop(kernel.read_content, parts[3])
             text = content.get("text") if header.msg_type == "stream" and content else None
-            if content and isinstance(text, LargeJson) and text.is_text:
-                await self._write_large(content, text)
+            if content and ((isinstance(text, LargeJson) and text.is_text) or type(text) is str):
+                await self._write(content, text, pauses)
             else:
                 self._on_message(channel, header, parts, content)
-            del self._unread[0]
+            self._unread.popleft()
 
-    async def _write_large(self, content: dict[str, Any], text: LargeJson) -> None:
-        """Add a large stream text in pieces, as one event."""
+    async def _write(self, content: dict[str, Any], text: LargeJson | str, pauses: Pauses) -> None:
+        """Add a long stream text in pieces, as one event."""
         change = None
-        for piece in text.texts():
-            if self._ending:
-                return
-            change = self.outputs.apply("stream", {**content, "text": piece})
-            await asyncio.sleep(0)
+        for part in text.texts() if isinstance(text, LargeJson) else (text,):
+            for piece in pieces(part):
+                if self._ending:
+                    return
+                change = self.outputs.apply("stream", {**content, "text": piece})
+                await pauses()
         if change is not None:
             self._events.add(change.event, {**change.data, "text": text}, len(text))
 
@@ -407,6 +415,11 @@ class Execution:
     def events(self, after: int = 0) -> AsyncGenerator[tuple[int, str, Any], None]:
         """Return the events after `after` as (id, name, data), up to `done`."""
         return self._events.after(after)
+
+
+def _takes_long(content: bytes) -> bool:
+    """Tell whether it takes long to decode the content, or to write the controls in its text."""
+    return len(content) > LARGE or content.count(b"\\") > MANY_ESCAPES
 
 
 def _unreadable(header: kernel.Header, parts: list[bytes]) -> str:

@@ -9,7 +9,7 @@ from jupyter_bridge.kernels.executions.execution import Execution
 from jupyter_bridge.kernels.registry import KernelRegistry
 from jupyter_bridge.models.executions import ExecuteBody
 from jupyter_bridge.problems import Problem
-from jupyter_bridge.wire.displays import Displays
+from jupyter_bridge.wire.outputs.displays import Displays
 
 # The most bytes of all results, and their largest number. A client may make any number of results:
 # the server may grow by a quarter of what docs/performance.md allows a hostile client, as the

@@ -102,7 +102,11 @@ def _date(milliseconds: int | None) -> str:
     """Return a time in the server's time zone, to the second, as older clients show it."""
     if milliseconds is None:
         return ""
-    return datetime.fromtimestamp(round(milliseconds / 1000)).strftime("%Y-%m-%d %H:%M:%S")  # noqa: DTZ006
+    try:
+        when = datetime.fromtimestamp(round(milliseconds / 1000))  # noqa: DTZ006
+    except (ValueError, OverflowError, OSError):
+        return ""  # a year that no calendar has
+    return when.strftime("%Y-%m-%d %H:%M:%S")
 
 
 async def dataset_types(api: Api) -> list[DatasetType]:

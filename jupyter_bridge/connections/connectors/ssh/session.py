@@ -7,7 +7,6 @@ import posixpath
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing, suppress
-from datetime import datetime, timezone
 from typing import TypeVar, cast
 
 import asyncssh
@@ -16,6 +15,7 @@ from jupyter_bridge.aio.deadline import within
 from jupyter_bridge.aio.gather import each
 from jupyter_bridge.aio.task_set import TaskSet
 from jupyter_bridge.connections.connector import Expired
+from jupyter_bridge.connections.connectors.listing import MAX_ENTRIES, MAX_NAMES, MAX_PATH, Count
 from jupyter_bridge.models.datasets import File, Item
 from jupyter_bridge.problems import (
     BadRequest,
@@ -29,6 +29,7 @@ from jupyter_bridge.problems import (
     Unsupported,
 )
 from jupyter_bridge.transport.answers import sentence
+from jupyter_bridge.wire.times import from_epoch
 
 # One piece of a file; asyncssh requests all its blocks at once.
 PIECE = 1 << 20
@@ -38,10 +39,6 @@ _AHEAD = 3
 FILES = 8
 # The deadline of a request; a folder of 100,000 entries takes 5 s. Seconds.
 _ANSWER = 60.0
-# A folder with more entries, or longer names in all, is not listed. Characters.
-MAX_ENTRIES, MAX_NAMES = 250_000, 32 << 20
-# A tree with more files is not transferred; Linux allows no longer path.
-MAX_FILES, MAX_PATH = 1_000_000, 4096
 # The folder of unfinished uploads, on the same file system as their target; never listed.
 INCOMING = ".jupyter-bridge-incoming"
 
@@ -75,7 +72,7 @@ class SftpSession:
     async def start(cls, line: asyncssh.SSHClientConnection, path: str) -> SftpSession:
         """Start a session with the root `path`; NotFound if that is not a folder."""
         try:
-            client = await within(_ANSWER, line.start_sftp_client())
+            client = await within(_ANSWER, line.start_sftp_client(path_errors="surrogateescape"))
         except (asyncssh.Error, asyncio.TimeoutError) as error:
             raise translate(error, "SFTP") from error
         session = cls(line, client, "/")
@@ -108,9 +105,11 @@ class SftpSession:
         folder = self.path(path)
         names = await self._names(path, folder)
         known = [name for name in names if name.filename not in (".", "..", INCOMING)]
+        count = Count.of_folder(path, RemoteFailed)
 
         async def item(name: asyncssh.SFTPName) -> Item:
             own = posixpath.join(clean(path), str(name.filename))
+            count.add(own)
             attributes = name.attrs
             if attributes.type == asyncssh.FILEXFER_TYPE_SYMLINK:
                 try:
@@ -125,26 +124,29 @@ class SftpSession:
         """Return every regular file below, in order; skips links, devices and pipes."""
         found: list[File] = []
         waiting = [""]
-        while waiting:
-            level, waiting = waiting, []
-            lists = await each(self._list, [(folder, below) for below in level], FILES)
-            for below, names in zip(level, lists, strict=True):
-                seen = [name for name in names if name.filename not in (".", "..", INCOMING)]
-                for name in seen:
-                    path = posixpath.join(below, str(name.filename))
-                    if name.attrs.type == asyncssh.FILEXFER_TYPE_DIRECTORY:
-                        waiting.append(path)
-                    elif name.attrs.type == asyncssh.FILEXFER_TYPE_REGULAR:
-                        found.append(File(path, name.attrs.size or 0))
-                if not seen and below:
-                    found.append(File(below, directory=True))
-                if len(found) + len(waiting) > MAX_FILES or len(below) > MAX_PATH:
-                    raise RemoteFailed(f"There are too many files below {folder}.")
-        return await asyncio.to_thread(sorted, found, key=lambda file: file.path.split("/"))
+        count = Count.of_tree(folder, RemoteFailed)
 
-    async def _list(self, where: tuple[str, str]) -> list[asyncssh.SFTPName]:
-        target = posixpath.join(*where)
-        return await self._names(where[1], target)
+        async def read(below: str) -> list[str]:
+            """Add the files of one folder; return the folders in it."""
+            inner: list[str] = []
+            seen = False
+            for name in await self._names(below, posixpath.join(folder, below)):
+                if name.filename in (".", "..", INCOMING):
+                    continue
+                seen = True
+                path = posixpath.join(below, str(name.filename))
+                count.add(path)
+                if name.attrs.type == asyncssh.FILEXFER_TYPE_DIRECTORY:
+                    inner.append(path)
+                elif name.attrs.type == asyncssh.FILEXFER_TYPE_REGULAR:
+                    found.append(File(path, name.attrs.size or 0))
+            if not seen and below:
+                found.append(File(below, directory=True))
+            return inner
+
+        while waiting:
+            waiting = [path for inner in await each(read, waiting, FILES) for path in inner]
+        return await asyncio.to_thread(sorted, found, key=lambda file: file.path.split("/"))
 
     async def _names(self, what: str, folder: str) -> list[asyncssh.SFTPName]:
         """Return the entries of `folder`; RemoteFailed if there are too many."""
@@ -156,7 +158,7 @@ class SftpSession:
             async with aclosing(scan) as entries:
                 async for name in entries:
                     names.append(name)
-                    size += len(name.filename) + len(name.longname or "")
+                    size += len(what) + len(name.filename) + len(name.longname or "")
                     if len(names) > MAX_ENTRIES or size > MAX_NAMES:
                         raise RemoteFailed(f"The folder {what or '/'} has too many entries.")
             return names
@@ -227,18 +229,13 @@ async def _close(opening: asyncio.Future[asyncssh.SFTPClientFile]) -> None:
 
 def _item(name: str, path: str, attributes: asyncssh.SFTPAttrs) -> Item:
     folder = attributes.type == asyncssh.FILEXFER_TYPE_DIRECTORY
-    modified = None
-    if attributes.mtime is not None:
-        with suppress(ValueError, OverflowError, OSError):  # a year out of range
-            when = datetime.fromtimestamp(attributes.mtime, timezone.utc)
-            modified = when.isoformat(timespec="seconds").replace("+00:00", "Z")
     return Item(
         name=name,
         path=path,
         kind="folder" if folder else "file",
         permId=path,
         size=None if folder else attributes.size,
-        modified=modified,
+        modified=None if attributes.mtime is None else from_epoch(attributes.mtime),
     )
 
 

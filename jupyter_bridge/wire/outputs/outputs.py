@@ -39,25 +39,28 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, Literal, NamedTuple
 
 import msgspec
 
 from jupyter_bridge.wire import large_json
-from jupyter_bridge.wire.displays import Display, DisplayGroup, Displays, Encoded
-from jupyter_bridge.wire.large_json import LARGE, LargeJson, LargeText
+from jupyter_bridge.wire.large_json import LargeJson
+from jupyter_bridge.wire.outputs.displays import Display, DisplayGroup, Displays, Encoded
+from jupyter_bridge.wire.outputs.stream_text import StreamText
 
 MAX_BYTES = 64 * 2**20
 """Bytes that one execution may hold: as a kernel's ring, and more than a browser can show."""
+
+MAX_OUTPUTS = 5_000
+"""Outputs that one execution may hold: as many take 15 ms to be read, however small."""
 
 MESSAGES = frozenset(
     ["stream", "display_data", "execute_result", "error", "update_display_data", "clear_output"]
 )
 """The iopub messages that change outputs; the content of others need not be decoded."""
 
-_RUNS = re.compile(r"\r+|\x08+|[^\r\x08]+")
 _JSON_MIME = re.compile(r"application/(.*\+)?json")  # in nbformat, only these may hold objects
 
 
@@ -71,9 +74,10 @@ class Change(NamedTuple):
 class Outputs:
     """The outputs of one execution, kept up to date message by message.
 
-    `size` is about their bytes as JSON. Beyond `max_bytes` only the beginning is kept and
-    `truncated` is true: nothing is added until a clear, but events go on. `displays` are those of
-    all executions of the kernel; `on_resize` is called when another execution changed `size`.
+    `size` is about their bytes as JSON. Beyond `max_bytes` or MAX_OUTPUTS only the beginning is
+    kept and `truncated` is true: nothing is added until a clear, but events go on. `displays` are
+    those of all executions of the kernel; `on_resize` is called when another execution changed
+    `size`.
     """
 
     def __init__(
@@ -149,8 +153,8 @@ class Outputs:
                 self._write(name, piece)
             return
         stream = self._held[-1] if self._held else None
-        if not (isinstance(stream, _Stream) and stream.name == name):
-            stream = _Stream(name)
+        if not (isinstance(stream, StreamText) and stream.name == name):
+            stream = StreamText(name)
             if not self._account(len(msgspec.json.encode(stream.output()))):
                 return
             self._held.append(stream)
@@ -159,7 +163,8 @@ class Outputs:
         self.size += stream.size - before
 
     def _account(self, more: int) -> bool:
-        if self.size + more > self.max_bytes:
+        """Tell whether there is room for one more output, of this size, and count it."""
+        if self.size + more > self.max_bytes or len(self._held) == MAX_OUTPUTS:
             self.truncated = True
             return False
         self.size += more
@@ -169,117 +174,10 @@ class Outputs:
         for display_id in self._groups:
             self._displays.remove(display_id, self)
         self._groups.clear()
-        self._held: list[_Stream | Display] = []
+        self._held: list[StreamText | Display] = []
         self._clear_next = False
         self.size = 0
         self.truncated = False
-
-
-class _Stream:
-    """A stream output: the text up to the cursor as UTF-8, and the rest of its last line.
-
-    Writing takes time for the new text only, however long the text and the line are: the text
-    behind the cursor is never moved, only shortened from its beginning.
-    """
-
-    __slots__ = ("_ahead", "_lent", "_line", "_text", "name", "size")
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self.size = 0  # bytes of all its text
-        self._text = bytearray()
-        self._lent = False  # whether a LargeText may still be read from it
-        self._line = 0
-        # Parts of the line behind the cursor, the nearest last: the text, and how many of its
-        # characters are removed.
-        self._ahead: list[tuple[str, int]] = []
-
-    def output(self) -> dict[str, Any]:
-        rest = "".join(part[gone:] for part, gone in reversed(self._ahead))
-        text: Any = self._text
-        if len(text) <= LARGE:
-            text = text.decode() + rest
-        else:
-            self._lent = True
-            text = LargeText(text, rest)
-        return {"output_type": "stream", "name": self.name, "text": text}
-
-    def write(self, text: str, limit: int) -> bool:
-        """Write at the cursor; false if the text was cut so that it stays within `limit` bytes."""
-        if self._lent:
-            self._text, self._lent = bytearray(self._text), False
-        for run in _runs(text):
-            if run.startswith("\r"):
-                self._return()
-            elif run.startswith("\b"):
-                self._erase(len(run))
-            else:
-                line, newline, lines = run.partition("\n")
-                whole = self._put(line, limit)
-                if whole and newline:
-                    self._to_end()
-                    whole = self._put(newline + lines, limit)
-                if not whole:
-                    return False
-        return True
-
-    def _put(self, text: str, limit: int) -> bool:
-        raw, room = text.encode(), limit - self.size
-        whole = len(raw) - self._covered(len(text)) <= room
-        if not whole:
-            text = raw[:room].decode(errors="ignore")
-            raw = text.encode()
-        self._take(len(text))
-        if newline := raw.rfind(b"\n") + 1:
-            self._line = len(self._text) + newline
-        self._text += raw
-        self.size += len(raw)
-        return whole
-
-    def _return(self) -> None:
-        if len(self._text) > self._line:
-            self._ahead.append((self._text[self._line :].decode(), 0))
-            del self._text[self._line :]
-
-    def _to_end(self) -> None:
-        while self._ahead:
-            part, gone = self._ahead.pop()
-            self._text += part[gone:].encode()
-
-    def _erase(self, count: int) -> None:
-        start = max(self._line, len(self._text) - 4 * count)
-        before = self._text[start:].decode(errors="ignore")[-count:]
-        size = len(before.encode())
-        del self._text[len(self._text) - size :]
-        self.size -= size
-        self._take(len(before))
-
-    def _covered(self, count: int) -> int:
-        """Return the bytes of the `count` characters at the cursor."""
-        size = 0
-        for part, gone in reversed(self._ahead):
-            if count <= 0:
-                break
-            covered = part[gone : gone + count]
-            size += len(covered.encode())
-            count -= len(covered)
-        return size
-
-    def _take(self, count: int) -> None:
-        """Remove the `count` characters at the cursor."""
-        self.size -= self._covered(count)
-        while count > 0 and self._ahead:
-            part, gone = self._ahead.pop()
-            taken = min(count, len(part) - gone)
-            count -= taken
-            if gone + taken < len(part):
-                self._ahead.append((part, gone + taken))
-
-
-def _runs(text: str) -> Iterable[str]:
-    if "\r" not in text and "\b" not in text:
-        return (text,)
-    return (match.group() for match in _RUNS.finditer(text))
 
 
 def _output(msg_type: str, content: dict[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Tests for `jupyter_bridge.wire.outputs`."""
+"""Tests for `jupyter_bridge.wire.outputs.outputs`."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from jupyter_bridge.wire.displays import Displays
-from jupyter_bridge.wire.outputs import MAX_BYTES, MESSAGES, Change, Outputs
+from jupyter_bridge.wire.outputs.displays import Displays
+from jupyter_bridge.wire.outputs.outputs import MAX_BYTES, MESSAGES, Change, Outputs
 
-VECTORS = json.loads((Path(__file__).parent.parent / "vectors" / "outputs.json").read_text("utf-8"))
+VECTORS = json.loads((Path(__file__).parents[2] / "vectors" / "outputs.json").read_text("utf-8"))
 
 Message = tuple[str, dict[str, Any]]
 

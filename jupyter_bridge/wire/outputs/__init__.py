@@ -1,0 +1,1 @@
+"""The outputs of one execution, from its messages to nbformat."""
