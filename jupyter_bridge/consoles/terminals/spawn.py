@@ -22,12 +22,12 @@ RESERVED = frozenset({"new"})
 
 
 def pass_on_no_ignored_signals() -> None:
-    """Have Ctrl-C and Ctrl-\\ work in terminals of a server that a script started with `&`.
+    """Have terminals end, and Ctrl-C and Ctrl-\\ work, in a server of `nohup` or of a script's `&`.
 
-    Such a server ignores both, and what it starts would, too; a signal that is handled is not
-    passed on. Call it in the main thread.
+    Such a server ignores these signals, and what it starts would, too; a signal that is handled is
+    not passed on. Call it in the main thread.
     """
-    for number in (signal.SIGINT, signal.SIGQUIT):
+    for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
         if signal.getsignal(number) is signal.SIG_IGN:
             signal.signal(number, lambda *_: None)
 
