@@ -53,7 +53,8 @@ class PromptState:
             for mark in self._mark.finditer(whole):
                 if mark.end() > seen:
                     self._note(mark[1], mark[2])
-                    after = mark.end()
+                    if mark[1] in _STATES:
+                        after = mark.end()
         if not self.ended_line:
             self.ended_line = whole.find(b"\n", max(after, seen)) >= 0
         self._tail = whole[-_LONGEST:]
