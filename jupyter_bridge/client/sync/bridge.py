@@ -133,6 +133,7 @@ class SyncConsoles(Plain[Consoles]):
     open = call(Consoles.open)
     end = call(Consoles.end)
     send = call(Consoles.send)
+    commands = call(Consoles.commands)
     search = call(Consoles.search)
     recording = opened(Consoles.recording, SyncIterator[Any, bytes])
     tail = opened(Consoles.tail, SyncConsoleStream)
@@ -211,7 +212,7 @@ class Bridge(Plain[BridgeClient]):
 
     @property
     def consoles(self) -> SyncConsoles:
-        """The server's consoles: list, open, end, tail, search, interact, send, recording."""
+        """The server's consoles: list, open, end, read, search, commands, send."""
         return SyncConsoles(self._loop, self._async.consoles)
 
     @property
