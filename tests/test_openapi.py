@@ -38,6 +38,7 @@ PATHS = {
     "/send/{name}": {"post"},
     "/recording/{name}": {"get"},
     "/search": {"get"},
+    "/consoles/{name}/commands": {"get"},
     "/run": {"post"},
     "/runs/{run_id}": {"get", "delete"},
     "/runs/{run_id}/input": {"post"},

@@ -17,6 +17,7 @@ from jupyter_bridge.cli.commands import (
     dataset,
     env,
     execute,
+    history,
     kernels,
     repl,
     run,
@@ -26,7 +27,7 @@ from jupyter_bridge.version import __version__
 from jupyter_bridge.wire.visible import visible_lines
 
 # Each has `group`, a typer.Typer with its commands.
-GROUPS = (kernels, execute, repl, run, consoles, search, conn, dataset, env)
+GROUPS = (kernels, execute, repl, run, consoles, search, history, conn, dataset, env)
 
 
 class Group(TyperGroup):

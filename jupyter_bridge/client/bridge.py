@@ -130,7 +130,7 @@ class BridgeClient:
 
     @property
     def consoles(self) -> Consoles:
-        """The server's consoles: list, open, end, tail, search, interact, send, recording."""
+        """The server's consoles: list, open, end, read, search, commands, send."""
         return Consoles(self._live_session)
 
     @property

@@ -1,4 +1,4 @@
-"""Consoles: list, open, end, tail, search and interact with a server's consoles."""
+"""Consoles: list, open, end, read and search a server's consoles, and type into them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, Literal
 import msgspec
 
 from jupyter_bridge.client.console_stream import ConsoleStream
-from jupyter_bridge.models.consoles import ConsoleModel, HitModel, SearchModel
+from jupyter_bridge.models.consoles import CommandsModel, ConsoleModel, HitModel, SearchModel
 from jupyter_bridge.problems import RemoteFailed
 from jupyter_bridge.transport.bridge_session import BridgeSession, segment
 from jupyter_bridge.transport.http import Lines
@@ -88,6 +88,17 @@ class Consoles:
         """Iterate the console's recording, an asciicast of this version, in pieces of bytes."""
         query = {"from": start, "to": end, "version": version}
         return self._session().download(_path("recording", name), query=query)
+
+    async def commands(
+        self, name: str | ConsoleModel, *, limit: int | None = None, before: int | None = None
+    ) -> CommandsModel:
+        """Return the commands that were run in the console's shell, the newest last.
+
+        At most `limit` (200 unless given), of those whose offset is lower than `before`.
+        """
+        query = {"limit": limit, "before": before}
+        path = f"{_path('consoles', name)}/commands"
+        return (await self._session().ask("GET", path, query=query)).read(CommandsModel)
 
     async def search(
         self,

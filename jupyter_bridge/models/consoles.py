@@ -94,3 +94,34 @@ class SearchModel(Answer):
     hits: list[HitModel]
     truncated: bool
     unread: list[str] = []
+
+
+class CommandModel(Answer):
+    """A command that was run in a console's shell.
+
+    Its output is from `offset` to `end_offset`, which is null while it runs. `time` is when it
+    began, `seconds` how long it took (so far), to 0.1 s; null where times are unknown. `exit_code`
+    is what the shell said, `cwd` the folder in which the command began, `command` its text, of
+    which the first 1,000 characters are kept; each is null where the shell does not tell it.
+    """
+
+    offset: int
+    end_offset: int | None
+    time: datetime | None
+    seconds: float | None
+    exit_code: int | None
+    cwd: str | None
+    command: str | None
+
+
+class CommandsModel(Answer):
+    """The commands of a console that its shell's marks tell, the newest last.
+
+    `truncated` if there are older ones: ask for those `before` the first one's offset. A program
+    can print such marks, too.
+    """
+
+    console: str
+    epoch: str
+    commands: list[CommandModel]
+    truncated: bool

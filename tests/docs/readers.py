@@ -65,6 +65,8 @@ ANSWERS = {
     "search -c 1 -E": Answer("", 1),
     "search -c file:results.csv": Answer("^file:results.csv:4:1,2$"),
     "search?q=": Answer("^$"),
+    "bridge history 1": Answer(""),
+    "consoles/1/commands": Answer('"commands":'),
     "jupyter bridge consoles": Answer("(terminal|remote) +live"),
     "jupyter bridge kernels": Answer("python3"),
     "script.py": Answer("^script$"),

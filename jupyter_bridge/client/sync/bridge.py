@@ -147,6 +147,7 @@ class SyncConsoles(Plain[Consoles]):
     end = call(Consoles.end)
     rename = call(Consoles.rename)
     send = call(Consoles.send)
+    commands = call(Consoles.commands)
     search = call(Consoles.search)
     recording = opened(Consoles.recording, SyncIterator[Any, bytes])
     tail = opened(Consoles.tail, SyncConsoleStream)
@@ -226,7 +227,7 @@ class Bridge(Plain[BridgeClient]):
 
     @property
     def consoles(self) -> SyncConsoles:
-        """The server's consoles: list, open, end, tail, search, interact, send, recording."""
+        """The server's consoles: list, open, end, read, search, commands, send."""
         return SyncConsoles(self._loop, self._async.consoles)
 
     @property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from jupyter_bridge.consoles.handlers.consoles import (
+    CommandsHandler,
     ConsolesHandler,
     OneConsoleHandler,
     RecordingHandler,
@@ -19,7 +20,7 @@ from jupyter_bridge.web import Route
 
 
 class ConsoleRoute(Route):
-    """A path that ends with a console's name, which may contain slashes (`file:logs/a.log`)."""
+    """A path with a console's name, which may contain slashes (`file:logs/a.log`)."""
 
     @property
     def pattern(self) -> str:
@@ -32,6 +33,7 @@ def routes(consoles: ConsoleRegistry, runs: RunStore, events: Events) -> list[Ro
     run_parts = {"runs": runs, "events": events}
     return [
         Route("/consoles", ConsolesHandler, parts),
+        ConsoleRoute("/consoles/{name}/commands", CommandsHandler, parts),
         ConsoleRoute("/consoles/{name}", OneConsoleHandler, parts),
         ConsoleRoute("/tail/{name}", TailHandler, parts, socket=TailSocket),
         ConsoleRoute("/interact/{name}", InteractSocket, parts),

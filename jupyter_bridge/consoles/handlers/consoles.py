@@ -9,8 +9,14 @@ import msgspec
 
 from jupyter_bridge.consoles.handlers.access import OWN, ConsoleDoor
 from jupyter_bridge.consoles.registry import ConsoleRegistry
+from jupyter_bridge.consoles.search.commands import CommandsQuery, commands_of
 from jupyter_bridge.consoles.tail.asciicast import recording
-from jupyter_bridge.models.consoles import ConsoleChange, ConsoleModel, TerminalOptions
+from jupyter_bridge.models.consoles import (
+    CommandsModel,
+    ConsoleChange,
+    ConsoleModel,
+    TerminalOptions,
+)
 from jupyter_bridge.observe.events import Events
 from jupyter_bridge.web import BridgeHandler, verb
 
@@ -117,6 +123,20 @@ class SendHandler(ConsoleHandler):
         console = await self.open_console(name, "execute", to_write=True)
         await console.send(data + b"\n" if query.newline else data)
         self.answer_nothing(204)
+
+
+class CommandsHandler(ConsoleHandler):
+    @verb(
+        "read",
+        "List the commands that were run in a console",
+        query=CommandsQuery,
+        reply=CommandsModel,
+    )
+    async def get(self, name: str, query: CommandsQuery) -> None:
+        async with self.adding_names():
+            console = self.consoles.get(name)
+        await self.demand_console(console, "read")
+        await self.answer_listing(await self.while_here(commands_of(console, query)))
 
 
 class RecordingQuery(msgspec.Struct):

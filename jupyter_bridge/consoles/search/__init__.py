@@ -1,1 +1,1 @@
-"""Search what consoles said, line by line, off the event loop."""
+"""Search what consoles said, line by line, and for the commands that were run."""

@@ -20,7 +20,7 @@ AT_ONCE = 100
 # A file system that does not answer a step for this long is left out, seconds.
 STALLED_SECONDS = 5.0
 # One worker for all journals, so that searches take one core; they take turns by step.
-_LANE = SerialWorker()
+LANE = SerialWorker()
 
 
 class Search:
@@ -68,7 +68,7 @@ class Search:
         seconds = STALLED_SECONDS if log.worker is not None else None
         while not cursor.done:
             try:
-                step = in_worker(log.worker or _LANE, cursor.step, AT_ONCE)
+                step = in_worker(log.worker or LANE, cursor.step, AT_ONCE)
                 found = await within(seconds, step)
             except (OSError, asyncio.TimeoutError):
                 self.unread.append(name)

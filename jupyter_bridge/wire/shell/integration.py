@@ -21,9 +21,9 @@ from typing import Literal
 Dialect = Literal["bash", "zsh", "fish", "sh"]
 
 # The wrapper compares this with `__jb_v`: a shell with an older version sources the script again.
-VERSION = "3"
+VERSION = "4"
 # The same for a shell that also reports its exit.
-VERSION_WITH_EXIT = "3f"
+VERSION_WITH_EXIT = "4f"
 
 _SCRIPTS: dict[Dialect, tuple[str, ...]] = {
     "bash": ("bash.bash", "start.sh"),

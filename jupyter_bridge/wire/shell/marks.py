@@ -3,6 +3,7 @@ r"""OSC 133 marks: where a command's output begins and ends, and its exit status
 The command itself is not typed. Its text is in a file, a small script (the wrapper) sources that
 file between two marks, and one short line that sources the wrapper is typed:
 
+    ESC ] 133 ; E ; jb=<nonce> ; cmdline_url=<text> BEL  the beginning of the command, for people
     ESC ] 133 ; C ; jb=<nonce> BEL                       output begins after this mark
     ESC ] 133 ; D ; <status> ; jb=<nonce> ; <cwd> BEL    output ended before this mark
     ESC ] 133 ; A ; jb=<nonce> BEL                       the shell is about to show its prompt

@@ -2,8 +2,10 @@ r"""What a shell that was started by `startup.py` says about its prompt.
 
 ESC ] 133 ; A ; jb=<key> BEL                     a prompt follows
 ESC ] 133 ; B ; jb=<key> BEL                     the prompt's last line follows (bash, sh)
+ESC ] 133 ; I ; jb=<key> BEL                     what is typed follows (sh)
 ESC ] 133 ; P ; k=s ; jb=<key> BEL               the prompt of an unfinished command (PS2)
 ESC ] 133 ; C ; jb=<key> [; cmdline…] BEL        a command begins (not in sh)
+ESC ] 133 ; E ; jb=<key> ; cmdline=… BEL         the text of the command that ends (bash)
 ESC ] 133 ; D ; <status> ; jb=<key> ; <cwd> BEL  it has ended
 ESC ] 133 ; R ; jb=<key> BEL                     the key was pressed, but not at the prompt
 """

@@ -8,12 +8,14 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from urllib.parse import quote as percent_encoded
 
 from jupyter_bridge.wire.shell.any_bytes import to_bytes
 from jupyter_bridge.wire.shell.integration import VERSION, VERSION_WITH_EXIT, Dialect
 
-# How much of a command its line shows, characters.
+# How much of a command its line shows, and the mark E tells, characters.
 SHOWN = 200
+TOLD = 1000
 
 _DIALECTS: dict[str, Dialect] = {
     "bash": "bash",
@@ -85,6 +87,8 @@ class Wrapping:
     final_script: str | None = None
     # Whether git, man and the like may page, in this run.
     pager: bool = True
+    # The command, of which the mark E tells the beginning.
+    command: str = ""
 
     @property
     def version(self) -> str:
@@ -156,17 +160,21 @@ class Wrapping:
         steps.append(" ".join(here))
         return "{ " + " && ".join(steps) + "; }" + self._redirections()
 
+    def _told(self) -> str:
+        return percent_encoded(self.command[:TOLD].encode("utf-8", "surrogateescape"), safe="/")
+
     def _posix(self) -> str:
         # One line, so that `set -v` echoes all of it before C.
         text = quote(self.dialect, self.text)
-        start = f"{{ __jb_c {self.nonce} {text} && : __jb_; }} 2>/dev/null"
+        start = f"{{ __jb_c {self.nonce} {text} '{self._told()}' && : __jb_; }} 2>/dev/null"
         if self.dialect == "bash":  # a function does not see the traps
             start = f"\\builtin trap -p DEBUG ERR RETURN >|{text}.x 2>/dev/null; {start}"
         return f"{self._begin()}{start}; {self._command()}; {{ __jb_e && : __jb_; }} 2>/dev/null\n"
 
     def _zsh(self) -> str:
         # `always` also runs after Ctrl-C, before zsh marks an unfinished line (PROMPT_SP).
-        start = f"{{ __jb_c {self.nonce} {quote(self.dialect, self.text)} && :; }} 2>/dev/null"
+        text = f"{quote(self.dialect, self.text)} '{self._told()}'"
+        start = f"{{ __jb_c {self.nonce} {text} && :; }} 2>/dev/null"
         end = "{ __jb_e $? $TRY_BLOCK_INTERRUPT && :; } 2>/dev/null"
         begin = self._begin()
         if not self.pager:
@@ -191,6 +199,7 @@ class Wrapping:
         lines = [
             *self._fish_begin(),
             f"read -gz __jb_t <{quote('fish', self.text)}; or set -g __jb_t",
+            f"__jb_mark '\\033]133;E;jb=%s;cmdline_url=%s\\007' {self.nonce} '{self._told()}'",
             f"__jb_mark '\\033]133;C;jb=%s\\007' {self.nonce}",
         ]
         if self.cwd:

@@ -190,6 +190,37 @@ export interface Search {
 }
 
 /**
+ * A command that was run in a console's shell.
+ *
+ * Its output is from `offset` to `end_offset`, which is null while it runs. `time` is when it
+ * began, `seconds` how long it took (so far), to 0.1 s; null where times are unknown. `exit_code`
+ * is what the shell said, `cwd` the folder in which the command began, `command` its text, of
+ * which the first 1,000 characters are kept; each is null where the shell does not tell it.
+ */
+export interface Command {
+  offset: number;
+  end_offset: number | null;
+  time: string | null;
+  seconds: number | null;
+  exit_code: number | null;
+  cwd: string | null;
+  command: string | null;
+}
+
+/**
+ * The commands of a console that its shell's marks tell, the newest last.
+ *
+ * `truncated` if there are older ones: ask for those `before` the first one's offset. A program
+ * can print such marks, too.
+ */
+export interface Commands {
+  console: string;
+  epoch: string;
+  commands: Command[];
+  truncated: boolean;
+}
+
+/**
  * An entry of a listing. `kind` is folder, file or dataset, or a word of the remote's own.
  *
  * `path` is the argument of `browse` for the entry's content; `permId` that of `dataset`, if the

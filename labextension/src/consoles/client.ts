@@ -1,6 +1,6 @@
 /** The routes of `consoles/handlers/`, for the panel. */
 import { Server, withQuery } from '../api/server';
-import { Console, Run, RunBody, Search } from '../api/types';
+import { Commands, Console, Run, RunBody, Search } from '../api/types';
 import { Mode, SUBPROTOCOL } from '../wire/console';
 
 /** Where a stream starts: so many lines before the end, or at an offset of an epoch. */
@@ -65,6 +65,15 @@ export class Consoles {
   search(name: string, q: string, regex: boolean, limit: number): Promise<Search> {
     const query = { q, regex: regex ? 'true' : undefined, console: name, limit };
     return this.server.request('GET', withQuery(this.server.url('search'), query));
+  }
+
+  /** The newest commands of its shell, of those before an offset if given. */
+  commands(name: string, limit: number, before?: number): Promise<Commands> {
+    const query = { limit, before };
+    return this.server.request(
+      'GET',
+      withQuery(this.server.url('consoles', name, 'commands'), query)
+    );
   }
 
   /** A websocket for its output and for input. */

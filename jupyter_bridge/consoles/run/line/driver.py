@@ -127,6 +127,7 @@ class LineDriver(ShellDriver):
             stderr=f"{folder}/{line_download.STREAMS[1]}" if split else None,
             status=reader.status,
             final_script=f"{folder}/{line_download.FILE}",
+            command=body.command or "",
         )
         # A shell that is asked is at its prompt, so its `$?` is right.
         asking = replace(wrapping, status=None, wrapper=f"{folder}/{_ASK}")

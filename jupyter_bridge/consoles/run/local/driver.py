@@ -93,6 +93,7 @@ class LocalDriver(ShellDriver):
             stdout=str(files.pipes[0]) if split else None,
             stderr=str(files.pipes[1]) if split else None,
             status=status,
+            command=body.command or "",
         )
         self._scripts.write(files, wrapping.script())
         self._pipes = Pipes(files.ends, self._run.on_data)

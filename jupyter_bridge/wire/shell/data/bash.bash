@@ -10,6 +10,7 @@ __jb_end() {
 }
 __jb_c() {
   __jb_n=$1; __jb_f=$2; __jb_o=1
+  [ -z "${3-}" ] || __jb_mark '\033]133;E;jb=%s;cmdline_url=%s\007' "$1" "$3"
   [ ! -s "$2.x" ] || __jb_guard "$2.x"
   IFS= \builtin read -r -d '' __jb_text <"$2"
   __jb_hooked

@@ -11,6 +11,7 @@ __jb_end() {
 }
 __jb_c() {
   __jb_n=$1; __jb_f=$2
+  [ -z "${3-}" ] || __jb_mark '\033]133;E;jb=%s;cmdline_url=%s\007' "$1" "$3"
   case ${PS1-} in
     *__jb_n*) ;;
     *) PS1=$__jb_ps1${PS1-} ;;

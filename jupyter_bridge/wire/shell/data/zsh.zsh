@@ -11,6 +11,7 @@ __jb_end() {
 }
 __jb_c() {
   __jb_n=$1; __jb_f=$2; __jb_o=1; __jb_dir=${2:h}
+  [ -z "${3-}" ] || __jb_mark '\033]133;E;jb=%s;cmdline_url=%s\007' "$1" "$3"
   __jb_hooked
   if [[ -n ${__jb_key-} ]]; then
     __jb_show

@@ -12,6 +12,8 @@ import { Screen } from './screen';
 import { SearchBar } from './search';
 import { StatusLine } from './statusLine';
 import { terminalTheme } from './theme';
+import { Timeline } from './timeline';
+import { TimelineList } from './timelineList';
 
 /** The settings of a view, by their names in `schema/consoles.json`. */
 export interface ViewSettings {
@@ -54,10 +56,18 @@ export class ConsoleView extends Panel {
     );
     hits.addClass('jp-BridgeConsole-found');
     this.journal.changed.connect(() => requestAnimationFrame(() => this.fitScreen()));
+    this.timeline = new Timeline(this.model, client);
+    this.timeline.changed.connect(() => requestAnimationFrame(() => this.fitScreen()));
+    this.model.stream.frame.connect(() => this.timeline.onOutput());
+    const commands = ReactWidget.create(<TimelineList timeline={this.timeline} trans={trans} />);
+    const body = new Panel();
+    body.addClass('jp-BridgeConsole-body');
+    body.addWidget(this.screenHost);
+    body.addWidget(commands);
     this.screenHost.addClass('jp-BridgeConsole-screen');
     const status = ReactWidget.create(<StatusLine model={this.model} trans={trans} />);
     status.addClass('jp-BridgeConsole-status');
-    for (const widget of [this.search, hits, this.screenHost, status]) {
+    for (const widget of [this.search, hits, body, status]) {
       this.addWidget(widget);
     }
     this.connectKeys();
@@ -66,12 +76,14 @@ export class ConsoleView extends Panel {
 
   readonly model: ConsoleModel;
   readonly search: SearchBar;
+  readonly timeline: Timeline;
 
   override dispose(): void {
     if (!this.isDisposed) {
       clearTimeout(this.pauseTimer);
       document.removeEventListener('visibilitychange', this.updateVisibility);
       this.journal.dispose();
+      this.timeline.dispose();
       this.model.dispose();
       this.screen.dispose();
       super.dispose();

@@ -116,6 +116,7 @@ function actionsOf(
     { id: 'first', label: trans.__('Beginning'), run: model => model.goFirst() },
     { id: 'earlier', label: trans.__('Earlier'), run: model => model.goEarlier() },
     { id: 'search', label: trans.__('Search'), run: () => view.showSearch() },
+    { id: 'commands', label: trans.__('Commands'), run: () => view.timeline.toggle() },
     {
       id: 'more',
       label: trans.__('More…'),

@@ -24,4 +24,9 @@ esac
 __jb_key_d='$__jb_esc;D;$?;jb=$__jb_key;${PWD}${__jb_bel}$__jb_esc;A;jb=${__jb_key}${__jb_bel}'
 PS1=$__jb_first$__jb_in$__jb_ps1$__jb_key_d$__jb_out$__jb_head
 PS1=$PS1$__jb_in'$__jb_esc;B;jb=${__jb_key}${__jb_bel}'$__jb_out$__jb_last
-PS2=$__jb_first$__jb_in'$__jb_esc;P;k=s;jb=${__jb_key}${__jb_bel}'$__jb_out${PS2-}
+# What follows I is typed: only sh does not tell the text of a command.
+PS1=$PS1$__jb_in'$__jb_esc;I;jb=${__jb_key}${__jb_bel}'$__jb_out
+# ksh and mksh show PS2 as it is.
+__jb_2=$__jb_first$__jb_in"$__jb_esc;P;k=s;jb=${__jb_key}${__jb_bel}"$__jb_out
+PS2=$__jb_2${PS2-}$__jb_in"$__jb_esc;I;jb=${__jb_key}${__jb_bel}"$__jb_out
+unset __jb_2
