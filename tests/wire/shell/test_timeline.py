@@ -259,7 +259,7 @@ def test_encoded_texts_are_read(text: str) -> None:
         (b"\x1b]0;title\x07\x1b[1;31ma\x1b(B\x1b[mb", "ab"),
         (b"ab\x1b[4Cc\x1b[3Dd", "ab  d c"),
         (b"abcd\x1b[2D\x1b[1Px", "abxd"[:3]),
-        (b"abd\x1b[D\x1b[@c", "abcd"),
+        (b"xyw\x1b[D\x1b[@z", "xyzw"),
         (b"ab\x1b[9999999999999999999C", "ab"),
         (b"\xff\xc3", "\ufffd\ufffd"),
     ],
