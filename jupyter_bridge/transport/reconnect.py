@@ -10,12 +10,13 @@ import asyncio
 import contextlib
 import logging
 import socket as system
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import aiohttp
 
 from jupyter_bridge.aio.changes import Changes
+from jupyter_bridge.aio.deadline import within
 from jupyter_bridge.aio.turns import Pauses
 from jupyter_bridge.problems import Gone, NotFound, Problem, Unavailable
 from jupyter_bridge.transport.answers import sentence
@@ -34,6 +35,9 @@ _SHORT = 1.0
 GIVE_UP = 12 * 3600.0
 # Frames posted while disconnected are kept up to this size and sent after a reconnect, bytes.
 _HELD = 16 << 20
+# A remote that takes longer than this for a frame does not read: seconds, and bytes a second.
+SEND_SECONDS = 30.0
+SLOWEST = 64 << 10
 # Only on Linux; elsewhere a remote's answers may come 40 ms later.
 _QUICK_ACK: int | None = getattr(system, "TCP_QUICKACK", None)
 
@@ -167,10 +171,7 @@ class ReconnectingSocket:
         socket = self._socket
         if socket is None or socket.closed:
             raise Unavailable("Disconnected from the remote. Reconnecting.")
-        try:
-            await _send(socket, frame)
-        except (aiohttp.ClientError, OSError) as error:
-            raise Unavailable("The connection to the remote dropped.") from error
+        await send(socket, [frame])
 
     def post(self, frame: str | bytes) -> bool:
         """Send soon and in order, after a reconnect if needed; False if too much is waiting."""
@@ -188,8 +189,8 @@ class ReconnectingSocket:
     async def _write(self) -> None:
         while self._waiting and self._socket is not None:
             try:
-                await _send(self._socket, self._waiting[0])
-            except (aiohttp.ClientError, OSError):
+                await send(self._socket, self._waiting[:1])
+            except Unavailable:
                 return
             self._held -= len(self._waiting.pop(0))
 
@@ -219,11 +220,31 @@ class ReconnectingSocket:
             await socket.close()
 
 
-async def _send(socket: Socket, frame: str | bytes) -> None:
-    if isinstance(frame, str):
-        await socket.send_str(frame)
-    else:
-        await socket.send_bytes(frame)
+async def send(socket: Socket, frames: Sequence[str | bytes]) -> None:
+    """Send the frames, with turns for the loop between them.
+
+    Raises Unavailable if the connection drops. It is dropped if the remote does not read.
+    """
+    try:
+        await within(SEND_SECONDS + sum(map(len, frames)) / SLOWEST, _send(socket, frames))
+    except asyncio.TimeoutError:  # an OSError, from Python 3.11 on
+        # Closing would wait until the unsent bytes are read.
+        transport = getattr(getattr(socket, "_conn", None), "transport", None)
+        if transport is not None:
+            transport.abort()
+        raise Unavailable("The remote does not read what is sent to it.") from None
+    except (aiohttp.ClientError, OSError) as error:
+        raise Unavailable("The connection to the remote dropped.") from error
+
+
+async def _send(socket: Socket, frames: Sequence[str | bytes]) -> None:
+    pauses = Pauses()
+    for frame in frames:
+        await pauses()  # sending yields only when the system's buffer is full
+        if isinstance(frame, str):
+            await socket.send_str(frame)
+        else:
+            await socket.send_bytes(frame)
 
 
 def _acknowledge(socket: Socket) -> None:

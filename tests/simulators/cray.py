@@ -43,6 +43,10 @@ class CrayDouble:
         self.tenants = {"blue": set(nodes)}
         self.piece = piece
         self.dead = False
+        # Whether `interact` reads nothing; the number of lines that it read, if they are only
+        # counted, each in a turn of the loop.
+        self.deaf = False
+        self.typed_in_turns: int | None = None
         self.seen: list[tuple[str, dict[str, str]]] = []
         self.sockets: set[web.WebSocketResponse] = set()
         self.url = ""
@@ -130,8 +134,17 @@ class CrayDouble:
         node = self.nodes[request.match_info["node"]]
         node.sessions += 1
         try:
+            transport: Any = request.transport
+            transport.max_size = 16 << 10  # aiohttp parses all that it receives in one turn
+            if self.deaf:
+                transport.pause_reading()
+                await asyncio.Event().wait()
             await self._send(socket, b"<ConMan> Connection to console opened.\r\n")
             async for message in socket:
+                if self.typed_in_turns is not None:
+                    self.typed_in_turns += 1
+                    await asyncio.sleep(0)
+                    continue
                 line = message.data + "\n"
                 node.typed.append(line)
                 echo = line.replace("\n", "\r\n").encode()

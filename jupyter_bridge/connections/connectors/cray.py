@@ -18,11 +18,11 @@ import binascii
 import codecs
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from itertools import islice
 from typing import Annotated, Any, ClassVar
 from urllib.parse import quote
 
-import aiohttp
 import msgspec
 from yarl import URL
 
@@ -37,14 +37,9 @@ from jupyter_bridge.connections.connector import (
 from jupyter_bridge.connections.connectors.socket_source import SocketSource
 from jupyter_bridge.connections.roles import HasConsoles, Node
 from jupyter_bridge.interfaces import Exit, Source
-from jupyter_bridge.problems import (
-    BadRequest,
-    Denied,
-    NotFound,
-    Unavailable,
-)
+from jupyter_bridge.problems import BadRequest, Denied, NotFound, Unavailable
 from jupyter_bridge.transport.answers import NAMES, off_loop
-from jupyter_bridge.transport.reconnect import Socket
+from jupyter_bridge.transport.reconnect import Socket, send
 from jupyter_bridge.transport.replay import Replay
 from jupyter_bridge.wire import bounded
 from jupyter_bridge.wire.json_errors import JSON_ERRORS
@@ -58,8 +53,10 @@ _LONGEST = 5.0
 _MOST = 16 << 20
 # A frame is any part of a log; 4 MiB are 50,000 lines. Bytes.
 MAX_FRAME = 4 << 20
-# Input without a newline is sent in pieces of this size; typed lines are shorter.
-_LINE = 4096
+# Input is sent in pieces of _LINE where it has no newline within _LONGEST_LINE, characters.
+_LINE, _LONGEST_LINE = 4096, 64 << 10
+# Lines sent before the service must have taken them: it may be slow.
+_LINES_AT_ONCE = 1000
 _NODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}")
 _ENDS_LINE = re.compile(r"[\r\n]|[\x00-\x08\x0b\x0c\x0e-\x1a\x1c-\x1f\x7f]")
 
@@ -238,23 +235,23 @@ class NodeSource(SocketSource):
 
     async def write(self, data: bytes) -> None:
         async with self._typing:
-            for line in self._lines(self._typed.decode(data)):
-                await self._send_line(line)
+            text, self._started = self._started + self._typed.decode(data), ""
+            lines = _EndedLines(text)
+            while some := list(islice(lines, _LINES_AT_ONCE)):
+                await self._send_lines(some)
+            self._started = lines.rest()
 
-    def _lines(self, text: str) -> list[str]:
-        """Return the lines that can be sent, without the newlines that the service adds."""
-        lines, self._started = _ended_lines(self._started + text)
-        return lines
-
-    async def _send_line(self, line: str) -> None:
+    async def _send_lines(self, lines: list[str]) -> None:
+        """Send lines, to which the service adds the newlines; Unavailable if it does not read."""
         if self._input is None or self._input.closed:
             await self._close_input()
             self._input = await self._service.dial("interact", self._node)
             self._discarding = asyncio.create_task(_discard_output(self._input))
         try:
-            await self._input.send_str(line)
-        except (aiohttp.ClientError, OSError) as error:
-            raise Unavailable(f"The connection to {self._node} was lost.") from error
+            await send(self._input, lines)
+        except Unavailable as problem:
+            await self._close_input()
+            raise Unavailable(f"Cannot type to {self._node}: {problem.message}") from problem
 
     async def _close_input(self) -> None:
         hearing, self._discarding = self._discarding, None
@@ -319,14 +316,30 @@ class _Repeated:
                 self._on_complete(b"".join(self._pieces))
 
 
-def _ended_lines(text: str) -> tuple[list[str], str]:
-    """Return lines that end by a newline, a control character or their length; and the rest."""
-    text, start, lines = text.replace("\r\n", "\n"), 0, []
-    for found in _ENDS_LINE.finditer(text):
-        before, mark = text[start : found.start()], found[0]
-        lines.append(before if mark in "\r\n" else before + mark)
-        start = found.end()
-    while len(text) - start > _LINE:
-        lines.append(text[start : start + _LINE])
-        start += _LINE
-    return lines, text[start:]
+class _EndedLines(Iterator[str]):
+    """The lines of a text that end by a newline, a control character or their length, one by one.
+
+    A newline is not in its line. `rest` is the text after the last line.
+    """
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._start = 0
+        self._looked = 0  # no line ends between `_start` and here
+
+    def __next__(self) -> str:
+        text, start = self._text, self._start
+        stop = min(len(text), start + _LONGEST_LINE)
+        found = _ENDS_LINE.search(text, max(start, self._looked), stop)
+        if found is not None:
+            end = found.end()
+            self._start = end + text.startswith("\r\n", end - 1)
+            return text[start : end - (found[0] in "\r\n")]
+        self._looked = stop
+        if len(text) - start <= _LINE:
+            raise StopIteration
+        self._start = start + _LINE
+        return text[start : self._start]
+
+    def rest(self) -> str:
+        return self._text[self._start :]

@@ -14,15 +14,18 @@ from typing import Any
 
 import pytest
 
+from jupyter_bridge.aio.deadline import within
 from jupyter_bridge.connections.connector import Context, Expired, WrongCredentials
 from jupyter_bridge.connections.connectors.cray import ConsoleFields, ConsoleService
 from jupyter_bridge.connections.net.address_policy import AddressPolicy
 from jupyter_bridge.connections.net.outbound import Outbound
 from jupyter_bridge.interfaces import Exit
 from jupyter_bridge.problems import BadRequest, Denied, NotFound, Problem, Unavailable
+from jupyter_bridge.transport import reconnect
 from tests.conftest import Server
+from tests.kernels.test_large_messages import TURN, turns
 from tests.simulators.cray import CrayDouble
-from tests.support.waiting import until
+from tests.support.waiting import PATIENCE, until
 
 LOG = logging.getLogger("test.console")
 
@@ -175,6 +178,44 @@ async def test_what_is_typed_goes_line_by_line(tmp_path: Path) -> None:
         assert seen.data.count(b"again") == 1
         await source.close()
         await seen.until(lambda: node.sessions == 0)
+
+
+@pytest.mark.parametrize(
+    ("typed", "lines"),
+    [
+        (b"\n" * 30_000, 30_000),
+        (b"y\r\n" * 20_000, 20_000),
+        (b"\x03" * 30_000, 30_000),
+        (b"x" * 4096 * 500 + b"\n", 486),  # the last one has the newline
+        (("ab" * 20_000 + "\n").encode() * 50, 50),
+    ],
+    ids=["newlines", "lines", "controls", "no newline", "long lines"],
+)
+async def test_much_is_typed_in_turns(tmp_path: Path, typed: bytes, lines: int) -> None:
+    """However many lines it is: a line never yielded to the loop, 3 s for 200 kB of newlines."""
+    async with serving(tmp_path) as (service, remote):
+        service.typed_in_turns = 0
+        source, seen = await opened(remote)
+        async with turns() as found:
+            await source.write(typed)
+        assert max(found) < TURN, sorted(found)[-3:]
+        await seen.until(lambda: service.typed_in_turns == lines)
+        await source.close()
+
+
+async def test_a_service_that_does_not_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Typing fails after a time, and again; neither it nor closing waits for ever."""
+    monkeypatch.setattr(reconnect, "SEND_SECONDS", 0.3)
+    monkeypatch.setattr(reconnect, "SLOWEST", 1 << 40)
+    async with serving(tmp_path) as (service, remote):
+        service.deaf = True
+        source, _ = await opened(remote)
+        for _ in range(2):
+            with pytest.raises(Unavailable, match="x1000c0: The remote does not read"):
+                await within(PATIENCE, source.write(b"y" * 4000 * 4000 + b"\n"))
+        await within(PATIENCE, source.close())
 
 
 async def test_a_break_loses_and_doubles_nothing(tmp_path: Path) -> None:
