@@ -59,6 +59,15 @@ def open_regular(path: Path) -> io.FileIO:
     return open(number, "rb", buffering=0)
 
 
+def open_unlinked(path: str | Path, flags: int) -> int:
+    """Open the user's own file, created by the umask if missing; never follows a link.
+
+    Raises OSError for whatever is no regular file: a FIFO in its place would block for ever.
+    """
+    flags |= os.O_CLOEXEC | os.O_NOFOLLOW | _AT_ONCE
+    return _regular(os.open(path, flags, 0o666), path)
+
+
 def read_regular(path: Path, most: int) -> bytes:
     """Return the content of a regular file of at most `most` bytes. Raises OSError."""
     with open_regular(path) as file:
@@ -90,7 +99,7 @@ def read_json(path: Path, kind: type[T], most: int) -> T:
         raise OSError(errno.EINVAL, reason, str(path)) from None
 
 
-def _regular(number: int, path: Path) -> int:
+def _regular(number: int, path: str | Path) -> int:
     """Return this open file's number; close it and raise OSError if it is not a regular file."""
     if not stat.S_ISREG(os.fstat(number).st_mode):
         os.close(number)

@@ -11,6 +11,9 @@ from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
 
+# How long a cancelled caller waits for a call that cannot be stopped, seconds.
+PATIENCE = 20.0
+
 
 async def run_in_loop_thread(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
     """Run `work()` in the event loop of a new thread. A cancelled caller waits for its end."""
@@ -31,7 +34,7 @@ async def run_in_loop_thread(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
 async def to_its_end(
     call: Callable[[], T], *, discard: Callable[[T], Awaitable[object]] | None = None
 ) -> T:
-    """Run `call()` in a shared thread. A cancelled caller waits for its end.
+    """Run `call()` in a shared thread. A cancelled caller waits for its end, PATIENCE at most.
 
     Its result is lost then: a result that must be closed needs `discard`.
     """
@@ -39,7 +42,10 @@ async def to_its_end(
     try:
         return await asyncio.shield(work)
     except asyncio.CancelledError:
-        await asyncio.wait({work})
+        await asyncio.wait({work}, timeout=PATIENCE)
+        if not work.done():  # a disk that hangs
+            work.add_done_callback(lambda done: done.cancelled() or done.exception())
+            raise
         # Asking for the exception marks it as seen: the cancelled caller does not get it.
         if work.exception() is None and discard is not None:
             await discard(work.result())

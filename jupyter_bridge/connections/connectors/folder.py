@@ -28,6 +28,7 @@ from jupyter_bridge.connections.connectors.listing import Count, alone_if_large
 from jupyter_bridge.connections.places import Places
 from jupyter_bridge.connections.roles import CanBrowse, CanRead, CanWrite, NewDataset
 from jupyter_bridge.models.datasets import Dataset, File, Item
+from jupyter_bridge.private_files import open_unlinked
 from jupyter_bridge.problems import (
     BadRequest,
     Conflict,
@@ -352,7 +353,7 @@ def _walk(whole: Path, shows: Callable[[str, str], bool]) -> Iterator[File]:
 
 def _open(target: Path) -> BinaryIO:
     # The path has no links in it; one that was created meanwhile is not followed.
-    return open(os.open(target, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC), "rb")
+    return open(open_unlinked(target, os.O_RDONLY), "rb")
 
 
 def _close_apart(file: BinaryIO) -> None:
@@ -371,7 +372,7 @@ def _write(target: Path, offset: int, data: bytes, directory: bool) -> None:
         return
     target.parent.mkdir(parents=True, exist_ok=True)
     # Not O_TRUNC: chunks arrive in any order, and may be repeated.
-    with open(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW, 0o666), "wb") as file:
+    with open(open_unlinked(target, os.O_WRONLY | os.O_CREAT), "wb") as file:
         file.seek(offset)
         file.write(data)
 

@@ -12,6 +12,7 @@ from jupyter_bridge.connections.transfers import checksums
 from jupyter_bridge.connections.transfers.disk_problems import translated
 from jupyter_bridge.connections.transfers.progress_log import ProgressLog
 from jupyter_bridge.models.datasets import File
+from jupyter_bridge.private_files import open_unlinked
 from jupyter_bridge.problems import Conflict
 
 # Bytes read and sent at a time, small enough to stay in the processor's cache.
@@ -107,7 +108,7 @@ class SyncUploadSource:
 
 @contextmanager
 def _opened(path: str) -> Iterator[int]:
-    line = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    line = open_unlinked(path, os.O_RDONLY)
     try:
         yield line
     finally:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from jupyter_bridge.connections.transfers import checksums
 from jupyter_bridge.connections.transfers.progress_log import ProgressLog
+from jupyter_bridge.private_files import open_unlinked
 
 # Bytes written by one call. More at once uses the largest pages of memory, which a virtual machine
 # may have returned to its host: then it is four times as slow.
@@ -126,7 +127,7 @@ class Writer:
 
 def open_new(path: Path) -> int:
     """Return a descriptor for writing; keeps the contents, does not follow a link."""
-    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
+    return open_unlinked(path, os.O_WRONLY | os.O_CREAT)
 
 
 def write_at(line: int, at: int, parts: Sequence[bytes | bytearray | memoryview]) -> int:

@@ -5,18 +5,24 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from zlib import crc32
 
 import pytest
 
+from jupyter_bridge.aio import loop_thread
+from jupyter_bridge.aio.deadline import within
+from jupyter_bridge.aio.loop_thread import in_daemon_thread
+from jupyter_bridge.connections.connectors import folder
 from jupyter_bridge.connections.roles import Span, chunks_of
 from jupyter_bridge.connections.transfers.progress_log import ProgressLog
 from jupyter_bridge.connections.transfers.upload_source import PIECE, SyncUploadSource, UploadSource
+from jupyter_bridge.connections.transfers.writer import open_new
 from jupyter_bridge.models.datasets import File
-from jupyter_bridge.problems import BadRequest, Conflict
-from tests.support.waiting import settle
+from jupyter_bridge.private_files import open_unlinked
+from jupyter_bridge.problems import BadRequest, Conflict, Problem
+from tests.support.waiting import PATIENCE, settle
 
 DATA = os.urandom(PIECE * 2 + 100)
 WHOLE = Span("big", 0, len(DATA))
@@ -100,6 +106,42 @@ def test_a_missing_file_is_told(disk: Disk) -> None:
     disk.path.unlink()
     with pytest.raises(BadRequest, match="source does not exist"):
         next(disk.inline.pieces(WHOLE))
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir], ids=["FIFO", "folder"])
+async def test_something_else_in_the_files_place(
+    tmp_path: Path, make: Callable[[Path], None]
+) -> None:
+    """Every opening of a user's file refuses it at once; a FIFO without a writer hung for ever."""
+    make(tmp_path / "f")
+    openings: list[Callable[[], object]] = [
+        lambda: open_unlinked(tmp_path / "f", os.O_RDONLY),
+        lambda: open_new(tmp_path / "f"),
+        lambda: folder._open(tmp_path / "f"),
+        lambda: folder._write(tmp_path / "f", 0, b"x", directory=False),
+    ]
+    for opening in openings:
+        with pytest.raises(OSError, match="f"):
+            await within(PATIENCE, in_daemon_thread(opening))
+    pieces = ProgressLog(tmp_path / "pieces")
+    source = SyncUploadSource(
+        [File("f", 5)], [(str(tmp_path / "f"), 0)], pieces, lambda new, path: None
+    )
+    with pytest.raises(Problem):
+        await within(PATIENCE, in_daemon_thread(lambda: list(source.pieces(Span("f", 0, 5)))))
+    pieces.close()
+
+
+async def test_a_cancel_does_not_wait_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A read that hangs is left behind, and the caller goes on."""
+    monkeypatch.setattr(loop_thread, "PATIENCE", 0.1)
+    go_on = threading.Event()
+    waiting = asyncio.ensure_future(loop_thread.to_its_end(go_on.wait))
+    await settle()
+    waiting.cancel()
+    await asyncio.wait({waiting}, timeout=PATIENCE)
+    assert waiting.cancelled()
+    go_on.set()
 
 
 async def test_what_was_sent_is_noted_with_the_next_or_at_the_end(disk: Disk) -> None:
