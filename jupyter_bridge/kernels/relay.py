@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 from weakref import WeakValueDictionary
 
+from jupyter_bridge.aio.changes import Changes
 from jupyter_bridge.interfaces import Upstream
 from jupyter_bridge.kernels.activity import Activity
 from jupyter_bridge.kernels.client_channel import IOPUB, STDIN, ClientChannel
@@ -25,6 +26,7 @@ from jupyter_bridge.kernels.upstream_link import UpstreamLink
 from jupyter_bridge.observe import metrics
 from jupyter_bridge.problems import BadRequest, Conflict, Gone, Problem, Unavailable
 from jupyter_bridge.wire import kernel
+from jupyter_bridge.wire.json_errors import JSON_ERRORS
 
 
 class Watcher(Protocol):
@@ -89,6 +91,7 @@ class Relay:
         self._on_channels = on_channels
         self._activity = activity
         self._log = log
+        self._unread = Changes(log)
         self._clients: WeakValueDictionary[object, Client] = WeakValueDictionary()
         self._channels: set[ClientChannel] = set()
         self._requests = Routing()
@@ -302,12 +305,13 @@ class Relay:
     def _on_messages(self, channel: str, messages: list[list[bytes]]) -> None:
         size = 0
         handle = self._on_iopub if channel == IOPUB else self._on_reply
+        kernel_id = self.kernel_id
         for parts in messages:
             size += sum(map(len, parts))
             try:
                 handle(channel, kernel.parse_header(parts[0]), parts)
-            except kernel.FrameError as error:
-                self._log.warning("Kernel %s sent a malformed message: %s", self.kernel_id, error)
+            except (kernel.FrameError, *JSON_ERRORS) as error:
+                self._unread.warning("Kernel %s sent a malformed message: %s", kernel_id, error)
                 metrics.REFUSED.labels("malformed").inc()
         if self._activity is not None:
             self._activity.report()

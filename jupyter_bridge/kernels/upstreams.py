@@ -10,6 +10,7 @@ from typing import Any
 
 import zmq
 
+from jupyter_bridge.aio.changes import Changes
 from jupyter_bridge.interfaces import Upstream
 from jupyter_bridge.kernels.client_channel import STDIN
 from jupyter_bridge.observe import metrics
@@ -45,6 +46,7 @@ class ZmqUpstream(Upstream):
     def __init__(self, manager: Any, log: logging.Logger) -> None:
         self._manager = manager
         self._log = log
+        self._refused = Changes(log)
         self._signer = kernel.Signer(
             manager.session.key, manager.session.signature_scheme or "hmac-sha256"
         )
@@ -175,7 +177,7 @@ class ZmqUpstream(Upstream):
         try:
             messages.append(self._signer.from_zmq(frames))
         except kernel.FrameError as error:
-            self._log.warning("Refused a message on %s: %s", channel, error)
+            self._refused.warning("Refused a message on %s: %s", channel, error)
             metrics.REFUSED.labels("signature").inc()
 
     async def _verify_large(self, channel: str, frames: list[bytes]) -> None:

@@ -26,6 +26,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import math
 import struct
 import uuid
 from collections.abc import Sequence
@@ -84,15 +85,15 @@ def parse_header(part: bytes) -> Header:
 def read_content(part: bytes) -> dict[str, Any] | None:
     """Decode a message's content, with a LargeJson for each large value; None if that fails.
 
-    NaN becomes null, and bytes that are not UTF-8 become U+FFFD. For more than LARGE bytes call it
-    in a thread.
+    NaN and numbers beyond a float become null, and bytes that are not UTF-8 become U+FFFD. For
+    more than LARGE bytes call it in a thread.
     """
     try:
         content = large_json.parse(part)
     except JSON_ERRORS:
         try:
             content = msgspec.json.decode(_repaired(part))
-        except FrameError:
+        except (FrameError, *JSON_ERRORS):
             return None
     return content if isinstance(content, dict) else None
 
@@ -107,11 +108,21 @@ def _repaired(part: bytes) -> bytes:
     if len(part) > MAX_MENDED:
         raise FrameError("a part of the message is not JSON")
     try:
-        value = json.loads(str(part, "utf-8", "replace"), parse_constant=lambda name: None)
+        value = json.loads(
+            str(part, "utf-8", "replace"),
+            parse_constant=lambda name: None,
+            parse_float=_finite,
+            parse_int=lambda digits: None if _finite(digits) is None else int(digits),
+        )
         text = json.dumps(value, ensure_ascii=False).encode("utf-16", "surrogatepass")
     except (ValueError, RecursionError) as error:
         raise FrameError(f"a part of the message is not JSON: {error}") from error
     return text.decode("utf-16", "replace").encode()
+
+
+def _finite(text: str) -> float | None:
+    number = float(text)
+    return number if math.isfinite(number) else None
 
 
 def as_json(part: bytes) -> bytes:

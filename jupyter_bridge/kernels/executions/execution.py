@@ -46,6 +46,8 @@ ABORTED_GRACE = 1.0
 BEGIN_GRACE = 0.2
 INTERRUPT_PAUSE = 1.0
 INTERRUPTS = 5
+# A larger count is not one: JavaScript cannot hold it.
+MAX_COUNT = (1 << 53) - 1
 # Escapes in a message's JSON: as many carriage returns or backspaces are written in 5 ms at most.
 MANY_ESCAPES = 1000
 
@@ -241,14 +243,14 @@ class Execution:
     def _on_output(self, kind: str, content: dict[str, Any], size: int) -> None:
         if kind in MESSAGES:
             change = self.outputs.apply(kind, content)
-            if kind == "execute_result" and isinstance(content.get("execution_count"), int):
-                self._count = content["execution_count"]
+            if kind == "execute_result":
+                self._note_count(content)
             if change is not None:
                 self._events.add(change.event, change.data, size)
         elif kind == "execute_input":
             self._echoed = True
             self._begin()
-            self._count = content.get("execution_count", self._count)
+            self._note_count(content)
         elif kind == "status":
             self._on_status(content.get("execution_state"))
         if self._reply or self._idle:
@@ -276,9 +278,13 @@ class Execution:
         }
         self._reply_size = size
         self._request = None
-        count = self._reply.get("execution_count")
-        self._count = count if isinstance(count, int) else self._count
+        self._note_count(self._reply)
         self._end_if_complete()
+
+    def _note_count(self, content: dict[str, Any]) -> None:
+        count = content.get("execution_count")
+        if type(count) is int and 0 <= count <= MAX_COUNT:
+            self._count = count
 
     def _on_input_request(self, content: dict[str, Any], header: bytes) -> None:
         request = InputModel(str(content.get("prompt", "")), bool(content.get("password", False)))
@@ -351,8 +357,10 @@ class Execution:
             self._inputs.clear()
             self.body = self.body.emptied()
             metrics.EXECUTION_SECONDS.labels(status).observe(self._seconds or 0)
-            self._events.end(self.model())
-            self.answered.set()
+            try:
+                self._events.end(self.model())
+            finally:
+                self.answered.set()
 
     async def close(self) -> None:
         """Discard the execution; its code continues on the kernel."""
@@ -391,7 +399,7 @@ class Execution:
         seconds = self._seconds if self._seconds is not None else self._loop.time() - self._start
         reply = self._reply
         error = None
-        if reply.get("status") == "error":
+        if reply and reply.get("status") not in ("ok", "aborted"):
             error = ErrorModel(
                 _text(reply.get("ename", "")),
                 _text(reply.get("evalue", "")),
@@ -403,7 +411,7 @@ class Execution:
             status="timeout" if timed_out else self.status,
             execution_count=self._count,
             outputs=self.outputs.outputs,
-            user_expressions=reply.get("user_expressions") or {},
+            user_expressions=_object(reply.get("user_expressions")),
             started=self._started,
             seconds=round(seconds, 6),
             error=error,
@@ -431,5 +439,11 @@ def _text(value: Any) -> Any:
     return value if isinstance(value, LargeJson) else str(value)
 
 
+def _object(value: Any) -> Any:
+    return value if isinstance(value, LargeJson | dict) else {}
+
+
 def _lines(lines: Any) -> Any:
-    return lines if isinstance(lines, LargeJson) else [_text(line) for line in lines]
+    if isinstance(lines, LargeJson):
+        return lines
+    return [_text(line) for line in (lines if isinstance(lines, list) else [lines])]
