@@ -137,8 +137,8 @@ def parse_session(body: bytes) -> DownloadSession:
         raise ChunkError(f"the answer is not a download session: {error}") from None
 
 
-def parse_range(text: str) -> range:
-    """Parse a range of chunk numbers, as "3:7"."""
+def parse_range(text: str, most: int = 1 << 32) -> range:
+    """Parse a range of at most `most` chunk numbers, as "3:7"; ChunkError for any other text."""
     first, _, last = text.partition(":")
     try:
         start, stop = int(first), int(last or first) + 1
@@ -146,6 +146,8 @@ def parse_range(text: str) -> range:
         raise ChunkError(f"{text[:40]!r} is not a range of chunks") from None
     if not 0 <= start < stop <= 1 << 32:
         raise ChunkError(f"{text[:40]!r} is not a range of chunks")
+    if stop - start > most:
+        raise ChunkError(f"{text[:40]!r} has more chunks than the file can have")
     return range(start, stop)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import json
 import os
 import ssl
 import subprocess
@@ -13,10 +14,12 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
+from aiohttp import web
 from pybis import Openbis
 
 from jupyter_bridge.connections.connection import Connection
 from jupyter_bridge.connections.connector import WrongCredentials
+from jupyter_bridge.connections.connectors.openbis import download
 from jupyter_bridge.connections.net.tls import TLSSettings
 from jupyter_bridge.connections.roles import (
     CanBrowse,
@@ -37,6 +40,7 @@ from jupyter_bridge.problems import (
     Unavailable,
 )
 from tests.simulators.openbis.client import MemorySink, MemorySupply, connection
+from tests.simulators.openbis.files import Files
 from tests.simulators.openbis.fixtures import APIS, CONTENT, IN_DATA_SET, simulator  # noqa: F401
 from tests.simulators.openbis.simulator import Simulator
 
@@ -346,6 +350,41 @@ async def test_chunks_that_stay_damaged_end_it(simulator: Simulator, tmp_path: P
     made = simulator.store.add(CONTENT)
     with pytest.raises(RemoteFailed, match="damaged"):
         await run(simulator, tmp_path, lambda one: fetch(one, made.perm_id))
+
+
+@pytest.mark.parametrize("offered", ["0:3000000", "0:4294967294", "0:1", "x", "-1:0"])
+async def test_more_chunks_than_a_file_can_have(
+    simulator: Simulator,  # noqa: F811
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    offered: str,
+) -> None:
+    """60 bytes of an answer name no set of numbers: it took 374 MB."""
+    start = Files._start
+
+    def lie(files: Files, values: dict[str, str]) -> web.Response:
+        told = json.loads(start(files, values).text or "")
+        told["ranges"] = dict.fromkeys(told["ranges"], offered)
+        return web.json_response(told)
+
+    monkeypatch.setattr(Files, "_start", lie)
+    made = simulator.store.add({"one": b"x"})
+    with pytest.raises(RemoteFailed, match="no chunks of"):
+        await run(simulator, tmp_path, lambda one: fetch(one, made.perm_id))
+
+
+@pytest.mark.parametrize("megabytes", [1, 10_000, 100_000_000])
+def test_what_is_queued_is_bounded(megabytes: int) -> None:
+    """A file of any size that a server claims: one round has so many of its chunks."""
+    size = megabytes << 20
+    file = download._File("f", size, range(5, 5 + megabytes), [Span("f", 0, size)])
+    session = download.FastDownload.__new__(download.FastDownload)
+    session._files = {"f": file}
+    assert len(session._wanted()) == min(megabytes, download.MAX_QUEUED)
+    file.came.add(0, 1 << 20)
+    assert min(session._wanted(), default=6) == 6
+    file.ask_whole()
+    assert len(session._wanted()) <= download.MAX_QUEUED
 
 
 async def test_a_chunk_of_another_name_is_refused(simulator: Simulator, tmp_path: Path) -> None:  # noqa: F811

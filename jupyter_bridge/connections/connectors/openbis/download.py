@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain, islice
 from typing import Any
 from urllib.parse import quote
 
@@ -25,6 +26,10 @@ STREAMS = 4
 CHUNKS_A_REQUEST = 16
 # The size of openBIS's chunks; if a file has another number of them, request them all.
 CHUNK = 1 << 20
+# A file in smaller chunks than this is refused, bytes. And the most chunks queued in one round,
+# 256 GiB of files: each number takes 100 bytes of memory.
+SMALLEST_CHUNK = 16 << 10
+MAX_QUEUED = 1 << 18
 # Files in one download session, which one request lists.
 FILES_A_SESSION = 2000
 # Rounds without new bytes before the download fails; each waits twice as long.
@@ -108,21 +113,31 @@ class _File:
     whole: bool = False
 
     def __post_init__(self) -> None:
-        self.whole = len(self.chunks) != max(1, -(-self.size // CHUNK))
+        if len(self.chunks) != max(1, -(-self.size // CHUNK)):
+            self.ask_whole()
+
+    def ask_whole(self) -> None:
+        """Request all chunks from now on, if a round can have as many."""
+        self.whole = len(self.chunks) <= MAX_QUEUED
 
     def missing(self) -> list[tuple[int, int]]:
         return [gap for span in self.spans for gap in self.came.missing(span.start, span.stop)]
 
-    def wanted(self) -> set[int]:
-        """Return the numbers of the chunks that should have the missing bytes."""
-        missing = self.missing()
+    def wanted(self) -> Iterator[int]:
+        """Yield the numbers of the chunks that should have the missing bytes; some twice."""
+        missing, chunks = self.missing(), self.chunks
         if self.whole and missing:
-            return set(self.chunks)
-        return {
-            self.chunks.start + index
-            for start, stop in missing
-            for index in range(start // CHUNK, -(-stop // CHUNK))
-        } & set(self.chunks)
+            yield from chunks
+            return
+        for start, stop in missing:
+            yield from chunks[start // CHUNK : -(-stop // CHUNK)]
+
+
+def _most_chunks(size: int) -> int:
+    """Return how many chunks a file of this size can have; more than MAX_QUEUED are of 1 MiB."""
+    if size < 0:  # unknown
+        return MAX_QUEUED
+    return max(1, min(-(-size // SMALLEST_CHUNK), max(MAX_QUEUED, -(-size // CHUNK))))
 
 
 class FastDownload:
@@ -184,16 +199,18 @@ class FastDownload:
         )
         try:
             session = fast_download.parse_session(body)
-            ranges = {
-                item: fast_download.parse_range(text) for item, text in session.ranges.items()
-            }
         except (ServerError, ChunkError) as error:
             raise await self._failed(error) from None
         self._session = session.download_session_id
         for item, (path, spans) in zip(items, self._spans.items(), strict=True):
-            if item not in ranges:
+            if item not in session.ranges:
                 raise RemoteFailed(f"openBIS offers no chunks of {path}.", path=path)
-            self._files[item] = _File(path, self._sizes.get(path, -1), ranges[item], spans)
+            size = self._sizes.get(path, -1)
+            try:
+                chunks = fast_download.parse_range(session.ranges[item], _most_chunks(size))
+            except ChunkError as error:
+                raise RemoteFailed(f"openBIS offers no chunks of {path}: {error}.") from None
+            self._files[item] = _File(path, size, chunks, spans)
         if not session.stream_ids:
             raise Unavailable("openBIS has no free stream for a download now.")
         return session.stream_ids[:STREAMS]
@@ -217,11 +234,12 @@ class FastDownload:
                     f"{', or sends them damaged' if self._unsound else ''}."
                 )
             for file in self._files.values():
-                file.whole = True
+                file.ask_whole()
             await asyncio.sleep(FIRST_PAUSE * 2**idle)
 
     def _wanted(self) -> set[int]:
-        return set().union(*(file.wanted() for file in self._files.values()))
+        numbers = chain.from_iterable(file.wanted() for file in self._files.values())
+        return set(islice(numbers, MAX_QUEUED))
 
     def _arrived(self) -> int:
         return sum(file.came.total for file in self._files.values())
