@@ -24,6 +24,8 @@ from jupyter_bridge.wire.large_json import LARGE
 # made the server's memory grow by 200 to 450 MB.
 _DRAIN = 64
 _DRAIN_BYTES = 512 << 10
+# Frames of a message with too many that are discarded before the loop gets its turn: a few ms.
+_DISCARD = 2000
 # The most that waits for a kernel that does not read: messages on each channel, and bytes of those
 # that are not small (small ones: 16 MB at most).
 MAX_WAITING, MAX_WAITING_BYTES = 1000, 64 << 20
@@ -54,6 +56,8 @@ class ZmqUpstream(Upstream):
         self._loop: asyncio.AbstractEventLoop | None = None
         # The channels to read again in the loop's next turn.
         self._due: set[str] = set()
+        # The channels on which the rest of a message with too many frames is discarded.
+        self._discarding: set[str] = set()
         # Large messages that may still be in this process: ZMQ's tracker, and the bytes.
         self._waiting: list[tuple[zmq.MessageTracker, int]] = []
         # A thread verifies a large message; reading waits for it, to keep the order.
@@ -149,9 +153,17 @@ class ZmqUpstream(Upstream):
         if channel == "shell":
             # Output printed before the reply was sent goes first.
             self._drain("iopub")
+            if "iopub" in self._discarding:
+                self._drain_soon(channel)
+                return
         socket = self._sockets.get(channel)
         if socket is None or self._verifying is not None:
             return
+        if channel in self._discarding:
+            self._drain_soon(channel)
+            if not _discard(socket):
+                return
+            self._discarding.discard(channel)
         messages: list[list[bytes]] = []
         size = 0
         for _ in range(_DRAIN):
@@ -159,8 +171,13 @@ class ZmqUpstream(Upstream):
                 self._drain_soon(channel)
                 break
             try:
-                frames = _receive(socket)
+                frames, whole = _receive(socket)
             except zmq.Again:
+                break
+            if not whole:
+                self._refuse(channel, f"it has more than {kernel.MAX_PARTS} frames")
+                self._discarding.add(channel)
+                self._drain_soon(channel)
                 break
             more = sum(map(len, frames))
             if more > LARGE:
@@ -177,8 +194,11 @@ class ZmqUpstream(Upstream):
         try:
             messages.append(self._signer.from_zmq(frames))
         except kernel.FrameError as error:
-            self._refused.warning("Refused a message on %s: %s", channel, error)
-            metrics.REFUSED.labels("signature").inc()
+            self._refuse(channel, str(error))
+
+    def _refuse(self, channel: str, reason: str) -> None:
+        self._refused.warning("Refused a message on %s: %s", channel, reason)
+        metrics.REFUSED.labels("signature").inc()
 
     async def _verify_large(self, channel: str, frames: list[bytes]) -> None:
         messages: list[list[bytes]] = []
@@ -206,8 +226,10 @@ def busy() -> Busy:
     return Busy("The kernel does not read its messages. Interrupt or restart it, or try later.")
 
 
-def _receive(socket: zmq.Socket[bytes]) -> list[bytes]:
-    """Return the frames of the next message, large ones as views; zmq.Again if there is none.
+def _receive(socket: zmq.Socket[bytes]) -> tuple[list[bytes], bool]:
+    """Return the frames of the next message, large ones as views, and whether these are all.
+
+    `_discard` takes those beyond MAX_PARTS. Raises zmq.Again if there is no message.
 
     Like `recv_multipart`, but `frame.more` tells whether more follow: asking the socket takes
     longer than receiving a frame.
@@ -215,10 +237,15 @@ def _receive(socket: zmq.Socket[bytes]) -> list[bytes]:
     receive = socket.recv
     frame = receive(zmq.NOBLOCK, copy=False)
     frames = [_bytes(frame)]
-    while frame.more:
+    while frame.more and len(frames) <= kernel.MAX_PARTS:
         frame = receive(zmq.NOBLOCK, copy=False)
         frames.append(_bytes(frame))
-    return frames
+    return frames, not frame.more
+
+
+def _discard(socket: zmq.Socket[bytes]) -> bool:
+    """Discard up to _DISCARD frames of the current message; tell whether it ended."""
+    return not all(socket.recv(zmq.NOBLOCK, copy=False).more for _ in range(_DISCARD))
 
 
 def _bytes(frame: zmq.Frame) -> bytes:

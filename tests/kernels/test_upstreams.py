@@ -15,6 +15,7 @@ import zmq.asyncio
 from jupyter_bridge.kernels.upstreams import ZmqUpstream
 from jupyter_bridge.observe import metrics
 from jupyter_bridge.wire import kernel
+from tests.kernels.test_large_messages import TURN, turns
 from tests.support.waiting import PATIENCE, until
 
 KEY = b"the-kernels-key"
@@ -154,6 +155,56 @@ async def test_forged_signature(channel: str) -> None:
         assert await line.receive() == (channel, parts)
         assert line.heard.empty()
         assert refused() == before + 5
+
+
+@pytest.mark.parametrize("count", [kernel.MAX_PARTS + 5, 300_000])
+@pytest.mark.parametrize("before", [True, False], ids=["routing frames", "buffers"])
+@pytest.mark.parametrize("channel", ["iopub", "shell"])
+async def test_too_many_frames(count: int, before: bool, channel: str) -> None:
+    """The message is refused in turns, and the next is heard; `/api` took 1.3 s before."""
+    parts = kernel.build_message("stream", {}, "s")
+    signed = kernel.Signer(KEY).to_zmq(parts)
+    many = [b""] * count
+    async with opened() as (fake, line):
+        to = b"topic"
+        if channel != "iopub":
+            line.upstream.send(channel, parts)
+            to = (await fake.receive(channel))[0]
+        known = refused()
+        frames = [to, *many, *signed] if before else [to, *signed, *many]
+        plain: zmq.Socket[bytes] = zmq.Socket.shadow(fake.sockets[channel].underlying)
+        await asyncio.to_thread(plain.send_multipart, frames)
+        async with turns() as found:
+            assert await asyncio.gather(fake.say(channel, parts, to=to), line.receive()) == [
+                None,
+                (channel, parts),
+            ]
+        assert max(found) < TURN, sorted(found)[-3:]
+        assert refused() == known + 1
+        assert line.heard.empty()
+
+
+@pytest.mark.parametrize("count", range(kernel.MAX_PARTS - 8, kernel.MAX_PARTS - 5))
+async def test_as_many_frames_as_may_be(count: int) -> None:
+    """At the bound a message arrives whole, and so does the next."""
+    parts = kernel.build_message("stream", {}, "s")
+    many = [*parts, *[b""] * count]
+    async with opened() as (fake, line):
+        await fake.say("iopub", many)
+        await fake.say("iopub", parts)
+        assert await line.receive() == ("iopub", many)
+        assert await line.receive() == ("iopub", parts)
+
+
+async def test_refused_messages_are_few_lines(caplog: pytest.LogCaptureFixture) -> None:
+    """All are counted, and the log has one line a second; it had one for each."""
+    parts = kernel.build_message("stream", {}, "s")
+    async with opened() as (fake, _):
+        known = refused()
+        for number in range(300):
+            await fake.say("iopub", [*parts[:3], b"%d" % number], key=b"another")
+        await until(lambda: refused() == known + 300, "refusals")
+        assert 1 <= len([one for one in caplog.messages if "Refused" in one]) <= 5
 
 
 async def test_burst() -> None:
