@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from jupyter_bridge.connections.connectors.cray import _ended_lines
+from jupyter_bridge.connections.connectors.cray import _EndedLines
 from jupyter_bridge.connections.transfers.byte_range import parse_range
 from jupyter_bridge.consoles.last_line import last_line
 from jupyter_bridge.consoles.run.line.prompt import _last_line, shows_prompt
@@ -87,9 +87,9 @@ CASES: dict[str, tuple[Callable[[Any], Any], Any]] = {
         "bytes=0-" + " " * 60_000 + "x",
     ),
     "a range of digits": (lambda text: parse_range(text, 10), "bytes=" + "9" * 60_000 + "-"),
-    "lines for a console service": (_ended_lines, "\n" * 1_000_000),
-    "control characters for one": (_ended_lines, "\x01" * 1_000_000),
-    "long lines for one": (_ended_lines, "a" * 20_000_000),
+    "lines for a console service": (lambda text: list(_EndedLines(text)), "\n" * 1_000_000),
+    "control characters for one": (lambda text: list(_EndedLines(text)), "\x01" * 1_000_000),
+    "long lines for one": (lambda text: list(_EndedLines(text)), "a" * 20_000_000),
     "titles": (_title, b"<title>" * 200_000),
     "titles that begin": (_title, b"<title" * 200_000),
     "a namespace": (_NAMESPACE.match, "/shell/" * 50_000),
