@@ -7,6 +7,7 @@ message `bridge_gap` with their number.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from itertools import islice
 from typing import Any, Protocol
@@ -36,6 +37,8 @@ CHANNELS_BY_ROUTE = {
 # The most bytes of one write: large enough to be cheap, small enough that a hundred clients that
 # do not read hold little memory.
 BATCH = 512 << 10
+# The most messages that one `take` looks at, most of them perhaps for others: this takes 0.3 ms.
+LOOK = 2000
 
 Encoder = Callable[[RingEntry], bytes]
 
@@ -171,15 +174,17 @@ class ClientChannel:
     def take(self, limit: int = BATCH, *, merge: bool = False) -> list[RingEntry]:
         """Return the waiting messages in order, up to about `limit` bytes; a large message alone.
 
+        None of the first LOOK waiting messages may be for this client; `behind` tells of others.
         With `merge`, consecutive stream messages become one (with the last id), so that a slow
         client catches up.
         """
         entries = self._take_notices()
         size = 0
         self.behind = False
+        end = self._cursor + LOOK
         for entry in self.relay.ring.since(self._cursor):
             mine = entry.channel in self.names and (entry.to is None or entry.to is self.client)
-            if size >= limit or (mine and entries and entry.large is not None):
+            if entry.seq >= end or size >= limit or (mine and entries and entry.large is not None):
                 self.behind = True
                 break
             self._cursor, self._seen = entry.seq + 1, entry.number
@@ -232,6 +237,7 @@ class ClientChannel:
             for entry in self.take(merge=self.behind):
                 yield entry
             if not self.exhausted:
+                await asyncio.sleep(0)
                 continue
             if self.ended is not None:
                 raise self.ended

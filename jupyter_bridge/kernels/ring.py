@@ -65,6 +65,8 @@ class Ring:
         self._entries: list[RingEntry | None] = []
         self._head = 0
         self._forgotten_ids: OrderedDict[str, int] = OrderedDict()
+        # The sequence number of each held message for all clients; the newest of its id.
+        self._seqs: dict[str, int] = {}
 
     @property
     def first(self) -> int:
@@ -77,6 +79,7 @@ class Ring:
         """Add one message, and discard the oldest until the rest fits."""
         if to is None:
             self.count += 1
+            self._seqs[header.msg_id] = self.end
         if sum(map(len, parts)) > LARGE:
             frame, large = kernel.v1_head(channel, parts), parts
         else:
@@ -97,7 +100,10 @@ class Ring:
         self.bytes -= entry.size
         if entry.to is None:
             self.forgotten = entry.number
-            self._forgotten_ids[entry.header.msg_id] = entry.number
+            msg_id = entry.header.msg_id
+            self._forgotten_ids[msg_id] = entry.number
+            if self._seqs[msg_id] == entry.seq:
+                del self._seqs[msg_id]
             if len(self._forgotten_ids) > FORGOTTEN_IDS:
                 self._forgotten_ids.popitem(last=False)
         if self._head >= _COMPACT_AT and self._head * 2 >= len(self._entries):
@@ -115,12 +121,8 @@ class Ring:
 
     def find(self, msg_id: str) -> RingEntry | None:
         """Return the newest entry for all clients with this message id, if any."""
-        for index in range(len(self._entries) - 1, self._head - 1, -1):
-            entry = self._entries[index]
-            assert entry is not None
-            if entry.to is None and entry.header.msg_id == msg_id:
-                return entry
-        return None
+        seq = self._seqs.get(msg_id)
+        return None if seq is None else self._entries[seq - self.first + self._head]
 
     def number_of_forgotten(self, msg_id: str) -> int | None:
         """Return the number of a discarded message, if its id is still known."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable
 from typing import Any
@@ -12,10 +13,12 @@ from jupyter_bridge.connections.connectors.cray import _EndedLines
 from jupyter_bridge.connections.transfers.byte_range import parse_range
 from jupyter_bridge.consoles.last_line import last_line
 from jupyter_bridge.consoles.run.line.prompt import _last_line, shows_prompt
+from jupyter_bridge.kernels.executions.event_log import EventLog
+from jupyter_bridge.kernels.ring import Ring
 from jupyter_bridge.kernels.socketio.namespace import _NAMESPACE
 from jupyter_bridge.observe.redaction import _redacted
 from jupyter_bridge.transport.problem_decoder import _title
-from jupyter_bridge.wire import ansi
+from jupyter_bridge.wire import ansi, kernel
 from jupyter_bridge.wire.openbis import rpc
 from jupyter_bridge.wire.outputs import outputs
 from jupyter_bridge.wire.outputs.displays import Displays
@@ -59,6 +62,31 @@ def updated(count: int) -> None:
             own.apply(kind, {**content, "data": {"text/plain": str(number)}})
 
 
+def found(count: int) -> None:
+    """Ids in a ring that holds as many messages, and others that it never had."""
+    ring = Ring(64 << 20)
+    for number in range(count):
+        ring.append("iopub", kernel.Header(msg_id=str(number), msg_type="x"), [b"{}"] * 4)
+    for number in range(count):
+        assert ring.find(f"no {number}") is None
+        assert ring.find(str(number)) is not None
+
+
+async def _followed(count: int) -> None:
+    log = EventLog()
+    for _ in range(count):
+        log.add("output", None, 0)
+    reading = log.after(count - 1)
+    for number in range(3000):
+        assert (await anext(reading))[0] == count + number
+        log.add("output", None, 0)
+
+
+def followed(count: int) -> None:
+    """A log of many events, each new one read as it comes."""
+    asyncio.run(_followed(count))
+
+
 HELD = 60_000
 QUERIES = in_bits(ansi.without_queries, 1)
 CASES: dict[str, tuple[Callable[[Any], Any], Any]] = {
@@ -79,6 +107,8 @@ CASES: dict[str, tuple[Callable[[Any], Any], Any]] = {
     "erased characters": (written, "x" * 30_000_000 + "\ré" + "\bé" * 50_000),
     "a line written over": (written, ("é" * 10 + "\r") * 100_000),
     "updates of a display": (updated, 30_000),
+    "ids in a ring": (found, 50_000),
+    "the end of a log of events": (followed, 80_000),
     "a session's end": (lambda text: rpc.RpcError(text).expired, "session " * 100_000),
     "a session of tokens": (lambda text: rpc.RpcError(text).expired, "session token " * 60_000),
     "a range of spaces": (lambda text: parse_range(text, 10), "bytes=" + " " * 60_000 + "x"),

@@ -14,6 +14,8 @@ from jupyter_bridge.aio.news import News
 LIMIT = 16 << 20
 # The memory of one event besides its text: the object, its message's dictionaries (measured).
 EVENT_COST = 500
+# The most events that a reader copies at once: of small ones 80,000 are held.
+AT_ONCE = 256
 
 
 class LoggedEvent(msgspec.Struct):
@@ -55,6 +57,15 @@ class EventLog:
         self._events.clear()
         self.size = 0
 
+    def _waiting(self, position: int) -> list[LoggedEvent]:
+        """Return the next events after `position`, which are numbered one by one.
+
+        A copy, because the events change while a reader is written to.
+        """
+        start = position + 1 - self._events[0].id if self._events else 0
+        stop = min(start + AT_ONCE, len(self._events))
+        return [self._events[index] for index in range(start, stop)]
+
     async def after(self, position: int = 0) -> AsyncGenerator[tuple[int, str, Any], None]:
         """Yield the events after `position` as (id, name, data), up to `done`.
 
@@ -66,18 +77,14 @@ class EventLog:
             if first > position + 1:
                 yield first - 1, "gap", {"lost": first - 1 - position}
                 position = first - 1
-            # A copy, because the events change while a reader is written to; from the newest on,
-            # because a reader that keeps up has not read a few of many thousands.
-            unread: list[LoggedEvent] = []
-            for logged in reversed(self._events):
-                if logged.id <= position:
-                    break
-                unread.append(logged)
-            for logged in reversed(unread):
+            waiting = self._waiting(position)
+            for logged in waiting:
                 yield logged.id, logged.event, logged.data
                 position = logged.id
                 if logged.event == "done":
                     return
+            if waiting:
+                continue
             if self._is_over and position >= self._last_id:
                 return
             await more.wait()

@@ -65,6 +65,7 @@ class ChannelsSocket(BridgeSocket):
         self._relay: Relay | None = None
         self._writing = False
         self._lagging = False
+        self._looking: asyncio.Handle | None = None  # for messages, in the loop's next turn
 
     async def on_handshake(self, kernel_id: str) -> None:  # type: ignore[override]
         # Watching needs `read`, sending needs `execute`, as on /api/kernels. A user who may only
@@ -128,7 +129,9 @@ class ChannelsSocket(BridgeSocket):
             except (WebSocketClosedError, StreamClosedError):
                 return
             if written is None:
-                if channel.ended is not None:
+                if not channel.exhausted:
+                    self._look_later()
+                elif channel.ended is not None:
                     self.fail(channel.ended)
                 return
             if written.done():
@@ -136,6 +139,15 @@ class ChannelsSocket(BridgeSocket):
             else:
                 self._writing = self._lagging = True
                 written.add_done_callback(self._on_written)
+
+    def _look_later(self) -> None:
+        """Look at more messages in the next turn; those so far were for others."""
+        if self._looking is None:
+            self._looking = asyncio.get_running_loop().call_soon(self._look)
+
+    def _look(self) -> None:
+        self._looking = None
+        self._pump()
 
     def _write(self, channel: ClientChannel) -> asyncio.Future[None] | None:
         if self.takes_raw_frames:
@@ -168,4 +180,6 @@ class ChannelsSocket(BridgeSocket):
     def on_close(self) -> None:
         if self._channel is not None:
             self._channel.close()
+        if self._looking is not None:
+            self._looking.cancel()
         super().on_close()

@@ -381,6 +381,23 @@ async def test_resume_from_an_unknown_message(bridge: Bridge, kernel: str) -> No
     assert gap["content"]["lost"] >= 1
 
 
+async def test_resume_behind_messages_for_others(bridge: Bridge, kernel: str) -> None:
+    """A client of stdin alone gets its message, though thousands on iopub come before."""
+    session, at_once = uuid.uuid4().hex, "s = get_ipython().kernel\n"
+    at_once += "for i in range(9000): s.session.send(s.iopub_socket, 'x', {}, ident=b'x')\n"
+    async with (
+        bridge.seat(kernel, "iopub") as witness,
+        bridge.seat(kernel, "shell", session=session) as shell,
+    ):
+        msg_id = await shell.execute(f"{at_once}input('name? ')", allow_stdin=True)
+        await witness.until(lambda m: len(witness.seen) > 9000)
+        async with bridge.seat(kernel, "stdin", session=session, after="never-was") as stdin:
+            request = await stdin.receive()
+            assert request["header"]["msg_type"] == "input_request"
+            await stdin.send("input_reply", {"value": "Ada"}, channel="stdin", parent=request)
+            await shell.until(is_reply_to(msg_id))
+
+
 # Larger than what a kernel says in one go, so that who reads loses nothing.
 SMALL = 2 << 20
 
