@@ -45,3 +45,5 @@ async def within(
         if not task.cancelled() and task.exception() is None and discard is not None:
             await discard(task.result())
         raise
+    finally:
+        del task  # a failure's traceback holds this frame, and all that its callers hold

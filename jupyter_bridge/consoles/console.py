@@ -18,6 +18,7 @@ from jupyter_bridge.consoles.gaps import GapAllowance
 from jupyter_bridge.consoles.last_line import LOOK_BYTES, last_line
 from jupyter_bridge.consoles.log import Log
 from jupyter_bridge.consoles.sent_texts import SentTexts
+from jupyter_bridge.consoles.waiting_input import WaitingInput
 from jupyter_bridge.interfaces import Exit, Source
 from jupyter_bridge.models.consoles import ConsoleModel, ViewerModel
 from jupyter_bridge.problems import Busy, Denied, Gone
@@ -85,6 +86,7 @@ class Console:
         # How many times the bridge has typed into the console.
         self.typed = 0
         self.sent = SentTexts()
+        self.waiting = WaitingInput(name)
         self._append = on_output
         self._skip = on_gap
         self._gaps = GapAllowance()
@@ -256,11 +258,15 @@ class Console:
         await self.write(data)
 
     async def write(self, data: bytes) -> None:
-        """Type `data` unchanged; return when the source has accepted it. Gone after the end."""
+        """Type `data` unchanged; return when the source has accepted it, drop it if cancelled.
+
+        Gone after the end; Busy while too much waits.
+        """
         if self.source is None or self.state == "ended":
             raise Gone(f"Console {self.name!r} has ended and takes no input.")
-        self.typed += 1
-        await self.source.write(data)
+        with self.waiting.hold(data):
+            self.typed += 1
+            await self.source.write(data)
 
     # -- viewers -------------------------------------------------------------------------------
 

@@ -245,6 +245,11 @@ class BridgeHandler(RequestBase, APIHandler):
         """Return the quoted address of another route, for `Location`."""
         return f"{self.base_url.rstrip('/')}/bridge{quote(path, safe='/:', errors='replace')}"
 
+    def raw_body(self) -> bytes:
+        """Return the body of a raw verb, which the request then holds no more."""
+        body, self.request.body = self.request.body, b""
+        return body
+
     async def while_here(
         self, work: Coroutine[Any, Any, T], seconds: float | None = None
     ) -> T | None:
@@ -268,6 +273,9 @@ class BridgeHandler(RequestBase, APIHandler):
             if not task.done():
                 task.cancel()
                 await ended([task])
+            # Else a failure, whose traceback holds this frame, is held until a collection, and
+            # with it the request's body.
+            del task, either
 
     def _leaving(self) -> asyncio.Future[None]:
         """Return a future that is done once the client has closed the connection."""
@@ -303,6 +311,8 @@ class BridgeHandler(RequestBase, APIHandler):
                     step = done.result()
                 except StopAsyncIteration:
                     return
+                finally:
+                    del done, either
                 yield step
         finally:
             if coming is not None:

@@ -58,6 +58,8 @@ WAITS: dict[str, tuple[str, str, Any, dict[str, str]]] = {
     "a run's events": ("GET", "runs/{run}", None, SSE),
     "a command": ("POST", "run", {"command": "sleep 3600"}, ONCE),
     "a command, for a while": ("POST", "run", {"command": "sleep 3600"}, {**ONCE, **WAIT}),
+    "input for a queued run": ("POST", "runs/{queued}/input", "x" * 200_000, {}),
+    "input that nobody reads": ("POST", "send/{stalled}", "x" * 200_000, {}),
     "a console": ("GET", "tail/{console}?follow=true", None, {}),
     "a console, as lines": ("GET", "tail/{console}?follow=true&format=ndjson", None, {}),
     "a console's prompt": ("GET", "tail/{console}?follow=true&until=never", None, {}),
@@ -140,7 +142,12 @@ async def begin(bridge: Bridge) -> dict[str, str]:
     job = {"connection": "slow", "direction": "download", "permId": "x", "path": "other"}
     kernel = (await ask("spawn/python3", {}, 201))["id"]
     code = {"code": "import time; time.sleep(3600)"}
+    sleep, behind = {"command": "sleep 3600", "console": "bash"}, {"command": "cat"}
+    await ask("consoles", {"name": "bash", "shell_command": ["/bin/bash"]}, 201)
+    await ask("run", {**sleep, "queue": True}, 202)
     return {
+        "queued": (await ask("run", {**sleep, **behind, "queue": True}, 202))["run"],
+        "stalled": await bridge.open("stty raw -echo; exec sleep 3600", name="stalled"),
         "kernel": kernel,
         "transfer": (await ask("transfers", job, 202))["transfer"],
         "execution": (await ask(f"execute/{kernel}", code, 202))["execution"],

@@ -119,9 +119,9 @@ class SendQuery(msgspec.Struct):
 class SendHandler(ConsoleHandler):
     @verb("execute", "Type into a console", query=SendQuery, status=204, raw=True, limit=MAX_SEND)
     async def post(self, name: str, query: SendQuery) -> None:
-        data = self.request.body
+        data = self.raw_body()
         console = await self.open_console(name, "execute", to_write=True)
-        await console.send(data + b"\n" if query.newline else data)
+        await self.while_here(console.send(data + b"\n" if query.newline else data))
         self.answer_nothing(204)
 
 

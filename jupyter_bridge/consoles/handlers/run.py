@@ -81,7 +81,7 @@ class InputQuery(msgspec.Struct):
 class RunInputHandler(RunHandler):
     @verb("execute", "Type into a run", query=InputQuery, status=204, raw=True, limit=MAX_INPUT)
     async def post(self, run_id: str, query: InputQuery) -> None:
-        data = self.request.body
+        data = self.raw_body()
         run = self.runs.get(run_id)
         if query.rows and query.cols:
             run.resize(query.rows, query.cols)
@@ -89,6 +89,5 @@ class RunInputHandler(RunHandler):
             sent = run.send_stdin(data, query.offset, end=query.end)
             self.set_header("Bridge-Offset", str(await self.while_here(sent)))
         elif data:
-            await self.while_here(run.begun.wait())
-            await run.send_input(data)
+            await self.while_here(run.send_input(data))
         self.answer_nothing(204)

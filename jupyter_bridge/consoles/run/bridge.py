@@ -122,7 +122,8 @@ class BridgeDriver(CommandDriver):
     async def send_input(self, data: bytes) -> None:
         """Type into the command on the remote."""
         if self._command is not None:
-            await self._command.send_input(data)
+            with self._console.waiting.hold(data):
+                await self._command.send_input(data)
 
     async def send_stdin(self, data: bytes, offset: int | None, *, end: bool) -> int:
         if self._command is not None:

@@ -128,8 +128,13 @@ class Run:
             raise Gone("This run has ended and takes no input.", run=self.id)
 
     async def send_input(self, data: bytes) -> None:
-        """Type `data` unchanged while the command runs; raises Gone after its end."""
-        await self.begun.wait()
+        """Type `data` unchanged while the command runs; raises Gone after its end.
+
+        Busy if too much waits already; what waits for a command to begin counts, too.
+        """
+        if not self.begun.is_set():
+            with self.console.waiting.hold(data):
+                await self.begun.wait()
         if self.ended.is_set():
             raise Gone("This run has ended and takes no input.", run=self.id)
         if b"\x03" in data:

@@ -12,6 +12,7 @@ import select
 import shlex
 import signal
 import termios
+import threading
 from collections.abc import Callable
 from typing import Any, Literal
 
@@ -24,6 +25,8 @@ from jupyter_bridge.wire.shell.startup import KnownShell
 FITS = 1024
 # How long to wait for the result of a write after the terminal ended, on a loaded machine.
 LAST_WORD_SECONDS = 1.0
+# How often a write that waits for room looks whether its sender has left.
+LOOK_MILLISECONDS = 500
 
 
 class SizeHolder:
@@ -157,27 +160,38 @@ class TerminalSource(Source):
                 self._on_end(exit)
 
     async def write(self, data: bytes) -> None:
-        written = asyncio.wrap_future(self._worker.submit(lambda: self._write(data)))
-        await asyncio.wait({written, self._gone}, return_when=asyncio.FIRST_COMPLETED)
-        if not written.done():
-            # The write may have succeeded, and ended the terminal; its thread is about to report.
-            await asyncio.wait({written}, timeout=LAST_WORD_SECONDS)
+        left = threading.Event()
+        job = self._worker.submit(lambda: self._write(data, left))
+        written = asyncio.wrap_future(job)
+        try:
+            await asyncio.wait({written, self._gone}, return_when=asyncio.FIRST_COMPLETED)
+            if not written.done():
+                # The write may have succeeded, and ended the terminal; its thread is about to
+                # report.
+                await asyncio.wait({written}, timeout=LAST_WORD_SECONDS)
+        except asyncio.CancelledError:
+            left.set()
+            job.cancel()
+            raise
         if not written.done() or (not written.cancelled() and written.exception() is not None):
             written.cancel()
             raise Gone("The terminal has ended and takes no input.")
 
-    def _write(self, data: bytes) -> None:
+    def _write(self, data: bytes, left: threading.Event | None = None) -> None:
         """Write only when there is room, and what surely fits: a write that blocks in the kernel
-        does not end when the other side of the pty is closed."""
+        does not end when the other side of the pty is closed. Drop the rest once `left` is set."""
         if self._input < 0:
             raise BrokenPipeError
         poller = select.poll()
         poller.register(self._input, select.POLLOUT)
         self.typed += len(data)
-        while data:
-            if any(event & (select.POLLHUP | select.POLLERR) for _, event in poller.poll()):
+        rest = memoryview(data)
+        while rest and not (left is not None and left.is_set()):
+            events = poller.poll(LOOK_MILLISECONDS)
+            if any(event & (select.POLLHUP | select.POLLERR) for _, event in events):
                 raise BrokenPipeError
-            data = data[os.write(self._input, data[:FITS]) :]
+            if events:
+                rest = rest[os.write(self._input, rest[:FITS]) :]
 
     def type_text(self, text: str, flush: bool = True) -> int:
         """Replaces `PtyProcessUnicode.write` for the host's clients, in the worker's thread.
