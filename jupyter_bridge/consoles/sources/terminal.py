@@ -7,6 +7,7 @@ the host's clients goes through the terminal's own worker, in order.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import select
 import shlex
@@ -64,6 +65,7 @@ class TerminalSource(Source):
         self._pauses = 0
         self.size = tuple(terminal.ptyproc.getwinsize())
         terminal.ptyproc.setwinsize = self._set_size  # whoever resizes it, it is recorded
+        self._close_pty: Callable[[], None] | None = None
         argv = getattr(terminal, "bridge_argv", terminal.ptyproc.argv)
         self.title = shlex.join(map(str, argv or []))
         # The shell, if it tells its prompt, and its process as it was then (`run/local/shell.py`);
@@ -124,6 +126,10 @@ class TerminalSource(Source):
     def can_pause(self, reading: Callable[[bool], None]) -> None:
         """`reading(False)` stops the reading of this pty, `reading(True)` continues it."""
         self._reading = reading
+
+    def can_close(self, close_pty: Callable[[], None]) -> None:
+        """`close_pty()` ends the reading of this pty and closes it, whoever else has it open."""
+        self._close_pty = close_pty
 
     def pause(self) -> None:
         self._pauses += 1
@@ -221,15 +227,35 @@ class TerminalSource(Source):
             self._terminal.resize_to_smallest()
 
     async def end(self) -> None:
-        """End the processes as the host does: gently first, then by force."""
+        """End the shell as the host does, gently first, then by force; hang up on the others.
+
+        A shell that runs a script of a run does not tell its foreground job. That and whatever else
+        has the pty open would keep the console alive.
+        """
         if self._exit is None:
+            group = self.foreground
             await self._terminal.terminate(force=True)
+            if group is not None and group != self.pid:
+                _hang_up(group, self.pid)
+            if self._close_pty is not None:
+                self._close_pty()
 
     async def close(self) -> None:
         """Leave the terminal, which the host keeps."""
         if self._size_holder in self._terminal.clients:
             self._terminal.clients.remove(self._size_holder)
         self._worker.submit(self._close_input)
+
+
+def _hang_up(group: int, session: int) -> None:
+    """Send SIGHUP to this process group, unless its number belongs to another session by now."""
+    try:
+        if os.getsid(group) != session:
+            return
+    except ProcessLookupError:
+        pass  # its leader has ended; the number is not given away while others are in the group
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(group, signal.SIGHUP)
 
 
 def exit_of(process: Any) -> Exit:

@@ -63,6 +63,7 @@ class RecordedTerminals(TerminalManager):
         kwargs.setdefault("blocking_io_executor", self.bridge_workers)
         super().__init__(**kwargs)
         self._sources: dict[Any, TerminalSource] = {}
+        self._ending: set[Any] = set()
         self._reaping = TaskSet()
 
     def new_terminal(self, **kwargs: Any) -> Any:
@@ -93,6 +94,7 @@ class RecordedTerminals(TerminalManager):
                 loop.add_handler(fd, self.pty_read, loop.READ)
 
         source.can_pause(reading)
+        source.can_close(lambda: self._close(ptywclients))
         self._sources[ptywclients] = source
         try:
             ptywclients.bridge_console = self.bridge_record(ptywclients.term_name, source)
@@ -113,7 +115,19 @@ class RecordedTerminals(TerminalManager):
             if text:
                 _send_to_clients(terminal, text)
         if ended:
-            IOLoop.current().remove_handler(fd)
+            self._end(terminal)
+
+    def _close(self, terminal: Any) -> None:
+        """Read what is left, and close the pty although others may have it open."""
+        fd = terminal.ptyproc.fd
+        if self.ptys_by_fd.get(fd) is terminal:
+            self.pty_read(fd)
+            self._end(terminal)
+
+    def _end(self, terminal: Any) -> None:
+        if terminal in self._sources and terminal not in self._ending:
+            self._ending.add(terminal)
+            IOLoop.current().remove_handler(terminal.ptyproc.fd)
             self._reaping.start(self._reap(terminal))
 
     async def _reap(self, terminal: Any) -> None:
@@ -133,6 +147,7 @@ class RecordedTerminals(TerminalManager):
             _log.exception("Terminal %s did not close", name)
         if namesake is not None and namesake is not terminal:
             self.terminals[name] = namesake  # the host forgets by name, not by terminal
+        self._ending.discard(terminal)
         self._sources.pop(terminal).ended(exit_of(process))
         for client in list(terminal.clients):
             try:

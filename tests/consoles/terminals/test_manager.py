@@ -1,6 +1,7 @@
 import asyncio
 import itertools
 import os
+import random
 import signal
 import threading
 import time
@@ -158,8 +159,8 @@ async def test_input_that_ends_the_terminal_was_typed(
     ended = threading.Event()
     write = TerminalSource._write
 
-    def slowly(source: TerminalSource, data: bytes) -> None:
-        write(source, data)
+    def slowly(source: TerminalSource, data: bytes, left: Any) -> None:
+        write(source, data, left)
         ended.wait(30)
 
     monkeypatch.setattr(TerminalSource, "_write", slowly)
@@ -429,3 +430,40 @@ async def test_the_host_replays_as_before(tmp_path: Path) -> None:
         chunks = list(console.source.terminal.read_buffer)
         assert max(map(len, chunks)) <= 4096
         assert "".join(chunks).encode() == everything(console)[-len("".join(chunks)) :]
+
+
+# What has the pty open although its shell is ended, and whether it ends with the console.
+HOLDERS = {
+    "a job of a script": ("echo 'sleep {}' > x; . ./x", True),
+    "a job that ignores SIGHUP": ("(trap '' HUP; exec sleep {})", False),
+    "a job in the background": ("sleep {} & disown", False),
+    "a session of its own": ("setsid sleep {} &", False),
+}
+
+
+@pytest.mark.parametrize("holder", HOLDERS)
+async def test_whoever_has_the_pty_open_does_not_keep_the_console(
+    tmp_path: Path, holder: str
+) -> None:
+    """A console ends with its shell; what its shell waits for is hung up on, as by a terminal."""
+    command, ends = HOLDERS[holder]
+    seconds = str(random.randrange(10**6, 10**7))
+
+    def jobs() -> list[psutil.Process]:
+        return [
+            one
+            for one in psutil.process_iter(["cmdline"])
+            if one.info["cmdline"] == ["sleep", seconds]
+        ]
+
+    async with house(tmp_path) as consoles:
+        options = TerminalOptions(shell_command=["/bin/bash", "--norc"], cwd=str(tmp_path))
+        console = await consoles.create(options)
+        await console.write(command.format(seconds).encode() + b"\n")
+        await until(jobs, "the job")
+        await consoles.end(console.name)
+        assert console.state == "ended"
+        if ends:
+            await until(lambda: not jobs(), "the end of the job")
+        for job in jobs():
+            job.kill()
