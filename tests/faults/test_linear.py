@@ -13,6 +13,7 @@ from jupyter_bridge.connections.connectors.cray import _EndedLines
 from jupyter_bridge.connections.transfers.byte_range import parse_range
 from jupyter_bridge.consoles.last_line import last_line
 from jupyter_bridge.consoles.run.line.prompt import _last_line, shows_prompt
+from jupyter_bridge.consoles.sources.typed_lines import TypedLines
 from jupyter_bridge.kernels.executions.event_log import EventLog
 from jupyter_bridge.kernels.ring import Ring
 from jupyter_bridge.kernels.socketio.namespace import _NAMESPACE
@@ -87,6 +88,11 @@ def followed(count: int) -> None:
     asyncio.run(_followed(count))
 
 
+def typed(data: bytes) -> None:
+    """What a client sends to a kernel's console at once."""
+    asyncio.run(TypedLines().feed(data))
+
+
 HELD = 60_000
 QUERIES = in_bits(ansi.without_queries, 1)
 CASES: dict[str, tuple[Callable[[Any], Any], Any]] = {
@@ -107,6 +113,10 @@ CASES: dict[str, tuple[Callable[[Any], Any], Any]] = {
     "erased characters": (written, "x" * 30_000_000 + "\ré" + "\bé" * 50_000),
     "a line written over": (written, ("é" * 10 + "\r") * 100_000),
     "updates of a display": (updated, 30_000),
+    "pairs typed to a kernel": (typed, b"x\x7f" * (1 << 20)),
+    "rubouts typed to a kernel": (typed, b"x" * (1 << 20) + b"\x7f" * (1 << 20)),
+    "lines typed to a kernel": (typed, b"1\n" * (1 << 20)),
+    "a long line typed to a kernel": (typed, b"x" * (32 << 20) + b"\n"),
     "ids in a ring": (found, 50_000),
     "the end of a log of events": (followed, 80_000),
     "a session's end": (lambda text: rpc.RpcError(text).expired, "session " * 100_000),

@@ -20,7 +20,7 @@ from jupyter_bridge.consoles.tail.query import InteractQuery, TailQuery, tail_re
 from jupyter_bridge.consoles.tail.view import Step, View, counted
 from jupyter_bridge.models.consoles import ViewerModel
 from jupyter_bridge.observe.events import Events
-from jupyter_bridge.problems import BadRequest, Busy, Denied, Problem
+from jupyter_bridge.problems import BadRequest, Busy, Denied, Problem, TooLarge
 from jupyter_bridge.web import PROBLEM_FRAME, TEXT, BridgeSocket, Frame
 from jupyter_bridge.wire import console as wire
 
@@ -254,7 +254,7 @@ class InteractSocket(ConsoleSocket):
             return
         try:
             await self._console.type(viewer, asks.data)
-        except (Busy, Denied) as problem:
+        except (Busy, Denied, TooLarge) as problem:
             # The viewer keeps watching. Its next frame is read when it has taken this answer.
             with contextlib.suppress(WebSocketClosedError, StreamClosedError):
                 trouble = wire.Trouble(self._console.end_offset, problem.to_json())

@@ -16,6 +16,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from typing import Any, Literal
 
 from jupyter_bridge.aio.turns import Pauses
+from jupyter_bridge.consoles.sources.typed_lines import TypedLines
 from jupyter_bridge.interfaces import Exit, Source
 from jupyter_bridge.kernels.client_channel import IOPUB, SHELL, STDIN, ClientChannel
 from jupyter_bridge.kernels.relay import Relay
@@ -30,7 +31,6 @@ _SHOWN = frozenset(
     ["stream", "execute_input", "execute_result", "display_data", "update_display_data", "error"]
 ) | {"status", "bridge_gap"}
 _INTERRUPT = b"\x03"
-_RUBOUT = (0x08, 0x7F)
 
 
 class KernelSource(Source):
@@ -44,7 +44,8 @@ class KernelSource(Source):
         self._session = uuid.uuid4().hex
         self._channel: ClientChannel | None = None
         self._task: asyncio.Task[None] | None = None
-        self._typed = bytearray()
+        self._typed = TypedLines()
+        self._typing = asyncio.Lock()
         self._wants_input = False
         self.title = f"kernel {relay.kernel_id}"
 
@@ -97,28 +98,23 @@ class KernelSource(Source):
         on_end(Exit())
 
     async def write(self, data: bytes) -> None:
+        """Execute the complete lines; TooLarge if the last, incomplete line is too long."""
         _, interrupt, data = data.rpartition(_INTERRUPT)
         if interrupt:
-            self._typed.clear()
+            self._typed = TypedLines()
             self._wants_input = False
             await self._interrupt()
-        for byte in data:
-            if byte in _RUBOUT:
-                del self._typed[-1:]
-            else:
-                self._typed.append(byte)
-        text = bytes(self._typed).replace(b"\r\n", b"\n").replace(b"\r", b"\n")
-        lines, newline, rest = text.rpartition(b"\n")
-        if newline:
-            self._typed[:] = rest
-            self._send(lines.decode("utf-8", "replace"))
+        typed = self._typed
+        async with self._typing:
+            text = await typed.feed(data)
+            # Otherwise an interrupt has come meanwhile.
+            if text is not None and typed is self._typed:
+                await self._send(text)
 
-    def _send(self, text: str) -> None:
-        assert self._channel is not None
+    async def _send(self, text: str) -> None:
         if self._wants_input:
             self._wants_input = False
-            parts = kernel.build_message("input_reply", {"value": text}, self._session)
-            self._channel.send(STDIN, parts)
+            await self._say(STDIN, "input_reply", {"value": text})
         elif text.strip():
             content = {
                 "code": text,
@@ -128,9 +124,12 @@ class KernelSource(Source):
                 "allow_stdin": True,
                 "stop_on_error": False,  # a line typed after an error is independent of it
             }
-            self._channel.send(
-                SHELL, kernel.build_message("execute_request", content, self._session)
-            )
+            await self._say(SHELL, "execute_request", content)
+
+    async def _say(self, channel: str, kind: str, content: dict[str, Any]) -> None:
+        parts = kernel.build_message(kind, content, self._session)
+        assert self._channel is not None
+        self._channel.send(channel, parts)
 
     async def close(self) -> None:
         channel, self._channel = self._channel, None
