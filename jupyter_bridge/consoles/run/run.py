@@ -114,10 +114,12 @@ class Run:
 
         With an offset this waits INPUT_SECONDS at most, and not all data may be taken.
         """
-        try:
-            await within(None if offset is None else INPUT_SECONDS, self._send(data, offset, end))
-        except asyncio.TimeoutError:
-            pass  # the command does not read
+        with self.console.waiting.hold(data):
+            try:
+                sending = self._send(data, offset, end)
+                await within(None if offset is None else INPUT_SECONDS, sending)
+            except asyncio.TimeoutError:
+                pass  # the command does not read
         return self._driver.stdin_taken
 
     async def _send(self, data: bytes, offset: int | None, end: bool) -> None:
