@@ -34,7 +34,7 @@ class SearchHandler(ConsoleHandler):
     async def get(self, query: SearchQuery) -> None:
         with suppress(ImportError):  # text is found without it
             await imported("re2")
-        request = search_request(query)
+        request = await search_request(query)
         search = Search(
             request,
             await self._among(query.console),

@@ -79,7 +79,7 @@ class ConsoleSocket(ConsoleDoor, BridgeSocket):
 
     async def _look_up(self, name: str, action: str, query: TailQuery, follow: bool) -> None:
         await self.demand_named(name, action)
-        what = tail_request(query, self.request.headers, follow=follow)
+        what = await tail_request(query, self.request.headers, follow=follow)
         if query.format == "raw":
             raise BadRequest("format: raw is for HTTP; a frame holds raw bytes.", field="format")
         self._console: Console = await self.open_console(name, action, wait=what.follow)

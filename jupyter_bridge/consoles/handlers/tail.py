@@ -84,7 +84,7 @@ class TailHandler(ConsoleHandler):
         kinds=("text/plain", NDJSON, RAW),
     )
     async def get(self, name: str, query: TailQuery) -> None:
-        what = tail_request(query, self.request.headers)
+        what = await tail_request(query, self.request.headers)
         console = await self.open_console(name, "read", wait=what.follow)
         kind = NDJSON if NDJSON in self.request.headers.get("Accept", "") else TEXT
         kind = {"ndjson": NDJSON, "raw": RAW}.get(query.format, kind)

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from jupyter_bridge.consoles.tail.pattern import Pattern, compiled, literal
+from jupyter_bridge.consoles.tail.pattern import Pattern, literal, prepared
 from jupyter_bridge.consoles.tail.query import unix_time
 
 DEFAULT_LIMIT = 1000
@@ -36,9 +36,11 @@ class SearchRequest:
     since: float | None = None
 
 
-def search_request(query: SearchQuery) -> SearchRequest:
+async def search_request(query: SearchQuery) -> SearchRequest:
     """Return the checked request; raises BadRequest, or Unsupported without google-re2."""
-    read = compiled if query.regex else literal
-    pattern = read(query.q, "q", lines=True)
+    if query.regex:
+        pattern = await prepared(query.q, "q", lines=True)
+    else:
+        pattern = literal(query.q, "q", lines=True)
     since = unix_time(query.since) if query.since is not None else None
     return SearchRequest(pattern, query.limit, since)

@@ -15,19 +15,31 @@ bar starts its line over.
 from __future__ import annotations
 
 import re
+from collections import OrderedDict
 from collections.abc import Iterator
+from functools import partial
 from typing import Any, Protocol
 
+from jupyter_bridge.aio.serial_worker import SerialWorker, in_worker
+from jupyter_bridge.consoles.tail.pattern_cost import unicode_size
+from jupyter_bridge.consoles.tail.pattern_faults import TOO_LARGE, fault_of
 from jupyter_bridge.problems import BadRequest, Unsupported
 
+# One worker for all patterns, so that they take one core; they take turns by block.
+LANE = SerialWorker()
 MAX_PATTERN = 1000  # characters
-# The most Unicode classes; RE2 needs up to 0.2 ms for each, before it checks their number.
+# The most Unicode classes: each is looked up, and the first time compiled by itself.
 MAX_UNICODE = 50
 # RE2's memory for one pattern, bytes: two thirds for the program, one third for its states.
 MAX_MEMORY = 1024 * 1024
 # Instructions of RE2's program. If its states outgrow the memory, RE2 takes about 10 ns for each
 # instruction and byte: 300 ms for 8 KiB of text, on a thread of its own.
 MAX_PROGRAM = 4000
+# The most instructions of Unicode classes, all copies that repeats make: RE2 compiles these in
+# 5 ms, and other threads wait. It makes fewer of classes that overlap.
+MAX_UNICODE_SIZE = 2 * MAX_PROGRAM
+# How many refused patterns are known: they are not compiled again.
+MAX_REFUSED = 256
 
 # Stands for a byte that is not UTF-8: one byte too, so that offsets do not change.
 SUBSTITUTE = "\x1a"
@@ -51,21 +63,13 @@ _RETURN_TOKENS = {r"\r": r"[\r\x0b]", "\r": r"[\r\x0b]", r"\s": r"[\s\x0b]", r"\
 _RETURN_IN_CLASS = re.compile(r"\\[rs]|\r")
 _LOOKS_AHEAD = frozenset(("$", r"\b", r"\B", r"\z"))
 
-_FAULTS = {
-    "missing )": "a ( is not closed",
-    "unexpected )": "a ) closes nothing",
-    "missing ]": "a [ is not closed",
-    "trailing \\": "a \\ at the end escapes nothing",
-    "no argument for repetition operator": "there is nothing to repeat",
-    "bad repetition operator": "a repeat follows a repeat",
-    "invalid repetition size": "repeat at most 1000 times, the smaller number first, not",
-    "invalid escape sequence": "RE2 does not know",
-    "invalid perl operator": "RE2 does not know the group",
-    "invalid character class range": "no such characters",
-    "invalid named capture group": "not a name for a group",
-}
-# With these errors RE2 quotes the whole rest of the pattern.
-_WITHOUT_QUOTE = ("missing )", "unexpected )", "missing ]", "trailing \\")
+# The faults of patterns that were refused lately, and the sizes of the classes that RE2 knows.
+_refused: OrderedDict[tuple[str, bool], str] = OrderedDict()
+_class_sizes: dict[str, int] = {}
+
+
+class _Refused(Exception):
+    """A pattern that is refused, for this reason."""
 
 
 class Pattern(Protocol):
@@ -184,7 +188,23 @@ def compiled(pattern: str, field: str, *, lines: bool = False) -> Pattern:
     """
     _check(pattern, field)
     text = plain_text(pattern)
-    return _linear(pattern, field, lines) if text is None else literal(text, field, lines=lines)
+    if text is not None:
+        return literal(text, field, lines=lines)
+    fault = _refused.get((pattern, lines))
+    if fault is None:
+        try:
+            return _linear(pattern, field, lines)
+        except _Refused as refused:
+            fault = str(refused)
+            _refused[pattern, lines] = fault
+            if len(_refused) > MAX_REFUSED:
+                _refused.popitem(last=False)
+    raise BadRequest(f"{field}: {fault}.", field=field)
+
+
+async def prepared(pattern: str, field: str, *, lines: bool = False) -> Pattern:
+    """Like `compiled`, and one pattern at a time, in the patterns' worker, if it needs RE2."""
+    return await in_worker(LANE, partial(compiled, pattern, field, lines=lines))
 
 
 def literal(text: str, field: str, *, lines: bool = False) -> Pattern:
@@ -269,11 +289,13 @@ def _linear(pattern: str, field: str, lines: bool) -> Linear:
             field=field,
         ) from error
     options = _options(re2)
+    if unicode_size(pattern, _class_size) > MAX_UNICODE_SIZE:
+        raise _Refused(TOO_LARGE)
     tokens = list(_tokens(pattern))
     looks_behind = "^" in tokens and not lines
     if lines:
         if _ENDS_OF_TEXT.search(pattern):
-            raise BadRequest(f"{field}: the flag -m has no use within one line.", field=field)
+            raise _Refused("the flag -m has no use within one line")
         options.never_nl = True
         tokens = [_IN_LINES.get(token, token) for token in tokens]
     if looks_behind:
@@ -282,17 +304,30 @@ def _linear(pattern: str, field: str, lines: bool) -> Linear:
     try:
         regexp = re2.compile(f"(?m){written}".encode(), options)
     except re2.error as error:
-        raise BadRequest(f"{field}: {_fault(error)}.", field=field) from error
+        raise _Refused(fault_of(error).replace(_LINE_END, "$")) from error
     finally:
         re2.purge()  # else its cache keeps patterns, with their memory
     if regexp.programsize > MAX_PROGRAM:
-        raise BadRequest(f"{field}: {_TOO_LARGE}.", field=field)
+        raise _Refused(TOO_LARGE)
     first = None
     if tokens[0] == _LINE_START and not _REPEATS.match("".join(tokens[1:2])):
         rest = "".join(_LINE_END if token == "$" else token for token in tokens[1:])
         first = _without_error(f"(?m){rest}".encode(), options)
     looks_ahead = any(token in _LOOKS_AHEAD for token in tokens)
     return Linear(regexp, looks_ahead=looks_ahead, looks_behind=looks_behind, first=first)
+
+
+def _class_size(name: str) -> int:
+    """Return the size of the program of a Unicode class; 0 of one that RE2 does not know."""
+    size = _class_sizes.get(name)
+    if size is None:
+        import re2
+
+        regexp = _without_error(name.encode(), _options(re2))
+        if regexp is None:
+            return 0
+        size = _class_sizes[name] = int(regexp.programsize)
+    return size
 
 
 def _without_error(pattern: bytes, options: Any) -> Any:
@@ -324,21 +359,6 @@ def _options(re2: Any) -> Any:
     return options
 
 
-_TOO_LARGE = "the pattern is too large; use fewer or smaller repeats"
-
-
 def _tokens(pattern: str) -> Iterator[str]:
     """Return the parts of the pattern: a class, an escape, a quotation, or one character."""
     return (found[0] for found in _TOKEN.finditer(pattern))
-
-
-def _fault(error: Exception) -> str:
-    message = error.args[0] if error.args else b""
-    text = message.decode("utf-8", "replace") if isinstance(message, bytes) else str(message)
-    if "too large" in text:
-        return _TOO_LARGE
-    kind, _, quoted = text.partition(": ")
-    fault = _FAULTS.get(kind, "not a pattern in RE2's syntax")
-    if kind in _WITHOUT_QUOTE or not quoted:
-        return f"not a pattern: {fault}"
-    return f"not a pattern: {fault}: {quoted.replace(_LINE_END, '$')}"

@@ -11,7 +11,7 @@ import msgspec
 
 from jupyter_bridge.aio.serial_worker import in_worker
 from jupyter_bridge.consoles.console import Console
-from jupyter_bridge.consoles.tail.pattern import Pattern, compiled
+from jupyter_bridge.consoles.tail.pattern import Pattern, prepared
 from jupyter_bridge.consoles.tail.view import View
 from jupyter_bridge.problems import BadRequest, Conflict
 from jupyter_bridge.wire import bounded
@@ -113,7 +113,7 @@ def _ends(console: Console, offset: int, hint: str = "") -> Conflict:
     )
 
 
-def tail_request(
+async def tail_request(
     query: TailQuery, headers: Mapping[str, str], *, follow: bool = False
 ) -> TailRequest:
     """Return the checked request; headers count where the query is silent. Raises BadRequest.
@@ -124,7 +124,7 @@ def tail_request(
         raise BadRequest("Give only one of lines, offset and since.", field="lines")
     if query.epoch is not None and query.offset is None:
         raise BadRequest("epoch: needs an offset.", field="epoch")
-    until = compiled(query.until, "until") if query.until is not None else None
+    until = await prepared(query.until, "until") if query.until is not None else None
     if query.format == "raw" and query.strip is not None:
         raise BadRequest("strip: not possible with format=raw.", field="strip")
     if query.format == "raw" and query.skip_echo:

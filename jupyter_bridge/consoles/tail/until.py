@@ -13,9 +13,9 @@ from functools import partial
 from operator import attrgetter, itemgetter
 from typing import TypeVar
 
-from jupyter_bridge.aio.serial_worker import SerialWorker, in_worker
+from jupyter_bridge.aio.serial_worker import in_worker
 from jupyter_bridge.aio.turns import Pauses
-from jupyter_bridge.consoles.tail.pattern import SUBSTITUTE, Pattern, character_at, utf8
+from jupyter_bridge.consoles.tail.pattern import LANE, SUBSTITUTE, Pattern, character_at, utf8
 from jupyter_bridge.wire import ansi
 from jupyter_bridge.wire.console import Matched
 
@@ -30,8 +30,6 @@ SKIM_SIZE = 400
 MAX_UNREAD_PARTS = 16
 # A larger pattern may take more than 2 ms for two blocks, and is matched off the event loop.
 LOOP_SIZE = 24
-# One worker for all patterns, so that they take one core; they take turns by block.
-_LANE = SerialWorker()
 
 T = TypeVar("T")
 
@@ -114,7 +112,7 @@ class Until:
         return self._find(self._text, len(self._text))
 
     async def _run(self, call: Callable[[], T]) -> T:
-        return call() if self._pattern.size <= LOOP_SIZE else await in_worker(_LANE, call)
+        return call() if self._pattern.size <= LOOP_SIZE else await in_worker(LANE, call)
 
     @property
     def _unfinished(self) -> int:
