@@ -24,6 +24,7 @@ from jupyter_bridge.wire.openbis import rpc
 from jupyter_bridge.wire.outputs import outputs
 from jupyter_bridge.wire.outputs.displays import Displays
 from jupyter_bridge.wire.shell import line_upload, marks
+from jupyter_bridge.wire.terminal.asciicast import _label
 
 # Each takes a few seconds at most on a loaded machine. Those that were mended took over 25 s.
 ENOUGH = 5.0
@@ -117,6 +118,7 @@ CASES: dict[str, tuple[Callable[[Any], Any], Any]] = {
     "rubouts typed to a kernel": (typed, b"x" * (1 << 20) + b"\x7f" * (1 << 20)),
     "lines typed to a kernel": (typed, b"1\n" * (1 << 20)),
     "a long line typed to a kernel": (typed, b"x" * (32 << 20) + b"\n"),
+    "a rubbed out command line": (_label, b"a" * 50_000 + b"\b" * 50_000),
     "ids in a ring": (found, 50_000),
     "the end of a log of events": (followed, 80_000),
     "a session's end": (lambda text: rpc.RpcError(text).expired, "session " * 100_000),

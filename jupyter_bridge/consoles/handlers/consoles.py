@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import aclosing
 from typing import Annotated, Any
 from urllib.parse import quote
 
@@ -162,9 +163,12 @@ class RecordingHandler(ConsoleHandler):
         kind = "application/x-asciicast"
         self.set_header("Content-Type", kind)
         self.set_header("Content-Disposition", attachment(f"{name}.cast"))
-        async for part in recording(console, query.from_, query.to, query.version):
-            self.write(part)
-            await self.flush()
+        parts = recording(console, query.from_, query.to, query.version)
+        async with aclosing(self.each_while_here(parts)) as steps:
+            async for part in steps:
+                if part:
+                    self.write(part)
+                    await self.flush()
         await self.finish(set_content_type=kind)
 
 

@@ -4,22 +4,28 @@ from __future__ import annotations
 
 import asyncio
 from bisect import bisect_right
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, Iterable, Iterator
 
+from jupyter_bridge.aio.turns import Pauses
 from jupyter_bridge.consoles.console import Console
 from jupyter_bridge.wire import ansi
 from jupyter_bridge.wire.terminal import asciicast
 
+# How much is sent at once, characters, and read at once, bytes: with nothing but sequences in it,
+# that takes 5 ms.
 PART_BYTES = 64 * 1024
+PIECE_BYTES = 16 * 1024
+PIECES_IN_A_TURN = 100
 # The size of a console that has none, in rows and columns.
 _SIZE = (24, 80)
 
 
 async def recording(
     console: Console, start: int, end: int | None, version: int = 2
-) -> AsyncIterator[str]:
+) -> AsyncGenerator[str, None]:
     """Yield a recording, many lines at a time; terminal queries are removed, as in all history.
 
+    The loop has its turns, whatever the console said.
     A part begins with the size and the modes that the terminal had there.
     """
     log = console.log
@@ -27,40 +33,83 @@ async def recording(
     end = console.end_offset if end is None else min(end, console.end_offset)
     at = log.held(start)
     times = _Times(await asyncio.to_thread(log.times, 0, end), console.started.timestamp())
-    sizes = log.sizes(at, end)
-    rows, cols = sizes[0][2:] if sizes else _SIZE
-    while sizes and sizes[0][0] <= at:
-        rows, cols = sizes.pop(0)[2:]
+    sizes = _Sizes(log.sizes(at, end))
+    rows, cols = sizes.at(at)
     cast = asciicast.VERSIONS[version](times.at(at))
     yield cast.header(cols, rows, console.title or console.name) + "\n"
-    cutter = ansi.without_queries()
-    lines = cast.output(times.at(at), await console.modes(at)) if at else []
-    size = 0
+    cutter, pauses = ansi.without_queries(), Pauses()
+    part = _Part()
+    if at:
+        part.add(cast.output(times.at(at), await console.modes(at)))
     while at < end:
-        while sizes and sizes[0][0] <= at:
-            _, when, rows, cols = sizes.pop(0)
-            lines.append(cast.resize(when, rows, cols))
-        until = min(times.next(at, end), sizes[0][0] if sizes else end, at + PART_BYTES)
+        for _, when, rows, cols in sizes.until(at):
+            part.add((cast.resize(when, rows, cols),))
+            await pauses()
+        until = min(times.next(at, end), sizes.next(end), at + PIECE_BYTES)
         data = await console.fetch(at, until - at)
         if data:
-            for piece in cutter.feed(at, data):
-                lines += cast.output(times.at(at), piece.data)
+            for number, piece in enumerate(cutter.feed(at, data)):
+                part.add(cast.output(times.at(at), piece.data))
+                if number % PIECES_IN_A_TURN == 0:
+                    await pauses()
             at += len(data)
-            size += len(data)
         else:
             held = log.held(at)
             if held == at:
                 break
             at = held
-        if size >= PART_BYTES:
-            yield "".join(f"{line}\n" for line in lines)
-            lines, size = [], 0
+        if part.size >= PART_BYTES:
+            yield part.take()
+        await pauses()
     for piece in cutter.flush():
-        lines += cast.output(times.at(end), piece.data)
-    lines += cast.output(times.at(end), b"", final=True)
+        part.add(cast.output(times.at(end), piece.data))
+    part.add(cast.output(times.at(end), b"", final=True))
     if is_whole and console.exit is not None and console.exit.code is not None:
-        lines += cast.exit(console.last_activity.timestamp(), console.exit.code)
-    yield "".join(f"{line}\n" for line in lines)
+        part.add(cast.exit(console.last_activity.timestamp(), console.exit.code))
+    yield part.take()
+
+
+class _Part:
+    """Lines that are yielded together; `size` in characters."""
+
+    def __init__(self) -> None:
+        self._lines: list[str] = []
+        self.size = 0
+
+    def add(self, lines: Iterable[str]) -> None:
+        for line in lines:
+            self._lines.append(f"{line}\n")
+            self.size += len(line) + 1
+
+    def take(self) -> str:
+        text = "".join(self._lines)
+        self._lines, self.size = [], 0
+        return text
+
+
+class _Sizes:
+    """The sizes of the screen, each (offset, time, rows, columns)."""
+
+    def __init__(self, sizes: list[tuple[int, float, int, int]]) -> None:
+        self._sizes = sizes
+        self._place = 0
+
+    def at(self, offset: int) -> tuple[int, int]:
+        """Return the size at the first offset, or the first size; those before count as told."""
+        rows, cols = self._sizes[0][2:] if self._sizes else _SIZE
+        for size in self.until(offset):
+            rows, cols = size[2:]
+        return rows, cols
+
+    def until(self, offset: int) -> Iterator[tuple[int, float, int, int]]:
+        """Yield the sizes up to this offset that were not yielded before."""
+        while self._place < len(self._sizes) and self._sizes[self._place][0] <= offset:
+            self._place += 1
+            yield self._sizes[self._place - 1]
+
+    def next(self, end: int) -> int:
+        """Return the offset of the next size, or the end."""
+        return self._sizes[self._place][0] if self._place < len(self._sizes) else end
 
 
 class _Times:

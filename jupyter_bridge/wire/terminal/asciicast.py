@@ -33,6 +33,9 @@ _MARK = re.compile(rb"\x1b\]133;([ABCD])[^\x07\x1b]*(?:\x07|\x1b\\)")
 # The most bytes of a command line that are read for its label, and characters shown of it.
 LABEL_BYTES = 4096
 LABEL_LENGTH = 200
+# The most commands that are marked at one time: nobody enters more, and a mark of 8 bytes is 60 of
+# the recording.
+MAX_MARKS = 100
 
 
 class Recording:
@@ -44,25 +47,36 @@ class Recording:
         self._decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
         # What was typed and shown at the prompt, once the shell has marked it.
         self._typed: bytes | None = None
+        # The time of the last marks, and their number.
+        self._marked, self._marks = started, 0
 
     def header(self, cols: int, rows: int, title: str = "") -> str:
         """Return the first line, without its newline."""
         return self._header({"version": 2, "width": cols, "height": rows}, title)
 
     def output(self, when: float, data: bytes, final: bool = False) -> list[str]:
-        """Return the lines for these bytes, with a marker before each command."""
+        """Return the lines for these bytes, with a marker before each command.
+
+        What follows MAX_MARKS marks at one time is output only.
+        """
         lines: list[str] = []
         at = seen = 0
         for mark in _MARK.finditer(data):
             self._note(data[seen : mark.start()])
             seen = mark.end()
-            if mark[1] == b"C":
+            if mark[1] == b"C" and self._may_mark(when):
                 lines += self._text(when, data[at : mark.start()], False)
                 lines.append(self._line(when, "m", _label(self._typed or b"")))
                 at = mark.start()
             self._typed = b"" if mark[1] == b"B" else None
         self._note(data[seen:])
         return lines + self._text(when, data[at:], final)
+
+    def _may_mark(self, when: float) -> bool:
+        if when != self._marked:
+            self._marked, self._marks = when, 0
+        self._marks += 1
+        return self._marks <= MAX_MARKS
 
     def resize(self, when: float, rows: int, cols: int) -> str:
         """Return the line for a new size of the screen."""
@@ -115,6 +129,10 @@ VERSIONS: dict[int, type[Recording]] = {2: Recording, 3: Recording3}
 def _label(typed: bytes) -> str:
     """Return a command line as a line of text."""
     text = ansi.strip(typed).decode("utf-8", "replace")
-    while "\b" in text:
-        text = re.sub("[^\b]\b|^\b+", "", text)
-    return " ".join(text.split())[:LABEL_LENGTH]
+    shown: list[str] = []
+    for letter in text:
+        if letter != "\b":
+            shown.append(letter)
+        elif shown:
+            shown.pop()
+    return " ".join("".join(shown).split())[:LABEL_LENGTH]
