@@ -71,7 +71,7 @@ class TestTypedText:
             await d.run(VI.get(shell, "set -o vi"), shell)
         await typed(console, keys)
         if shell in ("dash", "mksh") and b"\x12" in keys:
-            # The line is shown anew, in a new line, which may be refused: somebody sends or ends it.
+            # The line is shown anew, in a new line, and may be refused until it is sent or left.
             with contextlib.suppress(Busy):
                 await d.run("echo mine", shell, queue=False)
             await typed(console, b"\x03")
