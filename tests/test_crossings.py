@@ -69,13 +69,15 @@ def test_code_that_runs(server: Server) -> None:
 def test_a_tail(server: Server, console: str) -> None:
     """The last lines of a terminal are read."""
     files = entered(server, "GET", f"bridge/tail/{console}?lines=5")
-    assert len(files) <= 22, "\n".join(sorted(files))
+    # One of them bounds the consoles that are open without a viewer.
+    assert len(files) <= 23, "\n".join(sorted(files))
 
 
 def test_a_command_that_runs(server: Server, console: str) -> None:
     """A shell command is typed, followed to its end and answered."""
     files = entered(server, "POST", "bridge/run", {"command": "echo hi", "console": console})
-    assert len(files) <= 32, "\n".join(sorted(files))
+    # Ten of them came with prompts that are known, output of any length and input that is bounded.
+    assert len(files) <= 42, "\n".join(sorted(files))
 
 
 def test_a_download(server: Server) -> None:
@@ -86,4 +88,5 @@ def test_a_download(server: Server) -> None:
     ask(server, "PUT", "bridge/conn/here", {"action": "login"})
     body = {"connection": "here", "direction": "download", "permId": "set", "path": "got"}
     files = entered(server, "POST", "bridge/transfers", body)
-    assert len(files) <= 24, "\n".join(sorted(files))
+    # Two of them are for names that are not UTF-8.
+    assert len(files) <= 26, "\n".join(sorted(files))
