@@ -129,9 +129,8 @@ async def use_consoles(bridge: Bridge, times: int) -> None:
     """So many terminals: opened, typed into, read, ended, forgotten; and a command on the way."""
 
     async def one(number: int) -> None:
-        script = "read line; echo said $line; exec sh -i"
-        name = await bridge.open(script, name=f"day_{number}")
-        status, _ = await bridge.ask("POST", f"send/{name}?newline=1", data=b"word")
+        name = await bridge.open(shell_command=["/bin/sh", "-i"], name=f"day_{number}")
+        status, _ = await bridge.ask("POST", f"send/{name}?newline=1", data=b"echo said wo''rd")
         assert status == 204
         text = await bridge.text(f"tail/{name}?offset=0&until=said%20word&timeout=60")
         assert "said word" in text
