@@ -109,7 +109,6 @@ class Wrapping:
 
         Its leading space keeps it out of most histories.
         """
-        path = quote(self.dialect, self.wrapper)
         comment = f" # {shown}" if shown else ""
         if self.dialect == "fish":
             # `exit` inside a sourced file only leaves that file, so fish evaluates the text.
@@ -119,8 +118,8 @@ class Wrapping:
                 body = f"begin; {words}; {body}; end"
             if redirections := self._redirections():
                 body = f"begin; {body}; end{redirections}"
-            return to_bytes(f" source {path}; {body}; __jb_e{comment}")
-        return to_bytes(f" \\. {path}{comment}")
+            return to_bytes(f"{self._source()}; {body}; __jb_e{comment}")
+        return to_bytes(f"{self._source()}{comment}")
 
     def ask(self) -> str:
         """Return a script for a shell that printed no mark: it prints D with its status, and A."""
@@ -132,8 +131,11 @@ class Wrapping:
 
     def ask_line(self) -> bytes:
         """Return the line that sources `ask`, once that is in the wrapper's place."""
-        path = quote(self.dialect, self.wrapper)
-        return to_bytes(f" {'source' if self.dialect == 'fish' else chr(92) + '.'} {path}")
+        return to_bytes(self._source())
+
+    def _source(self) -> str:
+        command = "source" if self.dialect == "fish" else "\\."  # without an alias
+        return f" {command} {quote(self.dialect, self.wrapper)}"
 
     def _begin(self) -> str:
         integration = quote(self.dialect, self.integration)
