@@ -16,6 +16,7 @@ from typing import Any
 from jupyter_bridge.consoles.console import Console
 from jupyter_bridge.consoles.sources.terminal import TerminalSource
 from jupyter_bridge.problems import Busy, Gone
+from jupyter_bridge.wire.shell.integration import Dialect
 from jupyter_bridge.wire.shell.startup import KnownShell
 from jupyter_bridge.wire.shell.wrapper import dialect_of
 
@@ -74,12 +75,10 @@ class Shell:
 
     def seems_at_prompt(self) -> bool:
         """Tell whether some shell waits for a line there, for all that can be seen."""
-        attributes, program = self.attributes(), self.program()
-        if attributes is None or program is None or self._terminal.foreground != self._terminal.pid:
-            return False
-        if attributes[3] & termios.ICANON:
-            return dialect_of(program) == "sh" and _reads_terminal(self._terminal.pid)
-        return dialect_of(program) is not None and not attributes[3] & termios.ECHO
+        program = self.program()
+        dialect = None if program is None else dialect_of(program)
+        in_front = self._terminal.foreground == self._terminal.pid
+        return dialect is not None and in_front and self._is_in_mode_of(dialect)
 
     def why_not(self) -> str | None:
         """Return why the shell is not known to be at its prompt, as a sentence; None if it is."""
@@ -112,15 +111,17 @@ class Shell:
         return image is not None and image != terminal.image
 
     def _reads_line(self, known: KnownShell) -> bool:
+        dialect = known.start.dialect
+        return self._is_in_mode_of(dialect) and not (dialect == "sh" and known.prompt.ended_line)
+
+    def _is_in_mode_of(self, dialect: Dialect) -> bool:
+        """Tell whether the terminal is in the mode in which such a shell reads a line."""
         attributes = self.attributes()
         if attributes is None:
             return False
-        local = attributes[3]
-        if not local & termios.ICANON:
-            line = not local & termios.ECHO
-        else:
-            line = known.start.dialect == "sh" and _reads_terminal(self._terminal.pid)
-        return bool(line) and not (known.start.dialect == "sh" and known.prompt.ended_line)
+        if not attributes[3] & termios.ICANON:
+            return not attributes[3] & termios.ECHO
+        return dialect == "sh" and _reads_terminal(self._terminal.pid)
 
     def attributes(self) -> list[Any] | None:
         """Return the terminal's attributes (`termios.tcgetattr`); None if it is closed."""
