@@ -16,16 +16,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 from jupyter_bridge.wire.shell.integration import Dialect, integration, script
 from jupyter_bridge.wire.shell.prompt_state import PromptState
 from jupyter_bridge.wire.shell.wrapper import dialect_of
 
 KEY = b"\x1b[7483~"
-
-# How a line is entered: by KEY, or (sh) at a line that is known to be empty.
-Entry = Literal["key", "line"]
 
 _LOGIN = frozenset({"-l", "--login"})
 # The options with which the start files are read as the scripts do it; the words they become.
@@ -46,9 +42,9 @@ class Startup:
     env: Mapping[str, str]
 
     @property
-    def entry(self) -> Entry:
-        """How a line is entered at its prompt."""
-        return "line" if self.dialect == "sh" else "key"
+    def has_key(self) -> bool:
+        """Whether a line is entered by KEY; in sh, at a line that is known to be empty."""
+        return self.dialect != "sh"
 
 
 class KnownShell:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import termios
+from dataclasses import replace
 
 from jupyter_bridge.consoles.console import Console
 from jupyter_bridge.consoles.run.driver import CommandObserver, ShellDriver, more
@@ -58,6 +59,7 @@ class LocalDriver(ShellDriver):
         self._fresh = fresh
         self._image: str | None = None
         self._files: Files | None = None
+        self._wrapping: Wrapping | None = None
         self._refused = 0
         self._pipes: Pipes | None = None
         self._input: InputPipe | None = None
@@ -70,7 +72,7 @@ class LocalDriver(ShellDriver):
         self._image = self._shell.image()
         known = self._shell.known
         assert known is not None, "wait_for_prompt has raised Busy"
-        dialect, by_key = known.start.dialect, known.start.entry == "key"
+        by_key = known.start.has_key
         self.shell = self._shell.program()
         body, split = self._body, self._body.output == "split"
         stdin = None if body.stdin is None else to_bytes(body.stdin)
@@ -80,10 +82,10 @@ class LocalDriver(ShellDriver):
         self._files = files
         self._refused = known.prompt.refused
         status = None if by_key else await self._empty_line(known)
-        wrapping = Wrapping(
-            dialect,
+        wrapping = self._wrapping = Wrapping(
+            known.start.dialect,
             self._nonce,
-            self._scripts.integration(dialect),
+            self._scripts.integration(known.start.dialect),
             str(files.wrapper),
             str(files.text),
             cwd=None if self._fresh else body.cwd,
@@ -210,20 +212,13 @@ class LocalDriver(ShellDriver):
         return self.interrupted and live and silent > ASK_AFTER and self._shell.at_prompt()
 
     async def _ask(self) -> None:
-        known, files = self._shell.known, self._files
-        if known is None or files is None:
+        known, files, wrapping = self._shell.known, self._files, self._wrapping
+        if known is None or files is None or wrapping is None:
             return
-        dialect, by_key = known.start.dialect, known.start.entry == "key"
-        wrapping = Wrapping(
-            dialect,
-            self._nonce,
-            self._scripts.integration(dialect),
-            str(files.wrapper),
-            str(files.text),
-        )
-        self._scripts.write(files, wrapping.ask())
+        # The shell is at its prompt, so its `$?` is right.
+        self._scripts.write(files, replace(wrapping, status=None).ask())
         self._cut = self._console.end_offset if self._cut is None else self._cut
-        await self._enter(wrapping.ask_line(), by_key=by_key)
+        await self._enter(wrapping.ask_line(), by_key=known.start.has_key)
 
     # -- stopping ------------------------------------------------------------------------------
 
