@@ -60,7 +60,8 @@ ANSWERS = {
     'conns -d \'{"name": "data"': Answer('"data"'),
     "spawn/python3?conn=lab": Answer('"conn":"lab"'),
     '"code": "1 + 1"': Answer('"2"'),
-    "asciinema play": Answer(r"[$#] $"),
+    # The prompt, then what tells the bridge that it is one, which no terminal shows.
+    "asciinema play": Answer(r"[$#] (\x1b]133;[^\x07]*\x07)*$"),
     "search 'Traceback'": Answer("", 1),
     "search -c 1 -E": Answer("", 1),
     "search -c file:results.csv": Answer("^file:results.csv:4:1,2$"),

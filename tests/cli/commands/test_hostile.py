@@ -138,6 +138,11 @@ def cases(scene: Scene) -> dict[str, list[tuple[Any, ...]]]:
             ("search", HOSTILE, nothing),
             ("search", "-E", f"{HOSTILE}(", nothing),
         ],
+        "history": [
+            ("history", scene.console, nothing),
+            ("history", file, nothing),
+            ("history", HOSTILE, hurt),
+        ],
         "conn list": [("conn", "list", nothing)],
         "conn ls": [("conn", "ls", nothing)],
         "conn show": [("conn", "show", "far", nothing), ("conn", "show", HOSTILE, hurt)],
