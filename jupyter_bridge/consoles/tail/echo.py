@@ -110,7 +110,7 @@ class EchoFilter:
             typed = awaited.visible
             if (is_whole or not awaited.text.endswith(b"\n")) and self._is_echo(typed, line):
                 self._held.clear()
-                self._next_text()
+                self._next_text(line)
                 return []
             is_whole = is_whole and not _begins(typed, line, WRAPPED_BYTES)
         is_whole = is_whole and not any(_begins(one, line, WRAPPED_BYTES) for one in self._again)
@@ -135,9 +135,9 @@ class EchoFilter:
             return _has(line, typed)
         return line == typed or _is_later_echo(typed, line)
 
-    def _next_text(self) -> None:
+    def _next_text(self, line: bytes) -> None:
         before = self._awaited.popleft()
-        if before.is_cooked and self._is_first:
+        if before.is_cooked and (self._is_first or line == before.visible):
             self._again.append(before.visible)
         self._line, self._passed = b"", 0
         # A line that was typed together with the last one is shown after that one's output.
@@ -168,8 +168,9 @@ def _is_under_way(typed: bytes, line: bytes) -> bool:
     """Tell whether the line may be the first part of an echo, after a prompt."""
     characters = iter(line)
     known = sum(1 for _ in takewhile(lambda one: one in characters, typed)) if line else 0
-    if known == len(typed) and not line.endswith(typed):
-        return False  # it has all that was typed, and more
+    has_more = next(characters, None) is not None
+    if known == len(typed) and has_more and not line.endswith(typed):
+        return False
     is_most = 2 * known + PROMPT_BYTES * (known >= SHORT_BYTES) > len(line)
     return is_most or _begins(typed, line, SHORT_BYTES)
 

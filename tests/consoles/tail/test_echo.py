@@ -118,6 +118,7 @@ def left(typed: list[tuple[int, bytes]], output: list[bytes], *, pause: bool = F
         ([(0, b"echo a long line\n")], b"$ echo a lon\r\r\ng line\r\nok", b"ok"),
         ([(0, b"echo a long line\n")], b"$ echo a lon\r\nother\r\n", b"$ echo a lon\r\nother\r\n"),
         ([(0, b"ls -l\n")], b"ls -l\r\nx\r\n$ ls -l\r\ny\r\n", b"x\r\ny\r\n"),
+        ([(0, b"ls -l\n")], b"0 %\r\nls -l\r\n$ ls -l\r\ny\r\n", b"0 %\r\ny\r\n"),
         ([(0, b"hello\n")], b"hello\r\nhello\r\n", b"hello\r\n"),  # cat
         ([(0, b"\n")], b"\r\n$ ", b"\r\n$ "),
         ([(0, b"a\x1b[31mb\n")], b"a^[[31mb\r\nx", b"x"),
@@ -142,3 +143,15 @@ def test_a_pause_shows_what_is_no_echo() -> None:
     assert echo.feed([Piece(0, b"ty")]) + echo.pause() == []
     assert echo.feed([Piece(2, b"ped")]) + echo.pause() == []
     assert echo.feed([Piece(5, b"\r\nok")]) + echo.pause() == [Piece(7, b"ok")]
+
+
+def test_a_shell_that_was_busy_draws_its_line_in_pieces() -> None:
+    """What the tty has shown is held when the shell draws it again, with more at the wrap."""
+    sent = SentTexts()
+    sent.note(0, b"echo one word end\n")
+    echo = EchoFilter(sent, 0)
+    drawn = b"here> e\x08echo one wo \rord end"
+    for at, data in ((0, b"echo one word end\r\n"), (19, drawn[:12]), (31, drawn[12:])):
+        assert echo.feed([Piece(at, data)]) + echo.pause() == []
+    end = 19 + len(drawn)
+    assert echo.feed([Piece(end, b"\r\none")]) + echo.pause() == [Piece(end + 2, b"one")]
