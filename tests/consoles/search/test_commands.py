@@ -44,6 +44,13 @@ async def typed(console: Console, text: str, last: str | None = None) -> list[Co
     return list(await until(known, f"the end of {shown!r}"))
 
 
+async def at_next_prompt(console: Console, key: bytes) -> None:
+    """Press a key, and wait for a prompt: dash does not show after it what was typed before."""
+    prompts = everything(console).count(PROMPT)
+    await console.write(key)
+    await until(lambda: everything(console).count(PROMPT) > prompts)
+
+
 def output(console: Console, command: CommandModel) -> bytes:
     assert command.end_offset is not None
     return console.read(command.offset, command.end_offset - command.offset)
@@ -60,10 +67,7 @@ async def test_every_command_is_listed(d: Desk, shell: str, tmp_path: Path) -> N
     folder = str(d.home)
     answer = await d.run(f"cd {folder}; echo one", shell)
     await typed(console, "echo by''hand")
-    prompts = everything(console).count(PROMPT)
-    await console.write(b"\r")
-    # dash does not show after its prompt what is typed before.
-    await until(lambda: everything(console).count(PROMPT) > prompts)
+    await at_next_prompt(console, b"\r")
     await typed(console, "sh -c 'exit 3'")
     await typed(console, "cd /")
     wide = "echo e" if shell == "busybox" else "echo é漢"  # it shows others as `?`
@@ -82,7 +86,7 @@ async def test_every_command_is_listed(d: Desk, shell: str, tmp_path: Path) -> N
     sleeping = await until(running, "the command that runs")
     assert (sleeping.end_offset, sleeping.exit_code) == (None, None)
     await asyncio.sleep(0.3)
-    await console.write(b"\x03")
+    await at_next_prompt(console, b"\x03")
     found = await typed(console, "echo on")
     interrupted = 258 if shell == "ksh" else 130
     assert [(one.command, one.exit_code) for one in found] == [
