@@ -239,7 +239,7 @@ def test_a_view_is_there_again_after_a_reload(page: Page, lab: Server) -> None:
     show(page, name)
     press(page, "echo before-$((1+1))\n")
     until(page, lambda: "before-2" in text_of(page, name))
-    layout_saved(page, lab, name)
+    layout_saved(page, lab, f"bridge-console:{name}")
     open_lab(page, lab, "lab")
     page.wait_for_selector(".jp-BridgeConsole-line:visible")
     until(page, lambda: "before-2" in text_of(page, name))

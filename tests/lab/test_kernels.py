@@ -105,7 +105,7 @@ def test_messages_are_read_narrowed_paused_and_copied(page: Page, lab: Server) -
     execute(lab, kernel, "print('again')")
     expect(view.locator("code", has_text="stdout: again")).to_be_visible()
     assert view.locator("code", has_text="quiet").count() == 0
-    layout_saved(page, lab, kernel)
+    layout_saved(page, lab, f"bridge-messages:{kernel}")
     open_lab(page, lab, "lab")
     expect(page.locator(".jp-BridgeMessages").get_by_role("status")).to_contain_text("Connected")
     ask(lab, "DELETE", f"bridge/shutdown/{kernel}")

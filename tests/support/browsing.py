@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import time
 from collections.abc import Callable
@@ -9,7 +10,7 @@ from collections.abc import Callable
 from playwright.sync_api import Browser, Locator, Page, Playwright, expect
 
 from tests.conftest import Server
-from tests.support.asking import read
+from tests.support.asking import ask
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 # Options that Chromium needs as root, and that keep it from requests to other servers.
@@ -65,9 +66,17 @@ def file_row(page: Page, name: str) -> Locator:
     return page.locator(".jp-DirListing-item", has_text=name)
 
 
-def layout_saved(page: Page, lab: Server, text: str) -> None:
-    """Wait until JupyterLab, a second after a change, has saved a layout with this text in it."""
-    until(page, lambda: text.encode() in read(lab, "GET", "lab/api/workspaces"))
+def layout_saved(page: Page, lab: Server, widget: str) -> None:
+    """Wait until JupyterLab, a second after a change, has saved a layout with this widget."""
+
+    def is_there() -> bool:
+        layouts = (
+            saved["data"].get("layout-restorer:data", {})
+            for saved in ask(lab, "GET", "lab/api/workspaces")["workspaces"]["values"]
+        )
+        return any(f'"{widget}"' in json.dumps(layout.get("main")) for layout in layouts)
+
+    until(page, is_there)
 
 
 def until(page: Page, condition: Callable[[], bool], seconds: float = 60) -> None:
