@@ -35,11 +35,12 @@ async def recorded(console: Console, start: int = 0, version: int = 2) -> list[A
 async def test_sizes_are_recorded_as_they_change(tmp_path: Path) -> None:
     """The header has the size at the start of the part; each later one is an event, in its place,
     also if the host's own client resizes. An ended console keeps them for the next server."""
-    script = "stty -echo; while read x; do echo $x is $(stty size); done"
+    script = "stty -echo; echo ready; while read x; do echo $x is $(stty size); done"
     async with house(tmp_path) as consoles:
         console = await consoles.create(
             TerminalOptions(name="sizes", shell_command=["sh", "-c", script], rows=24, cols=90)
         )
+        await says(console, b"ready")
         await console.write(b"first\n")
         await says(console, b"first is 24 90")
         viewer = Viewer("a", "join", lambda: None)
@@ -56,7 +57,7 @@ async def test_sizes_are_recorded_as_they_change(tmp_path: Path) -> None:
             shown = [event[2] for event in events[1:] if event[1] in "or"]
             assert [text for text in shown if "x" in text] == ["100x32", "40x10"]
             assert "".join(shown) == (
-                "first is 24 90\r\n100x32second is 32 100\r\n40x10third is 10 40\r\n"
+                "ready\r\nfirst is 24 90\r\n100x32second is 32 100\r\n40x10third is 10 40\r\n"
             )
             if version == 3:
                 assert events[0]["term"] == {"cols": 90, "rows": 24}
@@ -66,7 +67,7 @@ async def test_sizes_are_recorded_as_they_change(tmp_path: Path) -> None:
         for version in (2, 3):
             check(await recorded(console, version=version), version)
         header, *events = await recorded(console, 3)
-        assert (header["width"], header["height"], events[0][2][:2]) == (90, 24, "st")
+        assert (header["width"], header["height"], events[0][2][:2]) == (90, 24, "dy")
         second = console.read(0, 100).index(b"second") + 1
         header, *events = await recorded(console, second)
         assert (header["width"], header["height"]) == (100, 32)
