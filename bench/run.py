@@ -135,7 +135,7 @@ async def _fuzz(count: int, seed: int) -> tuple[float, list[str]]:
             wrong: list[str] = []
 
             async def work() -> None:
-                one = Fuzz(consoles, runs)
+                one = Fuzz(consoles, runs, Path(tempfile.mkdtemp(dir=folder)))
                 for case in queue:
                     trouble = await one.check(case)
                     if trouble is not None:

@@ -1,4 +1,7 @@
-"""Random shell commands, with `subprocess` as the oracle for their output and exit status."""
+"""Random shell commands, with `subprocess` as the oracle for their output and exit status.
+
+Before some of them somebody types at the prompt, and does not enter it.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,8 @@ import asyncio
 import base64
 import random
 import subprocess
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from jupyter_bridge.consoles.registry import ConsoleRegistry
@@ -23,6 +27,20 @@ _MARKS = [
     r"\033]133;A;jb=\007",
     r"\033[?2004h$ ",
 ]
+# What somebody may have typed: text, a cursor moved, an open quote, half a key, a line of the
+# history. What is in it must never be run.
+VICTIM = "VICTIM"
+_TYPED = [
+    *(b"touch VICTIM", b"touch VICTIM\x02\x02\x02", b"touch VICTIM #", b"touch VICTIM\x1b"),
+    *(b"touch VICTIM; '", b'touch VICTIM; "', b"touch VICTIM; $(", b"touch VICTIM\\", b"\x16"),
+    *(b"touch VICTIM \t", b"touch VICTIM &", "touch VICTIM \u00e9\u6f22".encode(), b" ", b"!!"),
+]
+# For line editors alone: without one, these are characters of the line.
+_KEYS = [
+    *(b"touch VICTIM\x01", b"touch VICTIM\x1b0", b"touch VICTIM\x1b0dw", b"touch VICTIM\x1b[D"),
+    *(b"touch VICTIM\x12true", b"\x1b[A", b"\x1b[A\x1b[A", b"touch VICTIM\x1b[", b"\x1b3"),
+]
+EDITORS = {"bash": "set -o vi", "zsh": "bindkey -v"}  # and what sets the keys of vi
 # How a shell is called that is not a program of its own, and where `$?` is not 128 + the signal.
 PROGRAMS = {"busybox": ["busybox", "sh"]}
 INTERRUPTED = {"ksh": 258}
@@ -39,6 +57,7 @@ class Case:
     # A shell reports a syntax error in other words if it reads a file.
     output: bool = True
     cancel: bool = False
+    typed: bytes = b""
 
 
 @dataclass(frozen=True)
@@ -53,7 +72,13 @@ class Outcome:
 def cases(seed: int, count: int, shells: tuple[str, ...] = ("bash",)) -> list[Case]:
     """Generate cases; the same seed gives the same cases."""
     chance = random.Random(seed)
-    return [_case(chance, shells[n % len(shells)]) for n in range(count)]
+    return [_typed(chance, _case(chance, shells[n % len(shells)])) for n in range(count)]
+
+
+def _typed(chance: random.Random, case: Case) -> Case:
+    """Let somebody type before one case of three."""
+    keys = _TYPED + _KEYS * (case.shell in EDITORS)
+    return replace(case, typed=chance.choice(keys)) if chance.random() < 0.3 else case
 
 
 def _case(chance: random.Random, shell: str) -> Case:
@@ -150,11 +175,17 @@ def _bytes(answer: RunModel, stream: str) -> bytes:
 
 
 class Fuzz:
-    """Runs cases in one long-lived shell each; a shell that a case has ended is replaced."""
+    """Runs cases in one long-lived shell each; a shell that a case has ended is replaced.
 
-    def __init__(self, consoles: ConsoleRegistry, runs: RunStore) -> None:
+    The shells start in `folder`, where what was typed would leave a file.
+    """
+
+    def __init__(self, consoles: ConsoleRegistry, runs: RunStore, folder: Path) -> None:
         self._consoles = consoles
         self._runs = runs
+        self._folder = folder
+        self._victim = folder / VICTIM
+        self._opened = 0
         self._names: dict[str, str] = {}
 
     async def check(self, case: Case) -> str | None:
@@ -166,9 +197,20 @@ class Fuzz:
         # After an interrupt bash and zsh print a newline of their own before the prompt.
         if case.cancel and found.output.rstrip(b"\n") == wanted.output.rstrip(b"\n"):
             found = Outcome(found.status, wanted.output)
+        if await asyncio.to_thread(self._victim.exists):
+            self._victim.unlink()
+            return f"{case}\n  what was typed was run"
         if found == wanted:
             return None
         return f"{case}\n  found  {found}\n  wanted {wanted}\n  answer {answer}"
+
+    async def _set_keys(self, shell: str, console: str) -> None:
+        """Set vi's keys in every other shell that has an editor."""
+        self._opened += 1
+        if shell in EDITORS and self._opened % 2 == 0:
+            body = RunBody(EDITORS[shell], console=console, queue=True)
+            run = await self._runs.start("fuzz", body)
+            await asyncio.wait_for(run.answered.wait(), 60)
 
     async def _run(self, case: Case) -> tuple[RunModel, Outcome]:
         console = self._names.get(case.shell)
@@ -177,10 +219,15 @@ class Fuzz:
             program = PROGRAMS.get(case.shell, [case.shell])
             made = await self._consoles.create(
                 TerminalOptions(
-                    shell_command=[*program, *flags, "-i"], env={"HISTCONTROL": "ignorespace"}
+                    shell_command=[*program, *flags, "-i"],
+                    env={"HISTCONTROL": "ignorespace"},
+                    cwd=str(self._folder),
                 )
             )
             console = self._names[case.shell] = made.name
+            await self._set_keys(case.shell, console)
+        if case.typed:
+            await self._consoles.get(console).write(case.typed)
         mode: Any = "split" if case.split else "tty"
         body = RunBody(case.command, console=console, output=mode, stdin=case.stdin, queue=True)
         run = await self._runs.start("fuzz", body)

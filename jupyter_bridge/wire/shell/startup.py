@@ -21,7 +21,8 @@ from jupyter_bridge.wire.shell.integration import Dialect, integration, script
 from jupyter_bridge.wire.shell.prompt_state import PromptState
 from jupyter_bridge.wire.shell.wrapper import dialect_of
 
-KEY = b"\x1b[7483~"
+# Two keys: the first does nothing, and ends what an unfinished one waits for (Esc, Ctrl-V, count).
+KEY = b"\x1b[7482~\x1b[7483~"
 
 _LOGIN = frozenset({"-l", "--login"})
 # The options with which the start files are read as the scripts do it; the words they become.

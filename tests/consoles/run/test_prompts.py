@@ -60,8 +60,24 @@ class TestTypedText:
             ("emacs", b"touch VICTIM\x12true"),
             ("emacs", b"touch VICTIM \t"),
             ("emacs", "touch VICTIM é漢".encode()),
+            ("emacs", b"touch VICTIM\x1b"),
+            ("emacs", b"touch VICTIM\x16"),
+            ("emacs", b"touch VICTIM\x1b3"),
+            ("vi", b"touch VICTIM\x1b0d"),
         ],
-        ids=["typed", "cursor", "vi", "vi command", "at its start", "search", "completion", "wide"],
+        ids=[
+            *(
+                "typed",
+                "cursor",
+                "vi",
+                "vi command",
+                "at its start",
+                "search",
+                "completion",
+                "wide",
+            ),
+            *("half a key", "a key to quote", "a count", "vi's half a command"),
+        ],
     )
     async def test_is_not_run(self, d: Desk, shell: str, mode: str, keys: bytes) -> None:
         """Whatever the line editor is doing, the command runs, and the typed text does not."""

@@ -1,4 +1,4 @@
-"""Random commands: a run never has a wrong status and never a wrong byte."""
+"""Random commands, whatever was typed before: never a wrong status, never a wrong byte."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ async def test_subprocess_agrees(d: Desk, shell: str, count: int) -> None:
     """What `subprocess` says of a command, a run in a warm shell says too."""
     if shutil.which(shell) is None:
         pytest.skip(f"{shell} is not installed (apt-get install {shell})")
-    fuzz = Fuzz(d.consoles, d.runs)
+    fuzz = Fuzz(d.consoles, d.runs, d.home)
     wrong = []
     for case in cases(SEED, count, (shell,)):
         trouble = await asyncio.wait_for(fuzz.check(case), 100)

@@ -29,6 +29,7 @@ __jb_press() {
 for __jb_map in emacs vi-insert vi-command; do
   \builtin bind -m "$__jb_map" -x '"\e[7484~": __jb_press'
   \builtin bind -m "$__jb_map" '"\e[7485~": ""'
+  \builtin bind -m "$__jb_map" '"\e[7482~": ""'
   \builtin bind -m "$__jb_map" '"\e[7483~": "\e[7484~\e[7485~"'
 done
 unset __jb_map

@@ -34,5 +34,6 @@ function __jb_press
     end
 end
 for mode in default insert visual replace replace_one
+    bind -M $mode \e\[7482~ true
     bind -M $mode \e\[7483~ __jb_press
 end

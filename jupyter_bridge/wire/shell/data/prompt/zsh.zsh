@@ -54,12 +54,14 @@ __jb_unfinished() {
 }
 typeset -ga __jb_hidden
 __jb_2=$'\e]133;P;k=s;jb='$__jb_key$'\a'
+__jb_rest() { }
+'builtin' zle -N __jb_rest
 'builtin' zle -N __jb_press
 zmodload zsh/zleparameter
 for __jb_map in "${keymaps[@]}"; do
   case $__jb_map in
     .safe|command) ;;
-    *) 'builtin' bindkey -M "$__jb_map" '\e[7483~' __jb_press ;;
+    *) 'builtin' bindkey -M "$__jb_map" '\e[7482~' __jb_rest '\e[7483~' __jb_press ;;
   esac
 done
 unset __jb_map
