@@ -112,7 +112,7 @@ def fuzz(table: Table, sizes: Sizes, seed: int) -> None:
     seconds, wrong = asyncio.run(_fuzz(sizes.cases, seed))
     table.add(
         Row(
-            f"wrong status or bytes in {sizes.cases:,} fuzzed commands (bash, dash, zsh)",
+            f"wrong status or bytes in {sizes.cases:,} fuzzed commands, 6 shells, typed text",
             "wrong",
             None,
             len(wrong),
@@ -125,7 +125,8 @@ def fuzz(table: Table, sizes: Sizes, seed: int) -> None:
 
 
 async def _fuzz(count: int, seed: int) -> tuple[float, list[str]]:
-    shells = tuple(shell for shell in ("bash", "bash", "dash", "zsh") if shutil.which(shell))
+    known = ("bash", "bash", "dash", "zsh", "ksh", "mksh", "busybox")
+    shells = tuple(shell for shell in known if shutil.which(shell))
     with tempfile.TemporaryDirectory() as folder:
         os.environ["HOME"] = folder
         async with house(Path(folder)) as consoles:
