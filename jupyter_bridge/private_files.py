@@ -9,6 +9,7 @@ import io
 import os
 import secrets
 import stat
+import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -39,6 +40,32 @@ def private_folder(path: Path) -> Path:
     for folder in [*reversed(missing), path]:
         folder.mkdir(mode=0o700, exist_ok=True)
     return path
+
+
+def is_private(folder: Path) -> bool:
+    """Tell whether this is a folder of this user that nobody else can enter; False for a link.
+
+    Raises OSError, FileNotFoundError if nothing is there.
+    """
+    found = folder.lstat()
+    is_own = stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid()
+    return is_own and not stat.S_IMODE(found.st_mode) & 0o077
+
+
+def own_temporary_folder(prefix: str, folder: Path | None = None) -> Path:
+    """Return `folder`, created if it is missing; a new one in `$TMPDIR` if it is not the user's.
+
+    What cleans `/tmp` may take a folder away, and then anybody may put something in its place.
+    """
+    if folder is not None:
+        try:
+            if is_private(folder):
+                return folder
+        except FileNotFoundError:
+            with contextlib.suppress(OSError):  # somebody was faster
+                folder.mkdir(0o700)
+                return folder
+    return Path(tempfile.mkdtemp(prefix=prefix))
 
 
 def open_private(path: Path, flags: int) -> int:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
-import tempfile
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from jupyter_bridge.private_files import own_temporary_folder
 from jupyter_bridge.problems import Unavailable
 from jupyter_bridge.wire.shell import startup
 from jupyter_bridge.wire.shell.startup import KnownShell
@@ -19,7 +19,8 @@ class ShellFolder:
     """A folder that only the user can read, created at first use; `close` removes it.
 
     It is below `$TMPDIR`, not below the data directory, which may be on a slow or a full disk. What
-    cleans `/tmp` may take it away: then it is created again in its place.
+    cleans `/tmp` may take it away: then it is created again in its place, or in another place if
+    something else is there.
     """
 
     def __init__(self) -> None:
@@ -30,24 +31,12 @@ class ShellFolder:
     def path(self) -> Path:
         """The folder; Unavailable if it cannot be created."""
         with self._creating:
-            return self._created()
-
-    def _created(self) -> Path:
-        try:
-            if self._path is None:
-                folder = Path(tempfile.mkdtemp(prefix="jb-"))
-            elif self._path.exists():
-                return self._path
-            else:
-                folder = self._path
-                folder.mkdir(0o700)
-            for name, text in startup.files().items():
-                (folder / name).parent.mkdir(mode=0o700, exist_ok=True)
-                write(folder / name, text.encode())
-        except OSError as error:
-            raise Unavailable(f"The folder for runs cannot be created: {error}.") from error
-        self._path = folder
-        return folder
+            try:
+                self._path = own_temporary_folder("jb-", self._path)
+                _complete(self._path)
+            except OSError as error:
+                raise Unavailable(f"The folder for runs cannot be created: {error}.") from error
+            return self._path
 
     def prepare(self, argv: Sequence[str], env: Mapping[str, str]) -> KnownShell | None:
         """Return how to start this shell; None if its prompt cannot be known."""
@@ -61,17 +50,33 @@ class ShellFolder:
         key = secrets.token_hex(8)
         name = os.path.basename(os.path.realpath(program))
         start = startup.startup(argv, env, program=name, key=key, folder=str(folder))
-        return None if start is None else KnownShell(start, key)
+        return None if start is None else KnownShell(start, key, folder)
 
-    def line_of(self, pid: int) -> Path:
-        """The file from which a shell takes its next line when the key is pressed."""
-        return self.path / f"{pid}.line"
+    def check(self, folder: Path) -> None:
+        """Raise Unavailable unless this is the folder, and still the user's alone.
+
+        A shell that was started with an earlier one reads it when its key is pressed.
+        """
+        if self.path != folder:
+            raise Unavailable(
+                f"Something else is in the place of {folder}, which this shell was started with. "
+                "Run the command in a new terminal."
+            )
 
     def close(self) -> None:
         """Remove the folder; closing twice is fine."""
         if self._path is not None:
             shutil.rmtree(self._path, ignore_errors=True)
             self._path = None
+
+
+def _complete(folder: Path) -> None:
+    """Write the scripts that are missing: what cleans `/tmp` takes one file after the other."""
+    for name, text in startup.files().items():
+        path = folder / name
+        if not path.exists():
+            path.parent.mkdir(mode=0o700, exist_ok=True)
+            write(path, text.encode())
 
 
 def write(path: Path, data: bytes) -> None:

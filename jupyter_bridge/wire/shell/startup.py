@@ -16,6 +16,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
 
 from jupyter_bridge.wire.shell.integration import Dialect, integration, script
 from jupyter_bridge.wire.shell.prompt_state import PromptState
@@ -51,9 +53,15 @@ class Startup:
 class KnownShell:
     """A shell that was started so that it tells its prompt, and what it has told."""
 
-    def __init__(self, start: Startup, key: str) -> None:
+    def __init__(self, start: Startup, key: str, folder: Path) -> None:
         self.start = start
         self.prompt = PromptState(key)
+        # The folder with the scripts of its start.
+        self.folder = folder
+
+    def line_of(self, pid: int) -> Path:
+        """The file from which the shell takes its next line when the key is pressed."""
+        return self.folder / f"{pid}.line"
 
 
 def startup(
@@ -95,7 +103,8 @@ def startup(
     return Startup("sh", [*head, *(given or ["-i"])], added)
 
 
-def files() -> dict[str, str]:
+@cache
+def files() -> Mapping[str, str]:
     """Return the scripts by their paths in the folder."""
     dialects: tuple[Dialect, ...] = ("bash", "zsh", "fish", "sh")
     return {

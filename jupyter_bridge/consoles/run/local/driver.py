@@ -72,6 +72,7 @@ class LocalDriver(ShellDriver):
         self._image = self._shell.image()
         known = self._shell.known
         assert known is not None, "wait_for_prompt has raised Busy"
+        self._scripts.check(known)
         by_key = known.start.has_key
         self.shell = self._shell.program()
         body, split = self._body, self._body.output == "split"
@@ -104,9 +105,9 @@ class LocalDriver(ShellDriver):
             self._input = InputPipe(files.stdin)
             self._input.start()
         try:
-            await self._perform(self._enter(line, by_key=by_key), offset)
+            await self._perform(self._enter(line, known), offset)
         finally:
-            self._scripts.withdraw(self._terminal.pid)
+            self._scripts.withdraw(known, self._terminal.pid)
             self._scripts.remove(files, wrapper=self._began)
             if self._input is not None:
                 self._input.close()
@@ -133,10 +134,10 @@ class LocalDriver(ShellDriver):
         else:
             self._terminal.resume()
 
-    async def _enter(self, line: bytes, *, by_key: bool) -> None:
+    async def _enter(self, line: bytes, known: KnownShell) -> None:
         """Enter a line at the prompt: by the shell's key, or at a line that is empty."""
-        if by_key:
-            self._scripts.offer(self._terminal.pid, line)
+        if known.start.has_key:
+            self._scripts.offer(known, self._terminal.pid, line)
             await self._console.write(KEY)
             return
         line = self._shell.key(termios.VKILL) * self._shell.reads_by_itself() + line + b"\r"
@@ -188,7 +189,8 @@ class LocalDriver(ShellDriver):
             self._pipes.drain()
 
     def _not_taken(self) -> Busy:
-        self._scripts.withdraw(self._terminal.pid)
+        if self._shell.known is not None:
+            self._scripts.withdraw(self._shell.known, self._terminal.pid)
         if self._files is not None:
             self._scripts.disarm(self._files)
         return Busy(
@@ -218,7 +220,7 @@ class LocalDriver(ShellDriver):
         # The shell is at its prompt, so its `$?` is right.
         self._scripts.write(files, replace(wrapping, status=None).ask())
         self._cut = self._console.end_offset if self._cut is None else self._cut
-        await self._enter(wrapping.ask_line(), by_key=known.start.has_key)
+        await self._enter(wrapping.ask_line(), known)
 
     # -- stopping ------------------------------------------------------------------------------
 

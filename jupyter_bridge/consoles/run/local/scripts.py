@@ -15,9 +15,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from jupyter_bridge.consoles.terminals.shell_folder import ShellFolder, write
+from jupyter_bridge.private_files import is_private
 from jupyter_bridge.problems import Unavailable
 from jupyter_bridge.wire.shell.any_bytes import to_bytes
 from jupyter_bridge.wire.shell.integration import Dialect
+from jupyter_bridge.wire.shell.startup import KnownShell
 
 # A pipe fills while the event loop is busy; this is the largest that Linux allows all users.
 PIPE_BYTES = 1 << 20
@@ -80,12 +82,14 @@ class Scripts:
         return files
 
     def write(self, files: Files, wrapper: str) -> None:
-        """Write the wrapper to its path."""
+        """Write the wrapper to its path; Unavailable if its folder is the user's no more."""
+        self._folder.check(files.wrapper.parent)
         write(files.wrapper, to_bytes(wrapper))
 
     def disarm(self, files: Files) -> None:
         """Make the typed line harmless, in case a shell reads it later."""
-        write(files.wrapper, b":\n")
+        if _is_own(files.wrapper):
+            write(files.wrapper, b":\n")
 
     def remove(self, files: Files, *, wrapper: bool = True) -> None:
         """Remove the files (not the open ends); removing twice is fine."""
@@ -95,15 +99,31 @@ class Scripts:
         if wrapper:
             paths.append(files.wrapper)
         for path in paths:
-            path.unlink(missing_ok=True)
+            if _is_own(path):
+                path.unlink(missing_ok=True)
 
-    def offer(self, pid: int, line: bytes) -> None:
-        """Let the shell enter this line when its key is pressed."""
-        write(self._folder.line_of(pid), line + b"\n")
+    def check(self, shell: KnownShell) -> None:
+        """Raise Unavailable if the key of this shell would enter a line of somebody else."""
+        if shell.start.has_key:
+            self._folder.check(shell.folder)
 
-    def withdraw(self, pid: int) -> None:
+    def offer(self, shell: KnownShell, pid: int, line: bytes) -> None:
+        """Let the shell enter this line when its key is pressed; see `check`."""
+        self.check(shell)
+        write(shell.line_of(pid), line + b"\n")
+
+    def withdraw(self, shell: KnownShell, pid: int) -> None:
         """Let the key do nothing; withdrawing twice is fine."""
-        self._folder.line_of(pid).unlink(missing_ok=True)
+        if _is_own(shell.line_of(pid)):
+            shell.line_of(pid).unlink(missing_ok=True)
+
+
+def _is_own(path: Path) -> bool:
+    """Tell whether the file's folder is there, and still the user's alone."""
+    try:
+        return is_private(path.parent)
+    except OSError:
+        return False
 
 
 class Pipes:

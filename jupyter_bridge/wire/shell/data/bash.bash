@@ -77,10 +77,12 @@ __jb_d() {
   __jb_p=1
   return "$__jb_s"
 }
+# Whoever may write in /tmp may make a folder of our name there, if ours was cleaned away.
+__jb_has_dir() { [ -O "$__jb_dir" ] && [ ! -L "$__jb_dir" ]; }
 # E and D of a command that was typed by hand: its text is in the history, if it is kept there.
 __jb_tell() {
   local text=
-  {
+  ! __jb_has_dir || {
     HISTTIMEFORMAT='' \builtin history 1 >|"$__jb_dir/$$.x"
     IFS= \builtin read -r -d '' text <"$__jb_dir/$$.x"
   } 2>/dev/null

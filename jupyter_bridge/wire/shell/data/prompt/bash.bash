@@ -15,7 +15,7 @@ __jb_texts() {
 __jb_texts_hook=__jb_texts
 __jb_press() {
   local line=
-  { IFS= \builtin read -r line <"$__jb_dir/$$.line"; } 2>/dev/null
+  { __jb_has_dir && IFS= \builtin read -r line <"$__jb_dir/$$.line"; } 2>/dev/null
   # PS0 and PS2 must still tell what is no prompt.
   case ${__jb_p-}:$line:${PS0-}:${PS2-} in
     '1: '*:*"$__jb_text0"*:*"$__jb_text2"*)

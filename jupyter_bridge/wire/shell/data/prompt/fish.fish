@@ -24,7 +24,9 @@ function __jb_done --on-event fish_postexec
 end
 function __jb_press
     set -l line
-    test -r $__jb_dir/$fish_pid.line; and read -l line <$__jb_dir/$fish_pid.line
+    # Whoever may write in /tmp may make a folder of our name there, if ours was cleaned away.
+    test -O $__jb_dir; and not test -L $__jb_dir
+    and test -r $__jb_dir/$fish_pid.line; and read -l line <$__jb_dir/$fish_pid.line
     if test "$__jb_p" = 1; and string match -q ' *' -- $line
         commandline -f cancel
         commandline -r -- $line

@@ -34,7 +34,10 @@ __jb_show() {
 # A comment is a comment, and `!` is no history, in that one line.
 __jb_press() {
   local line=
-  { IFS= 'builtin' read -r line <"$__jb_dir/$$.line" } 2>/dev/null
+  # Whoever may write in /tmp may make a folder of our name there, if ours was cleaned away.
+  if [[ -O $__jb_dir && ! -L $__jb_dir ]]; then
+    { IFS= 'builtin' read -r line <"$__jb_dir/$$.line" } 2>/dev/null
+  fi
   if [[ $CONTEXT == start && $line == ' '* ]]; then
     __jb_options=
     [[ -o interactivecomments ]] || __jb_options+='unsetopt interactivecomments;'
