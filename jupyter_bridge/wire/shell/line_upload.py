@@ -5,7 +5,7 @@ receiver, which is an `sh` script. The line that starts it means the same in bas
 fish, and reports which of them read it:
 
     /bin/sh -c '<RECEIVER>' jb-hand jb=<nonce> '\' "${BASH_VERSION:+b}…$?" ' "f$status" \'
-    /bin/sh <folder>/r jb=<nonce> … <folder>      if the receiver was sent before
+    /bin/sh -c '<AGAIN>' jb-hand jb=<nonce> … <folder>      if the receiver was sent before
 
 (In fish `\'` inside single quotes is a quote, elsewhere a backslash and the closing quote: the
 third argument is `$status` in fish and `$?` elsewhere.) The receiver switches the echo off, enters
@@ -45,9 +45,10 @@ RECEIVER = (
     "n=$1 k=$3 d=$5;umask 077;PATH=$PATH:/usr/bin:/bin;exec </dev/tty >/dev/tty 2>/dev/null;"
     'm(){ printf "\\033]133;%s;$n;%s\\007" "$1" "$2";};'
     "t=$(stty -g);"
-    'if [ -z "$d" ];then d=${TMPDIR:-/tmp}/jb-${n#jb=};mkdir -m 700 "$d"&&{ '
+    # The name is in the process table: somebody may have made a folder of that name first.
+    'if [ -z "$d" ];then d=${TMPDIR:-/tmp}/jb-${n#jb=};mkdir -m 700 "$d"||{ m N "$d";exit 0;};'
     '(trap "" HUP INT QUIT;while kill -0 $PPID;do sleep 1;done;rm -rf "$d")'
-    " </dev/null >/dev/null& };fi;"
+    " </dev/null >/dev/null& fi;"
     'cd "$d"||{ m N "$d";exit 0;};'
     'trap "stty $t" EXIT;trap "exit 130" INT TERM;'
     "rm -f [0-9]*;stty -echo icanon icrnl;"
@@ -57,6 +58,10 @@ RECEIVER = (
     '*=*)break;;:*)printf %b "${l#:}";;">"*/*);;">"*)exec >"${l#>}";;esac;done;'
     'exec >/dev/tty;m U "$(echo $(for f in ${l#*=};do cksum <$f;done))"'
 )
+
+# Starts the receiver of the folder, unless somebody else has made a folder or a link of its name:
+# what cleans /tmp may have taken it away.
+AGAIN = f'[ -O "$5" ]&&[ ! -L "$5" ]&&exec /bin/sh "$5/{RECEIVER_FILE}" "$@"'
 
 # How much of a file one line holds, in printf's units of at most 5 bytes; POSIX allows 255.
 _UNITS = re.compile(rb"(?:\\0[0-7]{3}|\\[\\nt]|[^\\]){1,49}")
@@ -83,7 +88,7 @@ def opening(nonce: str, folder: str | None) -> bytes:
         return f" /bin/sh -c '{RECEIVER}' jb-hand {report}\r".encode()
     # A path that needs no quoting is the same in every shell; another folder is not used again.
     gone = f'printf "\\033]133;N;jb={nonce};\\007"'
-    return f" /bin/sh {folder}/{RECEIVER_FILE} {report} {folder} || {gone}\r".encode()
+    return f" /bin/sh -c '{AGAIN}' jb-hand {report} {folder} || {gone}\r".encode()
 
 
 def is_plain(folder: str) -> bool:

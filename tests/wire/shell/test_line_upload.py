@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from jupyter_bridge.wire.shell import line_upload
 from jupyter_bridge.wire.shell.line_upload import Missing, Reader, ReceivedFiles
 from tests.support.shells import make_home, needs
+from tests.support.strangers import OTHERS, put
 from tests.support.waiting import wait_until
 
 NONCE = "0123456789abcdef0123456789abcdef"
@@ -173,6 +174,26 @@ def test_junk_ends_nothing_early(where: bytes, junk: bytes, tmp_path: Path) -> N
         assert not (tmp_path / "y").exists()
     finally:
         far.close()
+
+
+@pytest.mark.parametrize("what", ["a link", OTHERS])
+@pytest.mark.parametrize("shell", LETTERS)
+def test_a_folder_that_others_made_is_not_entered(shell: str, what: str, tmp_path: Path) -> None:
+    """A folder made anew in /tmp by somebody else is told as gone, and nothing in it is run."""
+    folder = tmp_path / "jb-0a"
+    put(what, folder, {line_upload.RECEIVER_FILE: f"touch {tmp_path}/trapped\n"})
+    far = Far(shell, tmp_path)
+    try:
+        far.until(lambda: far.said and not select.select([far.fd], [], [], 0.5)[0])
+        far.type(line_upload.opening("0b", str(folder)))
+        assert isinstance(far.mark(Missing, "0b"), Missing)
+        # Nor is a new folder one that others were faster to make.
+        far.until(lambda: not select.select([far.fd], [], [], 0.3)[0])
+        far.type(line_upload.opening("0a", None))
+        assert far.mark(Missing, "0a") == Missing(str(folder))
+    finally:
+        far.close()
+    assert not (tmp_path / "trapped").exists()
 
 
 @pytest.mark.parametrize("shell", LETTERS)
