@@ -11,7 +11,6 @@ import base64
 import binascii
 import os
 import re
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ import msgspec
 from jupyter_bridge.cli import output as out
 from jupyter_bridge.cli.call import Call
 from jupyter_bridge.client import ClearOutput, Event, Gap, Output, UpdateDisplay
+from jupyter_bridge.private_files import own_temporary_folder
 from jupyter_bridge.wire.visible import visible
 
 # The preferred image format first.
@@ -55,6 +55,7 @@ class Renderer:
     ) -> None:
         self._call = call
         self._images = images
+        self._temporary: Path | None = None
         self._label = label
         self._written = 0
         # By display_id, the text shown or the image's file.
@@ -148,11 +149,13 @@ class Renderer:
     def _save(self, ending: str, content: bytes) -> Path:
         """Write the image to a new file; never overwrites one."""
         if self._images is None:
-            self._images = Path(tempfile.mkdtemp(prefix="jupyter-bridge-"))
-        self._images.mkdir(parents=True, exist_ok=True)
+            folder = self._temporary = own_temporary_folder("jupyter-bridge-", self._temporary)
+        else:
+            folder = self._images
+            folder.mkdir(parents=True, exist_ok=True)
         while True:
             self._written += 1
-            file = self._images / f"image-{self._written}.{ending}"
+            file = folder / f"image-{self._written}.{ending}"
             if not file.exists():
                 break
         with file.open("xb") as new:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ import pytest
 from jupyter_bridge.cli.call import Call
 from jupyter_bridge.cli.render import Renderer
 from jupyter_bridge.client import ClearOutput, Event, Gap, Output, Status, UpdateDisplay
+from jupyter_bridge.private_files import is_private
+from tests.support.strangers import IN_ITS_PLACE, put
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(256))
 Capture = pytest.CaptureFixture[str]
@@ -102,6 +105,27 @@ def test_images_without_folder(
     (folder,) = tmp_path.iterdir()
     assert folder.stat().st_mode & 0o777 == 0o700
     assert capsys.readouterr().out == f"{folder}/image-1.png\n{folder}/image-2.png\n"
+
+
+@pytest.mark.parametrize("what", IN_ITS_PLACE)
+def test_a_temporary_folder_that_others_made_gets_no_image(
+    what: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A folder that was cleaned away is made again, in another place if others were faster."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    screen = Renderer(Call())
+    show(display(png()), screen=screen)
+    (folder,) = tmp_path.iterdir()
+    shutil.rmtree(folder)
+    show(display(png()), screen=screen)
+    assert [path.name for path in folder.iterdir()] == ["image-2.png"]
+    shutil.rmtree(folder)
+    put(what, folder)
+    before = set(tmp_path.iterdir())
+    show(display(png()), screen=screen)
+    (another,) = set(tmp_path.iterdir()) - before
+    assert is_private(another)
+    assert [path.name for path in another.iterdir()] == ["image-3.png"]
 
 
 def test_broken_image(capsys: Capture, tmp_path: Path) -> None:
