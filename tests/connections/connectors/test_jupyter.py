@@ -19,7 +19,9 @@ import pytest
 
 from jupyter_bridge.connections.connection import Connection
 from jupyter_bridge.connections.connector import Context, Expired, WrongCredentials
+from jupyter_bridge.connections.connectors.jupyter.api import HubServer
 from jupyter_bridge.connections.connectors.jupyter.connector import JupyterFields, JupyterServer
+from jupyter_bridge.connections.connectors.jupyter.hub import Hub
 from jupyter_bridge.connections.net.address_policy import AddressPolicy
 from jupyter_bridge.connections.net.outbound import Outbound
 from jupyter_bridge.connections.roles import HasKernels
@@ -123,6 +125,44 @@ def test_a_token_in_the_url_is_refused(url: str) -> None:
     """It has its own field, which is secret."""
     with pytest.raises(BadRequest):
         JupyterServer.check(JupyterFields(url=url))
+
+
+async def base_on_a_hub(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The address that is used of a server whose address the hub says is `url`."""
+    remote = make(tmp_path, "https://hub.example/", "canary")
+    hub = Hub("https://hub.example/hub/", remote.server)
+    started = HubServer(ready=True, url=url)
+    monkeypatch.setattr(hub, "user", lambda: asyncio.sleep(0, "jo"))
+    monkeypatch.setattr(hub, "start", lambda *_: asyncio.sleep(0, started))
+    async with using(remote):
+        return (await remote._start_server(hub, None))[0]
+
+
+@pytest.mark.parametrize(
+    "url", [".evil.example/", ":22/", "@evil.example/", "user/jo/", "", "http://[", "?/user/jo/"]
+)
+async def test_a_hub_does_not_continue_its_name(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is no path is refused: behind the hub's name it would be another host's."""
+    with pytest.raises(RemoteFailed, match="address"):
+        await base_on_a_hub(url, tmp_path, monkeypatch)
+
+
+@pytest.mark.parametrize(
+    ("url", "path"),
+    [
+        ("/user/jo/", "user/jo/"),
+        ("https://elsewhere.example/user/jo", "user/jo/"),
+        ("//elsewhere.example/user/jo/", "user/jo/"),
+        ("/user/a%3Fb%23c/", "user/a%3Fb%23c/"),
+    ],
+)
+async def test_a_hub_does_not_change_the_host(
+    url: str, path: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The path alone is used, as the hub encodes it: a user's name may have a ? or a #."""
+    assert await base_on_a_hub(url, tmp_path, monkeypatch) == f"https://hub.example/{path}"
 
 
 # -- terminals of a plain server -----------------------------------------------------------------

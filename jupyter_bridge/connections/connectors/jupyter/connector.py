@@ -260,6 +260,9 @@ class JupyterServer(Connector[JupyterFields], HasConsoles, HasKernels):
 def _path_of(url: str) -> str:
     """Return the path of a server's address on its hub."""
     try:
-        return URL(url).path
+        path = URL(url).raw_path  # a name may hold an encoded ? or #
     except ValueError:
-        raise RemoteFailed("The hub does not report the server's address.") from None
+        path = ""
+    if not path.startswith("/"):  # behind the hub's name it would continue that name
+        raise RemoteFailed("The hub does not report the server's address.")
+    return path
