@@ -198,7 +198,9 @@ def _is_alive(pid: int) -> bool:
     except ProcessLookupError:
         return False
     except OSError:
-        return True  # it runs as another user
+        # Another user's: the server has ended without removing its file, and its number, and so
+        # perhaps its port, are somebody else's now. That one must not get the token.
+        return False
     return True
 
 

@@ -173,6 +173,21 @@ def test_running(tmp_path: Path, write: Write) -> None:
     assert sorted(tmp_path.iterdir()) == before
 
 
+def test_another_user_has_the_number_of_a_dead_server(
+    tmp_path: Path, write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file that a killed server left sends no token to whoever has its process id and port."""
+    write("http://127.0.0.1:1/", "left", pid=os.getpid() + 1)
+    write("http://127.0.0.1:2/", "mine", age=9)
+
+    def kill(pid: int, sign: int) -> None:
+        if pid != os.getpid():
+            raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "kill", kill)
+    assert [server.token for server in running(tmp_path)] == ["mine"]
+
+
 def test_inside_a_kernel(tmp_path: Path, write: Write) -> None:
     """Inside a kernel, the server that started it is meant."""
     write("http://127.0.0.1:1/", "other", pid=1)
