@@ -149,6 +149,11 @@ def write_private(path: Path, content: bytes) -> None:
         raise
 
 
+def lock_of(path: Path) -> Path:
+    """Return the lock of `path`, beside it."""
+    return path.with_name(f".{path.name}.lock")
+
+
 @contextlib.contextmanager
 def alone(path: Path, seconds: float | None = None) -> Iterator[None]:
     """Hold the lock beside `path`: no other server of this user changes `path` meanwhile.
@@ -156,7 +161,7 @@ def alone(path: Path, seconds: float | None = None) -> Iterator[None]:
     Blocks until the lock is free, at most `seconds`; then raises TimeoutError (an OSError).
     """
     private_folder(path.parent)
-    with open(open_private(path.with_name(f".{path.name}.lock"), os.O_RDWR)) as lock:
+    with open(open_private(lock_of(path), os.O_RDWR)) as lock:
         _lock(lock.fileno(), path, seconds)
         yield
 

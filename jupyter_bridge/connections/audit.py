@@ -15,6 +15,7 @@ written are counted in the next line that is: `{"missed": "3"}`.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import hashlib
 import io
@@ -22,6 +23,7 @@ import logging
 import os
 import sys
 from collections import deque
+from collections.abc import Iterator
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -30,7 +32,13 @@ import msgspec
 
 from jupyter_bridge.aio.loop_thread import in_daemon_thread
 from jupyter_bridge.aio.task_set import ended
-from jupyter_bridge.private_files import alone, open_private, open_regular, private_folder
+from jupyter_bridge.private_files import (
+    alone,
+    lock_of,
+    open_private,
+    open_regular,
+    private_folder,
+)
 from jupyter_bridge.wire.json_errors import JSON_ERRORS
 
 # At this size the file is renamed to `….1`, replacing an older one: some 50,000 lines each.
@@ -152,16 +160,30 @@ def verify(path: Path) -> int:
     be checked, as they are deleted.
     """
     older = _older(path)
-    with alone(path, LOCK_SECONDS):
+    with _unless_copied(path):
         before, count = _follow(older, None) if older.exists() else ("", 0)
         return count + _follow(path, before)[1]
+
+
+@contextlib.contextmanager
+def _unless_copied(path: Path) -> Iterator[None]:
+    """Hold the lock of a server's own file; a copy has none, nor needs one.
+
+    No file is made: whoever verifies may be another user, and the folder may be read-only.
+    """
+    if os.path.lexists(lock_of(path)):
+        with alone(path, LOCK_SECONDS):
+            yield
+    else:
+        yield
 
 
 def _follow(path: Path, before: str | None) -> tuple[str, int]:
     """Return the digest of the last line and the number of lines; None skips the first check."""
     count = 0
     with io.BufferedReader(open_regular(path)) as file:
-        for count, line in enumerate(file, 1):
+        lines = iter(lambda: file.readline(MAX_LINE), b"")
+        for count, line in enumerate(lines, 1):
             try:
                 recorded = msgspec.json.decode(line, type=dict[str, str])["before"]
             except (*JSON_ERRORS, KeyError):
@@ -204,12 +226,13 @@ def _digest(line: bytes) -> str:
 
 
 def main() -> None:
-    """Verify the file that the command line names; exit with 1 if it is broken."""
-    path = Path(sys.argv[1])
+    """Verify the file that the command line names; exit with 1 if it is broken or unreadable."""
+    if len(sys.argv) != 2:
+        sys.exit("usage: python -m jupyter_bridge.connections.audit FILE")
     try:
-        sys.stdout.write(f"{verify(path)} lines, none was changed\n")
-    except ChainBroken as broken:
-        sys.exit(str(broken))
+        sys.stdout.write(f"{verify(Path(sys.argv[1]))} lines, none was changed\n")
+    except (ChainBroken, OSError) as error:
+        sys.exit(str(error))
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ import errno
 import json
 import logging
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -200,6 +201,46 @@ async def test_a_server_that_holds_the_lock_stops_nobody(
     await audit.write(action="b")
     await audit.close()
     assert [(one["action"], one["missed"]) for one in lines_of(path)] == [("b", "1")]
+
+
+def run_command(*arguments: object) -> tuple[int, str, str]:
+    command = [sys.executable, "-m", "jupyter_bridge.connections.audit", *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    return done.returncode, done.stdout, done.stderr
+
+
+async def test_a_copy_is_verified_and_nothing_is_made(tmp_path: Path) -> None:
+    """Whoever verifies a copy needs no right to write, and makes neither a lock nor a folder."""
+    path, copies = tmp_path / "own" / "audit.jsonl", tmp_path / "copies"
+    await write(path, *"abc")
+    copies.mkdir()
+    shutil.copy(path, copies)
+    assert run_command(copies / path.name)[:2] == (0, "3 lines, none was changed\n")
+    assert list(copies.iterdir()) == [copies / path.name]
+
+
+@pytest.mark.parametrize(
+    ("what", "told"),
+    [
+        ("nothing", "No such file"),
+        ("a folder", "not a regular file"),
+        ("a line without end", "line 1 does not match"),
+        ("no name", "usage: "),
+    ],
+)
+def test_the_command_says_what_it_cannot_read(tmp_path: Path, what: str, told: str) -> None:
+    """One sentence and status 1, in memory of one line; no traceback, and nothing is made."""
+    path = tmp_path / "missing" / "audit.jsonl"
+    if what == "a folder":
+        path.mkdir(parents=True)
+    elif what == "a line without end":
+        path.parent.mkdir()
+        with path.open("wb") as file:
+            file.truncate(8 << 30)
+    status, _, error = run_command(*([] if what == "no name" else [path]))
+    assert (status, error.count("\n")) == (1, 1)
+    assert told in error
+    assert path.parent.exists() == (what in ("a folder", "a line without end"))
 
 
 async def test_the_command_verifies(tmp_path: Path) -> None:
