@@ -86,13 +86,54 @@ def open_regular(path: Path) -> io.FileIO:
     return open(number, "rb", buffering=0)
 
 
-def open_unlinked(path: str | Path, flags: int) -> int:
+def open_unlinked(path: str | Path, flags: int, *, below: int | None = None) -> int:
     """Open the user's own file, created by the umask if missing; never follows a link.
 
-    Raises OSError for whatever is no regular file: a FIFO in its place would block for ever.
+    `below` is an open folder, to which `path` is relative. Raises OSError for whatever is no
+    regular file: a FIFO in its place would block for ever.
     """
     flags |= os.O_CLOEXEC | os.O_NOFOLLOW | _AT_ONCE
-    return _regular(os.open(path, flags, 0o666), path)
+    return _regular(os.open(path, flags, 0o666, dir_fd=below), path)
+
+
+@contextlib.contextmanager
+def entered(
+    folder: str | Path, *, below: int | None = None, owner: int | None = None
+) -> Iterator[int]:
+    """Open a folder, and close it at the end; never follows a link. Raises OSError.
+
+    `below` is an open folder, to which `folder` is relative. With `owner` the folder must be that
+    user's: in a folder that others may write in, they can put another one in its place.
+    """
+    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW
+    number = os.open(folder, flags, dir_fd=below)
+    try:
+        if owner is not None and os.fstat(number).st_uid != owner:
+            raise PermissionError(errno.EPERM, "it belongs to another user", str(folder))
+        yield number
+    finally:
+        os.close(number)
+
+
+def owner_of_new(folder: Path) -> int:
+    """Return the owner of what this user creates in `folder`: of a mount, it may be another user.
+
+    Blocks; raises OSError.
+    """
+    number, path = tempfile.mkstemp(prefix=".jb-", dir=folder)
+    try:
+        return os.fstat(number).st_uid
+    finally:
+        os.close(number)
+        os.unlink(path)
+
+
+def make_below(folder: int, path: str) -> None:
+    """Make the folder at `path`, and those above it, below an open folder of the user alone."""
+    parts = Path(path).parts
+    for count in range(1, len(parts) + 1):
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(os.path.join(*parts[:count]), dir_fd=folder)
 
 
 def read_regular(path: Path, most: int) -> bytes:

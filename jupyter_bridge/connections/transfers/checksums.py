@@ -8,9 +8,9 @@ any order is checked without reading it again.
 from __future__ import annotations
 
 import hashlib
+import io
 from collections.abc import Iterable
 from functools import lru_cache
-from pathlib import Path
 
 try:
     # Ten times as fast; zlib's own would take a third of the time of a download.
@@ -39,16 +39,15 @@ def of_parts(parts: Iterable[bytes | bytearray | memoryview]) -> int:
     return check
 
 
-def of_file(path: Path, *, sha256: bool) -> tuple[int, str | None]:
-    """Return the CRC32 and, if requested, SHA-256 (hex) of a file; blocks while it reads."""
+def of_file(source: io.FileIO, *, sha256: bool) -> tuple[int, str | None]:
+    """Return the CRC32 and, if requested, SHA-256 (hex) of an open file; blocks."""
     check, digest = 0, hashlib.sha256() if sha256 else None
     buffer = bytearray(_READ)
     view = memoryview(buffer)
-    with path.open("rb", buffering=0) as source:
-        while size := source.readinto(buffer):
-            check = crc32(view[:size], check)
-            if digest is not None:
-                digest.update(view[:size])
+    while size := source.readinto(buffer):
+        check = crc32(view[:size], check)
+        if digest is not None:
+            digest.update(view[:size])
     return check, digest.hexdigest() if digest is not None else None
 
 

@@ -9,10 +9,11 @@ anything is written: none leads outside, none is a link.
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import shutil
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, closing
+from contextlib import AbstractContextManager, ExitStack, closing, suppress
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 
@@ -21,8 +22,9 @@ from jupyter_bridge.connections.transfers import checksums
 from jupyter_bridge.connections.transfers.disk_problems import translated
 from jupyter_bridge.connections.transfers.progress_log import ProgressLog
 from jupyter_bridge.connections.transfers.sync_sink import SyncSink
-from jupyter_bridge.connections.transfers.writer import ReceivedPiece, Writer, open_new
+from jupyter_bridge.connections.transfers.writer import ReceivedPiece, Writer
 from jupyter_bridge.models.datasets import File
+from jupyter_bridge.private_files import entered, owner_of_new
 from jupyter_bridge.problems import BadRequest, Denied, RemoteFailed
 
 # Received pieces are joined to this size: a switch to a thread costs like 100 KiB of disk.
@@ -220,6 +222,7 @@ class Staging:
     def _prepare(self) -> None:
         self._staging.parent.mkdir(parents=True, exist_ok=True)
         self._staging.mkdir(mode=0o700, exist_ok=True)
+        self.writer.owner = owner_of_new(self._staging.parent)
         for index, file in enumerate(self.files):
             if self.pieces.of(index).extents.total or self.pieces.is_checked(index):
                 # Written by an earlier process, unless it was deleted meanwhile.
@@ -227,48 +230,70 @@ class Staging:
                 if not any(os.path.lexists(path) for path in there):
                     self.pieces.forget(index)
             if file.directory:
-                (self._staging / file.path).mkdir(parents=True, exist_ok=True)
+                self.writer.make(file.path)
             elif file.size == 0:
-                self.writer.make((self._staging / file.path).parent)
-                os.close(open_new(self._staging / file.path))
+                os.close(self.writer.open(file.path))
 
     def _check(self, index: int) -> None:
-        file, path = self.files[index], self._staging / self.files[index].path
+        file = self.files[index]
         if file.crc32 is None and file.sha256 is None:
             self.pieces.set_checked(index, file.size)
             return
         check = self.pieces.of(index).crc32(file.size)
         digest: str | None = None
         if check is None or file.sha256 is not None:
-            check, digest = checksums.of_file(path, sha256=file.sha256 is not None)
+            with os.fdopen(self.writer.open(file.path, os.O_RDONLY), "rb", buffering=0) as source:
+                check, digest = checksums.of_file(source, sha256=file.sha256 is not None)
         if (file.crc32 is not None and check != file.crc32) or (
             file.sha256 is not None and digest != file.sha256.lower()
         ):
             self.pieces.forget(index)
-            path.unlink(missing_ok=True)
+            self.writer.unlink(file.path)
             raise Damaged(f"The bytes of {file.path} do not match its checksum.", file.path)
         self.pieces.set_checked(index, file.size)
 
     def _put(self) -> None:
         place = self._place
-        if not os.path.lexists(place):
-            os.chmod(self._staging, 0o777 & ~_umask())
-            os.rename(self._staging, place)
-            return
-        if place.is_symlink() or not place.is_dir():
-            raise Denied(f"{place} exists already and is not a folder.")
-        root = place.resolve(strict=True)
-        for file in self.files:
-            target = place / file.path
-            folder = target if file.directory else target.parent
-            folder.mkdir(parents=True, exist_ok=True)
-            inside = folder.resolve(strict=True)
-            if inside != root and root not in inside.parents:
-                # An older link in the target.
-                raise Denied(f"{target} leads outside of {place}.", path=file.path)
-            if not file.directory and os.path.lexists(self._staging / file.path):
-                os.replace(self._staging / file.path, target)
+        with self.writer.entered() as staged:
+            if not os.path.lexists(place):
+                os.fchmod(staged, 0o777 & ~_umask())
+                os.rename(self._staging, place)
+                return
+            if place.is_symlink() or not place.is_dir():
+                raise Denied(f"{place} exists already and is not a folder.")
+            with entered(place) as root:
+                for file in self.files:
+                    self._put_file(file, staged, root)
         shutil.rmtree(self._staging, ignore_errors=True)
+
+    def _put_file(self, file: File, staged: int, root: int) -> None:
+        """Move one file to its place below the open folder `root`."""
+        *folder, name = PurePosixPath(file.path).parts
+        with ExitStack() as stack:
+            number = root
+            for part in [*folder, name] if file.directory else folder:
+                with suppress(FileExistsError):
+                    os.mkdir(part, dir_fd=number)
+                try:
+                    number = stack.enter_context(entered(part, below=number))
+                except OSError as error:
+                    if error.errno not in (errno.ENOTDIR, errno.ELOOP):
+                        raise
+                    # An older link, or one that was put there meanwhile.
+                    raise Denied(
+                        f"{self._place / file.path} may lead outside of {self._place}.",
+                        path=file.path,
+                    ) from error
+            if not file.directory and _is_there(file.path, staged):
+                os.replace(file.path, name, src_dir_fd=staged, dst_dir_fd=number)
+
+
+def _is_there(path: str, folder: int) -> bool:
+    try:
+        os.stat(path, dir_fd=folder, follow_symlinks=False)
+    except FileNotFoundError:
+        return False
+    return True
 
 
 class Damaged(RemoteFailed):

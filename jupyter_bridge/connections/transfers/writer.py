@@ -9,12 +9,13 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from jupyter_bridge.connections.transfers import checksums
 from jupyter_bridge.connections.transfers.progress_log import ProgressLog
-from jupyter_bridge.private_files import open_unlinked
+from jupyter_bridge.private_files import entered, make_below, open_unlinked
 
 # Bytes written by one call. More at once uses the largest pages of memory, which a virtual machine
 # may have returned to its host: then it is four times as slow.
@@ -40,12 +41,17 @@ class ReceivedPiece:
 
 
 class Writer:
-    """Writes below `folder`, and then logs the bytes in `pieces`."""
+    """Writes below `folder`, and then logs the bytes in `pieces`.
+
+    `folder` is the user's alone, but others may write in the folder above, and so put another one
+    in its place: it must be `owner`'s, and is entered without following a link, each time.
+    """
 
     def __init__(self, folder: Path, pieces: ProgressLog) -> None:
+        self.owner = os.geteuid()
         self._folder = folder
         self._pieces = pieces
-        self._made: set[Path] = set()
+        self._made: set[str] = {""}
         self._waiting: list[ReceivedPiece] = []
         self._task: asyncio.Task[None] | None = None
 
@@ -67,17 +73,28 @@ class Writer:
         while self._task is not None:
             await asyncio.wait({self._task})
 
-    def make(self, folder: Path) -> None:
-        """Create a folder, once; blocks."""
-        if folder not in self._made:
-            folder.mkdir(parents=True, exist_ok=True)
-            self._made.add(folder)
+    def entered(self) -> AbstractContextManager[int]:
+        """Open the folder, and close it at the end; OSError if it is another one now."""
+        return entered(self._folder, owner=self.owner)
 
-    def open(self, path: str) -> int:
-        """Return a descriptor of the file at `path`, for writing; blocks."""
-        target = self._folder / path
-        self.make(target.parent)
-        return open_new(target)
+    def make(self, folder: str) -> None:
+        """Create the folder at this path; blocks."""
+        with self.entered() as top:
+            make_below(top, folder)
+
+    def open(self, path: str, flags: int = os.O_WRONLY | os.O_CREAT) -> int:
+        """Return a descriptor of the file at `path`; keeps its contents. Blocks."""
+        folder = os.path.dirname(path)
+        with self.entered() as top:
+            if folder not in self._made:
+                make_below(top, folder)
+                self._made.add(folder)
+            return open_unlinked(path, flags, below=top)
+
+    def unlink(self, path: str) -> None:
+        """Remove the file at `path`, if it is there; blocks."""
+        with self.entered() as top, suppress(FileNotFoundError):
+            os.unlink(path, dir_fd=top)
 
     def put(
         self,
@@ -123,11 +140,6 @@ class Writer:
             return self.put(piece.index, piece.path, piece.start, piece.parts, piece.crc32)
         except OSError as error:
             return error
-
-
-def open_new(path: Path) -> int:
-    """Return a descriptor for writing; keeps the contents, does not follow a link."""
-    return open_unlinked(path, os.O_WRONLY | os.O_CREAT)
 
 
 def write_at(line: int, at: int, parts: Sequence[bytes | bytearray | memoryview]) -> int:

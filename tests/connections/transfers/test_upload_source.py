@@ -18,7 +18,7 @@ from jupyter_bridge.connections.connectors import folder
 from jupyter_bridge.connections.roles import Span, chunks_of
 from jupyter_bridge.connections.transfers.progress_log import ProgressLog
 from jupyter_bridge.connections.transfers.upload_source import PIECE, SyncUploadSource, UploadSource
-from jupyter_bridge.connections.transfers.writer import open_new
+from jupyter_bridge.connections.transfers.writer import Writer
 from jupyter_bridge.models.datasets import File
 from jupyter_bridge.private_files import open_unlinked
 from jupyter_bridge.problems import BadRequest, Conflict, Problem
@@ -114,16 +114,17 @@ async def test_something_else_in_the_files_place(
 ) -> None:
     """Every opening of a user's file refuses it at once; a FIFO without a writer hung for ever."""
     make(tmp_path / "f")
+    pieces = ProgressLog(tmp_path / "pieces")
+
     openings: list[Callable[[], object]] = [
         lambda: open_unlinked(tmp_path / "f", os.O_RDONLY),
-        lambda: open_new(tmp_path / "f"),
+        lambda: Writer(tmp_path, pieces).open("f"),
         lambda: folder._open(tmp_path / "f"),
         lambda: folder._write(tmp_path / "f", 0, b"x", directory=False),
     ]
     for opening in openings:
         with pytest.raises(OSError, match="f"):
             await within(PATIENCE, in_daemon_thread(opening))
-    pieces = ProgressLog(tmp_path / "pieces")
     source = SyncUploadSource(
         [File("f", 5)], [(str(tmp_path / "f"), 0)], pieces, lambda new, path: None
     )

@@ -22,6 +22,7 @@ Part = bytes | bytearray | memoryview
 async def writing(tmp_path: Path) -> AsyncIterator[tuple[Writer, ProgressLog]]:
     """A writer below `tmp_path`/new, and the log of what it has written."""
     pieces = ProgressLog(tmp_path / "pieces")
+    (tmp_path / "new").mkdir(exist_ok=True)
     writer = Writer(tmp_path / "new", pieces)
     try:
         yield writer, pieces
