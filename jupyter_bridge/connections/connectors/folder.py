@@ -17,6 +17,7 @@ import threading
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, BinaryIO, cast
 from urllib.parse import unquote, urlsplit
@@ -28,7 +29,12 @@ from jupyter_bridge.connections.connectors.listing import Count, alone_if_large
 from jupyter_bridge.connections.places import Places
 from jupyter_bridge.connections.roles import CanBrowse, CanRead, CanWrite, NewDataset
 from jupyter_bridge.models.datasets import Dataset, File, Item
-from jupyter_bridge.private_files import open_unlinked
+from jupyter_bridge.private_files import (
+    entered,
+    make_below,
+    open_unlinked,
+    owner_of_new,
+)
 from jupyter_bridge.problems import (
     BadRequest,
     Conflict,
@@ -45,7 +51,8 @@ _PIECE = 1 << 20
 # A folder may be on a mount that does not answer: it then blocks these threads, not the shared
 # ones. As many as a transfer has streams.
 _THREADS = 4
-# The folder of unfinished uploads, on the same file system as their target; never listed.
+# The folder of an unfinished upload has this name and the upload's, which nobody can guess. It is
+# on the same file system as the target, and never listed.
 _INCOMING = ".jupyter-bridge-incoming"
 
 
@@ -61,6 +68,8 @@ class Folder(Connector[FolderFields], CanBrowse, CanRead, CanWrite):
     fields_type = FolderFields
     host_resources = ("contents",)
     _threads: ThreadPoolExecutor | None = None
+    # The owner of what is written below the root.
+    _owner: int | None = None
 
     @classmethod
     def check(cls, fields: FolderFields) -> None:
@@ -138,7 +147,7 @@ class Folder(Connector[FolderFields], CanBrowse, CanRead, CanWrite):
         return str(await self._disk(self._commit, upload, new))
 
     async def abort(self, upload: str) -> None:
-        await self._disk(lambda: _drop(self._upload(upload)))
+        await self._disk(lambda: shutil.rmtree(self._upload(upload), ignore_errors=True))
 
     async def _disk(
         self,
@@ -198,7 +207,7 @@ class Folder(Connector[FolderFields], CanBrowse, CanRead, CanWrite):
 
     def _shows(self, folder: str | Path, name: str) -> bool:
         """Tell whether to list the entry `name` of a visible folder."""
-        if name == _INCOMING or self.places.hides(name):
+        if name.startswith(_INCOMING) or self.places.hides(name):
             return False
         path = Path(folder, name)
         return not (path.is_dir() and self.places.is_private(path))
@@ -248,19 +257,26 @@ class Folder(Connector[FolderFields], CanBrowse, CanRead, CanWrite):
     def _upload(self, upload: str) -> Path:
         if not upload.isalnum():
             raise BadRequest("There is no such upload.")
-        return self._top() / _INCOMING / upload
+        return self._top() / f"{_INCOMING}-{upload}"
+
+    def _entered(self, incoming: Path) -> AbstractContextManager[int]:
+        """Open the folder of an upload; OSError if others put another one in its place."""
+        if self._owner is None:
+            self._owner = owner_of_new(incoming.parent)
+        return entered(incoming, owner=self._owner)
 
     def _begin(self, upload: str, new: NewDataset) -> None:
         self._within(new.entity)
         hidden = [file.path for file in new.files if self.places.hides(file.path)]
         if hidden:
             raise Denied(f"{hidden[0]} is hidden; nothing was written.", path=hidden[0])
-        os.makedirs(self._upload(upload), 0o700)
+        self._upload(upload).mkdir(0o700)
 
     def _append(self, upload: str, file: File, offset: int, data: bytes) -> None:
         if self.places.hides(file.path):
             raise Denied(f"{file.path} is hidden.", path=file.path)
-        _write(_below(self._upload(upload), file.path), offset, data, file.directory)
+        with self._entered(self._upload(upload)) as folder:
+            _write(folder, file.path, offset, data, file.directory)
 
     def _commit(self, upload: str, new: NewDataset) -> str:
         """Rename each top-level name of the upload to an entry of the entity's folder."""
@@ -273,25 +289,18 @@ class Folder(Connector[FolderFields], CanBrowse, CanRead, CanWrite):
             if names and all((folder / name).exists() for name in names):
                 return perm_id
             raise NotFound("There is no such upload.")
-        for file in new.files:
-            if file.directory or not file.size:
-                _write(_below(incoming, file.path), 0, b"", file.directory)
-        arrived = sorted(os.listdir(incoming))
-        taken = [name for name in arrived if os.path.lexists(folder / name)]
-        if taken:
-            raise Conflict(f"{taken[0]} exists already.", taken=taken)
-        for name in arrived:
-            os.rename(incoming / name, folder / name)
-        _drop(incoming)
+        with self._entered(incoming) as arriving:
+            for file in new.files:
+                if file.directory or not file.size:
+                    _write(arriving, file.path, 0, b"", file.directory)
+            arrived = sorted(os.listdir(arriving))
+            taken = [name for name in arrived if os.path.lexists(folder / name)]
+            if taken:
+                raise Conflict(f"{taken[0]} exists already.", taken=taken)
+            for name in arrived:
+                os.rename(name, folder / name, src_dir_fd=arriving)
+        shutil.rmtree(incoming, ignore_errors=True)
         return perm_id
-
-
-def _drop(incoming: Path) -> None:
-    shutil.rmtree(incoming, ignore_errors=True)
-    try:
-        incoming.parent.rmdir()
-    except OSError:
-        pass  # other uploads are under way
 
 
 def _clean(path: str) -> str:
@@ -299,12 +308,18 @@ def _clean(path: str) -> str:
 
 
 def _below(root: Path, path: str) -> Path:
-    """Return `root / path`; Denied, without using the disk, if it is absolute or has `..`."""
-    if "\0" in path or path.startswith("/") or ".." in PurePosixPath(path).parts:
-        raise Denied(f"{path!r} leads outside.")
-    if _INCOMING in PurePosixPath(path).parts:
-        raise NotFound(f"There is no {path}.")
+    """Return `root / path`; see `_judge`."""
+    _judge(path)
     return root / path
+
+
+def _judge(path: str) -> None:
+    """Raise Denied, without using the disk, if a path is absolute or has `..`."""
+    parts = PurePosixPath(path).parts
+    if "\0" in path or path.startswith("/") or ".." in parts:
+        raise Denied(f"{path!r} leads outside.")
+    if any(part.startswith(_INCOMING) for part in parts):
+        raise NotFound(f"There is no {path}.")
 
 
 class _Times(dict[int, str | None]):
@@ -366,13 +381,13 @@ def _undo(done: Future[Any], undo: Callable[[Any], None]) -> None:
         undo(done.result())
 
 
-def _write(target: Path, offset: int, data: bytes, directory: bool) -> None:
+def _write(folder: int, path: str, offset: int, data: bytes, directory: bool) -> None:
+    _judge(path)
+    make_below(folder, path if directory else os.path.dirname(path))
     if directory:
-        target.mkdir(parents=True, exist_ok=True)
         return
-    target.parent.mkdir(parents=True, exist_ok=True)
     # Not O_TRUNC: chunks arrive in any order, and may be repeated.
-    with open(open_unlinked(target, os.O_WRONLY | os.O_CREAT), "wb") as file:
+    with open(open_unlinked(path, os.O_WRONLY | os.O_CREAT, below=folder), "wb") as file:
         file.seek(offset)
         file.write(data)
 

@@ -425,6 +425,8 @@ async def test_an_upload_appears_when_it_is_complete(sshd: Sshd, tmp_path: Path)
     async with using(remote):
         await remote.login()
         upload = await remote.begin(new)
+        # Whoever else may write there cannot enter it, nor have made it before.
+        assert (sshd.data / f".jupyter-bridge-incoming-{upload}").stat().st_mode & 0o777 == 0o700
         big = new.files[0]
         for offset in (200_000, 0, 100_000, 0):
             await remote.append(upload, big, offset, content[offset : offset + 100_000])
@@ -435,7 +437,7 @@ async def test_an_upload_appears_when_it_is_complete(sshd: Sshd, tmp_path: Path)
         assert (sshd.data / "inbox" / "run" / "a" / "big").read_bytes() == content
         assert (sshd.data / "inbox" / "run" / "none").read_bytes() == b""
         assert (sshd.data / "inbox" / "run" / "e").is_dir()
-        assert list((sshd.data / ".jupyter-bridge-incoming").iterdir()) == []
+        assert [path.name for path in sshd.data.iterdir()] == ["inbox"]
 
 
 async def test_an_upload_replaces_nothing_and_hides_nothing(sshd: Sshd, tmp_path: Path) -> None:

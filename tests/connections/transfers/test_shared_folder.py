@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -9,6 +10,11 @@ from typing import Any
 
 import pytest
 
+from jupyter_bridge.connections.connector import Context
+from jupyter_bridge.connections.connectors.folder import Folder, FolderFields
+from jupyter_bridge.connections.net.address_policy import AddressPolicy
+from jupyter_bridge.connections.net.outbound import Outbound
+from jupyter_bridge.connections.roles import NewDataset
 from jupyter_bridge.connections.transfers.progress_log import ProgressLog
 from jupyter_bridge.connections.transfers.staging import Staging
 from jupyter_bridge.models.datasets import File
@@ -100,6 +106,50 @@ async def test_a_link_that_comes_late_is_not_followed(shared: Shared) -> None:
         await staging.place()
     assert shared.state() == before
     pieces.close()
+
+
+def connector(shared: Shared) -> Folder:
+    context = Context(
+        "shared",
+        Outbound(AddressPolicy()),
+        shared.own.parent / "state",
+        shared.folder,
+        logging.getLogger("test.shared"),
+    )
+    return Folder(FolderFields(url=str(shared.folder)), context)
+
+
+NEW = NewDataset("", FILES)
+
+
+@pytest.mark.parametrize("step", ["append", "commit"])
+@pytest.mark.parametrize("what", ["a link", OTHERS])
+async def test_an_upload_follows_nobody(shared: Shared, what: str, step: str) -> None:
+    """Nor does one to a folder."""
+    before = shared.state()
+    folder = connector(shared)
+    upload = await folder.begin(NEW)
+    shared.replace(what, folder._upload(upload))
+    going_on: dict[str, Callable[[], Awaitable[Any]]] = {
+        "append": lambda: folder.append(upload, FILES[0], 0, b"evil"),
+        "commit": lambda: folder.commit(upload, NEW),
+    }
+    with pytest.raises(Problem):
+        await going_on[step]()
+    assert shared.state() == before
+    await folder.abort(upload)
+    await folder.close()
+    assert shared.state() == before
+
+
+async def test_each_upload_has_a_folder_of_its_own(shared: Shared) -> None:
+    """Nobody else can enter it, has made it before, or needs to write in another user's."""
+    folder = connector(shared)
+    first, second = [folder._upload(await folder.begin(NEW)) for _ in range(2)]
+    assert first.parent == second.parent == shared.folder
+    assert first.stat().st_mode & 0o777 == 0o700
+    assert await folder.browse("") == []
+    await folder.close()
 
 
 def test_the_owner_of_what_is_made(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from jupyter_bridge.connections.transfers.progress_log import ProgressLog
 from jupyter_bridge.connections.transfers.upload_source import PIECE, SyncUploadSource, UploadSource
 from jupyter_bridge.connections.transfers.writer import Writer
 from jupyter_bridge.models.datasets import File
-from jupyter_bridge.private_files import open_unlinked
+from jupyter_bridge.private_files import entered, open_unlinked
 from jupyter_bridge.problems import BadRequest, Conflict, Problem
 from tests.support.waiting import PATIENCE, settle
 
@@ -116,11 +116,15 @@ async def test_something_else_in_the_files_place(
     make(tmp_path / "f")
     pieces = ProgressLog(tmp_path / "pieces")
 
+    def write() -> None:
+        with entered(tmp_path) as top:
+            folder._write(top, "f", 0, b"x", directory=False)
+
     openings: list[Callable[[], object]] = [
         lambda: open_unlinked(tmp_path / "f", os.O_RDONLY),
         lambda: Writer(tmp_path, pieces).open("f"),
         lambda: folder._open(tmp_path / "f"),
-        lambda: folder._write(tmp_path / "f", 0, b"x", directory=False),
+        write,
     ]
     for opening in openings:
         with pytest.raises(OSError, match="f"):

@@ -39,7 +39,8 @@ _AHEAD = 3
 FILES = 8
 # The deadline of a request; a folder of 100,000 entries takes 5 s. Seconds.
 _ANSWER = 60.0
-# The folder of unfinished uploads, on the same file system as their target; never listed.
+# The folder of an unfinished upload has this name and the upload's, which nobody can guess. It is
+# on the same file system as the target, and never listed.
 INCOMING = ".jupyter-bridge-incoming"
 
 T = TypeVar("T")
@@ -51,9 +52,14 @@ def clean(path: str) -> str:
     parts = [part for part in path.split("/") if part not in ("", ".")]
     if ".." in parts or "\0" in path:
         raise Denied(f"{path!r} leads outside.")
-    if INCOMING in parts:
+    if any(part.startswith(INCOMING) for part in parts):
         raise NotFound(f"There is no {path}.")
     return "/".join(parts)
+
+
+def _is_left_out(name: str) -> bool:
+    """Tell whether an entry of a folder is never listed."""
+    return name in (".", "..") or name.startswith(INCOMING)
 
 
 class SftpSession:
@@ -104,7 +110,7 @@ class SftpSession:
         """Return the items of a folder; links are followed."""
         folder = self.path(path)
         names = await self._names(path, folder)
-        known = [name for name in names if name.filename not in (".", "..", INCOMING)]
+        known = [name for name in names if not _is_left_out(str(name.filename))]
         count = Count.of_folder(path, RemoteFailed)
 
         async def item(name: asyncssh.SFTPName) -> Item:
@@ -131,7 +137,7 @@ class SftpSession:
             inner: list[str] = []
             seen = False
             for name in await self._names(below, posixpath.join(folder, below)):
-                if name.filename in (".", "..", INCOMING):
+                if _is_left_out(str(name.filename)):
                     continue
                 seen = True
                 path = posixpath.join(below, str(name.filename))

@@ -188,7 +188,8 @@ class Sftp(Connector[SftpFields], CanBrowse, CanRead, CanWrite, CanMount):
             raise NotFound(f"No folder named {new.entity!r} on {self.where}.")
         upload = uuid.uuid4().hex
         target = self._upload(upload)
-        await session.ask(upload, lambda sftp: sftp.makedirs(target, exist_ok=True))
+        private = asyncssh.SFTPAttrs(permissions=0o700)
+        await session.ask(upload, lambda sftp: sftp.mkdir(target, private))
         return upload
 
     async def append(self, upload: str, file: File, offset: int, data: bytes) -> None:
@@ -231,7 +232,7 @@ class Sftp(Connector[SftpFields], CanBrowse, CanRead, CanWrite, CanMount):
     def _upload(self, upload: str) -> str:
         if not upload.isalnum():
             raise BadRequest("There is no such upload.")
-        return posixpath.join(self.session.root, INCOMING, upload)
+        return posixpath.join(self.session.root, f"{INCOMING}-{upload}")
 
     async def _make_folders(self, upload: str, file: File) -> str:
         """Return the path of the unfinished `file`, with its folders; NotFound if it is gone."""
