@@ -188,6 +188,23 @@ def test_a_get_that_was_meant(client: Client, way: str) -> None:
     shutil.rmtree(got)
 
 
+@pytest.mark.parametrize("verb", [verb for verb in VERBS if not verb.changes], ids=named)
+def test_no_page_of_another_user_frames_it(client: Client, verb: Verb) -> None:
+    """All users' pages may have one origin: no answer shows in a frame, or runs as a script."""
+    line = http.client.HTTPConnection(client.server.url.split("/")[2], timeout=60)
+    try:
+        visit = {"Sec-Fetch-Mode": "navigate", "Sec-Fetch-Site": "same-origin"}
+        headers = {"Cookie": client.browser.cookie, **visit, "Sec-Fetch-Dest": "iframe"}
+        line.request("GET", f"{urlsplit(client.server.url).path}{verb.url()[1:]}", headers=headers)
+        answer = line.getresponse()
+        policy = answer.headers.get("Content-Security-Policy", "")
+        saved = answer.headers.get("Content-Disposition", "").startswith("attachment")
+        assert "frame-ancestors 'none'" in policy or (saved and "sandbox" in policy)
+        assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    finally:
+        line.close()
+
+
 def test_the_matrix_is_whole(client: Client) -> None:
     """Every kind of proof is either let in, let in to read, or refused."""
     assert {*LET_IN, *READING, *REFUSED} == set(client.headers)

@@ -23,6 +23,8 @@ from tests.web.test_request_base import log_in
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 FOREIGN = "http://evil.example"
+# Names that whoever owns them can have resolve to this machine.
+REBOUND = ("evil.example", "evil.example:8888", "localhost.evil.example", "127.0.0.1.evil.example")
 # What each would do to the connection `lab` if it were let in.
 BODIES = {
     ("POST", "/conns"): {"name": "intruder", "url": "/"},
@@ -106,6 +108,10 @@ class Client:
             "cookie, xsrf": proven,
             "cookie, xsrf, foreign Origin": {**proven, "Origin": FOREIGN},
             "token": {"Authorization": f"token {self.token}"},
+            **{
+                f"token, at {host}": {"Authorization": f"token {self.token}", "Host": host}
+                for host in REBOUND
+            },
         }[how]
 
     def call(self, method: str, path: str, how: str, body: Any = None) -> tuple[int, Any]:
@@ -300,6 +306,23 @@ SOCKETS = sorted(
     {route.top + re.sub(r"\{\w+\}", "absent", route.path) for route in tables()}
     & {f"/bridge/{seat}/absent" for seat in SEATS}
 )
+
+
+@pytest.mark.parametrize("host", REBOUND)
+def test_a_name_that_leads_here_is_not_ours(client: Client, host: str) -> None:
+    """A page whose name resolves to this machine later on (DNS rebinding) reaches no route."""
+    before, how = client.state(), f"token, at {host}"
+    for verb in VERBS:
+        body = BODIES.get((verb.method, verb.path))
+        assert client.call(verb.method, verb.url(), how, body)[0] == 403, verb
+    for path in SOCKETS:
+        assert client.shake_hands(path, how) == 403
+    for path in ("/bridge/", "/bridge/openapi.json", "/bridge/no/such/route"):
+        assert client.call("GET", path, how)[0] == 403
+    assert client.call("GET", "/bridge/socket.io/?EIO=4&transport=polling", how)[0] == 403
+    assert client.state() == before
+
+
 # What the reply is to whoever is let in: there is no such kernel or console.
 LET_IN = 404
 

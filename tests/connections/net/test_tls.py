@@ -107,7 +107,7 @@ WAYS: dict[str, Callable[[Outbound, str], Awaitable[Any]]] = {
     "a websocket": lambda outbound, url: outbound.websocket(url, headers=SECRET),
     "in a thread": _apart,
 }
-VALID = {"since": -DAY, "until": DAY}
+VALID: dict[str, Any] = {"since": -DAY, "until": DAY}
 PROVES_NOTHING: dict[str, dict[str, Any]] = {
     "expired": {"since": -2 * DAY, "until": -DAY / 24},
     "not valid yet": {"since": DAY / 24, "until": DAY},
