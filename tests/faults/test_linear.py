@@ -24,6 +24,7 @@ from jupyter_bridge.wire.openbis import rpc
 from jupyter_bridge.wire.outputs import outputs
 from jupyter_bridge.wire.outputs.displays import Displays
 from jupyter_bridge.wire.shell import line_upload, marks
+from jupyter_bridge.wire.shell.timeline import Timeline
 from jupyter_bridge.wire.terminal.asciicast import _label
 
 # Each takes a few seconds at most on a loaded machine. Those that were mended took over 25 s.
@@ -94,7 +95,21 @@ def typed(data: bytes) -> None:
     asyncio.run(TypedLines().feed(data))
 
 
+def listed(data: bytes) -> None:
+    """The output of a console whose commands are listed."""
+    timeline = Timeline(0, 1000)
+    for start in range(0, len(data), 4096):
+        timeline.feed(data[start : start + 4096])
+    timeline.finish()
+
+
+def marked(*bodies: bytes) -> bytes:
+    """Marks of one terminal."""
+    return b"".join(b"\x1b]133;%b;jb=0123456789abcdef\x07" % body for body in bodies)
+
+
 HELD = 60_000
+PROMPT, NEXT_LINE = marked(b"A", b"B") + b"$ " + marked(b"I"), marked(b"P;k=s", b"I")
 QUERIES = in_bits(ansi.without_queries, 1)
 CASES: dict[str, tuple[Callable[[Any], Any], Any]] = {
     "an OSC byte by byte": (QUERIES, b"\x1b]0;" + b"a" * HELD),
@@ -138,6 +153,20 @@ CASES: dict[str, tuple[Callable[[Any], Any], Any]] = {
     "secrets in a log": (_redacted, "Authorization: a?token=" * 20_000),
     "marks of another run": (in_bits(begun, 1), b"\x1b]133;D;1;jb=abce;" * 5_000),
     "marks of a run at once": (in_bits(begun, 65536), b"\x1b]133;D;1;jb=abcd;" * 5_000),
+    "marks of nothing": (listed, b"\x1b]133;A\x07\x1b]133;C\x07" * 100_000),
+    "marks of semicolons": (listed, (b"\x1b]133;C" + b";" * 60_000 + b"\x07") * 500),
+    "a command's mark without end": (listed, (b"\x1b]133;C;" + b"x" * 70_000) * 100),
+    "blank cells in a prompt's line": (
+        listed,
+        (PROMPT + b"a" + b"\x1b[4096@" * 580 + b"\n" + marked(b"D;0")) * 400,
+    ),
+    "a prompt of many lines": (
+        listed,
+        PROMPT
+        + (b"x" * 4000 + b"\n" + NEXT_LINE) * 500
+        + b"y\n\n"
+        + (b"\x1b]133;C;jb=" + b"0123456789abcdef" * 2 + b"\x07") * 20_000,
+    ),
     "marks of a receiver": (
         lambda data: line_upload.marks_in(data, "a"),
         b"\x1b]133;H;jb=" * 50_000,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import datetime
 import time
+from collections.abc import Iterator
 from typing import Annotated
 
 import msgspec
@@ -27,6 +28,8 @@ from jupyter_bridge.wire.shell.timeline import ShellCommand, Timeline
 DEFAULT_LIMIT = 200
 # The text of each takes up to 1,000 characters.
 MAX_LIMIT = 1000
+# How much is looked at before a rest, bytes: hostile lines of a prompt take up to 5 ms for each KiB.
+LOOK_BYTES = 4096
 
 
 class CommandsQuery(msgspec.Struct):
@@ -62,30 +65,38 @@ class _Reader:
         self._offset, self._end = log.first_offset, log.end_offset
         self._ended = ended
         self.timeline = Timeline(self._offset, query.limit, query.before)
+        self._steps = self._read()
 
     def step(self) -> None:
         """Go on for some time; raises OSError."""
         now = time.monotonic()
         until, rest = now + STEP_SECONDS, now + WORK_SECONDS
-        while not self.done and now < until:
+        for _ in self._steps:
+            now = time.monotonic()
+            if now > until:
+                return
             if now > rest:
                 time.sleep(REST_SECONDS)
                 rest = time.monotonic() + WORK_SECONDS
-            self._next()
-            now = time.monotonic()
+        self.done = True
 
-    def _next(self) -> None:
-        data = self._log.read(self._offset, min(PIECE_BYTES, self._end - self._offset))
-        if data:
-            self.timeline.feed(data)
-            self._offset += len(data)
-        else:
+    def _read(self) -> Iterator[None]:
+        """Read all, in small steps."""
+        while self._offset < self._end and not self.timeline.is_done:
+            data = self._log.read(self._offset, min(PIECE_BYTES, self._end - self._offset))
+            for start in range(0, len(data), LOOK_BYTES):
+                self.timeline.feed(data[start : start + LOOK_BYTES])
+                yield
+            if data:
+                self._offset += len(data)
+                continue
             held = min(self._log.held(self._offset), self._end)
+            if held <= self._offset:
+                break  # its file has become shorter, and nobody has looked since
             self.timeline.skip(held - self._offset)
             self._offset = held
-        self.done = self._offset >= self._end or self.timeline.is_done
-        if self.done:
-            self.timeline.finish(self._end if self._ended else None)
+            yield
+        self.timeline.finish(self._end if self._ended else None)
 
     def models(self) -> list[CommandModel]:
         """Return the commands with their times; raises OSError."""

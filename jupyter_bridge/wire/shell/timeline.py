@@ -21,6 +21,17 @@ _INTRO = b"\x1b]133;"
 _CONTROL = re.compile(rb"[\x00-\x1f\x7f]")
 # A longer mark is none, bytes: some integrations put a whole command into it.
 LONGEST_MARK = 64 * 1024
+_MARK = re.compile(
+    rb"\x1b\]133;([A-Z](?:;[^\x00-\x1f\x7f]{0,%d})?)(?:\x07|\x1b\\)"
+    % (LONGEST_MARK - len(_INTRO) - 3)
+)
+_TAG = re.compile(rb";jb=([^;]*)")
+_TEXT = re.compile(rb";cmdline(_url)?=")
+_STATUS = re.compile(rb"D;([0-9]{1,3})(?![^;])")
+# A longer path is none: PATH_MAX of Linux.
+_LONGEST_PATH = 4096
+# How much text is kept of all commands, characters: 1,000 of them have 50 to 100 each.
+MAX_TEXT = 1 << 20
 # A key is 16 hexadecimal digits, and a nonce 32.
 _KEY_LENGTH = 16
 # What a shell says of a line that Ctrl-C ended: 128 or (ksh) 256, and SIGINT.
@@ -52,9 +63,15 @@ class _Line:
     prompt: int | None = None
     """How many of these bytes are the prompt, if the shell told."""
     ended: bool = False
+    _read: tuple[int, int | None, str] | None = None
 
     def text(self) -> str:
-        return typed_line.typed(self.data, self.prompt)
+        """Return what was typed, of which as much as is kept of a command."""
+        size, prompt = len(self.data), self.prompt
+        if self._read is None or self._read[:2] != (size, prompt):
+            text = typed_line.typed(self.data, prompt)[:TEXT_CHARACTERS]
+            self._read = size, prompt, text
+        return self._read[2]
 
 
 class Timeline:
@@ -76,7 +93,9 @@ class Timeline:
         self._open: ShellCommand | None = None
         # In sh: `_open` is only guessed from the newline after the prompt; the lines before it.
         self._guessed = False
-        self._lines: list[str] = []
+        self._before_line = ""
+        # How much text is kept, characters.
+        self._size = 0
         # The line of `_open`, if its mark had no text; whether output, or a newline, followed.
         self._fallback: _Line | None = None
         self._spoke = self._newline = False
@@ -91,36 +110,21 @@ class Timeline:
 
     def feed(self, data: bytes) -> None:
         """Take note of these bytes, which follow the last ones."""
+        if _goes_on(self._held, data):
+            self._held += data
+            return
         data = self._held + data
         position = 0
-        while (start := data.find(_INTRO, position)) >= 0:
-            self._on_text(data, position, start)
-            position = start
-            stop = _CONTROL.search(data, start + len(_INTRO), start + LONGEST_MARK)
-            if stop is None:
-                if len(data) - start < LONGEST_MARK:
-                    break
-                end, whole = start + len(_INTRO), False
-            else:
-                end, whole = stop.end(), stop[0] == b"\x07"
-                if stop[0] == b"\x1b":
-                    if end == len(data):
-                        break
-                    whole = data[end : end + 1] == b"\\"
-                    end = end + 1 if whole else stop.start()
-                elif not whole:
-                    end = stop.start()
-            if whole and stop is not None:
-                body = data[start + len(_INTRO) : stop.start()]
-                self._on_mark(body, self._offset + start, self._offset + end)
+        for mark in _MARK.finditer(data):
+            start, end = mark.span()
+            if start > position:
+                self._on_text(data, position, start)
+            self._on_mark(mark[1], self._offset + start, self._offset + end)
             position = end
-        else:
-            keep = next(n for n in range(len(_INTRO) - 1, -1, -1) if data.endswith(_INTRO[:n]))
-            start = max(position, len(data) - keep)
-            self._on_text(data, position, start)
-            position = start
-        self._held = data[position:]
-        self._offset += position
+        held = _unfinished(data, position)
+        self._on_text(data, position, held)
+        self._held = data[held:]
+        self._offset += held
 
     def skip(self, count: int) -> None:
         """Take note that so many bytes are missing."""
@@ -160,58 +164,57 @@ class Timeline:
         self._guessed, self._fallback = True, self._line
 
     def _on_mark(self, body: bytes, start: int, end: int) -> None:
-        letter, parts = body[:1], body[1:].split(b";")
-        if parts[0]:
-            return
-        tag = next((part[3:].rstrip(b"!") for part in parts if part.startswith(b"jb=")), None)
+        letter = body[:1]
+        found = _TAG.search(body)
+        tag = None if found is None else found[1].rstrip(b"!")
         if tag is None:
             if self._key is None:
-                self._on_shell(letter, parts, start, end)
+                self._on_shell(letter, body, start, end)
         elif len(tag) != _KEY_LENGTH:
-            self._on_run(letter, tag, parts, start, end)
+            self._on_run(letter, tag, body, start, end)
         else:
             if self._key is None:
                 self._key = tag
                 runs = [one for one in self.commands if one.nonce is not None]
                 self.commands = deque(runs, self.commands.maxlen)
+                self._size = sum(map(_size_of, runs))
                 if self._open is not None and self._open.nonce is None:
                     self._forget()
             if tag == self._key:
-                self._on_shell(letter, parts, start, end)
+                self._on_shell(letter, body, start, end)
 
-    def _on_shell(self, letter: bytes, parts: list[bytes], start: int, end: int) -> None:
+    def _on_shell(self, letter: bytes, body: bytes, start: int, end: int) -> None:
         if letter in b"AB":
             if self._open is not None and not self._guessed:
                 self._end(start, None)
             self._forget()
-            self._lines = []
+            self._before_line = ""
             self._line = _Line(prompt=0 if letter == b"B" and self._key is None else None)
         elif letter == b"I" and self._line is not None:
             self._line.prompt = len(self._line.data)
         elif letter == b"P" and self._guessed and self._fallback is not None:
-            self._lines = [*self._lines, self._fallback.text()][:TEXT_CHARACTERS]
+            text = f"{self._before_line}{self._fallback.text()}\n"
+            self._before_line = text[:TEXT_CHARACTERS]
             self._forget()
             self._line = _Line()
         elif letter == b"C":
             if self._open is not None and not self._guessed:
                 self._end(start, None)
-            self._begin(ShellCommand(end, end - 1, _text_of(parts), self._cwd))
+            self._begin(ShellCommand(end, end - 1, _text_of(body), self._cwd))
         elif letter == b"E" and self._open is not None and self._open.nonce is None:
-            self._open.text = _text_of(parts)
+            self._open.text = _text_of(body)
             self._open.end = start
         elif letter == b"D":
-            status, cwd = _status_of(parts), _folder_of(parts)
+            status, cwd = _status_of(body), _folder_of(body)
             if self._open is not None and self._open.nonce is None and self._is_command(status):
                 self._end(start, status)
             elif self._guessed:
                 self._forget()
             self._cwd = cwd or self._cwd
 
-    def _on_run(
-        self, letter: bytes, nonce: bytes, parts: list[bytes], start: int, end: int
-    ) -> None:
+    def _on_run(self, letter: bytes, nonce: bytes, body: bytes, start: int, end: int) -> None:
         if letter == b"E":
-            text = _text_of(parts)
+            text = _text_of(body)
             self._told = (nonce, text) if text else None
         elif letter == b"C" and self._may_run(nonce):
             told, self._told = self._told, None
@@ -220,8 +223,8 @@ class Timeline:
             self._begin(ShellCommand(end, end - 1, text, self._cwd, nonce=nonce))
             self._fallback, self._last_nonce = None, nonce
         elif letter == b"D" and self._open is not None and self._open.nonce == nonce:
-            self._end(start, _status_of(parts))
-            self._cwd = _folder_of(parts) or self._cwd
+            self._end(start, _status_of(body))
+            self._cwd = _folder_of(body) or self._cwd
         elif letter == b"D" and self._guessed and self._last_nonce == nonce:
             # The prompt of sh says the last run's marks again, before its own.
             assert self._open is not None
@@ -246,7 +249,7 @@ class Timeline:
         """The text of the open command, up to now."""
         assert self._open is not None
         if self._open.text is None and self._fallback is not None:
-            return "\n".join([*self._lines, self._fallback.text()])
+            return (self._before_line + self._fallback.text())[:TEXT_CHARACTERS]
         return self._open.text
 
     def _is_command(self, status: int | None = None) -> bool:
@@ -265,31 +268,57 @@ class Timeline:
         command.end = end if command.end is None or end is None else command.end
         command.status = status
         if self._before is None or command.offset < self._before:
-            self.dropped = self.dropped or len(self.commands) == self.commands.maxlen
-            self.commands.append(command)
+            self._keep(command)
         self._forget()
+
+    def _keep(self, command: ShellCommand) -> None:
+        self._size += _size_of(command)
+        while self.commands and (
+            self._size > MAX_TEXT or len(self.commands) == self.commands.maxlen
+        ):
+            self.dropped = True
+            self._size -= _size_of(self.commands.popleft())
+        self.commands.append(command)
 
     def _forget(self) -> None:
         self._open, self._guessed, self._fallback, self._line = None, False, None, None
 
 
-def _text_of(parts: list[bytes]) -> str | None:
-    for at, part in enumerate(parts):
-        if part.startswith(b"cmdline_url="):
-            return typed_line.decoded(part[12:])
-        if part.startswith(b"cmdline="):  # it may have semicolons
-            return typed_line.unquoted(b";".join(parts[at:])[8:])
-    return None
+def _goes_on(held: bytes, data: bytes) -> bool:
+    """Tell whether an unfinished mark goes on over all of `data`, so that it need not be read."""
+    is_mark = held.startswith(_INTRO) and not held.endswith(b"\x1b")
+    return is_mark and len(held) + len(data) < LONGEST_MARK and _CONTROL.search(data) is None
 
 
-def _status_of(parts: list[bytes]) -> int | None:
-    found = parts[1] if len(parts) > 1 else b""
-    return int(found) if re.fullmatch(rb"[0-9]{1,3}", found) else None
+def _unfinished(data: bytes, start: int) -> int:
+    """Return where a mark begins that the end of `data` cuts; else its length."""
+    at = data.rfind(_INTRO, start)
+    if at >= 0 and len(data) - at < LONGEST_MARK:
+        control = _CONTROL.search(data, at + len(_INTRO))
+        if control is None or (control[0] == b"\x1b" and control.end() == len(data)):
+            return at
+    return len(data) - next(n for n in range(len(_INTRO) - 1, -1, -1) if data.endswith(_INTRO[:n]))
 
 
-def _folder_of(parts: list[bytes]) -> str | None:
-    for at, part in enumerate(parts):
-        if part.startswith(b"jb="):
-            folder = b";".join(parts[at + 1 :])
-            return folder.decode("utf-8", "replace") or None
-    return None
+def _size_of(command: ShellCommand) -> int:
+    return len(command.text or "") + len(command.cwd or "")
+
+
+def _text_of(body: bytes) -> str | None:
+    found = _TEXT.search(body)
+    if found is None:
+        return None
+    if found[1]:
+        return typed_line.decoded(body[found.end() :].partition(b";")[0])
+    return typed_line.unquoted(body[found.end() :])  # it may have semicolons
+
+
+def _status_of(body: bytes) -> int | None:
+    found = _STATUS.match(body)
+    return int(found[1]) if found else None
+
+
+def _folder_of(body: bytes) -> str | None:
+    found = _TAG.search(body)
+    folder = body[found.end() + 1 :] if found is not None else b""
+    return folder.decode("utf-8", "replace") if 0 < len(folder) <= _LONGEST_PATH else None

@@ -9,6 +9,11 @@ from urllib.parse import unquote_to_bytes
 # How much of a line is kept, bytes; of a text, characters.
 LINE_BYTES = 4096
 TEXT_CHARACTERS = 1000
+# How many cells may be moved or left blank while a line is rendered; an edited line of 300 columns
+# moves less. What follows is not shown.
+_CELLS = 1 << 18
+# A blank cell costs as much as so many that are moved.
+_BLANK = 16
 
 _STEP = re.compile(
     r"\x1b\[(?P<count>[0-9]*)(?P<csi>[A-Za-z@])"  # a sequence that may move the cursor
@@ -30,8 +35,12 @@ _LETTERS = dict(zip(b"ntrabeEfv", b"\n\t\r\a\b\x1b\x1b\f\v", strict=True))
 def rendered(data: bytes, column: int = 0) -> tuple[str, int]:
     """Return the line as a terminal without an edge shows it, and the column of the cursor."""
     cells: list[str] = []
+    left = _CELLS
     for step in _STEP.finditer(data.decode("utf-8", "replace")):
+        if left < 0:
+            break
         if text := step["text"]:
+            left -= _BLANK * max(0, column - len(cells))
             cells.extend(" " * (column - len(cells)))
             cells[column : column + len(text)] = text
             column += len(text)
@@ -50,8 +59,10 @@ def rendered(data: bytes, column: int = 0) -> tuple[str, int]:
             elif csi in "KJ" and not step["count"].strip("0"):
                 del cells[column:]
             elif csi == "P":
+                left -= len(cells)
                 del cells[column : column + count]
             elif csi == "@":
+                left -= len(cells) + _BLANK * count
                 cells[column:column] = " " * count
             column = min(column, LINE_BYTES)
             del cells[LINE_BYTES:]

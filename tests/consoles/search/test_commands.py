@@ -12,10 +12,11 @@ import pytest
 from jupyter_bridge.consoles.console import Console
 from jupyter_bridge.consoles.journal.journal import Journal
 from jupyter_bridge.consoles.search.commands import CommandsQuery, commands_of
+from jupyter_bridge.consoles.sources.file_log import FileLog, FilePlace
 from jupyter_bridge.models.consoles import CommandModel, CommandsModel
 from tests.consoles.conftest import everything, house
 from tests.support.shells import ALL_SHELLS, Desk, d
-from tests.support.waiting import until
+from tests.support.waiting import PATIENCE, until
 
 __all__ = ["d"]
 
@@ -182,6 +183,16 @@ async def test_a_journal_with_gaps_is_read_to_its_end(tmp_path: Path) -> None:
     found = [one.command for one in (await commands(console_of(journal))).commands]
     assert 80 < len(found) < 100
     assert (found[0], found[-1]) == ("0", "100")
+
+
+async def test_a_file_that_became_shorter_is_read_to_its_end(tmp_path: Path) -> None:
+    """Nobody has looked at it since: what is gone is not waited for."""
+    (tmp_path / "log").write_bytes((mark(b"C") + b"a\n" + mark(b"D;0")) * 1000)
+    log = FileLog(FilePlace(tmp_path, "log"))
+    (tmp_path / "log").write_bytes(mark(b"C"))
+    console = Console("c", "file", log, None)
+    assert (await asyncio.wait_for(commands(console), PATIENCE)).commands == []
+    log.close()
 
 
 async def test_a_journal_of_marks_holds_nobody_up() -> None:

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jupyter_bridge.wire.shell import typed_line
-from jupyter_bridge.wire.shell.timeline import LONGEST_MARK, ShellCommand, Timeline
+from jupyter_bridge.wire.shell.timeline import LONGEST_MARK, MAX_TEXT, ShellCommand, Timeline
 
 KEY, OTHER = "0123456789abcdef", "fedcba9876543210"
 RUN, OLD = "0123456789abcdef" * 2, "fedcba9876543210" * 2
@@ -209,6 +209,28 @@ def test_the_newest_are_kept() -> None:
         assert timeline.is_done == (before is not None)
         last = 10 if before is None else before // size
         assert [one.offset // size for one in timeline.commands] == list(range(last - kept, last))
+
+
+@pytest.mark.parametrize(
+    ("text", "cwd", "kept"),
+    [("x" * 1000, "/", 1000), ("x" * 60_000, "/", 1000), ("x", "/" + "x" * 4000, 261)],
+)
+def test_what_is_kept_of_all_is_bounded(text: str, cwd: str, kept: int) -> None:
+    """Hostile folders and texts cost megabytes at most; `dropped` says that there are older ones."""
+    timeline = Timeline(0, 1000)
+    for number in range(1001):
+        timeline.feed(d(0, f"{cwd}{number:04}") + mark("C", more=f";cmdline_url={text}") + d())
+    assert len(timeline.commands) == kept
+    assert timeline.dropped
+    newest = timeline.commands[-1]
+    assert (newest.text, newest.cwd) == (text[:1000], f"{cwd}1000")
+    assert sum(len(one.text or "") + len(one.cwd or "") for one in timeline.commands) <= MAX_TEXT
+
+
+def test_a_path_that_no_system_has_is_none() -> None:
+    """PATH_MAX is 4096 bytes."""
+    data = d(0, "/" + "x" * 4096) + TYPED + d()
+    assert found(data) == [Found("echo a", 0, b"")]
 
 
 def test_a_gap_ends_nothing() -> None:
