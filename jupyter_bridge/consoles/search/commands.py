@@ -10,8 +10,6 @@ from typing import Annotated
 
 import msgspec
 
-from jupyter_bridge.aio.deadline import within
-from jupyter_bridge.aio.serial_worker import in_worker
 from jupyter_bridge.consoles.console import Console
 from jupyter_bridge.consoles.log import Log
 from jupyter_bridge.consoles.search.cursor import (
@@ -20,7 +18,7 @@ from jupyter_bridge.consoles.search.cursor import (
     STEP_SECONDS,
     WORK_SECONDS,
 )
-from jupyter_bridge.consoles.search.search import LANE, STALLED_SECONDS
+from jupyter_bridge.consoles.search.lane import in_turn
 from jupyter_bridge.models.consoles import CommandModel, CommandsModel
 from jupyter_bridge.problems import Unavailable
 from jupyter_bridge.wire.shell.timeline import ShellCommand, Timeline
@@ -28,7 +26,7 @@ from jupyter_bridge.wire.shell.timeline import ShellCommand, Timeline
 DEFAULT_LIMIT = 200
 # The text of each takes up to 1,000 characters.
 MAX_LIMIT = 1000
-# How much is looked at before a rest, bytes: hostile lines of a prompt take up to 5 ms for each KiB.
+# How much is looked at before a rest, bytes: hostile lines of a prompt take some ms for each KiB.
 LOOK_BYTES = 4096
 
 
@@ -44,13 +42,11 @@ async def commands_of(console: Console, query: CommandsQuery) -> CommandsModel:
 
     Raises Unavailable if that fails, or a file's mount does not answer.
     """
-    worker = console.log.worker or LANE
-    seconds = STALLED_SECONDS if console.log.worker is not None else None
     reader = _Reader(console.log, query, ended=console.state == "ended")
     try:
         while not reader.done:
-            await within(seconds, in_worker(worker, reader.step))
-        commands = await within(seconds, in_worker(worker, reader.models))
+            await in_turn(console.log, reader.step)
+        commands = await in_turn(console.log, reader.models)
     except (OSError, asyncio.TimeoutError) as error:
         raise Unavailable(f"Console {console.name!r} cannot be read: {error}.") from error
     return CommandsModel(console.name, console.epoch, commands, reader.timeline.dropped)

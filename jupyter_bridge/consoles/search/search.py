@@ -7,20 +7,15 @@ import datetime
 from collections.abc import AsyncGenerator, Iterable, Iterator
 from contextlib import aclosing, contextmanager
 
-from jupyter_bridge.aio.deadline import within
-from jupyter_bridge.aio.serial_worker import SerialWorker, in_worker
 from jupyter_bridge.consoles.console import Console, Viewer
 from jupyter_bridge.consoles.search.cursor import Cursor, Found
+from jupyter_bridge.consoles.search.lane import in_turn
 from jupyter_bridge.consoles.search.query import SearchRequest
 from jupyter_bridge.models.consoles import HitModel, SearchModel
 from jupyter_bridge.problems import Unsupported
 
 # How many hits come in one step.
 AT_ONCE = 100
-# A file system that does not answer a step for this long is left out, seconds.
-STALLED_SECONDS = 5.0
-# One worker for all journals, so that searches take one core; they take turns by step.
-LANE = SerialWorker()
 
 
 class Search:
@@ -65,11 +60,9 @@ class Search:
     async def _in_console(self, console: Console) -> AsyncGenerator[HitModel, None]:
         name, epoch, log = console.name, console.epoch, console.log
         cursor = Cursor(log, self._request.pattern, self._request.since)
-        seconds = STALLED_SECONDS if log.worker is not None else None
         while not cursor.done:
             try:
-                step = in_worker(log.worker or LANE, cursor.step, AT_ONCE)
-                found = await within(seconds, step)
+                found = await in_turn(log, cursor.step, AT_ONCE)
             except (OSError, asyncio.TimeoutError):
                 self.unread.append(name)
                 return

@@ -4,27 +4,30 @@ from __future__ import annotations
 
 import asyncio
 import random
+import threading
+import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from jupyter_bridge.aio.serial_worker import in_worker
 from jupyter_bridge.consoles.console import Console
 from jupyter_bridge.consoles.journal.journal import Journal
 from jupyter_bridge.consoles.log import Log
 from jupyter_bridge.consoles.search import cursor as cursor_module
-from jupyter_bridge.consoles.search import search as search_module
+from jupyter_bridge.consoles.search import lane
+from jupyter_bridge.consoles.search.commands import CommandsQuery, commands_of
 from jupyter_bridge.consoles.search.cursor import OVERLAP_BYTES, PIECE_BYTES
 from jupyter_bridge.consoles.search.query import SearchRequest
 from jupyter_bridge.consoles.search.search import Search
 from jupyter_bridge.consoles.sources.file import FileSource
+from jupyter_bridge.consoles.sources.file_log import FileLog
 from jupyter_bridge.consoles.tail.pattern import compiled, literal
 from jupyter_bridge.models.consoles import HitModel
 from jupyter_bridge.problems import Unsupported
-from tests.support.waiting import until
+from tests.support.waiting import PATIENCE, until
 
 LINE = "2026-11-30 worker %05d of the pool has done its part\r\n"
 
@@ -196,28 +199,78 @@ async def test_a_file_that_does_not_answer_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its mount hangs, or fails: the others are searched, and the answer says which was not."""
-    monkeypatch.setattr(search_module, "STALLED_SECONDS", 0.1)
+    monkeypatch.setattr(lane, "STALLED_SECONDS", 0.1)
     (tmp_path / "log").write_bytes(b"foo\n")
     (tmp_path / "bad").write_bytes(b"foo\n")
     journal = Journal(None, "e")
     journal.append(b"foo\n")
-    hung = asyncio.Event()
+    hung = threading.Event()
     async with file_console(tmp_path / "log") as stalled, file_console(tmp_path / "bad") as bad:
-        loop = asyncio.get_running_loop()
-
-        def hang() -> None:
-            asyncio.run_coroutine_threadsafe(hung.wait(), loop).result()
 
         def fail(offset: int, size: int) -> bytes:
             raise OSError("Stale file handle")
 
         monkeypatch.setattr(bad.log, "read", fail)
-        hanging = asyncio.ensure_future(in_worker(stalled.log.worker, hang))
+        assert stalled.log.worker is not None
+        hanging = stalled.log.worker.submit(hung.wait)
         whole = await search("foo", stalled, bad, console_of(journal)).whole()
         hung.set()
-        await hanging
+        hanging.result()
     assert whole.unread == ["file:log", "file:bad"]
     assert [hit.console for hit in whole.hits] == ["1"]
+
+
+async def test_many_files_are_read_one_step_at_a_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each has a thread of its own, and many of them would hold up the event loop."""
+    monkeypatch.setattr(cursor_module, "STEP_SECONDS", 0.0)
+    monkeypatch.setattr(lane, "HOLD_SECONDS", PATIENCE)
+    at_once: list[int] = []
+    running = 0
+    read = FileLog.read
+
+    def counted(log: FileLog, offset: int, max_bytes: int) -> bytes:
+        nonlocal running
+        running += 1
+        at_once.append(running)
+        time.sleep(0.001)  # another thread would come
+        data = read(log, offset, max_bytes)
+        running -= 1
+        return data
+
+    monkeypatch.setattr(FileLog, "read", counted)
+    async with AsyncExitStack() as files:
+        consoles = []
+        for name in "abcd":
+            (tmp_path / name).write_bytes(b"foo\n" * 100_000)
+            consoles.append(await files.enter_async_context(file_console(tmp_path / name)))
+        query = CommandsQuery()
+        await asyncio.gather(
+            *(search("bar", console).whole() for console in consoles),
+            *(commands_of(console, query) for console in consoles),
+        )
+    assert len(at_once) > 40
+    assert max(at_once) == 1
+
+
+async def test_a_file_that_does_not_answer_holds_up_nobody_for_long(tmp_path: Path) -> None:
+    """The lane waits a moment for it, and then goes on with the others."""
+    (tmp_path / "log").write_bytes(b"foo\n")
+    journal = Journal(None, "e")
+    journal.append(b"foo\n")
+    hung = threading.Event()
+    async with file_console(tmp_path / "log") as stalled:
+        worker = stalled.log.worker
+        assert worker is not None
+        hanging = worker.submit(hung.wait)
+        waiting = asyncio.ensure_future(search("foo", stalled).whole())
+        await until(lambda: worker._jobs)
+        assert len(await found("foo", journal)) == 1
+        assert not waiting.done()
+        hung.set()
+        assert len((await waiting).hits) == 1
+        hanging.result()
 
 
 async def test_searches_take_turns_and_end_when_cancelled(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -216,7 +216,7 @@ def test_the_newest_are_kept() -> None:
     [("x" * 1000, "/", 1000), ("x" * 60_000, "/", 1000), ("x", "/" + "x" * 4000, 261)],
 )
 def test_what_is_kept_of_all_is_bounded(text: str, cwd: str, kept: int) -> None:
-    """Hostile folders and texts cost megabytes at most; `dropped` says that there are older ones."""
+    """Hostile folders and texts cost megabytes at most; `dropped` tells of older ones."""
     timeline = Timeline(0, 1000)
     for number in range(1001):
         timeline.feed(d(0, f"{cwd}{number:04}") + mark("C", more=f";cmdline_url={text}") + d())
