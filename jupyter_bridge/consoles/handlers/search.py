@@ -44,7 +44,7 @@ class SearchHandler(ConsoleHandler):
         if query.format == "ndjson" or NDJSON in self.request.headers.get("Accept", ""):
             await self._stream(search)
         else:
-            await self.answer_listing(await self.while_here(search.whole()))
+            await self._answer_whole(search)
 
     async def _among(self, name: str | None) -> list[Console]:
         """Return the consoles to search: those that the user may read."""
@@ -56,6 +56,22 @@ class SearchHandler(ConsoleHandler):
             console = await self.open_console(name, "read")
         await self.demand_console(console, "read")
         return [console]
+
+    async def _answer_whole(self, search: Search) -> None:
+        self.set_header("Content-Type", "application/json")
+        whole = b""
+        try:
+            async with aclosing(self.each_while_here(search.pieces())) as pieces:
+                async for piece in pieces:
+                    if whole:
+                        await self.send_piece(whole)
+                    whole = piece or b""
+        except Problem as problem:
+            if not self._headers_written:
+                raise
+            self.cut(problem.message)
+        else:
+            self.finish(whole)
 
     async def _stream(self, search: Search) -> None:
         self.set_header("Content-Type", NDJSON)

@@ -7,6 +7,8 @@ import datetime
 from collections.abc import AsyncGenerator, Iterable, Iterator
 from contextlib import aclosing, contextmanager
 
+import msgspec
+
 from jupyter_bridge.consoles.console import Console, Viewer
 from jupyter_bridge.consoles.search.cursor import Cursor, Found
 from jupyter_bridge.consoles.search.lane import in_turn
@@ -16,10 +18,13 @@ from jupyter_bridge.problems import Unsupported
 
 # How many hits come in one step.
 AT_ONCE = 100
+# How much of the answer is sent at once, bytes.
+ANSWER_BYTES = 64 * 1024
 
 
 class Search:
-    """A search in `consoles`. Iterate `hits()` once; `truncated` and `unread` are known then."""
+    """A search in `consoles`. Iterate `hits()` or `pieces()` once; `truncated` and `unread` are
+    known then."""
 
     def __init__(
         self,
@@ -38,11 +43,20 @@ class Search:
         self._user = user
         self._skips_timeless = skips_timeless
 
-    async def whole(self) -> SearchModel:
-        """Return all hits."""
+    async def pieces(self) -> AsyncGenerator[bytes, None]:
+        """Yield the JSON of a SearchModel, as the hits are found: many have tens of megabytes."""
+        piece, separator = bytearray(b'{"hits":['), b""
         async with aclosing(self.hits()) as hits:
-            found = [hit async for hit in hits]
-        return SearchModel(found, self.truncated, self.unread)
+            async for hit in hits:
+                piece += separator + msgspec.json.encode(hit)
+                separator = b","
+                if len(piece) >= ANSWER_BYTES:
+                    yield bytes(piece)
+                    piece.clear()
+        _, end, rest = msgspec.json.encode(SearchModel([], self.truncated, self.unread)).partition(
+            b"]"
+        )
+        yield bytes(piece) + end + rest
 
     async def hits(self) -> AsyncGenerator[HitModel, None]:
         """Yield the hits, up to the limit. Raises Unsupported for times of a file."""

@@ -77,6 +77,17 @@ async def test_one_hit_a_line(bridge_server: Server) -> None:
         assert (await search(bridge, "1", console=name, limit=3))["truncated"] is True
 
 
+async def test_a_large_answer_is_whole(bridge_server: Server) -> None:
+    """It is sent while it is found, and is the same JSON."""
+    async with bridge_of(bridge_server) as bridge:
+        name = await bridge.open("seq -f %0300.0f 1 2000; exec sleep 1000")
+        await bridge.text(f"tail/{name}?until=2000&timeout=60")
+        whole = await search(bridge, "0", console=name, limit=2000)
+        assert (len(whole["hits"]), whole["truncated"]) == (2000, False)
+        text = await bridge.text(f"search?q=0&console={name}&limit=2000&format=ndjson")
+        assert [json.loads(line) for line in text.splitlines()] == whole["hits"]
+
+
 @pytest.mark.parametrize(
     ("query", "status", "field"),
     [

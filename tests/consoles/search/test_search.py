@@ -11,6 +11,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from jupyter_bridge.consoles.console import Console
@@ -21,11 +22,11 @@ from jupyter_bridge.consoles.search import lane
 from jupyter_bridge.consoles.search.commands import CommandsQuery, commands_of
 from jupyter_bridge.consoles.search.cursor import OVERLAP_BYTES, PIECE_BYTES
 from jupyter_bridge.consoles.search.query import SearchRequest
-from jupyter_bridge.consoles.search.search import Search
+from jupyter_bridge.consoles.search.search import ANSWER_BYTES, Search
 from jupyter_bridge.consoles.sources.file import FileSource
 from jupyter_bridge.consoles.sources.file_log import FileLog
 from jupyter_bridge.consoles.tail.pattern import compiled, literal
-from jupyter_bridge.models.consoles import HitModel
+from jupyter_bridge.models.consoles import HitModel, SearchModel
 from jupyter_bridge.problems import Unsupported
 from tests.support.waiting import PATIENCE, until
 
@@ -41,8 +42,13 @@ def search(text: str, *consoles: Console, regex: bool = False, **more: Any) -> S
     return Search(SearchRequest(pattern, **more), consoles, user="me", skips_timeless=True)
 
 
+async def whole(searching: Search) -> SearchModel:
+    pieces = [piece async for piece in searching.pieces()]
+    return msgspec.json.decode(b"".join(pieces), type=SearchModel)
+
+
 async def found(text: str, log: Log, **more: Any) -> list[HitModel]:
-    return (await search(text, console_of(log), **more).whole()).hits
+    return (await whole(search(text, console_of(log), **more))).hits
 
 
 def on_disk(folder: Path, **sizes: Any) -> Journal:
@@ -71,7 +77,7 @@ async def test_every_line_is_searched_wherever_it_is_cut(tmp_path: Path, kind: s
     assert len(data) > 4 * PIECE_BYTES
     async with console_for(kind, tmp_path, data) as console:
         for text, regex in (("worker 0", False), ("worker 000[0-9]{2} of", True)):
-            hits = (await search(text, console, regex=regex, limit=100_000).whole()).hits
+            hits = (await whole(search(text, console, regex=regex, limit=100_000))).hits
             numbers = [hit.line[18:23] for hit in hits[:-1]]
             last = 9999 if text == "worker 0" else 99
             assert numbers == [f"{i:05}" for i in range(last + 1)]
@@ -167,21 +173,32 @@ async def test_the_limit_says_whether_there_is_more() -> None:
     journal.append(b"a\n" * 1000)
     consoles = [console_of(journal, name) for name in ("1", "2")]
     for limit, truncated in ((1, True), (999, True), (1000, True), (1999, True), (2000, False)):
-        whole = await search("a", *consoles, limit=limit).whole()
-        assert (len(whole.hits), whole.truncated) == (limit, truncated)
-        assert [hit.console for hit in whole.hits] == (["1"] * 1000 + ["2"] * 1000)[:limit]
+        answer = await whole(search("a", *consoles, limit=limit))
+        assert (len(answer.hits), answer.truncated) == (limit, truncated)
+        assert [hit.console for hit in answer.hits] == (["1"] * 1000 + ["2"] * 1000)[:limit]
+
+
+async def test_an_answer_is_made_in_pieces() -> None:
+    """What is found is passed on at once: the hits of a search may have tens of megabytes."""
+    journal = Journal(None, "e")
+    journal.append((b"\xff" * 999 + b"\n") * 1000)
+    pieces = [piece async for piece in search(".", console_of(journal), regex=True).pieces()]
+    assert sum(map(len, pieces)) > 2_000_000
+    assert max(map(len, pieces)) < 2 * ANSWER_BYTES
+    answer = msgspec.json.decode(b"".join(pieces), type=SearchModel)
+    assert (len(answer.hits), answer.truncated, answer.unread) == (1000, False, [])
 
 
 async def test_files_have_no_times(tmp_path: Path) -> None:
     """With `since` a file is left out of all, and is a Problem if it is asked for."""
     (tmp_path / "log").write_bytes(b"foo\n")
     async with file_console(tmp_path / "log") as console:
-        (hit,) = (await search("foo", console).whole()).hits
+        (hit,) = (await whole(search("foo", console))).hits
         assert hit.time is None
-        assert (await search("foo", console, since=0.0).whole()).hits == []
+        assert (await whole(search("foo", console, since=0.0))).hits == []
         request = SearchRequest(literal("foo", "q"), since=0.0)
         with pytest.raises(Unsupported):
-            await Search(request, [console], user="me").whole()
+            await whole(Search(request, [console], user="me"))
 
 
 async def test_a_file_stays_open_while_it_is_searched(tmp_path: Path) -> None:
@@ -213,11 +230,11 @@ async def test_a_file_that_does_not_answer_is_named(
         monkeypatch.setattr(bad.log, "read", fail)
         assert stalled.log.worker is not None
         hanging = stalled.log.worker.submit(hung.wait)
-        whole = await search("foo", stalled, bad, console_of(journal)).whole()
+        answer = await whole(search("foo", stalled, bad, console_of(journal)))
         hung.set()
         hanging.result()
-    assert whole.unread == ["file:log", "file:bad"]
-    assert [hit.console for hit in whole.hits] == ["1"]
+    assert answer.unread == ["file:log", "file:bad"]
+    assert [hit.console for hit in answer.hits] == ["1"]
 
 
 async def test_many_files_are_read_one_step_at_a_time(
@@ -247,7 +264,7 @@ async def test_many_files_are_read_one_step_at_a_time(
             consoles.append(await files.enter_async_context(file_console(tmp_path / name)))
         query = CommandsQuery()
         await asyncio.gather(
-            *(search("bar", console).whole() for console in consoles),
+            *(whole(search("bar", console)) for console in consoles),
             *(commands_of(console, query) for console in consoles),
         )
     assert len(at_once) > 40
@@ -264,7 +281,7 @@ async def test_a_file_that_does_not_answer_holds_up_nobody_for_long(tmp_path: Pa
         worker = stalled.log.worker
         assert worker is not None
         hanging = worker.submit(hung.wait)
-        waiting = asyncio.ensure_future(search("foo", stalled).whole())
+        waiting = asyncio.ensure_future(whole(search("foo", stalled)))
         await until(lambda: worker._jobs)
         assert len(await found("foo", journal)) == 1
         assert not waiting.done()
