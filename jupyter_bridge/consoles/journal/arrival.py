@@ -32,7 +32,7 @@ def times_between(
     start: int, end: int, marks: Sequence[Mark], segments: Sequence[Segment]
 ) -> list[tuple[int, float]]:
     """Return the known (offset, Unix time) pairs from `start` to `end`, ascending."""
-    known = {mark.offset: mark.nanoseconds for mark in marks}
-    for segment in segments:
-        known |= {mark.offset: mark.nanoseconds for mark in segment.marks()}
-    return [(at, known[at] / 1e9) for at in sorted(known) if start <= at < end]
+    known: dict[int, int] = {}
+    for some in (marks, *(segment.marks() for segment in segments)):
+        known |= {mark.offset: mark.nanoseconds for mark in some if start <= mark.offset < end}
+    return [(at, known[at] / 1e9) for at in sorted(known)]

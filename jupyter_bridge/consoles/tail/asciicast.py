@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator, Iterable, Iterator
 
 from jupyter_bridge.aio.turns import Pauses
 from jupyter_bridge.consoles.console import Console
+from jupyter_bridge.consoles.log import Log
 from jupyter_bridge.wire import ansi
 from jupyter_bridge.wire.terminal import asciicast
 
@@ -16,6 +17,8 @@ from jupyter_bridge.wire.terminal import asciicast
 PART_BYTES = 64 * 1024
 PIECE_BYTES = 16 * 1024
 PIECES_IN_A_TURN = 100
+# The times of so much output are in memory together, bytes: those of a segment of a journal.
+TIMES_BYTES = 8 << 20
 # The size of a console that has none, in rows and columns.
 _SIZE = (24, 80)
 
@@ -32,7 +35,8 @@ async def recording(
     is_whole = end is None or end >= console.end_offset
     end = console.end_offset if end is None else min(end, console.end_offset)
     at = log.held(start)
-    times = _Times(await asyncio.to_thread(log.times, 0, end), console.started.timestamp())
+    times = _Times(log, end, console.started.timestamp())
+    await times.load(at)
     sizes = _Sizes(log.sizes(at, end))
     rows, cols = sizes.at(at)
     cast = asciicast.VERSIONS[version](times.at(at))
@@ -42,6 +46,7 @@ async def recording(
     if at:
         part.add(cast.output(times.at(at), await console.modes(at)))
     while at < end:
+        await times.load(at)
         for _, when, rows, cols in sizes.until(at):
             part.add((cast.resize(when, rows, cols),))
             await pauses()
@@ -113,16 +118,37 @@ class _Sizes:
 
 
 class _Times:
-    """When the byte at an offset came; the mark at or before it has its time."""
+    """When the byte at an offset came; the mark at or before it has its time.
 
-    def __init__(self, marks: list[tuple[int, float]], started: float) -> None:
-        self._offsets = [offset for offset, _ in marks]
-        self._times = [when for _, when in marks] or [started]
+    `load(offset)` before its time is asked for: a console may have a million marks.
+    """
+
+    def __init__(self, log: Log, end: int, started: float) -> None:
+        self._log = log
+        self._end = end
+        self._loaded = -1
+        self._offsets: list[int] = []
+        self._times = [started]
+
+    async def load(self, offset: int) -> None:
+        """Have the times from this offset on, up to `next(offset, end)` at least."""
+        if offset >= self._loaded:
+            self._loaded = min(offset + TIMES_BYTES, max(self._end, offset + 1))
+            loaded = await asyncio.to_thread(self._read, offset, self._loaded)
+            self._offsets, self._times = loaded
+
+    def _read(self, start: int, end: int) -> tuple[list[int], list[float]]:
+        marks = self._log.times(start, end)
+        if not marks or marks[0][0] > start:
+            before = self._log.time_of(start)
+            marks.insert(0, (start, self._times[-1] if before is None else before))
+        return [offset for offset, _ in marks], [when for _, when in marks]
 
     def at(self, offset: int) -> float:
         return self._times[max(0, bisect_right(self._offsets, offset) - 1)]
 
     def next(self, offset: int, end: int) -> int:
-        """Return the first offset after this one that came at another time, or the end."""
+        """Return the first offset after this one that may have come at another time, or the end."""
         place = bisect_right(self._offsets, offset)
-        return min(self._offsets[place], end) if place < len(self._offsets) else end
+        following = self._offsets[place] if place < len(self._offsets) else self._loaded
+        return min(following, end)

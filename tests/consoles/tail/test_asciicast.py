@@ -69,6 +69,33 @@ async def test_marks_at_one_time_are_bounded() -> None:
     assert len(many) - len(few) < added + 10_000
 
 
+async def test_times_are_read_part_by_part(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A console that says a little all day has a million, of which few are in memory."""
+    monkeypatch.setattr("jupyter_bridge.consoles.tail.asciicast.TIMES_BYTES", 1000)
+    count = 20_000
+    console = ended(b"a" * count)
+    log: Any = console.log
+    asked: list[tuple[int, int]] = []
+
+    def times(start: int, end: int) -> list[tuple[int, float]]:
+        asked.append((start, end))
+        return [(at, 1000 + at / 100) for at in range(start, end) if at % 10 == 0]
+
+    log.times = times
+    log.time_of = lambda offset: 1000 + offset // 10 / 10
+    for start in (0, 1005):
+        asked.clear()
+        parts = [part async for part in recording(console, start, None)]
+        header, *events = map(json.loads, "".join(parts).splitlines())
+        assert asked == [(at, min(at + 1000, count)) for at in range(start, count, 1000)]
+        assert header["timestamp"] == int(1000 + start / 100)
+        whens = [round(when, 1) for when, kind, data in events if kind == "o" and data]
+        first = round(-(header["timestamp"] % 1), 1)
+        assert len(whens) == len(set(whens)) + (len(asked) - 1) * (start % 10 > 0)
+        assert whens == sorted(whens)
+        assert whens[0] >= first
+
+
 async def test_many_sizes_and_times_are_read_once() -> None:
     """Each part of the output finds its size and time by their place, not by a search of all."""
     count = 20_000
