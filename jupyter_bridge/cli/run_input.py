@@ -172,6 +172,7 @@ class Keyboard(_Reader):
     def __init__(self, number: int) -> None:
         super().__init__(number)
         self._modes = termios.tcgetattr(number)
+        self._size = output.terminal_size()  # or a newer one is sent with the command
         self._lock = threading.Lock()
         self._is_raw = False
 
@@ -191,11 +192,10 @@ class Keyboard(_Reader):
 
     def _send(self, stream: SyncRunStream) -> None:
         self.before_output()
-        size = output.terminal_size()
         while not self._is_over.is_set():
             now = output.terminal_size()
-            if now != size and all(now):
-                size = now
+            if now != self._size and all(now):
+                self._size = now
                 stream.resize(*now)
             if not select.select([self._number], [], [], _SIZE_SECONDS)[0]:
                 continue

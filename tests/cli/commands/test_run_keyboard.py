@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import fcntl
 import os
+import queue
 import signal
 import struct
 import termios
 from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
+from jupyter_bridge.cli import output
+from jupyter_bridge.cli.run_input import Keyboard
 from jupyter_bridge.client import Bridge, connect
 from tests.conftest import Server
 from tests.support.terminal import Terminal
+from tests.support.waiting import PATIENCE
 
 
 @pytest.fixture
@@ -74,6 +80,21 @@ def test_size(bridge_server: Server) -> None:
         terminal.expect("30 90\r\n")
         terminal.interrupt()
         terminal.wait()
+
+
+def test_a_size_that_changes_while_the_run_begins(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is told as soon as the run has a name."""
+    main, terminal = os.openpty()
+    sizes, told = [(40, 100)], queue.SimpleQueue[tuple[int, int]]()
+    monkeypatch.setattr(output, "terminal_size", lambda: sizes[-1])
+    keyboard = Keyboard(terminal)
+    sizes.append((30, 90))
+    stream: Any = SimpleNamespace(run="run", resize=lambda *size: told.put(size))
+    keyboard.start(stream)
+    assert told.get(timeout=PATIENCE) == (30, 90)
+    keyboard.stop()
+    os.close(main)
+    os.close(terminal)
 
 
 def test_pager(bridge_server: Server) -> None:
