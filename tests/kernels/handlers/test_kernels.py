@@ -574,7 +574,7 @@ async def test_culled_kernel_ends_seats(
     """Where kernels with clients are culled, too, their seats end with 4410."""
     bridge = connect(
         servers(
-            "--MappingKernelManager.cull_idle_timeout=1",
+            "--MappingKernelManager.cull_idle_timeout=5",  # longer than a kernel starts
             "--MappingKernelManager.cull_interval=1",
             "--MappingKernelManager.cull_connected=True",
         )
