@@ -27,6 +27,11 @@ _STATES: dict[bytes, State] = {
 }
 
 
+def runs_command(program: str) -> str:
+    """Return the sentence that it does not read a command."""
+    return f"{program} runs a command, or reads its input itself."
+
+
 class PromptState:
     """Follows one terminal's output, wherever it is cut.
 
@@ -60,6 +65,19 @@ class PromptState:
         if not self.ended_line:
             self.ended_line = whole.find(b"\n", max(after, seen)) >= 0
         self._tail = whole[-_LONGEST:]
+
+    def lost(self) -> None:
+        """Take note that output is missing: only the next mark tells the state."""
+        self.state = "unknown"
+        self._tail = b""
+
+    def why_not(self, program: str) -> str | None:
+        """Return why this shell does not read a command, as a sentence; None if it may."""
+        if self.state == "continuation":
+            return "the shell waits for the rest of a command."
+        if self.state == "unknown":
+            return f"{program} has not shown a prompt that the bridge knows."
+        return runs_command(program) if self.state == "command" else None
 
     def _note(self, letter: bytes, status: bytes | None) -> None:
         if letter == b"R":

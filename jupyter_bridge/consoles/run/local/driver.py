@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from jupyter_bridge.consoles.console import Console
 from jupyter_bridge.consoles.run.driver import CommandObserver, ShellDriver, more
+from jupyter_bridge.consoles.run.known_prompt import REACTION, empty_line, no_answer
 from jupyter_bridge.consoles.run.local.input_pipe import InputPipe
 from jupyter_bridge.consoles.run.local.processes import reader_of_terminal
 from jupyter_bridge.consoles.run.local.scripts import Files, Pipes, Scripts
@@ -24,8 +25,6 @@ from jupyter_bridge.wire.shell.wrapper import Wrapping, shown
 ASK_AFTER = 0.5
 # The same for a shell that has replaced itself, whose prompt nobody knows; seconds.
 LEAVE_AFTER = 1.5
-# How long a terminal may take to echo a key, or a shell to show a new prompt, seconds.
-REACTION = 1.0
 # The signals, and how long each may take, seconds. A script in the foreground continues with its
 # next command when one is killed, so there are more and faster rounds, until the shell itself is
 # killed.
@@ -163,15 +162,9 @@ class LocalDriver(ShellDriver):
                 return None
             await console.write(kill)
             raise self._not_taken()
-        for _ in range(2):  # the first may only leave a search
-            shown = known.prompt.shown
-            await console.write(self._shell.key(termios.VINTR) or b"\x03")
-            until = self._loop.time() + REACTION
-            while self._loop.time() < until:
-                if known.prompt.shown != shown and self._shell.at_prompt():
-                    return status
-                await more(console, console.end_offset, 0.05)
-        raise self._not_taken()
+        interrupt = self._shell.key(termios.VINTR) or b"\x03"
+        await empty_line(console, known.prompt, interrupt, self._shell.at_prompt)
+        return status
 
     def close(self) -> None:
         """Close the pipes, which background jobs may still hold open."""
@@ -193,11 +186,7 @@ class LocalDriver(ShellDriver):
             self._scripts.withdraw(self._shell.known, self._terminal.pid)
         if self._files is not None:
             self._scripts.disarm(self._files)
-        return Busy(
-            f"The shell in console {self._console.name!r} does not answer at its prompt: the "
-            "terminal may be stopped (Ctrl-S), or its line editor asks something. The command "
-            "was not run."
-        )
+        return no_answer(self._console)
 
     def _is_refused(self) -> bool:
         known = self._shell.known

@@ -14,9 +14,11 @@ import termios
 from typing import Any
 
 from jupyter_bridge.consoles.console import Console
+from jupyter_bridge.consoles.run.known_prompt import busy
 from jupyter_bridge.consoles.sources.terminal import TerminalSource
-from jupyter_bridge.problems import Busy, Gone
+from jupyter_bridge.problems import Gone
 from jupyter_bridge.wire.shell.integration import Dialect
+from jupyter_bridge.wire.shell.prompt_state import runs_command
 from jupyter_bridge.wire.shell.startup import KnownShell
 from jupyter_bridge.wire.shell.wrapper import dialect_of
 
@@ -58,14 +60,10 @@ class Shell:
         until = None if patience is None else loop.time() + patience
         pause = 0.001
         while (reason := self.why_not()) is not None:
-            name = self._console.name
             if self._console.state == "ended":
-                raise Gone(f"Console {name!r} ended before the command was typed.")
+                raise Gone(f"Console {self._console.name!r} ended before the command was typed.")
             if self._is_hopeless() or (until is not None and loop.time() > until):
-                raise Busy(
-                    f"Console {name!r} is busy: {reason} Nothing was typed.",
-                    foreground=self.program(),
-                )
+                raise busy(self._console, reason, self.program())
             await asyncio.sleep(pause)
             pause = min(pause * 1.5, LOOK_EVERY)
 
@@ -89,14 +87,10 @@ class Shell:
             return f"its shell was replaced by {self.program() or 'another program'}."
         if terminal.foreground != terminal.pid:
             return f"{self.program() or 'another program'} is in the foreground."
-        state = known.prompt.state
-        if state == "continuation":
-            return "the shell waits for the rest of a command."
-        if state == "unknown":
-            return f"{self.program() or 'its shell'} has not shown a prompt that the bridge knows."
-        if state == "command" or not self._reads_line(known):
-            return f"{self.program() or 'its shell'} runs a command, or reads its input itself."
-        return None
+        program = self.program() or "its shell"
+        if (reason := known.prompt.why_not(program)) is not None:
+            return reason
+        return None if self._reads_line(known) else runs_command(program)
 
     def _is_hopeless(self) -> bool:
         """Tell whether the shell will never be known to be at its prompt."""
