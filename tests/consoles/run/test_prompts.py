@@ -14,15 +14,14 @@ from jupyter_bridge.consoles.console import Console
 from jupyter_bridge.consoles.sources.terminal import TerminalSource
 from jupyter_bridge.problems import Busy
 from tests.consoles.conftest import everything, says
-from tests.support.shells import ALL_SHELLS, Desk, d, needs
+from tests.support.prompt_cases import BUSY, TYPED, busy_case, is_shown_anew, vi_mode
+from tests.support.shells import ALL_SHELLS, Desk, d
 from tests.support.waiting import until
 
 __all__ = ["d"]
 
 # The longest that a refusal may take, seconds.
 REFUSED_WITHIN = 5.0
-
-VI = {"bash": "set -o vi", "zsh": "bindkey -v", "fish": "fish_vi_key_bindings", "dash": ":"}
 
 
 async def opened(d: Desk, shell: str) -> Console:
@@ -51,43 +50,17 @@ def source_of(console: Console) -> TerminalSource:
 class TestTypedText:
     @pytest.mark.parametrize(
         ("mode", "keys"),
-        [
-            ("emacs", b"touch VICTIM"),
-            ("emacs", b"touch VICTIM\x02\x02\x02"),
-            ("vi", b"touch VICTIM"),
-            ("vi", b"touch VICTIM\x1b"),
-            ("vi", b"touch VICTIM\x1b0"),
-            ("emacs", b"touch VICTIM\x12true"),
-            ("emacs", b"touch VICTIM \t"),
-            ("emacs", "touch VICTIM é漢".encode()),
-            ("emacs", b"touch VICTIM\x1b"),
-            ("emacs", b"touch VICTIM\x16"),
-            ("emacs", b"touch VICTIM\x1b3"),
-            ("vi", b"touch VICTIM\x1b0d"),
-        ],
-        ids=[
-            *(
-                "typed",
-                "cursor",
-                "vi",
-                "vi command",
-                "at its start",
-                "search",
-                "completion",
-                "wide",
-            ),
-            *("half a key", "a key to quote", "a count", "vi's half a command"),
-        ],
+        TYPED.values(),
+        ids=TYPED,
     )
     async def test_is_not_run(self, d: Desk, shell: str, mode: str, keys: bytes) -> None:
         """Whatever the line editor is doing, the command runs, and the typed text does not."""
         console = await opened(d, shell)
         await d.run(f"cd {d.home}", shell)
         if mode == "vi":
-            await d.run(VI.get(shell, "set -o vi"), shell)
+            await d.run(vi_mode(shell), shell)
         await typed(console, keys)
-        if shell in ("dash", "mksh") and b"\x12" in keys:
-            # The line is shown anew, in a new line, and may be refused until it is sent or left.
+        if is_shown_anew(shell, keys):
             with contextlib.suppress(Busy):
                 await d.run("echo mine", shell, queue=False)
             await typed(console, b"\x03")
@@ -105,30 +78,11 @@ class TestTypedText:
         assert (await d.run(say, shell)).output == "7\n"
 
 
-# What a terminal does when it is no prompt: how it gets there, and what it shows then.
-BUSY: dict[str, tuple[bytes, bytes]] = {
-    "an open quote": (b"echo 'open\r", b""),
-    "a here-document": (b"cat > NOTES <<EOF\rone\r", b""),
-    "read": (b"read x\r", b""),
-    "a program that reads": (b"cat > NOTES\r", b""),
-    "a shell inside": (b"sh -i\r", b""),
-    "a script that reads": (b"sh -c 'read x; echo got $x > NOTES'\r", b""),
-    "an editor": (b"busybox vi NOTES\r", b"NOTES"),
-    "a loop": (b"while true; do true; done\r", b""),
-}
-
-
 @pytest.mark.parametrize("shell", ALL_SHELLS)
 @pytest.mark.parametrize("what", BUSY)
 async def test_no_prompt_is_refused(d: Desk, shell: str, what: str) -> None:
     """Nothing is typed where the shell is not at its prompt, and the reason is told at once."""
-    keys, shows = BUSY[what]
-    if shell == "fish" and what == "a here-document":
-        pytest.skip("fish has none")
-    if shell == "fish" and what == "a loop":
-        keys = b"while true; end\r"
-    if what == "an editor":
-        needs("busybox")
+    keys, shows = busy_case(what, shell)
     console = await opened(d, shell)
     await d.run(f"cd {d.home}", shell)
     await typed(console, keys, shows)
