@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from jupyter_bridge.problems import Unsupported
+from jupyter_bridge.wire.shell.remote_startup import RemoteShell
 
 # An exit code has at most 32 bits on any system; a signal is SIGKILL, SIGRTMIN+3 or the like.
 _MAX_CODE = 2**32
@@ -87,6 +88,8 @@ class Source(ABC):
     # Whether it is a terminal with a shell in which the remote runs no commands by itself: then the
     # bridge types them (consoles/run/line/).
     has_shell = False
+    # That shell, if this server started it so that it tells its prompt.
+    remote_shell: RemoteShell | None = None
     # How often it has reconnected in a way that may have lost output unnoticed.
     breaks = 0
     # Whether it waits for something that is not there yet.

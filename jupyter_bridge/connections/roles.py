@@ -255,7 +255,7 @@ class HasConsoles(Role):
         """Return the source of one console, not yet opened, or raise NotFound."""
 
     async def create_console(self, **how: Any) -> str:
-        """Start a new console (cwd, env, rows, cols) and return its name."""
+        """Start a new console (cwd, env, rows, cols, shell_command) and return its name."""
         raise Unsupported("New consoles cannot be started there.")
 
     async def command(self, name: str, ask: dict[str, Any]) -> Command:

@@ -83,8 +83,8 @@ class Console:
         self.is_for_one_run = False
         self.viewers: list[Viewer] = []
         self._shown: list[Viewer] | None = None  # None after a viewer entered or left
-        # How many times the bridge has typed into the console.
-        self.typed = 0
+        # How many times the bridge has typed into the console, and its end offset the last time.
+        self.typed = self.typed_at = 0
         self.sent = SentTexts()
         self.waiting = WaitingInput(name)
         self._append = on_output
@@ -266,6 +266,7 @@ class Console:
             raise Gone(f"Console {self.name!r} has ended and takes no input.")
         with self.waiting.hold(data):
             self.typed += 1
+            self.typed_at = self.end_offset
             await self.source.write(data)
 
     # -- viewers -------------------------------------------------------------------------------

@@ -12,7 +12,6 @@ import pytest
 from jupyter_bridge.connections.connectors.cray import _EndedLines
 from jupyter_bridge.connections.transfers.byte_range import parse_range
 from jupyter_bridge.consoles.last_line import last_line
-from jupyter_bridge.consoles.run.line.prompt import _last_line, shows_prompt
 from jupyter_bridge.consoles.sources.typed_lines import TypedLines
 from jupyter_bridge.kernels.executions.event_log import EventLog
 from jupyter_bridge.kernels.ring import Ring
@@ -24,6 +23,7 @@ from jupyter_bridge.wire.openbis import rpc
 from jupyter_bridge.wire.outputs import outputs
 from jupyter_bridge.wire.outputs.displays import Displays
 from jupyter_bridge.wire.shell import line_upload, marks
+from jupyter_bridge.wire.shell.remote_startup import RemoteShell
 from jupyter_bridge.wire.shell.timeline import Timeline
 from jupyter_bridge.wire.terminal.asciicast import _label
 
@@ -122,8 +122,6 @@ CASES: dict[str, tuple[Callable[[Any], Any], Any]] = {
     "an intermediate byte by byte": (QUERIES, b"\x1b " + b"\0" * HELD),
     "sequences that begin": (ansi.strip, b"\x1b[" * 500_000),
     "C1 that begin": (ansi.strip, b"\xc2\x9d\xc2\x9b" * 200_000),
-    "backspaces of a prompt": (_last_line, b"a" * 100_000 + b"\b" * 100_000),
-    "a prompt of many": (lambda said: shows_prompt(said, edits=False), b"irb> In [1]:$ " * 20_000),
     "last lines": (last_line, b"\x1b[m \n\r" * 50_000),
     "characters of other widths": (written, "x" * 30_000_000 + "\ré\ra" * 50_000),
     "erased characters": (written, "x" * 30_000_000 + "\ré" + "\bé" * 50_000),
@@ -166,6 +164,10 @@ CASES: dict[str, tuple[Callable[[Any], Any], Any]] = {
         + (b"x" * 4000 + b"\n" + NEXT_LINE) * 500
         + b"y\n\n"
         + (b"\x1b]133;C;jb=" + b"0123456789abcdef" * 2 + b"\x07") * 20_000,
+    ),
+    "marks of a remote shell": (
+        RemoteShell("a").feed,
+        b"\x1b]133;S;jb=a;sh;1;/" + b"\x1b]133;H;jb=a\x1b[?2004" * 100_000,
     ),
     "marks of a receiver": (
         lambda data: line_upload.marks_in(data, "a"),

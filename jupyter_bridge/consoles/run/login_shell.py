@@ -38,14 +38,14 @@ def login_shell(wanted: str | None = None) -> LoginShell:
             raise BadRequest(
                 f"shell: a run cannot use {wanted!r}. It can use {KNOWN}.", field="shell"
             )
-        return LoginShell(_words(path))
+        return LoginShell(login_words(path))
     own = os.environ.get("SHELL") or None
     path = None if own is None else _path_of(own)
     if path is not None and _is_known(path):
-        return LoginShell(_words(path))
+        return LoginShell(login_words(path))
     for name in ("bash", "sh"):
         if (path := _path_of(name)) is not None:
-            return LoginShell(_words(path), own)
+            return LoginShell(login_words(path), own)
     raise StartFailed("There is neither bash nor sh on this server.")
 
 
@@ -57,7 +57,8 @@ def _is_known(path: str) -> bool:
     return any(dialect_of(each) is not None for each in (path, os.path.realpath(path)))
 
 
-def _words(path: str) -> list[str]:
+def login_words(path: str) -> list[str]:
+    """Return the words that start this shell as a login shell."""
     # busybox is many programs, and only by its name a shell.
     applet = ["sh"] * (os.path.basename(path) == "busybox")
     return [path, *applet, "-l"]

@@ -19,7 +19,7 @@ from jupyter_bridge.consoles.run.line.driver import LineDriver
 from jupyter_bridge.consoles.run.line.shell import LineShell
 from jupyter_bridge.consoles.run.local.driver import LocalDriver
 from jupyter_bridge.consoles.run.local.scripts import Scripts
-from jupyter_bridge.consoles.run.login_shell import login_shell
+from jupyter_bridge.consoles.run.login_shell import login_shell, login_words
 from jupyter_bridge.consoles.run.run import Run
 from jupyter_bridge.consoles.sources.remote import RemoteSource
 from jupyter_bridge.consoles.sources.terminal import TerminalSource
@@ -80,7 +80,7 @@ class RunStore(ResultStore[Run]):
         fresh, instead_of = body.is_fresh, None
         if fresh and body.connection is not None:
             # Not every server accepts a cwd and an environment; the shell there always does.
-            words = None if body.shell is None else [body.shell, "-l"]
+            words = None if body.shell is None else login_words(body.shell)
             options = TerminalOptions(shell_command=words)
             console = await self.consoles.create_remote(body.connection, options)
         elif fresh:

@@ -13,6 +13,7 @@ from jupyter_bridge.connections.connection import Connection
 from jupyter_bridge.connections.roles import HasConsoles
 from jupyter_bridge.interfaces import Exit, Source
 from jupyter_bridge.problems import Gone, Problem
+from jupyter_bridge.wire.shell.remote_startup import RemoteShell
 
 
 class RemoteSource(Source):
@@ -50,14 +51,24 @@ class RemoteSource(Source):
         """How many times output may have been lost unnoticed."""
         return 0 if self._source is None else self._source.breaks
 
-    async def type_in_new_terminal(self, line: bytes, seconds: float) -> None:
-        """Type a line into a new terminal on the remote and wait until that has ended."""
+    @property
+    def started(self) -> RemoteShell | None:
+        """The remote's shell, if this server started it."""
+        return None if self._source is None else self._source.remote_shell
+
+    async def run_in_new_terminal(self, argv: list[str], seconds: float) -> None:
+        """Start a program in a new terminal on the remote and wait until it has ended.
+
+        It must read a line first: a terminal that ends at once could not be opened here.
+        """
         use, over = self._connection.use, asyncio.Event()
-        name = await use(HasConsoles, lambda connector: connector.create_console())
+        name = await use(
+            HasConsoles, lambda connector: connector.create_console(shell_command=argv)
+        )
         terminal: Source = await use(HasConsoles, lambda connector: connector.console(name))
         try:
             await terminal.open(lambda data: None, lambda lost: None, lambda exit_: over.set())
-            await terminal.write(line)
+            await terminal.write(b"\r")
             await within(seconds, over.wait())
         finally:
             if not over.is_set():

@@ -72,7 +72,7 @@ class ShellFolder:
 
 def _complete(folder: Path) -> None:
     """Write the scripts that are missing: what cleans `/tmp` takes one file after the other."""
-    for name, text in startup.files().items():
+    for name, text in startup.all_files().items():
         path = folder / name
         if not path.exists():
             path.parent.mkdir(mode=0o700, exist_ok=True)

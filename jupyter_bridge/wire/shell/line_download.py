@@ -35,7 +35,7 @@ if [ -f 0 ]; then
     printf '\007'
   done
 fi
-rm -f [0-9]*
+rm -f [0-9] [0-9].x
 """
 
 _BEGIN = re.compile(rb"\x1b\]133;F;jb=([0-9a-f]+);([12]);([0-9]{1,18});")

@@ -1,99 +1,80 @@
-r"""Send files to a machine that is reached only through a terminal.
+r"""Send the files of a run to a machine that is reached only through a terminal.
 
 A run needs files, and a remote terminal shares none with this machine. So they are typed into a
-receiver, which is an `sh` script. The line that starts it means the same in bash, zsh, sh and
-fish, and reports which of them read it:
+receiver, `data/receive.sh`, which lies in the folder of the shell there (`remote_startup.py`). The
+shell's line that starts it also sources the wrapper among the files, if the receiver allows it:
 
-    /bin/sh -c '<RECEIVER>' jb-hand jb=<nonce> '\' "${BASH_VERSION:+b}…$?" ' "f$status" \'
-    /bin/sh -c '<AGAIN>' jb-hand jb=<nonce> … <folder>      if the receiver was sent before
+    /bin/sh <folder>/r jb=<key> <status> && . <folder>/1
 
-(In fish `\'` inside single quotes is a quote, elsewhere a backslash and the closing quote: the
-third argument is `$status` in fish and `$?` elsewhere.) The receiver switches the echo off, enters
-its folder (made 0700, below $TMPDIR or /tmp) and prints a mark when it is ready:
+The receiver switches the echo off and prints a mark when it is ready, with the shell's `$?`:
 
-    ESC ] 133 ; H ; jb=<nonce> ; <shell and status> ; <pid of the shell> ; <folder> BEL
+    ESC ] 133 ; H ; jb=<key> ; <status> BEL
 
 Then it reads lines, each shorter than any terminal's limit (255 to 4095 bytes in POSIX, macOS and
-Linux): `>name` begins a file, `:bytes` continues it in the escapes of printf's %b, and
+Linux): `:@name` begins a file, `: bytes` continues it in the escapes of printf's %b, and
 `=name name …` ends all. It answers with the POSIX cksum of each file, so that foreign input typed
 meanwhile is noticed. A line damaged by such input is skipped, and only the last line has a `=`, so
 that the receiver still reads up to that line and none of it reaches the shell.
 
-    ESC ] 133 ; U ; jb=<nonce> ; <cksum> <size> <cksum> <size> … BEL
+    ESC ] 133 ; U ; jb=<key> ; <cksum> <size> <cksum> <size> … BEL
 
-or N, if there is no such folder.
-
-It ends after 30 s without a line, or at an interrupt. A background process removes the folder when
-the shell has ended. The files of one run are named by digits, and removed when the next run begins.
+At `!jb=<key>` it ends, and the shell starts the run. It ends without a run after 30 s without a
+line, or at an interrupt. The files of one run are named by digits, and removed when the next run
+begins.
 """
 
 from __future__ import annotations
 
 import re
+import string
 import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 
-from jupyter_bridge.wire.shell.integration import Dialect
-from jupyter_bridge.wire.shell.wrapper import quote
+from jupyter_bridge.wire.shell.integration import Dialect, script
 
-# The name of the receiver in its folder.
+# The names of the receiver, and of a run's wrapper, in the folder.
 RECEIVER_FILE = "r"
-
-# Without single quotes and double backslashes: the four shells read it in single quotes.
-RECEIVER = (
-    "n=$1 k=$3 d=$5;umask 077;PATH=$PATH:/usr/bin:/bin;exec </dev/tty >/dev/tty 2>/dev/null;"
-    'm(){ printf "\\033]133;%s;$n;%s\\007" "$1" "$2";};'
-    "t=$(stty -g);"
-    # The name is in the process table: somebody may have made a folder of that name first.
-    'if [ -z "$d" ];then d=${TMPDIR:-/tmp}/jb-${n#jb=};mkdir -m 700 "$d"||{ m N "$d";exit 0;};'
-    '(trap "" HUP INT QUIT;while kill -0 $PPID;do sleep 1;done;rm -rf "$d")'
-    " </dev/null >/dev/null& fi;"
-    'cd "$d"||{ m N "$d";exit 0;};'
-    'trap "stty $t" EXIT;trap "exit 130" INT TERM;'
-    "rm -f [0-9]*;stty -echo icanon icrnl;"
-    "(i=0;while [ $i -lt 30 ];do sleep 1;i=$((i+1));done;kill $$) </dev/null >/dev/null& w=$!;"
-    'm H "$k;$PPID;$PWD";exec >/dev/null;'
-    'while IFS= read -r l;do [ -z "$w" ]||{ kill $w;w=;};case $l in '
-    '*=*)break;;:*)printf %b "${l#:}";;">"*/*);;">"*)exec >"${l#>}";;esac;done;'
-    'exec >/dev/tty;m U "$(echo $(for f in ${l#*=};do cksum <$f;done))"'
-)
-
-# Starts the receiver of the folder, unless somebody else has made a folder or a link of its name:
-# what cleans /tmp may have taken it away.
-AGAIN = f'[ -O "$5" ]&&[ ! -L "$5" ]&&exec /bin/sh "$5/{RECEIVER_FILE}" "$@"'
+WRAPPER = "1"
 
 # How much of a file one line holds, in printf's units of at most 5 bytes; POSIX allows 255.
-_UNITS = re.compile(rb"(?:\\0[0-7]{3}|\\[\\nt]|[^\\]){1,49}")
-_ESCAPES = {
-    code: f"\\0{code:03o}" for code in [*range(32), *range(127, 256)] if chr(code) not in "\n\t"
-} | {ord("\n"): "\\n", ord("\t"): "\\t", ord("\\"): "\\\\", ord("="): "\\0075"}
+_UNITS = re.compile(rb"(?:\\0[0-7]{3}|\\[\\nt]|[^\\]){1,48}")
+# A shell that gets such a line, should the receiver have ended, finds nothing in it to do.
+_PLAIN = frozenset(string.ascii_letters + string.digits + " _./,:+@-")
+_ESCAPES = {code: f"\\0{code:03o}" for code in range(256) if chr(code) not in _PLAIN} | {
+    ord("\n"): "\\n",
+    ord("\t"): "\\t",
+}
 # The most bytes that are typed at once.
 PIECE = 16 << 10
 
-_MARK = re.compile(rb"\x1b\]133;([HUN]);jb=([0-9a-f]+);([^\x07]*)\x07")
-_SHELLS: dict[str, Dialect] = {"b": "bash", "z": "zsh", "f": "fish", "": "sh"}
-_READER = re.compile(r"([bzf]?)([0-9]{1,3});([0-9]{1,18});(/.*)")
+_MARK = re.compile(rb"\x1b\]133;([HU]);jb=([0-9a-f]+);([0-9 ]{0,4096})\x07")
+_RECEIVE = '/bin/sh "$__jb_dir/r" jb="$__jb_key"'
 
 
-def opening(nonce: str, folder: str | None) -> bytes:
-    """Return the line that starts the receiver, in `folder` if it was sent before.
+@cache
+def receiver() -> str:
+    """Return the script that receives a run's files."""
+    return script("receive.sh")
 
-    It begins with a space, which keeps it out of most histories.
-    """
+
+def line(dialect: Dialect) -> str:
+    """Return the line that receives a run's files, and then starts the run."""
+    if dialect == "fish":
+        start = f'source "$__jb_dir/{WRAPPER}"; eval $__jb_l; __jb_e'
+        return f' if {_RECEIVE} "$status"; {start}; end'
+    if dialect == "sh":
+        # The key of the others looks at the folder itself: a cleaner may have taken it.
+        own = '[ -O "$__jb_dir" ] && [ ! -L "$__jb_dir" ]'
+        return f' {own} && {_RECEIVE} 0 && \\. "$__jb_dir/{WRAPPER}"'
     # zsh's own status after an interrupted run may be wrong (see `data/zsh.zsh`).
-    posix = "${BASH_VERSION:+b}${ZSH_VERSION:+z}${__jb_k:-$?}"
-    report = f"""jb={nonce} '\\' "{posix}" ' "f$status" \\'"""
-    if folder is None:
-        return f" /bin/sh -c '{RECEIVER}' jb-hand {report}\r".encode()
-    # A path that needs no quoting is the same in every shell; another folder is not used again.
-    gone = f'printf "\\033]133;N;jb={nonce};\\007"'
-    return f" /bin/sh -c '{AGAIN}' jb-hand {report} {folder} || {gone}\r".encode()
+    return f' {_RECEIVE} "${{__jb_k:-$?}}" && \\. "$__jb_dir/{WRAPPER}"'
 
 
-def is_plain(folder: str) -> bool:
-    """Tell whether a path needs no quoting in any shell."""
-    return quote("sh", folder) == folder
+def go(key: str) -> bytes:
+    """Return what lets the shell start the run whose files it has."""
+    return f"!jb={key}\n".encode()
 
 
 def pieces(files: Mapping[str, bytes]) -> Iterator[bytes]:
@@ -109,10 +90,10 @@ def pieces(files: Mapping[str, bytes]) -> Iterator[bytes]:
 
 def _lines(files: Mapping[str, bytes]) -> Iterator[bytes]:
     for name, data in files.items():
-        yield f">{name}\n".encode()
+        yield f":@{name}\n".encode()
         escaped = data.decode("latin-1").translate(_ESCAPES).encode("ascii")
         for match in _UNITS.finditer(escaped):
-            yield b":" + match[0] + b"\n"
+            yield b": " + match[0] + b"\n"
     yield f"={' '.join(files)}\n".encode()
 
 
@@ -136,13 +117,10 @@ def cksum(data: bytes) -> str:
 
 
 @dataclass(frozen=True)
-class Reader:
-    """H: the shell that read the line, its status, its process, and the folder."""
+class Receiving:
+    """H: the receiver waits for files; `status` is the shell's `$?`."""
 
-    dialect: Dialect
     status: int
-    pid: int
-    folder: str
 
 
 @dataclass(frozen=True)
@@ -152,25 +130,15 @@ class ReceivedFiles:
     sums: str
 
 
-@dataclass(frozen=True)
-class Missing:
-    """N: there is no such folder, or it cannot be made."""
-
-    folder: str
-
-
-def marks_in(data: bytes, nonce: str) -> list[Reader | ReceivedFiles | Missing]:
-    """Return the receiver's marks with this nonce in these bytes."""
-    found: list[Reader | ReceivedFiles | Missing] = []
+def marks_in(data: bytes, key: str) -> list[Receiving | ReceivedFiles]:
+    """Return the receiver's marks with this key in these bytes."""
+    found: list[Receiving | ReceivedFiles] = []
     for match in _MARK.finditer(data):
-        letter, whose, rest = match[1], match[2].decode(), match[3].decode("utf-8", "replace")
-        if whose != nonce:
+        letter, whose, rest = match[1], match[2].decode(), match[3].decode()
+        if whose != key:
             continue
-        if letter == b"N":
-            found.append(Missing(rest))
-        elif letter == b"U":
+        if letter == b"U":
             found.append(ReceivedFiles(rest.strip()))
-        elif reader := _READER.fullmatch(rest):
-            shell, status, pid, folder = reader.groups()
-            found.append(Reader(_SHELLS[shell], int(status), int(pid), folder))
+        elif rest.isdigit() and len(rest) <= 3:
+            found.append(Receiving(int(rest)))
     return found

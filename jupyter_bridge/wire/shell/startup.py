@@ -103,16 +103,29 @@ def startup(
     return Startup("sh", [*head, *(given or ["-i"])], added)
 
 
-@cache
-def files() -> Mapping[str, str]:
-    """Return the scripts by their paths in the folder."""
-    dialects: tuple[Dialect, ...] = ("bash", "zsh", "fish", "sh")
+# The scripts that read the user's start files, by their paths in the folder and in `data/startup/`.
+_START_FILES: dict[Dialect, dict[str, str]] = {
+    "bash": {"start.bash": "bash.bash"},
+    "zsh": {
+        "zdotdir/.zshenv": "zshenv.zsh",
+        "zdotdir/.zprofile": "zprofile.zsh",
+        "zdotdir/.zshrc": "zshrc.zsh",
+    },
+    "fish": {},
+    "sh": {"start.sh": "sh.sh"},
+}
+
+
+def files(dialect: Dialect, *, reports_exit: bool = False) -> dict[str, str]:
+    """Return the scripts of a shell by their paths in the folder."""
     return {
-        **{dialect: integration(dialect) for dialect in dialects},
-        **{f"prompt.{dialect}": script(f"prompt/{dialect}.{dialect}") for dialect in dialects},
-        "start.bash": script("startup/bash.bash"),
-        "start.sh": script("startup/sh.sh"),
-        "zdotdir/.zshenv": script("startup/zshenv.zsh"),
-        "zdotdir/.zprofile": script("startup/zprofile.zsh"),
-        "zdotdir/.zshrc": script("startup/zshrc.zsh"),
+        dialect: integration(dialect, reports_exit=reports_exit),
+        f"prompt.{dialect}": script(f"prompt/{dialect}.{dialect}"),
+        **{path: script(f"startup/{name}") for path, name in _START_FILES[dialect].items()},
     }
+
+
+@cache
+def all_files() -> Mapping[str, str]:
+    """Return the scripts of all shells by their paths in the folder."""
+    return {path: text for dialect in _START_FILES for path, text in files(dialect).items()}

@@ -32,6 +32,8 @@ _DIALECTS: dict[str, Dialect] = {
     "mksh": "sh",
     "yash": "sh",
 }
+# The names of the shells that can tell their prompt.
+KNOWN_PROGRAMS = tuple(name for name in _DIALECTS if name != "rbash")
 
 
 # For a run that must not page: the variables that programs ask for their pager.
@@ -112,19 +114,14 @@ class Wrapping:
         comment = f" # {shown}" if shown else ""
         if self.dialect == "fish":
             # `exit` inside a sourced file only leaves that file, so fish evaluates the text.
-            body = "eval $__jb_t"
-            if not self.pager:
-                words = "; ".join(f"set -lx {name} {value}" for name, value in NO_PAGER.items())
-                body = f"begin; {words}; {body}; end"
-            if redirections := self._redirections():
-                body = f"begin; {body}; end{redirections}"
-            return to_bytes(f"{self._source()}; {body}; __jb_e{comment}")
+            return to_bytes(f"{self._source()}; eval $__jb_l; __jb_e{comment}")
         return to_bytes(f"{self._source()}{comment}")
 
     def ask(self) -> str:
         """Return a script for a shell that printed no mark: it prints D with its status, and A."""
         if self.dialect == "fish":
-            return "\n".join((*self._fish_begin(), "__jb_end $__jb_s", "__jb_a", ""))
+            end = ("set -g __jb_l", "__jb_end $__jb_s", "__jb_a", "")
+            return "\n".join((*self._fish_begin(), *end))
         unlearn = f"__jb_unlearn {quote(self.dialect, self.text)}; " * (self.dialect == "bash")
         mark = f'__jb_n={self.nonce}; __jb_o=; __jb_end "$__jb_s"; __jb_d'
         return f"{self._begin()}{unlearn}{mark}\n"
@@ -197,9 +194,20 @@ class Wrapping:
             "set -g __jb_o 1",
         )
 
+    def _fish_body(self) -> str:
+        """What evaluates the text."""
+        body = "eval $__jb_t"
+        if not self.pager:
+            words = "; ".join(f"set -lx {name} {value}" for name, value in NO_PAGER.items())
+            body = f"begin; {words}; {body}; end"
+        if redirections := self._redirections():
+            body = f"begin; {body}; end{redirections}"
+        return body
+
     def _fish(self) -> str:
         lines = [
             *self._fish_begin(),
+            f"set -g __jb_l {quote('fish', self._fish_body())}",
             f"read -gz __jb_t <{quote('fish', self.text)}; or set -g __jb_t",
             f"__jb_mark '\\033]133;E;jb=%s;cmdline_url=%s\\007' {self.nonce} '{self._told()}'",
             f"__jb_mark '\\033]133;C;jb=%s\\007' {self.nonce}",

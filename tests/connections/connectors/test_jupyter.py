@@ -16,6 +16,8 @@ from types import NoneType
 from typing import Any
 
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 
 from jupyter_bridge.connections.connection import Connection
 from jupyter_bridge.connections.connector import Context, Expired, WrongCredentials
@@ -35,6 +37,7 @@ from jupyter_bridge.problems import (
     Unsupported,
 )
 from jupyter_bridge.wire import kernel
+from jupyter_bridge.wire.shell.remote_startup import OWN_PROGRAM
 from tests.conftest import Server
 from tests.support.joined import start_plain
 from tests.support.waiting import until
@@ -195,6 +198,28 @@ async def test_a_terminal_is_a_console(plain: Server, tmp_path: Path) -> None:
             await seen.open(await remote.console("../../api/kernels"))
         with pytest.raises(Unsupported, match="env"):
             await remote.create_console(env={"A": "b"})
+
+
+@pytest.mark.parametrize("status", [400, 500])
+async def test_a_server_that_starts_only_its_own_program(status: int, tmp_path: Path) -> None:
+    """A terminal is opened all the same, and its fault says why its prompt is not known."""
+
+    async def terminals(request: web.Request) -> web.Response:
+        if "shell_command" in await request.json():
+            return web.json_response({"message": "no program"}, status=status)
+        return web.json_response({"name": "7"})
+
+    app = web.Application()
+    app.router.add_post("/api/terminals", terminals)
+    async with TestServer(app) as server:
+        remote = make(tmp_path, str(server.make_url("/")), "x")
+        async with using(remote):
+            remote.server.base = str(server.make_url("/"))
+            name = await remote.create_console()
+            shell = (await remote.console(name)).remote_shell
+            assert (name, shell and shell.fault) == ("7", OWN_PROGRAM)
+            with pytest.raises(Problem, match="no program"):
+                await remote.create_console(shell_command=["bash"])
 
 
 async def test_a_terminal_line_that_breaks_at_rest_loses_nothing(

@@ -30,7 +30,7 @@ def shells(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ShellFolder:
 
 
 def scripts_in(folder: Path) -> dict[str, str]:
-    return {name: (folder / name).read_text() for name in startup.files()}
+    return {name: (folder / name).read_text() for name in startup.all_files()}
 
 
 def remove(folder: Path) -> None:
@@ -49,7 +49,7 @@ def test_what_others_made_is_not_used(shells: ShellFolder, what: str) -> None:
     another = shells.path
     assert another != folder
     assert is_private(another)
-    assert scripts_in(another) == startup.files()
+    assert scripts_in(another) == startup.all_files()
     assert not folder.is_dir() or not list(folder.iterdir())
     with pytest.raises(Unavailable, match="new terminal"):
         shells.check(folder)
@@ -65,9 +65,9 @@ def test_what_was_cleaned_away_is_there_again(shells: ShellFolder) -> None:
     shutil.rmtree(folder)
     assert shells.path == folder
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
-    for name in startup.files():
+    for name in startup.all_files():
         (folder / name).unlink()
-        assert scripts_in(shells.path) == startup.files()
+        assert scripts_in(shells.path) == startup.all_files()
     shells.close()
 
 

@@ -1,15 +1,10 @@
-"""Files are handed over a terminal's line to whatever shell reads it: real shells in real ptys."""
+"""Files are sent through a terminal to whatever shell reads it: real shells in real ptys."""
 
 from __future__ import annotations
 
-import os
-import pty
 import re
-import select
-import signal
 import subprocess
-import time
-from collections.abc import Callable
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,13 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jupyter_bridge.wire.shell import line_upload
-from jupyter_bridge.wire.shell.line_upload import Missing, Reader, ReceivedFiles
-from tests.support.shells import make_home, needs
+from jupyter_bridge.wire.shell.line_upload import ReceivedFiles, Receiving
+from jupyter_bridge.wire.shell.startup import KEY
+from tests.support.far_shell import JB_KEY, FarShell
+from tests.support.shells import ALL_SHELLS, needs
 from tests.support.strangers import OTHERS, put
 from tests.support.waiting import wait_until
-
-NONCE = "0123456789abcdef0123456789abcdef"
-Kind = type[Reader | ReceivedFiles | Missing]
 
 
 @given(st.binary(max_size=3000))
@@ -50,159 +44,108 @@ def test_pieces_are_cut_between_lines() -> None:
     assert all(len(piece) <= line_upload.PIECE and piece.endswith(b"\n") for piece in pieces)
 
 
-def test_marks_of_another_nonce_are_not_heard() -> None:
-    """What a program prints, or an earlier receiver, answers nobody."""
-    said = b"\x1b]133;H;jb=00;b0;1;/tmp\x07\x1b]133;U;jb=%s;1 2\x07" % NONCE.encode()
-    assert line_upload.marks_in(said, NONCE) == [ReceivedFiles("1 2")]
+@given(st.binary(max_size=3000))
+def test_a_line_means_nothing_to_a_shell(data: bytes) -> None:
+    """Should the receiver have ended, the shell gets a `:` and words, and creates no file."""
+    lines = b"".join(line_upload.pieces({"1": data})).splitlines()
+    assert lines[0] == b":@1"
+    assert lines[-1] == b"=1"
+    assert all(re.fullmatch(rb": [A-Za-z0-9 _./,:+@\\-]+", line) for line in lines[1:-1])
 
 
-class Far:
-    """A shell in a pty, to which only bytes lead."""
-
-    def __init__(self, shell: str, home: Path) -> None:
-        path = needs(shell)
-        make_home(home)
-        self.said = b""
-        self.pid, self.fd = pty.fork()
-        if self.pid == 0:
-            os.chdir(home)  # what should not come to the shell must not write elsewhere
-            env = {"HOME": str(home), "TMPDIR": str(home), "PATH": os.environ["PATH"]}
-            os.execve(path, [shell, "-i"], {**env, "TERM": "xterm", "PS1": "$ "})
-
-    def type(self, data: bytes) -> None:
-        while data:
-            data = data[os.write(self.fd, data[:1000]) :]
-            self.read(0.0)
-
-    def read(self, seconds: float) -> None:
-        if select.select([self.fd], [], [], seconds)[0]:
-            try:
-                self.said += os.read(self.fd, 65536)
-            except OSError:
-                time.sleep(0.01)
-
-    def until(self, true: Callable[[], object]) -> None:
-        deadline = time.monotonic() + 30
-        while not true():
-            assert time.monotonic() < deadline, self.said[-3000:]
-            self.read(0.05)
-
-    def mark(self, kind: Kind, nonce: str) -> Reader | ReceivedFiles | Missing:
-        def found() -> list[Reader | ReceivedFiles | Missing]:
-            return [
-                mark for mark in line_upload.marks_in(self.said, nonce) if isinstance(mark, kind)
-            ]
-
-        self.until(found)
-        return found()[0]
-
-    def close(self) -> None:
-        os.kill(self.pid, signal.SIGKILL)
-        os.close(self.fd)
-        os.waitpid(self.pid, 0)
+def test_marks_of_another_key_are_not_heard() -> None:
+    """What a program prints answers nobody, and a status is a number."""
+    said = b"\x1b]133;H;jb=00;0\x07\x1b]133;U;jb=%s;1 2\x07" % JB_KEY.encode()
+    said += b"\x1b]133;H;jb=%s;1 2\x07\x1b]133;H;jb=%s;7\x07" % (JB_KEY.encode(), JB_KEY.encode())
+    assert line_upload.marks_in(said, JB_KEY) == [ReceivedFiles("1 2"), Receiving(7)]
 
 
-LETTERS = {"bash": "bash", "zsh": "zsh", "dash": "sh", "fish": "fish"}
+@pytest.fixture
+def far(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[FarShell]:
+    """A shell at its first prompt."""
+    shell: str = request.param
+    path = needs(shell)
+    opened = FarShell(tmp_path / "home", path, *(["sh"] if shell == "busybox" else []), "-i")
+    opened.until_prompt()
+    yield opened
+    opened.close()
+    wait_until(lambda: not opened.folder.exists(), "the watcher's work")
 
 
-@pytest.mark.parametrize("shell", LETTERS)
-def test_every_shell_receives(shell: str, tmp_path: Path) -> None:
-    """The same line is read by all: who reads it, `$?`, and every byte is told and taken."""
-    far = Far(shell, tmp_path)
-    try:
-        far.until(lambda: far.said and not select.select([far.fd], [], [], 0.5)[0])
-        far.type(b"sh -c 'exit 7'\r")
-        far.type(line_upload.opening(NONCE, None))
-        reader = far.mark(Reader, NONCE)
-        assert isinstance(reader, Reader)
-        assert (reader.dialect, reader.status, reader.pid) == (LETTERS[shell], 7, far.pid)
-        folder = Path(reader.folder)
-        assert (folder.parent, folder.stat().st_mode & 0o777) == (tmp_path, 0o700)
-        files = {
-            line_upload.RECEIVER_FILE: line_upload.RECEIVER.encode(),
-            "1": bytes(range(256)) * 200,
-            "2": b"",
-            "3": "grün \\n %s \\0101 \\c".encode() * 100,
-        }
-        for piece in line_upload.pieces(files):
-            far.type(piece)
-        assert far.mark(ReceivedFiles, NONCE) == ReceivedFiles(line_upload.sums(files))
-        assert {path.name: path.read_bytes() for path in folder.iterdir()} == files
-        # Again, shorter; what an earlier run left is gone.
-        far.until(lambda: not select.select([far.fd], [], [], 0.3)[0])
-        far.type(line_upload.opening("ab", reader.folder))
-        far.mark(Reader, "ab")
-        far.type(b"".join(line_upload.pieces({"4": b"x"})))
-        assert far.mark(ReceivedFiles, "ab") == ReceivedFiles(line_upload.cksum(b"x"))
-        assert {path.name for path in folder.iterdir()} == {"r", "4"}
-        # An interrupt gives the terminal back.
-        far.until(lambda: not select.select([far.fd], [], [], 0.3)[0])
-        far.type(line_upload.opening("cd", reader.folder))
-        far.mark(Reader, "cd")
-        far.type(b":half\n\x03")
-        far.until(lambda: not select.select([far.fd], [], [], 0.3)[0])
-        far.type(b"echo he''re\r")
-        far.until(lambda: b"echo he''re" in far.said and b"here\r\n" in far.said)
-    finally:
-        far.close()
-    wait_until(lambda: not folder.exists(), "the watcher's work")
+@pytest.mark.parametrize("far", ALL_SHELLS, indirect=True)
+def test_every_shell_receives(far: FarShell) -> None:
+    """`$?` and every byte arrive; the run is started when it may be, and not before."""
+    far.write(b"sh -c 'exit 7'\r")
+    far.until(lambda: far.known.prompt.status == 7)
+    far.until_prompt()
+    receiving = far.receive()
+    # sh has had Ctrl-C before that: there the prompt has told the status.
+    assert receiving == Receiving(7 if far.known.has_key else 0)
+    assert far.folder.stat().st_mode & 0o777 == 0o700
+    say = "echo STARTED" if far.known.dialect != "fish" else "set -g __jb_l 'echo STARTED'"
+    files = {
+        "1": say.encode() + b"\n",
+        "2": bytes(range(256)) * 200,
+        "3": b"",
+        "4": "gr\xfcn \\n %s \\0101 \\c".encode() * 100,
+    }
+    for piece in line_upload.pieces(files):
+        far.write(piece)
+    assert far.mark(ReceivedFiles) == ReceivedFiles(line_upload.sums(files))
+    assert {name: (far.folder / name).read_bytes() for name in files} == files
+    assert b"STARTED\r\n" not in far.said
+    far.write(b"no!\n" + line_upload.go(JB_KEY))
+    far.until(lambda: b"STARTED\r\n" in far.said)
+    far.until_prompt()
+    # Again, shorter: what an earlier run left is gone. An interrupt gives the terminal back.
+    far.receive()
+    far.write(b"".join(line_upload.pieces({"5": b"x"})))
+    far.until(lambda: far.mark(ReceivedFiles) == ReceivedFiles(line_upload.cksum(b"x")))
+    assert not {"1", "2", "3", "4"} & {path.name for path in far.folder.iterdir()}
+    far.write(b": half\n\x03")
+    far.until_prompt()
+    far.write(b"echo he''re\r")
+    far.until(lambda: b"here\r\n" in far.said)
+    assert far.said.count(b"STARTED\r\n") == 1
 
 
 # In front of a file's name, of its bytes, of the end; in the midst of each; with a line of its own.
-@pytest.mark.parametrize("where", [b">1", b"1\n:", b":a", b"b\n", b"=1", b"1 2", b"2\n"])
-@pytest.mark.parametrize("junk", [b"y", b"yy\n", b">../y\n:"])
-def test_junk_ends_nothing_early(where: bytes, junk: bytes, tmp_path: Path) -> None:
+@pytest.mark.parametrize("where", [b":@1", b"1\n:", b": a", b"b\n", b"=1", b"1 2", b"2\n"])
+@pytest.mark.parametrize("junk", [b"y", b"yy\n", b":@../y\n: "])
+@pytest.mark.parametrize("far", ["dash"], indirect=True)
+def test_junk_ends_nothing_early(far: FarShell, where: bytes, junk: bytes) -> None:
     """What somebody else types gives another sum or none of it; the shell gets nothing of it."""
     files = {"1": b"ab" * 500, "2": b"= &b\n"}
     typed = b"".join(line_upload.pieces(files))
-    at = typed.index(where) + 1 if where[:1] not in b">=" else typed.index(where)
-    far = Far("dash", tmp_path)
-    try:
-        far.until(lambda: b"$ " in far.said)
-        far.type(line_upload.opening(NONCE, None))
-        reader = far.mark(Reader, NONCE)
-        assert isinstance(reader, Reader)
-        far.type(typed[:at] + junk + typed[at:])
-        received = far.mark(ReceivedFiles, NONCE)
-        kept = [Path(reader.folder, name) for name in files]
-        if received == ReceivedFiles(line_upload.sums(files)):
-            assert [path.read_bytes() for path in kept] == list(files.values())
-        far.until(lambda: b"$ " in far.said.rpartition(b"\x07")[2])
-        left = far.said.rpartition(b"\x07")[2]
-        # Behind the end, and where the end was parted, it is the shell's.
-        assert b"\n" not in left or where in (b"1 2", b"2\n"), left
-        assert not (tmp_path / "y").exists()
-    finally:
-        far.close()
+    at = typed.index(where) + 1 if where[:1] not in b":=" else typed.index(where)
+    far.receive()
+    far.write(typed[:at] + junk + typed[at:])
+    received = far.mark(ReceivedFiles)
+    kept = [far.folder / name for name in files]
+    if received == ReceivedFiles(line_upload.sums(files)):
+        assert [path.read_bytes() for path in kept] == list(files.values())
+    far.write(b"\x03")
+    far.until_prompt()
+    assert b"not found" not in far.said
+    assert not (far.folder.parent / "y").exists()
 
 
 @pytest.mark.parametrize("what", ["a link", OTHERS])
-@pytest.mark.parametrize("shell", LETTERS)
-def test_a_folder_that_others_made_is_not_entered(shell: str, what: str, tmp_path: Path) -> None:
-    """A folder made anew in /tmp by somebody else is told as gone, and nothing in it is run."""
-    folder = tmp_path / "jb-0a"
-    put(what, folder, {line_upload.RECEIVER_FILE: f"touch {tmp_path}/trapped\n"})
-    far = Far(shell, tmp_path)
-    try:
-        far.until(lambda: far.said and not select.select([far.fd], [], [], 0.5)[0])
-        far.type(line_upload.opening("0b", str(folder)))
-        assert isinstance(far.mark(Missing, "0b"), Missing)
-        # Nor is a new folder one that others were faster to make.
-        far.until(lambda: not select.select([far.fd], [], [], 0.3)[0])
-        far.type(line_upload.opening("0a", None))
-        assert far.mark(Missing, "0a") == Missing(str(folder))
-    finally:
-        far.close()
-    assert not (tmp_path / "trapped").exists()
-
-
-@pytest.mark.parametrize("shell", LETTERS)
-def test_a_folder_that_is_gone_is_told(shell: str, tmp_path: Path) -> None:
-    """Whoever tidies /tmp costs a run one line more, not its answer."""
-    far = Far(shell, tmp_path)
-    try:
-        far.until(lambda: far.said and not select.select([far.fd], [], [], 0.5)[0])
-        far.type(line_upload.opening(NONCE, f"{tmp_path}/gone"))
-        assert isinstance(far.mark(Missing, NONCE), Missing)
-    finally:
-        far.close()
+@pytest.mark.parametrize("far", ALL_SHELLS, indirect=True)
+def test_a_folder_that_others_made_is_not_entered(far: FarShell, what: str) -> None:
+    """What others put in the place of a folder that was cleaned away is neither read nor run."""
+    trapped = far.folder.parent / "trapped"
+    names = [path.name for path in far.folder.iterdir() if path.is_file()]
+    far.folder.rename(far.folder.with_name("mine"))
+    put(what, far.folder, dict.fromkeys(names, f" touch {trapped}\n"))
+    if far.known.has_key:
+        far.write(KEY)
+        far.until(lambda: far.known.prompt.refused)
+    else:
+        far.write(line_upload.line("sh").encode() + b"\r")
+        far.until_prompt()
+    far.write(b"echo he''re\r")
+    far.until(lambda: b"here\r\n" in far.said)
+    assert not trapped.exists()
+    if far.folder.is_symlink():  # for the watcher
+        far.folder.unlink()

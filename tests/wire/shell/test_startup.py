@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from jupyter_bridge.wire.shell.startup import files, startup
+from jupyter_bridge.wire.shell.startup import all_files, startup
 
 FOLDER = "/t/jb-1"
 
@@ -79,10 +79,10 @@ def test_what_is_no_plain_shell_is_started_as_it_is(argv: list[str]) -> None:
 
 def test_the_files_are_all_there() -> None:
     """Each file that a start names is one of the folder's."""
-    assert set(files()) == {
+    assert set(all_files()) == {
         *("bash", "zsh", "fish", "sh"),
         *("prompt.bash", "prompt.zsh", "prompt.fish", "prompt.sh"),
         *("start.bash", "start.sh"),
         *("zdotdir/.zshenv", "zdotdir/.zprofile", "zdotdir/.zshrc"),
     }
-    assert all(text.strip() for text in files().values())
+    assert all(text.strip() for text in all_files().values())

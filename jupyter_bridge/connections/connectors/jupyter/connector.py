@@ -7,6 +7,7 @@ by token only; cookies and passwords are not used.
 
 from __future__ import annotations
 
+import secrets
 from types import NoneType
 from typing import Annotated, Any, ClassVar, cast
 from urllib.parse import quote, unquote
@@ -48,6 +49,7 @@ from jupyter_bridge.problems import (
 )
 from jupyter_bridge.transport.answers import LISTS, sentence
 from jupyter_bridge.wire.json_errors import JSON_ERRORS
+from jupyter_bridge.wire.shell.remote_startup import OWN_PROGRAM, RemoteShell, remote_argv
 
 
 class JupyterFields(WebFields, kw_only=True):
@@ -83,6 +85,8 @@ class JupyterServer(Connector[JupyterFields], HasConsoles, HasKernels):
     def __init__(self, fields: JupyterFields, context: Context) -> None:
         super().__init__(fields, context)
         self.server = api.JupyterApi(self)
+        # The shells that were started on a server without a bridge, by their terminals' names.
+        self._shells: dict[str, RemoteShell] = {}
 
     @classmethod
     def check(cls, fields: JupyterFields) -> None:
@@ -187,20 +191,38 @@ class JupyterServer(Connector[JupyterFields], HasConsoles, HasKernels):
     async def console(self, name: str) -> Source:
         if "consoles" in self.server.bridge:
             return BridgeConsoleSource(self.server, name)
-        return PlainTerminalSource(self.server, name)
+        shell = self._shells.get(name)
+        alive = shell if shell is not None and not shell.is_over else None
+        return PlainTerminalSource(self.server, name, alive)
 
     async def create_console(self, **how: Any) -> str:
         wanted = {key: value for key, value in how.items() if value is not None}
         if "consoles" in self.server.bridge:
             made = api.ListedTerminal
             return (await self.server.call("POST", "bridge/consoles", made, body=wanted)).name
-        unknown = set(wanted) - {"cwd", "name"}
+        unknown = set(wanted) - {"cwd", "name", "shell_command"}
         if unknown:
             raise Unsupported(
                 f"Without a bridge, a terminal takes no {' or '.join(sorted(unknown))}."
             )
-        made = api.ListedTerminal
-        return (await self.server.call("POST", "api/terminals", made, body=wanted)).name
+        shell = RemoteShell(secrets.token_hex(8))
+        argv = remote_argv(shell.key, wanted.get("shell_command", ()))
+        if argv is None:
+            return await self._new_terminal(wanted)
+        try:
+            name = await self._new_terminal({**wanted, "shell_command": argv})
+        except Problem as problem:
+            if "shell_command" in wanted or "remote_status" not in problem.details:
+                raise
+            name = await self._new_terminal(wanted)
+            shell.fault = OWN_PROGRAM
+        self._shells = {one: known for one, known in self._shells.items() if not known.is_over}
+        self._shells[name] = shell
+        return name
+
+    async def _new_terminal(self, body: dict[str, Any]) -> str:
+        made = await self.server.call("POST", "api/terminals", api.ListedTerminal, body=body)
+        return made.name
 
     async def command(self, name: str, ask: dict[str, Any]) -> Command:
         if "consoles" not in self.server.bridge:

@@ -26,6 +26,7 @@ from jupyter_bridge.transport.answers import off_loop
 from jupyter_bridge.transport.reconnect import Socket
 from jupyter_bridge.transport.replay import Replay
 from jupyter_bridge.wire.json_errors import JSON_ERRORS
+from jupyter_bridge.wire.shell.remote_startup import RemoteShell
 
 # Old output, if there is any, follows the greeting within this time. Seconds.
 _NOTHING_SECONDS = 0.3
@@ -66,12 +67,13 @@ class PlainTerminalSource(SocketSource):
 
     has_shell = True
 
-    def __init__(self, server: JupyterApi, name: str) -> None:
+    def __init__(self, server: JupyterApi, name: str, shell: RemoteShell | None = None) -> None:
         super().__init__(server.log)
+        self.remote_shell = shell
         self._server = server
         self._name = name
         self._replay = Replay()
-        self._replayed = False
+        self._replayed = self._recalls = False
         self._typed = codecs.getincrementaldecoder("utf-8")("replace")
         self._ended = False
         self._checking: asyncio.Task[None] | None = None
@@ -80,6 +82,7 @@ class PlainTerminalSource(SocketSource):
 
     def recall(self, tail: bytes) -> bool:
         self._replay.recall(tail)
+        self._recalls = True
         return True
 
     async def _dial(self) -> Socket:
@@ -98,6 +101,10 @@ class PlainTerminalSource(SocketSource):
         on_gap: Callable[[int], None],
         on_end: Callable[[Exit], None],
     ) -> None:
+        shell = self.remote_shell
+        if shell is not None and not self._recalls:
+            shell.lost()  # the terminal may be another one of this name
+
         async def on_frame(frame: str | bytes) -> None:
             word, data = await off_loop(_parse, frame)
             if word == "setup" and not self._past_read.done():
@@ -108,10 +115,14 @@ class PlainTerminalSource(SocketSource):
                 if not self._replayed:
                     data, sure = await off_loop(self._replay.rest, data)
                     if not sure:
+                        if shell is not None:
+                            shell.lost()
                         on_gap(1)
                 self._replayed = True
                 if data:
                     self._replay.passed(data)
+                    if shell is not None:
+                        shell.feed(data)
                     on_output(data)
                 self._on_past_read()
             elif word == "disconnect":
@@ -122,6 +133,8 @@ class PlainTerminalSource(SocketSource):
             self._socket.finish()
             if not self._ended:
                 self._ended = True
+                if shell is not None:
+                    shell.is_over = True
                 on_end(Exit())
 
         def on_up() -> None:
