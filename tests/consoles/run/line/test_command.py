@@ -79,6 +79,11 @@ class Desk:
     async def type(self, data: bytes) -> None:
         await self.here.post(f"bridge/send/{self.console}", data=data)
 
+    async def is_busy(self) -> bool:
+        """Tell whether the shell has said that a command runs."""
+        found = await self.here.get(f"bridge/consoles/{self.console}/commands")
+        return bool(found["commands"]) and found["commands"][-1]["end_offset"] is None
+
     async def refused(self, command: str, **more: Any) -> tuple[int, str, str]:
         """A run that is not taken: status, code, sentence."""
         body = {"console": self.console, "command": command, **more}
@@ -317,6 +322,7 @@ class TestBash:
             await d.run("N=1")
             for shell in ("dash", "bash --norc"):
                 await d.type(f"{shell}\n".encode())
+                await until(d.is_busy)
                 status, code, message = await d.refused("N=2")
                 assert (status, code) == (409, "busy")
                 assert "Nothing was typed" in message

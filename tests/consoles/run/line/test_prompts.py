@@ -93,6 +93,8 @@ async def test_no_prompt_is_refused(
     keys, shows = busy_case(what, shell)
     async with opened(near, bashed, shell, tmp_path) as d:
         await typed(d, keys, shows)
+        if what not in ("an open quote", "a here-document"):
+            await until(d.is_busy)
         if shell == "fish" and what == "an open quote":  # it is one line for its editor
             assert (await d.run("echo mine"))["output"] == "mine\n"
             return
