@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
+import msgspec
+
 from jupyter_bridge.models.common import Answer, one_of
 from jupyter_bridge.models.datasets import UploadBody
 
@@ -17,7 +19,7 @@ class TransferBody(UploadBody, kw_only=True):
 
     connection: str
     direction: Literal["download", "upload"]
-    permId: str = ""  # noqa: N815
+    permId: Annotated[str, msgspec.Meta(max_length=4096)] = ""  # noqa: N815
     path: str | None = None
     files: list[str] | None = None
 
@@ -26,7 +28,8 @@ class TransferModel(Answer):
     """A transfer: bytes, bytes per second, seconds; `created` in seconds since the epoch.
 
     `skipped` names the files that an upload leaves out: hidden files, unless the contents manager
-    allows them, and the server's own folders.
+    allows them, and the server's own folders. It has the first 100 names; `skippedMore` counts the
+    others.
     """
 
     transfer: str
@@ -44,3 +47,4 @@ class TransferModel(Answer):
     created: float
     problem: dict[str, Any] | None = None
     skipped: list[str] = []
+    skippedMore: int = 0  # noqa: N815

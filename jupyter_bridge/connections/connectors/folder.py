@@ -25,7 +25,7 @@ from urllib.parse import unquote, urlsplit
 import msgspec
 
 from jupyter_bridge.connections.connector import Connector, Fields, Login
-from jupyter_bridge.connections.connectors.listing import Count, alone_if_large
+from jupyter_bridge.connections.listing import Count, alone_if_large
 from jupyter_bridge.connections.places import Places
 from jupyter_bridge.connections.roles import CanBrowse, CanRead, CanWrite, NewDataset
 from jupyter_bridge.models.datasets import Dataset, File, Item
@@ -242,7 +242,7 @@ class Folder(Connector[FolderFields], CanBrowse, CanRead, CanWrite):
         is_folder = whole.is_dir()
         count, files = Count.of_tree(perm_id, TooLarge), []
         with alone_if_large(count) as turn:
-            for file in _walk(whole, self._shows) if is_folder else [_only(whole)]:
+            for file in _walk(whole, self._shows, count) if is_folder else [_only(whole)]:
                 files.append(file)
                 count.add(file.path)
                 turn.check()
@@ -351,9 +351,10 @@ def _item(entry: os.DirEntry[str], folder: str, times: _Times) -> Item:
     )
 
 
-def _walk(whole: Path, shows: Callable[[str, str], bool]) -> Iterator[File]:
+def _walk(whole: Path, shows: Callable[[str, str], bool], count: Count) -> Iterator[File]:
     """Yield every regular file below, in order; skips links, devices and pipes."""
     for folder, names, files in os.walk(whole):
+        count.descend(os.path.relpath(folder, whole))
         names[:] = sorted(name for name in names if shows(folder, name))
         files = [name for name in files if shows(folder, name)]
         base = os.path.relpath(folder, whole)

@@ -9,15 +9,18 @@ from typing import Any
 
 from jupyter_bridge.connections.places import Places
 from jupyter_bridge.connections.roles import CanRead, Span
+from jupyter_bridge.connections.transfers.job import Sizes, beside
 from jupyter_bridge.connections.transfers.staging import Damaged, Staging, judge_names, place_of
 from jupyter_bridge.connections.transfers.transfer import Transfer
-from jupyter_bridge.models.datasets import Dataset
+from jupyter_bridge.models.datasets import Dataset, File
 from jupyter_bridge.problems import BadRequest, Conflict, NotFound, RemoteFailed
 
 # How often files may arrive damaged.
 MAX_DAMAGED = 2
 # Checks at the same time, which a disk and two cores can do.
 CHECKS = 2
+# So many wait for their turn.
+WAITING_CHECKS = 100
 
 
 class Download(Transfer):
@@ -40,30 +43,28 @@ class Download(Transfer):
 
     async def discard(self) -> None:
         if self.job.files is not None:
-            target = self._target or self._make()
+            target = self._target or await self._make()
             await target.remove()
 
     async def _work(self) -> None:
         await self._ask()
         await asyncio.to_thread(judge_place, self.places, self.place)
         files = self.job.files or []
-        self._target = target = self._make()
+        self._target = target = await self._make()
         await target.prepare()
         self._recount()
         checks = _Checks(target)
         target.on_whole = checks.add
         try:
-            spans = self._missing()
+            spans = await beside(len(files), self._missing)
             while spans:
                 await self.connection.use(CanRead, lambda c: self._fetch(c, target))
-                before, spans = spans, self._missing()
+                before, spans = spans, await beside(len(files), self._missing)
                 if spans == before:
                     # A damaged file is missing again: report that, if so.
                     await checks.finish()
                     raise RemoteFailed(f"The remote does not send all of {spans[0].path}.")
-            for index in range(len(files)):
-                if not self.pieces.is_checked(index):
-                    checks.add(index)
+            await checks.all()
             await checks.finish()
         except Damaged:
             self._recount()
@@ -78,7 +79,8 @@ class Download(Transfer):
 
     async def _fetch(self, connector: CanRead, target: Staging) -> None:
         try:
-            await connector.fetch(self.job.permId or "", self._missing(), target)
+            missing = await beside(self.sizes.files, self._missing)
+            await connector.fetch(self.job.permId or "", missing, target)
         finally:
             # Keep the received bytes, even after a lost connection.
             await target.flush()
@@ -94,17 +96,21 @@ class Download(Transfer):
             if len(files) != len(wanted):
                 missing = sorted(wanted - {file.path for file in files})
                 raise NotFound(f"The data set has no file {missing[0]}.", missing=missing)
-        judge_names(files)
+        await beside(len(files), judge_names, files)
         if self.job.files is not None and files != self.job.files:
             await asyncio.to_thread(self.pieces.clear)
             await self.discard()
             self._recount()
         if files != self.job.files:
             self.job.files = files
+            self.sizes = await beside(len(files), Sizes.of, self.job)
             await self.save()
 
-    def _make(self) -> Staging:
+    async def _make(self) -> Staging:
         files = self.job.files or []
+        return await beside(len(files), self._new, files)
+
+    def _new(self, files: list[File]) -> Staging:
         return Staging(self.place, self.staging, files, self.pieces, self._on_bytes)
 
     def _missing(self) -> list[Span]:
@@ -138,6 +144,19 @@ class _Checks:
         task = asyncio.ensure_future(self._check(index))
         self._tasks.add(task)
         task.add_done_callback(self._on_done)
+
+    async def all(self) -> None:
+        """Add all that are not checked yet, a few at a time."""
+        target = self._target
+        for index in range(len(target.files)):
+            if not target.pieces.is_checked(index):
+                self.add(index)
+            if len(self._tasks) >= WAITING_CHECKS:
+                await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
+            elif index % WAITING_CHECKS == 0:
+                await asyncio.sleep(0)
+            if target.failed is not None:
+                return
 
     async def finish(self) -> None:
         """Wait for all checks; re-raise the first failure."""

@@ -1,15 +1,37 @@
-"""Job: the description of one transfer, as its file `transfer.json` has it."""
+"""Job: the description of one transfer, and JobFile, its `transfer.json`.
+
+A job may name a million files. Its lists are in memory only while the transfer runs: many may wait,
+be paused, have failed or ended.
+"""
 
 from __future__ import annotations
 
+import asyncio
+import errno
+import os
 import time
 from collections.abc import Callable
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
 from jupyter_bridge.models.datasets import File
-from jupyter_bridge.wire.any_text import escaped, unescaped
+from jupyter_bridge.private_files import open_private, read_json
+from jupyter_bridge.problems import Problem
+from jupyter_bridge.wire.any_text import escaped, readable, unescaped
+from jupyter_bridge.wire.visible import short
+
+# The largest transfer.json that is read: it may name a million files. Bytes.
+MAX_STATE = 256 << 20
+# So many names of skipped files are shown, and of each list in a Problem.
+MAX_SHOWN = 100
+# So many files are looked through at once on the event loop: 100,000 take a second.
+FEW = 1000
+# The longest text in a Problem that is kept, characters.
+MAX_TEXT = 1000
+
+T = TypeVar("T")
 
 
 class Job(msgspec.Struct, kw_only=True):
@@ -39,6 +61,23 @@ class Job(msgspec.Struct, kw_only=True):
     problem: dict[str, Any] | None = None
     # Whether names that are not UTF-8 are escaped, as only on the disk.
     escaped: bool = False
+    # Whether the lists are only on the disk, as only in memory.
+    at_rest: bool = False
+
+    def resting(self) -> Job:
+        """Return the job without what grows with the data set, or with the request."""
+        nothing: dict[str, Any] = {
+            **dict.fromkeys(("files", "only", "type")),
+            **{name: [] for name in ("sources", "parents", "skipped")},
+            "props": {},
+            "entity": "",
+        }
+        return msgspec.structs.replace(self, at_rest=True, **nothing)
+
+    def with_lists(self, saved: Job) -> Job:
+        """Return the job with the lists of its file; its state is its own."""
+        own = {name: getattr(self, name) for name in ("state", "held", "problem")}
+        return msgspec.structs.replace(saved, **own)
 
     def to_bytes(self) -> bytes:
         """Return the job as its file has it."""
@@ -73,3 +112,66 @@ class Job(msgspec.Struct, kw_only=True):
             skipped=[change(name) for name in self.skipped],
             upload=None if self.upload is None else change(self.upload),
         )
+
+
+async def beside(count: int, work: Callable[..., T], *arguments: Any) -> T:
+    """Call `work` for so many files: in a thread if that takes long."""
+    if count <= FEW:
+        return work(*arguments)
+    return await asyncio.to_thread(work, *arguments)
+
+
+class Sizes(NamedTuple):
+    """How much a job's lists hold, and what is shown of them."""
+
+    files: int
+    total: int
+    skipped: list[str]
+    more_skipped: int
+
+    @classmethod
+    def of(cls, job: Job) -> Sizes:
+        files = job.files or []
+        return cls(
+            len(files),
+            sum(file.size for file in files),
+            [readable(name) for name in job.skipped[:MAX_SHOWN]],
+            max(0, len(job.skipped) - MAX_SHOWN),
+        )
+
+
+def kept(problem: Problem) -> dict[str, Any]:
+    """Return the Problem as JSON, with the beginnings of long texts and lists."""
+
+    def cut(value: Any) -> Any:
+        if isinstance(value, list):
+            return [cut(item) for item in value[:MAX_SHOWN]]
+        return short(value, MAX_TEXT) if isinstance(value, str) else value
+
+    return {name: cut(value) for name, value in problem.to_json().items()}
+
+
+class JobFile:
+    """The file of one job. All methods block for the disk and raise OSError."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def read(self) -> Job:
+        """Return the job; raises OSError if the file cannot be read or is damaged."""
+        try:
+            return read_json(self.path, Job, MAX_STATE).named()
+        except ValueError as error:
+            raise OSError(errno.EINVAL, "it is damaged", str(self.path)) from error
+
+    def write(self, job: Job) -> None:
+        """Replace the file. The lists of a job at rest are kept as they are in the file."""
+        if job.at_rest:
+            try:
+                job = job.with_lists(self.read())
+            except OSError:
+                return  # it was deleted or damaged: there is nothing to resume
+        temporary = self.path.with_suffix(".new")
+        with open(open_private(temporary, os.O_WRONLY | os.O_TRUNC), "wb") as file:
+            file.write(job.to_bytes())
+        os.replace(temporary, self.path)

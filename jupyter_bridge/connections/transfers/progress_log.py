@@ -109,6 +109,13 @@ class ProgressLog:
         open_files = sum(file.extents.total for file in list(self._files.values()))
         return open_files + sum(self._checked.values())
 
+    def rest(self) -> None:
+        """Close the file, and keep nothing in memory until the next `load`."""
+        with self._lock:
+            self._close()
+            self._files.clear()
+            self._checked.clear()
+
     def close(self) -> None:
         with self._lock:
             self._close()

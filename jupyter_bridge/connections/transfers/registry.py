@@ -19,18 +19,16 @@ from jupyter_bridge.connections.connection import Connection
 from jupyter_bridge.connections.places import Places
 from jupyter_bridge.connections.roles import CanRead, CanWrite
 from jupyter_bridge.connections.transfers.download import Download, check_folder, judge_place
-from jupyter_bridge.connections.transfers.job import Job
+from jupyter_bridge.connections.transfers.job import Job, JobFile
 from jupyter_bridge.connections.transfers.staging import place_of
 from jupyter_bridge.connections.transfers.transfer import FINAL, PAUSES, TELL_HZ, Transfer
 from jupyter_bridge.connections.transfers.upload import Upload, gather
 from jupyter_bridge.models.transfers import TransferModel
-from jupyter_bridge.private_files import private_folder, read_json
+from jupyter_bridge.private_files import private_folder
 from jupyter_bridge.problems import Busy, Conflict, Problem
 
 # Transfers that run at the same time; each has several streams.
 MAX_RUNNING = 4
-# The largest transfer.json: it may name 100,000 files. Bytes.
-MAX_STATE = 64 << 20
 # How long an ended transfer stays listed, in seconds, and how many at most.
 KEEP_SECONDS = 7 * 24 * 3600.0
 KEEP_ENDED = 200
@@ -109,7 +107,7 @@ class TransferStore(ResultStore[Transfer]):
         """Load the transfers of an earlier process, and resume those that were running."""
         for path in await asyncio.to_thread(self._find):
             try:
-                job = (await asyncio.to_thread(read_json, path, Job, MAX_STATE)).named()
+                job = await asyncio.to_thread(JobFile(path).read)
                 transfer = self._make(job)
                 await transfer.load()
             except (OSError, KeyError, ValueError) as error:
@@ -210,6 +208,8 @@ class TransferStore(ResultStore[Transfer]):
         transfer = self._make(job)
         await asyncio.to_thread(private_folder, transfer.folder)
         await transfer.save()
+        if self._place.locked():
+            transfer.rest()
         self.add(transfer)
         transfer.start(self._place)
         self._news.tell()

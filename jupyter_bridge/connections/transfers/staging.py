@@ -17,6 +17,7 @@ from contextlib import AbstractContextManager, ExitStack, closing, suppress
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 
+from jupyter_bridge.connections.listing import MAX_DEPTH
 from jupyter_bridge.connections.roles import Sink
 from jupyter_bridge.connections.transfers import checksums
 from jupyter_bridge.connections.transfers.disk_problems import translated
@@ -48,6 +49,7 @@ def judge_names(files: Sequence[File]) -> None:
             or ".." in parts
             or any("\0" in part or "\\" in part for part in parts)
             or any(len(part.encode("utf-8", "surrogateescape")) > MAX_NAME for part in parts)
+            or len(parts) > MAX_DEPTH + 1
         ):
             shown = file.path[:200]
             raise Denied(f"The remote has a file named {shown!r}: nothing was written.", path=shown)

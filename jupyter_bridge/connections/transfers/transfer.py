@@ -16,11 +16,11 @@ failures of a network or a server are retried; others end the transfer with thei
 from __future__ import annotations
 
 import asyncio
-import os
 import time
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import AsyncGenerator, Callable
+from contextlib import suppress
 from pathlib import Path
 
 import anyio
@@ -30,11 +30,10 @@ from jupyter_bridge.aio.news import News
 from jupyter_bridge.connections.connection import Connection
 from jupyter_bridge.connections.places import Places
 from jupyter_bridge.connections.transfers.disk_problems import translated
-from jupyter_bridge.connections.transfers.job import Job
+from jupyter_bridge.connections.transfers.job import Job, JobFile, Sizes, kept
 from jupyter_bridge.connections.transfers.progress_log import ProgressLog
 from jupyter_bridge.connections.transfers.staging import Damaged
 from jupyter_bridge.models.transfers import TransferModel
-from jupyter_bridge.private_files import open_private
 from jupyter_bridge.problems import (
     Conflict,
     NeedsLogin,
@@ -72,11 +71,13 @@ class Transfer(ABC):
         self.places = places
         self.folder = folder
         self.pieces = ProgressLog(folder / "pieces")
+        self._saved = JobFile(folder / "transfer.json")
         self.file: str | None = None
         self._find = connection
         self._on_change = on_change
         self._pauses = pauses
         self._done = 0
+        self.sizes = Sizes.of(job)
         self._samples: deque[tuple[float, int]] = deque()
         self._task: asyncio.Task[None] | None = None
         self._news = News()
@@ -109,14 +110,10 @@ class Transfer(ABC):
     def connection(self) -> Connection:
         return self._find(self.job.connection)
 
-    @property
-    def total(self) -> int:
-        return sum(file.size for file in self.job.files or ())
-
     def model(self) -> TransferModel:
         """Return the present state."""
         rate = self._rate() if self.state == "running" else 0.0
-        total = self.total
+        sizes = self.sizes
         return TransferModel(
             transfer=self.id,
             connection=self.job.connection,
@@ -124,15 +121,16 @@ class Transfer(ABC):
             permId=self.job.permId and readable(self.job.permId),
             path=readable(self.job.path),
             state=self.state,
-            done=min(self._done, total),
-            total=total,
+            done=min(self._done, sizes.total),
+            total=sizes.total,
             rate=round(rate, 1),
-            eta=round((total - self._done) / rate, 1) if rate > 0 else None,
+            eta=round((sizes.total - self._done) / rate, 1) if rate > 0 else None,
             file=readable(self.file) if self.file and self.state == "running" else None,
-            files=len(self.job.files or ()),
+            files=sizes.files,
             created=self.job.created,
             problem=self.job.problem,
-            skipped=[readable(name) for name in self.job.skipped],
+            skipped=sizes.skipped,
+            skippedMore=sizes.more_skipped,
         )
 
     async def events(self, after: int = 0) -> AsyncGenerator[tuple[int, str, TransferModel], None]:
@@ -166,6 +164,12 @@ class Transfer(ABC):
         """Load the progress of an earlier process."""
         await asyncio.to_thread(self.pieces.load)
         self._done = self.pieces.done
+        self.rest()
+
+    def rest(self) -> None:
+        """Keep the lists on the disk only, once the job is saved."""
+        self.job = self.job.resting()
+        self.pieces.rest()
 
     def start(self, place: asyncio.Semaphore) -> None:
         """Start or resume as soon as there is a `place`."""
@@ -180,11 +184,15 @@ class Transfer(ABC):
         if self.state in ("done", "cancelled"):
             return
         await self._halt("cancelled")
+        with suppress(Problem):  # without its lists nothing of it can be found
+            await self._wake()
         await self.discard()
+        await asyncio.to_thread(self.pieces.close)
+        self.rest()
 
     async def pause(self) -> None:
         """Stop because this server ends; the next one resumes it."""
-        if self.state not in FINAL:
+        if self._is_under_way:
             await self._halt("paused")
         await asyncio.to_thread(self.pieces.close)
 
@@ -204,12 +212,12 @@ class Transfer(ABC):
         # It stays active until all has stopped, so that it is not resumed before.
         await self._stopped()
         await asyncio.to_thread(self.pieces.close)
-        if self.state in FINAL:
+        if self._task not in (None, task) or not self._is_under_way:  # another call was faster
             raise Conflict(f"The transfer {self.id} is {self.state}.", state=self.state)
         self._task = None  # a task cancelled before its first step keeps it
         self.job.held = True
         self._enter("paused")
-        await self.save()
+        await self._settle()
 
     @abstractmethod
     async def discard(self) -> None:
@@ -242,11 +250,10 @@ class Transfer(ABC):
     async def save(self) -> None:
         """Write the job to disk, for the next process."""
         async with self._saving:
-            data = await asyncio.to_thread(self.job.to_bytes)
-            path = self.folder / "transfer.json"
+            job = self.job
             with translated():
                 # The next save must not write the same file meanwhile.
-                await to_its_end(lambda: _write(path, data))
+                await to_its_end(lambda: self._saved.write(job))
 
     # -- below ---------------------------------------------------------------------------------
 
@@ -255,15 +262,16 @@ class Transfer(ABC):
         try:
             async with place:
                 self._enter("running")
+                await self._wake()
                 await self.save()
                 await self._tries()
         except asyncio.CancelledError:
             self._task = None
             raise
         except NeedsLogin as error:
-            state, problem = "paused", error.to_json()
+            state, problem = "paused", kept(error)
         except Problem as error:
-            state, problem = "failed", error.to_json()
+            state, problem = "failed", kept(error)
         except Exception as error:
             self.connection.connector.context.log.exception("The transfer %s failed", self.id)
             failure = RemoteFailed(f"The transfer failed ({type(error).__name__}).")
@@ -273,7 +281,22 @@ class Transfer(ABC):
         self._task = None
         self.job.problem = problem
         self._enter(state)
+        await self._settle()
+
+    async def _wake(self) -> None:
+        """Read the lists again, if they are on the disk only."""
+        if not self.job.at_rest:
+            return
+        with translated():
+            saved = await asyncio.to_thread(self._saved.read)
+            await asyncio.to_thread(self.pieces.load)
+        self.job = self.job.with_lists(saved)
+
+    async def _settle(self) -> None:
+        """Save the job and let it rest, unless it was resumed meanwhile."""
         await self.save()
+        if not self._is_under_way:
+            self.rest()
 
     async def _tries(self) -> None:
         """Work, and retry after a pause, as long as new bytes arrive."""
@@ -288,7 +311,7 @@ class Transfer(ABC):
                 idle = 0 if self._done > before else idle + 1
                 if idle > len(self._pauses):
                     raise
-                self.job.problem = problem.to_json()
+                self.job.problem = kept(problem)
                 await self._stopped()
                 await asyncio.sleep(self._pauses[max(0, idle - 1)])
                 self.job.problem = None
@@ -326,10 +349,3 @@ def _may_pass(problem: Problem) -> bool:
     if isinstance(problem, (Unavailable, Timeout, Damaged)):
         return True
     return int(problem.details.get("remote_status") or 0) >= 500
-
-
-def _write(path: Path, data: bytes) -> None:
-    temporary = path.with_suffix(".new")
-    with open(open_private(temporary, os.O_WRONLY | os.O_TRUNC), "wb") as file:
-        file.write(data)
-    os.replace(temporary, path)

@@ -10,13 +10,22 @@ from pathlib import Path
 from typing import NamedTuple
 
 from jupyter_bridge.aio.deadline import within
+from jupyter_bridge.connections.listing import Count
 from jupyter_bridge.connections.places import Places
 from jupyter_bridge.connections.roles import CanRead, CanWrite, NewDataset, Span
 from jupyter_bridge.connections.transfers.disk_problems import translated
+from jupyter_bridge.connections.transfers.job import FEW, beside
 from jupyter_bridge.connections.transfers.transfer import Transfer
 from jupyter_bridge.connections.transfers.upload_source import SyncUploadSource, UploadSource
 from jupyter_bridge.models.datasets import File
-from jupyter_bridge.problems import BadRequest, Denied, Gone, Problem, RemoteFailed
+from jupyter_bridge.problems import (
+    BadRequest,
+    Denied,
+    Gone,
+    Problem,
+    RemoteFailed,
+    TooLarge,
+)
 
 # How often a remote may lose an upload.
 MAX_BEGUN = 3
@@ -84,6 +93,8 @@ class Upload(Transfer):
         """Trust the remote's state over the local log, if the remote reports it."""
         upload = self.job.upload or ""
         for index, file in enumerate(self.job.files or []):
+            if index % FEW == 0:
+                await asyncio.sleep(0)
             known = self.pieces.of(index)
             if not known.extents.total:
                 continue
@@ -101,18 +112,23 @@ class Upload(Transfer):
     async def _send(self) -> None:
         upload, job = self.job.upload or "", self.job
         files = job.files or []
-        supply = UploadSource(SyncUploadSource(files, job.sources, self.pieces, self._on_bytes))
+        count = len(files)
+        supply = UploadSource(
+            await beside(count, SyncUploadSource, files, job.sources, self.pieces, self._on_bytes)
+        )
 
         async def send(connector: CanWrite) -> None:
             try:
-                await connector.send(upload, self._missing(), supply)
+                await connector.send(upload, await beside(count, self._missing), supply)
             finally:
                 # Even if stopped: acknowledged chunks are not sent again.
                 await supply.flush()
 
-        while spans := self._missing():
+        spans = await beside(count, self._missing)
+        while spans:
             await self.connection.use(CanWrite, send)
-            if self._missing() == spans:
+            before, spans = spans, await beside(count, self._missing)
+            if spans == before:
                 raise RemoteFailed(f"The remote does not accept all of {spans[0].path}.")
 
     def _missing(self) -> list[Span]:
@@ -187,37 +203,50 @@ def gather(paths: Sequence[Path], places: Places | None = None) -> Gathered:
     """Return the files at `paths`, folders with their contents; blocks.
 
     Links are not followed, as they may lead anywhere. Files that `places` hides are reported as
-    skipped.
+    skipped. TooLarge if there are too many, or if they are nested too deeply.
     """
-    files: list[File] = []
-    sources: list[tuple[str, int]] = []
-    skipped: list[str] = []
-
-    def take(path: Path, name: str) -> None:
-        known = path.lstat()
-        if places is not None and path not in paths:
-            is_folder = stat.S_ISDIR(known.st_mode)
-            if places.hides(path.name) or (is_folder and places.is_private(path)):
-                skipped.append(name)
-                return
-        if stat.S_ISDIR(known.st_mode):
-            names = sorted(os.listdir(path))
-            for inner in names:
-                take(path / inner, f"{name}/{inner}")
-            if not names:
-                files.append(File(name, directory=True))
-                sources.append((str(path), 0))
-        elif stat.S_ISREG(known.st_mode):
-            files.append(File(name, known.st_size))
-            sources.append((str(path), known.st_mtime_ns))
-        elif stat.S_ISLNK(known.st_mode) and path in paths:
-            raise Denied(f"{path} is a link; name the file itself.", path=str(path))
-
+    found = _Gathering(paths, places)
     with translated():
         for path in paths:
-            take(path, path.name)
+            found.take(path, path.name)
+    files = found.files
     if len({file.path for file in files}) != len(files):
         raise BadRequest("files: two of them have the same name.", field="files")
     if not files:
         raise BadRequest("files: there is nothing to upload.", field="files")
-    return Gathered(files, sources, skipped)
+    return Gathered(files, found.sources, found.skipped)
+
+
+class _Gathering:
+    """The files found so far. No closure: one that calls itself lives until a collection."""
+
+    def __init__(self, paths: Sequence[Path], places: Places | None) -> None:
+        self.files: list[File] = []
+        self.sources: list[tuple[str, int]] = []
+        self.skipped: list[str] = []
+        self._paths = paths
+        self._places = places
+        self._count = Count.of_tree(paths[0].name if paths else "", TooLarge)
+
+    def take(self, path: Path, name: str) -> None:
+        """Add a file, or all that is in a folder."""
+        known = path.lstat()
+        self._count.add(name)
+        places = self._places
+        if places is not None and path not in self._paths:
+            is_folder = stat.S_ISDIR(known.st_mode)
+            if places.hides(path.name) or (is_folder and places.is_private(path)):
+                self.skipped.append(name)
+                return
+        if stat.S_ISDIR(known.st_mode):
+            names = sorted(os.listdir(path))
+            for inner in names:
+                self.take(path / inner, f"{name}/{inner}")
+            if not names:
+                self.files.append(File(name, directory=True))
+                self.sources.append((str(path), 0))
+        elif stat.S_ISREG(known.st_mode):
+            self.files.append(File(name, known.st_size))
+            self.sources.append((str(path), known.st_mtime_ns))
+        elif stat.S_ISLNK(known.st_mode) and path in self._paths:
+            raise Denied(f"{path} is a link; name the file itself.", path=str(path))

@@ -589,7 +589,8 @@ export interface TransferBody {
  * A transfer: bytes, bytes per second, seconds; `created` in seconds since the epoch.
  *
  * `skipped` names the files that an upload leaves out: hidden files, unless the contents manager
- * allows them, and the server's own folders.
+ * allows them, and the server's own folders. It has the first 100 names; `skippedMore` counts the
+ * others.
  */
 export interface Transfer {
   transfer: string;
@@ -607,4 +608,5 @@ export interface Transfer {
   created: number;
   problem?: Record<string, unknown>;
   skipped?: string[];
+  skippedMore?: number;
 }

@@ -19,8 +19,8 @@ from jupyter_bridge.aio.changes import Changes
 from jupyter_bridge.connections.connectors.cray import ConsoleService
 from jupyter_bridge.connections.connectors.jupyter.connector import JupyterServer
 from jupyter_bridge.connections.connectors.jupyter.hub import Hub
-from jupyter_bridge.connections.connectors.listing import MAX_ENTRIES
 from jupyter_bridge.connections.connectors.ssh.session import SftpSession
+from jupyter_bridge.connections.listing import MAX_ENTRIES
 from jupyter_bridge.problems import Problem, RemoteFailed, Unavailable
 from jupyter_bridge.wire.websocket import build_frame
 from tests.connections.connectors.test_hostile import _jupyter, make

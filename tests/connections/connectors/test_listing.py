@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 from asyncssh import FILEXFER_TYPE_DIRECTORY, FILEXFER_TYPE_REGULAR
 
+from jupyter_bridge.connections import listing
 from jupyter_bridge.connections.connector import Context
-from jupyter_bridge.connections.connectors import listing
 from jupyter_bridge.connections.connectors.folder import Folder, FolderFields
 from jupyter_bridge.connections.connectors.openbis.lists import _date
 from jupyter_bridge.connections.connectors.ssh.session import SftpSession, _item

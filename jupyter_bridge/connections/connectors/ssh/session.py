@@ -15,7 +15,7 @@ from jupyter_bridge.aio.deadline import within
 from jupyter_bridge.aio.gather import each
 from jupyter_bridge.aio.task_set import TaskSet
 from jupyter_bridge.connections.connector import Expired
-from jupyter_bridge.connections.connectors.listing import MAX_ENTRIES, MAX_NAMES, MAX_PATH, Count
+from jupyter_bridge.connections.listing import MAX_ENTRIES, MAX_NAMES, MAX_PATH, Count
 from jupyter_bridge.models.datasets import File, Item
 from jupyter_bridge.problems import (
     BadRequest,

@@ -14,6 +14,9 @@ MAX_ENTRIES, MAX_NAMES = 250_000, 32 << 20
 MAX_FILES, MAX_NAMES_BELOW = 1_000_000, 64 << 20
 # Linux allows no longer path. Characters.
 MAX_PATH = 4096
+# A tree that is deeper is not listed: Python's own functions call themselves for each level, and
+# stop at a thousand.
+MAX_DEPTH = 200
 # From so many entries on a folder of this host is listed alone: 250,000 take 90 MB.
 LARGE = 10_000
 # The longest wait for another such listing, seconds.
@@ -25,12 +28,16 @@ _alone = threading.Lock()
 class Count:
     """Counts the entries of one listing, and the bytes of their paths; `what` names it."""
 
-    def __init__(self, what: str, entries: int, size: int, problem: type[Problem]) -> None:
+    def __init__(
+        self, what: str, entries: int, size: int, problem: type[Problem], depth: int = MAX_PATH
+    ) -> None:
         self.entries = 0
         self._size = 0
         self._most = entries
         self._most_size = size
+        self._deepest = depth
         self._problem = problem(f"There are too many entries, or too long names, in {what}.")
+        self._too_deep = problem(f"{what} has more than {depth} folders in each other.")
 
     @classmethod
     def of_folder(cls, path: str, problem: type[Problem]) -> Count:
@@ -38,7 +45,7 @@ class Count:
 
     @classmethod
     def of_tree(cls, path: str, problem: type[Problem]) -> Count:
-        return cls(f"{path or '/'} and below", MAX_FILES, MAX_NAMES_BELOW, problem)
+        return cls(f"{path or '/'} and below", MAX_FILES, MAX_NAMES_BELOW, problem, MAX_DEPTH)
 
     def add(self, path: str) -> None:
         """Count one entry; raise the problem if there are too many, or their paths too long."""
@@ -46,6 +53,12 @@ class Count:
         self._size += len(path) if path.isascii() else len(path.encode("utf-8", "surrogatepass"))
         if self.entries > self._most or self._size > self._most_size or len(path) > MAX_PATH:
             raise self._problem
+        self.descend(path)
+
+    def descend(self, path: str) -> None:
+        """Raise the problem if an entry is in too many folders."""
+        if path.count("/") > self._deepest:
+            raise self._too_deep
 
 
 @contextmanager
