@@ -8,7 +8,7 @@ escapes their control characters (wire/visible.py), except in `raw`:
     table, progress       escaped in each cell and each name beside the bar
     json_line             JSON, with the same characters as JSON's escapes
     ask, ask_secret       a prompt, escaped; the prompt of a program keeps its colours
-    ago                   a relative time
+    ago, local            a relative time, and one of this machine's zone
     raw, raw_to           the output of a console or kernel, unchanged, as a terminal shows it
 
 `tests/cli/test_output.py` checks that no other module of the command writes.
@@ -206,6 +206,17 @@ def _encoded(value: Any) -> str:
         return msgspec.json.encode(value).decode()
     except UnicodeEncodeError:  # an argument of the command line that is not UTF-8
         return json.dumps(msgspec.to_builtins(value))
+
+
+def local(moment: datetime | None) -> str:
+    """Format a time of this machine's zone; the calendar ends in years 1 and 9999."""
+    if moment is None:
+        return ""
+    try:
+        moment = moment.astimezone()
+    except (OverflowError, ValueError):
+        pass
+    return moment.isoformat(" ")[:19]
 
 
 def ago(moment: datetime | None) -> str:

@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
+import msgspec
+
 from jupyter_bridge.client.answers import Result
 from jupyter_bridge.client.channels import Channels
 from jupyter_bridge.client.connections import Connections
@@ -31,6 +33,21 @@ START_SECONDS = 180.0
 _WAIT_SECONDS = 20
 # The timeout of the request that asks a local server whether it has the bridge.
 _PROBE_SECONDS = 5.0
+
+
+class _Spec(msgspec.Struct):
+    display_name: str = ""
+
+
+class _Kernelspec(msgspec.Struct):
+    spec: _Spec = msgspec.field(default_factory=_Spec)
+
+
+class _Kernelspecs(msgspec.Struct):
+    """The answer of the host's `api/kernelspecs`."""
+
+    default: str | None = None
+    kernelspecs: dict[str, _Kernelspec] = {}
 
 
 class Options(TypedDict, total=False):
@@ -123,10 +140,10 @@ class BridgeClient:
     async def kernelspecs(self) -> dict[str, str]:
         """Map the server's kernelspecs, name to display name, the default first."""
         answer = await self._ask("GET", "api/kernelspecs", from_root=True)
-        listing = answer.read(dict[str, Any])
-        specs = listing.get("kernelspecs", {})
-        names = sorted(specs, key=lambda name: (name != listing.get("default"), name))
-        return {name: specs[name].get("spec", {}).get("display_name", name) for name in names}
+        listing = answer.read(_Kernelspecs)
+        specs = listing.kernelspecs
+        names = sorted(specs, key=lambda name: (name != listing.default, name))
+        return {name: specs[name].spec.display_name or name for name in names}
 
     @property
     def consoles(self) -> Consoles:

@@ -116,7 +116,46 @@ KINDS: dict[str, type[Event]] = {
 }
 
 
+class _Transient(msgspec.Struct):
+    display_id: str | None = None
+
+
+class _Bundle(msgspec.Struct):
+    """An output in the form of nbformat 4, or an update of a display."""
+
+    output_type: str = ""
+    name: str | None = None
+    text: str | list[str] = ""
+    data: dict[str, Any] = {}
+    transient: _Transient | None = None
+    execution_count: int | None = None
+    ename: str = ""
+    evalue: str = ""
+    traceback: list[str] = []
+    display_id: str | None = None
+
+
+class _Lost(msgspec.Struct):
+    lost: int = 0
+
+
+# What the data of an event must look like, if they are more than names and texts.
+_SHAPES: dict[str, Any] = {
+    "output": _Bundle,
+    "update_display": _Bundle,
+    "gap": _Lost,
+    "done": Result,
+}
+
+
 def event_of(line: Line) -> Event | None:
-    """Return the event of a line; None if this client does not know its kind."""
+    """Return the event of a line; None if this client does not know its kind.
+
+    Raises msgspec.ValidationError if its data are not of the kind's shape.
+    """
     kind = KINDS.get(line.event)
-    return kind("" if line.id is None else str(line.id), line.data) if kind else None
+    if kind is None:
+        return None
+    if line.event in _SHAPES:
+        msgspec.convert(line.data, _SHAPES[line.event])
+    return kind("" if line.id is None else str(line.id), line.data)

@@ -10,8 +10,11 @@ from typing import TYPE_CHECKING, Any, Literal, TypedDict
 import msgspec
 
 from jupyter_bridge.models.runs import RunModel
+from jupyter_bridge.problems import RemoteFailed
 from jupyter_bridge.transport.bridge_session import BridgeSession, segment
 from jupyter_bridge.transport.line_follower import Line, LineFollower, Post
+from jupyter_bridge.wire.bounded import number
+from jupyter_bridge.wire.console import MAX_OFFSET
 from jupyter_bridge.wire.shell.any_bytes import as_json
 
 if TYPE_CHECKING:
@@ -79,6 +82,21 @@ class RunOutput(msgspec.Struct, frozen=True):
     stream: str
     text: str
     data: bytes
+
+
+class _Piece(msgspec.Struct):
+    """The data of an `output`; `base64` has its bytes where they are not UTF-8."""
+
+    text: str = ""
+    base64: bytes | None = None
+    stream: str = "output"
+
+
+class _Gap(msgspec.Struct):
+    """The data of a `gap`: its offsets."""
+
+    start: int = msgspec.field(name="from")
+    stop: int = msgspec.field(name="to")
 
 
 class Runs:
@@ -184,16 +202,16 @@ class RunStream(LineFollower[RunOutput, RunResult]):
         if line.event == "waiting" and self.on_waiting is not None:
             self.on_waiting(str(line.data.get("program")))
         if line.event == "gap":
+            gap = msgspec.convert(line.data, _Gap)
             self._after = str(line.id)
-            self.lost += int(line.data["to"]) - int(line.data["from"])
+            self.lost += max(0, gap.stop - gap.start)
             return None
         if line.event != "output":
             return None
+        piece = msgspec.convert(line.data, _Piece)
         self._after = str(line.id)
-        text = str(line.data.get("text", ""))
-        exact = line.data.get("base64")
-        data = base64.b64decode(exact) if exact else text.encode()
-        return RunOutput(str(line.data.get("stream", "output")), text, data)
+        data = piece.text.encode() if piece.base64 is None else piece.base64
+        return RunOutput(piece.stream, piece.text, data)
 
 
 async def _send_stdin(
@@ -201,7 +219,10 @@ async def _send_stdin(
 ) -> int:
     query = {"offset": offset, "end": int(end)}
     answer = await session.ask("POST", path, query=query, body=data, persist=True)
-    return int(answer.headers.get("Bridge-Offset", offset))
+    reached = number(answer.headers.get("Bridge-Offset", str(offset)), MAX_OFFSET)
+    if reached is None:
+        raise RemoteFailed("The server's answer has a malformed Bridge-Offset header.")
+    return reached
 
 
 def _path(run: str) -> str:

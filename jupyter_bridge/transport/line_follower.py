@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import binascii
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any, Generic, NamedTuple, TypeVar
@@ -147,7 +148,10 @@ class LineFollower(ABC, Generic[E, R]):
 
     @abstractmethod
     def _read(self, line: Line) -> E | None:
-        """Decode a line; None for a line to skip."""
+        """Decode a line; None for a line to skip.
+
+        May raise msgspec.ValidationError or binascii.Error for one that is malformed.
+        """
 
     # -- below ---------------------------------------------------------------------------------
 
@@ -167,12 +171,18 @@ class LineFollower(ABC, Generic[E, R]):
             if self._lines is None:
                 pieces = self._response.content.iter_any()
                 self._lines = Lines(self._response, MAX_EVENT_BYTES, pieces)
-            return self._read(read_line(await self._lines.__anext__()))
+            return self._decoded(read_line(await self._lines.__anext__()))
         except StopAsyncIteration:
             await self._resume("the answer ended too early")
         except (ConnectionDropped, aiohttp.ClientError, OSError, asyncio.TimeoutError) as error:
             await self._resume(error)
         return None
+
+    def _decoded(self, line: Line) -> E | None:
+        try:
+            return self._read(line)
+        except (msgspec.ValidationError, binascii.Error) as error:
+            raise RemoteFailed(f"The event stream has a malformed event: {error}.") from error
 
     async def _open(self) -> aiohttp.ClientResponse:
         again = self._posted

@@ -45,12 +45,15 @@ def problem_in(response: aiohttp.ClientResponse, content: bytes) -> Problem:
     """Return the Problem of an answer that is not a success."""
     where = shown(response.url)
     if 300 <= response.status < 400:
-        target = urljoin(str(response.url), response.headers.get("Location", ""))
+        try:
+            target = urljoin(str(response.url), response.headers.get("Location", ""))
+            place = shown(URL(target))
+        except ValueError:  # a host, a port or a scheme that cannot be
+            target, place = "", "no valid url"
         if "login" in urlsplit(target).path:
             return Denied(f"{where} requires a login. The token is missing or wrong.")
         return RemoteFailed(
-            f"{where} answered {response.status} and points to {shown(URL(target))}: "
-            "is that the right url?"
+            f"{where} answered {response.status} and points to {place}: is that the right url?"
         )
     try:
         body = msgspec.json.decode(content)

@@ -51,7 +51,7 @@ def _row(one: CommandModel) -> tuple[str, ...]:
     status = "-" if one.end_offset is None else "?"
     return (
         str(one.offset),
-        one.time.astimezone().strftime("%Y-%m-%d %H:%M:%S") if one.time is not None else "",
+        output.local(one.time),
         f"{one.seconds:.1f}" if one.seconds is not None else "",
         str(one.exit_code) if one.exit_code is not None else status,
         one.cwd or "",

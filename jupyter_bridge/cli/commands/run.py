@@ -244,4 +244,7 @@ def _code(call: Call, stream: SyncRunStream, result: RunResult) -> int:
     if result.exit_code is None:
         call.note("The exit code is unknown: the shell was replaced, or the command not followed.")
         return FAILED
+    if not 0 <= result.exit_code <= 255:  # this process would exit with its last 8 bits
+        call.note(f"The server says that the exit code is {result.exit_code}, which none is.")
+        return FAILED
     return result.exit_code
