@@ -20,7 +20,7 @@ import msgspec
 from jupyter_bridge.cli import output as out
 from jupyter_bridge.cli.call import Call
 from jupyter_bridge.client import ClearOutput, Event, Gap, Output, UpdateDisplay
-from jupyter_bridge.private_files import own_temporary_folder
+from jupyter_bridge.private_files import is_private, open_unlinked, own_temporary_folder
 from jupyter_bridge.wire.visible import visible
 
 # The preferred image format first.
@@ -100,9 +100,9 @@ class Renderer:
         before = self._displays.get(display_id)
         data = update.get("data") or {}
         image = _image(data)
-        if image is not None and isinstance(before, Path) and before.suffix == f".{image[0]}":
-            before.write_bytes(image[1])
-        elif image is not None or self._plain(data) != before:
+        if image is not None and isinstance(before, Path) and self._rewrite(before, *image):
+            return
+        if image is not None or self._plain(data) != before:
             self._displays[display_id] = self._show_bundle(data, "")
 
     def _show_bundle(self, data: dict[str, Any], label: str) -> str | Path:
@@ -145,6 +145,19 @@ class Renderer:
         out.raw(text, err=err)
         if text:
             self._line_open = not text.endswith("\n")
+
+    def _rewrite(self, file: Path, ending: str, content: bytes) -> bool:
+        """Write new content to an image's file; False if that is not there, or not the user's."""
+        if file.suffix != f".{ending}":
+            return False
+        try:
+            if self._images is None and not is_private(file.parent):
+                return False
+            with open(open_unlinked(file, os.O_WRONLY | os.O_TRUNC), "wb") as old:
+                old.write(content)
+        except OSError:
+            return False
+        return True
 
     def _save(self, ending: str, content: bytes) -> Path:
         """Write the image to a new file; never overwrites one."""

@@ -128,6 +128,37 @@ def test_a_temporary_folder_that_others_made_gets_no_image(
     assert [path.name for path in another.iterdir()] == ["image-3.png"]
 
 
+@pytest.mark.parametrize("what", [*IN_ITS_PLACE, "nothing"])
+def test_an_image_is_updated_in_the_users_own_folder(
+    what: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An update follows nobody: where the folder is another one, the image gets a new file."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    screen = Renderer(Call())
+    show(display(png(), "i"), screen=screen)
+    (folder,) = tmp_path.iterdir()
+    shutil.rmtree(folder)
+    if what != "nothing":
+        put(what, folder, {"image-1.png": "somebody's"})
+    show(update(png(b"\x89PNG2"), "i"), screen=screen)
+    written = {path.name: path.read_bytes() for path in tmp_path.glob("*/image-*")}
+    assert written.pop("image-2.png") == b"\x89PNG2"
+    assert set(written.values()) <= {b"somebody's"}
+
+
+def test_an_image_is_not_updated_through_a_link(tmp_path: Path) -> None:
+    """In a folder that others may write in, too."""
+    images = tmp_path / "images"
+    (tmp_path / "own").write_text("mine")
+    screen = Renderer(Call(), images)
+    show(display(png(), "i"), screen=screen)
+    (images / "image-1.png").unlink()
+    (images / "image-1.png").symlink_to(tmp_path / "own")
+    show(update(png(b"\x89PNG2"), "i"), screen=screen)
+    assert (tmp_path / "own").read_text() == "mine"
+    assert (images / "image-2.png").read_bytes() == b"\x89PNG2"
+
+
 def test_broken_image(capsys: Capture, tmp_path: Path) -> None:
     """An image that is none is shown as its text."""
     show(display({"image/png": "???", "text/plain": "<Figure>"}), images=tmp_path)
