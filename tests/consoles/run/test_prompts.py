@@ -243,7 +243,7 @@ async def test_a_faked_prompt_is_no_prompt(d: Desk) -> None:
     assert b"RAN" not in everything(console, start)
 
 
-STOPPED = 'echo a; sh -c \'trap "" INT; sleep 100\'; echo RE""ST'
+STOPPED = 'echo a; sh -c \'trap "" INT; echo deaf; sleep 100\'; echo RE""ST'
 
 
 @pytest.mark.parametrize("shell", ALL_SHELLS)
@@ -251,7 +251,7 @@ async def test_the_rest_of_a_stopped_list_is_not_run(d: Desk, shell: str) -> Non
     """A command that ignores SIGINT is killed, and what follows it in the list is not run."""
     await opened(d, shell)
     run = await d.start(STOPPED, shell, queue=True)
-    await until(lambda: run.spool.size)
+    await until(lambda: run.spool.size >= len("a\ndeaf\n"))
     run.cancel()
     answer = await d.ended(run)
     assert (answer.status, answer.signal) == ("cancelled", "SIGTERM")
