@@ -29,8 +29,9 @@ from tests.support.kernel_client import Bridge, is_type
 from tests.support.waiting import until
 
 SIZE = 30_000_000
-# What the loop may compute in one go, seconds of its own CPU: a busy machine makes no difference.
-TURN = 0.1
+# What the loop may compute in one go, seconds of its own CPU, by the promise for `/api`; a busy
+# machine takes a little more, as its caches are shared. What is held here took 1 to 6 s.
+TURN = 0.25
 
 
 async def nothing(*_: Any) -> None:
