@@ -9,7 +9,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from jupyter_bridge.private_files import own_temporary_folder
+from jupyter_bridge.private_files import open_private, own_temporary_folder
 from jupyter_bridge.problems import Unavailable
 from jupyter_bridge.wire.shell import startup
 from jupyter_bridge.wire.shell.startup import KnownShell
@@ -81,6 +81,5 @@ def _complete(folder: Path) -> None:
 
 def write(path: Path, data: bytes) -> None:
     """Write a file that only the user can read."""
-    file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with open(file, "wb") as stream:
+    with open(open_private(path, os.O_WRONLY | os.O_TRUNC), "wb") as stream:
         stream.write(data)
