@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from types import SimpleNamespace
 from typing import Any
 
 from jupyter_bridge.kernels.client_channel import IOPUB, LOOK, STDIN, ClientChannel
 from jupyter_bridge.kernels.ring import Ring
 from jupyter_bridge.wire import kernel
+from tests.support.turns import counted_turns
 
 OTHERS = 3 * LOOK + 1
 
@@ -47,18 +47,8 @@ def test_frames_look_at_few() -> None:
 async def test_others_have_their_turns() -> None:
     """Between two looks of `messages` the loop goes on."""
     _, channel = crowded()
-    turns = 0
-
-    async def count() -> None:
-        nonlocal turns
-        while True:
-            turns += 1
-            await asyncio.sleep(0)
-
-    counting = asyncio.ensure_future(count())
-    async for entry in channel.messages():
-        assert entry.channel == STDIN
-        break
-    counting.cancel()
-    await asyncio.wait({counting})
-    assert turns >= 3
+    async with counted_turns() as turns:
+        async for entry in channel.messages():
+            assert entry.channel == STDIN
+            break
+    assert turns.count >= 3

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from jupyter_bridge.consoles.sources import typed_lines
 from jupyter_bridge.consoles.sources.typed_lines import MAX_LINE, TypedLines
 from jupyter_bridge.problems import TooLarge
+from tests.support.turns import counted_turns
 
 BODY = 16 << 20
 RUBOUTS = b"\x08\x7f"
@@ -89,19 +90,9 @@ HOSTILE = {
 @pytest.mark.parametrize("name", HOSTILE)
 async def test_hostile_typing_gives_the_loop_its_turns(name: str) -> None:
     """A body of 16 MiB is looked at a piece at a time."""
-    turns = 0
-
-    async def count() -> None:
-        nonlocal turns
-        while True:
-            turns += 1
-            await asyncio.sleep(0)
-
-    counting = asyncio.ensure_future(count())
-    try:
-        await TypedLines().feed(HOSTILE[name])
-    except TooLarge:
-        assert name == "one line"
-    counting.cancel()
-    await asyncio.wait({counting})
-    assert turns >= 3
+    async with counted_turns() as turns:
+        try:
+            await TypedLines().feed(HOSTILE[name])
+        except TooLarge:
+            assert name == "one line"
+    assert turns.count >= 3

@@ -11,6 +11,7 @@ from jupyter_bridge.consoles.tail import pattern as patterns
 from jupyter_bridge.consoles.tail.pattern import Linear, compiled, prepared
 from jupyter_bridge.consoles.tail.pattern_cost import unicode_size
 from jupyter_bridge.problems import BadRequest
+from tests.support.turns import counted_turns
 
 
 @pytest.mark.parametrize(
@@ -102,17 +103,7 @@ def test_a_refused_pattern_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
 
 async def test_many_at_once_give_the_loop_its_turns() -> None:
     """A hundred patterns are compiled one after the other, and not in one turn of the loop."""
-    turns = 0
-
-    async def count() -> None:
-        nonlocal turns
-        while True:
-            turns += 1
-            await asyncio.sleep(0)
-
-    counting = asyncio.ensure_future(count())
-    found = await asyncio.gather(*(prepared(rf"\w*\W{{{n}}}", "x") for n in range(1, 101)))
-    counting.cancel()
-    await asyncio.wait({counting})
+    async with counted_turns() as turns:
+        found = await asyncio.gather(*(prepared(rf"\w*\W{{{n}}}", "x") for n in range(1, 101)))
     assert all(isinstance(one, Linear) for one in found)
-    assert turns > 3
+    assert turns.count > 3
